@@ -1,0 +1,2 @@
+//! The `ery` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! ery-orchestrator

@@ -1,0 +1,1 @@
+//! ery-tool-service
