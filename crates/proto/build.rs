@@ -1,1 +1,16 @@
-fn main() {}
+//! Compiles the contracts in `proto/`, with nothing installed on the machine.
+
+use std::{env, fs, path::PathBuf};
+
+use prost::Message;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    println!("cargo:rerun-if-changed={}", root.display());
+    let files = ["common", "store", "ai", "tool"].map(|name| format!("ery/{name}/v1/{name}.proto"));
+    let descriptors = protox::compile(files, [&root])?;
+    let out: PathBuf = env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?.into();
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
+}

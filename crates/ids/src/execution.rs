@@ -73,10 +73,9 @@ impl FromStr for ExecutionKey {
                 cause: (*cause).to_owned(),
                 index,
             }),
-            ["mcp", session, request] => Some(Self::Mcp {
-                session: (*session).to_owned(),
-                request: (*request).to_owned(),
-            }),
+            ["mcp", session, request] => {
+                Some(Self::Mcp { session: (*session).to_owned(), request: (*request).to_owned() })
+            }
             _ => None,
         };
         key.ok_or_else(|| ParseExecutionKeyError(text.to_owned()))

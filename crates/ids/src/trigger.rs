@@ -52,12 +52,7 @@ impl FromStr for TriggerId {
             return Err(error());
         }
         match kind {
-            "m" => rest
-                .parse()
-                .ok()
-                .and_then(Id::new_checked)
-                .map(Self::Message)
-                .ok_or_else(error),
+            "m" => rest.parse().ok().and_then(Id::new_checked).map(Self::Message).ok_or_else(error),
             "sa" => {
                 let (action, due) = rest.rsplit_once('.').ok_or_else(error)?;
                 let due = due.parse().map_err(|_| error())?;

@@ -1,1 +1,7 @@
-//! ery-lifecycle
+//! Start, drain, stop, and whether a process is well: tasks with names, signals, the admin port.
+
+mod admin;
+mod tasks;
+
+pub use admin::{Admin, Health, Readiness};
+pub use tasks::{Ended, Tasks};

@@ -1,1 +1,16 @@
-//! ery-rpc
+//! Calls between services: who serves them, deadlines, credentials, and one process as many.
+//!
+//! A generated client runs over a [`Transport`], whichever it is: HTTP/2 to another process, or
+//! the service itself in this one. [`Peers`] finds the replica that serves a call.
+
+mod credential;
+mod deadline;
+mod peers;
+mod server;
+mod transport;
+
+pub use credential::ClusterCredential;
+pub use deadline::within;
+pub use peers::Peers;
+pub use server::{ServeError, serve};
+pub use transport::{BoxError, Transport, local};

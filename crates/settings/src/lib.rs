@@ -1,1 +1,7 @@
-//! ery-settings
+//! Loads settings: defaults, then `ery.toml`, then `ERY_…` variables, then flags.
+//!
+//! Each service owns its own table; this crate only loads them and says what is wrong.
+
+mod invalid;
+
+pub use invalid::{InvalidSetting, check};

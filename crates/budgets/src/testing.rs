@@ -1,0 +1,1 @@
+//! What budgets promise, as functions that every adapter's tests run.

@@ -1,0 +1,1 @@
+//! What a channel queue promises, as functions that every adapter's tests run.

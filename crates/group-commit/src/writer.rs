@@ -1,0 +1,260 @@
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread,
+};
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+/// How many requests may wait for the writer; past it, [`Writer::write`] waits for room.
+const QUEUE_CAPACITY: usize = 4_096;
+
+/// How many requests share a transaction at most, so that the first of them is not kept waiting.
+const GROUP_LIMIT: usize = 512;
+
+/// Why a write did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError<E> {
+    /// The request itself refused; only its own changes were undone.
+    #[error(transparent)]
+    Refused(E),
+    /// SQLite failed; nothing of the request stands.
+    #[error("the database did not take the write")]
+    Database(#[source] Arc<rusqlite::Error>),
+    /// The writer has ended, or the request panicked: nothing of it stands.
+    #[error("the database's writer has ended")]
+    Closed,
+}
+
+type Run = Box<dyn FnOnce(&Connection) -> Result<Settle, rusqlite::Error> + Send>;
+
+/// Answers the caller: `Ok` after the commit, else with what undid it.
+type Settle = Box<dyn FnOnce(Result<(), Arc<rusqlite::Error>>) + Send>;
+
+struct Request {
+    run: Run,
+    fail: Box<dyn FnOnce(Arc<rusqlite::Error>) + Send>,
+}
+
+/// A handle to the one writing connection of a file. Cheap to clone; the last one ends the writer.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    requests: mpsc::Sender<Request>,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Request")
+    }
+}
+
+impl Writer {
+    /// Starts a writer on `connection`, on an OS thread called `name`.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no thread to give.
+    pub fn start(connection: Connection, name: &str) -> std::io::Result<Self> {
+        let (requests, queue) = mpsc::channel(QUEUE_CAPACITY);
+        thread::Builder::new().name(name.to_owned()).spawn(move || work(&connection, queue))?;
+        Ok(Self { requests })
+    }
+
+    /// Runs `request` in a savepoint, and answers once the transaction around it is committed.
+    ///
+    /// Requests are run in the order in which this was called. Dropping the future does not undo a
+    /// request that has been queued.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Refused`] with the request's own error, whose changes are undone.
+    pub async fn write<T, E, F>(&self, request: F) -> Result<T, WriteError<E>>
+    where
+        T: Send + 'static,
+        E: From<rusqlite::Error> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel::<Result<T, WriteError<E>>>();
+        let answer = Arc::new(std::sync::Mutex::new(Some(answer)));
+        let failing = Arc::clone(&answer);
+        let run: Run = Box::new(move |connection| {
+            connection.execute_batch("SAVEPOINT request")?;
+            // A panic is a bug of one request; the others of its group must not pay for it.
+            let result = catch_unwind(AssertUnwindSafe(|| request(connection)));
+            if !matches!(result, Ok(Ok(_))) {
+                connection.execute_batch("ROLLBACK TO request")?;
+            }
+            connection.execute_batch("RELEASE request")?;
+            Ok(Box::new(move |committed| {
+                let outcome = match (result, committed) {
+                    (Ok(Ok(value)), Ok(())) => Ok(value),
+                    (Ok(Ok(_)), Err(error)) => Err(WriteError::Database(error)),
+                    (Ok(Err(refusal)), _) => Err(WriteError::Refused(refusal)),
+                    (Err(_), _) => Err(WriteError::Closed),
+                };
+                if let Some(answer) = take(&answer) {
+                    // The caller may have gone; the write stands all the same.
+                    drop(answer.send(outcome));
+                }
+            }))
+        });
+        let fail = Box::new(move |error| {
+            if let Some(answer) = take(&failing) {
+                drop(answer.send(Err(WriteError::Database(error))));
+            }
+        });
+        self.requests.send(Request { run, fail }).await.map_err(|_| WriteError::Closed)?;
+        answered.await.map_err(|_| WriteError::Closed)?
+    }
+
+    /// Returns whether the writer has ended.
+    pub fn is_closed(&self) -> bool {
+        self.requests.is_closed()
+    }
+}
+
+fn take<T>(slot: &std::sync::Mutex<Option<T>>) -> Option<T> {
+    slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+}
+
+fn work(connection: &Connection, mut queue: mpsc::Receiver<Request>) {
+    let mut group = Vec::with_capacity(GROUP_LIMIT);
+    while queue.blocking_recv_many(&mut group, GROUP_LIMIT) > 0 {
+        commit(connection, &mut group);
+    }
+}
+
+/// Runs a group as one transaction. An error of SQLite itself undoes the whole group.
+fn commit(connection: &Connection, group: &mut Vec<Request>) {
+    let mut settles = Vec::with_capacity(group.len());
+    let mut failed = connection.execute_batch("BEGIN IMMEDIATE").err().map(Arc::new);
+    for request in group.drain(..) {
+        if let Some(error) = &failed {
+            (request.fail)(Arc::clone(error));
+            continue;
+        }
+        match (request.run)(connection) {
+            Ok(settle) => settles.push(settle),
+            Err(error) => {
+                let error = Arc::new(error);
+                (request.fail)(Arc::clone(&error));
+                failed = Some(error);
+            }
+        }
+    }
+    if failed.is_none() {
+        failed = connection.execute_batch("COMMIT").err().map(Arc::new);
+    }
+    if let Some(error) = &failed {
+        tracing::error!(%error, "could not commit a group of writes; none of them stands");
+        if !connection.is_autocommit()
+            && let Err(error) = connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "could not roll a failed group of writes back");
+        }
+    }
+    for settle in settles {
+        settle(failed.as_ref().map_or(Ok(()), |error| Err(Arc::clone(error))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{FileKey, OpenError, open, open_read_only};
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    enum TestError {
+        #[error("refused")]
+        Refused,
+        #[error(transparent)]
+        Sqlite(#[from] rusqlite::Error),
+    }
+
+    fn numbers(folder: &tempfile::TempDir) -> Writer {
+        let connection = open(&folder.path().join("numbers.db"), None).unwrap();
+        connection
+            .execute_batch("CREATE TABLE numbers (number INTEGER PRIMARY KEY) STRICT")
+            .unwrap();
+        Writer::start(connection, "numbers").unwrap()
+    }
+
+    async fn insert(
+        writer: &Writer,
+        number: i64,
+        refuse: bool,
+    ) -> Result<(), WriteError<TestError>> {
+        writer
+            .write(move |connection| {
+                connection.execute("INSERT INTO numbers VALUES (?1)", [number])?;
+                if refuse { Err(TestError::Refused) } else { Ok(()) }
+            })
+            .await
+    }
+
+    async fn all(writer: &Writer) -> Vec<i64> {
+        writer
+            .write(|connection| {
+                let mut statement = connection.prepare("SELECT number FROM numbers ORDER BY 1")?;
+                let rows = statement.query_map([], |row| row.get(0))?;
+                rows.collect::<Result<Vec<i64>, _>>().map_err(TestError::from)
+            })
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_refused_request_takes_nothing_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = numbers(&folder);
+        let (first, second, third) = tokio::join!(
+            insert(&writer, 1, false),
+            insert(&writer, 2, true),
+            insert(&writer, 3, false)
+        );
+        first.unwrap();
+        assert!(matches!(second, Err(WriteError::Refused(TestError::Refused))));
+        third.unwrap();
+        assert_eq!(all(&writer).await, [1, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_harms_only_its_own_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = numbers(&folder);
+        let panicking = writer.write(|connection| -> Result<(), TestError> {
+            connection.execute("INSERT INTO numbers VALUES (9)", [])?;
+            panic!("a bug");
+        });
+        let (panicked, other) = tokio::join!(panicking, insert(&writer, 1, false));
+        assert!(matches!(panicked, Err(WriteError::Closed)));
+        other.unwrap();
+        assert_eq!(all(&writer).await, [1]);
+    }
+
+    #[tokio::test]
+    async fn what_was_answered_is_on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = numbers(&folder);
+        insert(&writer, 7, false).await.unwrap();
+        let reader = open_read_only(&folder.path().join("numbers.db"), None).unwrap();
+        let number: i64 =
+            reader.query_row("SELECT number FROM numbers", [], |row| row.get(0)).unwrap();
+        assert_eq!(number, 7);
+    }
+
+    #[test]
+    fn a_wrong_key_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret.db");
+        let connection = open(&path, Some(&FileKey([1; 32]))).unwrap();
+        connection.execute_batch("CREATE TABLE canary (text TEXT) STRICT").unwrap();
+        drop(connection);
+        assert!(matches!(open(&path, Some(&FileKey([2; 32]))), Err(OpenError::WrongKey { .. })));
+        assert!(matches!(open(&path, None), Err(OpenError::WrongKey { .. })));
+        assert!(open(&path, Some(&FileKey([1; 32]))).is_ok());
+        assert_eq!(format!("{:?}", FileKey([1; 32])), "FileKey(…)");
+    }
+}

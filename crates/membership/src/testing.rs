@@ -1,0 +1,1 @@
+//! What membership promises, as functions that every adapter's tests run.
