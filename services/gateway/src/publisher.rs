@@ -249,3 +249,6 @@ fn settle_task(result: Result<(), QueueError>) -> Settled {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,17 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use twilight_model::id::{Id, marker::UserMarker};
 
 use ery_event_bus::GatewayShard;
 use ery_ids::ServiceName;
 use ery_lifecycle::Tasks;
-use ery_membership::{MembershipError, Registration, Replica};
+use ery_membership::Replica;
 use ery_settings::InvalidSetting;
 
 use crate::{
-    adapters::{IdentifySlots, Rest, gateway_url},
+    adapters::{GatewayInfo, IdentifySlots, Rest, gateway_url},
     domain::Backoff,
     error::GatewayError,
     metrics::Metrics,
@@ -65,7 +66,7 @@ impl Service {
             () = draining.cancelled() => return Ok(()),
             found = find(&rest, &settings) => found?,
         };
-        let Some((registration, replicas)) = join(&ports, &draining).await else { return Ok(()) };
+        let Some(replicas) = watch_replicas(&ports, &draining).await else { return Ok(()) };
 
         let total = settings.shards.unwrap_or(found.gateway.recommended_shards);
         status.send_modify(|status| status.total = total);
@@ -86,18 +87,13 @@ impl Service {
             replicas,
             ports,
         });
-        let result = keep_shards(&context, total, &tasks).await;
-        if let Err(error) = registration.leave().await {
-            let error: &dyn std::error::Error = &error;
-            tracing::debug!(error, "the replica's registration is left to expire");
-        }
-        result
+        keep_shards(&context, total, &tasks).await
     }
 }
 
 struct Found {
-    me: twilight_model::id::Id<twilight_model::id::marker::UserMarker>,
-    gateway: crate::adapters::GatewayInfo,
+    me: Id<UserMarker>,
+    gateway: GatewayInfo,
 }
 
 async fn find(rest: &Rest, settings: &Settings) -> Result<Found, GatewayError> {
@@ -115,31 +111,25 @@ fn chosen_gateway_url(ports: &Ports) -> Result<Option<String>, InvalidSetting> {
     })
 }
 
-type Joined = (Box<dyn Registration>, watch::Receiver<Arc<[Replica]>>);
-
-/// Registers the replica and follows the others; none if the process drains before that.
-async fn join(ports: &Ports, draining: &CancellationToken) -> Option<Joined> {
-    let replica = Replica {
-        id: ports.replica.clone(),
-        service: ServiceName::Gateway,
-        address: String::new(),
-    };
-    let once = async || -> Result<Joined, MembershipError> {
-        let registration = ports.membership.join(replica.clone()).await?;
-        Ok((registration, ports.membership.watch(ServiceName::Gateway).await?))
-    };
-    let mut backoff =
-        Backoff::new(std::time::Duration::from_millis(200), std::time::Duration::from_secs(5));
+/// Follows which gateways live; none if the process drains before membership answers.
+async fn watch_replicas(
+    ports: &Ports,
+    draining: &CancellationToken,
+) -> Option<watch::Receiver<Arc<[Replica]>>> {
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     loop {
-        let error = tokio::select! {
+        let watched = tokio::select! {
             () = draining.cancelled() => return None,
-            joined = once() => match joined {
-                Ok(joined) => return Some(joined),
-                Err(error) => error,
-            },
+            watched = ports.membership.watch(ServiceName::Gateway) => watched,
         };
-        let error: &dyn std::error::Error = &error;
-        tracing::warn!(error, "the replica could not be registered; trying on");
+        let error = match watched {
+            Ok(replicas) => return Some(replicas),
+            Err(error) => error,
+        };
+        if backoff.failures() == 0 {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "membership cannot be reached; trying on");
+        }
         tokio::select! {
             () = draining.cancelled() => return None,
             () = tokio::time::sleep(backoff.failed(rand::random())) => {}

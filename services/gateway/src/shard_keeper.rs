@@ -175,8 +175,13 @@ impl Balance {
 }
 
 /// Returns the live replica that should have the shard, unless it is this one.
+///
+/// None while this replica is in no list, either: in one process, or before it has joined.
 fn preferred_other(context: &Context, shard: GatewayShard) -> Option<ReplicaId> {
     let replicas = Arc::clone(&context.replicas.borrow());
+    if !replicas.iter().any(|replica| replica.id == context.ports.replica) {
+        return None;
+    }
     // Spread as guilds are: by the bits above a snowflake's worker and increment.
     let preferred = rendezvous(u64::from(shard.number) << ery_ids::SHARD_FORMULA_SHIFT, &replicas)?;
     (preferred.id != context.ports.replica).then(|| preferred.id.clone())
