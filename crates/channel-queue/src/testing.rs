@@ -291,6 +291,10 @@ impl Record {
         self.lock().get(&channel).map(|record| record.finished.clone()).unwrap_or_default()
     }
 
+    fn last(&self, channel: ChannelKey) -> Option<u64> {
+        self.lock().get(&channel)?.finished.last().copied()
+    }
+
     fn begin(&self, lease: &BoxLease) {
         let fence = lease.fence();
         let mut channels = self.lock();
