@@ -5,18 +5,21 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
+use ery_budgets::Budgets;
+use ery_channel_queue::ChannelQueue;
 use ery_clock::{Clock, SystemClock};
-use ery_embedded::EmbeddedFolder;
+use ery_embedded::{BusOptions, EmbeddedFolder, QueueOptions};
 use ery_event_bus::EventBus;
 use ery_ids::ReplicaId;
 use ery_lifecycle::{Health, Tasks};
+use ery_membership::Membership;
 use ery_rpc::{ClusterCredential, Peers};
 use ery_settings::Sources;
 
 use crate::{
     ctl::Endpoint,
     failure::{Failure, chain},
-    process::{Process, bind},
+    process::{Fatal, Process, bind},
     services,
     settings::Settings,
 };
@@ -26,8 +29,8 @@ pub(crate) async fn run(sources: &Sources) -> Result<(), Failure> {
     let settings = Settings::load(sources)?;
     settings.token()?;
     let mut process = Process::begin(&settings)?;
-    let health = process.health.clone();
-    let Some(everything) = process.starting(Everything::start(&settings, &health)).await? else {
+    let (health, fatal) = (process.health.clone(), process.fatal.clone());
+    let Some(everything) = process.starting(Everything::start(&settings, &health, &fatal)).await? else {
         return Ok(());
     };
     process.serve_admin(&settings, &everything.last).await?;
@@ -47,17 +50,25 @@ pub(crate) struct Everything {
 
 impl Everything {
     /// Opens the data folder and starts every service on it.
-    pub(crate) async fn start(settings: &Settings, health: &Health) -> Result<Self, Failure> {
+    pub(crate) async fn start(
+        settings: &Settings,
+        health: &Health,
+        fatal: &Fatal,
+    ) -> Result<Self, Failure> {
         let folder = &settings.data_dir;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let embedded = EmbeddedFolder::open(folder, Arc::clone(&clock))
-            .map_err(|error| Failure::unavailable(chain(&error)))?;
+        let embedded = EmbeddedFolder::open(folder)
+            .map_err(|error| Failure::unavailable(chain(&error)))?
+            .with_clock(Arc::clone(&clock));
         let failed = |error: &dyn std::error::Error| {
             Failure::caused(&format!("could not open the data folder {}", folder.display()), error)
         };
-        let queue = embedded.queue().await.map_err(|error| failed(&error))?;
-        let bus = embedded.bus().await.map_err(|error| failed(&error))?;
-        let (membership, budgets) = (embedded.membership(), embedded.budgets());
+        let queue = embedded.queue(QueueOptions::default()).await.map_err(|error| failed(&error))?;
+        let bus = embedded.bus(BusOptions::default()).await.map_err(|error| failed(&error))?;
+        let queue: Arc<dyn ChannelQueue> = Arc::new(queue);
+        let bus: Arc<dyn EventBus> = Arc::new(bus);
+        let membership: Arc<dyn Membership> = Arc::new(embedded.membership());
+        let budgets: Arc<dyn Budgets> = Arc::new(embedded.budgets());
         let replica = ReplicaId::random();
 
         let [gateway, orchestrator, callees, last] = [(); 4].map(|()| Tasks::new());
@@ -101,11 +112,9 @@ impl Everything {
             orchestrator.spawn("orchestrator", async move { service.run(tasks).await });
         }
 
-        let service = services::gateway(settings, &clock, &queue, &bus, &membership, &budgets, replica)?;
-        {
-            let tasks = gateway.clone();
-            gateway.spawn("gateway", async move { service.run(tasks).await });
-        }
+        services::gateway(
+            settings, &clock, &queue, &bus, &membership, &budgets, replica, &gateway, fatal, health,
+        )?;
 
         serve_ctl(folder, store_routes, &last).await?;
         Ok(Self { bus, store: store_peers, gateway, orchestrator, callees, last })

@@ -10,14 +10,14 @@ use tonic::service::Routes;
 use ery_clock::{Clock, SystemClock};
 use ery_cluster::Cluster;
 use ery_ids::{ReplicaId, ServiceName};
-use ery_lifecycle::Tasks;
+use ery_lifecycle::{Health, Tasks};
 use ery_membership::{Membership, Registration, Replica};
 use ery_rpc::{ClusterCredential, Peers};
 use ery_settings::Sources;
 
 use crate::{
     failure::{Failure, chain},
-    process::{Process, bind},
+    process::{Fatal, Process, bind},
     services,
     settings::Settings,
 };
@@ -30,6 +30,7 @@ pub(crate) async fn run(name: ServiceName, sources: &Sources) -> Result<(), Fail
     }
     let credential = settings.credential()?;
     let mut process = Process::begin(&settings)?;
+    let (fatal, health) = (process.fatal.clone(), process.health.clone());
     let replica = ReplicaId::random();
     let readiness = process.health.part(name.as_str());
     let [service, calls, last] = [(); 3].map(|()| Tasks::new());
@@ -39,7 +40,7 @@ pub(crate) async fn run(name: ServiceName, sources: &Sources) -> Result<(), Fail
         let cluster = Cluster::connect(&settings.nats, &settings.redis, replica.clone(), Arc::clone(&clock))
             .await
             .map_err(|error| Failure::unavailable(chain(&error)))?;
-        let wiring = Wiring { settings: &settings, clock, cluster, credential, replica: replica.clone() };
+        let wiring = Wiring { settings: &settings, clock, cluster, credential, replica: replica.clone(), fatal, health };
         let routes = wiring.start(name, &service).await?;
         wiring.join(name, routes, &calls).await
     };
@@ -64,6 +65,8 @@ struct Wiring<'a> {
     cluster: Cluster,
     credential: ClusterCredential,
     replica: ReplicaId,
+    fatal: Fatal,
+    health: Health,
 }
 
 impl Wiring<'_> {
@@ -79,7 +82,7 @@ impl Wiring<'_> {
         let own = tasks.clone();
         match name {
             ServiceName::Gateway => {
-                let service = services::gateway(
+                services::gateway(
                     settings,
                     clock,
                     &cluster.queue(),
@@ -87,8 +90,10 @@ impl Wiring<'_> {
                     &cluster.membership(),
                     &cluster.budgets(),
                     self.replica.clone(),
+                    tasks,
+                    &self.fatal,
+                    &self.health,
                 )?;
-                tasks.spawn("gateway", async move { service.run(own).await });
                 Ok(None)
             }
             ServiceName::Orchestrator => {

@@ -1,7 +1,7 @@
 use std::{error::Error, fmt::Write as _, io::Write as _, process::ExitCode};
 
 /// Why the process ends with an error: one line for people, and a code for whatever started it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     code: u8,
     text: String,

@@ -46,10 +46,10 @@ pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Resul
     settings.discord.gateway_url = Some(format!("ws://{sim_address}"));
 
     let mut process = Process::begin(&settings)?;
-    let health = process.health.clone();
+    let (health, fatal) = (process.health.clone(), process.fatal.clone());
     let world = sim::world(arguments.world.as_deref())?;
     let simulated = sim::start(sim_listener, world, token, true).await?;
-    let Some(everything) = process.starting(Everything::start(&settings, &health)).await? else {
+    let Some(everything) = process.starting(Everything::start(&settings, &health, &fatal)).await? else {
         return Ok(());
     };
     process.serve_admin(&settings, &everything.last).await?;

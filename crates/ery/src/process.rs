@@ -1,6 +1,10 @@
 //! What every way of running shares: telemetry, listeners, the admin port, the end.
 
-use std::net::SocketAddr;
+use std::{
+    error::Error,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 
 use tokio::net::TcpListener;
 
@@ -9,8 +13,29 @@ use ery_telemetry::Telemetry;
 
 use crate::{failure::Failure, settings::Settings};
 
+/// Why a service ended, where that is more than a failure of our own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fatal(Arc<OnceLock<Failure>>);
+
+impl Fatal {
+    /// Runs a service; keeps what `classify` makes of its error, for the process's exit code.
+    pub(crate) async fn watch<E: Error>(
+        self,
+        service: impl Future<Output = Result<(), E>>,
+        classify: impl FnOnce(&E) -> Failure,
+    ) -> Result<(), E> {
+        let result = service.await;
+        if let Err(error) = &result {
+            // The first cause stands; what follows from it does not matter.
+            drop(self.0.set(classify(error)));
+        }
+        result
+    }
+}
+
 /// A process that has begun: it logs, and catches signals.
 pub(crate) struct Process {
+    pub(crate) fatal: Fatal,
     pub(crate) telemetry: Telemetry,
     pub(crate) signals: Signals,
     pub(crate) health: Health,
@@ -25,7 +50,7 @@ impl Process {
             ery_telemetry::TelemetryError::Filter { .. } => Failure::settings(error.to_string()),
             other => Failure::caused("could not start telemetry", &other),
         })?;
-        Ok(Self { telemetry, signals, health: Health::default() })
+        Ok(Self { fatal: Fatal::default(), telemetry, signals, health: Health::default() })
     }
 
     /// Runs a start that takes time, unless a signal ends it: then there is nothing to drain.
@@ -63,7 +88,9 @@ impl Process {
                 tracing::warn!("the grace period ended before everything was finished");
                 Ok(())
             }
-            Ended::Failed(failure) => Err(Failure::internal(failure)),
+            Ended::Failed(failure) => {
+                Err(self.fatal.0.get().cloned().unwrap_or_else(|| Failure::internal(failure)))
+            }
         }
     }
 }

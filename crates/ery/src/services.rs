@@ -7,11 +7,13 @@ use ery_channel_queue::ChannelQueue;
 use ery_clock::Clock;
 use ery_event_bus::EventBus;
 use ery_ids::ReplicaId;
+use ery_lifecycle::{Health, Tasks};
 use ery_membership::Membership;
 use ery_rpc::Peers;
 
 use crate::{
     failure::{Failure, chain},
+    process::Fatal,
     settings::Settings,
 };
 
@@ -59,6 +61,8 @@ pub(crate) fn tools(
         .map_err(|error| Failure::settings(format!("tool_service: {}", chain(&error))))
 }
 
+/// Starts the gateway: what Discord refuses is told apart from what cannot be reached.
+#[expect(clippy::too_many_arguments, reason = "it needs every port")]
 pub(crate) fn gateway(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
@@ -67,7 +71,10 @@ pub(crate) fn gateway(
     membership: &Arc<dyn Membership>,
     budgets: &Arc<dyn Budgets>,
     replica: ReplicaId,
-) -> Result<ery_gateway::Service, Failure> {
+    tasks: &Tasks,
+    fatal: &Fatal,
+    health: &Health,
+) -> Result<(), Failure> {
     let ports = ery_gateway::Ports {
         discord: ery_gateway::Discord {
             token: settings.token()?,
@@ -81,5 +88,27 @@ pub(crate) fn gateway(
         clock: Arc::clone(clock),
         replica,
     };
-    Ok(ery_gateway::Service::new(settings.gateway.clone(), ports))
+    let service = ery_gateway::Service::new(settings.gateway.clone(), ports);
+    let readiness = health.part("discord");
+    let (mut status, draining) = (service.status(), tasks.draining());
+    tasks.spawn_work("discord-readiness", async move {
+        loop {
+            let now = *status.borrow_and_update();
+            // A replica that holds no shard stands by, and is ready to take one.
+            readiness.set(now.total > 0 && now.connected == now.held);
+            tokio::select! {
+                changed = status.changed() => if changed.is_err() { break },
+                () = draining.cancelled() => break,
+            }
+        }
+    });
+    let classify = |error: &ery_gateway::GatewayError| {
+        if error.is_bad_settings() {
+            Failure::settings(chain(error))
+        } else {
+            Failure::unavailable(chain(error))
+        }
+    };
+    tasks.spawn("gateway", fatal.clone().watch(service.run(tasks.clone()), classify));
+    Ok(())
 }
