@@ -29,6 +29,8 @@ const state = {
   /** Until when somebody types, by channel and user. */
   typing: new Map(),
   replyTo: null,
+  /** The message that the composer rewrites. */
+  editing: null,
   /** Task threads by id, with their steps. */
   threads: new Map(),
 };
@@ -136,6 +138,23 @@ function shorten(text, length = 90) {
   return line.length > length ? `${line.slice(0, length - 1)}…` : line;
 }
 
+/** Keeps the choice of speaker; where the browser stores nothing, for this visit only. */
+function remember(speaker) {
+  try {
+    localStorage.setItem(SPEAKER_KEY, speaker);
+  } catch {
+    // The select itself remembers.
+  }
+}
+
+function recall() {
+  try {
+    return localStorage.getItem(SPEAKER_KEY);
+  } catch {
+    return null;
+  }
+}
+
 // ---------------------------------------------------------------------------- the world
 
 async function loadWorld() {
@@ -151,7 +170,7 @@ async function loadWorld() {
   for (const dm of state.dms) {
     const recipients = dm.recipient_ids ?? (dm.recipients ?? []).map((user) => user.id);
     const people = recipients.filter((user) => !state.bots.has(user)).map(nameOf);
-    state.channels.set(dm.id, { id: dm.id, type: 1, name: people.join(', '), is_dm: true });
+    state.channels.set(dm.id, { id: dm.id, type: 1, name: people.join(', '), is_dm: true, recipients });
   }
   showGuild();
   showChannels();
@@ -240,12 +259,20 @@ function showChannels() {
     if (inside.length > 0) items.push(make('li', { class: 'category' }, category.name));
     inside.forEach(add);
   }
-  const dms = all.filter((channel) => channel.is_dm);
-  if (dms.length > 0) items.push(make('li', { class: 'category' }, 'Direct messages to Ery'));
-  dms.forEach((channel) => items.push(channelItem(channel)));
+  items.push(make('li', { class: 'category' }, 'Direct messages with Ery'));
+  all.filter((channel) => channel.is_dm).forEach((channel) => items.push(channelItem(channel)));
+  const open = make('button', { type: 'button', 'data-testid': 'open-dm', onclick: () => attempt(openDm) }, '＋ as the speaker');
+  items.push(make('li', {}, open));
   at('channels').replaceChildren(...items);
   const first = text.find((channel) => channel.name === 'general') ?? roots[0];
   if (!state.channels.has(state.channel) && first) openChannel(first.id);
+}
+
+/** Opens the speaker's direct messages with Ery. */
+async function openDm() {
+  const dm = await request('/sim/v1/dms', { method: 'POST', body: { user_id: state.speaker } });
+  await loadWorld();
+  await openChannel(dm.id);
 }
 
 function channelItem(channel) {
@@ -298,7 +325,7 @@ function showMembers() {
 function showSpeakers() {
   const people = [...state.members.values()].filter((member) => !isBot(member.user.id));
   people.sort((a, b) => nameOf(a.user.id).localeCompare(nameOf(b.user.id)));
-  const remembered = state.speaker ?? localStorage.getItem(SPEAKER_KEY);
+  const remembered = state.speaker ?? recall();
   const speaker = people.find((member) => member.user.id === remembered) ?? people[0];
   state.speaker = speaker?.user.id ?? null;
   at('speak-as').replaceChildren(
@@ -338,11 +365,20 @@ async function openChannel(id) {
   at('channel-name').textContent = channel ? `${channel.is_dm ? '@' : '#'}${channel.name}` : '…';
   at('channel-topic').textContent = channel?.topic ?? '';
   at('messages').replaceChildren();
+  speakInDm(channel);
   showChannels();
   showTyping();
   showThreads();
   await attempt(loadMessages);
   await attempt(loadThreads);
+}
+
+/** In direct messages only the person whose they are can speak. */
+function speakInDm(channel) {
+  const person = channel?.recipients?.find((user) => !state.bots.has(user));
+  if (!person || person === state.speaker) return;
+  state.speaker = person;
+  showSpeakers();
 }
 
 async function loadMessages() {
@@ -612,7 +648,24 @@ function actionsNode(message) {
     '☺',
   );
   toggle.addEventListener('click', () => togglePalette(message, toggle));
-  return make('div', { class: 'actions' }, reply, toggle);
+  const edit = make(
+    'button',
+    { type: 'button', 'data-testid': 'edit-button', 'aria-label': 'Edit this message', onclick: () => setEditing(message) },
+    '✎',
+  );
+  const remove = make(
+    'button',
+    { type: 'button', 'data-testid': 'delete-button', 'aria-label': 'Delete this message', onclick: () => removeMessage(message) },
+    '🗑',
+  );
+  const isOwn = message.author?.id === state.speaker;
+  return make('div', { class: 'actions' }, reply, toggle, isOwn ? edit : null, remove);
+}
+
+/** Deletes a message as the speaker, who may need the right to. */
+function removeMessage(message) {
+  const query = new URLSearchParams({ author_id: state.speaker });
+  return attempt(() => request(`/sim/v1/messages/${message.channel_id}/${message.id}?${query}`, { method: 'DELETE' }));
 }
 
 function closePalette() {
@@ -648,11 +701,32 @@ function togglePalette(message, toggle) {
 
 function setReply(message) {
   state.replyTo = message?.id ?? null;
-  at('reply-bar').hidden = message === null;
-  if (message) {
-    at('reply-to').textContent = `Replying to ${authorName(message)}: ${shorten(plain(message.content), 60)}`;
-    at('composer').focus();
+  state.editing = null;
+  if (message) showBar(`Replying to ${authorName(message)}: ${shorten(plain(message.content), 60)}`);
+  else at('reply-bar').hidden = true;
+}
+
+function setEditing(message) {
+  state.replyTo = null;
+  state.editing = message.id;
+  at('composer').value = message.content;
+  growComposer();
+  showBar('Editing your message');
+}
+
+function showBar(text) {
+  at('reply-bar').hidden = false;
+  at('reply-to').textContent = text;
+  at('composer').focus();
+}
+
+/** Gives up a reply or an edit. */
+function leaveBar() {
+  if (state.editing) {
+    at('composer').value = '';
+    growComposer();
   }
+  setReply(null);
 }
 
 function showTyping() {
@@ -690,9 +764,12 @@ async function sendMessage() {
   if (content === '' || !state.channel || !state.speaker) return;
   const body = { channel_id: state.channel, author_id: state.speaker, content };
   if (state.replyTo) body.reply_to = state.replyTo;
+  const speak = () => request('/sim/v1/messages', { method: 'POST', body });
+  const rewrite = () =>
+    request(`/sim/v1/messages/${state.channel}/${state.editing}`, { method: 'PATCH', body: { content, author_id: state.speaker } });
   at('send').disabled = true;
   try {
-    const message = await request('/sim/v1/messages', { method: 'POST', body });
+    const message = await (state.editing ? rewrite() : speak());
     field.value = '';
     setReply(null);
     growComposer();
@@ -794,7 +871,7 @@ function composerKey(event) {
     event.preventDefault();
     sendMessage();
   } else if (event.key === 'Escape') {
-    setReply(null);
+    leaveBar();
   }
 }
 
@@ -871,7 +948,10 @@ const dispatches = {
 const RELOADS = /^(GUILD_(CREATE|UPDATE|DELETE|MEMBER_ADD|MEMBER_REMOVE|ROLE_\w+|BAN_\w+)|CHANNEL_(CREATE|UPDATE|DELETE)|THREAD_(CREATE|UPDATE|DELETE))$/;
 
 function onDispatch(name, data) {
-  if (dispatches[name]) dispatches[name](data);
+  if (name === 'LAGGED') {
+    reloadWorld();
+    attempt(loadMessages);
+  } else if (dispatches[name]) dispatches[name](data);
   else if (RELOADS.test(name)) reloadWorld();
 }
 
@@ -911,7 +991,7 @@ function followDiscord() {
       await attempt(loadWorld);
       await attempt(loadMessages);
     },
-    (event) => onDispatch(event.t ?? event.type, event.d ?? event.data ?? {}),
+    (event) => onDispatch(event.type, event.data ?? {}),
   );
   source.addEventListener('error', () => {
     connection.dataset.state = 'lost';
@@ -1201,8 +1281,10 @@ function listen() {
   });
   at('speak-as').addEventListener('change', (event) => {
     state.speaker = event.target.value;
-    localStorage.setItem(SPEAKER_KEY, state.speaker);
+    remember(state.speaker);
+    leaveBar();
     showSpeakerRoles();
+    showMessages();
     at('composer').focus();
   });
   at('compose').addEventListener('submit', (event) => {
@@ -1215,7 +1297,7 @@ function listen() {
     complete();
   });
   at('composer').addEventListener('blur', closeCompletion);
-  at('reply-cancel').addEventListener('click', () => setReply(null));
+  at('reply-cancel').addEventListener('click', leaveBar);
   at('all-channels').addEventListener('change', showThreads);
   at('audit-refresh').addEventListener('click', () => attempt(loadAudit));
   for (const [index, name] of TABS.entries()) {
