@@ -55,8 +55,13 @@ pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Resul
     process.serve_admin(&settings, &everything.last).await?;
 
     let pages = Tasks::new();
-    let router = page::router(sim_address, Arc::clone(&everything.bus), everything.store.clone());
     let draining = pages.draining();
+    let router = page::router(
+        sim_address,
+        Arc::clone(&everything.bus),
+        everything.store.clone(),
+        draining.clone(),
+    );
     pages.spawn("page", async move {
         axum::serve(page_listener, router)
             .with_graceful_shutdown(async move { draining.cancelled().await })
