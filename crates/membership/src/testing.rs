@@ -153,8 +153,7 @@ pub async fn a_replica_that_joined_is_seen_by_all(stand: &dyn Stand) {
 /// Each service has its own list.
 pub async fn a_watch_tells_replicas_of_its_service_only(stand: &dyn Stand) {
     let views = stand.open(Timing::LONG).await;
-    let (tool, store) =
-        (replica(ServiceName::ToolService, "x"), replica(ServiceName::Store, "y"));
+    let (tool, store) = (replica(ServiceName::ToolService, "x"), replica(ServiceName::Store, "y"));
     let _tool = views.a.join(tool.clone()).await.expect("a replica can join");
     let _store = views.a.join(store.clone()).await.expect("a replica can join");
     until_list_is(&mut watch(&views.b, ServiceName::ToolService).await, &[tool]).await;
@@ -165,7 +164,8 @@ pub async fn a_watch_tells_replicas_of_its_service_only(stand: &dyn Stand) {
 /// Leaving takes a replica out of all lists without waiting for its time.
 pub async fn a_replica_that_leaves_is_gone_at_once(stand: &dyn Stand) {
     let views = stand.open(Timing::LONG).await;
-    let (stays, leaves) = (replica(ServiceName::AiService, "a"), replica(ServiceName::AiService, "b"));
+    let (stays, leaves) =
+        (replica(ServiceName::AiService, "a"), replica(ServiceName::AiService, "b"));
     let _stays = views.a.join(stays.clone()).await.expect("a replica can join");
     let leaving = views.b.join(leaves.clone()).await.expect("a replica can join");
     let mut lists = [
