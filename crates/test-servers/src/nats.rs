@@ -108,6 +108,8 @@ async fn start_process(binary: &Path, folder: &Path, port: u16) -> anyhow::Resul
 async fn answers(port: u16) -> bool {
     let options =
         async_nats::ConnectOptions::with_user_and_password(USER.to_owned(), PASSWORD.to_owned());
-    let Ok(client) = options.connect(format!("nats://127.0.0.1:{port}")).await else { return false };
+    let Ok(client) = options.connect(format!("nats://127.0.0.1:{port}")).await else {
+        return false;
+    };
     async_nats::jetstream::new(client).query_account().await.is_ok()
 }

@@ -51,8 +51,7 @@ impl Embedded {
             ["sim-discord", "--listen", "127.0.0.1:0", "--token", "bench", "--no-rate-limits"];
         let mut simulated = Ery::start("sim-discord", &arguments, &[])?;
         let base = simulated.line_after("The simulated Discord is at").await?;
-        let (api, gateway) =
-            (format!("{base}/api/v10"), base.replacen("http://", "ws://", 1));
+        let (api, gateway) = (format!("{base}/api/v10"), base.replacen("http://", "ws://", 1));
         let data = folder.path().display().to_string();
         let variables = [
             ("ERY_DISCORD__TOKEN", "bench"),
@@ -76,16 +75,22 @@ async fn measure(
     raw: f64,
 ) -> anyhow::Result<()> {
     let (channels, members) = community(sim).await?;
-    let bot = sim.world().await?.bots[0]["user"]["id"].as_str().context("a bot has an id")?.to_owned();
+    let bot =
+        sim.world().await?.bots[0]["user"]["id"].as_str().context("a bot has an id")?.to_owned();
     let mut log_from = 0;
     // Warm: connections, caches, the first shard file.
-    run(sim, &channels, &members, CHANNELS, &mut log_from, |_, _| format!("<@{bot}> hello")).await?;
+    run(sim, &channels, &members, CHANNELS, &mut log_from, |_, _| format!("<@{bot}> hello"))
+        .await?;
     let mut text = format!("{name} ({base}):\n");
     for (kind, is_tool) in [("plain answers", false), ("one tool call", true)] {
         let before = cpu_seconds(&processes)?;
         let begun = Instant::now();
         let content = |channel: usize, member: &str| {
-            if is_tool { format!("<@{bot}> who is <@{member}>?") } else { format!("<@{bot}> hello {channel}") }
+            if is_tool {
+                format!("<@{bot}> who is <@{member}>?")
+            } else {
+                format!("<@{bot}> hello {channel}")
+            }
         };
         run(sim, &channels, &members, MESSAGES, &mut log_from, content).await?;
         #[expect(clippy::cast_precision_loss, reason = "a few thousand messages")]
@@ -113,7 +118,8 @@ async fn community(sim: &Sim) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     let guild = guild["id"].as_str().context("a guild has an id")?;
     let mut channels = Vec::new();
     for index in 0..CHANNELS {
-        let body = serde_json::json!({ "guild_id": guild, "name": format!("bench-{index}"), "type": 0 });
+        let body =
+            serde_json::json!({ "guild_id": guild, "name": format!("bench-{index}"), "type": 0 });
         let channel = sim.post("/sim/v1/channels", &body).await?;
         channels.push(channel["id"].as_str().context("a channel has an id")?.to_owned());
     }
@@ -177,7 +183,9 @@ async fn paced(
     for index in 0..PACED {
         ticks.tick().await;
         let channel = &channels[index % channels.len()];
-        said.push(sim.say(channel, &members[index % members.len()], &format!("<@{bot}> hello")).await?);
+        said.push(
+            sim.say(channel, &members[index % members.len()], &format!("<@{bot}> hello")).await?,
+        );
     }
     let from = *log_from;
     let answers = eventually("the paced answers", Duration::from_secs(60), async || {
@@ -186,7 +194,8 @@ async fn paced(
     })
     .await?;
     // A message's id tells when Discord made it, to the millisecond.
-    let made_at = |message: u64| i64::try_from(message >> 22).map(|since| since + 1_420_070_400_000);
+    let made_at =
+        |message: u64| i64::try_from(message >> 22).map(|since| since + 1_420_070_400_000);
     answers
         .iter()
         .filter_map(|answer| Some((answer.covers.first()?, answer.message)))
@@ -242,7 +251,8 @@ fn resident_mib(processes: &[&Ery]) -> anyhow::Result<u64> {
     for process in processes {
         let id = process.id().context("the process runs")?;
         let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("a VmRSS line")?;
+        let line =
+            status.lines().find(|line| line.starts_with("VmRSS:")).context("a VmRSS line")?;
         kib += line.split_whitespace().nth(1).context("a number")?.parse::<u64>()?;
     }
     Ok(kib / 1024)
