@@ -18,7 +18,7 @@ async fn speak(
     members: &[String],
     for_each: usize,
 ) -> anyhow::Result<Checker> {
-    let bot = platform.sim.world().await?.bots[0]["user"]["id"].as_str().unwrap().to_owned();
+    let bot = platform.sim.world().await?.bots[0]["id"].as_str().unwrap().to_owned();
     let said: Vec<(String, u64)> = stream::iter(channels)
         .map(|channel| {
             let bot = bot.clone();
@@ -136,7 +136,7 @@ async fn a_killed_gateway_resumes_and_misses_nothing() {
 
     platform.gateway.kill().await.unwrap();
     let bot =
-        platform.sim.world().await.unwrap().bots[0]["user"]["id"].as_str().unwrap().to_owned();
+        platform.sim.world().await.unwrap().bots[0]["id"].as_str().unwrap().to_owned();
     let missed =
         platform.sim.say(&channels[0], &members[0], &format!("<@{bot}> hello")).await.unwrap();
     platform.gateway = platform.one_more("gateway").unwrap();

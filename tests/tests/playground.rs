@@ -35,7 +35,7 @@ impl Playground {
 
     async fn guild(&self) -> (Guild, String) {
         let world = self.sim.world().await.unwrap();
-        let bot = world.bots[0]["user"]["id"].as_str().unwrap().to_owned();
+        let bot = world.bots[0]["id"].as_str().unwrap().to_owned();
         (world.guilds.into_iter().next().unwrap(), bot)
     }
 

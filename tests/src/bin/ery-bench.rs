@@ -76,7 +76,7 @@ async fn measure(
 ) -> anyhow::Result<()> {
     let (channels, members) = community(sim).await?;
     let bot =
-        sim.world().await?.bots[0]["user"]["id"].as_str().context("a bot has an id")?.to_owned();
+        sim.world().await?.bots[0]["id"].as_str().context("a bot has an id")?.to_owned();
     let mut log_from = 0;
     // Warm: connections, caches, the first shard file.
     run(sim, &channels, &members, CHANNELS, &mut log_from, |_, _| format!("<@{bot}> hello"))
