@@ -37,8 +37,9 @@ impl Cluster {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ConnectError> {
         let (nats, redis) = tokio::try_join!(
-            NatsLink::connect(nats_settings),
-            RedisLink::connect(redis_settings),
+            // Large, and awaited once.
+            Box::pin(NatsLink::connect(nats_settings)),
+            Box::pin(RedisLink::connect(redis_settings)),
         )?;
         let (nats, redis) = (Arc::new(nats), Arc::new(redis));
         // From now on this Redis is known; failing here only makes hints less useful.

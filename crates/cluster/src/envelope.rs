@@ -2,10 +2,7 @@
 
 use std::{io, str::FromStr};
 
-use async_nats::{
-    HeaderMap,
-    header::{HeaderValue, NATS_MESSAGE_ID},
-};
+use async_nats::{HeaderMap, header::HeaderValue};
 use bytes::Bytes;
 use twilight_model::id::{Id, marker::UserMarker};
 
@@ -16,6 +13,7 @@ use ery_ids::{EventId, TriggerId};
 
 use crate::subjects;
 
+const ID: &str = "Nats-Msg-Id";
 const RECEIVED_AT: &str = "Ery-Received-At";
 const BOT: &str = "Ery-Bot";
 const TRIGGER: &str = "Ery-Trigger";
@@ -119,9 +117,9 @@ pub(crate) fn read_event(
     payload: &Bytes,
 ) -> Result<Event, Unreadable> {
     let place = subjects::parse_event(subject).ok_or(Unreadable::Subject)?;
-    let headers = headers.ok_or(Unreadable::Header(NATS_MESSAGE_ID))?;
+    let headers = headers.ok_or(Unreadable::Header(ID))?;
     Ok(Event {
-        id: event_id(headers).ok_or(Unreadable::Header(NATS_MESSAGE_ID))?,
+        id: event_id(headers).ok_or(Unreadable::Header(ID))?,
         kind: place.kind.to_owned(),
         home: place.home,
         channel: place.channel,
@@ -134,7 +132,7 @@ pub(crate) fn read_event(
 
 /// Reads an event's id alone.
 pub(crate) fn event_id(headers: &HeaderMap) -> Option<EventId> {
-    headers.get(NATS_MESSAGE_ID).map(|value| EventId(value.as_str().to_owned()))
+    headers.get(ID).map(|value| EventId(value.as_str().to_owned()))
 }
 
 fn common(
@@ -144,7 +142,7 @@ fn common(
     traceparent: Option<&str>,
 ) -> Result<HeaderMap, Unwritable> {
     let mut headers = HeaderMap::new();
-    headers.insert(NATS_MESSAGE_ID, value(NATS_MESSAGE_ID, id)?);
+    headers.insert(ID, value(ID, id)?);
     headers.insert(RECEIVED_AT, value(RECEIVED_AT, &received_at.to_string())?);
     headers.insert(BOT, value(BOT, &bot.to_string())?);
     if let Some(traceparent) = traceparent {

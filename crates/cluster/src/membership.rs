@@ -28,6 +28,9 @@ use self::{claim::ClusterClaim, watched::Watched};
 /// How soon a registration that failed is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// One service's list, as its followers see it.
+type List = Arc<watch::Sender<Arc<[Replica]>>>;
+
 /// Which replicas live, and which one owns what, in Redis.
 ///
 /// NATS only tells those who watch to look at once.
@@ -35,7 +38,7 @@ pub struct ClusterMembership {
     nats: Arc<NatsLink>,
     redis: Arc<RedisLink>,
     ttl: Duration,
-    watched: Arc<std::sync::Mutex<HashMap<ServiceName, Arc<watch::Sender<Arc<[Replica]>>>>>>,
+    watched: Arc<std::sync::Mutex<HashMap<ServiceName, List>>>,
     /// One first look at a time.
     opening: tokio::sync::Mutex<()>,
 }
@@ -190,7 +193,7 @@ impl Registration for ClusterRegistration {
         // First the renewal, which could bring it back.
         let Self { member, renewal } = *self;
         renewal.end().await;
-        scripts::leave(&member.redis, &member.keys, &member.replica.id.0)
+        scripts::leave(&member.redis, &member.keys, &member.replica.id.0, member.ttl)
             .await
             .map_err(unavailable)?;
         member.tell().await;

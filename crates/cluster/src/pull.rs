@@ -27,14 +27,23 @@ pub(crate) enum Pulled {
     Gone,
 }
 
+/// Who else reads from the same consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// Others do: what is not read is given back to them.
+    Shared,
+    /// Nobody, and order matters: a new connection counts as [`Pulled::Gone`], since deliveries
+    /// may have been lost on the former one.
+    Alone,
+}
+
 /// Deliveries of one consumer, never more than `ahead` of the reader.
 pub(crate) struct Pull {
     client: Client,
     /// Where deliveries are asked for.
     next: Subject,
     ahead: usize,
-    /// Whether deliveries that nobody read are given back.
-    gives_back: bool,
+    sharing: Sharing,
     inbox: Option<(Subject, Subscriber)>,
     /// How many deliveries were asked for and have not been read.
     asked: usize,
@@ -57,7 +66,7 @@ impl Pull {
         client: Client,
         next: Subject,
         ahead: usize,
-        gives_back: bool,
+        sharing: Sharing,
         state: watch::Receiver<LinkState>,
     ) -> Self {
         let connects = state.borrow().connects;
@@ -65,7 +74,7 @@ impl Pull {
             client,
             next,
             ahead: ahead.max(1),
-            gives_back,
+            sharing,
             inbox: None,
             asked: 0,
             heard_at: Instant::now(),
@@ -103,6 +112,10 @@ impl Pull {
                         // The server forgot what was asked for on the former connection.
                         self.connects = connects;
                         self.asked = 0;
+                        if self.sharing == Sharing::Alone {
+                            self.forget();
+                            return Pulled::Gone;
+                        }
                     }
                     continue;
                 }
@@ -170,7 +183,7 @@ impl Pull {
 
     /// Gives what nobody read to others at once, instead of after the redelivery time.
     fn give_back(&self, mut subscriber: Subscriber) {
-        if !self.gives_back || tokio::runtime::Handle::try_current().is_err() {
+        if self.sharing == Sharing::Alone || tokio::runtime::Handle::try_current().is_err() {
             return;
         }
         let client = self.client.clone();

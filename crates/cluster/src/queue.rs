@@ -147,7 +147,7 @@ impl ChannelQueue for ClusterQueue {
             return Ok(None);
         };
         let fence = Fence { channel, epoch, owner };
-        Ok(Some(Box::new(ClusterLease::new(inner, fence, keys, asked_at, position, reply))))
+        Ok(Some(Box::new(ClusterLease::new(inner, fence, keys, asked_at, position, reply.as_ref()))))
     }
 }
 

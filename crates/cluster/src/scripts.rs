@@ -145,9 +145,10 @@ pub(crate) async fn leave(
     redis: &RedisLink,
     keys: &MemberKeys,
     id: &str,
+    ttl: Duration,
 ) -> Result<(), RedisError> {
     let mut script = LEAVE.key(&keys.expiries);
-    script.key(&keys.replicas).arg(id);
+    script.key(&keys.replicas).arg(id).arg(millis(ttl));
     redis.script::<i64>(&script).await.map(drop)
 }
 
@@ -156,6 +157,8 @@ pub(crate) struct Listed {
     /// Since when it has kept the list; none if it keeps none, as after it was emptied.
     pub(crate) kept_for: Option<Duration>,
     pub(crate) replicas: Vec<String>,
+    /// The ids of those that said that they left.
+    pub(crate) left: Vec<String>,
 }
 
 /// Lists the live replicas.
@@ -166,9 +169,12 @@ pub(crate) async fn list(redis: &RedisLink, keys: &MemberKeys) -> Result<Listed,
     if answer.is_empty() {
         return Err(RedisError::Nonsense("list"));
     }
-    let replicas = answer.split_off(1);
+    let mut replicas = answer.split_off(1);
+    let left = replicas.extract_if(.., |text| text.starts_with('-'));
+    let left = left.map(|text| text[1..].to_owned()).collect();
     let age: i64 = answer[0].parse().map_err(|_| RedisError::Nonsense("list"))?;
-    Ok(Listed { kept_for: u64::try_from(age).ok().map(Duration::from_millis), replicas })
+    let kept_for = u64::try_from(age).ok().map(Duration::from_millis);
+    Ok(Listed { kept_for, replicas, left })
 }
 
 /// Claims a name, or renews the claim; says whether the owner has it.

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, str::FromStr};
 use async_nats::Subject;
 use twilight_model::id::{Id, marker::ChannelMarker};
 
-use ery_event_bus::Topic;
+use ery_event_bus::{GatewayShard, Topic};
 use ery_ids::{ChannelKey, Home, Part, ServiceName};
 
 /// What waits for channels.
@@ -113,6 +113,16 @@ pub(crate) fn delete_task() -> String {
 /// Returns where deliveries of a consumer are asked for.
 pub(crate) fn next_of(stream: &str, consumer: &str) -> Subject {
     Subject::from(format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"))
+}
+
+/// Names the durable consumer of a handler and a part.
+pub(crate) fn handler(handler: &str, part: Part) -> String {
+    format!("{}-{part}", kind_token(handler))
+}
+
+/// Names the key of a shard's resume point.
+pub(crate) fn resume_point(shard: GatewayShard) -> String {
+    format!("{}.{}", shard.total, shard.number)
 }
 
 /// What a delivery's reply subject says of it.
@@ -224,8 +234,9 @@ mod tests {
             let key = ChannelKey::from_raw(guild, channel).unwrap();
             prop_assert_eq!(parse_task(&task(key)), Some(key));
             for channel in [other.map(Id::new), Some(key.channel), None] {
+                let subject = event(key.home, &kind, channel);
                 prop_assert_eq!(
-                    parse_event(&event(key.home, &kind, channel)),
+                    parse_event(&subject),
                     Some(EventSubject { kind: &kind, home: key.home, channel })
                 );
             }

@@ -53,7 +53,7 @@ impl Watched {
     /// Looks at the list now.
     pub(super) async fn look(&mut self) -> Result<Arc<[Replica]>, RedisError> {
         let listed = scripts::list(&self.redis, &self.keys).await?;
-        Ok(self.known.learn(listed, self.ttl, Instant::now()))
+        Ok(self.known.learn(&listed, self.ttl, Instant::now()))
     }
 
     /// Keeps `list` up to date; never ends. During an outage the last list stands.
@@ -106,7 +106,7 @@ impl Known {
     ///
     /// A list that is younger than a registration lasts may lack replicas that have not
     /// registered again yet: until then those known before stand beside it.
-    fn learn(&mut self, listed: Listed, ttl: Duration, now: Instant) -> Arc<[Replica]> {
+    fn learn(&mut self, listed: &Listed, ttl: Duration, now: Instant) -> Arc<[Replica]> {
         let mut replicas: Vec<Replica> =
             listed.replicas.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
         let may_lack = match listed.kept_for {
@@ -118,7 +118,8 @@ impl Known {
         };
         if may_lack && let Some(known) = &self.replicas {
             for replica in known.iter() {
-                if !replicas.iter().any(|listed| listed.id == replica.id) {
+                let is_listed = replicas.iter().any(|listed| listed.id == replica.id);
+                if !is_listed && !listed.left.contains(&replica.id.0) {
                     replicas.push(replica.clone());
                 }
             }
@@ -147,7 +148,8 @@ mod tests {
             };
             serde_json::to_string(&replica).unwrap()
         });
-        Listed { kept_for: kept_for.map(Duration::from_secs), replicas: replicas.collect() }
+        let kept_for = kept_for.map(Duration::from_secs);
+        Listed { kept_for, replicas: replicas.collect(), left: Vec::new() }
     }
 
     fn ids(replicas: &[Replica]) -> Vec<&str> {
@@ -157,24 +159,32 @@ mod tests {
     #[test]
     fn after_redis_was_emptied_the_known_stand_until_all_can_have_come_back() {
         let (mut known, now) = (Known::default(), Instant::now());
-        assert_eq!(ids(&known.learn(listed(Some(60), &["b", "a"]), TTL, now)), ["a", "b"]);
-        assert_eq!(ids(&known.learn(listed(None, &[]), TTL, now)), ["a", "b"]);
-        assert_eq!(ids(&known.learn(listed(Some(3), &["b"]), TTL, now)), ["a", "b"]);
-        assert_eq!(ids(&known.learn(listed(Some(15), &["b"]), TTL, now)), ["b"]);
+        assert_eq!(ids(&known.learn(&listed(Some(60), &["b", "a"]), TTL, now)), ["a", "b"]);
+        assert_eq!(ids(&known.learn(&listed(None, &[]), TTL, now)), ["a", "b"]);
+        assert_eq!(ids(&known.learn(&listed(Some(3), &["b"]), TTL, now)), ["a", "b"]);
+        assert_eq!(ids(&known.learn(&listed(Some(15), &["b"]), TTL, now)), ["b"]);
     }
 
     #[test]
     fn a_list_that_stays_empty_is_believed_after_its_time() {
         let (mut known, now) = (Known::default(), Instant::now());
-        known.learn(listed(Some(60), &["a"]), TTL, now);
-        assert_eq!(ids(&known.learn(listed(None, &[]), TTL, now)), ["a"]);
-        assert!(known.learn(listed(None, &[]), TTL, now + TTL).is_empty());
+        known.learn(&listed(Some(60), &["a"]), TTL, now);
+        assert_eq!(ids(&known.learn(&listed(None, &[]), TTL, now)), ["a"]);
+        assert!(known.learn(&listed(None, &[]), TTL, now + TTL).is_empty());
+    }
+
+    #[test]
+    fn a_replica_that_said_so_has_left_a_young_list_too() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        known.learn(&listed(Some(1), &["a", "b"]), TTL, now);
+        let answer = Listed { left: vec!["b".to_owned()], ..listed(Some(2), &["a"]) };
+        assert_eq!(ids(&known.learn(&answer, TTL, now)), ["a"]);
     }
 
     #[test]
     fn a_replica_that_left_an_old_list_is_gone_at_once() {
         let (mut known, now) = (Known::default(), Instant::now());
-        known.learn(listed(Some(60), &["a", "b"]), TTL, now);
-        assert_eq!(ids(&known.learn(listed(Some(61), &["a"]), TTL, now)), ["a"]);
+        known.learn(&listed(Some(60), &["a", "b"]), TTL, now);
+        assert_eq!(ids(&known.learn(&listed(Some(61), &["a"]), TTL, now)), ["a"]);
     }
 }

@@ -30,8 +30,8 @@ pub(super) async fn run(inner: Arc<Inner>, woken: mpsc::Sender<ChannelKey>) {
     let mut live = watched(&inner).await;
     let mut waiting = JoinSet::new();
     loop {
-        if let Err(error) = adopt(&inner, &live.borrow_and_update().clone(), &woken, &mut waiting).await
-        {
+        let replicas = Arc::clone(&live.borrow_and_update());
+        if let Err(error) = adopt(&inner, &replicas, &woken, &mut waiting).await {
             tracing::debug!(%error, "could not look for channels of vanished replicas");
         }
         while waiting.try_join_next().is_some() {}
@@ -100,6 +100,7 @@ async fn wake_when_free(
     if let Ok(remaining) = u64::try_from(remaining) {
         sleep(Duration::from_millis(remaining) + GRACE).await;
     }
-    // Nobody listens any more: the survivors do.
-    drop(woken.send(channel).await);
+    if woken.send(channel).await.is_err() {
+        tracing::debug!("nobody listens here any more; redelivery wakes the channel");
+    }
 }

@@ -59,11 +59,11 @@ impl ClusterLease {
         keys: ChannelKeys,
         taken_at: Instant,
         position: u64,
-        reply: Option<Subject>,
+        reply: Option<&Subject>,
     ) -> Self {
         let lost = CancellationToken::new();
         let channel = fence.channel;
-        inner.held.begin(channel, fence.owner.clone(), lost.clone(), position, reply.as_ref());
+        inner.held.begin(channel, fence.owner.clone(), lost.clone(), position, reply);
         inner.hint_held(channel);
         let renewal = Renewal {
             inner: Arc::clone(inner),

@@ -13,7 +13,7 @@ use crate::{
     background::Owned,
     envelope,
     nats::BoxError,
-    pull::{Pull, Pulled},
+    pull::{Pull, Pulled, Sharing},
     subjects,
 };
 
@@ -40,7 +40,7 @@ pub(super) async fn open(inner: Arc<Inner>, prefetch: usize) -> Result<Wakeups, 
         client.clone(),
         subjects::next_of(subjects::TASKS, subjects::ORCHESTRATOR),
         prefetch,
-        true,
+        Sharing::Shared,
         inner.nats.state.clone(),
     );
     let source = Source {
@@ -86,7 +86,7 @@ impl Source {
         loop {
             let delivery = tokio::select! {
                 pulled = self.pull.next() => match pulled {
-                    Pulled::Message(message) => delivered(message),
+                    Pulled::Message(message) => delivered(&message),
                     Pulled::Gone => {
                         self.inner.nats.look_after().await;
                         None
@@ -124,7 +124,7 @@ impl Source {
     }
 }
 
-fn delivered(message: Message) -> Option<Delivery> {
+fn delivered(message: &Message) -> Option<Delivery> {
     let reply = message.reply.clone()?;
     let position = subjects::parse_delivered(&reply)?.stream_sequence;
     match envelope::read_task(&message.subject, message.headers.as_ref(), &message.payload) {

@@ -1,4 +1,5 @@
--- Answers the live replicas, after for how many ms the list has been kept: -1 if it is not.
+-- Answers for how many ms the list has been kept (-1: it is not), then the live replicas, and
+-- behind a hyphen the ids of those that left.
 -- KEYS: expiries, replicas, since.
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
