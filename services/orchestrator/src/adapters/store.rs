@@ -160,7 +160,8 @@ impl Store {
             .retries
             .call("OpenChannel", self.timeout, || {
                 let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
-                async move { client.open_channel(request).await.map(tonic::Response::into_inner) }.boxed()
+                async move { client.open_channel(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
             })
             .await?;
         if answer.refused_by_epoch != 0 {
@@ -204,7 +205,8 @@ impl Store {
             .retries
             .call("BeginThread", self.timeout, || {
                 let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
-                async move { client.begin_thread(request).await.map(tonic::Response::into_inner) }.boxed()
+                async move { client.begin_thread(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
             })
             .await?;
         Ok(Begun {
@@ -231,7 +233,8 @@ impl Store {
             .retries
             .call("AppendSteps", self.timeout, || {
                 let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
-                async move { client.append_steps(request).await.map(tonic::Response::into_inner) }.boxed()
+                async move { client.append_steps(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
             })
             .await?;
         Ok(convert::changes_from(answer.changes))
@@ -258,7 +261,8 @@ impl Store {
             .retries
             .call("RecordAttempt", self.timeout, || {
                 let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
-                async move { client.record_attempt(request).await.map(tonic::Response::into_inner) }.boxed()
+                async move { client.record_attempt(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
             })
             .await?;
         Ok(answer.attempts)
@@ -285,7 +289,8 @@ impl Store {
         self.retries
             .call("FinishThread", self.timeout, || {
                 let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
-                async move { client.finish_thread(request).await.map(tonic::Response::into_inner) }.boxed()
+                async move { client.finish_thread(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
             })
             .await?;
         Ok(())
