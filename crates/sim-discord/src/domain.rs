@@ -161,7 +161,7 @@ pub(crate) struct Bot {
     pub(crate) application: ApplicationId,
     pub(crate) token: String,
     pub(crate) owner: Option<UserId>,
-    /// Whether GUILD_PRESENCES, GUILD_MEMBERS and MESSAGE_CONTENT are switched on in the portal.
+    /// Whether presences, members and message content are switched on for it in the portal.
     pub(crate) privileged_intents: bool,
 }
 

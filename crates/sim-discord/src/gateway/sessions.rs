@@ -197,7 +197,7 @@ impl Sessions {
         self.identifies
     }
 
-    /// Begins a session; its first dispatches are READY and one GUILD_CREATE for each guild.
+    /// Begins a session; its first dispatches are `READY` and one `GUILD_CREATE` for each guild.
     pub(super) fn identify(
         &mut self,
         world: &World,
