@@ -21,6 +21,8 @@ mod pins;
 mod reactions;
 mod refusal;
 mod search;
+#[cfg(test)]
+mod tests;
 mod users;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};

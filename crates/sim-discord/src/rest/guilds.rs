@@ -57,7 +57,7 @@ pub(super) fn create_channel(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 /// There are no threads in this world yet, so there are no active ones.
 pub(super) fn active_threads(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     own_guild(call)?;
-    Ok(Answer::json(&json!({ "threads": [], "members": [] })))
+    Ok(Answer::json(&json!({ "threads": [], "members": [], "has_more": false })))
 }
 
 pub(super) fn roles(call: &mut Call<'_>) -> Result<Answer, Refusal> {
