@@ -264,7 +264,9 @@ impl Connection {
                     is_over = true;
                 }
                 Outgoing::Disturb(Disturbance::Stall) => stalls = true,
-                Outgoing::Disturb(Disturbance::Drop) => return ControlFlow::Break(End::Cut),
+                Outgoing::Disturb(Disturbance::Drop | Disturbance::Repeat { .. }) => {
+                    // These are done to the session, and never reach a queue.
+                }
             }
         }
         let sent = self.sent(frames).await;

@@ -153,7 +153,7 @@ pub(super) fn audit_log(call: &mut Call<'_>) -> Result<Answer, Refusal> {
             action => u16::try_from(action).ok(),
         },
         before: call.query_id("before")?.map(number),
-        after: call.query_text("after").and_then(|after| after.parse().ok()),
+        after: call.query_id("after")?.map(number),
         limit: call.query_number("limit", 1..=100, 50)?,
     };
     let world = &call.state.world;

@@ -216,7 +216,13 @@ impl Exchange<'_> {
         };
         match (found.route.handler)(&mut call) {
             Ok(answer) => answer,
-            Err(refusal) => Answer::from(&refusal),
+            Err(refusal) => {
+                if let Refusal::Slowmode { retry_after_ms } = refusal {
+                    let retry_after = Duration::from_millis(retry_after_ms);
+                    self.limited = Some(Limited { retry_after, is_global: false });
+                }
+                Answer::from(&refusal)
+            }
         }
     }
 

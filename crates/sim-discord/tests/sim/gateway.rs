@@ -275,6 +275,16 @@ async fn a_resume_replays_everything_after_the_sequence() {
 }
 
 #[tokio::test]
+async fn dispatches_can_come_twice_on_order() {
+    let sim = Sim::start().await;
+    let (mut socket, _) = Socket::identified(&sim, GUILD_MESSAGES).await;
+    sim.say("bob", "general", "twice").await;
+    let once = socket.frame().await;
+    sim.post("/gateway", json!({ "do": "repeat", "count": 1 })).await;
+    assert_eq!(socket.frame().await, once);
+}
+
+#[tokio::test]
 async fn a_session_that_was_closed_for_good_is_over() {
     let sim = Sim::start().await;
     let (mut socket, ready) = Socket::identified(&sim, GUILD_MESSAGES).await;

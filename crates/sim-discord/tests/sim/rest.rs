@@ -158,6 +158,7 @@ async fn a_page_of_messages_is_the_newest_first() {
     assert_eq!(list(&format!("limit=2&before={}", ids[3])).await, ["m2", "m1"]);
     assert_eq!(list(&format!("limit=2&after={}", ids[1])).await, ["m3", "m2"]);
     assert_eq!(list(&format!("limit=3&around={}", ids[2])).await, ["m3", "m2", "m1"]);
+    assert_eq!(list("limit=2&after=0").await, ["m1", "m0"]);
     let path = format!("{}?limit=101", sim.messages_of("off-topic"));
     assert_eq!(code(&sim.rest(Method::GET, &path, Value::Null).await), (400, 50_035));
 }
