@@ -293,6 +293,16 @@ impl BusState {
         }
     }
 
+    /// Forgets what was deleted from the file: up to these numbers, by part.
+    pub(super) fn forget(&self, deleted: &[u64; PARTS as usize]) {
+        let mut inner = self.lock();
+        for (part, deleted) in inner.parts.iter_mut().zip(deleted) {
+            while part.tail.front().is_some_and(|oldest| oldest.seq <= *deleted) {
+                part.drop_oldest();
+            }
+        }
+    }
+
     /// Puts into the plan up to where every handler has acknowledged each part. A part without
     /// handlers holds nothing back.
     pub(super) fn set_floors(&self, plan: &mut TrimPlan) {
@@ -320,7 +330,12 @@ impl PartState {
         self.tail_bytes += size_of_event(&event);
         self.tail.push_back(event);
         while self.tail_bytes > tail_bytes && self.tail.len() > 1 {
-            let Some(oldest) = self.tail.pop_front() else { break };
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(oldest) = self.tail.pop_front() {
             self.tail_bytes -= size_of_event(&oldest);
             self.floor = oldest.seq;
         }
@@ -378,14 +393,20 @@ impl HandlerState {
 
     /// Moves `acked` up to the first event that is not.
     fn settle(&mut self) {
+        let mut is_behind = false;
         while let Some(first) = self.outstanding.first_entry() {
-            if first.get().event.is_some() {
-                return;
+            is_behind = first.get().event.is_some();
+            if is_behind {
+                break;
             }
             self.acked = self.acked.max(*first.key());
             first.remove();
         }
-        self.acked = self.acked.max(self.next);
+        // A reader that began anew does not deliver what was acknowledged before its turn.
+        self.next = self.next.max(self.acked);
+        if !is_behind {
+            self.acked = self.next;
+        }
     }
 }
 
