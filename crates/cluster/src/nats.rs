@@ -27,7 +27,7 @@ use tokio::{
 
 use crate::{
     ConnectError, NatsSettings,
-    background::Backoff,
+    background::{Backoff, jittered},
     envelope::Envelope,
     error::NoAnswer,
     servers::{Servers, nats_urls},
@@ -39,6 +39,10 @@ const FLOOR: &str = "2.10.23";
 
 /// How long one attempt to connect may take.
 const ATTEMPT: Duration = Duration::from_secs(3);
+
+/// How long a lost connection waits between attempts, at first and at last.
+const RECONNECT_FIRST: Duration = Duration::from_millis(20);
+const RECONNECT_LAST: Duration = Duration::from_secs(1);
 
 /// Streams are looked after at most this often.
 const ENSURE_PERIOD: Duration = Duration::from_secs(1);
@@ -199,6 +203,11 @@ fn options(
         .connection_timeout(ATTEMPT)
         .request_timeout(Some(settings.request_timeout))
         .ping_interval(Duration::from_secs(10))
+        .reconnect_delay_callback(|attempts| {
+            let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+            let wait = RECONNECT_FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(10));
+            jittered(wait.min(RECONNECT_LAST))
+        })
         .subscription_capacity(8_192)
         .event_callback(move |event| {
             let changes = Arc::clone(&changes);

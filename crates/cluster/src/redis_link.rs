@@ -66,7 +66,13 @@ impl RedisLink {
         let deadline = Instant::now() + settings.connect_timeout;
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
         loop {
-            let attempt = ConnectionManager::new_with_config(client.clone(), config.clone());
+            let attempt = async {
+                let mut manager =
+                    ConnectionManager::new_with_config(client.clone(), config.clone()).await?;
+                // Without a password the server lets everybody connect, and then refuses.
+                redis::cmd("PING").query_async::<()>(&mut manager).await?;
+                Ok(manager)
+            };
             let error = match timeout_at(deadline, attempt).await {
                 Ok(Ok(manager)) => {
                     let state = Mutex::new(State { manager, failures: 0, failed_at: None });
