@@ -60,6 +60,10 @@ fn event(number: u64) -> Event {
     }
 }
 
+fn number_of(event: &Event) -> u64 {
+    event.id.0.rsplit_once('.').unwrap().1.parse().unwrap()
+}
+
 fn numbers(waiting: &[Waiting]) -> Vec<u64> {
     waiting.iter().map(|waiting| waiting.task.trigger.message().unwrap().get()).collect()
 }
@@ -236,8 +240,7 @@ impl Workers {
         for index in 0..each {
             for (view, cluster) in clusters.iter().enumerate() {
                 let random = StdRng::seed_from_u64(seed ^ (index << 8) ^ view as u64);
-                let worker =
-                    work(cluster.queue(), Arc::clone(store), stop.clone(), random, deaths);
+                let worker = work(cluster.queue(), Arc::clone(store), stop.clone(), random, deaths);
                 tasks.spawn(worker);
             }
         }
@@ -380,6 +383,11 @@ async fn while_redis_is_away_nothing_hangs_and_afterwards_everything_goes_on() {
     servers.redis.restart().await.unwrap();
     let mut lease = take(&queue, &mut wakeups, channel(1)).await;
     assert_eq!(numbers(&read_all(&mut lease).await), [1]);
+    let known_for =
+        async || servers.redis.command(redis::Cmd::hget("ery:known_since", "since")).await;
+    let before = known_for().await.unwrap();
+    assert_ne!(queue.hint(channel(9)).await, Hint::Active);
+    assert!(known_for().await.unwrap() != before, "a restarted Redis is known anew");
     soon("budgets answer again", async {
         while cluster.budgets().request(Priority::Foreground, 45).await.is_err() {}
     })
@@ -423,7 +431,8 @@ async fn a_nats_server_that_is_killed_and_started_again_loses_and_reorders_nothi
     let (a, b) = (short(&servers).await, short(&servers).await);
     let store = Arc::new(Store::default());
     let workers = Workers::start(&[&a, &b], 2, &store, seed, 0.0);
-    let mut handled = b.bus().consume("ingest", &["message_create"], event(0).home.part()).await.unwrap();
+    let mut handled =
+        b.bus().consume("ingest", &["message_create"], event(0).home.part()).await.unwrap();
     let mut followed = a.bus().follow(&["message_create"]).await.unwrap();
     let (queue, bus) = (a.queue(), a.bus());
     let mut publisher = JoinSet::new();
@@ -540,8 +549,7 @@ async fn a_handler_that_moves_after_a_crash_goes_on_at_once_and_in_order() {
     let servers = Servers::start().await;
     let nats = NatsSettings { ack_wait: Duration::from_mins(10), ..servers.nats_settings() };
     let redis = servers.redis_settings();
-    let (a, b) =
-        (servers.connect(&nats, &redis).await, servers.connect(&nats, &redis).await);
+    let (a, b) = (servers.connect(&nats, &redis).await, servers.connect(&nats, &redis).await);
     let part = event(0).home.part();
     for number in 1..=30 {
         a.bus().publish(event(number)).await.unwrap();
@@ -565,7 +573,31 @@ async fn a_handler_that_moves_after_a_crash_goes_on_at_once_and_in_order() {
         assert!(delivery.is_redelivery || number > 20);
         delivery.ack().await.unwrap();
     }
-    drop((unanswered, former));
+    // It goes on reading, and leaves the consumer to whoever opened it last.
+    // What it had pulled before may still come.
+    let mut idle = Box::pin(async {
+        loop {
+            let delivery = former.next().await.unwrap();
+            if number_of(&delivery.event) > 30 {
+                return delivery;
+            }
+        }
+    });
+    for number in 31..=40 {
+        a.bus().publish(event(number)).await.unwrap();
+        let delivery = tokio::select! {
+            _ = &mut idle => panic!("two readers at once"),
+            delivery = soon("an event", next.next()) => delivery.unwrap(),
+        };
+        assert_eq!(delivery.event.id, event(number).id);
+        delivery.ack().await.unwrap();
+    }
+    drop(next);
+    a.bus().publish(event(41)).await.unwrap();
+    let delivery = soon("the former reader goes on", idle).await;
+    assert_eq!(delivery.event.id, event(41).id);
+    delivery.ack().await.unwrap();
+    drop(unanswered);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -667,19 +699,15 @@ async fn a_start_without_servers_says_what_is_missing_and_no_secret() {
     let nats = || NatsSettings { connect_timeout, ..servers.nats_settings() };
     let redis = || RedisSettings { connect_timeout, ..servers.redis_settings() };
 
-    let text = refused(
-        NatsSettings { url: "nats://ery:hidden@127.0.0.1:1".into(), ..nats() },
-        redis(),
-    )
-    .await;
+    let text =
+        refused(NatsSettings { url: "nats://ery:hidden@127.0.0.1:1".into(), ..nats() }, redis())
+            .await;
     assert!(text.contains("NATS at 127.0.0.1:1 cannot be reached"), "{text}");
     assert!(text.contains("ERY_NATS__URL"), "{text}");
 
-    let text = refused(
-        nats(),
-        RedisSettings { url: "redis://:hidden@127.0.0.1:1/0".into(), ..redis() },
-    )
-    .await;
+    let text =
+        refused(nats(), RedisSettings { url: "redis://:hidden@127.0.0.1:1/0".into(), ..redis() })
+            .await;
     assert!(text.contains("Redis at 127.0.0.1:1 cannot be reached"), "{text}");
     assert!(text.contains("ERY_REDIS__URL"), "{text}");
 
@@ -697,10 +725,11 @@ async fn a_start_without_servers_says_what_is_missing_and_no_secret() {
         assert!(text.contains(&format!("Redis at {address} refuses the credentials")), "{text}");
     }
 
+    let url = url::Url::parse(&servers.nats.url()).unwrap();
     let separate = NatsSettings {
         url: format!("nats://{}", servers.nats.address()).into(),
-        user: Some("ery".to_owned()),
-        password: Some("tests-only".into()),
+        user: Some(url.username().to_owned()),
+        password: Some(url.password().unwrap().into()),
         ..nats()
     };
     servers.connect(&separate, &redis()).await;

@@ -49,7 +49,10 @@ async fn publish_take_read_remove_release() {
             let queue = Arc::clone(&queue);
             publishers.spawn(async move {
                 for number in (0..MESSAGES).filter(|number| number % 64 == publisher) {
-                    queue.publish(task(number % channels, channels * 100_000 + number)).await.unwrap();
+                    queue
+                        .publish(task(number % channels, channels * 100_000 + number))
+                        .await
+                        .unwrap();
                 }
             });
         }
