@@ -206,7 +206,7 @@ impl Acks {
             }
             state.untold.take().ok_or_else(|| unavailable(NoAnswer("the consumer").into()))?
         };
-        match self.nats.client.request(reply.clone(), DONE).await {
+        match self.nats.ask(|| self.nats.client.request(reply.clone(), DONE)).await {
             Ok(_) => {
                 let mut state = self.lock();
                 state.told = state.told.max(prefix);

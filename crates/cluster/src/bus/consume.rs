@@ -177,7 +177,7 @@ impl Reader {
         if !self.acks.is_open(sequence) {
             return None;
         }
-        match self.nats.events.direct_get(sequence).await {
+        match self.nats.ask(|| self.nats.events.direct_get(sequence)).await {
             Ok(message) => {
                 let (subject, headers) = (&message.subject, Some(&message.headers));
                 let event = envelope::read_event(subject, headers, &message.payload).ok()?;
