@@ -41,7 +41,7 @@ test: tools ## Run the whole suite; installs the servers and the browser that it
 .PHONY: bench
 bench: tools ## Measure the main job, embedded and cluster, as ratios to ceilings of the same run
 	cargo build --profile quick --workspace --bins
-	$(QUICK) bench $(ARGS)
+	target/quick/ery-bench
 
 .PHONY: tools
 tools: system ## Install nats-server, redis-server, a browser and the test runner where they are missing

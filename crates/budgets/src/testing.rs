@@ -21,6 +21,13 @@ pub struct TwoViews {
     pub b: Arc<dyn Budgets>,
 }
 
+impl TwoViews {
+    /// Makes both views the same.
+    pub fn same(of: Arc<dyn Budgets>) -> Self {
+        Self { a: Arc::clone(&of), b: of }
+    }
+}
+
 /// Budgets of their own, unused at first, for one behaviour.
 #[async_trait]
 pub trait Stand: Send + Sync {

@@ -79,6 +79,13 @@ pub struct TwoViews {
     pub b: Arc<dyn ChannelQueue>,
 }
 
+impl TwoViews {
+    /// Makes both views the same.
+    pub fn same(of: Arc<dyn ChannelQueue>) -> Self {
+        Self { a: Arc::clone(&of), b: of }
+    }
+}
+
 /// Storage of its own, empty at first, for one behaviour.
 #[async_trait]
 pub trait Stand: Send + Sync {
@@ -282,6 +289,10 @@ impl Record {
 
     fn finished(&self, channel: ChannelKey) -> Vec<u64> {
         self.lock().get(&channel).map(|record| record.finished.clone()).unwrap_or_default()
+    }
+
+    fn last(&self, channel: ChannelKey) -> Option<u64> {
+        self.lock().get(&channel)?.finished.last().copied()
     }
 
     fn begin(&self, lease: &BoxLease) {

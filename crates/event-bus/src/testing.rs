@@ -57,6 +57,13 @@ pub struct TwoViews {
     pub b: Arc<dyn EventBus>,
 }
 
+impl TwoViews {
+    /// Makes both views the same.
+    pub fn same(of: Arc<dyn EventBus>) -> Self {
+        Self { a: Arc::clone(&of), b: of }
+    }
+}
+
 /// Storage of its own, empty at first, for one behaviour.
 #[async_trait]
 pub trait Stand: Send + Sync {

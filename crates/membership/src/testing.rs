@@ -37,6 +37,13 @@ pub struct TwoViews {
     pub b: Arc<dyn Membership>,
 }
 
+impl TwoViews {
+    /// Makes both views the same.
+    pub fn same(of: Arc<dyn Membership>) -> Self {
+        Self { a: Arc::clone(&of), b: of }
+    }
+}
+
 /// A membership of its own, empty at first, for one behaviour.
 #[async_trait]
 pub trait Stand: Send + Sync {

@@ -66,17 +66,18 @@ pub async fn no_wake_up_is_lost_when_publishing_races_releasing(stand: &dyn Stan
         .into_iter()
         .map(|queue| spawn_worker(queue, &record, &stop, 10))
         .collect();
-    let keys = [channel(1), channel(2)];
+    // A trigger is one message in one channel, so each channel has its own numbers.
+    let keys = [(channel(1), 0), (channel(2), 10_000)];
     for number in 1..=MESSAGES {
         let publisher = if number % 2 == 0 { &views.a } else { &views.b };
-        for key in keys {
-            publish(publisher, key, [number].into_iter()).await;
+        for (key, base) in keys {
+            publish(publisher, key, [base + number].into_iter()).await;
         }
         // From slow enough that the holder has gone to so fast that it never goes, the step
         // between finding nothing and giving back is met sooner or later.
         if number % 3 == 0 {
             soon(&format!("message {number} is read"), async {
-                while keys.iter().any(|key| record.finished(*key).last() < Some(&number)) {
+                while keys.iter().any(|(key, base)| record.last(*key) != Some(base + number)) {
                     tokio::task::yield_now().await;
                 }
             })
@@ -88,15 +89,15 @@ pub async fn no_wake_up_is_lost_when_publishing_races_releasing(stand: &dyn Stan
         }
     }
     eventually("the last message is read", async || {
-        keys.iter().all(|key| record.finished(*key).last() == Some(&MESSAGES))
+        keys.iter().all(|(key, base)| record.last(*key) == Some(base + MESSAGES))
     })
     .await;
     stop.cancel();
     for worker in workers {
         join(worker).await;
     }
-    for key in keys {
-        assert_eq!(record.finished(key), (1..=MESSAGES).collect::<Vec<_>>());
+    for (key, base) in keys {
+        assert_eq!(record.finished(key), (base + 1..=base + MESSAGES).collect::<Vec<_>>());
     }
 }
 
