@@ -135,8 +135,7 @@ async fn a_killed_gateway_resumes_and_misses_nothing() {
     all_answered(&platform, &first, Duration::from_secs(60)).await.unwrap();
 
     platform.gateway.kill().await.unwrap();
-    let bot =
-        platform.sim.world().await.unwrap().bots[0]["id"].as_str().unwrap().to_owned();
+    let bot = platform.sim.world().await.unwrap().bots[0]["id"].as_str().unwrap().to_owned();
     let missed =
         platform.sim.say(&channels[0], &members[0], &format!("<@{bot}> hello")).await.unwrap();
     platform.gateway = platform.one_more("gateway").unwrap();

@@ -69,9 +69,7 @@ impl Budgets for ClusterBudgets {
     }
 }
 
-async fn soon<T>(
-    question: impl Future<Output = Result<T, RedisError>>,
-) -> Result<T, BudgetsError> {
+async fn soon<T>(question: impl Future<Output = Result<T, RedisError>>) -> Result<T, BudgetsError> {
     match timeout(PATIENCE, question).await {
         Ok(answer) => answer.map_err(|error| BudgetsError::Unavailable(error.into())),
         Err(_) => Err(BudgetsError::Unavailable(NoAnswer("Redis").into())),

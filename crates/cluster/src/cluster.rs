@@ -46,11 +46,8 @@ impl Cluster {
         if let Err(error) = scripts::known_for(&redis).await {
             tracing::warn!(%error, "could not ask Redis since when it has been known");
         }
-        let membership = Arc::new(ClusterMembership::new(
-            Arc::clone(&nats),
-            Arc::clone(&redis),
-            redis_settings,
-        ));
+        let membership =
+            Arc::new(ClusterMembership::new(Arc::clone(&nats), Arc::clone(&redis), redis_settings));
         let queue = Arc::new(ClusterQueue::new(
             Arc::clone(&nats),
             Arc::clone(&redis),

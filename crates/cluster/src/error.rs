@@ -25,7 +25,9 @@ pub enum ConnectError {
     NatsRefused { servers: String },
     #[error("NATS at {servers} is version {version}; {floor} or newer is needed")]
     NatsTooOld { servers: String, version: String, floor: &'static str },
-    #[error("NATS at {servers} has no JetStream: start it with `--jetstream`, or allow the account")]
+    #[error(
+        "NATS at {servers} has no JetStream: start it with `--jetstream`, or allow the account"
+    )]
     NoJetStream { servers: String },
     #[error("NATS at {servers} refuses to keep `{name}` as `[nats]` describes it")]
     Stream {

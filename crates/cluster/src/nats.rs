@@ -1,8 +1,4 @@
-use std::{
-    error::Error as _,
-    sync::Arc,
-    time::Duration,
-};
+use std::{error::Error as _, sync::Arc, time::Duration};
 
 use async_nats::{
     Client, ConnectErrorKind, ConnectOptions, Event,
@@ -116,11 +112,9 @@ impl NatsLink {
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         let Envelope { headers, payload } = envelope;
         loop {
-            let message =
-                PublishMessage::build().headers(headers.clone()).payload(payload.clone());
-            let attempt = async {
-                self.context.send_publish(subject.clone(), message).await?.await
-            };
+            let message = PublishMessage::build().headers(headers.clone()).payload(payload.clone());
+            let attempt =
+                async { self.context.send_publish(subject.clone(), message).await?.await };
             let error = match timeout_at(deadline, attempt).await {
                 Ok(Ok(_)) => return Ok(()),
                 Ok(Err(error)) if is_full(&error) => return Err(PublishFailure::Full),
@@ -191,7 +185,10 @@ fn options(
     let (urls, servers) = nats_urls(settings.url.expose_secret())?;
     let user = urls.iter().find_map(|url| url.user.clone()).or_else(|| settings.user.clone());
     let password = urls.iter().find_map(|url| url.password.clone()).or_else(|| {
-        settings.password.as_ref().map(|password: &SecretString| password.expose_secret().to_owned())
+        settings
+            .password
+            .as_ref()
+            .map(|password: &SecretString| password.expose_secret().to_owned())
     });
     let changes = Arc::new(changes);
     let mut options = ConnectOptions::new()
@@ -295,11 +292,7 @@ async fn made(
         }
         // Anything else may pass within the time: servers that elect a leader, above all.
         if timeout_at(deadline, backoff.wait()).await.is_err() || Instant::now() >= deadline {
-            return Err(ConnectError::Stream {
-                servers: servers.to_string(),
-                name,
-                source: error,
-            });
+            return Err(ConnectError::Stream { servers: servers.to_string(), name, source: error });
         }
     }
 }
@@ -324,10 +317,7 @@ async fn ensure(context: &Context, settings: &NatsSettings) -> Result<(), Failur
             storage: StorageType::File,
             ..Default::default()
         };
-        context
-            .create_or_update_key_value(config)
-            .await
-            .map_err(|error| (bucket, error.into()))?;
+        context.create_or_update_key_value(config).await.map_err(|error| (bucket, error.into()))?;
     }
     Ok(())
 }

@@ -15,9 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
-use ery_channel_queue::{
-    BoxLease, ChannelQueue, Delivery, Hint, QueueError, Task, Wakeups,
-};
+use ery_channel_queue::{BoxLease, ChannelQueue, Delivery, Hint, QueueError, Task, Wakeups};
 use ery_clock::{Clock, UnixMillis};
 use ery_ids::{ChannelKey, Fence, OwnerToken, ReplicaId};
 
@@ -90,10 +88,8 @@ impl ClusterQueue {
 #[async_trait]
 impl ChannelQueue for ClusterQueue {
     async fn publish(&self, task: Task) -> Result<(), QueueError> {
-        let unreadable = |source: BoxError| QueueError::Unreadable {
-            trigger: task.trigger.to_string(),
-            source,
-        };
+        let unreadable =
+            |source: BoxError| QueueError::Unreadable { trigger: task.trigger.to_string(), source };
         let envelope = Envelope::of_task(&task, self.inner.compress_above)
             .await
             .map_err(|error| unreadable(error.into()))?;
@@ -147,7 +143,14 @@ impl ChannelQueue for ClusterQueue {
             return Ok(None);
         };
         let fence = Fence { channel, epoch, owner };
-        Ok(Some(Box::new(ClusterLease::new(inner, fence, keys, asked_at, position, reply.as_ref()))))
+        Ok(Some(Box::new(ClusterLease::new(
+            inner,
+            fence,
+            keys,
+            asked_at,
+            position,
+            reply.as_ref(),
+        ))))
     }
 }
 
@@ -173,7 +176,9 @@ impl Inner {
     /// Tells Redis which channels this process holds, for those who come after it.
     fn hint_held(&self, channel: ChannelKey) {
         self.hints
-            .get_or_init(|| HeldHints::new(Arc::clone(&self.redis), &self.replica, self.held.clone()))
+            .get_or_init(|| {
+                HeldHints::new(Arc::clone(&self.redis), &self.replica, self.held.clone())
+            })
             .changed(channel);
     }
 }

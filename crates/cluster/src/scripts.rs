@@ -234,7 +234,9 @@ pub(crate) async fn invalid(redis: &RedisLink, new: u32) -> Result<u64, RedisErr
 fn parse_epoch(answer: &str) -> Result<Option<Epoch>, RedisError> {
     match answer {
         "" => Ok(None),
-        epoch => epoch.parse().map(|epoch| Some(Epoch(epoch))).map_err(|_| RedisError::Nonsense("epoch")),
+        epoch => {
+            epoch.parse().map(|epoch| Some(Epoch(epoch))).map_err(|_| RedisError::Nonsense("epoch"))
+        }
     }
 }
 

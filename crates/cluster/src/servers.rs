@@ -54,8 +54,8 @@ pub(crate) fn redis_server(text: &str) -> Result<Servers, ConnectError> {
 
 fn parse(text: &str, key: &'static str, schemes: &[&str]) -> Result<Url, ConnectError> {
     // The parser's own error could repeat what stands in the URL.
-    let url = Url::parse(text)
-        .map_err(|_| ConnectError::InvalidUrl { key, reason: "it is no URL" })?;
+    let url =
+        Url::parse(text).map_err(|_| ConnectError::InvalidUrl { key, reason: "it is no URL" })?;
     if !schemes.contains(&url.scheme()) {
         return Err(ConnectError::InvalidUrl { key, reason: "its scheme is another" });
     }
@@ -75,7 +75,8 @@ fn decoded(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
         let pair = tail.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
-        let byte = pair.filter(|_| *first == b'%').and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let byte =
+            pair.filter(|_| *first == b'%').and_then(|pair| u8::from_str_radix(pair, 16).ok());
         bytes.push(byte.unwrap_or(*first));
         rest = if byte.is_some() { &tail[2..] } else { tail };
     }

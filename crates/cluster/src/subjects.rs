@@ -197,16 +197,17 @@ mod tests {
 
     #[test]
     fn a_type_cannot_widen_a_filter() {
-        assert_eq!(event_filters(&["a.>", "*"], Some(Part(3))), [
-            "ery.event.3.a__.*.*",
-            "ery.event.3._.*.*"
-        ]);
+        assert_eq!(
+            event_filters(&["a.>", "*"], Some(Part(3))),
+            ["ery.event.3.a__.*.*", "ery.event.3._.*.*"]
+        );
         assert_eq!(event_filters(&[], None), ["ery.event.*.>"]);
     }
 
     #[test]
     fn what_is_no_subject_of_ours_is_refused() {
-        for subject in ["", "ery.task.1.2", "ery.task.x.2.3", "ery.task.1.dm.0", "ery.event.1.2.3"] {
+        for subject in ["", "ery.task.1.2", "ery.task.x.2.3", "ery.task.1.dm.0", "ery.event.1.2.3"]
+        {
             assert_eq!(parse_task(subject), None, "{subject}");
         }
         for subject in ["ery.event.1.k.2", "ery.event.1.k.dm._", "ery.event.1.k.2.3.4"] {

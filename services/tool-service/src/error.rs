@@ -4,8 +4,8 @@ use tonic::{Code, Status};
 
 use ery_settings::InvalidSetting;
 
-pub use crate::adapters::discord::{ApiUrlError, TokenError};
 use crate::adapters::discord::RestError;
+pub use crate::adapters::discord::{ApiUrlError, TokenError};
 
 /// Why the service could not be made.
 #[derive(Debug, thiserror::Error)]

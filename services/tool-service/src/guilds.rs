@@ -301,10 +301,7 @@ impl Guilds {
         slot
     }
 
-    async fn loaded(
-        &self,
-        guild: Id<GuildMarker>,
-    ) -> Result<(Arc<Slot>, Arc<Guild>), StateError> {
+    async fn loaded(&self, guild: Id<GuildMarker>) -> Result<(Arc<Slot>, Arc<Guild>), StateError> {
         self.wait_until_following().await?;
         let slot = self.slot(guild);
         if let Some(known) = slot.guild() {

@@ -110,8 +110,12 @@ pub(crate) trait AnyTool: Send + Sync {
     fn about(&self) -> &'static Spec;
     async fn resolve_json(&self, parameters: Value, scene: &Scene<'_>) -> Result<Value, Problem>;
     /// None if `act` is not this tool's.
-    fn needs_of(&self, act: &Value, guild: Option<&Guild>, here: Id<ChannelMarker>)
-    -> Option<Needs>;
+    fn needs_of(
+        &self,
+        act: &Value,
+        guild: Option<&Guild>,
+        here: Id<ChannelMarker>,
+    ) -> Option<Needs>;
     fn fixed(&self, act: Value, now: UnixMillis) -> Option<Value>;
     async fn perform_json(&self, act: &Value, run: &Run<'_>) -> Done;
     async fn look_up_json(&self, act: &Value, run: &Run<'_>) -> Done;
@@ -124,9 +128,8 @@ impl<T: Tool> AnyTool for T {
     }
 
     async fn resolve_json(&self, parameters: Value, scene: &Scene<'_>) -> Result<Value, Problem> {
-        let parameters = serde_json::from_value(parameters).map_err(|error| {
-            Problem::unclear(format!("The arguments do not fit: {error}."))
-        })?;
+        let parameters = serde_json::from_value(parameters)
+            .map_err(|error| Problem::unclear(format!("The arguments do not fit: {error}.")))?;
         let act = self.resolve(parameters, scene).await?;
         serde_json::to_value(act)
             .map_err(|error| Problem::unclear(format!("The arguments do not fit: {error}.")))

@@ -182,7 +182,10 @@ impl Reader {
                 Some(EventDelivery { event, is_redelivery: true, acker })
             }
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => {
-                tracing::warn!(sequence, "event at {sequence} left the stream before it was handled");
+                tracing::warn!(
+                    sequence,
+                    "event at {sequence} left the stream before it was handled"
+                );
                 self.acks.skip(sequence).await;
                 None
             }
@@ -212,16 +215,15 @@ impl Reader {
         let info = match self.nats.events.consumer_info(&name).await {
             Ok(info) => info,
             Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {
-                let begin = self.kept_floor().await?.as_ref().map_or(DeliverPolicy::All, begin_behind);
+                let begin =
+                    self.kept_floor().await?.as_ref().map_or(DeliverPolicy::All, begin_behind);
                 return self.create(begin).await;
             }
             Err(error) => return Err(error.into()),
         };
         let created_ns = info.created.unix_timestamp_nanos();
         let is_whole = match self.seen {
-            Some(seen) => {
-                info.delivered.consumer_sequence == seen && created_ns == self.created_ns
-            }
+            Some(seen) => info.delivered.consumer_sequence == seen && created_ns == self.created_ns,
             None => info.num_ack_pending == 0,
         };
         if is_whole && self.fits(&info) {
@@ -243,8 +245,7 @@ impl Reader {
     async fn create(&mut self, begin: DeliverPolicy) -> Result<(), BoxError> {
         let config = self.config(begin);
         self.acks.renewed();
-        let created =
-            self.nats.context.create_consumer_on_stream(config, subjects::EVENTS).await?;
+        let created = self.nats.context.create_consumer_on_stream(config, subjects::EVENTS).await?;
         self.seen = Some(0);
         self.created_ns = created.cached_info().created.unix_timestamp_nanos();
         self.nats.cursors.purge(&self.consumer.name).await?;

@@ -128,10 +128,8 @@ impl Follower {
                 && last.sequence + 1 >= info.state.first_sequence
                 && info.state.last_sequence - last.sequence <= MAX_BEHIND
         });
-        let begin = can_go_on.unwrap_or(Place {
-            sequence: info.state.last_sequence,
-            stream_created_ns,
-        });
+        let begin =
+            can_go_on.unwrap_or(Place { sequence: info.state.last_sequence, stream_created_ns });
         let (filter_subject, filter_subjects) = match self.filters.as_slice() {
             [one] => (one.clone(), Vec::new()),
             many => (String::new(), many.to_vec()),

@@ -89,11 +89,7 @@ async fn adopt(
 }
 
 /// Waits for the end of a lease that nobody renews, then wakes its channel.
-async fn wake_when_free(
-    inner: Arc<Inner>,
-    channel: ChannelKey,
-    woken: mpsc::Sender<ChannelKey>,
-) {
+async fn wake_when_free(inner: Arc<Inner>, channel: ChannelKey, woken: mpsc::Sender<ChannelKey>) {
     let question = redis::Cmd::pttl(ChannelKeys::of(channel).lease);
     // -2: there is none; then, as where Redis does not say, it is woken at once.
     let remaining = inner.redis.command::<i64>(&question).await.unwrap_or(-2);

@@ -38,12 +38,7 @@ impl Held {
 
 impl HeldChannels {
     /// Notes a delivery for the holder; says whether it will surely look before it leaves.
-    pub(super) fn note(
-        &self,
-        channel: ChannelKey,
-        position: u64,
-        reply: Option<&Subject>,
-    ) -> bool {
+    pub(super) fn note(&self, channel: ChannelKey, position: u64, reply: Option<&Subject>) -> bool {
         let mut channels = self.lock();
         let Some(held) = channels.get_mut(&channel) else { return false };
         if held.lost.is_cancelled() {
@@ -62,8 +57,7 @@ impl HeldChannels {
         position: u64,
         reply: Option<&Subject>,
     ) {
-        let mut held =
-            Held { owner, lost, is_leaving: false, heard: 0, handles: BTreeMap::new() };
+        let mut held = Held { owner, lost, is_leaving: false, heard: 0, handles: BTreeMap::new() };
         held.note(position, reply);
         self.lock().insert(channel, held);
     }

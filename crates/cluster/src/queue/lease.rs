@@ -328,8 +328,7 @@ impl Renewal {
             let deadline = renewed_at + ttl * 2 / 3;
             sleep_until(next.min(deadline)).await;
             let asked_at = Instant::now();
-            let question =
-                scripts::renew(&self.inner.redis, &self.keys, &self.fence.owner, ttl);
+            let question = scripts::renew(&self.inner.redis, &self.keys, &self.fence.owner, ttl);
             match timeout_at(deadline, question).await {
                 Ok(Ok(true)) => {
                     renewed_at = asked_at;

@@ -32,8 +32,7 @@ struct Source {
 /// Opens deliveries: what the consumer gives, what is handed over, and what vanished replicas left.
 pub(super) async fn open(inner: Arc<Inner>, prefetch: usize) -> Result<Wakeups, BoxError> {
     let client = inner.nats.client.clone();
-    let handed_over =
-        client.queue_subscribe(subjects::WAKE, subjects::WAKERS.to_owned()).await?;
+    let handed_over = client.queue_subscribe(subjects::WAKE, subjects::WAKERS.to_owned()).await?;
     inner.nats.settled().await?;
     let (wake, woken) = mpsc::channel(WOKEN);
     let pull = Pull::new(

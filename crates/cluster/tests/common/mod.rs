@@ -79,8 +79,7 @@ impl bus::Stand for Servers {
 #[async_trait]
 impl membership::Stand for Servers {
     async fn open(&self, timing: membership::Timing) -> membership::TwoViews {
-        let redis =
-            RedisSettings { member_ttl: timing.registration_ttl, ..self.redis_settings() };
+        let redis = RedisSettings { member_ttl: timing.registration_ttl, ..self.redis_settings() };
         let (a, b) = self.two(&self.nats_settings(), &redis).await;
         membership::TwoViews { a: a.membership(), b: b.membership() }
     }

@@ -49,7 +49,9 @@ pub(crate) struct Policy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// Go, reading from no other channels than these.
-    Allow { reads: Vec<Id<ChannelMarker>> },
+    Allow {
+        reads: Vec<Id<ChannelMarker>>,
+    },
     NeedsApproval(Reason),
     Deny(Reason),
 }
@@ -207,9 +209,7 @@ impl World<'_> {
     fn holds(&self, member: &Member, wanted: Permissions, who: Who) -> Result<(), Reason> {
         let guild = &*self.state.guild;
         let (has, place) = match self.call.needs.place {
-            Place::Guild => {
-                (permissions::in_guild(guild, member, self.now), NamedPlace::Server)
-            }
+            Place::Guild => (permissions::in_guild(guild, member, self.now), NamedPlace::Server),
             Place::Channel(channel) => {
                 let channel = self.channel(channel)?;
                 self.may_be_in(member, channel, who)?;
@@ -230,9 +230,7 @@ impl World<'_> {
         let Place::Channel(channel) = self.call.needs.place else { return wanted };
         let Some(channel) = self.state.channel(channel) else { return wanted };
         if wanted.contains(Permissions::SEND_MESSAGES) {
-            wanted
-                .difference(Permissions::SEND_MESSAGES)
-                .union(permissions::to_send(channel.kind))
+            wanted.difference(Permissions::SEND_MESSAGES).union(permissions::to_send(channel.kind))
         } else {
             wanted
         }
@@ -294,9 +292,7 @@ impl World<'_> {
     }
 
     fn bot_reads(&self, channel: Id<ChannelMarker>) -> bool {
-        self.bot()
-            .and_then(|bot| self.reads_channel(bot, self.channel(channel)?, Who::Ery))
-            .is_ok()
+        self.bot().and_then(|bot| self.reads_channel(bot, self.channel(channel)?, Who::Ery)).is_ok()
     }
 
     fn may_read(&self, channel: Id<ChannelMarker>, authority: &Authority) -> Result<(), Reason> {

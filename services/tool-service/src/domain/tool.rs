@@ -103,5 +103,7 @@ pub(crate) enum Reads {
     /// All of them must be readable.
     Channels(Vec<Id<ChannelMarker>>),
     /// As many of the guild's channels as are readable, at most this many.
-    WhatMayBeRead { at_most: usize },
+    WhatMayBeRead {
+        at_most: usize,
+    },
 }

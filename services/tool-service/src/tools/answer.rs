@@ -95,10 +95,9 @@ fn sentence(error: &RestError) -> String {
     match error {
         RestError::Refused { status, code } => refused(*status, *code),
         RestError::RefusedBefore { code } => refused(403, *code),
-        RestError::RateLimited { retry_after } => format!(
-            "Discord's rate limit is reached; try again in {}.",
-            seconds(*retry_after)
-        ),
+        RestError::RateLimited { retry_after } => {
+            format!("Discord's rate limit is reached; try again in {}.", seconds(*retry_after))
+        }
         RestError::TooLate => {
             "It took too long until Discord could be asked, so nothing was done.".into()
         }
@@ -115,9 +114,7 @@ fn sentence(error: &RestError) -> String {
         RestError::ServerError { .. }
         | RestError::ConnectionLost(_)
         | RestError::TimedOut
-        | RestError::Unreadable { .. } => {
-            "Discord does not answer properly at the moment.".into()
-        }
+        | RestError::Unreadable { .. } => "Discord does not answer properly at the moment.".into(),
     }
 }
 

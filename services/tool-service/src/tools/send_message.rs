@@ -83,11 +83,7 @@ impl Tool for SendMessage {
         &SPEC
     }
 
-    async fn resolve(
-        &self,
-        parameters: Parameters,
-        scene: &Scene<'_>,
-    ) -> Result<Act, Problem> {
+    async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
         let filtered = scene.filter.filtered(&parameters.content);
         if filtered.content.trim().is_empty() {
             return Err(Problem::unclear("The content is empty."));

@@ -130,10 +130,8 @@ pub(crate) struct Answer {
 impl Answer {
     /// Reads the body.
     pub(crate) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, RestError> {
-        serde_json::from_slice(&self.body).map_err(|source| RestError::Unreadable {
-            status: self.status,
-            source,
-        })
+        serde_json::from_slice(&self.body)
+            .map_err(|source| RestError::Unreadable { status: self.status, source })
     }
 }
 
@@ -765,7 +763,8 @@ fn bucket(headers: &HeaderMap, exhausted_for: Option<Duration>) -> Option<RateLi
         let seconds = number(headers, RateLimitHeaders::RESET_AFTER)?;
         Duration::try_from_secs_f64(seconds).ok()
     })?;
-    let remaining = if exhausted_for.is_some() { Some(0) } else { whole(RateLimitHeaders::REMAINING) };
+    let remaining =
+        if exhausted_for.is_some() { Some(0) } else { whole(RateLimitHeaders::REMAINING) };
     Some(RateLimitHeaders {
         bucket,
         limit: whole(RateLimitHeaders::LIMIT).unwrap_or(1),
