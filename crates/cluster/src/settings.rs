@@ -1,18 +1,20 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
-use secrecy::SecretString;
-use serde::Deserialize;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The table `[nats]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NatsSettings {
     /// `nats://host:port`, or `tls://host:port` for TLS; several are separated by commas. A user
     /// and a password may stand before the host.
+    #[serde(serialize_with = "without_credentials")]
     pub url: SecretString,
     /// The user, where the URL names none.
     pub user: Option<String>,
     /// The password, where the URL names none.
+    #[serde(serialize_with = "redacted")]
     pub password: Option<SecretString>,
     /// Certificates in PEM of who signed the server's; without it, the system's.
     pub ca_file: Option<PathBuf>,
@@ -77,11 +79,12 @@ impl Default for NatsSettings {
 }
 
 /// The table `[redis]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisSettings {
     /// `redis://host:port/database`, or `rediss://…` for TLS. A user and a password may stand
     /// before the host.
+    #[serde(serialize_with = "without_credentials")]
     pub url: SecretString,
     /// Certificates in PEM of who signed the server's; without it, the well-known authorities'.
     pub ca_file: Option<PathBuf>,
@@ -115,6 +118,31 @@ impl Default for RedisSettings {
             longest_exchange: Duration::from_mins(15),
         }
     }
+}
+
+/// Shows whether a secret is set, and nothing of it.
+#[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
+fn redacted<S: Serializer>(
+    secret: &Option<SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match secret {
+        Some(_) => serializer.serialize_some("(set)"),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// Shows where a server is, without the user and the password that may stand in its address.
+fn without_credentials<S: Serializer>(
+    url: &SecretString,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let addresses = url.expose_secret().split(',').map(|address| {
+        let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        if scheme.is_empty() { host.to_owned() } else { format!("{scheme}://{host}") }
+    });
+    serializer.serialize_str(&addresses.collect::<Vec<_>>().join(","))
 }
 
 /// A setting outside its bound.

@@ -85,10 +85,7 @@ impl Metrics {
             meter.f64_histogram(name).with_description(help).with_boundaries(bounds).build()
         };
         Self {
-            threads_begun: counter(
-                "ery_orchestrator_threads_begun",
-                "Task threads that began",
-            ),
+            threads_begun: counter("ery_orchestrator_threads_begun", "Task threads that began"),
             threads_resumed: counter(
                 "ery_orchestrator_threads_resumed",
                 "Task threads that were taken over from an earlier holder",

@@ -7,9 +7,7 @@ use ery_lifecycle::Tasks;
 use ery_membership::Replica;
 
 use crate::{
-    adapters::{
-        ai::Ai, broadcaster::Broadcaster, calls::Retries, store::Store, tools::Tools,
-    },
+    adapters::{ai::Ai, broadcaster::Broadcaster, calls::Retries, store::Store, tools::Tools},
     domain::gate::GateRules,
     error::OrchestratorError,
     handlers::{

@@ -302,8 +302,7 @@ mod tests {
         assert_eq!(error.key, "orchestrator.task_threads");
         assert_eq!(error.value, "0");
 
-        let settings =
-            Settings { ingestion_wait: Duration::from_secs(1), ..Settings::default() };
+        let settings = Settings { ingestion_wait: Duration::from_secs(1), ..Settings::default() };
         assert_eq!(settings.validate().unwrap_err().key, "orchestrator.ingestion_wait");
 
         let settings = Settings { names: vec!["two words".to_owned()], ..Settings::default() };

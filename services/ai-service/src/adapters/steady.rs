@@ -297,11 +297,7 @@ mod tests {
             tools: Vec::new(),
             max_output_tokens: None,
             marker: "M1".into(),
-            place: Place {
-                bot: None,
-                bot_name: String::new(),
-                now: ery_clock::UnixMillis(0),
-            },
+            place: Place { bot: None, bot_name: String::new(), now: ery_clock::UnixMillis(0) },
         }
     }
 
@@ -393,7 +389,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_breaker_opens_probes_and_closes() {
-        let provider = ScriptedProvider::new([Err(FAILED), Err(FAILED), Err(FAILED), Ok(()), Ok(())]);
+        let provider =
+            ScriptedProvider::new([Err(FAILED), Err(FAILED), Err(FAILED), Ok(()), Ok(())]);
         let settings = Settings {
             attempts: 1,
             breaker_failures: 2,

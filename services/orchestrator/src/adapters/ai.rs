@@ -176,7 +176,8 @@ impl Ai {
             .call("ReadOrders", self.model_timeout, || {
                 let request = within(self.model_timeout, request.clone());
                 let mut client = client.clone();
-                async move { client.read_orders(request).await.map(tonic::Response::into_inner) }.boxed()
+                async move { client.read_orders(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
             })
             .await?;
         let order = |order: proto::Order| Order { tool: order.tool, arguments: order.arguments };

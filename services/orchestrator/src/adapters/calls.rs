@@ -155,8 +155,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn patience_ends() {
-        let answer: Result<(), _> =
-            retries().call("Test", LIMIT, away).await;
+        let answer: Result<(), _> = retries().call("Test", LIMIT, away).await;
         assert!(matches!(answer, Err(CallError::Unavailable { call: "Test", .. })));
     }
 

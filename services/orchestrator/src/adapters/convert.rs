@@ -375,7 +375,6 @@ pub(crate) fn triggers_from(ids: &[String]) -> impl Iterator<Item = TriggerId> +
     ids.iter().filter_map(|id| id.parse().ok())
 }
 
-
 #[cfg(test)]
 mod tests {
     use ery_ids::{Epoch, OwnerToken};
@@ -421,11 +420,8 @@ mod tests {
 
     #[test]
     fn steps_are_read_in_order_and_foreign_kinds_passed_over() {
-        let finished = journal::Finished {
-            outcome: Outcome::Done,
-            detail: String::new(),
-            answer: None,
-        };
+        let finished =
+            journal::Finished { outcome: Outcome::Done, detail: String::new(), answer: None };
         let last = Step { index: 4, entry: Entry::Finished(finished), at: UnixMillis(1) };
         let first = Step {
             index: 0,

@@ -146,7 +146,8 @@ impl Store {
             .retries
             .call("OpenChannel", self.timeout, || {
                 let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
-                async move { client.open_channel(request).await.map(tonic::Response::into_inner) }.boxed()
+                async move { client.open_channel(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
             })
             .await?;
         if answer.refused_by_epoch != 0 {
@@ -190,7 +191,8 @@ impl Store {
             .retries
             .call("BeginThread", self.timeout, || {
                 let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
-                async move { client.begin_thread(request).await.map(tonic::Response::into_inner) }.boxed()
+                async move { client.begin_thread(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
             })
             .await?;
         Ok(Begun {
@@ -217,7 +219,8 @@ impl Store {
             .retries
             .call("AppendSteps", self.timeout, || {
                 let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
-                async move { client.append_steps(request).await.map(tonic::Response::into_inner) }.boxed()
+                async move { client.append_steps(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
             })
             .await?;
         Ok(convert::changes_from(answer.changes))
@@ -244,7 +247,8 @@ impl Store {
             .retries
             .call("RecordAttempt", self.timeout, || {
                 let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
-                async move { client.record_attempt(request).await.map(tonic::Response::into_inner) }.boxed()
+                async move { client.record_attempt(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
             })
             .await?;
         Ok(answer.attempts)
@@ -272,7 +276,8 @@ impl Store {
         self.retries
             .call("FinishThread", self.timeout, || {
                 let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
-                async move { client.finish_thread(request).await.map(tonic::Response::into_inner) }.boxed()
+                async move { client.finish_thread(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
             })
             .await?;
         Ok(())

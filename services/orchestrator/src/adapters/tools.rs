@@ -103,7 +103,8 @@ impl Tools {
             .call("ListTools", self.lookup_timeout, || {
                 let request = within(self.lookup_timeout, request.clone());
                 let mut client = client.clone();
-                async move { client.list_tools(request).await.map(tonic::Response::into_inner) }.boxed()
+                async move { client.list_tools(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
             })
             .await?;
         Ok(answer.tools.into_iter().map(convert::tool_from).collect())
@@ -129,7 +130,8 @@ impl Tools {
             .call("ResolveCall", self.lookup_timeout, || {
                 let request = within(self.lookup_timeout, request.clone());
                 let mut client = client.clone();
-                async move { client.resolve_call(request).await.map(tonic::Response::into_inner) }.boxed()
+                async move { client.resolve_call(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
             })
             .await?;
         Ok(if answer.problem.is_empty() {
@@ -170,18 +172,15 @@ impl Tools {
         self.send(caller.fence.channel.home, request).await
     }
 
-    async fn send(
-        &self,
-        home: Home,
-        request: proto::CallToolRequest,
-    ) -> Result<Called, CallError> {
+    async fn send(&self, home: Home, request: proto::CallToolRequest) -> Result<Called, CallError> {
         let client = self.client(home);
         let answer = self
             .retries
             .call("CallTool", self.tool_timeout, || {
                 let request = within(self.tool_timeout, request.clone());
                 let mut client = client.clone();
-                async move { client.call_tool(request).await.map(tonic::Response::into_inner) }.boxed()
+                async move { client.call_tool(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
             })
             .await?;
         let outcome = convert::call_outcome_from(answer.outcome())

@@ -153,9 +153,9 @@ mod tests {
 
     #[test]
     fn what_code_says_fits_one_message() {
-        for text in [
-            NO_MODEL, REFUSED, OUT_OF_STEPS, OUT_OF_TOOL_CALLS, OUT_OF_TOKENS, OUT_OF_TIME, FAILED,
-        ] {
+        for text in
+            [NO_MODEL, REFUSED, OUT_OF_STEPS, OUT_OF_TOOL_CALLS, OUT_OF_TOKENS, OUT_OF_TIME, FAILED]
+        {
             assert!(units(text) < 400 && !text.contains("  "), "{text}");
         }
         assert!(too_busy(1).contains("this message"));

@@ -28,12 +28,7 @@ impl ChannelState {
     }
 
     /// Notes that `users` were answered, and opens an exchange with each.
-    pub(crate) fn answered(
-        &mut self,
-        users: &[Id<UserMarker>],
-        now: UnixMillis,
-        window: Duration,
-    ) {
+    pub(crate) fn answered(&mut self, users: &[Id<UserMarker>], now: UnixMillis, window: Duration) {
         self.left_silent(users);
         self.last_answers.retain(|(user, _)| !users.contains(user));
         if !window.is_zero() {

@@ -98,8 +98,9 @@ pub(crate) fn before(turn: &Turn, context: Vec<Message>) -> Vec<Message> {
     let triggers: Vec<Id<MessageMarker>> =
         turn.messages.iter().map(|message| message.message.id).collect();
     let newest = triggers.iter().max().copied();
-    let is_before =
-        |message: &Message| newest.is_none_or(|newest| message.id < newest) && !triggers.contains(&message.id);
+    let is_before = |message: &Message| {
+        newest.is_none_or(|newest| message.id < newest) && !triggers.contains(&message.id)
+    };
     let mut before: Vec<_> = context.into_iter().filter(is_before).collect();
     before.sort_by_key(|message| message.id);
     before.dedup_by_key(|message| message.id);
@@ -259,7 +260,8 @@ fn result_tokens(result: &CallResult) -> u64 {
 
 fn message_tokens(member: &MemberMessage) -> u64 {
     let message = &member.message;
-    let mentions = message.mentions.iter().map(|mention| FRAME_TOKENS + text::tokens(&mention.name));
+    let mentions =
+        message.mentions.iter().map(|mention| FRAME_TOKENS + text::tokens(&mention.name));
     let files = message
         .attachments
         .iter()
@@ -280,10 +282,8 @@ impl Material<'_> {
         } else {
             self.people.rights(message.author).unwrap_or(Rights::Stranger)
         };
-        let mention = |mention: &Mention| Mention {
-            user: mention.user,
-            name: text::clean(&mention.name),
-        };
+        let mention =
+            |mention: &Mention| Mention { user: mention.user, name: text::clean(&mention.name) };
         let attachment = |file: &Attachment| Attachment {
             filename: text::clean(&file.filename),
             content_type: text::clean(&file.content_type),
@@ -347,11 +347,8 @@ mod tests {
             arguments: "{}".into(),
         }];
         thread.step(Input::ModelAnswered(ModelTurn { tool_calls, ..ModelTurn::default() }), T0);
-        let result = ToolReturn {
-            outcome: CallOutcome::Done,
-            content: content.to_owned(),
-            taints: true,
-        };
+        let result =
+            ToolReturn { outcome: CallOutcome::Done, content: content.to_owned(), taints: true };
         thread.step(Input::ToolReturned(result), T0);
     }
 
@@ -492,8 +489,7 @@ mod tests {
     fn notes_stand_where_they_belong() {
         let turn = turn(vec![message(9, ANN, "ery?"), message(10, BEN, "and me")]);
         let problems = vec!["Who is meant?".to_owned()];
-        let mut thread =
-            thread(&turn, Some(OrdersRead { problems, ..OrdersRead::default() }));
+        let mut thread = thread(&turn, Some(OrdersRead { problems, ..OrdersRead::default() }));
         call(&mut thread, "{}");
         let edit = Change {
             trigger: TriggerId::Message(Id::new(9)),

@@ -46,10 +46,7 @@ pub(crate) fn created(payload: &[u8], bot: Id<UserMarker>) -> Result<Message, Un
 }
 
 /// Reads a `MESSAGE_UPDATE`; none if its author changed nothing (a link was unfurled, a flag set).
-pub(crate) fn edited(
-    payload: &[u8],
-    bot: Id<UserMarker>,
-) -> Result<Option<Edit>, UnreadableError> {
+pub(crate) fn edited(payload: &[u8], bot: Id<UserMarker>) -> Result<Option<Edit>, UnreadableError> {
     let raw: RawMessage = serde_json::from_slice(payload)?;
     let id = raw.id.and_then(Id::new_checked).ok_or(UnreadableError::Lacks("id"))?;
     let edited_at = raw.edited_timestamp.as_deref().and_then(millis);
@@ -344,7 +341,8 @@ mod tests {
     #[test]
     fn bots_webhooks_and_ery_herself_are_told_apart() {
         let by = |author: u64, extra: serde_json::Value| {
-            let mut value = json!({"id": "1", "channel_id": "2", "author": {"id": author.to_string()}});
+            let mut value =
+                json!({"id": "1", "channel_id": "2", "author": {"id": author.to_string()}});
             value.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
             read(&value)
         };

@@ -278,14 +278,34 @@ mod tests {
     #[test]
     fn her_name_counts_at_the_start_and_as_a_whole_word() {
         for called in [
-            "ery", "Ery, help", "ERY help", "hey ery!", "Hey, Ery what's up", "hello @ery",
-            "**ery** please", "@Ery do it", "ok ery: go", "ery' what", "ery…",
+            "ery",
+            "Ery, help",
+            "ERY help",
+            "hey ery!",
+            "Hey, Ery what's up",
+            "hello @ery",
+            "**ery** please",
+            "@Ery do it",
+            "ok ery: go",
+            "ery' what",
+            "ery…",
         ] {
             assert!(is_called(called, "ery"), "{called}");
         }
         for other in [
-            "every day", "eryx", "ery_bot", "ery-bot", "what does ery say", "hey there ery", "> ery",
-            "Ery's answer", "ery’s", "", "hey", "er", "greetings ery",
+            "every day",
+            "eryx",
+            "ery_bot",
+            "ery-bot",
+            "what does ery say",
+            "hey there ery",
+            "> ery",
+            "Ery's answer",
+            "ery’s",
+            "",
+            "hey",
+            "er",
+            "greetings ery",
         ] {
             assert!(!is_called(other, "ery"), "{other}");
         }
@@ -302,10 +322,7 @@ mod tests {
         state.answered(&[ANN], UnixMillis(0), Duration::from_mins(1));
         let next = message(1, ANN, "and then?");
         assert_eq!(pass(&next, Call::OnlyInExchange, &state, 1), Ok(()));
-        assert_eq!(
-            pass(&next, Call::OnlyInExchange, &state, 60_000),
-            Err(Reason::NotAddressed)
-        );
+        assert_eq!(pass(&next, Call::OnlyInExchange, &state, 60_000), Err(Reason::NotAddressed));
         let other = message(1, BEN, "and then?");
         assert_eq!(pass(&other, Call::OnlyInExchange, &state, 1), Err(Reason::NotAddressed));
         assert_eq!(pass(&other, Call::Ambient, &state, 1), Ok(()));
@@ -340,9 +357,8 @@ mod tests {
         state.answered(&[ANN], UnixMillis(0), Duration::from_mins(1));
         let rules = GateRules { cooldown: Duration::from_secs(10), ..rules() };
         let called = message(1, ANN, "ery");
-        let judge = |now| {
-            second(&called, Call::Addressed, BOT, false, &state, &rules, UnixMillis(now))
-        };
+        let judge =
+            |now| second(&called, Call::Addressed, BOT, false, &state, &rules, UnixMillis(now));
         assert_eq!(judge(9_999), Err(Reason::Cooldown));
         assert_eq!(judge(10_000), Ok(()));
     }

@@ -470,9 +470,9 @@ impl TaskThread {
 
     /// Returns the name of the model that answered last.
     pub(crate) fn model(&self) -> String {
-        self.steps.last().map_or_else(String::new, |step| {
-            format!("{}/{}", step.turn.provider, step.turn.model)
-        })
+        self.steps
+            .last()
+            .map_or_else(String::new, |step| format!("{}/{}", step.turn.provider, step.turn.model))
     }
 
     fn note(&mut self, entry: Entry, at: UnixMillis) -> u32 {
@@ -487,8 +487,7 @@ impl TaskThread {
 
     fn expect_edits(&mut self, edited: &[EditedTrigger]) {
         for edit in edited {
-            if let Some(live) = self.messages.iter_mut().find(|live| live.trigger == edit.trigger)
-            {
+            if let Some(live) = self.messages.iter_mut().find(|live| live.trigger == edit.trigger) {
                 live.lacks_text = live.counts_since != Some(edit.edited_at);
                 live.counts_since = Some(edit.edited_at);
             }

@@ -231,9 +231,8 @@ mod tests {
             message: message(id, author, "x"),
             received_at: UnixMillis(0),
         };
-        let turn =
-            Turn::of(vec![turn_message(1, ANN), turn_message(2, BEN), turn_message(3, ANN)])
-                .unwrap();
+        let turn = Turn::of(vec![turn_message(1, ANN), turn_message(2, BEN), turn_message(3, ANN)])
+            .unwrap();
         assert_eq!(turn.principal, ANN);
         assert_eq!(turn.askers, [ANN, BEN]);
         assert!(turn.is_shared());

@@ -84,7 +84,8 @@ impl Consumers {
                 rendezvous(u64::from(part.0), &now).is_some_and(|owner| owner.id == self.replica)
             };
             // What is another's now is stopped before anything of ours begins.
-            let lost: Vec<_> = running.keys().copied().filter(|(_, part)| !is_ours(*part)).collect();
+            let lost: Vec<_> =
+                running.keys().copied().filter(|(_, part)| !is_ours(*part)).collect();
             stop(lost.into_iter().filter_map(|key| running.remove(&key)).collect()).await;
             for part in Part::all().filter(|part| is_ours(*part)) {
                 for (index, handler) in self.handlers.iter().enumerate() {
@@ -248,8 +249,7 @@ impl Consumer {
     }
 
     async fn handle(&self, home: Home, deliveries: Vec<EventDelivery>) -> Handled {
-        let events: Vec<_> =
-            deliveries.iter().map(|delivery| delivery.event.clone()).collect();
+        let events: Vec<_> = deliveries.iter().map(|delivery| delivery.event.clone()).collect();
         let mut is_done = self.handle_until_done(home, &events).await;
         if is_done == Some(false) && events.len() > 1 {
             // One of them cannot be handled; it must not take the others with it.
@@ -274,8 +274,11 @@ impl Consumer {
                     return Some(true);
                 }
                 Err(error @ (CallError::Unavailable { .. } | CallError::Fenced { .. })) => {
-                    tracing::debug!(error = with_causes(&error), handler = self.handler.name(),
-                        "events wait for a service that does not answer");
+                    tracing::debug!(
+                        error = with_causes(&error),
+                        handler = self.handler.name(),
+                        "events wait for a service that does not answer"
+                    );
                 }
                 Err(error) => {
                     if let [event] = events {

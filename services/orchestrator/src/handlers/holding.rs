@@ -509,9 +509,9 @@ impl<'a> Holding<'a> {
         let people = self.describe(turn.askers.iter().copied().chain([self.bot])).await?;
         self.learn(people);
         let limits = self.holder.limits();
-        let thread = journal.map_err(ThreadError::from).and_then(|steps| {
-            Ok(TaskThread::resume(&turn, limits, now, steps, &executed)?)
-        });
+        let thread = journal
+            .map_err(ThreadError::from)
+            .and_then(|steps| Ok(TaskThread::resume(&turn, limits, now, steps, &executed)?));
         match thread {
             Ok(thread) => {
                 // So many together never are a turn: they were being turned down.

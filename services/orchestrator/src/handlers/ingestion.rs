@@ -105,7 +105,11 @@ impl Ingestion {
     /// Returns why the gate turns a message away by itself, empty if it does not.
     ///
     /// What is not addressed is kept as such; in an open exchange it is answered all the same.
-    async fn gate_reason(&self, message: &crate::domain::message::Message, event: &Event) -> &'static str {
+    async fn gate_reason(
+        &self,
+        message: &crate::domain::message::Message,
+        event: &Event,
+    ) -> &'static str {
         let roles = self.holder.roles_for(message, event.bot).await;
         match gate::first(message, event.bot, &roles, &self.holder.rules) {
             First::No(reason) => reason.as_word(),

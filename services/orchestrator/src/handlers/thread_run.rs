@@ -27,13 +27,13 @@ use crate::{
     domain::{
         context::{self, Material},
         instructions::{PROMPT_VERSION, instructions},
-        journal::{ContextLoaded, Finished, ModelAsked, ModelTurn, OrdersRead, Outcome, Step, Usage},
+        journal::{
+            ContextLoaded, Finished, ModelAsked, ModelTurn, OrdersRead, Outcome, Step, Usage,
+        },
         message::Message,
         people::People,
         progress::{Progress, ProgressKind},
-        task_thread::{
-            Answer, Change, Effect, Input, PlannedCall, TaskThread, ToolReturn,
-        },
+        task_thread::{Answer, Change, Effect, Input, PlannedCall, TaskThread, ToolReturn},
         tool::{CallOutcome, Tier, Tool},
         turn::Turn,
     },
@@ -86,7 +86,10 @@ pub(crate) struct Ended {
 }
 
 impl<'a> Run<'a> {
-    #[expect(clippy::too_many_arguments, reason = "each is a different thing that a run works with")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a different thing that a run works with"
+    )]
     pub(crate) fn new(
         holder: &'a Holder,
         fence: &'a Fence,
@@ -141,8 +144,7 @@ impl<'a> Run<'a> {
 
     async fn go_on(mut self, effect: Effect) -> Result<Ended, ThreadError> {
         let (holder, channel) = (self.holder, self.channel());
-        let ear =
-            holder.watched.listen(channel, self.turn.messages.iter().map(|it| it.message.id));
+        let ear = holder.watched.listen(channel, self.turn.messages.iter().map(|it| it.message.id));
         let is_awaited = self.is_awaited;
         tokio::select! {
             ended = self.work(effect, &ear) => ended,
@@ -191,12 +193,13 @@ impl<'a> Run<'a> {
             return Ok(instead);
         }
         let orders = self.read_orders().await?;
-        let context = self.desk.as_ref().map_or_else(ContextLoaded::default, |desk| ContextLoaded {
-            messages: desk.history.iter().map(|message| message.id).collect(),
-            edited: self.thread.edits(),
-            is_tainted: context::taints(self.turn, &desk.history),
-            is_current: desk.is_current,
-        });
+        let context =
+            self.desk.as_ref().map_or_else(ContextLoaded::default, |desk| ContextLoaded {
+                messages: desk.history.iter().map(|message| message.id).collect(),
+                edited: self.thread.edits(),
+                is_tainted: context::taints(self.turn, &desk.history),
+                is_current: desk.is_current,
+            });
         let loaded = Input::Loaded { context, orders };
         Ok(self.thread.step(loaded, self.holder.now()))
     }

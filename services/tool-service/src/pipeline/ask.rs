@@ -177,6 +177,8 @@ impl Ask {
             },
             model: self.model.clone(),
             prompt_version: self.prompt_version.clone(),
+            // Nobody's click: what needs an approval is not opened.
+            approver_id: 0,
         }
     }
 }

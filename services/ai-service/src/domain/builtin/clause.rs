@@ -32,36 +32,224 @@ pub(super) struct Clause<'a> {
 
 /// Words that begin a command, so that an `and` before them does not go on with a list.
 const COMMAND_WORDS: &[&str] = &[
-    "timeout", "timeouts", "time-out", "mute", "silence", "shush", "gag", "untimeout",
-    "un-timeout", "unmute", "un-mute", "unsilence", "remove", "lift", "cancel", "clear", "undo",
-    "revoke", "put", "give", "search", "find", "look", "show", "tell", "who", "whois", "who's",
-    "what", "what's", "summarise", "summarize", "recap", "catch", "react", "add", "send", "say",
-    "post", "ban", "unban", "kick", "warn", "delete", "purge", "pin", "unpin", "dm", "remind",
-    "lock", "unlock", "slowmode", "rename", "move", "deafen", "schedule", "create", "nuke",
-    "help", "list", "write", "let",
+    "timeout",
+    "timeouts",
+    "time-out",
+    "mute",
+    "silence",
+    "shush",
+    "gag",
+    "untimeout",
+    "un-timeout",
+    "unmute",
+    "un-mute",
+    "unsilence",
+    "remove",
+    "lift",
+    "cancel",
+    "clear",
+    "undo",
+    "revoke",
+    "put",
+    "give",
+    "search",
+    "find",
+    "look",
+    "show",
+    "tell",
+    "who",
+    "whois",
+    "who's",
+    "what",
+    "what's",
+    "summarise",
+    "summarize",
+    "recap",
+    "catch",
+    "react",
+    "add",
+    "send",
+    "say",
+    "post",
+    "ban",
+    "unban",
+    "kick",
+    "warn",
+    "delete",
+    "purge",
+    "pin",
+    "unpin",
+    "dm",
+    "remind",
+    "lock",
+    "unlock",
+    "slowmode",
+    "rename",
+    "move",
+    "deafen",
+    "schedule",
+    "create",
+    "nuke",
+    "help",
+    "list",
+    "write",
+    "let",
 ];
 
 /// Words that can follow a name but are none.
 const NOT_NAMES: &[&str] = &[
-    "a", "an", "the", "this", "that", "these", "those", "it", "its", "is", "are", "was", "were",
-    "be", "been", "am", "isn't", "wasn't", "aren't", "has", "have", "had", "hasn't", "do", "does",
-    "did", "doesn't", "didn't", "will", "won't", "would", "wouldn't", "can", "can't", "could",
-    "couldn't", "should", "shouldn't", "may", "might", "must", "of", "on", "in", "at", "to", "by",
-    "from", "with", "about", "for", "because", "since", "as", "due", "until", "till", "if",
-    "when", "whenever", "unless", "once", "after", "before", "while", "or", "nor", "but", "and",
-    "then", "than", "vs", "not", "no", "never", "now", "later", "means", "mean", "meaning",
-    "works", "work", "feature", "features", "command", "commands", "button", "option", "setting",
-    "settings", "period", "got", "gets", "get", "sounds", "seems", "looks", "out", "over", "so",
-    "too", "also", "please", "pls", "plz", "again", "here", "there", "yes", "ok", "what", "how",
-    "why", "where",
+    "a",
+    "an",
+    "the",
+    "this",
+    "that",
+    "these",
+    "those",
+    "it",
+    "its",
+    "is",
+    "are",
+    "was",
+    "were",
+    "be",
+    "been",
+    "am",
+    "isn't",
+    "wasn't",
+    "aren't",
+    "has",
+    "have",
+    "had",
+    "hasn't",
+    "do",
+    "does",
+    "did",
+    "doesn't",
+    "didn't",
+    "will",
+    "won't",
+    "would",
+    "wouldn't",
+    "can",
+    "can't",
+    "could",
+    "couldn't",
+    "should",
+    "shouldn't",
+    "may",
+    "might",
+    "must",
+    "of",
+    "on",
+    "in",
+    "at",
+    "to",
+    "by",
+    "from",
+    "with",
+    "about",
+    "for",
+    "because",
+    "since",
+    "as",
+    "due",
+    "until",
+    "till",
+    "if",
+    "when",
+    "whenever",
+    "unless",
+    "once",
+    "after",
+    "before",
+    "while",
+    "or",
+    "nor",
+    "but",
+    "and",
+    "then",
+    "than",
+    "vs",
+    "not",
+    "no",
+    "never",
+    "now",
+    "later",
+    "means",
+    "mean",
+    "meaning",
+    "works",
+    "work",
+    "feature",
+    "features",
+    "command",
+    "commands",
+    "button",
+    "option",
+    "setting",
+    "settings",
+    "period",
+    "got",
+    "gets",
+    "get",
+    "sounds",
+    "seems",
+    "looks",
+    "out",
+    "over",
+    "so",
+    "too",
+    "also",
+    "please",
+    "pls",
+    "plz",
+    "again",
+    "here",
+    "there",
+    "yes",
+    "ok",
+    "what",
+    "how",
+    "why",
+    "where",
 ];
 
 /// Words for people that name nobody.
 const NOBODY: &[&str] = &[
-    "people", "person", "someone", "somebody", "anyone", "anybody", "member", "members", "user",
-    "users", "guy", "guys", "folks", "spammer", "spammers", "troll", "trolls", "noob", "noobs",
-    "them", "him", "her", "he", "she", "they", "himself", "herself", "themselves", "who",
-    "whoever", "us", "kids", "nobody", "mods",
+    "people",
+    "person",
+    "someone",
+    "somebody",
+    "anyone",
+    "anybody",
+    "member",
+    "members",
+    "user",
+    "users",
+    "guy",
+    "guys",
+    "folks",
+    "spammer",
+    "spammers",
+    "troll",
+    "trolls",
+    "noob",
+    "noobs",
+    "them",
+    "him",
+    "her",
+    "he",
+    "she",
+    "they",
+    "himself",
+    "herself",
+    "themselves",
+    "who",
+    "whoever",
+    "us",
+    "kids",
+    "nobody",
+    "mods",
 ];
 
 const EVERYBODY: &[&str] = &["everyone", "everybody", "all", "here", "channel", "server"];
@@ -72,14 +260,55 @@ const POLITE: &[&str] = &[
 ];
 
 const INTERJECTIONS: &[&str] = &[
-    "hey", "hi", "hello", "hiya", "heya", "yo", "ok", "okay", "okey", "alright", "so", "well",
-    "um", "uh", "hm", "hmm", "oh", "greetings", "howdy", "dear", "sup", "oi",
+    "hey",
+    "hi",
+    "hello",
+    "hiya",
+    "heya",
+    "yo",
+    "ok",
+    "okay",
+    "okey",
+    "alright",
+    "so",
+    "well",
+    "um",
+    "uh",
+    "hm",
+    "hmm",
+    "oh",
+    "greetings",
+    "howdy",
+    "dear",
+    "sup",
+    "oi",
 ];
 
 const TAIL: &[&str] = &[
-    "please", "pls", "plz", "thanks", "thank", "you", "thx", "ty", "cheers", "now", "right",
-    "immediately", "asap", "quickly", "instantly", "ok", "okay", "mate", "again", "too", "kindly",
-    "well", "as", "lol",
+    "please",
+    "pls",
+    "plz",
+    "thanks",
+    "thank",
+    "you",
+    "thx",
+    "ty",
+    "cheers",
+    "now",
+    "right",
+    "immediately",
+    "asap",
+    "quickly",
+    "instantly",
+    "ok",
+    "okay",
+    "mate",
+    "again",
+    "too",
+    "kindly",
+    "well",
+    "as",
+    "lol",
 ];
 
 const TAIL_PHRASES: &[&[&str]] = &[
@@ -262,18 +491,48 @@ impl<'a> Clause<'a> {
                 continue;
             }
             if self.take_any(&[
-                "don't", "dont", "do not", "don't you", "never", "no need to", "stop", "avoid",
-                "you don't need to", "please don't", "you shouldn't", "you should not",
-                "you must not", "rather not", "better not", "let's not", "not", "refrain from",
+                "don't",
+                "dont",
+                "do not",
+                "don't you",
+                "never",
+                "no need to",
+                "stop",
+                "avoid",
+                "you don't need to",
+                "please don't",
+                "you shouldn't",
+                "you should not",
+                "you must not",
+                "rather not",
+                "better not",
+                "let's not",
+                "not",
+                "refrain from",
             ]) {
                 opening.is_negated = true;
                 continue;
             }
             if self.take_any(&[
-                "can you", "could you", "would you", "will you", "can u", "could u", "would u",
-                "can ya", "i want you to", "i need you to", "i'd like you to",
-                "i would like you to", "i order you to", "i command you to", "i ask you to",
-                "you must", "you have to", "be so kind and", "be so kind as to",
+                "can you",
+                "could you",
+                "would you",
+                "will you",
+                "can u",
+                "could u",
+                "would u",
+                "can ya",
+                "i want you to",
+                "i need you to",
+                "i'd like you to",
+                "i would like you to",
+                "i order you to",
+                "i command you to",
+                "i ask you to",
+                "you must",
+                "you have to",
+                "be so kind and",
+                "be so kind as to",
             ]) {
                 opening.is_request = true;
                 continue;
@@ -312,8 +571,21 @@ impl<'a> Clause<'a> {
                 let is_idle = match &last.kind {
                     Kind::Pause | Kind::Colon | Kind::And | Kind::End | Kind::Question => true,
                     Kind::Word => {
-                        matches!(last.low.as_str(), "please" | "pls" | "plz" | "thanks" | "thx"
-                            | "ty" | "cheers" | "now" | "immediately" | "asap" | "kindly" | "lol")
+                        matches!(
+                            last.low.as_str(),
+                            "please"
+                                | "pls"
+                                | "plz"
+                                | "thanks"
+                                | "thx"
+                                | "ty"
+                                | "cheers"
+                                | "now"
+                                | "immediately"
+                                | "asap"
+                                | "kindly"
+                                | "lol"
+                        )
                     }
                     _ => false,
                 };
@@ -321,8 +593,8 @@ impl<'a> Clause<'a> {
                 let before_name = count.saturating_sub(name);
                 let ends_with_address = before_name > 0
                     && Self { tokens: &self.tokens[before_name..], ..self }.address() == Some(name);
-                let ends_with_mention =
-                    count > 1 && matches!(&last.kind, Kind::Member(id) if Some(*id) == self.context.bot);
+                let ends_with_mention = count > 1
+                    && matches!(&last.kind, Kind::Member(id) if Some(*id) == self.context.bot);
                 if is_idle || ends_with_mention {
                     1
                 } else if ends_with_address {
@@ -338,7 +610,9 @@ impl<'a> Clause<'a> {
     /// Returns whether only idle words are left.
     pub(super) fn is_idle(&self) -> bool {
         self.tokens.iter().all(|token| match token.kind {
-            Kind::Word => TAIL.contains(&token.low.as_str()) || POLITE.contains(&token.low.as_str()),
+            Kind::Word => {
+                TAIL.contains(&token.low.as_str()) || POLITE.contains(&token.low.as_str())
+            }
             Kind::Pause | Kind::Colon | Kind::And | Kind::End | Kind::Question => true,
             _ => false,
         })
@@ -395,8 +669,19 @@ impl<'a> Clause<'a> {
             return Some(Err(Problem::Everyone));
         }
         if self.take_any(&[
-            "him", "her", "them", "this guy", "that guy", "this user", "that user", "this member",
-            "that member", "this person", "that person", "this one", "that one",
+            "him",
+            "her",
+            "them",
+            "this guy",
+            "that guy",
+            "this user",
+            "that user",
+            "this member",
+            "that member",
+            "this person",
+            "that person",
+            "this one",
+            "that one",
         ]) {
             let author = self.context.reply_to_author;
             let author = author.filter(|author| Some(*author) != self.context.bot);
@@ -469,9 +754,31 @@ fn is_name(word: &str) -> bool {
 
 /// Returns whether a word begins a reason.
 pub(super) fn is_reason_word(word: &str) -> bool {
-    matches!(word, "because" | "cause" | "cuz" | "coz" | "cos" | "bc" | "bcs" | "since" | "reason"
-        | "reasons" | "'cause" | "spamming" | "spam" | "flooding" | "trolling" | "swearing"
-        | "insulting" | "raiding" | "advertising" | "scamming" | "harassing" | "bullying")
+    matches!(
+        word,
+        "because"
+            | "cause"
+            | "cuz"
+            | "coz"
+            | "cos"
+            | "bc"
+            | "bcs"
+            | "since"
+            | "reason"
+            | "reasons"
+            | "'cause"
+            | "spamming"
+            | "spam"
+            | "flooding"
+            | "trolling"
+            | "swearing"
+            | "insulting"
+            | "raiding"
+            | "advertising"
+            | "scamming"
+            | "harassing"
+            | "bullying"
+    )
 }
 
 fn ends_possessive(word: Option<&str>) -> bool {

@@ -16,7 +16,13 @@ pub(super) enum Span {
 /// Reads a length of time: `10m`, `1h30m`, `an hour and a half`, `twenty-five minutes`.
 pub(super) fn read(mut at: Clause<'_>) -> Option<(Span, Clause<'_>)> {
     if at.take_any(&[
-        "forever", "permanently", "indefinitely", "for ever", "eternity", "all eternity", "good",
+        "forever",
+        "permanently",
+        "indefinitely",
+        "for ever",
+        "eternity",
+        "all eternity",
+        "good",
     ]) {
         return Some((Span::Endless, at));
     }
@@ -29,7 +35,8 @@ pub(super) fn read(mut at: Clause<'_>) -> Option<(Span, Clause<'_>)> {
                 ahead.skip(1);
             }
         }
-        let is_number = ahead.word().is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+        let is_number =
+            ahead.word().is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit()));
         let is_spelled = ahead.word().is_some_and(|word| unit_number(word).is_some());
         if !is_number && !is_spelled {
             break;
@@ -55,7 +62,8 @@ fn read_compact(at: Clause<'_>) -> Option<(u64, Clause<'_>)> {
     let mut rest = word;
     let mut seconds = 0u64;
     while !rest.is_empty() {
-        let number = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
+        let number =
+            rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
         let thousandths = digits(&rest[..number])?;
         rest = &rest[number..];
         let unit = rest.len() - rest.trim_start_matches(char::is_alphabetic).len();
@@ -113,7 +121,10 @@ fn take_number(at: &mut Clause<'_>) -> Option<u64> {
     let number = small_number(word)?;
     at.skip(1);
     // `twenty five`
-    let ones = at.word().and_then(unit_number).filter(|ones| *ones < 10 && number >= 20 && number % 10 == 0);
+    let ones = at
+        .word()
+        .and_then(unit_number)
+        .filter(|ones| *ones < 10 && number >= 20 && number % 10 == 0);
     if let Some(ones) = ones {
         at.skip(1);
         return Some((number + ones) * 1_000);
@@ -156,8 +167,24 @@ fn unit_seconds(unit: &str) -> Option<u64> {
 
 fn unit_number(word: &str) -> Option<u64> {
     const ONES: [&str; 19] = [
-        "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-        "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
         "nineteen",
     ];
     let index = ONES.iter().position(|known| *known == word)?;

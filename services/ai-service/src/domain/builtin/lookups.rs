@@ -40,44 +40,149 @@ fn problem(found: Problem, at: Clause<'_>) -> One<'_> {
 
 /// Openings that ask for a member by themselves.
 const ASKS_FOR_MEMBER: &[&str] = &[
-    "who is", "who's", "whos", "whois", "who are", "tell me something about",
-    "tell me more about", "tell me everything about", "tell me all about", "tell me about",
-    "tell us about", "what do you know about", "what can you tell me about",
-    "what do we know about", "show me info on", "show me info about", "show info on",
-    "show info about", "give me info on", "give me info about", "give me information on",
-    "give me information about", "get info on", "get info about", "get me info on",
-    "get me info about", "info on", "info about", "info for", "info of", "information on",
-    "information about", "member info for", "user info for", "member info", "user info",
-    "userinfo", "memberinfo", "profile of", "details on", "details about", "look up the member",
-    "look up the user", "look up member", "look up user", "look up", "lookup",
-    "show me the profile of", "show the profile of", "check on", "check the profile of",
+    "who is",
+    "who's",
+    "whos",
+    "whois",
+    "who are",
+    "tell me something about",
+    "tell me more about",
+    "tell me everything about",
+    "tell me all about",
+    "tell me about",
+    "tell us about",
+    "what do you know about",
+    "what can you tell me about",
+    "what do we know about",
+    "show me info on",
+    "show me info about",
+    "show info on",
+    "show info about",
+    "give me info on",
+    "give me info about",
+    "give me information on",
+    "give me information about",
+    "get info on",
+    "get info about",
+    "get me info on",
+    "get me info about",
+    "info on",
+    "info about",
+    "info for",
+    "info of",
+    "information on",
+    "information about",
+    "member info for",
+    "user info for",
+    "member info",
+    "user info",
+    "userinfo",
+    "memberinfo",
+    "profile of",
+    "details on",
+    "details about",
+    "look up the member",
+    "look up the user",
+    "look up member",
+    "look up user",
+    "look up",
+    "lookup",
+    "show me the profile of",
+    "show the profile of",
+    "check on",
+    "check the profile of",
 ];
 
 /// Openings that ask for a member together with what follows his name.
 const MAY_ASK_FOR_MEMBER: &[&str] = &[
-    "when did", "how long has", "what roles does", "which roles does", "what role does",
-    "show me", "show", "get me", "get", "is", "has", "what are", "what is", "what's", "check",
+    "when did",
+    "how long has",
+    "what roles does",
+    "which roles does",
+    "what role does",
+    "show me",
+    "show",
+    "get me",
+    "get",
+    "is",
+    "has",
+    "what are",
+    "what is",
+    "what's",
+    "check",
 ];
 
 /// What can follow a name there.
 const MEMBER_DETAILS: &[&str] = &[
-    "info", "information", "profile", "details", "roles", "role", "join date", "join", "joined",
-    "been here", "been a member", "been around", "have", "has", "timed out", "timed-out", "muted",
-    "in timeout", "been timed out", "been muted",
+    "info",
+    "information",
+    "profile",
+    "details",
+    "roles",
+    "role",
+    "join date",
+    "join",
+    "joined",
+    "been here",
+    "been a member",
+    "been around",
+    "have",
+    "has",
+    "timed out",
+    "timed-out",
+    "muted",
+    "in timeout",
+    "been timed out",
+    "been muted",
 ];
 
 /// What people ask `who is …` for without meaning a member's name.
 const NO_MEMBER: &[&str] = &[
-    "online", "offline", "winning", "right", "wrong", "there", "up", "ready", "playing", "awake",
-    "speaking", "talking", "next", "first", "best", "in", "admin", "mod", "owner", "coming",
-    "around", "everyone", "who", "good", "better", "responsible", "your", "my", "our", "you",
+    "online",
+    "offline",
+    "winning",
+    "right",
+    "wrong",
+    "there",
+    "up",
+    "ready",
+    "playing",
+    "awake",
+    "speaking",
+    "talking",
+    "next",
+    "first",
+    "best",
+    "in",
+    "admin",
+    "mod",
+    "owner",
+    "coming",
+    "around",
+    "everyone",
+    "who",
+    "good",
+    "better",
+    "responsible",
+    "your",
+    "my",
+    "our",
+    "you",
 ];
 
 fn read_info(mut at: Clause<'_>) -> Option<Read<'_>> {
-    if at.take_any(&["who am i", "my info", "my profile", "show me my info", "show my info",
-        "show me my profile", "tell me about me", "tell me about myself", "what are my roles",
-        "what roles do i have"])
-    {
+    if at.take_any(&[
+        "who am i",
+        "my info",
+        "my profile",
+        "show me my info",
+        "show my info",
+        "show me my profile",
+        "tell me about me",
+        "tell me about myself",
+        "what are my roles",
+        "what roles do i have",
+    ]) {
         let member = Target::Id(at.context().asker);
         return at.is_idle().then_some((vec![Request::MemberInfo { member }], at));
     }
@@ -117,17 +222,56 @@ fn read_info(mut at: Clause<'_>) -> Option<Read<'_>> {
 
 fn read_catch_up(mut at: Clause<'_>) -> Option<One<'_>> {
     let begins = at.take_any(&[
-        "what did i miss", "what have i missed", "what i missed", "what did we miss",
-        "what've i missed", "whatd i miss", "what'd i miss", "what have we missed",
-        "did i miss anything", "did i miss something", "have i missed anything",
-        "catch me up on", "catch me up", "catch up", "fill me in on", "fill me in",
-        "bring me up to speed", "get me up to speed", "what happened", "what's happened",
-        "whats happened", "what's new", "whats new", "what is new", "what's going on",
-        "whats going on", "what is going on", "what was going on", "what's been going on",
-        "what was said", "what was discussed", "what did people say", "what did they say",
-        "give me a summary of", "give me a summary", "give me a recap of", "give me a recap",
-        "give us a summary", "give a summary", "summary of", "summary", "summarise",
-        "summarize", "sum up", "recap of", "recap", "tldr of", "tldr", "tl dr", "digest",
+        "what did i miss",
+        "what have i missed",
+        "what i missed",
+        "what did we miss",
+        "what've i missed",
+        "whatd i miss",
+        "what'd i miss",
+        "what have we missed",
+        "did i miss anything",
+        "did i miss something",
+        "have i missed anything",
+        "catch me up on",
+        "catch me up",
+        "catch up",
+        "fill me in on",
+        "fill me in",
+        "bring me up to speed",
+        "get me up to speed",
+        "what happened",
+        "what's happened",
+        "whats happened",
+        "what's new",
+        "whats new",
+        "what is new",
+        "what's going on",
+        "whats going on",
+        "what is going on",
+        "what was going on",
+        "what's been going on",
+        "what was said",
+        "what was discussed",
+        "what did people say",
+        "what did they say",
+        "give me a summary of",
+        "give me a summary",
+        "give me a recap of",
+        "give me a recap",
+        "give us a summary",
+        "give a summary",
+        "summary of",
+        "summary",
+        "summarise",
+        "summarize",
+        "sum up",
+        "recap of",
+        "recap",
+        "tldr of",
+        "tldr",
+        "tl dr",
+        "digest",
         "read up",
     ]);
     if !begins {
@@ -139,14 +283,53 @@ fn read_catch_up(mut at: Clause<'_>) -> Option<One<'_>> {
         if at.is_idle() {
             break;
         }
-        if at.take_any(&["while i was away", "while i was gone", "while i was asleep",
-            "when i was away", "since i left", "since i was gone", "since then", "so far",
-            "today", "here", "lately", "recently", "yesterday", "for me", "for us", "please",
-            "this chat", "the chat", "chat", "this channel", "the channel", "this conversation",
-            "the conversation", "conversation", "the discussion", "discussion", "everything",
-            "it", "this", "that", "all", "on", "of", "the messages", "messages", "recent",
-            "and", "me", "earlier", "in here", "from", "the", "there", "to speed", "up"])
-        {
+        if at.take_any(&[
+            "while i was away",
+            "while i was gone",
+            "while i was asleep",
+            "when i was away",
+            "since i left",
+            "since i was gone",
+            "since then",
+            "so far",
+            "today",
+            "here",
+            "lately",
+            "recently",
+            "yesterday",
+            "for me",
+            "for us",
+            "please",
+            "this chat",
+            "the chat",
+            "chat",
+            "this channel",
+            "the channel",
+            "this conversation",
+            "the conversation",
+            "conversation",
+            "the discussion",
+            "discussion",
+            "everything",
+            "it",
+            "this",
+            "that",
+            "all",
+            "on",
+            "of",
+            "the messages",
+            "messages",
+            "recent",
+            "and",
+            "me",
+            "earlier",
+            "in here",
+            "from",
+            "the",
+            "there",
+            "to speed",
+            "up",
+        ]) {
             continue;
         }
         let mut ahead = at;
@@ -160,9 +343,7 @@ fn read_catch_up(mut at: Clause<'_>) -> Option<One<'_>> {
             at = after;
             continue;
         }
-        if is_last
-            && let Some(count) = ahead.word().and_then(|word| word.parse::<u32>().ok())
-        {
+        if is_last && let Some(count) = ahead.word().and_then(|word| word.parse::<u32>().ok()) {
             request.1 = count.clamp(1, CATCH_UP_LIMIT);
             at = ahead.after(1);
             at.take(&["messages", "message", "posts", "msgs"]);
@@ -207,9 +388,30 @@ fn take_place(at: &mut Clause<'_>, may_be_bare: bool) -> Option<Place> {
         Kind::Word if may_be_bare => {
             let after = at.after(1);
             let is_channel = after.next_is(&["channel"]);
-            let is_common = matches!(token.low.as_str(), "here" | "there" | "total" | "short"
-                | "this" | "the" | "chat" | "detail" | "brief" | "a" | "my" | "english" | "time"
-                | "case" | "order" | "fact" | "summary" | "bulk" | "all" | "past" | "last");
+            let is_common = matches!(
+                token.low.as_str(),
+                "here"
+                    | "there"
+                    | "total"
+                    | "short"
+                    | "this"
+                    | "the"
+                    | "chat"
+                    | "detail"
+                    | "brief"
+                    | "a"
+                    | "my"
+                    | "english"
+                    | "time"
+                    | "case"
+                    | "order"
+                    | "fact"
+                    | "summary"
+                    | "bulk"
+                    | "all"
+                    | "past"
+                    | "last"
+            );
             if !is_channel && (is_common || !after.without_tail().is_idle()) {
                 return None;
             }
@@ -225,19 +427,51 @@ fn take_place(at: &mut Clause<'_>, may_be_bare: bool) -> Option<Place> {
 fn read_search(mut at: Clause<'_>) -> Option<One<'_>> {
     let begin = at;
     let is_plain = at.take_any(&[
-        "search the chat for", "search the messages for", "search messages for",
-        "search the history for", "search this server for", "search the server for",
-        "search all messages for", "search for messages about", "search for messages with",
-        "search for messages containing", "search for messages mentioning",
-        "search for messages that mention", "search for the word", "search for", "search through",
-        "search messages about", "search messages", "search", "do a search for", "grep for",
-        "grep", "look for messages about", "look for messages with",
-        "look for messages containing", "look for messages mentioning", "look for messages",
-        "look for posts about", "look up messages about", "look up messages with",
-        "look up messages", "who said", "who mentioned", "who wrote about", "who wrote",
-        "who talked about", "who posted about", "who posted", "did anyone mention",
-        "did anyone say", "did anybody mention", "did anybody say", "did someone mention",
-        "did someone say", "has anyone mentioned", "has anyone said",
+        "search the chat for",
+        "search the messages for",
+        "search messages for",
+        "search the history for",
+        "search this server for",
+        "search the server for",
+        "search all messages for",
+        "search for messages about",
+        "search for messages with",
+        "search for messages containing",
+        "search for messages mentioning",
+        "search for messages that mention",
+        "search for the word",
+        "search for",
+        "search through",
+        "search messages about",
+        "search messages",
+        "search",
+        "do a search for",
+        "grep for",
+        "grep",
+        "look for messages about",
+        "look for messages with",
+        "look for messages containing",
+        "look for messages mentioning",
+        "look for messages",
+        "look for posts about",
+        "look up messages about",
+        "look up messages with",
+        "look up messages",
+        "who said",
+        "who mentioned",
+        "who wrote about",
+        "who wrote",
+        "who talked about",
+        "who posted about",
+        "who posted",
+        "did anyone mention",
+        "did anyone say",
+        "did anybody mention",
+        "did anybody say",
+        "did someone mention",
+        "did someone say",
+        "has anyone mentioned",
+        "has anyone said",
     ]) || take_find(&mut at);
     if is_plain {
         return read_query(at);
@@ -270,15 +504,30 @@ fn take_find(at: &mut Clause<'_>) -> bool {
     }
     after.take_any(&["me", "us"]);
     after.take_any(&["all the", "all", "the", "any", "some", "every", "that", "a"]);
-    let is_about_messages = after.take(&["messages", "message", "posts", "post", "msgs", "mentions"]);
+    let is_about_messages =
+        after.take(&["messages", "message", "posts", "post", "msgs", "mentions"]);
     let is_literal = matches!(after.kind(), Some(Kind::Quote(_)));
     if !is_about_messages && !is_literal {
         return false;
     }
     after.take_any(&[
-        "about", "with the word", "with", "containing", "mentioning", "saying", "that mention",
-        "that mentions", "that contain", "that contains", "that say", "where", "which mention",
-        "for", "of", "on", "regarding",
+        "about",
+        "with the word",
+        "with",
+        "containing",
+        "mentioning",
+        "saying",
+        "that mention",
+        "that mentions",
+        "that contain",
+        "that contains",
+        "that say",
+        "where",
+        "which mention",
+        "for",
+        "of",
+        "on",
+        "regarding",
     ]);
     *at = after;
     true
@@ -478,27 +727,48 @@ fn take_message(at: &mut Clause<'_>) -> Option<MessageRef> {
         return Some(MessageRef::Id(context.message));
     }
     let mut ahead = *at;
-    if ahead.take_any(&["the last message", "the latest message", "the previous message",
-        "last message", "previous message", "the last one", "the message above",
-        "the message before"])
-    {
+    if ahead.take_any(&[
+        "the last message",
+        "the latest message",
+        "the previous message",
+        "last message",
+        "previous message",
+        "the last one",
+        "the message above",
+        "the message before",
+    ]) {
         if ahead.take(&["from", "by", "of"])
             && let Some(Ok(author)) = ahead.take_target()
         {
             *at = ahead;
             return Some(MessageRef::LastBy(author));
         }
-        at.take_any(&["the last message", "the latest message", "the previous message",
-            "last message", "previous message", "the last one", "the message above",
-            "the message before"]);
+        at.take_any(&[
+            "the last message",
+            "the latest message",
+            "the previous message",
+            "last message",
+            "previous message",
+            "the last one",
+            "the message above",
+            "the message before",
+        ]);
         return Some(MessageRef::Last);
     }
     if at.take_any(&["this message", "this one", "this"]) {
         return Some(replied.unwrap_or(MessageRef::Id(context.message)));
     }
-    if at.take_any(&["that message", "that one", "that", "it", "the message", "his message",
-        "her message", "their message", "above"])
-    {
+    if at.take_any(&[
+        "that message",
+        "that one",
+        "that",
+        "it",
+        "the message",
+        "his message",
+        "her message",
+        "their message",
+        "above",
+    ]) {
         return Some(replied.unwrap_or(MessageRef::Last));
     }
     if let Some(word) = at.word()
@@ -522,9 +792,17 @@ fn take_message(at: &mut Clause<'_>) -> Option<MessageRef> {
 
 fn read_send(mut at: Clause<'_>) -> Option<One<'_>> {
     let begins = at.take_any(&[
-        "send a message to this channel", "send a message in this channel", "send a message here",
-        "send a message", "send the message", "send this message", "send message",
-        "post a message here", "post a message", "write a message", "post the message",
+        "send a message to this channel",
+        "send a message in this channel",
+        "send a message here",
+        "send a message",
+        "send the message",
+        "send this message",
+        "send message",
+        "post a message here",
+        "post a message",
+        "write a message",
+        "post the message",
         "post this message",
     ]);
     if !begins {
@@ -541,8 +819,17 @@ fn read_send(mut at: Clause<'_>) -> Option<One<'_>> {
         at = ahead;
     }
     at.take_pauses();
-    at.take_any(&["saying that", "saying", "that says", "which says", "with the text", "with",
-        "reading", "to say", "and say"]);
+    at.take_any(&[
+        "saying that",
+        "saying",
+        "that says",
+        "which says",
+        "with the text",
+        "with",
+        "reading",
+        "to say",
+        "and say",
+    ]);
     at.take_pauses();
     let content = cut(&at.text(), LONGEST_MESSAGE);
     if content.is_empty() {
@@ -636,9 +923,10 @@ fn read_not_covered(at: Clause<'_>) -> Option<One<'_>> {
     })?;
     after.take_phrase(verb);
     if *tool == "manage_roles"
-        && !after.tokens().iter().any(|token| {
-            token.kind == Kind::Role || matches!(token.low.as_str(), "role" | "roles")
-        })
+        && !after
+            .tokens()
+            .iter()
+            .any(|token| token.kind == Kind::Role || matches!(token.low.as_str(), "role" | "roles"))
     {
         return None;
     }

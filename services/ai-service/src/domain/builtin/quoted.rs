@@ -42,7 +42,8 @@ pub(super) fn unquote(text: &str) -> Unquoted {
         .filter(|character| !matches!(character, '\u{e000}'..='\u{f8ff}'))
         .collect();
     let mut quotes = Quotes::default();
-    let text = take_pairs(&text, &[Pair { open: "```", close: "```", is_open_ended: true }], &mut quotes);
+    let text =
+        take_pairs(&text, &[Pair { open: "```", close: "```", is_open_ended: true }], &mut quotes);
     let text = own_lines(&text);
     let text = take_pairs(
         &text,

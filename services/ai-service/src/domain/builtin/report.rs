@@ -87,12 +87,14 @@ fn said(item: &Item<'_>, result: &ToolResult, request: &TurnRequest) -> String {
             &content,
             item.message,
             channel.as_ref(),
-            window_secs.map(|secs| request.place.now.0 - i64::try_from(secs * 1_000).unwrap_or(i64::MAX)),
+            window_secs
+                .map(|secs| request.place.now.0 - i64::try_from(secs * 1_000).unwrap_or(i64::MAX)),
             request.place.now,
         )
         .unwrap_or_else(|| outcome(result, &wish)),
-        Request::Search { .. } => digest::found(&content, request.place.now)
-            .unwrap_or_else(|| outcome(result, &wish)),
+        Request::Search { .. } => {
+            digest::found(&content, request.place.now).unwrap_or_else(|| outcome(result, &wish))
+        }
         _ => outcome(result, &wish),
     }
 }
@@ -113,9 +115,9 @@ fn outcome(result: &ToolResult, wish: &str) -> String {
         return sentence(&content, "summary").unwrap_or_else(|| format!("Done: {wish}."));
     }
     let content: Value = serde_json::from_str(&result.content).unwrap_or_default();
-    let why = sentence(&content, "reason").or_else(|| sentence(&content, "summary")).or_else(|| {
-        sentence(&content, "error").map(|error| format!("the tool says “{error}”"))
-    });
+    let why = sentence(&content, "reason")
+        .or_else(|| sentence(&content, "summary"))
+        .or_else(|| sentence(&content, "error").map(|error| format!("the tool says “{error}”")));
     match why {
         Some(why) => format!("I have not done {wish}: {why}"),
         None => format!("I have not done {wish}; I was not told why."),

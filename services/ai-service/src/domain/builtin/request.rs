@@ -9,13 +9,34 @@ use twilight_model::id::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     /// Zero seconds lift a timeout.
-    Timeout { member: Target, seconds: u64, reason: Option<String> },
-    MemberInfo { member: Target },
-    CatchUp { channel: Option<Place>, limit: u32, window_secs: Option<u64> },
-    Search { query: Option<String>, author: Option<Target>, channel: Option<Place> },
-    React { message: MessageRef, emoji: String },
-    Send { content: String },
-    Say { text: String },
+    Timeout {
+        member: Target,
+        seconds: u64,
+        reason: Option<String>,
+    },
+    MemberInfo {
+        member: Target,
+    },
+    CatchUp {
+        channel: Option<Place>,
+        limit: u32,
+        window_secs: Option<u64>,
+    },
+    Search {
+        query: Option<String>,
+        author: Option<Target>,
+        channel: Option<Place>,
+    },
+    React {
+        message: MessageRef,
+        emoji: String,
+    },
+    Send {
+        content: String,
+    },
+    Say {
+        text: String,
+    },
     Talk(Talk),
     /// The wish was understood, but nothing can be done for it.
     Problem(Problem),
@@ -140,6 +161,9 @@ pub(super) enum Problem {
     SendWhat,
     SendElsewhere,
     /// A command for a tool that these commands do not cover.
-    NotCovered { verb: String, tool: &'static str },
+    NotCovered {
+        verb: String,
+        tool: &'static str,
+    },
     TooMany,
 }

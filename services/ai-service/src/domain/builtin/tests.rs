@@ -15,7 +15,11 @@ use super::{answer, orders};
 const BOT: u64 = 900;
 const ASKER: u64 = 100;
 const TOOLS: [&str; 6] = [
-    "timeout_member", "get_member_info", "fetch_messages", "search_messages", "add_reaction",
+    "timeout_member",
+    "get_member_info",
+    "fetch_messages",
+    "search_messages",
+    "add_reaction",
     "send_message",
 ];
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -418,7 +422,10 @@ fn lookups_become_calls() {
         ("did anyone mention pizza?", search(json!({"query": "pizza"}))),
         ("what did <@2> say about pizza?", search(json!({"query": "pizza", "author": "2"}))),
         ("messages from <@2> about pizza", search(json!({"query": "pizza", "author": "2"}))),
-        ("search for letters from home to you", search(json!({"query": "letters from home to you"}))),
+        (
+            "search for letters from home to you",
+            search(json!({"query": "letters from home to you"})),
+        ),
     ] {
         assert_eq!(calls(text), [expected], "{text}");
     }
@@ -432,10 +439,7 @@ fn several_wishes_become_several_calls() {
         ["get_member_info", "fetch_messages", "timeout_member"]
     );
     assert_eq!(tools("who are <@2> and <@3>?"), ["get_member_info"; 2]);
-    assert_eq!(
-        tools("search for pizza and who is <@2>"),
-        ["search_messages", "get_member_info"]
-    );
+    assert_eq!(tools("search for pizza and who is <@2>"), ["search_messages", "get_member_info"]);
     let many = (10..40).map(|id| format!("who is <@{id}>. ")).collect::<String>();
     assert_eq!(tools(&many).len(), 10);
 }
@@ -458,7 +462,11 @@ fn reactions_find_their_message() {
         assert_eq!(calls.len(), 1, "{text}");
         assert_eq!(calls[0].tool, "add_reaction");
         let arguments: Value = serde_json::from_str(&calls[0].arguments).unwrap();
-        format!("{} {}", arguments["message"].as_str().unwrap(), arguments["emoji"].as_str().unwrap())
+        format!(
+            "{} {}",
+            arguments["message"].as_str().unwrap(),
+            arguments["emoji"].as_str().unwrap()
+        )
     };
     for (text, reply_to, expected) in [
         ("react with 👍", None, "5000 👍"),
@@ -546,7 +554,11 @@ fn a_tool_that_was_not_offered_is_named() {
     ] {
         let answer = answer(&request(vec![Turn::Members(vec![message(text)])], &[]));
         assert_eq!(answer.calls, []);
-        assert!(answer.text.contains(tool) && answer.text.contains("did nothing"), "{}", answer.text);
+        assert!(
+            answer.text.contains(tool) && answer.text.contains("did nothing"),
+            "{}",
+            answer.text
+        );
     }
     assert_eq!(orders(&message("timeout <@2> 5m"), &place(), &[]), []);
 }
@@ -707,15 +719,25 @@ fn words() -> impl Strategy<Value = String> {
         "10m", "minutes", "because", "if", "who", "is", "what", "did", "i", "miss", "search",
         "from", "in", "#general", "<#7>", "react", "to", "that", "with", "👍", "say", "send", "a",
         "message", "saying", "\"", "'", "`", ">", "\n", "?", ".", "please", "Ery", "<@900>", "the",
-        "remove", "give", "put", "him", "'s", "||", "don't", "not", "forever", "half", "hour",
-        ":", "(", "—", "last", "hours", "an", "or", "then", "\u{200b}", "\u{e000}", "<@&3>",
+        "remove", "give", "put", "him", "'s", "||", "don't", "not", "forever", "half", "hour", ":",
+        "(", "—", "last", "hours", "an", "or", "then", "\u{200b}", "\u{e000}", "<@&3>",
     ]);
     prop::collection::vec(word, 0..25).prop_map(|words| words.join(" "))
 }
 
 const COMMAND_WORDS: [&str; 12] = [
-    "timeout", "time-out", "timeouts", "time", "mute", "untimeout", "un", "silence", "shush",
-    "gag", "ungag", "let",
+    "timeout",
+    "time-out",
+    "timeouts",
+    "time",
+    "mute",
+    "untimeout",
+    "un",
+    "silence",
+    "shush",
+    "gag",
+    "ungag",
+    "let",
 ];
 
 proptest! {

@@ -28,8 +28,21 @@ pub(super) fn read(at: Clause<'_>) -> Option<Read<'_>> {
 
 /// Returns whether the word is about timeouts at all.
 pub(super) fn is_about(word: &str) -> bool {
-    matches!(word, "timeout" | "timeouts" | "time-out" | "time-outs" | "mute" | "muted" | "mutes"
-        | "muting" | "untimeout" | "unmute" | "silence" | "timed-out")
+    matches!(
+        word,
+        "timeout"
+            | "timeouts"
+            | "time-out"
+            | "time-outs"
+            | "mute"
+            | "muted"
+            | "mutes"
+            | "muting"
+            | "untimeout"
+            | "unmute"
+            | "silence"
+            | "timed-out"
+    )
 }
 
 /// What has been read of one command so far.
@@ -291,9 +304,7 @@ fn take_targets(at: &mut Clause<'_>, parts: &mut Parts) -> Option<Result<(), Pro
             if ahead.begins_a_command() {
                 return Some(Ok(()));
             }
-            if is_comma
-                && let Some(found) = people_or_reason(ahead)
-            {
+            if is_comma && let Some(found) = people_or_reason(ahead) {
                 return Some(Err(found));
             }
             if !is_and {
@@ -363,18 +374,50 @@ fn modifiers(mut at: Clause<'_>, mut parts: Parts) -> Read<'_> {
             at = after;
             continue;
         }
-        if ahead.take_any(&["because of", "because", "cause", "cuz", "coz", "cos", "bc", "bcs",
-            "since", "as", "reason", "with reason", "with the reason", "reason being"])
-        {
+        if ahead.take_any(&[
+            "because of",
+            "because",
+            "cause",
+            "cuz",
+            "coz",
+            "cos",
+            "bc",
+            "bcs",
+            "since",
+            "as",
+            "reason",
+            "with reason",
+            "with the reason",
+            "reason being",
+        ]) {
             ahead.take_pauses();
             parts.reason = parts.reason.or(reason_of(&ahead.text()));
             at = ahead.after(usize::MAX);
             continue;
         }
-        if at.take_any(&["in here", "here", "in this channel", "in this server", "on this server",
-            "on discord", "for me", "right now", "now", "please", "pls", "plz", "immediately",
-            "instantly", "asap", "again", "too", "as well", "both", "each", "long"])
-        {
+        if at.take_any(&[
+            "in here",
+            "here",
+            "in this channel",
+            "in this server",
+            "on this server",
+            "on discord",
+            "for me",
+            "right now",
+            "now",
+            "please",
+            "pls",
+            "plz",
+            "immediately",
+            "instantly",
+            "asap",
+            "again",
+            "too",
+            "as well",
+            "both",
+            "each",
+            "long",
+        ]) {
             continue;
         }
         if is_later(at) {
@@ -432,9 +475,8 @@ fn another_group<'a>(mut at: Clause<'a>, parts: &Parts) -> Option<Read<'a>> {
     if let Err(found) = take_targets(&mut at, &mut others)? {
         return Some(problem(found, at));
     }
-    let is_followed = at.is_idle()
-        || at.next_is(&["for", "because", "and"])
-        || duration::read(at).is_some();
+    let is_followed =
+        at.is_idle() || at.next_is(&["for", "because", "and"]) || duration::read(at).is_some();
     if !is_named && !is_followed {
         return None;
     }
@@ -504,22 +546,90 @@ fn is_later(mut at: Clause<'_>) -> bool {
         return duration::read(at).is_some() || at.next_is(&["the", "this"]) || at.is_done();
     }
     at.next_is(&[
-        "if", "unless", "when", "whenever", "once", "until", "till", "tomorrow", "tonight",
-        "later", "soon", "next", "at", "on", "before", "every", "should", "eventually", "unlike",
+        "if",
+        "unless",
+        "when",
+        "whenever",
+        "once",
+        "until",
+        "till",
+        "tomorrow",
+        "tonight",
+        "later",
+        "soon",
+        "next",
+        "at",
+        "on",
+        "before",
+        "every",
+        "should",
+        "eventually",
+        "unlike",
     ])
 }
 
 fn is_finite(word: &str) -> bool {
-    matches!(word, "is" | "was" | "are" | "were" | "isn't" | "wasn't" | "has" | "had" | "have"
-        | "did" | "does" | "didn't" | "doesn't" | "will" | "won't" | "would" | "could" | "should"
-        | "can" | "can't" | "may" | "might" | "must" | "got" | "gets" | "means" | "mean"
-        | "sounds" | "seems" | "looks" | "or" | "nor" | "vs" | "versus" | "but" | "than" | "not"
-        | "who" | "which" | "that" | "yet" | "though" | "although" | "instead" | "except"
-        | "without" | "said" | "says" | "worked" | "works" | "again?" | "needs" | "deserves")
+    matches!(
+        word,
+        "is" | "was"
+            | "are"
+            | "were"
+            | "isn't"
+            | "wasn't"
+            | "has"
+            | "had"
+            | "have"
+            | "did"
+            | "does"
+            | "didn't"
+            | "doesn't"
+            | "will"
+            | "won't"
+            | "would"
+            | "could"
+            | "should"
+            | "can"
+            | "can't"
+            | "may"
+            | "might"
+            | "must"
+            | "got"
+            | "gets"
+            | "means"
+            | "mean"
+            | "sounds"
+            | "seems"
+            | "looks"
+            | "or"
+            | "nor"
+            | "vs"
+            | "versus"
+            | "but"
+            | "than"
+            | "not"
+            | "who"
+            | "which"
+            | "that"
+            | "yet"
+            | "though"
+            | "although"
+            | "instead"
+            | "except"
+            | "without"
+            | "said"
+            | "says"
+            | "worked"
+            | "works"
+            | "again?"
+            | "needs"
+            | "deserves"
+    )
 }
 
 fn reason_of(text: &str) -> Option<String> {
-    let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ':' | '-' | '–' | '—' | '.' | '(' | ')'));
+    let text = text.trim_matches(|c: char| {
+        c.is_whitespace() || matches!(c, ',' | ':' | '-' | '–' | '—' | '.' | '(' | ')')
+    });
     let text = ["please", "pls", "thanks", "thank you"]
         .iter()
         .find_map(|word| text.strip_suffix(word).filter(|rest| rest.ends_with(' ')))
@@ -546,8 +656,16 @@ fn read_lifting(at: Clause<'_>) -> Option<Read<'_>> {
     let mut after = at;
     let mut parts = Parts { seconds: Some(0), ..Parts::default() };
     let targets = if after.take_any(&[
-        "untimeout", "un-timeout", "un timeout", "untime out", "unmute", "un-mute", "un mute",
-        "unsilence", "un-silence", "ungag",
+        "untimeout",
+        "un-timeout",
+        "un timeout",
+        "untime out",
+        "unmute",
+        "un-mute",
+        "un mute",
+        "unsilence",
+        "un-silence",
+        "ungag",
     ]) {
         after.take_pauses();
         match take_targets(&mut after, &mut parts) {
@@ -555,8 +673,18 @@ fn read_lifting(at: Clause<'_>) -> Option<Read<'_>> {
             targets => targets?,
         }
     } else if after.take_any(&[
-        "remove", "lift", "end", "cancel", "clear", "undo", "revoke", "drop", "take off",
-        "take away", "get rid of", "delete",
+        "remove",
+        "lift",
+        "end",
+        "cancel",
+        "clear",
+        "undo",
+        "revoke",
+        "drop",
+        "take off",
+        "take away",
+        "get rid of",
+        "delete",
     ]) {
         read_removal(&mut after, &mut parts)?
     } else if after.take(&["take", "get", "bring", "release", "free", "let"]) {

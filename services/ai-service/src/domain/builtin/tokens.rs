@@ -144,9 +144,8 @@ fn name_length(text: &str) -> usize {
     let mut last = None;
     while let Some((at, character)) = characters.next() {
         let next = characters.peek().map(|(_, next)| *next);
-        let joins = |is_part: fn(char) -> bool| {
-            last.is_some_and(is_part) && next.is_some_and(is_part)
-        };
+        let joins =
+            |is_part: fn(char) -> bool| last.is_some_and(is_part) && next.is_some_and(is_part);
         let is_part = character.is_alphanumeric()
             || character == '_'
             || is_combining(character)
@@ -202,15 +201,23 @@ mod tests {
         assert!(!kinds("<@0> <@x> <#> < <@> a@b.c <@+1>").iter().any(|kind| matches!(
             kind,
             Kind::Member(_) | Kind::Channel(_) | Kind::At
-        ) && !matches!(kind, Kind::Channel(_))));
+        ) && !matches!(
+            kind,
+            Kind::Channel(_)
+        )));
         assert_eq!(kinds("<@99999999999999999999>").first(), Some(&Kind::Other));
     }
 
     #[test]
     fn words_keep_what_joins_them() {
-        let words: Vec<String> =
-            tokenise("Don’t time-out 1h30m 1.5 hours, bob_99. OK?").into_iter().map(|t| t.low).collect();
-        assert_eq!(words, ["don't", "time-out", "1h30m", "1.5", "hours", "", "bob_99", "", "ok", ""]);
+        let words: Vec<String> = tokenise("Don’t time-out 1h30m 1.5 hours, bob_99. OK?")
+            .into_iter()
+            .map(|t| t.low)
+            .collect();
+        assert_eq!(
+            words,
+            ["don't", "time-out", "1h30m", "1.5", "hours", "", "bob_99", "", "ok", ""]
+        );
     }
 
     proptest! {

@@ -154,20 +154,47 @@ fn names_a_timeout(at: Clause<'_>) -> bool {
 /// Returns whether the author takes back, somewhere in the message, what it says elsewhere.
 fn is_taken_back(tokens: &[Token]) -> bool {
     const ANYWHERE: &[&str] = &[
-        "just kidding", "just joking", "only joking", "only kidding", "i'm kidding", "i'm joking",
-        "im kidding", "im joking", "jk", "j k", "nvm", "nevermind", "never mind", "scratch that",
-        "forget it", "forget that", "not really", "no wait", "i mean", "i meant", "kidding",
-        "wait no", "hold on", "on second thought", "don't do it", "do nothing",
+        "just kidding",
+        "just joking",
+        "only joking",
+        "only kidding",
+        "i'm kidding",
+        "i'm joking",
+        "im kidding",
+        "im joking",
+        "jk",
+        "j k",
+        "nvm",
+        "nevermind",
+        "never mind",
+        "scratch that",
+        "forget it",
+        "forget that",
+        "not really",
+        "no wait",
+        "i mean",
+        "i meant",
+        "kidding",
+        "wait no",
+        "hold on",
+        "on second thought",
+        "don't do it",
+        "do nothing",
     ];
     const AFTER_A_PAUSE: &[&str] = &["wait", "actually", "oops", "whoops", "sorry", "or not"];
     let stands = |at: usize, phrase: &str| {
         phrase.split(' ').enumerate().all(|(index, word)| {
-            tokens.get(at + index).is_some_and(|token| token.kind == Kind::Word && token.low == word)
+            tokens
+                .get(at + index)
+                .is_some_and(|token| token.kind == Kind::Word && token.low == word)
         })
     };
     (0..tokens.len()).any(|at| {
         let is_paused = at > 0
-            && matches!(tokens[at - 1].kind, Kind::Pause | Kind::End | Kind::Question | Kind::Colon);
+            && matches!(
+                tokens[at - 1].kind,
+                Kind::Pause | Kind::End | Kind::Question | Kind::Colon
+            );
         ANYWHERE.iter().any(|phrase| stands(at, phrase))
             || is_paused && AFTER_A_PAUSE.iter().any(|phrase| stands(at, phrase))
     })

@@ -94,10 +94,7 @@ fn answered(effect: &Effect) -> &Answer {
 #[test]
 fn a_plain_question_is_one_model_turn_and_one_answer() {
     let mut thread = asking();
-    assert_eq!(
-        kinds(&thread.take_journal()),
-        [(0, Kind::ContextLoaded), (1, Kind::ModelAsked)]
-    );
+    assert_eq!(kinds(&thread.take_journal()), [(0, Kind::ContextLoaded), (1, Kind::ModelAsked)]);
     let effect = thread.step(Input::ModelAnswered(says("hello")), T0);
     assert_eq!(kinds(&thread.take_journal()), [(2, Kind::ModelAnswered)]);
     let answer = answered(&effect);
@@ -160,10 +157,7 @@ fn orders_are_journaled_with_the_context() {
         problems: vec!["who?".into()],
     };
     thread.step(Input::Loaded { context: context(), orders: Some(orders.clone()) }, T0);
-    assert_eq!(
-        kinds(&thread.take_journal()),
-        [(0, Kind::ContextLoaded), (1, Kind::OrdersRead)]
-    );
+    assert_eq!(kinds(&thread.take_journal()), [(0, Kind::ContextLoaded), (1, Kind::OrdersRead)]);
     assert_eq!(thread.orders(), orders.orders);
     assert_eq!(thread.order_problems(), ["who?"]);
 }
@@ -431,8 +425,7 @@ fn closed_executions_are_not_repeated_and_the_open_one_is() {
     assert!(thread.is_tainted());
     assert_eq!(thread.offered(), ["get_member_info"]);
 
-    let both =
-        [((2, 0), executed("a", Tier::Harmless)), ((2, 1), executed("b", Tier::Harmless))];
+    let both = [((2, 0), executed("a", Tier::Harmless)), ((2, 1), executed("b", Tier::Harmless))];
     let mut thread = resume(entries, &both);
     assert_eq!(thread.start(T0), Effect::AskModel);
     assert!(!thread.is_tainted());
@@ -500,7 +493,8 @@ fn orders_are_read_from_the_journal() {
 fn the_text_that_counted_is_learnt_again_and_a_later_edit_is_told() {
     let edited =
         vec![EditedTrigger { trigger: TriggerId::Message(Id::new(5)), edited_at: UnixMillis(9) }];
-    let entries = || vec![Entry::ContextLoaded(ContextLoaded { edited: edited.clone(), ..context() })];
+    let entries =
+        || vec![Entry::ContextLoaded(ContextLoaded { edited: edited.clone(), ..context() })];
     let mut thread = resume(entries(), &[]);
     thread.changed(&[change(5, false, 9)], T0);
     assert_eq!(thread.messages().next().unwrap().content, "edited at 9");
