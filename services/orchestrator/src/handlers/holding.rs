@@ -705,8 +705,7 @@ impl<'a> Holding<'a> {
         detail: String,
     ) -> Result<(), ThreadError> {
         let finished = Finished { outcome: Outcome::Failed, detail, answer: None };
-        let ended =
-            Ended { finished, usage: Usage::default(), step: None, askers: Vec::new() };
+        let ended = Ended { finished, usage: Usage::default(), step: None, askers: Vec::new() };
         self.finish(lease, id, triggers, ended).await
     }
 
