@@ -101,19 +101,19 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
 
-    fn status(code: tonic::Code) -> Box<tonic::Status> {
-        Box::new(tonic::Status::new(code, "why"))
+    fn refusal(code: tonic::Code) -> tonic::Status {
+        tonic::Status::new(code, "why")
     }
 
     #[test]
     fn each_failed_call_says_what_becomes_of_its_thread() {
         let fenced = CallError::Fenced { call: "AppendSteps" };
         assert!(matches!(ThreadError::from(fenced), ThreadError::Fenced));
-        let away =
-            CallError::Unavailable { call: "CallTool", status: status(tonic::Code::Unavailable) };
+        let status = Box::new(refusal(tonic::Code::Unavailable));
+        let away = CallError::Unavailable { call: "CallTool", status };
         assert!(matches!(ThreadError::from(away), ThreadError::Unavailable(_)));
-        let refused =
-            CallError::Refused { call: "CallTool", status: status(tonic::Code::InvalidArgument) };
+        let status = Box::new(refusal(tonic::Code::InvalidArgument));
+        let refused = CallError::Refused { call: "CallTool", status };
         let own = ThreadError::from(refused);
         assert!(matches!(own, ThreadError::Own(_)));
         assert!(with_causes(&own).contains("`CallTool` was refused"), "{}", with_causes(&own));

@@ -65,7 +65,6 @@ impl Service {
         let consumers = Consumers {
             handlers: vec![Arc::new(Ingestion { holder: Arc::clone(&holder) })],
             bus: Arc::clone(&ports.bus),
-            membership: Arc::clone(&ports.membership),
             replica: ports.replica.clone(),
             bounds: Bounds { batch: settings.ingest_batch, waiting: settings.ingest_waiting },
             metrics,

@@ -27,6 +27,9 @@ use crate::{
 /// The largest answer of a model.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
+/// The largest turn that is gone on with, in bytes: the store's steps hold twice as much.
+const LARGEST_TURN: usize = 512 * 1024;
+
 type Client = proto::ai_service_client::AiServiceClient<Transport>;
 
 /// The ai-service, as task threads use it.
@@ -139,6 +142,9 @@ impl Ai {
             })
             .await;
         match answer {
+            Ok(Ok(turn)) if size(&turn) > LARGEST_TURN => {
+                Err(ModelError::Failed("the model wrote more than can be journaled".to_owned()))
+            }
             Ok(Ok(turn)) => Ok(turn),
             Ok(Err(status)) => Err(ModelError::Failed(reason(&status))),
             Err(CallError::Refused { status, .. }) => Err(ModelError::Failed(reason(&status))),
@@ -196,6 +202,11 @@ async fn stream(
     }
     // Without its end, the turn did not happen.
     Err(Status::unavailable("the model turn ended without its end"))
+}
+
+fn size(turn: &ModelTurn) -> usize {
+    let calls = turn.tool_calls.iter().map(|call| call.tool.len() + call.arguments.len());
+    turn.text.len() + calls.sum::<usize>()
 }
 
 fn is_final(status: &Status) -> bool {

@@ -303,9 +303,9 @@ pub(crate) fn part(part: Part) -> ai::Turn {
     use ai::turn::Kind;
 
     let kind = match part {
-        Part::Members(messages) => Kind::Members(ai::MemberMessages {
-            messages: messages.into_iter().map(member).collect(),
-        }),
+        Part::Members(messages) => {
+            Kind::Members(ai::MemberMessages { messages: messages.iter().map(member).collect() })
+        }
         Part::Assistant(turn) => Kind::Assistant(ai::AssistantTurn {
             text: turn.text,
             tool_calls: turn.tool_calls.into_iter().map(tool_call).collect(),
@@ -318,7 +318,7 @@ pub(crate) fn part(part: Part) -> ai::Turn {
     ai::Turn { kind: Some(kind) }
 }
 
-fn member(member: MemberMessage) -> ai::MemberMessage {
+fn member(member: &MemberMessage) -> ai::MemberMessage {
     ai::MemberMessage {
         message: Some(message(&member.message, "")),
         rights: member.rights.as_word().to_owned(),

@@ -13,9 +13,10 @@ use crate::{
     domain::{
         channel::ChannelState,
         discord::Edit,
-        journal::{ReadStepError, Step, Usage},
+        journal::{Outcome, ReadStepError, Step, Usage},
         message::Message,
         task_thread::{Change, Executed},
+        text,
         turn::{Turn, TurnMessage},
     },
     error::CallError,
@@ -23,6 +24,9 @@ use crate::{
 
 /// The largest answer of the store: a thread's whole journal with its executions.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
+
+/// How much of an error the store is told.
+const LONGEST_REASON: usize = 4 * 1024;
 
 type Client = proto::store_service_client::StoreServiceClient<Transport>;
 
@@ -62,37 +66,18 @@ pub(crate) struct Unfinished {
     pub(crate) journal: Result<Vec<Step>, ReadStepError>,
     pub(crate) executed: HashMap<(u32, u32), Executed>,
     pub(crate) changes: Vec<Change>,
-    pub(crate) started_at: UnixMillis,
 }
 
 /// A thread that is to begin.
 #[derive(Clone, Debug)]
 pub(crate) struct Beginning<'a> {
     pub(crate) id: TaskThreadId,
-    pub(crate) triggers: Vec<BegunBy<'a>>,
-    pub(crate) principal: Option<Id<UserMarker>>,
+    pub(crate) triggers: &'a [TurnMessage],
+    pub(crate) principal: Id<UserMarker>,
     /// Every author, where several share the turn; else empty.
     pub(crate) askers: &'a [Id<UserMarker>],
     pub(crate) started_at: UnixMillis,
     pub(crate) context: ContextWanted,
-}
-
-/// A trigger, with its message where it has one.
-#[derive(Clone, Debug)]
-pub(crate) struct BegunBy<'a> {
-    pub(crate) trigger: &'a TriggerId,
-    pub(crate) message: Option<&'a Message>,
-    pub(crate) received_at: UnixMillis,
-}
-
-impl<'a> From<&'a TurnMessage> for BegunBy<'a> {
-    fn from(message: &'a TurnMessage) -> Self {
-        Self {
-            trigger: &message.trigger,
-            message: Some(&message.message),
-            received_at: message.received_at,
-        }
-    }
 }
 
 /// How much of a channel a thread wants to read.
@@ -119,10 +104,11 @@ pub(crate) struct Ending<'a> {
     pub(crate) triggers: &'a [TriggerId],
     pub(crate) state: &'a ChannelState,
     pub(crate) usage: Usage,
-    /// Holds the outcome.
-    pub(crate) step: Step,
-    pub(crate) outcome: proto::ThreadOutcome,
+    /// The journal's last step; none where the journal cannot be gone on with.
+    pub(crate) step: Option<&'a Step>,
+    pub(crate) outcome: Outcome,
     pub(crate) detail: &'a str,
+    pub(crate) at: UnixMillis,
 }
 
 /// A change of messages, as ingestion read it.
@@ -183,16 +169,16 @@ impl Store {
         beginning: &Beginning<'_>,
     ) -> Result<Begun, CallError> {
         let client = self.client(fence.channel.home);
-        let trigger = |begun: &BegunBy<'_>| proto::Trigger {
-            id: begun.trigger.to_string(),
-            message: begun.message.map(|message| convert::message(message, "")),
-            received_at_ms: begun.received_at.0,
+        let trigger = |by: &TurnMessage| proto::Trigger {
+            id: by.trigger.to_string(),
+            message: Some(convert::message(&by.message, "")),
+            received_at_ms: by.received_at.0,
         };
         let request = proto::BeginThreadRequest {
             fence: Some(convert::fence(fence)),
             thread_id: beginning.id.to_string(),
             triggers: beginning.triggers.iter().map(trigger).collect(),
-            principal: beginning.principal.map(convert::person),
+            principal: Some(convert::person(beginning.principal)),
             askers: beginning.askers.iter().map(|asker| asker.get()).collect(),
             started_at_ms: beginning.started_at.0,
             context: Some(proto::ContextQuery {
@@ -253,7 +239,7 @@ impl Store {
         let request = proto::RecordAttemptRequest {
             fence: Some(convert::fence(fence)),
             thread_id: thread.to_string(),
-            error: error.to_owned(),
+            error: text::cut(error, LONGEST_REASON).to_owned(),
             at_step,
             at_ms: at.0,
         };
@@ -268,7 +254,8 @@ impl Store {
         Ok(answer.attempts)
     }
 
-    /// Writes the outcome and the ids of the triggers that it finishes.
+    /// Writes the outcome and the ids of the triggers that it finishes. A thread that never began
+    /// gets its row here.
     pub(crate) async fn finish_thread(
         &self,
         fence: &Fence,
@@ -278,13 +265,13 @@ impl Store {
         let request = proto::FinishThreadRequest {
             fence: Some(convert::fence(fence)),
             thread_id: ending.id.to_string(),
-            outcome: ending.outcome.into(),
-            detail: ending.detail.to_owned(),
+            outcome: convert::outcome(ending.outcome).into(),
+            detail: text::cut(ending.detail, LONGEST_REASON).to_owned(),
             finished_trigger_ids: ending.triggers.iter().map(ToString::to_string).collect(),
             state: Some(convert::state(ending.state)),
             usage: Some(convert::usage(ending.usage)),
-            at_ms: ending.step.at.0,
-            step: Some(convert::step(&ending.step)),
+            at_ms: ending.at.0,
+            step: ending.step.map(convert::step),
         };
         self.retries
             .call("FinishThread", self.timeout, || {
@@ -344,7 +331,6 @@ fn unfinished_from(thread: proto::Thread) -> Result<Unfinished, CallError> {
         journal: convert::steps_from(thread.steps),
         executed: convert::executed_from(id, thread.executions),
         changes: convert::changes_from(thread.changes),
-        started_at: UnixMillis(thread.started_at_ms),
     })
 }
 

@@ -322,7 +322,7 @@ mod tests {
         max_steps: 100,
         max_tool_calls: 100,
         max_tokens: u64::MAX,
-        time: Duration::from_secs(60),
+        time: Duration::from_mins(1),
     };
 
     fn turn(messages: Vec<Message>) -> Turn {

@@ -121,6 +121,7 @@ pub(crate) enum Stop {
 }
 
 /// Tokens, as the provider counts them.
+#[expect(clippy::struct_field_names, reason = "tokens are qualified everywhere, here too")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Usage {
     pub(crate) prompt_tokens: u64,

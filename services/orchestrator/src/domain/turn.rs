@@ -9,7 +9,7 @@ use crate::domain::{
     channel::ChannelState,
     gate::{self, Call, GateRules, Reason},
     message::Message,
-    people::{People, Rights},
+    people::People,
 };
 
 /// A message that is to be answered.
@@ -89,21 +89,21 @@ pub(crate) fn plan<'a>(
     for (index, entry) in waiting.into_iter().enumerate() {
         let Some((message, call)) = entry else { break };
         let is_called_here = callers.contains(&message.author);
-        match gate::second(message, call, bot, is_called_here, state, rules, now) {
-            Err(reason) => plan.skipped.push((index, reason)),
-            Ok(()) => {
-                let may_share = people.rights(message.author).is_some_and(may_share);
-                if plan.turn.len() >= max_messages || (!plan.turn.is_empty() && !may_share) {
-                    break;
-                }
-                plan.turn.push(index);
-                if !may_share {
-                    break;
-                }
-                if call == Call::Addressed {
-                    callers.push(message.author);
-                }
-            }
+        let judged = gate::second(message, call, bot, is_called_here, state, rules, now);
+        if let Err(reason) = judged {
+            plan.skipped.push((index, reason));
+            continue;
+        }
+        let may_share = people.rights(message.author).is_some_and(|it| !it.can_moderate());
+        if plan.turn.len() >= max_messages || (!plan.turn.is_empty() && !may_share) {
+            break;
+        }
+        plan.turn.push(index);
+        if !may_share {
+            break;
+        }
+        if call == Call::Addressed {
+            callers.push(message.author);
         }
     }
     // What stands behind the turn is judged when its time comes, by the state of then.
@@ -111,10 +111,6 @@ pub(crate) fn plan<'a>(
         plan.skipped.retain(|(index, _)| index < last);
     }
     plan
-}
-
-fn may_share(rights: Rights) -> bool {
-    !rights.can_moderate()
 }
 
 #[cfg(test)]
@@ -125,7 +121,7 @@ mod tests {
     use crate::domain::{
         fixtures::{ANN, BEN, BOT, MOD, message},
         gate::Engage,
-        people::Person,
+        people::{Person, Rights},
     };
 
     fn people() -> People {

@@ -105,9 +105,10 @@ pub(crate) async fn listen(
             };
             let Some(payload) = payload else { break };
             pauses = Pauses::new();
-            match MessagesChanged::read(&payload) {
-                Some((channel, messages)) => watched.tell(channel, &messages),
-                None => tracing::debug!("a broadcast of changed messages cannot be read"),
+            if let Some((channel, messages)) = MessagesChanged::read(&payload) {
+                watched.tell(channel, &messages);
+            } else {
+                tracing::debug!("a broadcast of changed messages cannot be read");
             }
         }
         tokio::select! {

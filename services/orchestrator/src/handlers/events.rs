@@ -57,7 +57,6 @@ pub(crate) struct Bounds {
 pub(crate) struct Consumers {
     pub(crate) handlers: Vec<Arc<dyn EventHandler>>,
     pub(crate) bus: Arc<dyn EventBus>,
-    pub(crate) membership: Arc<dyn Membership>,
     pub(crate) replica: ReplicaId,
     pub(crate) bounds: Bounds,
     pub(crate) metrics: Metrics,
@@ -65,7 +64,8 @@ pub(crate) struct Consumers {
 
 struct Running {
     ended: CancellationToken,
-    stopped: oneshot::Receiver<()>,
+    /// Closed once the consumer has ended, however it did.
+    stopped: oneshot::Receiver<Infallible>,
 }
 
 impl Consumers {
@@ -109,7 +109,7 @@ impl Consumers {
 
     fn start(&self, tasks: &Tasks, handler: Arc<dyn EventHandler>, part: Part) -> Running {
         let ended = CancellationToken::new();
-        let (tx, stopped) = oneshot::channel();
+        let (stopping, stopped) = oneshot::channel::<Infallible>();
         let consumer = Consumer {
             handler,
             part,
@@ -120,8 +120,7 @@ impl Consumers {
         };
         tasks.spawn_work("consumer", async move {
             consumer.run().await;
-            // Whoever waited may have gone.
-            drop(tx.send(()));
+            drop(stopping);
         });
         Running { ended, stopped }
     }
@@ -139,8 +138,10 @@ async fn stop(running: Vec<Running>) {
         consumer.ended.cancel();
     }
     for consumer in running {
-        // An error says that it is gone already.
-        drop(consumer.stopped.await);
+        match consumer.stopped.await {
+            Ok(never) => match never {},
+            Err(_closed) => {}
+        }
     }
 }
 
@@ -254,12 +255,9 @@ impl Consumer {
             // One of them cannot be handled; it must not take the others with it.
             is_done = Some(true);
             for event in &events {
-                match self.handle_until_done(home, std::slice::from_ref(event)).await {
-                    Some(_) => {}
-                    None => {
-                        is_done = None;
-                        break;
-                    }
+                if self.handle_until_done(home, std::slice::from_ref(event)).await.is_none() {
+                    is_done = None;
+                    break;
                 }
             }
         }

@@ -110,14 +110,20 @@ impl Holder {
 /// Ery's roles in guilds, remembered for a while.
 #[derive(Debug, Default)]
 pub(crate) struct BotRoles {
-    known: Mutex<HashMap<Home, (Instant, Arc<[Id<RoleMarker>]>)>>,
+    known: Mutex<HashMap<Home, Known>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    since: Instant,
+    roles: Arc<[Id<RoleMarker>]>,
 }
 
 impl BotRoles {
     fn get(&self, home: Home) -> Option<Arc<[Id<RoleMarker>]>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, roles) = known.get(&home)?;
-        (since.elapsed() < ROLES_KNOWN).then(|| Arc::clone(roles))
+        let known = known.get(&home)?;
+        (known.since.elapsed() < ROLES_KNOWN).then(|| Arc::clone(&known.roles))
     }
 
     fn insert(&self, home: Home, roles: &[Id<RoleMarker>]) {
@@ -125,12 +131,12 @@ impl BotRoles {
         let roles = roles.iter().copied().filter(|role| role.get() != everyone).collect();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= ROLES_OF_GUILDS && !known.contains_key(&home) {
-            known.retain(|_, (since, _)| since.elapsed() < ROLES_KNOWN);
+            known.retain(|_, known| known.since.elapsed() < ROLES_KNOWN);
             if known.len() >= ROLES_OF_GUILDS {
                 known.clear();
             }
         }
-        known.insert(home, (Instant::now(), roles));
+        known.insert(home, Known { since: Instant::now(), roles });
     }
 }
 

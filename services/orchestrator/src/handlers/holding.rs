@@ -18,14 +18,13 @@ use ery_ids::{ChannelKey, Epoch, Fence, TaskThreadId, TriggerId};
 use crate::{
     adapters::{
         calls::Pauses,
-        convert,
-        store::{Beginning, BegunBy, ContextWanted, Ending, OpenChannel, Opened, Unfinished},
+        store::{Ending, OpenChannel, Opened, Unfinished},
     },
     domain::{
         answer,
         channel::ChannelState,
         gate::{self, Call},
-        journal::{Entry, Finished, Outcome, Step, Usage},
+        journal::{Finished, Outcome, Usage},
         message::Message,
         people::{People, Person, Rights},
         progress::{Progress, ProgressKind},
@@ -43,6 +42,12 @@ use crate::{
 
 /// How many tasks are read from the queue at a time.
 const READ_AT_ONCE: usize = 64;
+
+/// For how many tasks the channel is opened at a time: the store takes a thousand.
+const OPENED_AT_ONCE: usize = 1_000;
+
+/// How many messages one thread turns down.
+const TURNED_DOWN_AT_ONCE: usize = 200;
 
 /// Of how many of the first that wait the authors' rights are looked up for the next turn.
 const LOOKED_AT: usize = 64;
@@ -222,13 +227,14 @@ impl<'a> Holding<'a> {
             return self.resume(lease, unfinished).await;
         }
         match self.backlog.first() {
-            None => return Ok(()),
+            // Nothing is left, or more was read than is opened at a time.
+            None | Some(Standing { is_open: false, .. }) => return Ok(()),
             Some(Standing { read: Read::Odd(why), .. }) => return self.bury_odd(lease, why).await,
             Some(_) => {}
         }
         let excess = self.excess();
         if !excess.is_empty() {
-            return self.turn_down(lease, excess).await;
+            return self.turn_down(lease, &excess).await;
         }
         let plan = self.plan();
         let turn: Vec<_> = plan.turn.iter().map(|index| self.turn_message(*index)).collect();
@@ -308,7 +314,8 @@ impl<'a> Holding<'a> {
         self.holder.metrics.stage(Stage::Open, begun.elapsed());
         self.fence = lease.fence();
         self.state = channel.state;
-        for entry in &mut self.backlog {
+        let closed = self.backlog.iter_mut().filter(|entry| !entry.is_open);
+        for entry in closed.take(OPENED_AT_ONCE) {
             entry.is_open = true;
         }
         let finished = channel.finished;
@@ -330,11 +337,11 @@ impl<'a> Holding<'a> {
         &self,
         lease: &mut BoxLease,
     ) -> Result<Option<Box<OpenChannel>>, ThreadError> {
-        if self.backlog.iter().all(|entry| entry.is_open) {
+        let closed = self.backlog.iter().filter(|entry| !entry.is_open).take(OPENED_AT_ONCE);
+        let waiting: Vec<_> = closed.map(|entry| entry.waiting.task.trigger.clone()).collect();
+        if waiting.is_empty() {
             return Ok(None);
         }
-        let waiting: Vec<_> =
-            self.backlog.iter().map(|entry| entry.waiting.task.trigger.clone()).collect();
         let mut refused_by = Epoch(0);
         for _ in 0..RAISES {
             match self.holder.store.open_channel(&lease.fence(), &waiting).await? {
@@ -440,17 +447,18 @@ impl<'a> Holding<'a> {
             Read::Message(message, call) => passes(message, *call),
             Read::Odd(_) => false,
         });
-        passing.skip(self.holder.settings.max_waiting).map(|(index, _)| index).collect()
+        let beyond = passing.skip(self.holder.settings.max_waiting).map(|(index, _)| index);
+        beyond.take(TURNED_DOWN_AT_ONCE).collect()
     }
 
     /// Records that Ery is too busy for what waits beyond the bound, and says so.
     async fn turn_down(
         &mut self,
         lease: &mut BoxLease,
-        excess: Vec<usize>,
+        excess: &[usize],
     ) -> Result<(), ThreadError> {
         let messages: Vec<_> =
-            excess.into_iter().filter_map(|index| self.turn_message(index)).collect();
+            excess.iter().filter_map(|index| self.turn_message(*index)).collect();
         let Some(turn) = Turn::of(messages) else { return Ok(()) };
         let count = turn.messages.len();
         tracing::warn!(channel.id = %self.fence.channel.channel, count,
@@ -539,7 +547,7 @@ impl<'a> Holding<'a> {
         run.is_awaited = matches!(work, Work::Answer(_));
         let work = async {
             match work {
-                Work::Answer(changes) => run.to_end(changes).await,
+                Work::Answer(changes) => run.finish(changes).await,
                 Work::Close(Closing { text, outcome, detail }) => {
                     run.close(text, outcome, detail).await
                 }
@@ -592,9 +600,10 @@ impl<'a> Holding<'a> {
             triggers,
             state: &state,
             usage,
-            step,
-            outcome: convert::outcome(finished.outcome),
+            step: step.as_ref(),
+            outcome: finished.outcome,
             detail: &finished.detail,
+            at: now,
         };
         self.holder.store.finish_thread(&self.fence, &ending).await?;
         self.state = state;
@@ -695,20 +704,8 @@ impl<'a> Holding<'a> {
         triggers: &[TriggerId],
         detail: String,
     ) -> Result<(), ThreadError> {
-        let now = self.holder.now();
-        let bare = |trigger| BegunBy { trigger, message: None, received_at: now };
-        let beginning = Beginning {
-            id,
-            triggers: triggers.iter().map(bare).collect(),
-            principal: None,
-            askers: &[],
-            started_at: now,
-            context: ContextWanted::default(),
-        };
-        self.holder.store.begin_thread(&self.fence, &beginning).await?;
         let finished = Finished { outcome: Outcome::Failed, detail, answer: None };
-        let step = Step { index: LAST_STEP, entry: Entry::Finished(finished.clone()), at: now };
-        let ended = Ended { finished, usage: Usage::default(), step, askers: Vec::new() };
+        let ended = Ended { finished, usage: Usage::default(), step: None, askers: Vec::new() };
         self.finish(lease, id, triggers, ended).await
     }
 
@@ -749,9 +746,6 @@ impl<'a> Holding<'a> {
         self.holder.broadcaster.progress(&Progress { thread, channel, kind, at, detail });
     }
 }
-
-/// Where the last step of a thread stands whose journal cannot be read.
-const LAST_STEP: u32 = u32::MAX >> 1;
 
 /// What a run is for.
 enum Work<'a> {

@@ -21,7 +21,7 @@ use crate::{
         ai::{Asking, Bot, ModelError, ModelRequest},
         calls::{Fate, fate},
         convert,
-        store::{Beginning, BegunBy, ContextWanted, Ingested, IngestedChange, Opened},
+        store::{Beginning, ContextWanted, Ingested, IngestedChange, Opened},
         tools::{Called, Caller, Resolved},
     },
     domain::{
@@ -58,7 +58,7 @@ pub(crate) struct Run<'a> {
     pub(crate) started_at: UnixMillis,
     pub(crate) people: &'a mut People,
     pub(crate) thread: TaskThread,
-    /// How many steps it has, for whoever records that it failed.
+    /// How many steps stand in its journal, for whoever records that it failed.
     pub(crate) steps: &'a AtomicU32,
     /// Whether somebody expects an answer, and may see that she types.
     pub(crate) is_awaited: bool,
@@ -79,7 +79,8 @@ struct Desk {
 pub(crate) struct Ended {
     pub(crate) finished: Finished,
     pub(crate) usage: Usage,
-    pub(crate) step: Step,
+    /// The journal's last step; none where the journal cannot be gone on with.
+    pub(crate) step: Option<Step>,
     /// Those whose messages still stood.
     pub(crate) askers: Vec<Id<UserMarker>>,
 }
@@ -116,7 +117,7 @@ impl<'a> Run<'a> {
     }
 
     /// Runs to the end of the thread. `changes` are those that are known already.
-    pub(crate) async fn to_end(mut self, changes: &[Change]) -> Result<Ended, ThreadError> {
+    pub(crate) async fn finish(mut self, changes: &[Change]) -> Result<Ended, ThreadError> {
         let now = self.holder.now();
         let effect = match self.thread.changed(changes, now) {
             Some(effect) => effect,
@@ -153,7 +154,6 @@ impl<'a> Run<'a> {
 
     async fn work(&mut self, mut effect: Effect, ear: &Ear<'_>) -> Result<Ended, ThreadError> {
         loop {
-            self.steps.store(self.thread.step_count(), Ordering::Relaxed);
             // A model turn is asked while its step is journaled; nothing is relied upon before.
             if self.thread.has_journal() && effect != Effect::AskModel {
                 let changes = self.append().await?;
@@ -183,7 +183,7 @@ impl<'a> Run<'a> {
 
     fn ended(&mut self, finished: Finished) -> Ended {
         let step = self.thread.last_step(finished.clone(), self.holder.now());
-        Ended { finished, usage: self.thread.usage(), step, askers: self.askers() }
+        Ended { finished, usage: self.thread.usage(), step: Some(step), askers: self.askers() }
     }
 
     /// Begins the thread, reads its context and its orders.
@@ -233,8 +233,8 @@ impl<'a> Run<'a> {
     ) -> Result<crate::adapters::store::Begun, ThreadError> {
         let beginning = Beginning {
             id: self.id,
-            triggers: self.turn.messages.iter().map(BegunBy::from).collect(),
-            principal: Some(self.turn.principal),
+            triggers: &self.turn.messages,
+            principal: self.turn.principal,
             askers: if self.turn.is_shared() { &self.turn.askers } else { &[] },
             started_at: self.started_at,
             context,
@@ -320,8 +320,8 @@ impl<'a> Run<'a> {
     /// anybody else's are looked at.
     async fn read_orders(&self) -> Result<Option<OrdersRead>, ThreadError> {
         let channel = self.channel();
-        let may_order =
-            self.people.rights(self.turn.principal).is_some_and(|rights| rights.can_moderate());
+        let rights = self.people.rights(self.turn.principal);
+        let may_order = rights.is_some_and(crate::domain::people::Rights::can_moderate);
         if self.turn.is_shared() || channel.guild().is_none() || !may_order {
             return Ok(None);
         }
@@ -404,7 +404,7 @@ impl<'a> Run<'a> {
         let holder = self.holder;
         let request = self.request();
         let steps = self.thread.take_journal();
-        self.steps.store(self.thread.step_count(), Ordering::Relaxed);
+        let journaled = self.thread.step_count();
         let left = self.thread.deadline().since(holder.now());
         let mut appended = pin!(holder.store.append_steps(self.fence, self.id, &steps));
         let mut answered = pin!(holder.ai.run_model_turn(&request));
@@ -415,7 +415,9 @@ impl<'a> Run<'a> {
             let instead = tokio::select! {
                 changes = &mut appended, if !is_appended => {
                     is_appended = true;
-                    self.thread.changed(&changes?, holder.now())
+                    let changes = changes?;
+                    self.steps.store(journaled, Ordering::Relaxed);
+                    self.thread.changed(&changes, holder.now())
                 }
                 turn = &mut answered, if answer.is_none() => {
                     answer = Some(turn);
@@ -433,6 +435,7 @@ impl<'a> Run<'a> {
                 // The step is on its way: it must stand before the next one is written.
                 if !is_appended {
                     appended.await?;
+                    self.steps.store(journaled, Ordering::Relaxed);
                 }
                 return Ok(instead);
             }
@@ -573,8 +576,9 @@ impl<'a> Run<'a> {
 
     async fn append(&mut self) -> Result<Vec<Change>, ThreadError> {
         let steps = self.thread.take_journal();
+        let changes = self.holder.store.append_steps(self.fence, self.id, &steps).await?;
         self.steps.store(self.thread.step_count(), Ordering::Relaxed);
-        Ok(self.holder.store.append_steps(self.fence, self.id, &steps).await?)
+        Ok(changes)
     }
 
     /// Returns whether a tool's result may hold what somebody else wrote.
