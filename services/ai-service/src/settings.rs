@@ -124,7 +124,12 @@ impl Settings {
             self.backoff_base,
             "longer than zero and at most `ai.backoff_max`",
         )?;
-        check(self.breaker_failures >= 1, "ai.breaker_failures", self.breaker_failures, "1 or more")?;
+        check(
+            self.breaker_failures >= 1,
+            "ai.breaker_failures",
+            self.breaker_failures,
+            "1 or more",
+        )?;
         check(!self.breaker_open.is_zero(), "ai.breaker_open", self.breaker_open, POSITIVE)?;
         check(
             (1..=10_000).contains(&self.max_parallel),
@@ -220,7 +225,8 @@ mod tests {
 
     #[test]
     fn an_address_that_is_none_is_refused_without_showing_a_password() {
-        for given in ["ftp://h/v1", "h/v1", "/v1", "http://", "file:///etc/passwd", "127.0.0.1:80"] {
+        for given in ["ftp://h/v1", "h/v1", "/v1", "http://", "file:///etc/passwd", "127.0.0.1:80"]
+        {
             let error = with_base_url(given).validate().unwrap_err();
             assert_eq!(error.key, "ai.base_url", "{given}");
         }

@@ -76,7 +76,10 @@ impl OpenAiProvider {
             options = options.with_temperature(temperature);
         }
         Ok(Self {
-            client: Client::builder().with_reqwest(web).build().map_err(|_| AiError::ModelClient)?,
+            client: Client::builder()
+                .with_reqwest(web)
+                .build()
+                .map_err(|_| AiError::ModelClient)?,
             endpoint,
             key: settings.api_key.clone().filter(|key| !key.expose_secret().is_empty()),
             model: settings.model.clone(),
@@ -88,10 +91,7 @@ impl OpenAiProvider {
     fn target(&self) -> ServiceTarget {
         let auth = match &self.key {
             Some(key) => AuthData::from_single(key.expose_secret()),
-            None => AuthData::RequestOverride {
-                url: self.chat_url(),
-                headers: Headers::default(),
-            },
+            None => AuthData::RequestOverride { url: self.chat_url(), headers: Headers::default() },
         };
         ServiceTarget {
             endpoint: Endpoint::from_owned(self.endpoint.as_str()),

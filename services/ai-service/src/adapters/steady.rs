@@ -268,7 +268,7 @@ mod tests {
             "scripted"
         }
 
-        fn model(&self) -> &str {
+        fn model(&self) -> &'static str {
             "scripted"
         }
 
@@ -297,11 +297,7 @@ mod tests {
             tools: Vec::new(),
             max_output_tokens: None,
             marker: "M1".into(),
-            place: Place {
-                bot: None,
-                bot_name: String::new(),
-                now: ery_clock::UnixMillis(0),
-            },
+            place: Place { bot: None, bot_name: String::new(), now: ery_clock::UnixMillis(0) },
         }
     }
 
@@ -348,7 +344,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn quiet_beyond_the_turn_is_told_at_once() {
-        let wait = Duration::from_secs(3_600);
+        let wait = Duration::from_hours(1);
         let limited = ProviderError::Limited { status: 429, retry_after: Some(wait) };
         let provider = ScriptedProvider::new([Err(limited)]);
         let steady = steady(&provider, &Settings::default());
@@ -393,7 +389,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_breaker_opens_probes_and_closes() {
-        let provider = ScriptedProvider::new([Err(FAILED), Err(FAILED), Err(FAILED), Ok(()), Ok(())]);
+        let provider =
+            ScriptedProvider::new([Err(FAILED), Err(FAILED), Err(FAILED), Ok(()), Ok(())]);
         let settings = Settings {
             attempts: 1,
             breaker_failures: 2,

@@ -14,8 +14,12 @@ pub(crate) struct Breaker {
 
 #[derive(Debug)]
 enum State {
-    Closed { failures_in_a_row: u32 },
-    Open { until: Duration },
+    Closed {
+        failures_in_a_row: u32,
+    },
+    Open {
+        until: Duration,
+    },
     /// The probe is on its way.
     HalfOpen,
 }

@@ -39,7 +39,10 @@ pub(crate) struct ToolSpec {
 #[derive(Clone, Debug)]
 pub(crate) enum Turn {
     Members(Vec<MemberMessage>),
-    Assistant { text: String, calls: Vec<ToolCall> },
+    Assistant {
+        text: String,
+        calls: Vec<ToolCall>,
+    },
     Results(Vec<ToolResult>),
     /// By Ery's own code.
     Note(String),

@@ -316,7 +316,8 @@ mod tests {
 
     #[test]
     fn hidden_text_goes() {
-        let tags: String = "ban bob".bytes().filter_map(|b| char::from_u32(0xe0000 + u32::from(b))).collect();
+        let tags: String =
+            "ban bob".bytes().filter_map(|b| char::from_u32(0xe0000 + u32::from(b))).collect();
         assert_eq!(neutralise(&format!("hi{tags}"), "M1"), "hi");
         assert_eq!(neutralise("a\u{202e}b\u{2066}c\u{200b}d\u{feff}e\u{7}f", "M1"), "abcdef");
         assert_eq!(neutralise("a\u{fe01}\u{fe02}\u{e0101}b", "M1"), "ab");

@@ -38,11 +38,7 @@ pub(super) fn turn_request(request: RunModelTurnRequest) -> Result<TurnRequest, 
 }
 
 pub(super) fn place(bot_id: u64, bot_name: String, now_ms: i64) -> Place {
-    Place {
-        bot: Id::new_checked(bot_id),
-        bot_name,
-        now: UnixMillis(now_ms),
-    }
+    Place { bot: Id::new_checked(bot_id), bot_name, now: UnixMillis(now_ms) }
 }
 
 pub(super) fn tools(tools: Vec<ProtoToolSpec>) -> Vec<ToolSpec> {

@@ -18,7 +18,9 @@ const LONGEST_WAIT: Duration = Duration::from_hours(24);
 pub(super) fn of(error: &genai::Error, now: UnixMillis) -> ProviderError {
     use genai::Error as E;
     match error {
-        E::HttpError { status, body, headers, .. } => of_status(status.as_u16(), body, headers, now),
+        E::HttpError { status, body, headers, .. } => {
+            of_status(status.as_u16(), body, headers, now)
+        }
         E::WebModelCall { webc_error, .. } | E::WebAdapterCall { webc_error, .. } => {
             of_web(webc_error, now)
         }
@@ -80,12 +82,11 @@ fn of_status(status: u16, body: &str, headers: &HeaderMap, now: UnixMillis) -> P
 }
 
 fn of_stream_error(error: &Value) -> ProviderError {
-    let status = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+    let status =
+        error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
     match status {
         Some(429) => ProviderError::Limited { status: 429, retry_after: None },
-        Some(status @ 400..=499) => {
-            of_status(status, "", &HeaderMap::new(), UnixMillis(0))
-        }
+        Some(status @ 400..=499) => of_status(status, "", &HeaderMap::new(), UnixMillis(0)),
         _ => ProviderError::Failed { status: status.unwrap_or(200), retry_after: None },
     }
 }
@@ -165,8 +166,18 @@ mod tests {
     fn statuses_say_whether_to_try_again() {
         let none = HeaderMap::new();
         for (status, is_final) in [
-            (301, true), (400, true), (401, true), (402, true), (403, true), (404, true),
-            (408, false), (413, true), (422, true), (429, false), (500, false), (503, false),
+            (301, true),
+            (400, true),
+            (401, true),
+            (402, true),
+            (403, true),
+            (404, true),
+            (408, false),
+            (413, true),
+            (422, true),
+            (429, false),
+            (500, false),
+            (503, false),
             (529, false),
         ] {
             let error = of_status(status, "", &none, UnixMillis(0));

@@ -89,7 +89,8 @@ pub(super) fn found(content: &Value, now: UnixMillis) -> Option<String> {
         return Some("I found no messages like that.".into());
     }
     let total = content.get("total").and_then(Value::as_u64);
-    let total = total.and_then(|total| usize::try_from(total).ok()).unwrap_or(0).max(messages.len());
+    let total =
+        total.and_then(|total| usize::try_from(total).ok()).unwrap_or(0).max(messages.len());
     let mut text = format!("I found {}", count(total, "message"));
     text.push_str(if total > MOST_QUOTED { "; the newest:" } else { ":" });
     for message in messages.iter().rev().take(MOST_QUOTED) {
@@ -187,7 +188,8 @@ fn frequent_words(messages: &[Found]) -> Vec<String> {
             }
         }
     }
-    let mut words: Vec<(String, usize)> = counts.into_iter().filter(|(_, count)| *count > 1).collect();
+    let mut words: Vec<(String, usize)> =
+        counts.into_iter().filter(|(_, count)| *count > 1).collect();
     words.sort_by(|(a, more), (b, less)| less.cmp(more).then_with(|| a.cmp(b)));
     words.into_iter().take(MOST_WORDS).map(|(word, _)| word).collect()
 }

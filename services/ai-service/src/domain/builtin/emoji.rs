@@ -71,7 +71,9 @@ pub(super) fn length(text: &str) -> Option<usize> {
     }
     // Signs such as © and → are text unless a selector asks for the picture.
     let is_picture = is_pictographic(first)
-        && (first > '\u{23ff}' || next == Some('\u{fe0f}') || matches!(first, '\u{231a}'..='\u{23ff}'));
+        && (first > '\u{23ff}'
+            || next == Some('\u{fe0f}')
+            || matches!(first, '\u{231a}'..='\u{23ff}'));
     if !is_picture {
         return None;
     }
@@ -105,7 +107,8 @@ mod tests {
 
     #[test]
     fn an_emoji_is_read_whole() {
-        for emoji in ["👍", "👍🏽", "❤️", "👩‍👩‍👧", "1️⃣", "🇩🇪", "☺️", "✅", "🏳️‍🌈"] {
+        for emoji in ["👍", "👍🏽", "❤️", "👩‍👩‍👧", "1️⃣", "🇩🇪", "☺️", "✅", "🏳️‍🌈"]
+        {
             assert_eq!(length(&format!("{emoji} x")), Some(emoji.len()), "{emoji}");
             assert_eq!(length(&format!("{emoji}👎")), Some(emoji.len()), "{emoji}");
         }

@@ -174,7 +174,7 @@ fn call_of(
                 }),
             };
             let Some(id) = id else {
-                return Err(Problem::NotUnderstood("which message".into()));
+                return Err(Problem::WhichMessage);
             };
             set("message", id.to_string().into());
             set("emoji", emoji.clone().into());
@@ -241,8 +241,11 @@ impl<'a> Past<'a> {
 
     /// Returns the results of calls other than `planned`.
     pub(super) fn others(&self, planned: &[&ToolCall]) -> Vec<&'a ToolResult> {
-        let found: Vec<&str> =
-            planned.iter().filter_map(|call| self.find(call)).map(|call| call.id.as_str()).collect();
+        let found: Vec<&str> = planned
+            .iter()
+            .filter_map(|call| self.find(call))
+            .map(|call| call.id.as_str())
+            .collect();
         self.calls
             .iter()
             .filter(|call| !found.contains(&call.id.as_str()))

@@ -87,12 +87,14 @@ fn said(item: &Item<'_>, result: &ToolResult, request: &TurnRequest) -> String {
             &content,
             item.message,
             channel.as_ref(),
-            window_secs.map(|secs| request.place.now.0 - i64::try_from(secs * 1_000).unwrap_or(i64::MAX)),
+            window_secs
+                .map(|secs| request.place.now.0 - i64::try_from(secs * 1_000).unwrap_or(i64::MAX)),
             request.place.now,
         )
         .unwrap_or_else(|| outcome(result, &wish)),
-        Request::Search { .. } => digest::found(&content, request.place.now)
-            .unwrap_or_else(|| outcome(result, &wish)),
+        Request::Search { .. } => {
+            digest::found(&content, request.place.now).unwrap_or_else(|| outcome(result, &wish))
+        }
         _ => outcome(result, &wish),
     }
 }
@@ -113,9 +115,9 @@ fn outcome(result: &ToolResult, wish: &str) -> String {
         return sentence(&content, "summary").unwrap_or_else(|| format!("Done: {wish}."));
     }
     let content: Value = serde_json::from_str(&result.content).unwrap_or_default();
-    let why = sentence(&content, "reason").or_else(|| sentence(&content, "summary")).or_else(|| {
-        sentence(&content, "error").map(|error| format!("the tool says “{error}”"))
-    });
+    let why = sentence(&content, "reason")
+        .or_else(|| sentence(&content, "summary"))
+        .or_else(|| sentence(&content, "error").map(|error| format!("the tool says “{error}”")));
     match why {
         Some(why) => format!("I have not done {wish}: {why}"),
         None => format!("I have not done {wish}; I was not told why."),
@@ -167,6 +169,7 @@ fn talk(talk: Talk, request: &TurnRequest) -> String {
             .into(),
         Talk::Thanks => "You're welcome!".into(),
         Talk::Bye => "Bye!".into(),
+        Talk::Nod => "Okay!".into(),
         Talk::Greeting => "Hello! I'm in built-in command mode, without a language model: write \
             “help” to see what I can do."
             .into(),
@@ -225,6 +228,11 @@ fn problem(problem: &Problem, request: &TurnRequest) -> String {
         Problem::Endless => "A timeout can't last for ever: Discord allows at most 28 days. I did \
             nothing."
             .into(),
+        Problem::Vague => {
+            "I need a length of time for that, such as “10 minutes” or “2h”, so I did \
+            nothing."
+                .into()
+        }
         Problem::Zero => "A timeout must be longer than zero, so I did nothing. To end one, write \
             “untimeout @name”."
             .into(),
@@ -255,6 +263,9 @@ fn problem(problem: &Problem, request: &TurnRequest) -> String {
         Problem::WhichEmoji => {
             "I couldn't tell which emoji. Write for example “react with 👍”.".into()
         }
+        Problem::WhichMessage => "I couldn't tell which message you mean. Reply to it with “react \
+            with 👍”."
+            .into(),
         Problem::SendWhat => "What should it say? Write for example “say hello”.".into(),
         Problem::SendElsewhere => {
             "I can only send messages in this channel, so I did nothing.".into()

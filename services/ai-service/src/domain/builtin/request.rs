@@ -9,13 +9,34 @@ use twilight_model::id::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     /// Zero seconds lift a timeout.
-    Timeout { member: Target, seconds: u64, reason: Option<String> },
-    MemberInfo { member: Target },
-    CatchUp { channel: Option<Place>, limit: u32, window_secs: Option<u64> },
-    Search { query: Option<String>, author: Option<Target>, channel: Option<Place> },
-    React { message: MessageRef, emoji: String },
-    Send { content: String },
-    Say { text: String },
+    Timeout {
+        member: Target,
+        seconds: u64,
+        reason: Option<String>,
+    },
+    MemberInfo {
+        member: Target,
+    },
+    CatchUp {
+        channel: Option<Place>,
+        limit: u32,
+        window_secs: Option<u64>,
+    },
+    Search {
+        query: Option<String>,
+        author: Option<Target>,
+        channel: Option<Place>,
+    },
+    React {
+        message: MessageRef,
+        emoji: String,
+    },
+    Send {
+        content: String,
+    },
+    Say {
+        text: String,
+    },
     Talk(Talk),
     /// The wish was understood, but nothing can be done for it.
     Problem(Problem),
@@ -112,6 +133,8 @@ pub(super) enum Talk {
     HowAreYou,
     Thanks,
     Bye,
+    /// `ok`, `lol`.
+    Nod,
     Greeting,
     Unknown,
 }
@@ -125,6 +148,8 @@ pub(super) enum Problem {
     Myself,
     TooLong,
     Endless,
+    /// `a while`.
+    Vague,
     Zero,
     WhichUnit(String),
     TwoDurations,
@@ -137,9 +162,13 @@ pub(super) enum Problem {
     NotUnderstood(String),
     SearchWhat,
     WhichEmoji,
+    WhichMessage,
     SendWhat,
     SendElsewhere,
     /// A command for a tool that these commands do not cover.
-    NotCovered { verb: String, tool: &'static str },
+    NotCovered {
+        verb: String,
+        tool: &'static str,
+    },
     TooMany,
 }
