@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status, async_trait};
 
+use ery_ids::ChannelKey;
 use ery_proto::tool::v1::{
     CallToolRequest, CallToolResponse, DescribePeopleRequest, DescribePeopleResponse,
     FetchHistoryRequest, FetchHistoryResponse, ListToolsRequest, ListToolsResponse,
     ResolveCallRequest, ResolveCallResponse, ShowTypingRequest, ShowTypingResponse,
     tool_service_server::ToolService,
 };
-use ery_ids::ChannelKey;
 
 use crate::{error::CallError, pipeline::Pipeline, service::Shared};
 

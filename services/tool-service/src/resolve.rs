@@ -171,10 +171,7 @@ impl Scene<'_> {
     }
 }
 
-fn readable(
-    kind: ChannelKind,
-    channel: Id<ChannelMarker>,
-) -> Result<Id<ChannelMarker>, Problem> {
+fn readable(kind: ChannelKind, channel: Id<ChannelMarker>) -> Result<Id<ChannelMarker>, Problem> {
     if kind == ChannelKind::Holder {
         Err(Problem::unclear(format!("<#{channel}> holds channels or threads, no messages.")))
     } else {

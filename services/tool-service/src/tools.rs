@@ -79,7 +79,6 @@ pub(crate) struct Run<'a> {
     pub(crate) discord: &'a Discord,
     pub(crate) guilds: &'a Guilds,
     pub(crate) home: Home,
-    pub(crate) here: Id<ChannelMarker>,
     /// None in a direct message.
     pub(crate) state: Option<&'a GuildState>,
     /// Everybody on whose rights the call stands.
@@ -107,11 +106,14 @@ impl Run<'_> {
 /// A tool whose types are behind JSON.
 #[async_trait]
 pub(crate) trait AnyTool: Send + Sync {
-    fn about(&self) -> &'static Spec;
     async fn resolve_json(&self, parameters: Value, scene: &Scene<'_>) -> Result<Value, Problem>;
     /// None if `act` is not this tool's.
-    fn needs_of(&self, act: &Value, guild: Option<&Guild>, here: Id<ChannelMarker>)
-    -> Option<Needs>;
+    fn needs_of(
+        &self,
+        act: &Value,
+        guild: Option<&Guild>,
+        here: Id<ChannelMarker>,
+    ) -> Option<Needs>;
     fn fixed(&self, act: Value, now: UnixMillis) -> Option<Value>;
     async fn perform_json(&self, act: &Value, run: &Run<'_>) -> Done;
     async fn look_up_json(&self, act: &Value, run: &Run<'_>) -> Done;
@@ -119,14 +121,9 @@ pub(crate) trait AnyTool: Send + Sync {
 
 #[async_trait]
 impl<T: Tool> AnyTool for T {
-    fn about(&self) -> &'static Spec {
-        self.spec()
-    }
-
     async fn resolve_json(&self, parameters: Value, scene: &Scene<'_>) -> Result<Value, Problem> {
-        let parameters = serde_json::from_value(parameters).map_err(|error| {
-            Problem::unclear(format!("The arguments do not fit: {error}."))
-        })?;
+        let parameters = serde_json::from_value(parameters)
+            .map_err(|error| Problem::unclear(format!("The arguments do not fit: {error}.")))?;
         let act = self.resolve(parameters, scene).await?;
         serde_json::to_value(act)
             .map_err(|error| Problem::unclear(format!("The arguments do not fit: {error}.")))

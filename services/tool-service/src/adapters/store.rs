@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use futures::{FutureExt, future::BoxFuture};
 use tonic::{Code, Status, body::Body};
-use tower::{ServiceExt, util::MapErr};
+use tower::{ServiceExt, util::BoxCloneSyncService};
 
 use ery_ids::Home;
 use ery_proto::store::v1::{
     BeginExecutionRequest, BeginExecutionResponse, EndExecutionRequest,
     store_service_client::StoreServiceClient,
 };
-use ery_rpc::{BoxError, Peers, Transport, within};
+use ery_rpc::{BoxError, Peers, within};
 
 use crate::error::StoreError;
 
@@ -27,7 +27,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 #[error("the call did not get to the store")]
 struct NotCarried(#[source] BoxError);
 
-type ToNotCarried = fn(BoxError) -> NotCarried;
+type NamedTransport = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, NotCarried>;
 
 /// The executions of the store.
 #[derive(Clone)]
@@ -41,12 +41,9 @@ impl Executions {
         Self { peers, timeout }
     }
 
-    fn client(&self, home: Home) -> StoreServiceClient<MapErr<Transport, ToNotCarried>> {
-        let named: ToNotCarried = NotCarried;
-        StoreServiceClient::new(ServiceExt::<http::Request<Body>>::map_err(
-            self.peers.of(home),
-            named,
-        ))
+    fn client(&self, home: Home) -> StoreServiceClient<NamedTransport> {
+        let transport = ServiceExt::<http::Request<Body>>::map_err(self.peers.of(home), NotCarried);
+        StoreServiceClient::new(BoxCloneSyncService::new(transport))
     }
 
     /// Opens an execution, or finds the one that stands.

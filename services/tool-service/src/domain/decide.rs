@@ -49,7 +49,9 @@ pub(crate) struct Policy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// Go, reading from no other channels than these.
-    Allow { reads: Vec<Id<ChannelMarker>> },
+    Allow {
+        reads: Vec<Id<ChannelMarker>>,
+    },
     NeedsApproval(Reason),
     Deny(Reason),
 }
@@ -139,10 +141,9 @@ fn authority(call: &Call<'_>, guild: Option<&GuildState>) -> Result<Authority, R
             let lifts = call.needs.subject.is_some_and(|subject| subject.act == SubjectAct::Lift);
             return if lifts { Ok(Authority::Bot) } else { Err(Reason::ExpiryOnlyLifts) };
         }
-        Some(Principal::Person(_)) => {}
         None if only_reads && call.askers.is_empty() => return Ok(Authority::Nobody),
         None if call.askers.is_empty() => return Err(Reason::NobodyAsked),
-        None => {}
+        Some(Principal::Person(_)) | None => {}
     }
     let people = people(call.principal, call.askers);
     if people.len() > 1 && call.tool.tier > Tier::Harmless {
@@ -207,9 +208,7 @@ impl World<'_> {
     fn holds(&self, member: &Member, wanted: Permissions, who: Who) -> Result<(), Reason> {
         let guild = &*self.state.guild;
         let (has, place) = match self.call.needs.place {
-            Place::Guild => {
-                (permissions::in_guild(guild, member, self.now), NamedPlace::Server)
-            }
+            Place::Guild => (permissions::in_guild(guild, member, self.now), NamedPlace::Server),
             Place::Channel(channel) => {
                 let channel = self.channel(channel)?;
                 self.may_be_in(member, channel, who)?;
@@ -230,9 +229,7 @@ impl World<'_> {
         let Place::Channel(channel) = self.call.needs.place else { return wanted };
         let Some(channel) = self.state.channel(channel) else { return wanted };
         if wanted.contains(Permissions::SEND_MESSAGES) {
-            wanted
-                .difference(Permissions::SEND_MESSAGES)
-                .union(permissions::to_send(channel.kind))
+            wanted.difference(Permissions::SEND_MESSAGES).union(permissions::to_send(channel.kind))
         } else {
             wanted
         }
@@ -294,9 +291,7 @@ impl World<'_> {
     }
 
     fn bot_reads(&self, channel: Id<ChannelMarker>) -> bool {
-        self.bot()
-            .and_then(|bot| self.reads_channel(bot, self.channel(channel)?, Who::Ery))
-            .is_ok()
+        self.bot().and_then(|bot| self.reads_channel(bot, self.channel(channel)?, Who::Ery)).is_ok()
     }
 
     fn may_read(&self, channel: Id<ChannelMarker>, authority: &Authority) -> Result<(), Reason> {

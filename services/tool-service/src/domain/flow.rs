@@ -65,10 +65,9 @@ fn holds_for_all(
     let roles = distinct_roles(guild, ruling_source, ruling_reply);
     // Nobody has the id of no user: no overwrite of a member applies.
     let nobody = guild.id.cast();
-    let holds =
-        |user, roles: &[Id<RoleMarker>]| {
-            !permissions::sees(guild, user, roles, ruling_reply) || reads(guild, user, roles, source)
-        };
+    let holds = |user, roles: &[Id<RoleMarker>]| {
+        !permissions::sees(guild, user, roles, ruling_reply) || reads(guild, user, roles, source)
+    };
     if !holds(nobody, &[]) {
         return false;
     }
@@ -87,12 +86,7 @@ fn holds_for_all(
         })
 }
 
-fn reads(
-    guild: &Guild,
-    user: Id<UserMarker>,
-    roles: &[Id<RoleMarker>],
-    source: &Channel,
-) -> bool {
+fn reads(guild: &Guild, user: Id<UserMarker>, roles: &[Id<RoleMarker>], source: &Channel) -> bool {
     permissions::of_roles(guild, user, roles, source).contains(TO_READ)
 }
 

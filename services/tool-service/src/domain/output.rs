@@ -86,11 +86,12 @@ impl Filter {
     }
 }
 
-static ADDRESS: LazyLock<Regex> =
-    LazyLock::new(|| regex(r#"(?i)\bhttps?://[^\s<>()\[\]"'`]+"#));
+static ADDRESS: LazyLock<Regex> = LazyLock::new(|| regex(r#"(?i)\bhttps?://[^\s<>()\[\]"'`]+"#));
 
 static MASKED_LINK: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)\[(?<label>[^\[\]\n]*)\]\s?\(\s*<?(?<address>[a-z][a-z0-9+.-]*://[^\s<>()]+)>?[^()\n]*\)")
+    regex(
+        r"(?i)\[(?<label>[^\[\]\n]*)\]\s?\(\s*<?(?<address>[a-z][a-z0-9+.-]*://[^\s<>()]+)>?[^()\n]*\)",
+    )
 });
 
 /// Shapes of credentials: Discord's, model providers', code hosts', clouds', private keys.
@@ -123,7 +124,8 @@ mod tests {
 
     #[test]
     fn ordinary_text_stays_as_it_is() {
-        for text in ["hello", "a [b] (c)", "x < y > z", "1. one\n2. two", "@everyone", "**b** `c`"] {
+        for text in ["hello", "a [b] (c)", "x < y > z", "1. one\n2. two", "@everyone", "**b** `c`"]
+        {
             assert_eq!(
                 filter().filtered(text),
                 Filtered { content: text.into(), without_previews: false }
@@ -155,10 +157,7 @@ mod tests {
             "discord.com (https://evil.example/login)"
         );
         assert_eq!(said("[here](<https://evil.example>)"), "here (https://evil.example)");
-        assert_eq!(
-            said(r#"[a](https://evil.example "title")"#),
-            "a (https://evil.example)"
-        );
+        assert_eq!(said(r#"[a](https://evil.example "title")"#), "a (https://evil.example)");
         let kept = "[rules](https://discord.com/guidelines)";
         assert_eq!(said(kept), kept);
         assert_eq!(

@@ -162,7 +162,8 @@ fn without_what_depends(
     channel: &Channel,
     ruling: &Channel,
 ) -> Permissions {
-    let is_closed = ruling.kind == ChannelKind::Voice && !permissions.contains(Permissions::CONNECT);
+    let is_closed =
+        ruling.kind == ChannelKind::Voice && !permissions.contains(Permissions::CONNECT);
     if !permissions.contains(Permissions::VIEW_CHANNEL) || is_closed {
         return Permissions::empty();
     }
@@ -202,11 +203,7 @@ pub(crate) fn first_missing(wanted: Permissions, has: Permissions) -> Option<Per
 const NAMES: &[(Permissions, &str, &str)] = &[
     (Permissions::VIEW_CHANNEL, "View channel", "VIEW_CHANNEL"),
     (Permissions::SEND_MESSAGES, "Send messages", "SEND_MESSAGES"),
-    (
-        Permissions::SEND_MESSAGES_IN_THREADS,
-        "Send messages in threads",
-        "SEND_MESSAGES_IN_THREADS",
-    ),
+    (Permissions::SEND_MESSAGES_IN_THREADS, "Send messages in threads", "SEND_MESSAGES_IN_THREADS"),
     (Permissions::READ_MESSAGE_HISTORY, "Read message history", "READ_MESSAGE_HISTORY"),
     (Permissions::ADD_REACTIONS, "Add reactions", "ADD_REACTIONS"),
     (Permissions::USE_EXTERNAL_EMOJIS, "Use external emoji", "USE_EXTERNAL_EMOJIS"),

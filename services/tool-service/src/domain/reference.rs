@@ -104,10 +104,7 @@ fn is_unicode_emoji(text: &str) -> bool {
     let is_emoji = |character: char| {
         let is_letter = character.is_alphanumeric()
             && !matches!(character, 'ℹ' | 'Ⓜ' | '㊗' | '㊙' | '\u{1f130}'..='\u{1f189}');
-        !character.is_ascii()
-            && !is_letter
-            && !character.is_whitespace()
-            && !character.is_control()
+        !character.is_ascii() && !is_letter && !character.is_whitespace() && !character.is_control()
     };
     // Tag characters stand in the flags of regions, joiners in families.
     let mut rest = text.chars().skip(usize::from(is_keycap));
@@ -129,11 +126,9 @@ fn id_like(text: &str) -> Option<u64> {
 
 fn named(text: &str, sign: char) -> Option<String> {
     let name = text.strip_prefix(sign).unwrap_or(text).trim();
-    let is_name = !name.is_empty()
-        && name.chars().count() <= MAX_NAME
-        && !name.chars().any(char::is_control)
-        && !(name.starts_with('<') && name.ends_with('>'));
-    is_name.then(|| name.to_owned())
+    let is_markup = name.starts_with('<') && name.ends_with('>');
+    let fits = (1..=MAX_NAME).contains(&name.chars().count());
+    (fits && !is_markup && !name.chars().any(char::is_control)).then(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -185,14 +180,16 @@ mod tests {
 
     #[test]
     fn emoji_are_characters_or_name_and_id() {
-        for text in ["🎉", "🅰️", "👍🏽", "❤️", "1️⃣", "👩‍👩‍👧", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "🇩🇪"] {
+        for text in ["🎉", "🅰️", "👍🏽", "❤️", "1️⃣", "👩‍👩‍👧", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "🇩🇪"]
+        {
             assert_eq!(emoji(text), Some(EmojiReference::Unicode(text.into())), "{text}");
         }
         let custom = EmojiReference::Custom { id: Id::new(42), name: "blob_yes".into() };
         for text in ["blob_yes:42", "<:blob_yes:42>", "<a:blob_yes:42>"] {
             assert_eq!(emoji(text), Some(custom.clone()), "{text}");
         }
-        for text in ["", "x", ":smile:", "../@me", "🎉/../x", "a:b", "n:0", "%2F", "🎉 🎉", "1"] {
+        for text in ["", "x", ":smile:", "../@me", "🎉/../x", "a:b", "n:0", "%2F", "🎉 🎉", "1"]
+        {
             assert_eq!(emoji(text), None, "{text:?}");
         }
     }

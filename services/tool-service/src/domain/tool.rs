@@ -32,7 +32,7 @@ pub(crate) enum Tier {
     /// Moderation that can be undone.
     Reversible,
     /// Cannot be undone, or reaches far.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no tool of this tier is here yet"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "its tools come with approvals"))]
     Destructive,
 }
 
@@ -103,5 +103,7 @@ pub(crate) enum Reads {
     /// All of them must be readable.
     Channels(Vec<Id<ChannelMarker>>),
     /// As many of the guild's channels as are readable, at most this many.
-    WhatMayBeRead { at_most: usize },
+    WhatMayBeRead {
+        at_most: usize,
+    },
 }

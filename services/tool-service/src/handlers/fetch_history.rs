@@ -31,13 +31,7 @@ pub(super) async fn handle(
     };
     let route = format!("channels/{}/messages", channel.channel);
     let path = format!("{route}?limit={limit}{before}");
-    let rest = Request::new(
-        Method::Get,
-        route,
-        path,
-        channel.home.key(),
-        shared.discord.send_by(),
-    );
+    let rest = Request::new(Method::Get, route, path, channel.home.key(), shared.discord.send_by());
     let answer = shared.discord.repeatedly(&rest.in_background()).await?;
     let mut messages: Vec<RawMessage> = answer.json()?;
     messages.sort_unstable_by_key(|message| message.id);

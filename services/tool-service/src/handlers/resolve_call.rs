@@ -29,9 +29,7 @@ pub(super) async fn handle(
         filter: &shared.filter,
     };
     match entry.tool.resolve_json(parameters, &scene).await {
-        Ok(act) => {
-            Ok(ResolveCallResponse { arguments: act.to_string(), problem: String::new() })
-        }
+        Ok(act) => Ok(ResolveCallResponse { arguments: act.to_string(), problem: String::new() }),
         Err(Problem::Unclear(sentence)) => Ok(problem(sentence)),
         Err(Problem::Unknown(error)) => Err(error.into()),
     }

@@ -126,9 +126,8 @@ impl Ask {
 
     /// Returns whether those who asked took it back: everything that it answers was deleted.
     pub(super) fn is_withdrawn(&self, changes: &[ChangedTrigger]) -> bool {
-        let is_deleted = |id: &str| {
-            changes.iter().any(|change| change.is_deleted && change.trigger_id == id)
-        };
+        let is_deleted =
+            |id: &str| changes.iter().any(|change| change.is_deleted && change.trigger_id == id);
         if self.answers.is_empty() {
             is_deleted(&self.trigger_id)
         } else {
@@ -178,6 +177,7 @@ impl Ask {
             },
             model: self.model.clone(),
             prompt_version: self.prompt_version.clone(),
+            approver_id: 0,
         }
     }
 }

@@ -115,7 +115,11 @@ mod tests {
             ("send_message", r#"{"content":""}"#, "content"),
             ("send_message", r#"{"content":7}"#, "content"),
             ("send_message", r#"{"content":"a","tts":true}"#, "tts"),
-            ("send_message", r#"{"content":"a","allowed_mentions":{"parse":["everyone"]}}"#, "allowed"),
+            (
+                "send_message",
+                r#"{"content":"a","allowed_mentions":{"parse":["everyone"]}}"#,
+                "allowed",
+            ),
             ("send_message", r#"{"content":"a","reply_to":17}"#, "reply_to"),
             ("send_message", r#"{"content":"a","mention_users":"1"}"#, "mention_users"),
             ("send_message", long.as_str(), "content"),

@@ -17,10 +17,16 @@ pub(crate) struct Breaker {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    Closed { failures: u32 },
-    Open { until: Instant },
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Instant,
+    },
     /// One request is on its way to find out; if it never comes back, the next may go then.
-    Probing { until: Instant },
+    Probing {
+        until: Instant,
+    },
 }
 
 impl Breaker {

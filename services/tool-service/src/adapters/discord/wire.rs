@@ -6,20 +6,16 @@ use twilight_model::{
     guild::Permissions,
     id::{
         Id,
-        marker::{
-            ChannelMarker, EmojiMarker, GuildMarker, MessageMarker, RoleMarker, UserMarker,
-        },
+        marker::{ChannelMarker, EmojiMarker, GuildMarker, MessageMarker, RoleMarker, UserMarker},
     },
 };
 
 use ery_clock::UnixMillis;
 use ery_proto::common::v1 as proto;
 
-use crate::domain::guild::{
-    Channel, ChannelKind, Guild, Member, Overwrite, OverwriteOf, Role,
-};
+use crate::domain::guild::{Channel, ChannelKind, Guild, Member, Overwrite, OverwriteOf, Role};
 
-/// A guild, from GUILD_CREATE, GUILD_UPDATE or `GET /guilds/{id}`.
+/// A guild, from an event or `GET /guilds/{id}`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawGuild {
     pub(crate) id: Id<GuildMarker>,
@@ -281,10 +277,7 @@ impl RawMessage {
 
     /// Returns when it was written; its id tells, where nothing else does.
     pub(crate) fn created_at(&self) -> UnixMillis {
-        self.timestamp
-            .as_deref()
-            .and_then(moment)
-            .unwrap_or_else(|| created_at(self.id.get()))
+        self.timestamp.as_deref().and_then(moment).unwrap_or_else(|| created_at(self.id.get()))
     }
 
     /// Returns it as the contracts have it; `nick` is the author's name in the guild.
@@ -312,10 +305,7 @@ impl RawMessage {
             mentions: self
                 .mentions
                 .iter()
-                .map(|user| proto::Mention {
-                    user_id: user.id.get(),
-                    name: user.name().to_owned(),
-                })
+                .map(|user| proto::Mention { user_id: user.id.get(), name: user.name().to_owned() })
                 .collect(),
             mentioned_roles: self.mention_roles.iter().map(|role| role.get()).collect(),
             attachments: self
