@@ -35,15 +35,15 @@ pub(crate) fn name(text: &str) -> String {
 
 /// Percent-encodes everything but unreserved characters.
 pub(crate) fn percent_encoded(text: &str) -> String {
-    use std::fmt::Write;
-
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             encoded.push(char::from(byte));
         } else {
-            // Writing to a String does not fail.
-            drop(write!(encoded, "%{byte:02X}"));
+            encoded.push('%');
+            for digit in [byte >> 4, byte & 15] {
+                encoded.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
+            }
         }
     }
     encoded
