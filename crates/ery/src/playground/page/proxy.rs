@@ -60,10 +60,15 @@ pub(super) async fn forward(State(page): State<Page>, request: Request) -> Respo
         Ok(Ok(answer)) => {
             let (parts, body) = answer.into_parts();
             let stream = Body::new(body).into_data_stream();
-            let mut response =
-                Response::new(Body::from_stream(stream.take_until(page.draining.cancelled_owned())));
+            let mut response = Response::new(Body::from_stream(
+                stream.take_until(page.draining.cancelled_owned()),
+            ));
             *response.status_mut() = parts.status;
-            copy(&parts.headers, response.headers_mut(), &[header::CONTENT_TYPE, header::RETRY_AFTER]);
+            copy(
+                &parts.headers,
+                response.headers_mut(),
+                &[header::CONTENT_TYPE, header::RETRY_AFTER],
+            );
             response
         }
         Ok(Err(error)) => {
@@ -85,8 +90,10 @@ fn passed_on(
         target = target.path_and_query(path.clone());
     }
     let target: Uri = target.build()?;
-    let mut request = Request::builder().method(parts.method.clone()).uri(target).body(Body::from(body))?;
-    let passed = [header::ACCEPT, header::CONTENT_TYPE, header::HeaderName::from_static("last-event-id")];
+    let mut request =
+        Request::builder().method(parts.method.clone()).uri(target).body(Body::from(body))?;
+    let passed =
+        [header::ACCEPT, header::CONTENT_TYPE, header::HeaderName::from_static("last-event-id")];
     copy(&parts.headers, request.headers_mut(), &passed);
     Ok(request)
 }

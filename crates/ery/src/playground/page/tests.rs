@@ -98,7 +98,9 @@ async fn the_page_brings_nothing_from_elsewhere_and_nothing_inline() {
         assert!(headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap().contains("'none'"));
         assert_eq!(headers[header::CACHE_CONTROL], "no-store");
         let text = text_of(response).await;
-        for foreign in ["http://", "https://", "innerHTML", "outerHTML", "insertAdjacentHTML", "eval("] {
+        for foreign in
+            ["http://", "https://", "innerHTML", "outerHTML", "insertAdjacentHTML", "eval("]
+        {
             assert!(!text.contains(foreign), "{path} has {foreign}");
         }
     }
