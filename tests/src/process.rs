@@ -27,7 +27,10 @@ pub struct Ery {
 struct Lines(Arc<Mutex<Vec<String>>>);
 
 impl Lines {
-    #[expect(clippy::disallowed_methods, reason = "a test's own reader, which ends with the process")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test's own reader, which ends with the process"
+    )]
     fn read(stream: impl AsyncRead + Unpin + Send + 'static) -> Self {
         let lines = Self::default();
         let own = lines.clone();
@@ -57,7 +60,11 @@ fn binary() -> anyhow::Result<PathBuf> {
 
 impl Ery {
     /// Starts `ery` with these arguments and variables, and no other settings.
-    pub fn start(name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<Self> {
+    pub fn start(
+        name: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let variables: BTreeMap<_, _> = variables.iter().copied().collect();
         let mut command = Command::new(binary()?);
         for (inherited, _) in std::env::vars_os() {
@@ -114,7 +121,8 @@ impl Ery {
     /// Sends a signal by its name: `TERM`, `KILL`, `STOP`, `CONT`.
     pub async fn signal(&self, signal: &str) -> anyhow::Result<()> {
         let Some(id) = self.child.id() else { return Ok(()) };
-        let status = Command::new("kill").args([&format!("-{signal}"), &id.to_string()]).status().await?;
+        let status =
+            Command::new("kill").args([&format!("-{signal}"), &id.to_string()]).status().await?;
         if !status.success() {
             bail!("could not send {signal} to {}", self.name);
         }
