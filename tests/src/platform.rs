@@ -113,11 +113,7 @@ impl Platform {
             self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let mut process = Ery::start("ctl", &arguments, &variables)?;
         let status = process.end(Duration::from_secs(30)).await?;
-        let output = eventually("ctl's output", Duration::from_secs(5), async || {
-            let output = process.stdout();
-            Ok((!output.is_empty() || !status.success()).then_some(output))
-        })
-        .await?;
+        let output = process.stdout();
         anyhow::ensure!(status.success(), "ctl ended with {status}: {}", process.stderr());
         serde_json::from_str(&output).with_context(|| format!("ctl wrote `{output}`"))
     }

@@ -62,11 +62,7 @@ impl Playground {
         let mut ctl = Ery::start("ctl", &arguments, &[]).unwrap();
         let status = ctl.end(Duration::from_secs(20)).await.unwrap();
         assert!(status.success(), "{}", ctl.output());
-        let output = eventually("ctl's output", Duration::from_secs(5), async || {
-            let output = ctl.stdout();
-            Ok((!output.is_empty()).then_some(output))
-        });
-        serde_json::from_str(&output.await.unwrap()).unwrap()
+        serde_json::from_str(&ctl.stdout()).unwrap()
     }
 
     async fn timed_out_until(&self, member: &str) -> Option<String> {

@@ -28,7 +28,7 @@ impl ChannelKeys {
     }
 }
 
-/// Since when this Redis has been known; gone where it was emptied.
+/// Which run of Redis has been known since when; gone where it was emptied.
 pub(crate) const KNOWN_SINCE: &str = "ery:known_since";
 
 /// The replicas that have held channels.

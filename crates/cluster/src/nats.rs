@@ -17,13 +17,13 @@ use futures::StreamExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
-    sync::{Mutex, watch},
+    sync::{Mutex, Semaphore, watch},
     time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
     ConnectError, NatsSettings,
-    background::Backoff,
+    background::{Backoff, jittered},
     envelope::Envelope,
     error::NoAnswer,
     servers::{Servers, nats_urls},
@@ -35,6 +35,13 @@ const FLOOR: &str = "2.10.23";
 
 /// How long one attempt to connect may take.
 const ATTEMPT: Duration = Duration::from_secs(3);
+
+/// How long a lost connection waits between attempts, at first and at last.
+const RECONNECT_FIRST: Duration = Duration::from_millis(20);
+const RECONNECT_LAST: Duration = Duration::from_secs(1);
+
+/// How often a question is asked again because the connection was made anew.
+const RECONNECTS: u32 = 3;
 
 /// Streams are looked after at most this often.
 const ENSURE_PERIOD: Duration = Duration::from_secs(1);
@@ -67,6 +74,8 @@ pub(crate) struct NatsLink {
     pub(crate) resume_points: kv::Store,
     pub(crate) cursors: kv::Store,
     pub(crate) state: watch::Receiver<LinkState>,
+    /// How many more publishes may be under way.
+    window: Semaphore,
     settings: NatsSettings,
     ensured_at: Mutex<Instant>,
 }
@@ -81,7 +90,9 @@ impl NatsLink {
         check_version(&client, &servers)?;
         let context = ContextBuilder::new()
             .timeout(settings.request_timeout)
-            .max_ack_inflight(settings.publish_window)
+            // The window is our own: an acknowledgement that will never come must not hold a place.
+            .max_ack_inflight(1 << 20)
+            .ack_timeout(settings.request_timeout)
             .build(client.clone());
         let (tasks, events, resume_points, cursors) =
             made(&context, settings, &servers, deadline).await?;
@@ -93,6 +104,7 @@ impl NatsLink {
             resume_points,
             cursors,
             state,
+            window: Semaphore::new(settings.publish_window),
             settings: settings.clone(),
             ensured_at: Mutex::new(Instant::now()),
         })
@@ -111,17 +123,30 @@ impl NatsLink {
         let deadline = Instant::now() + self.settings.publish_deadline;
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         let Envelope { headers, payload } = envelope;
+        let Ok(Ok(_place)) = timeout_at(deadline, self.window.acquire()).await else {
+            return Err(PublishFailure::Unavailable(NoAnswer("NATS").into()));
+        };
         loop {
             let message = PublishMessage::build().headers(headers.clone()).payload(payload.clone());
             let attempt =
                 async { self.context.send_publish(subject.clone(), message).await?.await };
+            let mut state = self.state.clone();
+            let attempt = async {
+                tokio::select! {
+                    biased;
+                    acked = attempt => Some(acked),
+                    // What was sent before is not answered any more, and may have arrived.
+                    () = reconnected(&mut state) => None,
+                }
+            };
             let error = match timeout_at(deadline, attempt).await {
-                Ok(Ok(_)) => return Ok(()),
-                Ok(Err(error)) if is_full(&error) => return Err(PublishFailure::Full),
-                Ok(Err(error)) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
+                Ok(None) => continue,
+                Ok(Some(Ok(_))) => return Ok(()),
+                Ok(Some(Err(error))) if is_full(&error) => return Err(PublishFailure::Full),
+                Ok(Some(Err(error))) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
                     return Err(PublishFailure::TooLarge(size));
                 }
-                Ok(Err(error)) => {
+                Ok(Some(Err(error))) => {
                     if error.kind() == PublishErrorKind::StreamNotFound {
                         self.look_after().await;
                     }
@@ -135,17 +160,38 @@ impl NatsLink {
         }
     }
 
+    /// Asks a question, and once more on each new connection: what was asked on the former one is
+    /// not answered any more.
+    ///
+    /// The question must be one that may be asked twice.
+    pub(crate) async fn ask<T, F>(&self, question: impl Fn() -> F) -> T
+    where
+        F: Future<Output = T>,
+    {
+        for _ in 0..RECONNECTS {
+            let mut state = self.state.clone();
+            tokio::select! {
+                biased;
+                answer = question() => return answer,
+                () = reconnected(&mut state) => {}
+            }
+        }
+        question().await
+    }
+
     /// Makes streams and the consumer anew where they are gone: the server may have lost them.
     pub(crate) async fn look_after(&self) {
         let Ok(mut ensured_at) = self.ensured_at.try_lock() else { return };
         if ensured_at.elapsed() < ENSURE_PERIOD {
             return;
         }
-        match ensure(&self.context, &self.settings).await {
-            Ok(()) => {}
-            Err((name, error)) => {
+        let ensured = ensure(&self.context, &self.settings);
+        match timeout(self.settings.request_timeout, ensured).await {
+            Ok(Ok(())) => {}
+            Ok(Err((name, error))) => {
                 tracing::warn!(error = %error, "could not look after `{name}`");
             }
+            Err(_) => tracing::warn!("could not look after the streams in time"),
         }
         *ensured_at = Instant::now();
     }
@@ -177,6 +223,15 @@ impl NatsLink {
     }
 }
 
+/// Waits until the connection is made anew; for ever once the client is gone.
+async fn reconnected(state: &mut watch::Receiver<LinkState>) {
+    let connects = state.borrow_and_update().connects;
+    let is_new = |state: &LinkState| state.connects != connects;
+    if state.wait_for(is_new).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// Makes the options, and the addresses without credentials.
 fn options(
     settings: &NatsSettings,
@@ -196,6 +251,11 @@ fn options(
         .connection_timeout(ATTEMPT)
         .request_timeout(Some(settings.request_timeout))
         .ping_interval(Duration::from_secs(10))
+        .reconnect_delay_callback(|attempts| {
+            let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+            let wait = RECONNECT_FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(10));
+            jittered(wait.min(RECONNECT_LAST))
+        })
         .subscription_capacity(8_192)
         .event_callback(move |event| {
             let changes = Arc::clone(&changes);

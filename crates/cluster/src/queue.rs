@@ -166,10 +166,7 @@ impl Inner {
             return Ok(Hint::Active);
         }
         // Redis may have been emptied, or have lost its last second, since an exchange was opened.
-        let is_unbroken =
-            self.redis.failed_at().is_none_or(|at| at.elapsed() >= self.longest_exchange);
-        let known_for = scripts::known_for(&self.redis).await?;
-        let is_trusted = is_unbroken && known_for >= self.longest_exchange;
+        let is_trusted = scripts::known_for(&self.redis).await? >= self.longest_exchange;
         Ok(if is_trusted { Hint::Quiet } else { Hint::Unknown })
     }
 

@@ -50,8 +50,8 @@ pub(crate) struct RedisLink {
 struct State {
     manager: ConnectionManager,
     failures: u32,
-    /// When a question last failed: what was written just before may be lost.
-    failed_at: Option<Instant>,
+    /// Which run of the server answers; none until it is asked after a failure.
+    run: Option<String>,
 }
 
 impl RedisLink {
@@ -66,10 +66,16 @@ impl RedisLink {
         let deadline = Instant::now() + settings.connect_timeout;
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
         loop {
-            let attempt = ConnectionManager::new_with_config(client.clone(), config.clone());
+            let attempt = async {
+                let mut manager =
+                    ConnectionManager::new_with_config(client.clone(), config.clone()).await?;
+                // Without a password the server lets everybody connect, and then refuses.
+                redis::cmd("PING").query_async::<()>(&mut manager).await?;
+                Ok(manager)
+            };
             let error = match timeout_at(deadline, attempt).await {
                 Ok(Ok(manager)) => {
-                    let state = Mutex::new(State { manager, failures: 0, failed_at: None });
+                    let state = Mutex::new(State { manager, failures: 0, run: None });
                     return Ok(Self { client, config, timeout: settings.timeout, state });
                 }
                 Ok(Err(error)) if is_refusal(&error) => {
@@ -108,9 +114,19 @@ impl RedisLink {
         self.ask(&Question::Pipeline(pipeline)).await
     }
 
-    /// Says when a question last went unanswered.
-    pub(crate) fn failed_at(&self) -> Option<Instant> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).failed_at
+    /// Names the server's present run: another one may have lost what was written last.
+    pub(crate) async fn run(&self) -> Result<String, RedisError> {
+        let known = self.state.lock().unwrap_or_else(PoisonError::into_inner).run.clone();
+        if let Some(run) = known {
+            return Ok(run);
+        }
+        let mut question = redis::cmd("INFO");
+        question.arg("server");
+        let answer: String = self.command(&question).await?;
+        let run = answer.lines().find_map(|line| line.strip_prefix("run_id:"));
+        let run = run.ok_or(RedisError::Nonsense("INFO"))?.trim().to_owned();
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).run = Some(run.clone());
+        Ok(run)
     }
 
     async fn ask<T: FromRedisValue>(&self, question: &Question<'_>) -> Result<T, RedisError> {
@@ -145,7 +161,7 @@ impl RedisLink {
     fn failed(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.failures += 1;
-        state.failed_at = Some(Instant::now());
+        state.run = None;
         if state.failures < FAILURES_OF_A_DEAD_CONNECTION {
             return;
         }

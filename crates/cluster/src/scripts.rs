@@ -118,9 +118,11 @@ pub(crate) async fn raise(
     parse_epoch(&answer)
 }
 
-/// Says for how long this Redis has been known; marks it as known if it was not.
+/// Says for how long this run of Redis has been known; marks it as known if it was not.
 pub(crate) async fn known_for(redis: &RedisLink) -> Result<Duration, RedisError> {
-    let script = KNOWN_SINCE.key(crate::keys::KNOWN_SINCE);
+    let run = redis.run().await?;
+    let mut script = KNOWN_SINCE.key(crate::keys::KNOWN_SINCE);
+    script.arg(run);
     let answer: String = redis.script(&script).await?;
     // A clock that was set back has known it for no time at all.
     let known: i64 = answer.parse().map_err(|_| RedisError::Nonsense("known_since"))?;

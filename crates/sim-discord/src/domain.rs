@@ -21,6 +21,8 @@ mod pins;
 mod reactions;
 mod refusal;
 mod search;
+#[cfg(test)]
+mod tests;
 mod users;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -161,7 +163,7 @@ pub(crate) struct Bot {
     pub(crate) application: ApplicationId,
     pub(crate) token: String,
     pub(crate) owner: Option<UserId>,
-    /// Whether GUILD_PRESENCES, GUILD_MEMBERS and MESSAGE_CONTENT are switched on in the portal.
+    /// Whether presences, members and message content are switched on for it in the portal.
     pub(crate) privileged_intents: bool,
 }
 

@@ -48,7 +48,7 @@ impl Default for Options {
             heartbeat_interval: Duration::from_millis(41_250),
             replay_capacity: 4_096,
             queue_capacity: 8_192,
-            resume_window: Duration::from_secs(180),
+            resume_window: Duration::from_mins(3),
             messages_per_channel: 50_000,
             full_member_lists: false,
             identify_limit: false,

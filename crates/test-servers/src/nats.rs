@@ -6,11 +6,10 @@ use tokio::process::Command;
 
 use crate::{
     binary,
-    process::{Process, START_ATTEMPTS, free_port},
+    process::{Process, START_ATTEMPTS, free_port, password},
 };
 
 const USER: &str = "ery";
-const PASSWORD: &str = "tests-only";
 
 /// A private nats-server with JetStream; ends with its handle.
 pub struct NatsServer {
@@ -18,6 +17,8 @@ pub struct NatsServer {
     binary: PathBuf,
     folder: TempDir,
     port: u16,
+    /// Its own, so that no server is taken for another.
+    password: String,
 }
 
 impl NatsServer {
@@ -29,12 +30,13 @@ impl NatsServer {
     pub async fn start() -> anyhow::Result<Self> {
         let binary = binary::nats_server().await?;
         let folder = tempfile::tempdir().context("could not make a folder for nats-server")?;
+        let password = password(folder.path());
         let mut attempt = 1;
         loop {
             let port = free_port().await?;
-            write_config(folder.path(), port)?;
-            match start_process(&binary, folder.path(), port).await {
-                Ok(process) => return Ok(Self { process, binary, folder, port }),
+            write_config(folder.path(), port, &password)?;
+            match start_process(&binary, folder.path(), port, &password).await {
+                Ok(process) => return Ok(Self { process, binary, folder, port, password }),
                 Err(error) if attempt == START_ATTEMPTS => return Err(error),
                 Err(_) => attempt += 1,
             }
@@ -43,7 +45,7 @@ impl NatsServer {
 
     /// Returns the URL with its credentials.
     pub fn url(&self) -> String {
-        format!("nats://{USER}:{PASSWORD}@127.0.0.1:{}", self.port)
+        format!("nats://{USER}:{}@127.0.0.1:{}", self.password, self.port)
     }
 
     /// Returns `host:port`.
@@ -81,33 +83,48 @@ impl NatsServer {
     /// If it does not start.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.process.stop().await?;
-        self.process = start_process(&self.binary, self.folder.path(), self.port).await?;
-        Ok(())
+        let mut attempt = 1;
+        loop {
+            let folder = self.folder.path();
+            match start_process(&self.binary, folder, self.port, &self.password).await {
+                Ok(process) => {
+                    self.process = process;
+                    return Ok(());
+                }
+                Err(error) if attempt == START_ATTEMPTS => return Err(error),
+                Err(_) => attempt += 1,
+            }
+        }
     }
 }
 
-fn write_config(folder: &Path, port: u16) -> anyhow::Result<()> {
+fn write_config(folder: &Path, port: u16, password: &str) -> anyhow::Result<()> {
     let config = format!(
         "listen: \"127.0.0.1:{port}\"\n\
          server_name: \"test\"\n\
          max_payload: 8MB\n\
-         authorization {{ user: \"{USER}\", password: \"{PASSWORD}\" }}\n\
+         authorization {{ user: \"{USER}\", password: \"{password}\" }}\n\
          jetstream {{ store_dir: \"{}\", max_mem: 256MB, max_file: 8GB }}\n",
         folder.join("store").display()
     );
     std::fs::write(folder.join("nats.conf"), config).context("could not write nats.conf")
 }
 
-async fn start_process(binary: &Path, folder: &Path, port: u16) -> anyhow::Result<Process> {
+async fn start_process(
+    binary: &Path,
+    folder: &Path,
+    port: u16,
+    password: &str,
+) -> anyhow::Result<Process> {
     let mut command = Command::new(binary);
     command.arg("--config").arg(folder.join("nats.conf"));
-    Process::start("nats-server", command, || async move { answers(port).await }).await
+    Process::start("nats-server", command, || answers(port, password)).await
 }
 
 /// Whether the server lets us in and its JetStream serves.
-async fn answers(port: u16) -> bool {
+async fn answers(port: u16, password: &str) -> bool {
     let options =
-        async_nats::ConnectOptions::with_user_and_password(USER.to_owned(), PASSWORD.to_owned());
+        async_nats::ConnectOptions::with_user_and_password(USER.to_owned(), password.to_owned());
     let Ok(client) = options.connect(format!("nats://127.0.0.1:{port}")).await else {
         return false;
     };

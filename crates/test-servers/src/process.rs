@@ -1,4 +1,4 @@
-use std::{future::Future, net::Ipv4Addr, process::Stdio, time::Duration};
+use std::{future::Future, net::Ipv4Addr, path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context as _, bail};
 use tokio::{
@@ -78,6 +78,12 @@ impl Process {
 pub(crate) async fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     Ok(listener.local_addr()?.port())
+}
+
+/// Makes a password of a folder's random name.
+pub(crate) fn password(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    format!("tests-only-{}", name.trim_start_matches('.'))
 }
 
 /// How often a server is started anew because another took its port first.

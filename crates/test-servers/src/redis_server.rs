@@ -6,10 +6,8 @@ use tokio::process::Command;
 
 use crate::{
     binary,
-    process::{Process, START_ATTEMPTS, free_port},
+    process::{Process, START_ATTEMPTS, free_port, password},
 };
-
-const PASSWORD: &str = "tests-only";
 
 /// A private redis-server that keeps an append-only file; ends with its handle.
 pub struct RedisServer {
@@ -17,6 +15,8 @@ pub struct RedisServer {
     binary: PathBuf,
     folder: TempDir,
     port: u16,
+    /// Its own, so that no server is taken for another.
+    password: String,
 }
 
 impl RedisServer {
@@ -28,11 +28,12 @@ impl RedisServer {
     pub async fn start() -> anyhow::Result<Self> {
         let binary = binary::redis_server().await?;
         let folder = tempfile::tempdir().context("could not make a folder for redis-server")?;
+        let password = password(folder.path());
         let mut attempt = 1;
         loop {
             let port = free_port().await?;
-            match start_process(&binary, folder.path(), port).await {
-                Ok(process) => return Ok(Self { process, binary, folder, port }),
+            match start_process(&binary, folder.path(), port, &password).await {
+                Ok(process) => return Ok(Self { process, binary, folder, port, password }),
                 Err(error) if attempt == START_ATTEMPTS => return Err(error),
                 Err(_) => attempt += 1,
             }
@@ -41,7 +42,7 @@ impl RedisServer {
 
     /// Returns the URL with its credentials.
     pub fn url(&self) -> String {
-        url(self.port)
+        url(self.port, &self.password)
     }
 
     /// Returns `host:port`.
@@ -99,30 +100,45 @@ impl RedisServer {
     /// If it does not start.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.process.stop().await?;
-        self.process = start_process(&self.binary, self.folder.path(), self.port).await?;
-        Ok(())
+        let mut attempt = 1;
+        loop {
+            let folder = self.folder.path();
+            match start_process(&self.binary, folder, self.port, &self.password).await {
+                Ok(process) => {
+                    self.process = process;
+                    return Ok(());
+                }
+                Err(error) if attempt == START_ATTEMPTS => return Err(error),
+                Err(_) => attempt += 1,
+            }
+        }
     }
 }
 
-fn url(port: u16) -> String {
-    format!("redis://:{PASSWORD}@127.0.0.1:{port}/0")
+fn url(port: u16, password: &str) -> String {
+    format!("redis://:{password}@127.0.0.1:{port}/0")
 }
 
-async fn start_process(binary: &Path, folder: &Path, port: u16) -> anyhow::Result<Process> {
+async fn start_process(
+    binary: &Path,
+    folder: &Path,
+    port: u16,
+    password: &str,
+) -> anyhow::Result<Process> {
     let mut command = Command::new(binary);
     command
         .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
-        .args(["--requirepass", PASSWORD, "--save", "", "--daemonize", "no"])
+        .args(["--requirepass", password, "--save", "", "--daemonize", "no"])
         .args(["--appendonly", "yes", "--appendfsync", "everysec"])
         .args(["--maxmemory-policy", "noeviction"])
         .arg("--dir")
         .arg(folder);
-    Process::start("redis-server", command, || async move { answers(port).await }).await
+    Process::start("redis-server", command, || answers(port, password)).await
 }
 
 /// Whether the server lets us in and has read its file.
-async fn answers(port: u16) -> bool {
-    let Ok(client) = redis::Client::open(url(port)) else { return false };
+async fn answers(port: u16, password: &str) -> bool {
+    let Ok(client) = redis::Client::open(url(port, password)) else { return false };
     let Ok(mut connection) = client.get_multiplexed_async_connection().await else { return false };
     redis::cmd("PING").query_async::<String>(&mut connection).await.is_ok()
 }

@@ -10,3 +10,6 @@ pub(crate) mod reason;
 pub(crate) mod reference;
 pub(crate) mod text;
 pub(crate) mod tool;
+
+#[cfg(test)]
+pub(crate) mod testing;

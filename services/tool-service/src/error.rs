@@ -76,8 +76,9 @@ impl CallError {
         match self {
             Self::Invalid(_) | Self::Store(StoreError::Refused(_)) => Code::InvalidArgument,
             Self::Store(StoreError::StaleEpoch) => Code::Aborted,
-            Self::Store(StoreError::Unavailable(_)) => Code::Unavailable,
-            Self::State(StateError::NotFollowing) => Code::Unavailable,
+            Self::Store(StoreError::Unavailable(_)) | Self::State(StateError::NotFollowing) => {
+                Code::Unavailable
+            }
             Self::State(StateError::NoSuchGuild) => Code::NotFound,
             Self::State(StateError::Rest(error)) => rest_code(error),
             Self::Discord(error) => rest_code(error),

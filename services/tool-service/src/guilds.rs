@@ -54,8 +54,8 @@ pub(crate) struct Guilds {
     discord: Arc<Discord>,
     slots: Mutex<HashMap<Id<GuildMarker>, Arc<Slot>>>,
     uses: AtomicU64,
-    max_guilds: usize,
-    max_members: usize,
+    capacity: usize,
+    most_members: usize,
     bot: OnceCell<Id<UserMarker>>,
     is_following: watch::Sender<bool>,
 }
@@ -66,8 +66,8 @@ impl Guilds {
             discord,
             slots: Mutex::default(),
             uses: AtomicU64::new(0),
-            max_guilds: settings.guilds,
-            max_members: settings.members_per_guild,
+            capacity: settings.guilds,
+            most_members: settings.members_per_guild,
             bot: OnceCell::new(),
             is_following: watch::Sender::new(false),
         }
@@ -290,13 +290,13 @@ impl Guilds {
             slot.used(now);
             return Arc::clone(slot);
         }
-        if slots.len() >= self.max_guilds
+        if slots.len() >= self.capacity
             && let Some(oldest) =
                 slots.iter().min_by_key(|(_, slot)| slot.last_used()).map(|(id, _)| *id)
         {
             slots.remove(&oldest);
         }
-        let slot = Arc::new(Slot::new(self.max_members, now));
+        let slot = Arc::new(Slot::new(self.most_members, now));
         slots.insert(guild, Arc::clone(&slot));
         slot
     }

@@ -84,13 +84,12 @@ impl Pipeline {
         let name = ask.identity();
         let running = {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            match running.get(&name) {
-                Some(first) => first.clone(),
-                None => {
-                    let first = self.start(ask, name.clone());
-                    running.insert(name, first.clone());
-                    first
-                }
+            if let Some(first) = running.get(&name) {
+                first.clone()
+            } else {
+                let first = self.start(ask, name.clone());
+                running.insert(name, first.clone());
+                first
             }
         };
         running.await
@@ -366,7 +365,6 @@ impl Pipeline {
             discord: &shared.discord,
             guilds: &shared.guilds,
             home: ask.home,
-            here: ask.here,
             state: plan.state.as_ref(),
             people: &plan.people,
             reads,

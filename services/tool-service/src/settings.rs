@@ -72,7 +72,7 @@ impl Default for Settings {
             max_backoff: Duration::from_secs(2),
             breaker_failures: 20,
             breaker_open_for: Duration::from_secs(5),
-            denial_ttl: Duration::from_secs(300),
+            denial_ttl: Duration::from_mins(5),
             requests_per_second: 45,
             fallback_requests_per_second: 15,
             invalid_requests_slow: 2_000,

@@ -79,7 +79,6 @@ pub(crate) struct Run<'a> {
     pub(crate) discord: &'a Discord,
     pub(crate) guilds: &'a Guilds,
     pub(crate) home: Home,
-    pub(crate) here: Id<ChannelMarker>,
     /// None in a direct message.
     pub(crate) state: Option<&'a GuildState>,
     /// Everybody on whose rights the call stands.
@@ -107,7 +106,6 @@ impl Run<'_> {
 /// A tool whose types are behind JSON.
 #[async_trait]
 pub(crate) trait AnyTool: Send + Sync {
-    fn about(&self) -> &'static Spec;
     async fn resolve_json(&self, parameters: Value, scene: &Scene<'_>) -> Result<Value, Problem>;
     /// None if `act` is not this tool's.
     fn needs_of(
@@ -123,10 +121,6 @@ pub(crate) trait AnyTool: Send + Sync {
 
 #[async_trait]
 impl<T: Tool> AnyTool for T {
-    fn about(&self) -> &'static Spec {
-        self.spec()
-    }
-
     async fn resolve_json(&self, parameters: Value, scene: &Scene<'_>) -> Result<Value, Problem> {
         let parameters = serde_json::from_value(parameters)
             .map_err(|error| Problem::unclear(format!("The arguments do not fit: {error}.")))?;

@@ -117,6 +117,13 @@ impl State {
         }
     }
 
+    fn begin_behind(&mut self, floor: u64) {
+        self.received = self.received.split_off(&(floor + 1));
+        self.prefix = self.prefix.max(floor);
+        self.told = self.told.max(floor);
+        self.advance();
+    }
+
     /// Forgets by what names the former consumer delivered.
     fn renewed(&mut self) {
         self.untold = None;
@@ -146,6 +153,17 @@ impl Acks {
     /// Notes a delivery.
     pub(super) fn arrived(&self, sequence: u64, reply: Subject) -> Arrival {
         self.lock().arrived(sequence, reply)
+    }
+
+    /// Notes that everything up to `floor` is acknowledged, by whomever.
+    pub(super) fn begin_behind(&self, floor: u64) {
+        self.lock().begin_behind(floor);
+        self.changed.notify_one();
+    }
+
+    /// Says whether a delivery still waits to be acknowledged.
+    pub(super) fn is_open(&self, sequence: u64) -> bool {
+        self.lock().received.get(&sequence).is_some_and(|received| !received.is_acked)
     }
 
     /// Notes that the consumer was made anew.
@@ -188,7 +206,7 @@ impl Acks {
             }
             state.untold.take().ok_or_else(|| unavailable(NoAnswer("the consumer").into()))?
         };
-        match self.nats.client.request(reply.clone(), DONE).await {
+        match self.nats.ask(|| self.nats.client.request(reply.clone(), DONE)).await {
             Ok(_) => {
                 let mut state = self.lock();
                 state.told = state.told.max(prefix);
@@ -285,6 +303,15 @@ mod tests {
         state.acked(5);
         assert_eq!(state.untold, Some((6, reply(6))));
         assert!(state.received.is_empty());
+    }
+
+    #[test]
+    fn what_another_reader_acknowledged_is_not_waited_for() {
+        let mut state = state(1..=5);
+        state.acked(4);
+        state.begin_behind(3);
+        assert_eq!((state.prefix, state.told), (4, 3));
+        assert_eq!(state.received.keys().copied().collect::<Vec<_>>(), [5]);
     }
 
     #[test]

@@ -174,7 +174,10 @@ impl Reader {
 
     /// Reads an event that its handler dropped.
     async fn read_again(&mut self, sequence: u64) -> Option<EventDelivery> {
-        match self.nats.events.direct_get(sequence).await {
+        if !self.acks.is_open(sequence) {
+            return None;
+        }
+        match self.nats.ask(|| self.nats.events.direct_get(sequence)).await {
             Ok(message) => {
                 let (subject, headers) = (&message.subject, Some(&message.headers));
                 let event = envelope::read_event(subject, headers, &message.payload).ok()?;
@@ -222,6 +225,11 @@ impl Reader {
             Err(error) => return Err(error.into()),
         };
         let created_ns = info.created.unix_timestamp_nanos();
+        let is_anothers = self.created_ns != 0 && created_ns != self.created_ns;
+        if is_anothers && info.num_waiting > 0 {
+            // Whoever opened it last has it, until it reads no more.
+            return Err("another reader has taken over".into());
+        }
         let is_whole = match self.seen {
             Some(seen) => info.delivered.consumer_sequence == seen && created_ns == self.created_ns,
             None => info.num_ack_pending == 0,
@@ -239,6 +247,7 @@ impl Reader {
         // Should this process end in between, the next reader finds the floor.
         self.nats.cursors.put(&name, serde_json::to_vec(&floor)?.into()).await?;
         self.nats.events.delete_consumer(&name).await?;
+        self.acks.begin_behind(floor.sequence);
         self.create(begin_behind(&floor)).await
     }
 

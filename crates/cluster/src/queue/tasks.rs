@@ -40,8 +40,9 @@ impl Tasks {
         from: u64,
     ) -> Result<Option<StreamMessage>, BoxError> {
         let stream = &self.nats.tasks;
-        let question = stream.direct_get_builder().next_by_subject(subject).sequence(from);
-        match question.send().await {
+        let question =
+            || stream.direct_get_builder().next_by_subject(subject).sequence(from).send();
+        match self.nats.ask(question).await {
             Ok(message) => Ok(Some(message)),
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
@@ -55,8 +56,9 @@ impl Tasks {
         from: u64,
     ) -> Result<Option<StreamMessage>, BoxError> {
         let stream = &self.nats.tasks;
-        let question = stream.raw_message_builder().next_by_subject(subject).sequence(from);
-        match question.send().await {
+        let question =
+            || stream.raw_message_builder().next_by_subject(subject).sequence(from).send();
+        match self.nats.ask(question).await {
             Ok(message) => Ok(Some(message)),
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
             Err(error) => Err(error.into()),
@@ -70,11 +72,12 @@ impl Tasks {
         reply: Option<Subject>,
     ) -> Result<(), BoxError> {
         if let Some(reply) = reply
-            && self.nats.client.request(reply, DONE).await.is_ok()
+            && self.nats.ask(|| self.nats.client.request(reply.clone(), DONE)).await.is_ok()
         {
             return Ok(());
         }
         let request = Delete { seq: position, no_erase: true };
-        self.nats.api::<serde_json::Value>(subjects::delete_task(), &request).await.map(drop)
+        let question = || self.nats.api::<serde_json::Value>(subjects::delete_task(), &request);
+        self.nats.ask(question).await.map(drop)
     }
 }

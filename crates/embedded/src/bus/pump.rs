@@ -31,6 +31,7 @@ const TRIM_EVERY: Duration = Duration::from_secs(30);
 /// After how many events they are deleted sooner, and how long each bounded step waits for the
 /// next then.
 const TRIM_AFTER: usize = 4_096;
+const TRIM_AFTER_BYTES: usize = 16 << 20;
 const TRIM_STEP: Duration = Duration::from_millis(100);
 
 pub(super) type WriteFailure = Arc<WriteError<rusqlite::Error>>;
@@ -64,6 +65,7 @@ struct Schedule {
     trim_from: u64,
     /// Events since the last trim.
     published: usize,
+    published_bytes: usize,
 }
 
 impl Pump {
@@ -75,6 +77,7 @@ impl Pump {
             trim_at: Instant::now() + TRIM_EVERY,
             trim_from: 0,
             published: 0,
+            published_bytes: 0,
         };
         let mut is_open = true;
         while is_open {
@@ -108,6 +111,8 @@ impl Pump {
         let cursors: Arc<[_]> = self.state.take_dirty().into();
         schedule.flush_at = None;
         schedule.published += stored.len();
+        schedule.published_bytes +=
+            stored.iter().map(|stored| stored.event.payload.len()).sum::<usize>();
         match self.commit(&stored, &cursors, plan).await {
             Ok((inserted, trimmed)) => {
                 let new =
@@ -120,7 +125,9 @@ impl Pump {
                 }
                 if let Some(trimmed) = trimmed {
                     self.note_trim(trimmed, schedule);
-                } else if schedule.published >= TRIM_AFTER {
+                } else if schedule.published >= TRIM_AFTER
+                    || schedule.published_bytes >= TRIM_AFTER_BYTES
+                {
                     schedule.trim_at = schedule.trim_at.min(now + TRIM_STEP);
                 }
             }
@@ -183,6 +190,7 @@ impl Pump {
                 "deleted events that a handler never acknowledged; they were too old to keep"
             );
         }
+        self.state.forget(&trimmed.deleted);
         let was_full = self.state.is_full();
         let is_full = trimmed.used_bytes > self.options.max_bytes;
         self.state.set_full(is_full);
@@ -193,7 +201,7 @@ impl Pump {
                 "the event bus is full; deleting acknowledged events early"
             );
         }
-        schedule.published = 0;
+        (schedule.published, schedule.published_bytes) = (0, 0);
         schedule.trim_from = trimmed.next.unwrap_or(0);
         let wait = if trimmed.next.is_some() || is_full { TRIM_STEP } else { TRIM_EVERY };
         schedule.trim_at = Instant::now() + wait;

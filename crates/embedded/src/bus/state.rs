@@ -39,6 +39,8 @@ pub(super) struct BusState {
 
 struct Inner {
     parts: Vec<PartState>,
+    /// The size of all tails together.
+    tail_bytes: usize,
     /// Cursors that moved and are not saved.
     dirty: BTreeSet<(u8, Arc<str>)>,
     is_full: bool,
@@ -48,7 +50,6 @@ struct Inner {
 struct PartState {
     /// Every event of the part behind `floor`, in order.
     tail: VecDeque<Arc<Stored>>,
-    tail_bytes: usize,
     floor: u64,
     /// The last event of any part when this was last written to; the tail is whole up to here.
     last: u64,
@@ -125,7 +126,7 @@ impl BusState {
             let state = HandlerState::new(cursor.acked, last);
             parts[usize::from(cursor.part.0)].handlers.insert(cursor.handler, state);
         }
-        let inner = Inner { parts, dirty: BTreeSet::new(), is_full: false };
+        let inner = Inner { parts, tail_bytes: 0, dirty: BTreeSet::new(), is_full: false };
         Self { inner: Mutex::new(inner), options, dirty: Notify::new() }
     }
 
@@ -147,8 +148,10 @@ impl BusState {
         let mut inner = self.lock();
         for event in events {
             let part = usize::from(event.event.home.part().0);
-            inner.parts[part].add(event, self.options.tail_bytes / usize::from(PARTS));
+            inner.tail_bytes += size_of_event(&event);
+            inner.parts[part].add(event);
         }
+        inner.shrink_tails(self.options.tail_bytes);
     }
 
     /// Makes a new reader of a handler, which begins at what is not acknowledged.
@@ -293,6 +296,17 @@ impl BusState {
         }
     }
 
+    /// Forgets what was deleted from the file: up to these numbers, by part.
+    pub(super) fn forget(&self, deleted: &[u64; PARTS as usize]) {
+        let mut inner = self.lock();
+        let Inner { parts, tail_bytes, .. } = &mut *inner;
+        for (part, deleted) in parts.iter_mut().zip(deleted) {
+            while part.tail.front().is_some_and(|oldest| oldest.seq <= *deleted) {
+                *tail_bytes -= part.drop_oldest();
+            }
+        }
+    }
+
     /// Puts into the plan up to where every handler has acknowledged each part. A part without
     /// handlers holds nothing back.
     pub(super) fn set_floors(&self, plan: &mut TrimPlan) {
@@ -304,8 +318,22 @@ impl BusState {
     }
 }
 
+impl Inner {
+    /// Forgets the oldest events of all parts that do not fit; the file has them.
+    fn shrink_tails(&mut self, most_bytes: usize) {
+        while self.tail_bytes > most_bytes {
+            let fronts = self.parts.iter_mut().filter(|part| !part.tail.is_empty());
+            let Some(part) = fronts.min_by_key(|part| part.tail.front().map(|front| front.seq))
+            else {
+                return;
+            };
+            self.tail_bytes -= part.drop_oldest();
+        }
+    }
+}
+
 impl PartState {
-    fn add(&mut self, event: Arc<Stored>, tail_bytes: usize) {
+    fn add(&mut self, event: Arc<Stored>) {
         for handler in self.handlers.values_mut().filter(|handler| handler.is_idle) {
             if handler.hears(&event.event.kind) {
                 handler.is_idle = false;
@@ -317,13 +345,14 @@ impl PartState {
             }
         }
         self.last = event.seq;
-        self.tail_bytes += size_of_event(&event);
         self.tail.push_back(event);
-        while self.tail_bytes > tail_bytes && self.tail.len() > 1 {
-            let Some(oldest) = self.tail.pop_front() else { break };
-            self.tail_bytes -= size_of_event(&oldest);
-            self.floor = oldest.seq;
-        }
+    }
+
+    /// Forgets the oldest event, and returns its size.
+    fn drop_oldest(&mut self) -> usize {
+        let Some(oldest) = self.tail.pop_front() else { return 0 };
+        self.floor = oldest.seq;
+        size_of_event(&oldest)
     }
 }
 
@@ -378,14 +407,20 @@ impl HandlerState {
 
     /// Moves `acked` up to the first event that is not.
     fn settle(&mut self) {
+        let mut is_behind = false;
         while let Some(first) = self.outstanding.first_entry() {
-            if first.get().event.is_some() {
-                return;
+            is_behind = first.get().event.is_some();
+            if is_behind {
+                break;
             }
             self.acked = self.acked.max(*first.key());
             first.remove();
         }
-        self.acked = self.acked.max(self.next);
+        // A reader that began anew does not deliver what was acknowledged before its turn.
+        self.next = self.next.max(self.acked);
+        if !is_behind {
+            self.acked = self.next;
+        }
     }
 }
 

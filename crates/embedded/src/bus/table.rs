@@ -178,6 +178,8 @@ pub(super) struct TrimPlan {
 pub(super) struct Trimmed {
     /// Where to go on; none if nothing more can be deleted now.
     pub(super) next: Option<u64>,
+    /// The last event of each part that went. Those before it are gone too.
+    pub(super) deleted: [u64; PARTS as usize],
     /// Events that went though a handler had not acknowledged them.
     pub(super) unacknowledged: u64,
     /// How much of the file is in use.
@@ -210,6 +212,9 @@ pub(super) fn trim(connection: &Connection, plan: &TrimPlan) -> rusqlite::Result
         let is_acked = seq.cast_unsigned() <= floor;
         if is_acked || published_at < plan.any_before.0 {
             delete.execute([seq])?;
+            if let Some(deleted) = trimmed.deleted.get_mut(usize::from(part)) {
+                *deleted = seq.cast_unsigned();
+            }
             trimmed.unacknowledged += u64::from(!is_acked);
         }
     }

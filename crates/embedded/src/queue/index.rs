@@ -493,3 +493,134 @@ impl Epochs {
 fn size_of_task(task: &Task) -> usize {
     TASK_OVERHEAD + task.payload.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use ery_clock::ManualClock;
+    use ery_ids::TriggerId;
+    use twilight_model::id::Id;
+
+    use super::*;
+
+    fn index(options: QueueOptions) -> (Index, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::at(UnixMillis(1_000)));
+        let index = Index::new(Arc::clone(&clock) as Arc<dyn Clock>, options, 0);
+        index.epochs_are_durable(u64::MAX);
+        (index, clock)
+    }
+
+    fn channel(number: u64) -> ChannelKey {
+        ChannelKey::new(Some(Id::new(1)), Id::new(number))
+    }
+
+    /// Adds a task whose position is its number.
+    fn add(index: &Index, channel: ChannelKey, number: u64) {
+        assert!(index.reserve());
+        let task = Task {
+            trigger: TriggerId::Message(Id::new(number)),
+            channel,
+            bot: Id::new(7),
+            received_at: UnixMillis(0),
+            traceparent: None,
+            payload: vec![0; 1_000].into(),
+        };
+        index.add([(Some(number), Arc::new(task))]);
+    }
+
+    fn take(index: &Index, channel: ChannelKey, position: u64) -> Option<u64> {
+        match index.take(channel, position) {
+            Taken::Granted(lease) => Some(lease),
+            Taken::Refused => None,
+            Taken::EpochsNeeded(_) => panic!("all epochs are durable here"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_kept_of_channels_where_nothing_waits() {
+        let (index, clock) = index(QueueOptions::default());
+        for number in 1..=10_000 {
+            add(&index, channel(number), number);
+            let found = index.deliver().unwrap();
+            let lease = take(&index, found.channel, found.position).unwrap();
+            index.set_active_until(found.channel, Some(UnixMillis(2_000)));
+            assert_eq!(index.remove(found.channel, [number].into_iter()), [number]);
+            assert_eq!(index.release(found.channel, lease, number), Some(true));
+        }
+        clock.set(UnixMillis(3_000));
+        index.set_active_until(channel(1), Some(UnixMillis(4_000)));
+        index.set_active_until(channel(1), None);
+        index.tick();
+        let state = index.lock();
+        assert!(state.channels.is_empty() && state.ready.is_empty());
+        assert!(state.redeliveries.is_empty() && state.expiries.is_empty());
+        assert_eq!((state.waiting, state.cached_bytes), (0, 0));
+        assert!(state.channels.capacity() < 8_192, "{}", state.channels.capacity());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn exchanges_that_are_over_are_swept_out() {
+        let (index, clock) = index(QueueOptions::default());
+        for number in 1..=10_000 {
+            clock.advance(Duration::from_secs(1));
+            let until = clock.now() + Duration::from_secs(10);
+            index.set_active_until(channel(number), Some(until));
+        }
+        let kept = index.lock().exchanges.len();
+        assert!(kept <= 128, "{kept} exchanges are kept where ten are open");
+        assert_eq!(index.hint(channel(10_000)), Hint::Active);
+        assert_eq!(index.hint(channel(1)), Hint::Quiet);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_of_a_held_channel_is_not_delivered_again_until_it_is_free() {
+        let options = QueueOptions::default();
+        let redelivery = options.redelivery;
+        let (index, _) = index(options);
+        add(&index, channel(1), 1);
+        index.deliver().unwrap();
+        let lease = take(&index, channel(1), 1).unwrap();
+        for _ in 0..3 {
+            tokio::time::advance(redelivery).await;
+            assert!(index.tick().is_some());
+            assert!(index.deliver().is_none());
+        }
+        assert_eq!(index.release(channel(1), lease, 1), Some(true));
+        tokio::time::advance(redelivery).await;
+        index.tick();
+        assert_eq!(index.deliver().unwrap().position, 1);
+        assert!(index.deliver().is_none(), "one task, two deliveries");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_former_holder_can_change_nothing() {
+        let options = QueueOptions::default();
+        let ttl = options.lease_ttl;
+        let (index, _) = index(options);
+        add(&index, channel(1), 1);
+        let former = take(&index, channel(1), 1).unwrap();
+        index.abandon(channel(1), former);
+        assert!(take(&index, channel(1), 1).is_none(), "its time is not over");
+        tokio::time::advance(ttl).await;
+        let lease = take(&index, channel(1), 1).unwrap();
+        assert!(lease > former);
+        assert!(index.read(channel(1), former, 0, 10).is_none());
+        assert!(index.release(channel(1), former, 1).is_none());
+        assert!(!index.hand_over(channel(1), former));
+        assert!(matches!(index.raise_epoch(channel(1), former, 5), Raised::NotHeld));
+        index.abandon(channel(1), former);
+        index.tick();
+        assert_eq!(index.read(channel(1), lease, 0, 10).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn no_epoch_is_given_out_before_it_is_durable() {
+        let mut epochs = Epochs { last: 5, durable: 7 };
+        assert_eq!(epochs.next(0), Ok(6));
+        assert_eq!(epochs.next(7), Ok(7));
+        assert_eq!(epochs.next(0), Err(8));
+        assert_eq!(epochs.next(100), Err(100));
+        epochs.durable = 1_000;
+        assert_eq!(epochs.next(100), Ok(100));
+        assert_eq!(epochs.next(3), Ok(101));
+    }
+}

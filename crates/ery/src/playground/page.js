@@ -261,7 +261,7 @@ function showChannels() {
   }
   items.push(make('li', { class: 'category' }, 'Direct messages with Ery'));
   all.filter((channel) => channel.is_dm).forEach((channel) => items.push(channelItem(channel)));
-  const open = make('button', { type: 'button', 'data-testid': 'open-dm', onclick: () => attempt(openDm) }, '＋ as the speaker');
+  const open = make('button', { type: 'button', 'data-testid': 'open-dm', onclick: () => attempt(openDm) }, '+ as the speaker');
   items.push(make('li', {}, open));
   at('channels').replaceChildren(...items);
   const first = text.find((channel) => channel.name === 'general') ?? roots[0];
@@ -470,7 +470,7 @@ function messageNode(message) {
   for (const embed of message.embeds ?? []) node.append(embedNode(embed));
   if (message.poll) node.append(pollNode(message.poll));
   const rows = (message.components ?? []).flatMap((row) => row.components ?? []);
-  if (rows.length > 0) node.append(make('div', { class: 'components' }, ...rows.map((part) => componentNode(message, part))));
+  if (rows.length > 0) node.append(make('div', { class: 'components' }, ...rows.map(componentNode)));
   if ((message.reactions ?? []).length > 0) {
     node.append(make('div', { class: 'reactions' }, ...message.reactions.map((reaction) => reactionNode(message, reaction))));
   }
@@ -577,32 +577,14 @@ function pollNode(poll) {
   return make('div', { class: 'poll' }, make('strong', {}, `📊 ${poll.question?.text ?? ''}`), make('ul', {}, ...answers));
 }
 
-function componentNode(message, part) {
+/** Shows a button; the simulated Discord has no interactions, so it cannot be pressed. */
+function componentNode(part) {
   const label = part.label ?? part.placeholder ?? part.custom_id ?? 'button';
   return make(
     'button',
-    {
-      type: 'button',
-      'data-testid': 'component-button',
-      'data-custom-id': part.custom_id,
-      disabled: part.disabled || part.type !== 2 || !part.custom_id,
-      onclick: () => attempt(() => pressButton(message, part)),
-    },
+    { type: 'button', 'data-testid': 'component-button', 'data-custom-id': part.custom_id, title: 'Buttons cannot be pressed here', disabled: true },
     label,
   );
-}
-
-function pressButton(message, part) {
-  return request('/sim/v1/interactions', {
-    method: 'POST',
-    body: {
-      type: 'button',
-      channel_id: message.channel_id,
-      message_id: message.id,
-      user_id: state.speaker,
-      custom_id: part.custom_id,
-    },
-  });
 }
 
 /** Names an emoji as REST does: itself, or `name:id`. */
@@ -775,7 +757,9 @@ async function sendMessage() {
     growComposer();
     if (message?.id && message.channel_id === state.channel) noteMessage(message);
   } catch (error) {
-    toast(error.message);
+    const until = timedOutUntil(state.speaker);
+    const why = until ? ` ${nameOf(state.speaker)} is timed out until ${timeFormat.format(until)}.` : '';
+    toast(`${error.message}.${why}`);
   } finally {
     at('send').disabled = false;
     field.focus();
@@ -1029,6 +1013,8 @@ async function loadThreads() {
   showThreads();
 }
 
+const reloadThreads = soon(() => attempt(loadThreads), 400);
+
 function onProgress(event) {
   if (!event.thread || !event.kind) return;
   let thread = state.threads.get(event.thread);
@@ -1041,8 +1027,10 @@ function onProgress(event) {
   const isRepeat = thread.steps.some((other) => sameStep(other, step));
   if (!isRepeat) mergeStep(thread, step);
   if (event.kind === 'finished') {
-    thread.outcome = step.detail.outcome ?? 'done';
+    thread.outcome = words(step.detail.outcome ?? 'done');
     thread.finished_at_ms = event.at_ms;
+    // The store tells more of it than the live steps do: arguments, decisions, results.
+    reloadThreads();
   }
   if (event.kind === 'tool' || event.kind === 'finished') refreshAudit();
   showThread(thread);
@@ -1087,13 +1075,21 @@ function showThread(thread) {
   before.replaceWith(threadNode(thread, open));
 }
 
+/** Returns the text of the message that began a thread, if it is shown. */
+function triggerOf(thread) {
+  const begun = thread.steps.find((step) => step.kind === 'begun')?.detail;
+  const ids = Array.isArray(begun?.triggers) ? begun.triggers : [];
+  const messages = ids.map((id) => state.messages.get(String(id).replace(/^m\./, '')));
+  return messages.find(Boolean)?.content;
+}
+
 function outcomeBadge(outcome) {
   const tone = { done: 'good', running: 'wait', suspended: 'wait', failed: 'bad', 'out of budget': 'bad', 'too busy': 'bad' };
   return make('span', { class: `badge ${tone[outcome] ?? ''}` }, outcome);
 }
 
 function threadNode(thread, open = new Set()) {
-  const trigger = thread.trigger ?? thread.steps.find((step) => step.kind === 'begun')?.detail?.text;
+  const trigger = thread.trigger ?? triggerOf(thread);
   const took = thread.finished_at_ms ? ` · ${thread.finished_at_ms - thread.started_at_ms} ms` : '';
   const channel = state.channels.get(thread.channel)?.name;
   const where = thread.channel !== state.channel && channel ? ` · #${channel}` : '';
@@ -1118,7 +1114,7 @@ function stepNode(thread, step, index, isOpen) {
   const title = tool ?? KINDS[step.kind] ?? step.kind;
   const after = step.at_ms && thread.started_at_ms ? `+${Math.max(0, step.at_ms - thread.started_at_ms)} ms` : '';
   const line = [make('span', { class: 'what' }, title)];
-  if (step.kind === 'tool') line.push(' ', ...toolBadges(detail));
+  if (step.kind === 'tool') line.push(...toolBadges(detail));
   line.push(make('span', { class: 'when' }, after));
   const text = summary(step.kind, detail);
   const item = make('li', {
@@ -1144,12 +1140,18 @@ function toolName(detail) {
   return detail.tool ?? detail.name ?? 'tool';
 }
 
+/** Returns what was decided; a live step tells only how the call ended. */
 function decisionOf(detail) {
-  return detail.decision ?? undefined;
+  if (detail.decision) return words(detail.decision);
+  if (!detail.outcome) return undefined;
+  const outcome = words(detail.outcome);
+  const decisions = { done: 'allowed', 'in doubt': 'allowed', denied: 'denied', 'needs approval': 'needs approval' };
+  return decisions[outcome];
 }
 
 function stateOf(detail) {
-  return detail.state ?? detail.status ?? undefined;
+  const current = detail.state ?? detail.outcome;
+  return current === undefined ? undefined : words(current);
 }
 
 function toolBadges(detail) {
@@ -1167,6 +1169,15 @@ function toolBadges(detail) {
   return badges;
 }
 
+function several(count, noun) {
+  return `${count === 0 ? 'no' : count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** `out_of_budget` in words. */
+function words(name) {
+  return String(name ?? '').replace(/_/g, ' ');
+}
+
 /** Says a step in one line. */
 function summary(kind, detail) {
   const parts = [];
@@ -1175,32 +1186,40 @@ function summary(kind, detail) {
   switch (kind) {
     case 'begun':
       add(detail.principal, `for ${who(detail.principal)}`);
-      add(count(detail.triggers) > 1, `${count(detail.triggers)} messages`);
-      add(detail.epoch, `epoch ${detail.epoch}`);
+      add(count(detail.triggers) > 1, several(count(detail.triggers), 'message'));
+      add(detail.resumed, 'taken over from another process');
       break;
     case 'context':
-      add(detail.messages !== undefined, `${count(detail.messages)} messages`);
-      add(detail.tokens !== undefined, `about ${detail.tokens} tokens`);
-      add(detail.cut, `${count(detail.cut)} cut`);
+      add(detail.messages !== undefined, several(count(detail.messages), 'message'));
+      add(detail.tokens !== undefined, `about ${several(detail.tokens, 'token')}`);
+      add(count(detail.messages_left_out) > 0, `${count(detail.messages_left_out)} left out`);
+      add(detail.tools !== undefined, `${several(count(detail.tools), 'tool')} offered`);
+      add(detail.is_tainted, 'holds words of others');
       break;
     case 'orders':
-      add(detail.orders !== undefined, `${count(detail.orders) || 'no'} ${count(detail.orders) === 1 ? 'order' : 'orders'}`);
+      add(detail.orders !== undefined, several(count(detail.orders), 'order'));
+      add(count(detail.orders) > 0, (detail.orders ?? []).map?.((order) => order.tool).join(', '));
+      add(count(detail.problems) > 0, (detail.problems ?? []).join?.('; '));
       break;
     case 'model_asked':
-      add(detail.model ?? detail.provider, [detail.provider, detail.model].filter(Boolean).join(' · '));
-      add(detail.tools !== undefined, `${count(detail.tools)} tools offered`);
+      add(detail.turn > 1, `turn ${detail.turn}`);
+      add(detail.tokens !== undefined, `about ${several(detail.tokens, 'token')}`);
+      add(detail.offered !== undefined, `${several(count(detail.offered), 'tool')} offered`);
+      add(count(detail.results_left_out) > 0, `${several(count(detail.results_left_out), 'result')} left out`);
       break;
     case 'model_answered':
       add(detail.text, `“${shorten(plain(detail.text), 160)}”`);
-      add(count(detail.tool_calls) > 0, `${count(detail.tool_calls)} tool ${count(detail.tool_calls) === 1 ? 'call' : 'calls'}`);
-      add(detail.usage?.completion_tokens, `${detail.usage?.prompt_tokens} + ${detail.usage?.completion_tokens} tokens`);
+      add(!detail.text && detail.text_length > 0, several(detail.text_length, 'character'));
+      add(count(detail.tool_calls) > 0, `calls ${(detail.tool_calls ?? []).map?.((call) => call.tool ?? call.name ?? call).join(', ')}`);
+      add(detail.provider || detail.model, [...new Set([detail.provider, detail.model].filter(Boolean))].join(' · '));
+      add(detail.usage?.prompt_tokens, `${detail.usage?.prompt_tokens} + ${several(detail.usage?.completion_tokens ?? 0, 'token')}`);
       break;
     case 'tool':
       add(detail.reason ?? detail.decision_reason, detail.reason ?? detail.decision_reason);
-      add(detail.result, shorten(typeof detail.result === 'string' ? detail.result : JSON.stringify(detail.result), 160));
+      add(detail.result && decisionOf(detail) !== 'denied', shorten(typeof detail.result === 'string' ? detail.result : JSON.stringify(detail.result), 160));
       break;
     case 'finished':
-      add(detail.outcome, detail.outcome);
+      add(detail.outcome, words(detail.outcome));
       add(detail.detail ?? detail.reason, detail.detail ?? detail.reason);
       break;
     default:
@@ -1243,7 +1262,6 @@ function auditNode(row, isOpen) {
     'summary',
     {},
     make('strong', {}, row.tool),
-    ' ',
     ...toolBadges(row),
     make(
       'div',

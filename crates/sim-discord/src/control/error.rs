@@ -2,7 +2,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{domain::Refusal, wire};
 
@@ -10,25 +10,26 @@ use crate::{domain::Refusal, wire};
 #[derive(Debug)]
 pub(super) struct ControlError {
     status: u16,
-    body: Value,
+    body: Bytes,
 }
 
 impl ControlError {
     /// Says what is wrong with a request.
     pub(super) fn bad_request(problem: impl Into<String>) -> Self {
-        Self { status: 400, body: json!({ "message": problem.into(), "code": 0 }) }
+        let body = json!({ "message": problem.into(), "code": 0 });
+        Self { status: 400, body: wire::render(&body) }
     }
 }
 
 impl From<Refusal> for ControlError {
     fn from(refusal: Refusal) -> Self {
-        Self { status: refusal.status(), body: refusal.body() }
+        Self { status: refusal.status(), body: wire::render(&refusal.body()) }
     }
 }
 
 impl IntoResponse for ControlError {
     fn into_response(self) -> Response {
-        respond(self.status, wire::render(&self.body))
+        respond(self.status, self.body)
     }
 }
 

@@ -54,6 +54,7 @@ enum Deed {
     Invalid,
     Stall,
     Heartbeat,
+    Repeat,
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,6 +64,9 @@ pub(super) struct Disturbing {
     /// All shards where it is not said.
     #[serde(default)]
     shard: Option<u64>,
+    /// How many dispatches a `repeat` says once more.
+    #[serde(default)]
+    count: Option<usize>,
 }
 
 /// `POST /sim/v1/gateway`
@@ -77,6 +81,7 @@ pub(super) async fn disturb(
         Deed::Invalid => Disturbance::Invalidate,
         Deed::Stall => Disturbance::Stall,
         Deed::Heartbeat => Disturbance::Heartbeat,
+        Deed::Repeat => Disturbance::Repeat { count: disturbing.count.unwrap_or(10) },
     };
     let count = shared.lock().sessions.disturb(what, disturbing.shard);
     Ok(Reply::json(&json!({ "sessions": count })))

@@ -301,7 +301,7 @@ mod tests {
         assert!(!guild.outranks(bob, ery) && !guild.outranks(theo, mara));
         assert_eq!(
             guild.permissions_of(&guild.members[&ery], NOW).bits(),
-            2_833_836_870_331_607 | DEFAULT_EVERYONE.bits()
+            ERY_PERMISSIONS.union(DEFAULT_EVERYONE).bits()
         );
     }
 

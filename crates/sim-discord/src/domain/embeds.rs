@@ -129,13 +129,13 @@ mod tests {
         let long = "x".repeat(257);
         let refusal =
             accept(vec![json!({ "title": long, "fields": [{ "name": "n" }] })]).unwrap_err();
-        let errors = refusal.body()["errors"]["embeds"]["0"].clone();
+        let errors = json!(refusal.body())["errors"]["embeds"]["0"].clone();
         assert_eq!(errors["title"]["_errors"][0]["code"], "BASE_TYPE_MAX_LENGTH");
         assert_eq!(errors["fields"]["0"]["value"]["_errors"][0]["code"], "BASE_TYPE_REQUIRED");
         let many = vec![json!({ "description": "y".repeat(3_001) }); 2];
         let refusal = accept(many).unwrap_err();
         assert_eq!(
-            refusal.body()["errors"]["embeds"]["_errors"][0]["code"],
+            json!(refusal.body())["errors"]["embeds"]["_errors"][0]["code"],
             "MAX_EMBED_SIZE_EXCEEDED"
         );
     }

@@ -693,6 +693,16 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_readme_is_a_world() {
+        let readme = include_str!("../../README.md");
+        let example = readme.split("```json").nth(1).unwrap().split("```").next().unwrap();
+        let world = World::from_json(example.as_bytes(), NOW).unwrap();
+        let guild = &world.guilds[&GuildId::new(1_000)];
+        assert_eq!((guild.members.len(), guild.roles.len()), (2, 2));
+        assert_eq!(world.bot_by_token("a-token").unwrap().user, UserId::new(9));
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_place() {
         let world = World::demo(&ManualClock::at(NOW));
         let good = serde_json::to_value(world.to_file(0, NOW)).unwrap();

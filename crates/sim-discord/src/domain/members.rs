@@ -50,7 +50,7 @@ impl World {
         let mut dispatches = vec![Dispatch {
             name: "GUILD_MEMBER_ADD",
             audience: Audience::Guild(guild),
-            payload: Payload::Shared(wire::member_event(self, guild, user, true)),
+            payload: Payload::Shared(wire::member_event(self, guild, user)),
             about: Some(user),
         }];
         if is_bot {
@@ -239,7 +239,7 @@ impl World {
         dispatches.push(Dispatch {
             name: "GUILD_MEMBER_UPDATE",
             audience: Audience::Guild(guild),
-            payload: Payload::Shared(wire::member_event(self, guild, user, false)),
+            payload: Payload::Shared(wire::member_event(self, guild, user)),
             about: Some(user),
         });
     }

@@ -151,7 +151,7 @@ impl World {
         };
 
         let place = self.channel(channel)?;
-        let reference = self.referenced(place, draft.reply_to.as_ref(), rights)?;
+        let reference = referenced(place, draft.reply_to.as_ref(), rights)?;
         let allowed = draft.allowed_mentions.unwrap_or_else(AllowedMentions::all);
         let mut mentions = self.mentions_in(place, &draft.content, &allowed, rights);
         self.mention_replied(place, reference, author, &allowed, &mut mentions);
@@ -266,38 +266,6 @@ impl World {
         Ok(rights)
     }
 
-    /// Finds what a reply answers; a message that is not there is an error or nothing, as asked.
-    fn referenced(
-        &self,
-        channel: &Channel,
-        reply: Option<&ReplyTo>,
-        rights: Permissions,
-    ) -> Result<Option<Reference>, Refusal> {
-        let Some(reply) = reply else { return Ok(None) };
-        if !rights.contains(Permissions::READ_MESSAGE_HISTORY) {
-            return Err(Refusal::CannotReply);
-        }
-        let elsewhere = reply.channel.is_some_and(|other| other != channel.id);
-        match channel.messages.get(&reply.message) {
-            Some(message) if message.kind.is_system() => Err(Refusal::field(
-                &["message_reference"],
-                "REPLIES_CANNOT_REPLY_TO_SYSTEM_MESSAGE",
-                "Cannot reply to a system message",
-            )),
-            Some(message) if !elsewhere => Ok(Some(Reference {
-                message: message.id,
-                channel: channel.id,
-                guild: channel.guild,
-            })),
-            _ if reply.fail_if_not_exists => Err(Refusal::field(
-                &["message_reference"],
-                "REPLIES_UNKNOWN_MESSAGE",
-                "Unknown message",
-            )),
-            _ => Ok(None),
-        }
-    }
-
     fn mention_replied(
         &self,
         channel: &Channel,
@@ -342,7 +310,7 @@ impl World {
         attachments.into_iter().map(keep).collect()
     }
 
-    /// Edits a message: one's own, or with MANAGE_MESSAGES the flags of another's.
+    /// Edits a message: one's own, or with `MANAGE_MESSAGES` the flags of another's.
     pub(crate) fn edit_message(
         &mut self,
         editor: UserId,
@@ -420,7 +388,7 @@ impl World {
         Ok(Effect::new((), dispatch.into_iter().collect()))
     }
 
-    /// Deletes a message: one's own, or with MANAGE_MESSAGES another's.
+    /// Deletes a message: one's own, or with `MANAGE_MESSAGES` another's.
     pub(crate) fn delete_message(
         &mut self,
         actor: UserId,
@@ -599,6 +567,35 @@ pub(crate) fn page_of(channel: &Channel, page: Page, limit: usize) -> Vec<&Messa
             page.extend(messages.range(..id).rev().take(older).map(|(_, found)| found));
             page
         }
+    }
+}
+
+/// Finds what a reply answers; a message that is not there is an error or nothing, as asked.
+fn referenced(
+    channel: &Channel,
+    reply: Option<&ReplyTo>,
+    rights: Permissions,
+) -> Result<Option<Reference>, Refusal> {
+    let Some(reply) = reply else { return Ok(None) };
+    if !rights.contains(Permissions::READ_MESSAGE_HISTORY) {
+        return Err(Refusal::CannotReply);
+    }
+    let elsewhere = reply.channel.is_some_and(|other| other != channel.id);
+    match channel.messages.get(&reply.message) {
+        Some(message) if message.kind.is_system() => Err(Refusal::field(
+            &["message_reference"],
+            "REPLIES_CANNOT_REPLY_TO_SYSTEM_MESSAGE",
+            "Cannot reply to a system message",
+        )),
+        Some(message) if !elsewhere => {
+            Ok(Some(Reference { message: message.id, channel: channel.id, guild: channel.guild }))
+        }
+        _ if reply.fail_if_not_exists => Err(Refusal::field(
+            &["message_reference"],
+            "REPLIES_UNKNOWN_MESSAGE",
+            "Unknown message",
+        )),
+        _ => Ok(None),
     }
 }
 

@@ -62,14 +62,13 @@ impl World {
         let existing = found.reactions.iter().position(|reaction| reaction.emoji.is(&emoji));
         match existing {
             Some(at) if found.reactions[at].users.contains(&user) => return Ok(Effect::none(())),
-            Some(_) => {}
             None if !rights.contains(Permissions::ADD_REACTIONS) => {
                 return Err(Refusal::MissingPermissions);
             }
             None if found.reactions.len() >= MAX_DIFFERENT => {
                 return Err(Refusal::TooManyReactions);
             }
-            None => {}
+            Some(_) | None => {}
         }
         let body = wire::reaction_add(self, place, message, author, user, &emoji);
         let audience = Audience::of_channel(place.guild, channel);
@@ -81,7 +80,7 @@ impl World {
         Ok(Effect::new((), vec![Dispatch::shared("MESSAGE_REACTION_ADD", audience, body)]))
     }
 
-    /// Takes away `whose` reaction: one's own, or with MANAGE_MESSAGES another's.
+    /// Takes away `whose` reaction: one's own, or with `MANAGE_MESSAGES` another's.
     pub(crate) fn remove_reaction(
         &mut self,
         actor: UserId,
@@ -128,18 +127,15 @@ impl World {
         place.message(message)?;
         let found = self.message_mut(channel, message)?;
         let before = found.reactions.len();
-        let name = match emoji {
-            Some(emoji) => {
-                found.reactions.retain(|reaction| !reaction.emoji.is(emoji));
-                if found.reactions.len() == before {
-                    return Err(Refusal::UnknownEmoji);
-                }
-                "MESSAGE_REACTION_REMOVE_EMOJI"
+        let name = if let Some(emoji) = emoji {
+            found.reactions.retain(|reaction| !reaction.emoji.is(emoji));
+            if found.reactions.len() == before {
+                return Err(Refusal::UnknownEmoji);
             }
-            None => {
-                found.reactions.clear();
-                "MESSAGE_REACTION_REMOVE_ALL"
-            }
+            "MESSAGE_REACTION_REMOVE_EMOJI"
+        } else {
+            found.reactions.clear();
+            "MESSAGE_REACTION_REMOVE_ALL"
         };
         let body = wire::reactions_cleared(channel, guild, message, emoji);
         let dispatch = Dispatch::shared(name, Audience::Channel(guild, channel), body);

@@ -1,5 +1,6 @@
 //! Why Discord does not do what it was asked, with its own codes and words.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// A field that is wrong, and how; the path's parts are names and indices.
@@ -186,22 +187,41 @@ impl Refusal {
     }
 
     /// Returns the body as Discord writes it.
-    pub(crate) fn body(&self) -> Value {
-        let mut body = json!({ "message": self.to_string(), "code": self.code() });
+    pub(crate) fn body(&self) -> RefusalBody {
+        let mut body = RefusalBody {
+            message: self.to_string(),
+            code: self.code(),
+            errors: None,
+            documents_indexed: None,
+            retry_after: None,
+        };
         match self {
-            Self::InvalidForm(errors) => body["errors"] = nested(errors),
+            Self::InvalidForm(errors) => body.errors = Some(nested(errors)),
             Self::Slowmode { retry_after_ms } => {
                 let seconds = std::time::Duration::from_millis(*retry_after_ms).as_secs_f64();
-                body["retry_after"] = json!(seconds);
+                body.retry_after = Some(json!(seconds));
             }
             Self::SearchNotReady { retry_after } => {
-                body["documents_indexed"] = json!(0);
-                body["retry_after"] = json!(retry_after);
+                body.documents_indexed = Some(0);
+                body.retry_after = Some(json!(retry_after));
             }
             _ => {}
         }
         body
     }
+}
+
+/// The body of a refusal; its fields stand in Discord's own order.
+#[derive(Debug, Serialize)]
+pub(crate) struct RefusalBody {
+    message: String,
+    code: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    documents_indexed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<Value>,
 }
 
 /// Nests the errors by their paths; the last level is a list called `_errors`.
@@ -232,7 +252,7 @@ mod tests {
             FieldError::new(&["embeds", "0", "title"], "BASE_TYPE_MAX_LENGTH", "too long"),
             FieldError::new(&["content"], "BASE_TYPE_MAX_LENGTH", "too long"),
         ]);
-        let body = refusal.body();
+        let body = json!(refusal.body());
         assert_eq!(body["code"], 50_035);
         assert_eq!(body["message"], "Invalid Form Body");
         assert_eq!(
@@ -244,8 +264,8 @@ mod tests {
 
     #[test]
     fn a_dead_token_has_discords_very_words() {
-        let body = Refusal::Unauthorized.body();
-        assert_eq!(body, serde_json::json!({ "message": "401: Unauthorized", "code": 0 }));
+        let body = serde_json::to_string(&Refusal::Unauthorized.body()).unwrap();
+        assert_eq!(body, r#"{"message":"401: Unauthorized","code":0}"#);
         assert_eq!(Refusal::Unauthorized.status(), 401);
     }
 }

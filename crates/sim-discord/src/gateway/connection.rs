@@ -19,7 +19,7 @@ use crate::shared::Shared;
 /// Discord takes no longer frames.
 const MAX_FRAME_BYTES: usize = 4_096;
 const MAX_FRAMES: u32 = 120;
-const FRAMES_WINDOW: Duration = Duration::from_secs(60);
+const FRAMES_WINDOW: Duration = Duration::from_mins(1);
 /// What is granted beyond one and a half heartbeat intervals.
 const HEARTBEAT_SLACK: Duration = Duration::from_secs(2);
 /// How long a client has for its part of the closing handshake.
@@ -264,7 +264,9 @@ impl Connection {
                     is_over = true;
                 }
                 Outgoing::Disturb(Disturbance::Stall) => stalls = true,
-                Outgoing::Disturb(Disturbance::Drop) => return ControlFlow::Break(End::Cut),
+                Outgoing::Disturb(Disturbance::Drop | Disturbance::Repeat { .. }) => {
+                    // These are done to the session, and never reach a queue.
+                }
             }
         }
         let sent = self.sent(frames).await;

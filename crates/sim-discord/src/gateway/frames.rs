@@ -125,13 +125,14 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     }
 }
 
+fn parsed<T: for<'de> Deserialize<'de>>(d: &str) -> Result<T, Unreadable> {
+    serde_json::from_str(d).map_err(|_| Unreadable::Undecodable)
+}
+
 impl Incoming {
     pub(super) fn read(text: &str) -> Result<Self, Unreadable> {
         let frame: Frame<'_> = serde_json::from_str(text).map_err(|_| Unreadable::Undecodable)?;
         let d = frame.d.map_or("null", RawValue::get);
-        fn parsed<T: for<'de> Deserialize<'de>>(d: &str) -> Result<T, Unreadable> {
-            serde_json::from_str(d).map_err(|_| Unreadable::Undecodable)
-        }
         match frame.op {
             1 => Ok(Self::Heartbeat),
             2 => parsed(d).map(Self::Identify),

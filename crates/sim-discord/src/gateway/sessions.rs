@@ -29,6 +29,8 @@ use crate::{
 
 /// Discord allows a shard so many guilds.
 const MAX_GUILDS_PER_SHARD: usize = 2_500;
+/// Past so many sessions, those that have been without a connection for longest are forgotten.
+const MAX_SESSIONS: usize = 1_000;
 const MEMBERS_PER_CHUNK: usize = 1_000;
 /// All members of a guild may be asked for once in this time.
 const ALL_MEMBERS_EVERY: Duration = Duration::from_secs(30);
@@ -78,6 +80,8 @@ pub(crate) enum Disturbance {
     Stall,
     /// Ask for a heartbeat.
     Heartbeat,
+    /// Say the last dispatches once more, under their old numbers.
+    Repeat { count: usize },
 }
 
 /// The way to one connection.
@@ -197,7 +201,7 @@ impl Sessions {
         self.identifies
     }
 
-    /// Begins a session; its first dispatches are READY and one GUILD_CREATE for each guild.
+    /// Begins a session; its first dispatches are `READY` and one `GUILD_CREATE` for each guild.
     pub(super) fn identify(
         &mut self,
         world: &World,
@@ -343,6 +347,14 @@ impl Sessions {
         self.by_id.retain(|_, session| {
             session.alone_since.is_none_or(|since| now.duration_since(since) <= window)
         });
+        while self.by_id.len() > MAX_SESSIONS {
+            let alone = self
+                .by_id
+                .values()
+                .filter_map(|session| Some((session.alone_since?, Arc::clone(&session.id))));
+            let Some((_, longest_alone)) = alone.min() else { break };
+            self.by_id.remove(&longest_alone);
+        }
     }
 
     /// Passes a dispatch to every session that may hear it.
@@ -393,6 +405,7 @@ impl Sessions {
                     session.link = None;
                     session.alone_since = Some(Instant::now());
                 }
+                Disturbance::Repeat { count } => session.repeat(count),
                 _ => session.send(Outgoing::Disturb(what)),
             }
             if what == Disturbance::Invalidate {
@@ -440,6 +453,14 @@ impl Session {
         }
         self.send(Outgoing::Dispatch(entry.clone()));
         entry
+    }
+
+    fn repeat(&mut self, count: usize) {
+        let skipped = self.replay.len().saturating_sub(count);
+        let again: Vec<Entry> = self.replay.iter().skip(skipped).cloned().collect();
+        for entry in again {
+            self.send(Outgoing::Dispatch(entry));
+        }
     }
 
     /// Hands something to the connection; one that does not keep up is cut, and may resume.

@@ -62,19 +62,13 @@ impl Call<'_> {
         self.query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// Reads an id of the query. Clients write 0 for "before everything", and no id is as small as 1.
     pub(super) fn query_id<M>(&self, name: &str) -> Result<Option<Id<M>>, Refusal> {
-        let Some(text) = self.query_text(name) else { return Ok(None) };
-        let id = text.parse().ok().and_then(Id::new_checked);
-        id.map(Some).ok_or_else(|| not_snowflake(name, text))
+        self.query_text(name).map(|text| query_id(name, text)).transpose()
     }
 
     pub(super) fn query_ids<M>(&self, name: &str) -> Result<Vec<Id<M>>, Refusal> {
-        self.query_texts(name)
-            .map(|text| {
-                let id = text.parse().ok().and_then(Id::new_checked);
-                id.ok_or_else(|| not_snowflake(name, text))
-            })
-            .collect()
+        self.query_texts(name).map(|text| query_id(name, text)).collect()
     }
 
     pub(super) fn query_flag(&self, name: &str) -> Option<bool> {
@@ -154,6 +148,11 @@ impl Call<'_> {
         let reads = self.state.world.bot(self.bot).is_some_and(|bot| bot.privileged_intents);
         if reads { wire::Sight::Full } else { wire::Sight::WithoutContent(self.bot) }
     }
+}
+
+fn query_id<M>(name: &str, text: &str) -> Result<Id<M>, Refusal> {
+    let id: Option<u64> = text.parse().ok();
+    id.and_then(|id| Id::new_checked(id.max(1))).ok_or_else(|| not_snowflake(name, text))
 }
 
 fn not_snowflake(name: &str, text: &str) -> Refusal {

@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(form.integer("n"), None);
         assert_eq!(form.boolean("b"), None);
         form.object("o", |inner| inner.ids::<UserMarker>("ids"));
-        let body = form.finish().unwrap_err().body();
+        let body = json!(form.finish().unwrap_err().body());
         assert_eq!(body["errors"]["n"]["_errors"][0]["message"], "Value \"x\" is not int.");
         assert_eq!(body["errors"]["o"]["ids"]["1"]["_errors"][0]["code"], "NUMBER_TYPE_COERCE");
         assert_eq!(body["errors"]["b"]["_errors"][0]["code"], "BOOLEAN_TYPE_CONVERT");

@@ -57,7 +57,7 @@ pub(super) fn create_channel(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 /// There are no threads in this world yet, so there are no active ones.
 pub(super) fn active_threads(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     own_guild(call)?;
-    Ok(Answer::json(&json!({ "threads": [], "members": [] })))
+    Ok(Answer::json(&json!({ "threads": [], "members": [], "has_more": false })))
 }
 
 pub(super) fn roles(call: &mut Call<'_>) -> Result<Answer, Refusal> {
@@ -153,7 +153,7 @@ pub(super) fn audit_log(call: &mut Call<'_>) -> Result<Answer, Refusal> {
             action => u16::try_from(action).ok(),
         },
         before: call.query_id("before")?.map(number),
-        after: call.query_text("after").and_then(|after| after.parse().ok()),
+        after: call.query_id("after")?.map(number),
         limit: call.query_number("limit", 1..=100, 50)?,
     };
     let world = &call.state.world;

@@ -27,9 +27,7 @@ fn views<'a>(world: &'a World, members: &[&'a Member]) -> Vec<wire::MemberView<'
 pub(super) fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let guild = own_guild(call)?;
     let limit = call.query_number("limit", 1..=1_000, 1)?;
-    // Clients begin with 0, which is no id.
-    let after = call.query_text("after").filter(|after| *after != "0");
-    let after = if after.is_some() { call.query_id("after")? } else { None };
+    let after = call.query_id("after")?;
     let world = &call.state.world;
     if world.bot(call.bot).is_none_or(|bot| !bot.privileged_intents) {
         return Err(Refusal::MissingAccess);

@@ -12,6 +12,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
+use serde::Serialize;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -59,7 +60,7 @@ pub(crate) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
         lost: None,
     };
     let answer = exchange.answer(body).await;
-    exchange.finish(answer)
+    exchange.finish(&answer)
 }
 
 /// One request on its way through.
@@ -75,13 +76,26 @@ struct Exchange<'a> {
     lost: Option<&'static str>,
 }
 
+#[derive(Serialize)]
+struct ErrorBody {
+    message: String,
+    code: u32,
+}
+
+#[derive(Serialize)]
+struct LimitedBody {
+    message: &'static str,
+    retry_after: f64,
+    global: bool,
+}
+
 #[derive(Clone, Copy)]
 struct Limited {
     retry_after: Duration,
     is_global: bool,
 }
 
-impl<'a> Exchange<'a> {
+impl Exchange<'_> {
     async fn answer(&mut self, body: Body) -> Answer {
         let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
             return Answer::from(&Refusal::TooLarge);
@@ -122,8 +136,7 @@ impl<'a> Exchange<'a> {
                 let words =
                     StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
                 let message = format!("{status}: {}", words.unwrap_or("Unknown"));
-                let body = serde_json::json!({ "message": message, "code": 0 });
-                Answer { status, body: wire::render(&body) }
+                Answer { status, body: wire::render(&ErrorBody { message, code: 0 }) }
             }
             FaultKind::RateLimit => {
                 let retry_after = Duration::from_millis(fault.delay_ms.unwrap_or(1_000));
@@ -148,11 +161,11 @@ impl<'a> Exchange<'a> {
 
     fn limit(&mut self, limited: Limited) -> Answer {
         self.limited = Some(limited);
-        let body = serde_json::json!({
-            "message": "You are being rate limited.",
-            "retry_after": limited.retry_after.as_secs_f64(),
-            "global": limited.is_global,
-        });
+        let body = LimitedBody {
+            message: "You are being rate limited.",
+            retry_after: limited.retry_after.as_secs_f64(),
+            global: limited.is_global,
+        };
         Answer { status: 429, body: wire::render(&body) }
     }
 
@@ -203,12 +216,18 @@ impl<'a> Exchange<'a> {
         };
         match (found.route.handler)(&mut call) {
             Ok(answer) => answer,
-            Err(refusal) => Answer::from(&refusal),
+            Err(refusal) => {
+                if let Refusal::Slowmode { retry_after_ms } = refusal {
+                    let retry_after = Duration::from_millis(retry_after_ms);
+                    self.limited = Some(Limited { retry_after, is_global: false });
+                }
+                Answer::from(&refusal)
+            }
         }
     }
 
     /// Logs the exchange and writes the answer, or cuts the connection.
-    fn finish(self, answer: Answer) -> Response {
+    fn finish(self, answer: &Answer) -> Response {
         let path = self.parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).push(Record {
             at: self.at,

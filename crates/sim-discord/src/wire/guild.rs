@@ -35,9 +35,12 @@ struct RoleTags {
 
 #[derive(Debug, Serialize)]
 struct RoleColors {
-    primary_color: u32,
-    secondary_color: Null,
-    tertiary_color: Null,
+    #[serde(rename = "primary_color")]
+    primary: u32,
+    #[serde(rename = "secondary_color")]
+    secondary: Null,
+    #[serde(rename = "tertiary_color")]
+    tertiary: Null,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,11 +71,7 @@ impl<'a> RoleView<'a> {
             permissions: Bits(role.permissions),
             position: role.position,
             color: role.color,
-            colors: RoleColors {
-                primary_color: role.color,
-                secondary_color: None,
-                tertiary_color: None,
-            },
+            colors: RoleColors { primary: role.color, secondary: None, tertiary: None },
             hoist: role.hoist,
             managed: role.is_managed(),
             mentionable: role.mentionable,
@@ -218,6 +217,7 @@ pub(crate) enum GuildForm {
 }
 
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are Discord's own fields")]
 pub(crate) struct GuildView<'a> {
     id: GuildId,
     name: &'a str,

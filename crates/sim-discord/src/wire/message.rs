@@ -15,7 +15,7 @@ type Null = Option<()>;
 pub(crate) enum Sight {
     /// All of them.
     Full,
-    /// What remains for this person without the MESSAGE_CONTENT intent: their own messages, direct
+    /// What remains for this person without the message content intent: their own messages, direct
     /// ones and those that mention them are still whole.
     WithoutContent(UserId),
 }

@@ -237,8 +237,6 @@ struct MemberEvent<'a> {
     guild_id: GuildId,
     #[serde(flatten)]
     member: MemberView<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unusual_dm_activity_until: Option<Null>,
 }
 
 #[derive(Serialize)]
@@ -260,13 +258,11 @@ struct TypingStart<'a> {
 
 /// Returns the `d` of `GUILD_MEMBER_ADD` and `GUILD_MEMBER_UPDATE`; somebody who is no member any
 /// more gives what a removal would.
-pub(crate) fn member_event(world: &World, guild: GuildId, user: UserId, is_new: bool) -> Bytes {
+pub(crate) fn member_event(world: &World, guild: GuildId, user: UserId) -> Bytes {
     match world.member(guild, user) {
-        Some(member) => render(&MemberEvent {
-            guild_id: guild,
-            member: MemberView::new(world, member),
-            unusual_dm_activity_until: is_new.then_some(None),
-        }),
+        Some(member) => {
+            render(&MemberEvent { guild_id: guild, member: MemberView::new(world, member) })
+        }
         None => user_event(world, guild, user),
     }
 }

@@ -268,7 +268,7 @@ mod tests {
             "scripted"
         }
 
-        fn model(&self) -> &str {
+        fn model(&self) -> &'static str {
             "scripted"
         }
 
@@ -344,7 +344,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn quiet_beyond_the_turn_is_told_at_once() {
-        let wait = Duration::from_secs(3_600);
+        let wait = Duration::from_hours(1);
         let limited = ProviderError::Limited { status: 429, retry_after: Some(wait) };
         let provider = ScriptedProvider::new([Err(limited)]);
         let steady = steady(&provider, &Settings::default());

@@ -20,7 +20,7 @@ mod tokens;
 mod understand;
 
 pub(crate) use plan::{NAME, answer, orders};
-pub(crate) use quoted::without_quotes;
+pub(crate) use quoted::own_words;
 
 #[cfg(test)]
 mod tests;

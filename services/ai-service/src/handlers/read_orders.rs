@@ -47,15 +47,12 @@ pub(super) async fn answer(
     let place = parse::place(request.bot_id, request.bot_name, request.now_ms);
     let tools = parse::tools(request.tools);
     let orders = builtin::orders(&message, &place, &tools);
-    let own_words = builtin::without_quotes(&message.text);
-    let is_model_asked = orders.is_empty()
-        && provider.name() != builtin::NAME
-        && !tools.is_empty()
-        && own_words.chars().any(char::is_alphabetic);
-    if !is_model_asked {
+    let is_read = !orders.is_empty() || tools.is_empty() || provider.name() == builtin::NAME;
+    let own_words = builtin::own_words(&message.text, &place).filter(|_| !is_read);
+    let Some(own_words) = own_words else {
         metrics.orders(builtin::NAME, orders.len());
         return Ok(response(orders, builtin::NAME.to_owned()));
-    }
+    };
     let message = MemberMessage { text: own_words, ..message };
     let turn = TurnRequest {
         instructions: INSTRUCTIONS.to_owned(),

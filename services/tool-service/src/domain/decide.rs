@@ -141,10 +141,9 @@ fn authority(call: &Call<'_>, guild: Option<&GuildState>) -> Result<Authority, R
             let lifts = call.needs.subject.is_some_and(|subject| subject.act == SubjectAct::Lift);
             return if lifts { Ok(Authority::Bot) } else { Err(Reason::ExpiryOnlyLifts) };
         }
-        Some(Principal::Person(_)) => {}
         None if only_reads && call.askers.is_empty() => return Ok(Authority::Nobody),
         None if call.askers.is_empty() => return Err(Reason::NobodyAsked),
-        None => {}
+        Some(Principal::Person(_)) | None => {}
     }
     let people = people(call.principal, call.askers);
     if people.len() > 1 && call.tool.tier > Tier::Harmless {

@@ -12,7 +12,9 @@ use super::tool::RetryClass;
 /// For how long after its opening a send may be repeated under its nonce.
 ///
 /// Discord keeps nonces "in the past few minutes"; two of them is surely less.
-pub(crate) const NONCE_LIFE: Duration = Duration::from_secs(120);
+pub(crate) const NONCE_LIFE: Duration = Duration::from_mins(2);
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// How long an audit-log reason may be, in characters before its encoding.
 const MAX_AUDIT_REASON: usize = 512;
@@ -26,14 +28,8 @@ pub(crate) fn nonce(key: &str) -> String {
 
 /// Returns the SHA-256 of a text, in hex.
 pub(crate) fn sha256_hex(text: &str) -> String {
-    use std::fmt::Write;
-
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(text.as_bytes()) {
-        // Writing to a String does not fail.
-        drop(write!(hex, "{byte:02x}"));
-    }
-    hex
+    let digits = |byte: u8| [byte >> 4, byte & 15].map(|digit| char::from(HEX[usize::from(digit)]));
+    Sha256::digest(text.as_bytes()).into_iter().flat_map(digits).collect()
 }
 
 /// Returns the reason for Discord's audit log: who asked, why, and the execution's key.

@@ -3,7 +3,7 @@
 //! SAFETY §17: a hijacked model must not carry secrets out, neither in words nor in an address
 //! that a preview would fetch, nor hide where a link leads.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use regex::{Captures, Regex};
 
@@ -11,6 +11,9 @@ use super::text;
 
 /// How long a message may be, in characters.
 pub(crate) const MAX_CONTENT: usize = 2_000;
+
+/// How deep links are looked for in labels of links.
+const MAX_NESTED_LINKS: usize = 8;
 
 /// What stands where something was taken out.
 const REMOVED: &str = "[removed]";
@@ -62,16 +65,24 @@ impl Filter {
 
     /// Shows where a masked link leads, unless to a known host.
     fn with_plain_links(&self, content: &str) -> String {
-        MASKED_LINK
-            .replace_all(content, |link: &Captures<'_>| {
-                let (label, address) = (&link["label"], &link["address"]);
-                if self.is_known(address) {
-                    link[0].to_owned()
-                } else {
-                    format!("{label} ({address})")
-                }
-            })
-            .into_owned()
+        let shown = |link: &Captures<'_>| {
+            let (label, address) = (&link["label"], &link["address"]);
+            if self.is_known(address) {
+                link[0].to_owned()
+            } else {
+                format!("{label} ({address})")
+            }
+        };
+        // One link may stand in another's label.
+        let mut content = content.to_owned();
+        for _ in 0..MAX_NESTED_LINKS {
+            match MASKED_LINK.replace_all(&content, shown) {
+                Cow::Owned(changed) if changed != content => content = changed,
+                _ => return content,
+            }
+        }
+        // Somebody plays with us: without brackets nothing is masked.
+        content.replace(['[', ']'], " ")
     }
 
     fn is_known(&self, address: &str) -> bool {

@@ -126,11 +126,9 @@ fn id_like(text: &str) -> Option<u64> {
 
 fn named(text: &str, sign: char) -> Option<String> {
     let name = text.strip_prefix(sign).unwrap_or(text).trim();
-    let is_name = !name.is_empty()
-        && name.chars().count() <= MAX_NAME
-        && !name.chars().any(char::is_control)
-        && !(name.starts_with('<') && name.ends_with('>'));
-    is_name.then(|| name.to_owned())
+    let is_markup = name.starts_with('<') && name.ends_with('>');
+    let fits = (1..=MAX_NAME).contains(&name.chars().count());
+    (fits && !is_markup && !name.chars().any(char::is_control)).then(|| name.to_owned())
 }
 
 #[cfg(test)]

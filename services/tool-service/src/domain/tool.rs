@@ -32,7 +32,7 @@ pub(crate) enum Tier {
     /// Moderation that can be undone.
     Reversible,
     /// Cannot be undone, or reaches far.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no tool of this tier is here yet"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "its tools come with approvals"))]
     Destructive,
 }
 

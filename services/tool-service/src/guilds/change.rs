@@ -58,10 +58,11 @@ pub(crate) enum Change {
     MemberGone(Id<UserMarker>),
 }
 
+/// What an event changes, and in which guild.
+pub(crate) type Changes = (Id<GuildMarker>, Vec<Change>);
+
 /// Reads what an event changes, and where; none if it is about no guild.
-pub(crate) fn read(
-    event: &Event,
-) -> Result<Option<(Id<GuildMarker>, Vec<Change>)>, serde_json::Error> {
+pub(crate) fn read(event: &Event) -> Result<Option<Changes>, serde_json::Error> {
     let payload = &event.payload[..];
     let home = event.home.guild();
     let changes = match event.kind.as_str() {

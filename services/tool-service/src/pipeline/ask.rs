@@ -177,7 +177,6 @@ impl Ask {
             },
             model: self.model.clone(),
             prompt_version: self.prompt_version.clone(),
-            // Nobody's click: what needs an approval is not opened.
             approver_id: 0,
         }
     }

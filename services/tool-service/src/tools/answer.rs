@@ -23,8 +23,6 @@ pub(crate) struct Done {
     pub(crate) settled: Settled,
     /// For the model.
     pub(crate) content: Value,
-    /// One sentence for a person; empty where all went well.
-    pub(crate) reason: String,
     /// HTTP status of Discord's answer, 0 if none came.
     pub(crate) rest_status: u16,
     pub(crate) sent: Option<Message>,
@@ -43,18 +41,15 @@ impl Done {
         Self {
             settled: Settled::Done,
             content: Value::Object(content),
-            reason: String::new(),
             rest_status: status,
             sent: None,
         }
     }
 
     pub(crate) fn failed(status: u16, reason: impl Into<String>) -> Self {
-        let reason = reason.into();
         Self {
             settled: Settled::Failed,
-            content: failure("failed", &reason),
-            reason,
+            content: failure("failed", &reason.into()),
             rest_status: status,
             sent: None,
         }
@@ -64,7 +59,6 @@ impl Done {
         Self {
             settled: Settled::InDoubt,
             content: failure("in_doubt", IN_DOUBT),
-            reason: IN_DOUBT.to_owned(),
             rest_status: status,
             sent: None,
         }

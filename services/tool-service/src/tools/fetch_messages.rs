@@ -133,7 +133,7 @@ impl Tool for FetchMessages {
             Ok((status, mut messages)) => {
                 messages.retain(|message| message.channel_id == act.channel);
                 messages.sort_unstable_by_key(|message| message.id);
-                let listed = listing::list(messages, run);
+                let listed = listing::list(&messages, run);
                 let summary = format!(
                     "{} messages of <#{}>, the oldest first{}.",
                     listed.messages.len(),

@@ -29,7 +29,7 @@ impl Listed {
 }
 
 /// Lists messages, which come with the oldest first; the newest are kept if not all fit.
-pub(crate) fn list(messages: Vec<RawMessage>, run: &Run<'_>) -> Listed {
+pub(crate) fn list(messages: &[RawMessage], run: &Run<'_>) -> Listed {
     let count = messages.len();
     let mut room = run.max_result_bytes;
     let mut kept = Vec::with_capacity(count);

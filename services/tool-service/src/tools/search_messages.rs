@@ -191,10 +191,9 @@ fn found(answer: &Answer, act: &Act, run: &Run<'_>) -> Result<Done, RestError> {
     messages.retain(|message| act.author.is_none_or(|author| message.author.id == author));
     messages.sort_unstable_by_key(|message| message.id);
     messages.dedup_by_key(|message| message.id);
-    let channels: Vec<_> = messages.iter().map(|message| message.channel_id).collect();
-    let mut listed = listing::list(messages, run);
-    for (shown, channel) in listed.messages.iter_mut().zip(&channels[listed.cut..]) {
-        shown["channel"] = Value::String(channel.to_string());
+    let mut listed = listing::list(&messages, run);
+    for (shown, message) in listed.messages.iter_mut().zip(&messages[listed.cut..]) {
+        shown["channel"] = Value::String(message.channel_id.to_string());
     }
     let count = listed.messages.len();
     let total = found.total_results.max(u64::try_from(count).unwrap_or(u64::MAX));

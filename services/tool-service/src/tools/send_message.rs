@@ -198,7 +198,7 @@ fn sent(message: RawMessage, status: u16, run: &Run<'_>) -> Done {
     fields.insert("channel".into(), Value::String(message.channel_id.to_string()));
     let name = run.state.and_then(|state| state.member(state.bot)).map(|bot| bot.name().to_owned());
     let mut message = message.into_message(run.guild(), name.as_deref(), run.bot);
-    message.nonce = run.nonce.to_owned();
+    run.nonce.clone_into(&mut message.nonce);
     Done { sent: Some(message), ..Done::ok(status, "The message was sent.", fields) }
 }
 

@@ -31,298 +31,40 @@ pub(super) struct Clause<'a> {
 }
 
 /// Words that begin a command, so that an `and` before them does not go on with a list.
-const COMMAND_WORDS: &[&str] = &[
-    "timeout",
-    "timeouts",
-    "time-out",
-    "mute",
-    "silence",
-    "shush",
-    "gag",
-    "untimeout",
-    "un-timeout",
-    "unmute",
-    "un-mute",
-    "unsilence",
-    "remove",
-    "lift",
-    "cancel",
-    "clear",
-    "undo",
-    "revoke",
-    "put",
-    "give",
-    "search",
-    "find",
-    "look",
-    "show",
-    "tell",
-    "who",
-    "whois",
-    "who's",
-    "what",
-    "what's",
-    "summarise",
-    "summarize",
-    "recap",
-    "catch",
-    "react",
-    "add",
-    "send",
-    "say",
-    "post",
-    "ban",
-    "unban",
-    "kick",
-    "warn",
-    "delete",
-    "purge",
-    "pin",
-    "unpin",
-    "dm",
-    "remind",
-    "lock",
-    "unlock",
-    "slowmode",
-    "rename",
-    "move",
-    "deafen",
-    "schedule",
-    "create",
-    "nuke",
-    "help",
-    "list",
-    "write",
-    "let",
-];
+const COMMAND_WORDS: &str = "timeout|timeouts|time-out|mute|silence|shush|gag|untimeout|un-timeout|unmute|un-mute|\
+     unsilence|remove|lift|cancel|clear|undo|revoke|put|give|search|find|look|show|tell|\
+     who|whois|who's|what|what's|summarise|summarize|recap|catch|react|add|send|say|post|\
+     ban|unban|kick|warn|delete|purge|pin|unpin|dm|remind|lock|unlock|slowmode|rename|move|\
+     deafen|schedule|create|nuke|help|list|write|let";
 
 /// Words that can follow a name but are none.
-const NOT_NAMES: &[&str] = &[
-    "a",
-    "an",
-    "the",
-    "this",
-    "that",
-    "these",
-    "those",
-    "it",
-    "its",
-    "is",
-    "are",
-    "was",
-    "were",
-    "be",
-    "been",
-    "am",
-    "isn't",
-    "wasn't",
-    "aren't",
-    "has",
-    "have",
-    "had",
-    "hasn't",
-    "do",
-    "does",
-    "did",
-    "doesn't",
-    "didn't",
-    "will",
-    "won't",
-    "would",
-    "wouldn't",
-    "can",
-    "can't",
-    "could",
-    "couldn't",
-    "should",
-    "shouldn't",
-    "may",
-    "might",
-    "must",
-    "of",
-    "on",
-    "in",
-    "at",
-    "to",
-    "by",
-    "from",
-    "with",
-    "about",
-    "for",
-    "because",
-    "since",
-    "as",
-    "due",
-    "until",
-    "till",
-    "if",
-    "when",
-    "whenever",
-    "unless",
-    "once",
-    "after",
-    "before",
-    "while",
-    "or",
-    "nor",
-    "but",
-    "and",
-    "then",
-    "than",
-    "vs",
-    "not",
-    "no",
-    "never",
-    "now",
-    "later",
-    "means",
-    "mean",
-    "meaning",
-    "works",
-    "work",
-    "feature",
-    "features",
-    "command",
-    "commands",
-    "button",
-    "option",
-    "setting",
-    "settings",
-    "period",
-    "got",
-    "gets",
-    "get",
-    "sounds",
-    "seems",
-    "looks",
-    "out",
-    "over",
-    "so",
-    "too",
-    "also",
-    "please",
-    "pls",
-    "plz",
-    "again",
-    "here",
-    "there",
-    "yes",
-    "ok",
-    "what",
-    "how",
-    "why",
-    "where",
-];
+const NOT_NAMES: &str = "a|an|the|this|that|these|those|it|its|is|are|was|were|be|been|am|isn't|wasn't|aren't|\
+     has|have|had|hasn't|do|does|did|doesn't|didn't|will|won't|would|wouldn't|can|can't|\
+     could|couldn't|should|shouldn't|may|might|must|of|on|in|at|to|by|from|with|about|for|\
+     because|since|as|due|until|till|if|when|whenever|unless|once|after|before|while|or|\
+     nor|but|and|then|than|vs|not|no|never|now|later|means|mean|meaning|works|work|feature|\
+     features|command|commands|button|option|setting|settings|period|got|gets|get|sounds|\
+     seems|looks|out|over|so|too|also|please|pls|plz|again|here|there|yes|ok|what|how|why|\
+     where|asap|til|immediately|instantly|quickly|like|both|each|every|another";
 
 /// Words for people that name nobody.
-const NOBODY: &[&str] = &[
-    "people",
-    "person",
-    "someone",
-    "somebody",
-    "anyone",
-    "anybody",
-    "member",
-    "members",
-    "user",
-    "users",
-    "guy",
-    "guys",
-    "folks",
-    "spammer",
-    "spammers",
-    "troll",
-    "trolls",
-    "noob",
-    "noobs",
-    "them",
-    "him",
-    "her",
-    "he",
-    "she",
-    "they",
-    "himself",
-    "herself",
-    "themselves",
-    "who",
-    "whoever",
-    "us",
-    "kids",
-    "nobody",
-    "mods",
-];
+const NOBODY: &str = "people|person|someone|somebody|anyone|anybody|member|members|user|users|guy|guys|\
+     folks|spammer|spammers|troll|trolls|noob|noobs|them|him|her|he|she|they|himself|\
+     herself|themselves|who|whoever|us|kids|nobody|mods";
 
-const EVERYBODY: &[&str] = &["everyone", "everybody", "all", "here", "channel", "server"];
+const EVERYBODY: &str = "everyone|everybody|all|here|channel|server";
 
-const POLITE: &[&str] = &[
-    "please", "pls", "plz", "plss", "kindly", "just", "quickly", "maybe", "simply", "now", "also",
-    "then",
-];
+const POLITE: &str = "please|pls|plz|plss|kindly|just|quickly|simply|now|also|then|immediately|instantly|\
+     asap";
 
-const INTERJECTIONS: &[&str] = &[
-    "hey",
-    "hi",
-    "hello",
-    "hiya",
-    "heya",
-    "yo",
-    "ok",
-    "okay",
-    "okey",
-    "alright",
-    "so",
-    "well",
-    "um",
-    "uh",
-    "hm",
-    "hmm",
-    "oh",
-    "greetings",
-    "howdy",
-    "dear",
-    "sup",
-    "oi",
-];
+const INTERJECTIONS: &str = "hey|hi|hello|hiya|heya|yo|ok|okay|okey|alright|so|well|yes|yeah|yep|sure|fine|um|uh|\
+     hm|hmm|oh|greetings|howdy|dear|sup|oi";
 
-const TAIL: &[&str] = &[
-    "please",
-    "pls",
-    "plz",
-    "thanks",
-    "thank",
-    "you",
-    "thx",
-    "ty",
-    "cheers",
-    "now",
-    "right",
-    "immediately",
-    "asap",
-    "quickly",
-    "instantly",
-    "ok",
-    "okay",
-    "mate",
-    "again",
-    "too",
-    "kindly",
-    "well",
-    "as",
-    "lol",
-];
+const TAIL: &str = "please|pls|plz|thanks|thank|you|thx|ty|cheers|now|right|immediately|asap|quickly|\
+     instantly|ok|okay|mate|again|too|kindly|well|as|lol";
 
-const TAIL_PHRASES: &[&[&str]] = &[
-    &["for", "me"],
-    &["for", "us"],
-    &["right", "now"],
-    &["right", "away"],
-    &["thank", "you"],
-    &["as", "well"],
-    &["at", "once"],
-    &["if", "you", "can"],
-    &["would", "you"],
-    &["will", "you"],
-];
+const TAIL_PHRASES: &str =
+    "for me|for us|right now|right away|thank you|as well|at once|if you can|would you|will you";
 
 /// How a clause began, before its command.
 #[derive(Clone, Copy, Debug, Default)]
@@ -377,12 +119,13 @@ impl<'a> Clause<'a> {
         self
     }
 
-    pub(super) fn next_is(&self, words: &[&str]) -> bool {
-        self.word().is_some_and(|word| words.contains(&word))
+    /// Returns whether one of `words`, such as `for|during`, comes next.
+    pub(super) fn next_is(&self, words: &str) -> bool {
+        self.word().is_some_and(|word| is_one_of(word, words))
     }
 
     /// Takes one of `words`.
-    pub(super) fn take(&mut self, words: &[&str]) -> bool {
+    pub(super) fn take(&mut self, words: &str) -> bool {
         let is_taken = self.next_is(words);
         if is_taken {
             self.skip(1);
@@ -403,15 +146,20 @@ impl<'a> Clause<'a> {
         true
     }
 
-    /// Takes the first of `phrases` that stands here.
-    pub(super) fn take_any(&mut self, phrases: &[&str]) -> bool {
-        phrases.iter().any(|phrase| self.take_phrase(phrase))
+    /// Returns where to read on behind a row of words, if it stands here.
+    pub(super) fn behind(mut self, phrase: &str) -> Option<Self> {
+        self.take_phrase(phrase).then_some(self)
+    }
+
+    /// Takes the first of `phrases`, such as `who is|whois`, that stands here.
+    pub(super) fn take_any(&mut self, phrases: &str) -> bool {
+        phrases.split('|').any(|phrase| self.take_phrase(phrase))
     }
 
     /// Takes commas, dashes and the like.
     pub(super) fn take_pauses(&mut self) -> bool {
         let before = self.tokens.len();
-        while matches!(self.kind(), Some(Kind::Pause | Kind::Colon)) {
+        while matches!(self.kind(), Some(Kind::Pause | Kind::Colon | Kind::End)) {
             self.skip(1);
         }
         self.tokens.len() < before
@@ -421,7 +169,7 @@ impl<'a> Clause<'a> {
     pub(super) fn take_connectors(&mut self) -> bool {
         let before = self.tokens.len();
         while matches!(self.kind(), Some(Kind::Pause | Kind::And))
-            || self.next_is(&["and", "then", "also", "plus", "n"])
+            || self.next_is("and|then|also|plus|n")
         {
             self.skip(1);
         }
@@ -486,58 +234,28 @@ impl<'a> Clause<'a> {
                 self.take_pauses();
                 continue;
             }
-            if opening.is_request && self.take(&["not", "never"]) {
+            if opening.is_request && self.take("not|never") {
                 opening.is_negated = true;
                 continue;
             }
-            if self.take_any(&[
-                "don't",
-                "dont",
-                "do not",
-                "don't you",
-                "never",
-                "no need to",
-                "stop",
-                "avoid",
-                "you don't need to",
-                "please don't",
-                "you shouldn't",
-                "you should not",
-                "you must not",
-                "rather not",
-                "better not",
-                "let's not",
-                "not",
-                "refrain from",
-            ]) {
+            if self.take_any(
+                "don't|dont|do not|don't you|never|no need to|stop|avoid|you don't need to|\
+                 please don't|you shouldn't|you should not|you must not|rather not|\
+                 better not|let's not|not|refrain from",
+            ) {
                 opening.is_negated = true;
                 continue;
             }
-            if self.take_any(&[
-                "can you",
-                "could you",
-                "would you",
-                "will you",
-                "can u",
-                "could u",
-                "would u",
-                "can ya",
-                "i want you to",
-                "i need you to",
-                "i'd like you to",
-                "i would like you to",
-                "i order you to",
-                "i command you to",
-                "i ask you to",
-                "you must",
-                "you have to",
-                "be so kind and",
-                "be so kind as to",
-            ]) {
+            if self.take_any(
+                "can you|could you|would you|will you|can u|could u|would u|can ya|\
+                 i want you to|i need you to|i'd like you to|i would like you to|\
+                 i order you to|i command you to|i ask you to|you must|you have to|\
+                 be so kind and|be so kind as to",
+            ) {
                 opening.is_request = true;
                 continue;
             }
-            if self.take_any(&["go ahead and", "do me a favour and", "do me a favor and"])
+            if self.take_any("go ahead and|do me a favour and|do me a favor and")
                 || self.take(POLITE)
                 || self.take(INTERJECTIONS)
             {
@@ -545,7 +263,7 @@ impl<'a> Clause<'a> {
             }
             let is_pause_after_nothing =
                 matches!(self.kind(), Some(Kind::Pause | Kind::Colon | Kind::And | Kind::End));
-            if is_pause_after_nothing || self.next_is(&["and"]) {
+            if is_pause_after_nothing || self.next_is("and") {
                 self.skip(1);
                 continue;
             }
@@ -557,36 +275,22 @@ impl<'a> Clause<'a> {
     pub(super) fn without_tail(mut self) -> Self {
         loop {
             let count = self.tokens.len();
-            let ends_with_phrase = TAIL_PHRASES.iter().find(|phrase| {
-                count > phrase.len()
-                    && phrase.iter().enumerate().all(|(index, word)| {
-                        let token = &self.tokens[count - phrase.len() + index];
-                        token.kind == Kind::Word && token.low == **word
-                    })
-            });
+            let stands = |phrase: &&str| {
+                let length = phrase.split(' ').count();
+                count > length
+                    && Self { tokens: &self.tokens[count - length..], ..self }.take_phrase(phrase)
+            };
+            let ends_with_phrase = TAIL_PHRASES.split('|').find(stands);
             let cut = if let Some(phrase) = ends_with_phrase {
-                phrase.len()
+                phrase.split(' ').count()
             } else {
                 let Some(last) = self.tokens.last() else { return self };
                 let is_idle = match &last.kind {
                     Kind::Pause | Kind::Colon | Kind::And | Kind::End | Kind::Question => true,
-                    Kind::Word => {
-                        matches!(
-                            last.low.as_str(),
-                            "please"
-                                | "pls"
-                                | "plz"
-                                | "thanks"
-                                | "thx"
-                                | "ty"
-                                | "cheers"
-                                | "now"
-                                | "immediately"
-                                | "asap"
-                                | "kindly"
-                                | "lol"
-                        )
-                    }
+                    Kind::Word => is_one_of(
+                        &last.low,
+                        "please|pls|plz|thanks|thx|ty|cheers|now|immediately|asap|kindly|lol",
+                    ),
                     _ => false,
                 };
                 let name = self.context.bot_name.len().max(1);
@@ -610,9 +314,7 @@ impl<'a> Clause<'a> {
     /// Returns whether only idle words are left.
     pub(super) fn is_idle(&self) -> bool {
         self.tokens.iter().all(|token| match token.kind {
-            Kind::Word => {
-                TAIL.contains(&token.low.as_str()) || POLITE.contains(&token.low.as_str())
-            }
+            Kind::Word => is_one_of(&token.low, TAIL) || is_one_of(&token.low, POLITE),
             Kind::Pause | Kind::Colon | Kind::And | Kind::End | Kind::Question => true,
             _ => false,
         })
@@ -640,7 +342,7 @@ impl<'a> Clause<'a> {
             Kind::Member(id) => Ok(Target::Id(*id)),
             Kind::Role => Err(Problem::Role),
             Kind::At if self.address().is_some() => Err(Problem::Myself),
-            Kind::At if EVERYBODY.contains(&token.low.as_str()) => Err(Problem::Everyone),
+            Kind::At if is_one_of(&token.low, EVERYBODY) => Err(Problem::Everyone),
             Kind::At => Ok(Target::Name(self.name_of(token, 1))),
             Kind::Quote(index) => {
                 let quote = self.context.quotes.get(*index)?;
@@ -659,49 +361,38 @@ impl<'a> Clause<'a> {
 
     fn take_named(&mut self) -> Option<Result<Target, Problem>> {
         let word = self.word()?;
-        if self.take_any(&["me", "myself"]) {
+        if self.take_any("me|myself") {
             return Some(Ok(Target::Id(self.context.asker)));
         }
-        if self.take_any(&["you", "yourself"]) {
+        if self.take_any("you|yourself") {
             return Some(Err(Problem::Myself));
         }
-        if self.take_any(&["all of them", "everyone", "everybody", "all", "them all", "the chat"]) {
+        if self.take_any("all of them|everyone|everybody|all|them all|the chat") {
             return Some(Err(Problem::Everyone));
         }
-        if self.take_any(&[
-            "him",
-            "her",
-            "them",
-            "this guy",
-            "that guy",
-            "this user",
-            "that user",
-            "this member",
-            "that member",
-            "this person",
-            "that person",
-            "this one",
-            "that one",
-        ]) {
+        if self.take_any(
+            "him|her|them|this guy|that guy|this user|that user|this member|that member|\
+             this person|that person|this one|that one",
+        ) {
             let author = self.context.reply_to_author;
             let author = author.filter(|author| Some(*author) != self.context.bot);
             return Some(author.map(Target::Id).ok_or(Problem::Whom));
         }
         let mut ahead = *self;
-        if ahead.take_any(&["the member", "the user", "member", "user"])
-            && (ahead.begins_with_mention() || ahead.word().is_some_and(is_name))
-        {
+        let is_announced = ahead.take_any("the member|the user|member|user");
+        ahead.take_pauses();
+        if is_announced && (ahead.begins_with_mention() || ahead.word().is_some_and(is_name)) {
             *self = ahead;
             return self.take_target();
         }
-        if NOBODY.contains(&word) {
+        if is_one_of(word, NOBODY) {
             self.skip(1);
             return Some(Err(Problem::Whom));
         }
         if self.address().is_some() {
-            return None;
+            return Some(Err(Problem::Myself));
         }
-        if !is_name(word) {
+        if !is_name(word) || super::duration::read(*self).is_some() {
             return None;
         }
         if (15..=20).contains(&word.len())
@@ -713,7 +404,7 @@ impl<'a> Clause<'a> {
         let mut count = 1;
         while count < 3
             && self.word_at(count).is_some_and(|word| {
-                is_name(word) && !is_reason_word(word) && !ends_possessive(self.word_at(count - 1))
+                is_name(word) && !ends_a_name(word) && !ends_possessive(self.word_at(count - 1))
             })
             && super::duration::read(self.after(count)).is_none()
         {
@@ -747,38 +438,30 @@ impl<'a> Clause<'a> {
     }
 }
 
+/// Returns whether `words`, such as `for|during`, has the word.
+pub(super) fn is_one_of(word: &str, words: &str) -> bool {
+    words.split('|').any(|known| known == word)
+}
+
 fn is_name(word: &str) -> bool {
     let is_small_number = word.len() < 15 && word.bytes().all(|byte| byte.is_ascii_digit());
-    !is_small_number && !NOT_NAMES.contains(&word)
+    !is_small_number && !is_one_of(word, NOT_NAMES)
 }
 
 /// Returns whether a word begins a reason.
 pub(super) fn is_reason_word(word: &str) -> bool {
-    matches!(
+    is_one_of(
         word,
-        "because"
-            | "cause"
-            | "cuz"
-            | "coz"
-            | "cos"
-            | "bc"
-            | "bcs"
-            | "since"
-            | "reason"
-            | "reasons"
-            | "'cause"
-            | "spamming"
-            | "spam"
-            | "flooding"
-            | "trolling"
-            | "swearing"
-            | "insulting"
-            | "raiding"
-            | "advertising"
-            | "scamming"
-            | "harassing"
-            | "bullying"
+        "because|cause|cuz|coz|cos|bc|bcs|since|reason|reasons|spamming|spam|flooding|trolling|\
+         swearing|insulting|raiding|advertising|scamming|harassing|bullying",
     )
+}
+
+/// Returns whether a word goes on behind a name, though it could be part of one.
+fn ends_a_name(word: &str) -> bool {
+    const GOES_ON: &str = "speak|talk|write|chat|during|say|said|wrote|post|posted|join|joined|\
+         mention|mentioned|timed|timed-out|muted|timeout|duration|right";
+    is_reason_word(word) || is_one_of(word, GOES_ON)
 }
 
 fn ends_possessive(word: Option<&str>) -> bool {

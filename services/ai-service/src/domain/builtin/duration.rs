@@ -11,86 +11,104 @@ pub(super) enum Span {
     Seconds(u64),
     /// `forever`.
     Endless,
+    /// `a while`.
+    Vague,
 }
 
 /// Reads a length of time: `10m`, `1h30m`, `an hour and a half`, `twenty-five minutes`.
 pub(super) fn read(mut at: Clause<'_>) -> Option<(Span, Clause<'_>)> {
-    if at.take_any(&[
-        "forever",
-        "permanently",
-        "indefinitely",
-        "for ever",
-        "eternity",
-        "all eternity",
-        "good",
-    ]) {
+    if at.take_any("forever|permanently|indefinitely|for ever|eternity|all eternity|good") {
         return Some((Span::Endless, at));
     }
-    let (mut seconds, mut at) = read_one(at)?;
+    if at.take_any(
+        "a while|a bit|a little while|a little bit|some time|a moment|a long time|\
+         a few minutes|a few hours|a few days|long",
+    ) {
+        return Some((Span::Vague, at));
+    }
+    at.take_any(
+        "the next|at least|up to|about|around|approximately|roughly|exactly|like|\
+         a total of|a duration of|a period of",
+    );
+    let (mut sum, mut at) = read_one(at)?;
     // Smaller parts may follow: `1 hour and 30 minutes`.
     loop {
         let mut ahead = at;
-        while ahead.take(&["and"]) || matches!(ahead.kind(), Some(Kind::Pause | Kind::And)) {
-            if matches!(ahead.kind(), Some(Kind::Pause | Kind::And)) {
-                ahead.skip(1);
-            }
+        while matches!(ahead.kind(), Some(Kind::Pause | Kind::And)) || ahead.next_is("and") {
+            ahead.skip(1);
         }
-        let is_number =
-            ahead.word().is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-        let is_spelled = ahead.word().is_some_and(|word| unit_number(word).is_some());
-        if !is_number && !is_spelled {
+        let is_number = ahead.word().is_some_and(|word| {
+            word.starts_with(|c: char| c.is_ascii_digit()) || small_number(word).is_some()
+        });
+        if !is_number {
             break;
         }
         let Some((more, after)) = read_one(ahead) else { break };
-        seconds = seconds.saturating_add(more);
+        if more.unit >= sum.unit {
+            break;
+        }
+        sum = Part { seconds: sum.seconds.saturating_add(more.seconds), unit: more.unit };
         at = after;
     }
-    Some((Span::Seconds(seconds), at))
+    Some((Span::Seconds(sum.seconds), at))
 }
 
-fn read_one(at: Clause<'_>) -> Option<(u64, Clause<'_>)> {
+/// A length of time, and its smallest unit.
+#[derive(Clone, Copy)]
+struct Part {
+    seconds: u64,
+    unit: u64,
+}
+
+fn read_one(at: Clause<'_>) -> Option<(Part, Clause<'_>)> {
     read_compact(at).or_else(|| read_fraction(at)).or_else(|| read_counted(at))
 }
 
 /// Reads `10m` and `1h30m`, and `10-minute`.
-fn read_compact(at: Clause<'_>) -> Option<(u64, Clause<'_>)> {
+fn read_compact(at: Clause<'_>) -> Option<(Part, Clause<'_>)> {
     let word = at.word()?;
     if let Some((number, unit)) = word.split_once('-') {
         let thousandths = digits(number).or_else(|| small_number(number).map(|n| n * 1_000))?;
-        return Some((times(thousandths, unit_seconds(unit)?), at.after(1)));
+        let unit = unit_seconds(unit)?;
+        return Some((Part { seconds: times(thousandths, unit), unit }, at.after(1)));
     }
     let mut rest = word;
-    let mut seconds = 0u64;
+    let mut sum = Part { seconds: 0, unit: u64::MAX };
     while !rest.is_empty() {
         let number =
             rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
         let thousandths = digits(&rest[..number])?;
         rest = &rest[number..];
         let unit = rest.len() - rest.trim_start_matches(char::is_alphabetic).len();
-        seconds = seconds.saturating_add(times(thousandths, unit_seconds(&rest[..unit])?));
+        let seconds = unit_seconds(&rest[..unit])?;
+        if seconds >= sum.unit {
+            return None;
+        }
+        sum.seconds = sum.seconds.saturating_add(times(thousandths, seconds));
+        sum.unit = seconds;
         rest = &rest[unit..];
     }
-    Some((seconds, at.after(1)))
+    Some((sum, at.after(1)))
 }
 
 /// Reads `half an hour` and `a quarter of an hour`.
-fn read_fraction(mut at: Clause<'_>) -> Option<(u64, Clause<'_>)> {
-    let quarters = if at.take_any(&["three quarters of", "3 quarters of"]) {
+fn read_fraction(mut at: Clause<'_>) -> Option<(Part, Clause<'_>)> {
+    let quarters = if at.take_any("three quarters of|3 quarters of") {
         3
-    } else if at.take_any(&["a quarter of", "quarter of", "a quarter", "quarter"]) {
+    } else if at.take_any("a quarter of|quarter of|a quarter|quarter") {
         1
-    } else if at.take_any(&["half of", "a half", "half"]) {
+    } else if at.take_any("half of|a half|half") {
         2
     } else {
         return None;
     };
-    at.take(&["a", "an"]);
+    at.take("a|an");
     let unit = unit_seconds(at.word()?)?;
-    Some((unit.saturating_mul(quarters) / 4, at.after(1)))
+    Some((Part { seconds: unit.saturating_mul(quarters) / 4, unit }, at.after(1)))
 }
 
 /// Reads a number and a unit.
-fn read_counted(mut at: Clause<'_>) -> Option<(u64, Clause<'_>)> {
+fn read_counted(mut at: Clause<'_>) -> Option<(Part, Clause<'_>)> {
     let mut thousandths = take_number(&mut at)?;
     if at.take_phrase("and a half") {
         thousandths = thousandths.saturating_add(500);
@@ -101,18 +119,26 @@ fn read_counted(mut at: Clause<'_>) -> Option<(u64, Clause<'_>)> {
     if at.take_phrase("and a half") {
         seconds = seconds.saturating_add(unit / 2);
     }
-    Some((seconds, at))
+    Some((Part { seconds, unit }, at))
 }
 
 /// Takes a number, and returns it in thousandths.
 fn take_number(at: &mut Clause<'_>) -> Option<u64> {
-    if at.take_any(&["a couple of", "a couple"]) {
+    if at.take_any("a couple of|a couple") {
         return Some(2_000);
     }
     let word = at.word()?;
     if let Some(thousandths) = digits(word) {
         at.skip(1);
         return Some(thousandths);
+    }
+    if word == "another" {
+        at.skip(1);
+        return if at.word().and_then(unit_seconds).is_some() {
+            Some(1_000)
+        } else {
+            take_number(at)
+        };
     }
     if matches!(word, "a" | "an") {
         at.skip(1);
@@ -280,11 +306,17 @@ mod tests {
             ("a week", 604_800),
             ("0 minutes", 0),
             ("a month", 2_592_000),
+            ("another hour", 3_600),
+            ("another 10 minutes", 600),
+            ("the next 10 minutes", 600),
+            ("about an hour", 3_600),
+            ("at least 2h", 7_200),
             ("99999999999999999999999 days", u64::MAX / 1_000),
         ] {
             assert_eq!(span(text), Some((Span::Seconds(seconds), 0)), "{text}");
         }
         assert_eq!(span("forever"), Some((Span::Endless, 0)));
+        assert_eq!(span("a while"), Some((Span::Vague, 0)));
     }
 
     #[test]
@@ -295,6 +327,7 @@ mod tests {
         assert_eq!(span("10 minutes and alice"), Some((Span::Seconds(600), 2)));
         assert_eq!(span("10 minutes 5 times"), Some((Span::Seconds(600), 2)));
         assert_eq!(span("10m, spam"), Some((Span::Seconds(600), 2)));
+        assert_eq!(span("10m 5m"), Some((Span::Seconds(600), 1)));
     }
 
     #[test]

@@ -174,7 +174,7 @@ fn call_of(
                 }),
             };
             let Some(id) = id else {
-                return Err(Problem::NotUnderstood("which message".into()));
+                return Err(Problem::WhichMessage);
             };
             set("message", id.to_string().into());
             set("emoji", emoji.clone().into());

@@ -2,7 +2,7 @@ use std::{borrow::Cow, sync::LazyLock};
 
 use regex::Regex;
 
-use crate::domain::spotlight::visible;
+use crate::domain::{conversation::Place, spotlight::visible};
 
 /// A text without what it quotes. Each quote leaves one placeholder behind.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ static COPIED_HEAD: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Sets aside what a message quotes: block quotes, code, quotation marks, spoilers, struck text,
 /// copied chat, and what a line such as `she said:` announces.
-pub(super) fn unquote(text: &str) -> Unquoted {
+pub(super) fn unquote(text: &str, place: &Place) -> Unquoted {
     let text: String = visible(text)
         .chars()
         .filter(|character| !matches!(character, '\u{e000}'..='\u{f8ff}'))
@@ -44,7 +44,7 @@ pub(super) fn unquote(text: &str) -> Unquoted {
     let mut quotes = Quotes::default();
     let text =
         take_pairs(&text, &[Pair { open: "```", close: "```", is_open_ended: true }], &mut quotes);
-    let text = own_lines(&text);
+    let text = own_lines(&text, place);
     let text = take_pairs(
         &text,
         &[
@@ -64,19 +64,17 @@ pub(super) fn unquote(text: &str) -> Unquoted {
     Unquoted { text, quotes: quotes.0 }
 }
 
-/// Returns the author's own words; each quote is told as such.
-pub(crate) fn without_quotes(text: &str) -> String {
-    unquote(text)
-        .text
-        .chars()
-        .map(|character| {
-            if quote_index(character).is_some() {
-                Cow::Borrowed("(a quote, left out)")
-            } else {
-                Cow::Owned(character.to_string())
-            }
-        })
-        .collect()
+/// Returns the author's own words, with each quote told as such. `None`: there are none.
+pub(crate) fn own_words(text: &str, place: &Place) -> Option<String> {
+    let text = unquote(text, place).text;
+    if !text.chars().any(char::is_alphabetic) {
+        return None;
+    }
+    let told = |character: char| match quote_index(character) {
+        Some(_) => Cow::Borrowed("(a quote, left out)"),
+        None => Cow::Owned(character.to_string()),
+    };
+    Some(text.chars().map(told).collect())
 }
 
 #[derive(Default)]
@@ -161,7 +159,7 @@ fn take_single_quotes(text: &str, quotes: &mut Quotes) -> String {
 }
 
 /// Keeps the lines that are the author's own.
-fn own_lines(text: &str) -> String {
+fn own_lines(text: &str, place: &Place) -> String {
     let mut own = String::with_capacity(text.len());
     let mut is_announced = false;
     for line in text.split('\n') {
@@ -177,13 +175,13 @@ fn own_lines(text: &str) -> String {
             own.push_str(without_bullet(line));
         }
         own.push('\n');
-        is_announced |= !is_quote && announces_a_quote(trimmed);
+        is_announced |= !is_quote && announces_a_quote(trimmed, place);
     }
     own
 }
 
 /// Returns whether the lines after this one are somebody else's words.
-fn announces_a_quote(line: &str) -> bool {
+fn announces_a_quote(line: &str, place: &Place) -> bool {
     const OWN: [&str; 8] =
         ["please", "pls", "following", "do this", "do these", "do the", "tasks", "to do"];
     const OTHERS: [&str; 12] = [
@@ -193,8 +191,11 @@ fn announces_a_quote(line: &str) -> bool {
     let Some(line) = line.strip_suffix(':') else { return false };
     let line = line.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
-    // `Ery:` or `@Ery:` is an address, not an announcement.
-    let is_address = line.split_whitespace().count() <= 1;
+    // `Ery:` is an address, not an announcement.
+    let name = line.trim().trim_start_matches('@');
+    let mention = name.trim_start_matches("<@").trim_start_matches('!').trim_end_matches('>');
+    let is_address = name == place.bot_name.to_lowercase()
+        || place.bot.is_some_and(|bot| mention == bot.to_string());
     has(&OTHERS) || !(is_address || has(&OWN))
 }
 
@@ -218,7 +219,18 @@ fn without_bullet(line: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use ery_clock::UnixMillis;
+    use twilight_model::id::Id;
+
     use super::*;
+
+    fn place() -> Place {
+        Place { bot: Some(Id::new(900)), bot_name: "Ery".into(), now: UnixMillis(0) }
+    }
+
+    fn unquote(text: &str) -> Unquoted {
+        super::unquote(text, &place())
+    }
 
     #[test]
     fn quotes_of_every_kind_are_set_aside() {
@@ -254,6 +266,7 @@ mod tests {
         for text in [
             "don't timeout bob, it's 'fine",
             "Ery:\ntimeout bob",
+            "<@900>:\ntimeout bob",
             "please do this:\n- timeout bob\n2) timeout alice",
             "quote:\n> x\n\ntimeout bob",
             "timeout bob | 5 minutes",
@@ -268,7 +281,9 @@ mod tests {
         assert_eq!(unquoted.quotes, ["hello there", "bye"]);
         let found: Vec<usize> = unquoted.text.chars().filter_map(quote_index).collect();
         assert_eq!(found, [0, 1]);
-        assert_eq!(without_quotes("x 'y'").trim(), "x  (a quote, left out)");
+        let own = own_words("x 'y'", &place()).unwrap();
+        assert_eq!(own.trim(), "x  (a quote, left out)");
+        assert_eq!(own_words("> x\n`y`", &place()), None);
     }
 
     #[test]

@@ -169,6 +169,7 @@ fn talk(talk: Talk, request: &TurnRequest) -> String {
             .into(),
         Talk::Thanks => "You're welcome!".into(),
         Talk::Bye => "Bye!".into(),
+        Talk::Nod => "Okay!".into(),
         Talk::Greeting => "Hello! I'm in built-in command mode, without a language model: write \
             “help” to see what I can do."
             .into(),
@@ -227,6 +228,11 @@ fn problem(problem: &Problem, request: &TurnRequest) -> String {
         Problem::Endless => "A timeout can't last for ever: Discord allows at most 28 days. I did \
             nothing."
             .into(),
+        Problem::Vague => {
+            "I need a length of time for that, such as “10 minutes” or “2h”, so I did \
+            nothing."
+                .into()
+        }
         Problem::Zero => "A timeout must be longer than zero, so I did nothing. To end one, write \
             “untimeout @name”."
             .into(),
@@ -257,6 +263,9 @@ fn problem(problem: &Problem, request: &TurnRequest) -> String {
         Problem::WhichEmoji => {
             "I couldn't tell which emoji. Write for example “react with 👍”.".into()
         }
+        Problem::WhichMessage => "I couldn't tell which message you mean. Reply to it with “react \
+            with 👍”."
+            .into(),
         Problem::SendWhat => "What should it say? Write for example “say hello”.".into(),
         Problem::SendElsewhere => {
             "I can only send messages in this channel, so I did nothing.".into()

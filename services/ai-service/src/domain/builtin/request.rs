@@ -133,6 +133,8 @@ pub(super) enum Talk {
     HowAreYou,
     Thanks,
     Bye,
+    /// `ok`, `lol`.
+    Nod,
     Greeting,
     Unknown,
 }
@@ -146,6 +148,8 @@ pub(super) enum Problem {
     Myself,
     TooLong,
     Endless,
+    /// `a while`.
+    Vague,
     Zero,
     WhichUnit(String),
     TwoDurations,
@@ -158,6 +162,7 @@ pub(super) enum Problem {
     NotUnderstood(String),
     SearchWhat,
     WhichEmoji,
+    WhichMessage,
     SendWhat,
     SendElsewhere,
     /// A command for a tool that these commands do not cover.

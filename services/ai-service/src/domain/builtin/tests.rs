@@ -90,8 +90,33 @@ fn ordered(message: &MemberMessage) -> Vec<String> {
         .collect()
 }
 
+/// Gathers what went wrong in a table, so that one run tells it all.
+#[derive(Default)]
+struct Wrong(Vec<String>);
+
+impl Wrong {
+    fn compare<T: PartialEq + std::fmt::Debug>(&mut self, text: &str, found: &T, expected: &T) {
+        if found != expected {
+            self.0.push(format!("{text:?}\n   gave {found:?}\n  not {expected:?}"));
+        }
+    }
+
+    fn contains(&mut self, text: &str, found: &str, part: &str) {
+        if !found.contains(part) {
+            self.0.push(format!("{text:?}\n   gave {found:?}\n  without {part:?}"));
+        }
+    }
+}
+
+impl Drop for Wrong {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking() || self.0.is_empty(), "\n{}", self.0.join("\n"));
+    }
+}
+
 #[test]
 fn timeouts_are_ordered_in_many_ways() {
+    let mut wrong = Wrong::default();
     for (text, expected) in [
         ("timeout <@2> for 10 minutes, he is spamming", "2 600 he is spamming"),
         ("Timeout <@2> for 10 minutes.", "2 600 -"),
@@ -144,14 +169,22 @@ fn timeouts_are_ordered_in_many_ways() {
         ("mute \"bob smith\" for 5m", "bob smith 300 -"),
         ("timeout <@2> for \"being mean\" 5m", "2 300 being mean"),
         ("please do this:\n- timeout <@2> 5m", "2 300 -"),
-        ("timeout <@2>\nfor real", "2 600 -"),
+        ("timeout <@2>\n1 hour\nbecause of spam", "2 3600 spam"),
+        ("timeout <@2>. 2 hours.", "2 7200 -"),
+        ("timeout <@2> for the next 2 hours", "2 7200 -"),
+        ("timeout <@2> for another hour", "2 3600 -"),
+        ("timeout user:<@2> duration:20m reason:spam", "2 1200 spam"),
+        ("/timeout <@2> 20m", "2 1200 -"),
+        ("give <@2> a timeout of 2 hours for spam", "2 7200 spam"),
+        ("yes, immediately timeout <@2> for 2h", "2 7200 -"),
     ] {
-        assert_eq!(ordered(&message(text)), [expected], "{text}");
+        wrong.compare(text, &ordered(&message(text)), &vec![expected.to_owned()]);
     }
 }
 
 #[test]
 fn timeouts_are_lifted_in_many_ways() {
+    let mut wrong = Wrong::default();
     for (text, member) in [
         ("untimeout <@2>", "2"),
         ("un-timeout bob", "bob"),
@@ -167,13 +200,14 @@ fn timeouts_are_lifted_in_many_ways() {
         ("let bob speak again", "bob"),
         ("remove <@2> from timeout", "2"),
     ] {
-        assert_eq!(ordered(&message(text)), [format!("{member} 0 -")], "{text}");
+        wrong.compare(text, &ordered(&message(text)), &vec![format!("{member} 0 -")]);
     }
     assert_eq!(ordered(&message("unmute <@2>, he said sorry")), ["2 0 he said sorry"]);
 }
 
 #[test]
 fn several_orders_in_one_message_are_all_read() {
+    let mut wrong = Wrong::default();
     for (text, expected) in [
         (
             "time out bob and alice for ten minutes because they fight",
@@ -183,6 +217,10 @@ fn several_orders_in_one_message_are_all_read() {
         ("timeout <@2>, <@3> and <@4> for 5m", vec!["2 300 -", "3 300 -", "4 300 -"]),
         ("timeout <@2> for 5m and <@3> for 10m", vec!["2 300 -", "3 600 -"]),
         ("timeout <@2> for 5m and also <@3>", vec!["2 300 -", "3 300 -"]),
+        ("timeout both <@2> and <@3> for 5m", vec!["2 300 -", "3 300 -"]),
+        ("timeout these people: <@2> <@3>", vec!["2 600 -", "3 600 -"]),
+        ("timeout <@2>/<@3> 5m", vec!["2 300 -", "3 300 -"]),
+        ("ban <@4> and timeout <@2> 5m", vec!["2 300 -"]),
         ("timeout <@2> for 5m and unmute <@3>", vec!["2 300 -", "3 0 -"]),
         ("timeout <@2> for spam and timeout <@3> for 5m", vec!["2 600 spam", "3 300 -"]),
         ("timeout <@2> 5m. Then mute <@3> 6m!", vec!["2 300 -", "3 360 -"]),
@@ -190,7 +228,8 @@ fn several_orders_in_one_message_are_all_read() {
         ("timeout <@2> and <@2> for 5m", vec!["2 300 -"]),
         ("timeout <@2> and not <@3>", vec!["2 600 -"]),
     ] {
-        assert_eq!(ordered(&message(text)), expected, "{text}");
+        let expected = expected.into_iter().map(str::to_owned).collect();
+        wrong.compare(text, &ordered(&message(text)), &expected);
     }
 }
 
@@ -272,6 +311,14 @@ const NO_ORDERS: &[&str] = &[
     "timeout bob or alice",
     "timeout <@2> or <@3> for 5m",
     "timeout <@2> for 5",
+    "timeout <@2> for a while",
+    "e.g. timeout <@2>",
+    "maybe timeout <@2>",
+    "ery said timeout <@2>",
+    "I think you should timeout <@2> for 10 minutes",
+    "write timeout @bob 10m",
+    "example: timeout @bob",
+    "let's timeout <@2>",
     "timeout bob 5",
     "timeout <@2> for 0 minutes",
     "timeout <@2> for 29 days",
@@ -312,8 +359,9 @@ const NO_ORDERS: &[&str] = &[
 
 #[test]
 fn what_is_no_order_orders_nothing_and_is_answered() {
+    let mut wrong = Wrong::default();
     for text in NO_ORDERS {
-        assert_eq!(ordered(&message(text)), [""; 0], "{text}");
+        wrong.compare(text, &ordered(&message(text)), &Vec::new());
         let answer = ask(text);
         assert!(answer.calls.iter().all(|call| call.tool != "timeout_member"), "{text}");
         assert!(!answer.calls.is_empty() || !answer.text.is_empty(), "{text}");
@@ -322,6 +370,7 @@ fn what_is_no_order_orders_nothing_and_is_answered() {
 
 #[test]
 fn what_is_not_done_says_why() {
+    let mut wrong = Wrong::default();
     for (text, part) in [
         ("timeout <@2> for 29 days", "28 days"),
         ("timeout <@2> forever", "28 days"),
@@ -358,14 +407,14 @@ fn what_is_not_done_says_why() {
         ("say", "What should it say"),
     ] {
         let answer = ask(text);
-        assert_eq!(answer.calls, [], "{text}");
-        assert_eq!(answer.stop, Stop::Done);
-        assert!(answer.text.contains(part), "{text} was answered: {}", answer.text);
+        wrong.compare(text, &answer.calls, &Vec::new());
+        wrong.contains(text, &answer.text, part);
     }
 }
 
 #[test]
 fn lookups_become_calls() {
+    let mut wrong = Wrong::default();
     let info = |member: &str| ("get_member_info".to_owned(), json!({ "member": member }));
     let fetch = |arguments: Value| ("fetch_messages".to_owned(), arguments);
     let search = |arguments: Value| ("search_messages".to_owned(), arguments);
@@ -420,14 +469,20 @@ fn lookups_become_calls() {
         ("find me all messages by <@2>", search(json!({"author": "2"}))),
         ("who said pizza?", search(json!({"query": "pizza"}))),
         ("did anyone mention pizza?", search(json!({"query": "pizza"}))),
+        ("what did bob say?", search(json!({"author": "bob"}))),
+        ("when did bob join?", info("bob")),
         ("what did <@2> say about pizza?", search(json!({"query": "pizza", "author": "2"}))),
+        ("find pizza", search(json!({"query": "pizza"}))),
+        ("find bob's messages about pizza", search(json!({"query": "pizza", "author": "bob"}))),
+        ("TL;DR of #general", fetch(json!({"channel": "general", "limit": 100}))),
+        ("anything new?", all()),
         ("messages from <@2> about pizza", search(json!({"query": "pizza", "author": "2"}))),
         (
             "search for letters from home to you",
             search(json!({"query": "letters from home to you"})),
         ),
     ] {
-        assert_eq!(calls(text), [expected], "{text}");
+        wrong.compare(text, &calls(text), &vec![expected]);
     }
 }
 
@@ -440,12 +495,13 @@ fn several_wishes_become_several_calls() {
     );
     assert_eq!(tools("who are <@2> and <@3>?"), ["get_member_info"; 2]);
     assert_eq!(tools("search for pizza and who is <@2>"), ["search_messages", "get_member_info"]);
-    let many = (10..40).map(|id| format!("who is <@{id}>. ")).collect::<String>();
+    let many = (10..40).map(|id| format!("who is <@{id}>.")).collect::<Vec<_>>().join(" ");
     assert_eq!(tools(&many).len(), 10);
 }
 
 #[test]
 fn reactions_find_their_message() {
+    let mut wrong = Wrong::default();
     let context = |id: u64, author: u64, name: &str| MemberMessage {
         id: Id::new(id),
         author: Id::new(author),
@@ -477,13 +533,14 @@ fn reactions_find_their_message() {
         ("react to the last message with :tada:", None, "4002 🎉"),
         ("react to <@2>'s message with <:blob:77>", None, "4001 blob:77"),
         ("react to the last message from bob with 👍", None, "4001 👍"),
+        ("react to @bob with 👍", None, "4001 👍"),
         ("react 🔥", None, "5000 🔥"),
         ("add a 👍 reaction to this message", None, "5000 👍"),
         ("add 👍 to that", None, "4002 👍"),
         ("put a thumbs up on that", Some(4_000), "4000 👍"),
         ("could you react to my message with 🎉?", None, "5000 🎉"),
     ] {
-        assert_eq!(react(text, reply_to), expected, "{text}");
+        wrong.compare(text, &react(text, reply_to), &expected.to_owned());
     }
 }
 
@@ -507,6 +564,7 @@ fn what_ery_is_told_to_say_is_said() {
 
 #[test]
 fn talk_is_answered_by_its_kind() {
+    let mut wrong = Wrong::default();
     for (text, part) in [
         ("help", "“who is @name”"),
         ("<@900> help", "“react with"),
@@ -528,8 +586,7 @@ fn talk_is_answered_by_its_kind() {
         ("ping", "Pong"),
         ("never mind", "doing nothing"),
     ] {
-        let answer = ask(text);
-        assert!(answer.text.contains(part), "{text} was answered: {}", answer.text);
+        wrong.contains(text, &ask(text).text, part);
     }
 }
 
@@ -741,7 +798,7 @@ const COMMAND_WORDS: [&str; 12] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn any_text_is_answered(text in "\\PC{0,80}") {

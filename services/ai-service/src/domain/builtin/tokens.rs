@@ -72,6 +72,13 @@ fn read_one(rest: &str, character: char, before: &str) -> Read {
         _ if character.is_whitespace() || matches!(character, '*' | '`') => {
             return (None, String::new(), length);
         }
+        // `e.g. timeout @bob` is one sentence.
+        '.' if ["e.g", "i.e", "eg", "ie", "ex"]
+            .iter()
+            .any(|short| ends_with_word(before, short)) =>
+        {
+            return simple(Kind::Pause);
+        }
         '<' => {
             if let Some(read) = read_angle(rest) {
                 return read;
@@ -90,7 +97,7 @@ fn read_one(rest: &str, character: char, before: &str) -> Read {
             }
             return simple(Kind::Colon);
         }
-        ',' | '(' | ')' | '–' | '—' | '-' | '|' => return simple(Kind::Pause),
+        ',' | '(' | ')' | '–' | '—' | '-' | '|' | '/' => return simple(Kind::Pause),
         '&' | '+' => return simple(Kind::And),
         '?' => return simple(Kind::Question),
         '.' | '!' | ';' | '…' => return simple(Kind::End),
@@ -103,11 +110,20 @@ fn read_one(rest: &str, character: char, before: &str) -> Read {
         let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
         return (Some(Kind::Other), lower(&rest[..length]), length);
     }
+    if rest.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("tl;dr")) {
+        return (Some(Kind::Word), "tldr".into(), 5);
+    }
     let word = name_length(rest);
     if word > 0 {
         return (Some(Kind::Word), lower(&rest[..word]), word);
     }
     simple(Kind::Other)
+}
+
+fn ends_with_word(text: &str, word: &str) -> bool {
+    let lower = text.chars().rev().take(word.len() + 1).collect::<Vec<_>>();
+    let lower: String = lower.into_iter().rev().collect::<String>().to_lowercase();
+    lower.strip_suffix(word).is_some_and(|rest| !rest.ends_with(char::is_alphanumeric))
 }
 
 /// Reads Discord's `<…>` forms.
@@ -198,14 +214,12 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_them_is_not() {
-        assert!(!kinds("<@0> <@x> <#> < <@> a@b.c <@+1>").iter().any(|kind| matches!(
-            kind,
-            Kind::Member(_) | Kind::Channel(_) | Kind::At
-        ) && !matches!(
-            kind,
-            Kind::Channel(_)
-        )));
-        assert_eq!(kinds("<@99999999999999999999>").first(), Some(&Kind::Other));
+        for text in ["<@0>", "<@x>", "<#>", "<", "<@>", "a@b.c", "<@+1>", "<@99999999999999999999>"]
+        {
+            let is_id = |kind: &Kind| matches!(kind, Kind::Member(_) | Kind::Channel(_));
+            assert!(!kinds(text).iter().any(is_id), "{text}");
+        }
+        assert!(!kinds("a@b.c").contains(&Kind::At));
     }
 
     #[test]

@@ -2,7 +2,7 @@ use crate::domain::conversation::{MemberMessage, Place};
 
 use super::{
     clause::{Clause, Context},
-    lookups,
+    duration, lookups,
     quoted::unquote,
     request::{Problem, Request, Talk},
     talk, timeouts,
@@ -18,7 +18,7 @@ const MOST_TOKENS: usize = 1_500;
 /// Tells what a message asks for; never nothing.
 pub(super) fn understand(message: &MemberMessage, place: &Place) -> Vec<Request> {
     let text: String = message.text.chars().take(LONGEST_TEXT).collect();
-    let unquoted = unquote(&text);
+    let unquoted = unquote(&text, place);
     let mut tokens = tokenise(&unquoted.text);
     tokens.truncate(MOST_TOKENS);
     let bot_name: Vec<String> =
@@ -34,7 +34,7 @@ pub(super) fn understand(message: &MemberMessage, place: &Place) -> Vec<Request>
         reply_to_author: message.reply_to_author,
     };
     let mut found = Vec::new();
-    for (sentence, is_question) in sentences(&tokens) {
+    for (sentence, is_question) in sentences(&tokens, &context) {
         read_sentence(Clause::new(sentence, &context), is_question, &mut found);
     }
     if is_taken_back(&tokens) {
@@ -67,12 +67,18 @@ fn settle(found: Vec<Request>) -> Vec<Request> {
 }
 
 /// Cuts a text into sentences, and tells of each whether it is a question.
-fn sentences(tokens: &[Token]) -> Vec<(&[Token], bool)> {
+fn sentences<'a>(tokens: &'a [Token], context: &Context<'_>) -> Vec<(&'a [Token], bool)> {
     let ends = |token: &Token| matches!(token.kind, Kind::End | Kind::Question);
     let mut sentences: Vec<(&[Token], bool)> = Vec::new();
     let mut rest = tokens;
     while !rest.is_empty() {
-        let end = rest.iter().position(ends).unwrap_or(rest.len());
+        let mut end = rest.iter().position(ends).unwrap_or(rest.len());
+        while rest.get(end).is_some_and(|token| token.kind == Kind::End)
+            && goes_on(&rest[end..], context)
+        {
+            let next = rest[end + 1..].iter().position(ends);
+            end = next.map_or(rest.len(), |next| end + 1 + next);
+        }
         let (sentence, after) = rest.split_at(end);
         let marks = after.iter().position(|token| !ends(token)).unwrap_or(after.len());
         let is_question = after[..marks].iter().any(|token| token.kind == Kind::Question);
@@ -86,11 +92,25 @@ fn sentences(tokens: &[Token]) -> Vec<(&[Token], bool)> {
     sentences
 }
 
+/// Returns whether a sentence's end is none, for only a length or a reason follows: `timeout @bob`,
+/// and on the next line `10 minutes`.
+fn goes_on(rest: &[Token], context: &Context<'_>) -> bool {
+    let ends = |token: &Token| matches!(token.kind, Kind::End | Kind::Question);
+    let [end, after @ ..] = rest else { return false };
+    let next = after.iter().position(ends).unwrap_or(after.len());
+    let next = Clause::new(&after[..next], context);
+    let is_line = context.text.get(end.start..end.end) == Some("\n");
+    if is_line && next.next_is("for|because|reason|duration|length") {
+        return true;
+    }
+    duration::read(next).is_some_and(|(_, after)| after.is_idle())
+}
+
 fn read_sentence(whole: Clause<'_>, is_question: bool, found: &mut Vec<Request>) {
     let mut at = whole;
     let opening = at.take_opening();
     // What is to be said may itself end with `please` or `thanks`.
-    if !at.next_is(&["say", "send", "post", "echo", "repeat"]) {
+    if !at.next_is("say|send|post|echo|repeat") {
         at = at.without_tail();
     }
     let talk = Request::Talk(talk::classify(whole, at, opening));
@@ -135,12 +155,11 @@ fn read_sentence(whole: Clause<'_>, is_question: bool, found: &mut Vec<Request>)
 
 /// Returns whether a sentence says when or whether something is to be done.
 fn begins_a_condition(at: Clause<'_>) -> bool {
-    let asks_when = at.after(1).next_is(&["did", "does", "was", "has", "is"]);
-    at.next_is(&[
-        "if", "whenever", "unless", "once", "after", "before", "until", "while", "suppose",
-        "imagine", "assuming", "assume", "whether", "although", "though", "in", "next", "tomorrow",
-        "later", "tonight", "every", "at",
-    ]) || (at.next_is(&["when"]) && !asks_when)
+    let asks_when = at.after(1).next_is("did|does|was|has|is");
+    at.next_is(
+        "if|whenever|unless|once|after|before|until|while|suppose|imagine|assuming|assume|\
+         whether|although|though|in|next|tomorrow|later|tonight|every|at",
+    ) || (at.next_is("when") && !asks_when)
 }
 
 fn names_a_timeout(at: Clause<'_>) -> bool {
@@ -153,35 +172,11 @@ fn names_a_timeout(at: Clause<'_>) -> bool {
 
 /// Returns whether the author takes back, somewhere in the message, what it says elsewhere.
 fn is_taken_back(tokens: &[Token]) -> bool {
-    const ANYWHERE: &[&str] = &[
-        "just kidding",
-        "just joking",
-        "only joking",
-        "only kidding",
-        "i'm kidding",
-        "i'm joking",
-        "im kidding",
-        "im joking",
-        "jk",
-        "j k",
-        "nvm",
-        "nevermind",
-        "never mind",
-        "scratch that",
-        "forget it",
-        "forget that",
-        "not really",
-        "no wait",
-        "i mean",
-        "i meant",
-        "kidding",
-        "wait no",
-        "hold on",
-        "on second thought",
-        "don't do it",
-        "do nothing",
-    ];
-    const AFTER_A_PAUSE: &[&str] = &["wait", "actually", "oops", "whoops", "sorry", "or not"];
+    const ANYWHERE: &str = "just kidding|just joking|only joking|only kidding|i'm kidding|i'm joking|\
+         im kidding|im joking|jk|j k|nvm|nevermind|never mind|scratch that|forget it|\
+         forget that|not really|no wait|i mean|i meant|kidding|wait no|hold on|\
+         on second thought|don't do it|do nothing";
+    const AFTER_A_PAUSE: &str = "wait|actually|oops|whoops|sorry|or not";
     let stands = |at: usize, phrase: &str| {
         phrase.split(' ').enumerate().all(|(index, word)| {
             tokens
@@ -195,7 +190,7 @@ fn is_taken_back(tokens: &[Token]) -> bool {
                 tokens[at - 1].kind,
                 Kind::Pause | Kind::End | Kind::Question | Kind::Colon
             );
-        ANYWHERE.iter().any(|phrase| stands(at, phrase))
-            || is_paused && AFTER_A_PAUSE.iter().any(|phrase| stands(at, phrase))
+        ANYWHERE.split('|').any(|phrase| stands(at, phrase))
+            || is_paused && AFTER_A_PAUSE.split('|').any(|phrase| stands(at, phrase))
     })
 }

@@ -71,7 +71,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_denial_is_known_until_something_changes_or_time_passes() {
-        let denials = Denials::new(Duration::from_secs(60));
+        let denials = Denials::new(Duration::from_mins(1));
         denials.learn(1, "POST channels/5/messages", 50_013);
         denials.learn(2, "POST channels/6/messages", 50_001);
         assert_eq!(denials.find(1, "POST channels/5/messages"), Some(50_013));
@@ -79,7 +79,7 @@ mod tests {
         denials.forget(1);
         assert_eq!(denials.find(1, "POST channels/5/messages"), None);
         assert_eq!(denials.find(2, "POST channels/6/messages"), Some(50_001));
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         assert_eq!(denials.find(2, "POST channels/6/messages"), None);
     }
 }

@@ -112,10 +112,7 @@ impl Request {
 
     /// Names what a refusal is about more narrowly than the route does.
     pub(crate) fn about(mut self, subject: impl std::fmt::Display) -> Self {
-        use std::fmt::Write;
-
-        // Writing to a String does not fail.
-        drop(write!(self.about, " {subject}"));
+        self.about = format!("{} {subject}", self.about);
         self
     }
 }
@@ -205,14 +202,6 @@ impl RestError {
             Self::Refused { status, .. }
             | Self::ServerError { status }
             | Self::Unreadable { status, .. } => *status,
-            _ => 0,
-        }
-    }
-
-    /// Returns Discord's own code, 0 if none came.
-    pub(crate) fn code(&self) -> u64 {
-        match self {
-            Self::Refused { code, .. } | Self::RefusedBefore { code } => *code,
             _ => 0,
         }
     }
@@ -739,7 +728,7 @@ impl Limited429 {
             // Never at once: a limit that says zero would be asked in a loop.
             retry_after: Duration::try_from_secs_f64(seconds)
                 .unwrap_or(Duration::MAX)
-                .clamp(Duration::from_millis(10), Duration::from_secs(24 * 60 * 60)),
+                .clamp(Duration::from_millis(10), Duration::from_hours(24)),
             is_global: body.global
                 || scope == Some(b"global")
                 || headers.contains_key("x-ratelimit-global"),
@@ -769,7 +758,7 @@ fn bucket(headers: &HeaderMap, exhausted_for: Option<Duration>) -> Option<RateLi
         bucket,
         limit: whole(RateLimitHeaders::LIMIT).unwrap_or(1),
         remaining: remaining?,
-        reset_at: std::time::Instant::now() + reset_after.min(Duration::from_secs(24 * 60 * 60)),
+        reset_at: std::time::Instant::now() + reset_after.min(Duration::from_hours(24)),
     })
 }
 

@@ -15,7 +15,7 @@ use ery_proto::common::v1 as proto;
 
 use crate::domain::guild::{Channel, ChannelKind, Guild, Member, Overwrite, OverwriteOf, Role};
 
-/// A guild, from GUILD_CREATE, GUILD_UPDATE or `GET /guilds/{id}`.
+/// A guild, from an event or `GET /guilds/{id}`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawGuild {
     pub(crate) id: Id<GuildMarker>,
@@ -376,17 +376,10 @@ fn bits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Permissions, D::Er
 }
 
 fn nonce<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Nonce {
-        Number(i128),
-        Text(String),
-        Other(serde::de::IgnoredAny),
-    }
-    Ok(match Nonce::deserialize(deserializer)? {
-        Nonce::Number(number) => Some(number.to_string()),
-        Nonce::Text(text) => Some(text),
-        Nonce::Other(_) => None,
+    Ok(match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::String(text) => Some(text),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        _ => None,
     })
 }
 

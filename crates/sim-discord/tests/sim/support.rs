@@ -1,7 +1,5 @@
 //! A simulator, its control API, and a twilight bot that is connected to it.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
-
 use std::{sync::Arc, time::Duration};
 
 use ery_clock::{Clock, SystemClock, UnixMillis};
@@ -22,20 +20,25 @@ use twilight_model::{
 };
 
 /// How long anything may take before a test gives up on it.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub struct Sim {
-    pub sim: SimDiscord,
-    pub client: reqwest::Client,
+/// What time it is, for all that is not paused.
+pub(crate) fn now() -> UnixMillis {
+    SystemClock.now()
+}
+
+pub(crate) struct Sim {
+    pub(crate) sim: SimDiscord,
+    pub(crate) client: reqwest::Client,
 }
 
 impl Sim {
     /// Starts the demo without rate limits.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    pub async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
         // The second test of a process finds it installed, which is as good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -45,24 +48,20 @@ impl Sim {
         Self { sim, client: reqwest::Client::new() }
     }
 
-    pub fn now(&self) -> UnixMillis {
-        SystemClock.now()
-    }
-
-    pub fn user(&self, name: &str) -> Id<UserMarker> {
+    pub(crate) fn user(&self, name: &str) -> Id<UserMarker> {
         self.sim.world().user_named(name).unwrap()
     }
 
-    pub fn channel(&self, name: &str) -> Id<ChannelMarker> {
+    pub(crate) fn channel(&self, name: &str) -> Id<ChannelMarker> {
         self.sim.world().channel_named(name).unwrap()
     }
 
-    pub fn guild(&self) -> Id<GuildMarker> {
+    pub(crate) fn guild(&self) -> Id<GuildMarker> {
         self.sim.world().first_guild().unwrap()
     }
 
     /// Lets somebody speak through the control API; returns the message's id.
-    pub async fn say(&self, who: &str, place: &str, content: &str) -> String {
+    pub(crate) async fn say(&self, who: &str, place: &str, content: &str) -> String {
         let body = json!({
             "channel_id": self.channel(place), "author_id": self.user(who), "content": content
         });
@@ -71,19 +70,19 @@ impl Sim {
     }
 
     /// Asks the control API, which must agree.
-    pub async fn post(&self, path: &str, body: Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Value {
         let (status, answer) = self.control(Method::POST, path, body).await;
         assert!((200..300).contains(&status), "{path}: {status} {answer}");
         answer
     }
 
-    pub async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let (status, answer) = self.control(Method::GET, path, Value::Null).await;
         assert_eq!(status, 200, "{path}: {answer}");
         answer
     }
 
-    pub async fn control(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn control(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
         let url = format!("{}{path}", self.sim.control_url());
         let mut request = self.client.request(method, url);
         if !body.is_null() {
@@ -93,11 +92,11 @@ impl Sim {
     }
 
     /// Asks the REST API as the bot.
-    pub async fn rest(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn rest(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
         read(self.raw(method, path, body).await.unwrap()).await
     }
 
-    pub async fn raw(
+    pub(crate) async fn raw(
         &self,
         method: Method,
         path: &str,
@@ -112,7 +111,7 @@ impl Sim {
         request.send().await
     }
 
-    pub fn http(&self) -> Arc<twilight_http::Client> {
+    pub(crate) fn http(&self) -> Arc<twilight_http::Client> {
         let client = twilight_http::Client::builder()
             .token(DEMO_TOKEN.to_owned())
             .proxy(self.sim.addr().to_string(), true)
@@ -128,15 +127,15 @@ async fn read(response: Response) -> (u16, Value) {
     (status, value)
 }
 
-pub struct Bot {
-    pub shard: Shard,
-    pub guild: Guild,
-    pub user: Id<UserMarker>,
+pub(crate) struct Bot {
+    pub(crate) shard: Shard,
+    pub(crate) guild: Guild,
+    pub(crate) user: Id<UserMarker>,
 }
 
 impl Bot {
     /// Connects, and waits for the demo's guild.
-    pub async fn connect(sim: &Sim, intents: Intents) -> Self {
+    pub(crate) async fn connect(sim: &Sim, intents: Intents) -> Self {
         let config: Config = ConfigBuilder::new(DEMO_TOKEN.to_owned(), intents)
             .proxy_url(sim.sim.gateway_url())
             .build();
@@ -154,11 +153,11 @@ impl Bot {
         }
     }
 
-    pub async fn event(&mut self) -> Event {
+    pub(crate) async fn event(&mut self) -> Event {
         next(&mut self.shard).await
     }
 
-    pub async fn wait_for(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
+    pub(crate) async fn wait_for(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
         loop {
             let event = self.event().await;
             if wanted(&event) {
@@ -167,7 +166,7 @@ impl Bot {
         }
     }
 
-    pub async fn message(&mut self) -> Message {
+    pub(crate) async fn message(&mut self) -> Message {
         let event = self.wait_for(|event| matches!(event, Event::MessageCreate(_))).await;
         let Event::MessageCreate(message) = event else { unreachable!() };
         message.message

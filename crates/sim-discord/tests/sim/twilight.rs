@@ -1,13 +1,13 @@
 //! An unmodified twilight logs in, talks, is cut off, and goes on.
 
-mod support;
-
 use std::time::Duration;
 
 use serde_json::json;
-use support::{Bot, Sim};
+
 use twilight_gateway::{Event, EventTypeFlags};
 use twilight_model::gateway::Intents;
+
+use crate::support::{Bot, Sim, now};
 
 #[tokio::test]
 async fn logs_in_over_zstd_hears_a_message_and_replies() {
@@ -105,7 +105,7 @@ async fn every_dispatch_can_be_read_by_the_typed_models() {
     http.delete_current_user_reaction(general, said, &emoji).await.unwrap();
     http.create_pin(general, said).await.unwrap();
     http.create_typing_trigger(general).await.unwrap();
-    let until = twilight_model::util::Timestamp::from_secs(sim.now().as_secs() + 600).unwrap();
+    let until = twilight_model::util::Timestamp::from_secs(now().as_secs() + 600).unwrap();
     http.update_guild_member(guild, bob).communication_disabled_until(Some(until)).await.unwrap();
     let member = http.guild_member(guild, bob).await.unwrap().model().await.unwrap();
     assert_eq!(member.communication_disabled_until, Some(until));
