@@ -106,11 +106,10 @@ async fn a_draining_holder_ends_its_step_and_hands_the_channel_over() {
     stand.write(Written::by(ANN, "ery, hello")).await;
     until("the model works", || stand.ai.running() == 1).await;
     let _second = stand.start();
-    let draining = tokio::join!(first.drain(), async {
+    tokio::join!(first.drain(), async {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         gate.add_permits(1);
     });
-    drop(draining);
     until("it is finished", || stand.store.finished() == 1).await;
     // The running turn was journaled, and sent by the other.
     assert_eq!(stand.ai.requests().len(), 1);
