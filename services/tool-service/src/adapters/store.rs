@@ -10,7 +10,7 @@ use ery_proto::store::v1::{
     BeginExecutionRequest, BeginExecutionResponse, EndExecutionRequest,
     store_service_client::StoreServiceClient,
 };
-use ery_rpc::{Peers, within};
+use ery_rpc::{Peers, Transport, within};
 
 use crate::error::StoreError;
 
