@@ -18,6 +18,7 @@ use ery_ids::{ChannelKey, Home};
 use crate::{
     adapters::{ai::Ai, broadcaster::Broadcaster, store::Store, tools::Tools},
     domain::{gate::GateRules, message::Message, people::Person, task_thread::Limits},
+    error::{CallError, with_causes},
     handlers::changes::Watched,
     metrics::Metrics,
     settings::Settings,
@@ -66,29 +67,35 @@ impl Holder {
 
     /// Returns Ery's roles where a message mentions any role, since one of them may be hers.
     ///
-    /// Where nobody can tell, she has none: the mention then addresses nobody here.
+    /// Where the tool-service knows no such guild, she has none.
+    ///
+    /// # Errors
+    ///
+    /// If nobody can tell now.
     pub(crate) async fn roles_for(
         &self,
         message: &Message,
         bot: Id<UserMarker>,
-    ) -> Arc<[Id<RoleMarker>]> {
+    ) -> Result<Arc<[Id<RoleMarker>]>, CallError> {
         let channel = message.channel;
         if message.mentioned_roles.is_empty() || channel.guild().is_none() {
-            return Arc::default();
+            return Ok(Arc::default());
         }
         if let Some(roles) = self.roles.get(channel.home) {
-            return roles;
+            return Ok(roles);
         }
         match self.tools.describe_people(channel, &[bot]).await {
             Ok(people) => {
                 for (user, person) in &people {
                     self.learn_roles(channel, *user, bot, person);
                 }
-                self.roles.get(channel.home).unwrap_or_default()
+                Ok(self.roles.get(channel.home).unwrap_or_default())
             }
-            Err(error) => {
-                tracing::debug!(%error, channel.id = %channel.channel, "Ery's roles are not known");
-                Arc::default()
+            Err(error @ (CallError::Unavailable { .. } | CallError::Fenced { .. })) => Err(error),
+            Err(error @ (CallError::Refused { .. } | CallError::Unreadable { .. })) => {
+                tracing::debug!(error = with_causes(&error), channel.id = %channel.channel,
+                    "Ery has no roles here");
+                Ok(Arc::default())
             }
         }
     }

@@ -271,7 +271,7 @@ impl<'a> Holding<'a> {
             let mut turned_away = Vec::new();
             for waiting in batch {
                 self.bot = waiting.task.bot;
-                match self.read_one(&waiting).await {
+                match self.read_one(&waiting).await? {
                     Ok(read) => self.backlog.push(Standing { waiting, read, is_open: false }),
                     Err(reason) => {
                         self.holder.metrics.turned_away(reason);
@@ -289,12 +289,15 @@ impl<'a> Holding<'a> {
         Ok(())
     }
 
-    async fn read_one(&mut self, waiting: &Waiting) -> Result<Read, gate::Reason> {
+    async fn read_one(
+        &mut self,
+        waiting: &Waiting,
+    ) -> Result<Result<Read, gate::Reason>, ThreadError> {
         match self.known.take() {
-            Some((trigger, read)) if trigger == waiting.task.trigger => Ok(read),
+            Some((trigger, read)) if trigger == waiting.task.trigger => Ok(Ok(read)),
             other => {
                 self.known = other;
-                wakeups::read(self.holder, &waiting.task).await
+                Ok(wakeups::read(self.holder, &waiting.task).await?)
             }
         }
     }

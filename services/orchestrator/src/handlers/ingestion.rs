@@ -1,6 +1,7 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 use twilight_model::id::{Id, marker::MessageMarker};
 
 use ery_event_bus::Event;
@@ -24,6 +25,9 @@ pub(crate) const HANDLER: &str = "orchestrator-ingestion";
 
 const KINDS: [&str; 4] =
     ["message_create", "message_update", "message_delete", "message_delete_bulk"];
+
+/// How long Ery's roles are waited for where a message mentions a role.
+const ROLES_WAIT: Duration = Duration::from_secs(1);
 
 /// Takes messages, edits and deletions into the store, and tells holders of the latter two.
 pub(crate) struct Ingestion {
@@ -110,7 +114,9 @@ impl Ingestion {
         message: &crate::domain::message::Message,
         event: &Event,
     ) -> &'static str {
-        let roles = self.holder.roles_for(message, event.bot).await;
+        // A record only: it is worth no long wait.
+        let roles = timeout(ROLES_WAIT, self.holder.roles_for(message, event.bot)).await;
+        let Ok(Ok(roles)) = roles else { return "" };
         match gate::first(message, event.bot, &roles, &self.holder.rules) {
             First::No(reason) => reason.as_word(),
             First::Perhaps(Call::OnlyInExchange) => Reason::NotAddressed.as_word(),

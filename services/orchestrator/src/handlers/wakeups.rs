@@ -13,6 +13,7 @@ use crate::{
         gate::{self, Call, First, Reason},
         message::Message,
     },
+    error::{CallError, with_causes},
     handlers::{holder::Holder, holding},
 };
 
@@ -87,8 +88,14 @@ async fn subscribe(holder: &Holder, pauses: &mut Pauses) -> Option<Wakeups> {
 async fn wake(holder: &Holder, delivery: Delivery) {
     let channel = delivery.task.channel;
     let read = match read(holder, &delivery.task).await {
-        Ok(read) => read,
-        Err(reason) => return turn_away(holder, delivery, reason).await,
+        Ok(Ok(read)) => read,
+        Ok(Err(reason)) => return turn_away(holder, delivery, reason).await,
+        // It comes again.
+        Err(error) => {
+            tracing::debug!(error = with_causes(&error), channel.id = %channel.channel,
+                "the gate could not judge a message");
+            return;
+        }
     };
     // Whether an exchange is open, its holder knows. Where surely nobody holds it, there is none.
     if matches!(read, Read::Message(_, Call::OnlyInExchange))
@@ -108,29 +115,33 @@ async fn wake(holder: &Holder, delivery: Delivery) {
 }
 
 /// Reads a task, and asks the gate's first question.
-pub(crate) async fn read(holder: &Holder, task: &Task) -> Result<Read, Reason> {
+///
+/// # Errors
+///
+/// If it cannot be told now whether the message is for Ery.
+pub(crate) async fn read(holder: &Holder, task: &Task) -> Result<Result<Read, Reason>, CallError> {
     if task.trigger.message().is_none() {
-        return Ok(Read::Odd("nothing in this version carries out such a trigger"));
+        return Ok(Ok(Read::Odd("nothing in this version carries out such a trigger")));
     }
     let mut message = match discord::created(&task.payload, task.bot) {
         Ok(message) => message,
         Err(error) => {
             tracing::warn!(%error, trigger = %task.trigger, "a message cannot be read");
-            return Ok(Read::Odd("the message cannot be read"));
+            return Ok(Ok(Read::Odd("the message cannot be read")));
         }
     };
     let is_of_task = message.channel.channel == task.channel.channel;
     if !is_of_task || Some(message.id) != task.trigger.message() {
         tracing::warn!(trigger = %task.trigger, "a message is not what its subject says");
-        return Ok(Read::Odd("the message is not what its subject says"));
+        return Ok(Ok(Read::Odd("the message is not what its subject says")));
     }
     // What was read back by REST does not name its guild.
     message.channel = task.channel;
-    let roles = holder.roles_for(&message, task.bot).await;
-    match gate::first(&message, task.bot, &roles, &holder.rules) {
+    let roles = holder.roles_for(&message, task.bot).await?;
+    Ok(match gate::first(&message, task.bot, &roles, &holder.rules) {
         First::No(reason) => Err(reason),
         First::Perhaps(call) => Ok(Read::Message(Box::new(message), call)),
-    }
+    })
 }
 
 async fn turn_away(holder: &Holder, delivery: Delivery, reason: Reason) {

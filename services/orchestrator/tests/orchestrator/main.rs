@@ -1,0 +1,9 @@
+//! The orchestrator over embedded ports, with a store, an ai-service and a tool-service that are
+//! told what to answer and remember what they were asked.
+
+mod answering;
+mod changes;
+mod failures;
+mod ingestion;
+mod support;
+mod takeover;

@@ -1,0 +1,440 @@
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use async_trait::async_trait;
+use tonic::{Request, Response, Status};
+
+use ery_proto::{
+    common::v1::{Fence, Message},
+    store::v1::{store_service_server::StoreService, *},
+};
+
+use super::Faults;
+
+/// A store in memory that keeps the contract's promises.
+#[derive(Default)]
+pub(crate) struct FakeStore {
+    state: Mutex<State>,
+    pub(crate) faults: Faults,
+}
+
+/// Lets several servers share one store.
+pub(crate) type SharedStore = Arc<FakeStore>;
+
+#[derive(Default)]
+struct State {
+    channels: HashMap<(u64, u64), Channel>,
+    threads: Vec<Thread>,
+    finished: HashMap<String, String>,
+    messages: BTreeMap<u64, Kept>,
+    events: HashSet<(String, String)>,
+    ingested: Vec<IngestEvent>,
+    calls: Vec<&'static str>,
+}
+
+#[derive(Default)]
+struct Channel {
+    epoch: u64,
+    owner: String,
+    state: ChannelState,
+}
+
+struct Kept {
+    message: Message,
+    is_deleted: bool,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+impl FakeStore {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn called(&self, rpc: &'static str) -> Result<MutexGuard<'_, State>, Status> {
+        let mut state = self.state();
+        state.calls.push(rpc);
+        self.faults.check(rpc)?;
+        Ok(state)
+    }
+
+    /// Returns how often an RPC was called.
+    pub(crate) fn calls(&self, rpc: &str) -> usize {
+        self.state().calls.iter().filter(|call| **call == rpc).count()
+    }
+
+    pub(crate) fn threads(&self) -> Vec<Thread> {
+        self.state().threads.clone()
+    }
+
+    /// Returns the outcomes of the threads that have ended, in the order in which they began.
+    pub(crate) fn outcomes(&self) -> Vec<ThreadOutcome> {
+        let threads = self.threads();
+        let ended = threads.iter().filter(|thread| thread.finished_at_ms != 0);
+        ended.map(Thread::outcome).collect()
+    }
+
+    /// Returns how many triggers are finished.
+    pub(crate) fn finished(&self) -> usize {
+        self.state().finished.len()
+    }
+
+    pub(crate) fn ingested(&self) -> Vec<IngestEvent> {
+        self.state().ingested.clone()
+    }
+
+    /// Keeps a message, as ingestion would.
+    pub(crate) fn keep(&self, message: Message) {
+        self.state().messages.insert(message.message_id, Kept { message, is_deleted: false });
+    }
+
+    pub(crate) fn delete(&self, message: u64) {
+        self.state().messages.get_mut(&message).unwrap().is_deleted = true;
+    }
+
+    pub(crate) fn edit(&self, message: u64, content: &str, at: i64) {
+        let mut state = self.state();
+        let kept = state.messages.get_mut(&message).unwrap();
+        content.clone_into(&mut kept.message.content);
+        kept.message.edited_at_ms = at;
+    }
+
+    /// Lets another holder open a channel under a higher epoch.
+    pub(crate) fn open_elsewhere(&self, guild: u64, channel: u64, epoch: u64) {
+        let mut state = self.state();
+        let channel = state.channels.entry((guild, channel)).or_default();
+        channel.epoch = epoch;
+        channel.owner = "another".to_owned();
+    }
+
+    pub(crate) fn channel_state(&self, guild: u64, channel: u64) -> ChannelState {
+        self.state().channels.get(&(guild, channel)).map(|it| it.state.clone()).unwrap_or_default()
+    }
+
+    /// Opens an execution as the tool-service does; tells whether it is new.
+    pub(crate) fn begin(
+        &self,
+        fence: &Fence,
+        execution: Execution,
+    ) -> Result<(bool, Execution, Vec<TriggerChange>), Status> {
+        let mut state = self.state();
+        state.check(fence)?;
+        let index = state.running(&execution.thread_id)?;
+        let changes = state.changes(index);
+        let thread = &mut state.threads[index];
+        if let Some(stands) = thread.executions.iter().find(|it| it.key == execution.key) {
+            return Ok((false, stands.clone(), changes));
+        }
+        thread.executions.push(execution.clone());
+        Ok((true, execution, changes))
+    }
+
+    /// Closes an execution.
+    pub(crate) fn end(&self, fence: &Fence, key: &str) -> Result<(), Status> {
+        let mut state = self.state();
+        state.check(fence)?;
+        let mut executions = state.threads.iter_mut().flat_map(|thread| &mut thread.executions);
+        if let Some(execution) = executions.find(|execution| execution.key == key) {
+            execution.set_state(ExecutionState::Done);
+            execution.result = r#"{"ok":true}"#.to_owned();
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn check(&self, fence: &Fence) -> Result<(), Status> {
+        match self.channels.get(&(fence.guild_id, fence.channel_id)) {
+            Some(it) if it.epoch == fence.epoch && it.owner == fence.owner => Ok(()),
+            _ => Err(Status::aborted("the epoch is over")),
+        }
+    }
+
+    fn runs_in(&self, fence: &Fence) -> Option<usize> {
+        self.threads.iter().position(|thread| {
+            (thread.guild_id, thread.channel_id) == (fence.guild_id, fence.channel_id)
+                && thread.outcome() == ThreadOutcome::Running
+        })
+    }
+
+    fn running(&self, thread: &str) -> Result<usize, Status> {
+        let index = self.threads.iter().position(|it| it.thread_id == thread);
+        let index = index.ok_or_else(|| Status::not_found("no such thread"))?;
+        if self.threads[index].outcome() == ThreadOutcome::Running {
+            Ok(index)
+        } else {
+            Err(Status::failed_precondition("the thread has ended"))
+        }
+    }
+
+    fn change(&self, trigger: &str, sent_edited_at: i64) -> Option<TriggerChange> {
+        let message: u64 = trigger.strip_prefix("m.")?.parse().ok()?;
+        let kept = self.messages.get(&message)?;
+        let is_changed = kept.is_deleted || kept.message.edited_at_ms > sent_edited_at;
+        is_changed.then(|| TriggerChange {
+            trigger_id: trigger.to_owned(),
+            is_deleted: kept.is_deleted,
+            content: kept.message.content.clone(),
+            edited_at_ms: kept.message.edited_at_ms,
+        })
+    }
+
+    fn changes(&self, thread: usize) -> Vec<TriggerChange> {
+        let change = |trigger: &Trigger| {
+            let sent = trigger.message.as_ref().map_or(0, |message| message.edited_at_ms);
+            self.change(&trigger.id, sent)
+        };
+        self.threads[thread].triggers.iter().filter_map(change).collect()
+    }
+
+    fn append(&mut self, thread: usize, steps: &[Step]) -> Result<(), Status> {
+        let journal = &mut self.threads[thread].steps;
+        for step in steps {
+            let next = journal.last().map_or(0, |step| step.index + 1);
+            if step.index > next {
+                return Err(Status::failed_precondition("the journal would have a gap"));
+            }
+            if step.index == next {
+                journal.push(step.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn fence_of(fence: Option<Fence>) -> Result<Fence, Status> {
+    fence.ok_or_else(|| Status::invalid_argument("`fence` is missing"))
+}
+
+#[async_trait]
+impl StoreService for FakeStore {
+    async fn open_channel(
+        &self,
+        request: Request<OpenChannelRequest>,
+    ) -> Answer<OpenChannelResponse> {
+        let request = request.into_inner();
+        let mut state = self.called("OpenChannel")?;
+        let fence = fence_of(request.fence)?;
+        let channel = state.channels.entry((fence.guild_id, fence.channel_id)).or_default();
+        let is_same = channel.epoch == fence.epoch && channel.owner == fence.owner;
+        if fence.epoch <= channel.epoch && !is_same {
+            let refused_by_epoch = channel.epoch;
+            return Ok(Response::new(OpenChannelResponse {
+                refused_by_epoch,
+                ..OpenChannelResponse::default()
+            }));
+        }
+        channel.epoch = fence.epoch;
+        channel.owner.clone_from(&fence.owner);
+        let known = channel.state.clone();
+        let unfinished = state.runs_in(&fence).map(|index| {
+            let changes = state.changes(index);
+            Thread { changes, ..state.threads[index].clone() }
+        });
+        let waiting = request.waiting_trigger_ids;
+        let is_finished = |id: &&String| state.finished.contains_key(*id);
+        Ok(Response::new(OpenChannelResponse {
+            refused_by_epoch: 0,
+            unfinished,
+            changes: waiting.iter().filter_map(|id| state.change(id, 0)).collect(),
+            finished_trigger_ids: waiting.iter().filter(is_finished).cloned().collect(),
+            state: Some(known),
+        }))
+    }
+
+    async fn begin_thread(
+        &self,
+        request: Request<BeginThreadRequest>,
+    ) -> Answer<BeginThreadResponse> {
+        let request = request.into_inner();
+        let mut state = self.called("BeginThread")?;
+        let fence = fence_of(request.fence)?;
+        state.check(&fence)?;
+        if request.principal.is_none() || request.triggers.is_empty() {
+            return Err(Status::invalid_argument("`principal` or `triggers` is missing"));
+        }
+        let index = if state.threads.iter().any(|it| it.thread_id == request.thread_id) {
+            state.running(&request.thread_id)?
+        } else {
+            let is_done = |trigger: &Trigger| state.finished.contains_key(&trigger.id);
+            if state.runs_in(&fence).is_some() || request.triggers.iter().any(is_done) {
+                return Err(Status::failed_precondition("another runs, or it is finished"));
+            }
+            for message in request.triggers.iter().filter_map(|trigger| trigger.message.clone()) {
+                let kept = Kept { message, is_deleted: false };
+                state.messages.entry(kept.message.message_id).or_insert(kept);
+            }
+            state.threads.push(Thread {
+                thread_id: request.thread_id,
+                guild_id: fence.guild_id,
+                channel_id: fence.channel_id,
+                epoch: fence.epoch,
+                triggers: request.triggers,
+                principal: request.principal,
+                askers: request.askers,
+                started_at_ms: request.started_at_ms,
+                outcome: ThreadOutcome::Running.into(),
+                ..Thread::default()
+            });
+            state.threads.len() - 1
+        };
+        let wanted = request.context.unwrap_or_default();
+        let is_wanted = |kept: &&Kept| {
+            !kept.is_deleted
+                && kept.message.channel_id == fence.channel_id
+                && kept.message.created_at_ms >= wanted.since_ms
+        };
+        let context = state.messages.values().filter(is_wanted);
+        let mut context: Vec<_> = context.map(|kept| kept.message.clone()).collect();
+        let surplus = context.len().saturating_sub(wanted.max_messages as usize);
+        context.drain(..surplus);
+        let changes = state.changes(index);
+        Ok(Response::new(BeginThreadResponse { context, changes, is_current: true }))
+    }
+
+    async fn append_steps(
+        &self,
+        request: Request<AppendStepsRequest>,
+    ) -> Answer<AppendStepsResponse> {
+        let request = request.into_inner();
+        let mut state = self.called("AppendSteps")?;
+        state.check(&fence_of(request.fence)?)?;
+        let index = state.running(&request.thread_id)?;
+        state.append(index, &request.steps)?;
+        Ok(Response::new(AppendStepsResponse { changes: state.changes(index) }))
+    }
+
+    async fn record_attempt(
+        &self,
+        request: Request<RecordAttemptRequest>,
+    ) -> Answer<RecordAttemptResponse> {
+        let request = request.into_inner();
+        let mut state = self.called("RecordAttempt")?;
+        state.check(&fence_of(request.fence)?)?;
+        let index = state.running(&request.thread_id)?;
+        state.threads[index].attempts += 1;
+        let attempts = state.threads[index].attempts;
+        Ok(Response::new(RecordAttemptResponse { attempts }))
+    }
+
+    async fn finish_thread(
+        &self,
+        request: Request<FinishThreadRequest>,
+    ) -> Answer<FinishThreadResponse> {
+        let request = request.into_inner();
+        let mut state = self.called("FinishThread")?;
+        let fence = fence_of(request.fence.clone())?;
+        state.check(&fence)?;
+        let index = if state.threads.iter().any(|it| it.thread_id == request.thread_id) {
+            state.running(&request.thread_id)?
+        } else {
+            state.threads.push(Thread {
+                thread_id: request.thread_id.clone(),
+                guild_id: fence.guild_id,
+                channel_id: fence.channel_id,
+                ..Thread::default()
+            });
+            state.threads.len() - 1
+        };
+        if let Some(step) = &request.step {
+            state.append(index, std::slice::from_ref(step))?;
+        }
+        let outcome = request.outcome();
+        let thread = &mut state.threads[index];
+        thread.set_outcome(outcome);
+        thread.detail = request.detail;
+        thread.finished_at_ms = request.at_ms;
+        thread.usage = request.usage;
+        for trigger in request.finished_trigger_ids {
+            let by = state.finished.insert(trigger.clone(), request.thread_id.clone());
+            assert_eq!(by, None, "{trigger} was finished twice");
+        }
+        let channel = state.channels.entry((fence.guild_id, fence.channel_id)).or_default();
+        channel.state = request.state.unwrap_or_default();
+        Ok(Response::new(FinishThreadResponse {}))
+    }
+
+    async fn ingest_messages(
+        &self,
+        request: Request<IngestMessagesRequest>,
+    ) -> Answer<IngestMessagesResponse> {
+        let request = request.into_inner();
+        let mut state = self.called("IngestMessages")?;
+        let home = |event: &IngestEvent| {
+            if event.guild_id == 0 { event.channel_id } else { event.guild_id }
+        };
+        let homes: HashSet<_> = request.events.iter().map(home).collect();
+        if homes.len() != 1 {
+            return Err(Status::invalid_argument("events of several homes"));
+        }
+        if request.events.iter().any(|event| event.event_id.contains("poison")) {
+            return Err(Status::invalid_argument("poison"));
+        }
+        for event in request.events {
+            if !state.events.insert((request.handler.clone(), event.event_id.clone())) {
+                continue;
+            }
+            match event.change.clone() {
+                Some(ingest_event::Change::Created(message)) => {
+                    let kept = Kept { message, is_deleted: false };
+                    state.messages.entry(kept.message.message_id).or_insert(kept);
+                }
+                Some(ingest_event::Change::Edited(edit)) => {
+                    if let Some(kept) = state.messages.get_mut(&edit.message_id) {
+                        kept.message.content = edit.content;
+                        kept.message.edited_at_ms = edit.edited_at_ms;
+                    }
+                }
+                Some(ingest_event::Change::Deleted(deletion)) => {
+                    for message in deletion.message_ids {
+                        if let Some(kept) = state.messages.get_mut(&message) {
+                            kept.is_deleted = true;
+                        }
+                    }
+                }
+                None => return Err(Status::invalid_argument("`change` is missing")),
+            }
+            state.ingested.push(event);
+        }
+        Ok(Response::new(IngestMessagesResponse {}))
+    }
+
+    async fn begin_execution(
+        &self,
+        _: Request<BeginExecutionRequest>,
+    ) -> Answer<BeginExecutionResponse> {
+        Err(Status::unimplemented("asked by the tool-service only"))
+    }
+
+    async fn end_execution(&self, _: Request<EndExecutionRequest>) -> Answer<EndExecutionResponse> {
+        Err(Status::unimplemented("asked by the tool-service only"))
+    }
+
+    async fn list_messages(&self, _: Request<ListMessagesRequest>) -> Answer<ListMessagesResponse> {
+        Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+
+    async fn get_thread(&self, _: Request<GetThreadRequest>) -> Answer<GetThreadResponse> {
+        Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+
+    async fn list_threads(&self, _: Request<ListThreadsRequest>) -> Answer<ListThreadsResponse> {
+        Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+
+    async fn list_executions(
+        &self,
+        _: Request<ListExecutionsRequest>,
+    ) -> Answer<ListExecutionsResponse> {
+        Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+
+    async fn list_dead_letters(
+        &self,
+        _: Request<ListDeadLettersRequest>,
+    ) -> Answer<ListDeadLettersResponse> {
+        Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+}

@@ -1,0 +1,191 @@
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
+use tonic::{Request, Response, Status};
+
+use ery_proto::{
+    ai::v1::ToolSpec,
+    common::v1::Message,
+    store::v1::{Execution, ExecutionState},
+    tool::v1::{tool_service_server::ToolService, *},
+};
+
+use super::{BOT, Faults, MODERATORS, store::SharedStore};
+
+/// A role of Ery's.
+pub(crate) const BOT_ROLE: u64 = 777;
+
+/// A tool-service that does nothing but record, once for each key.
+pub(crate) struct FakeTools {
+    store: SharedStore,
+    done: Mutex<Vec<CallToolRequest>>,
+    last_message: AtomicU64,
+    history: Mutex<Vec<Message>>,
+    pub(crate) history_calls: AtomicUsize,
+    pub(crate) typing: AtomicUsize,
+    /// Whether the next call is left open: as if the service died after Discord had acted.
+    pub(crate) dies_after_acting: AtomicBool,
+    pub(crate) faults: Faults,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+impl FakeTools {
+    pub(crate) fn new(store: &SharedStore) -> Self {
+        Self {
+            store: Arc::clone(store),
+            done: Mutex::default(),
+            last_message: AtomicU64::new(1 << 40),
+            history: Mutex::default(),
+            history_calls: AtomicUsize::new(0),
+            typing: AtomicUsize::new(0),
+            dies_after_acting: AtomicBool::new(false),
+            faults: Faults::default(),
+        }
+    }
+
+    /// Returns what was done, each once.
+    pub(crate) fn done(&self) -> Vec<CallToolRequest> {
+        self.done.lock().unwrap().clone()
+    }
+
+    /// Returns the answers that people see.
+    pub(crate) fn answers(&self) -> Vec<CallToolRequest> {
+        self.done().into_iter().filter(|call| call.is_answer).collect()
+    }
+
+    /// Returns the texts that people see.
+    pub(crate) fn said(&self) -> Vec<String> {
+        self.answers().iter().map(|call| argument(call, "content")).collect()
+    }
+
+    pub(crate) fn set_history(&self, messages: Vec<Message>) {
+        *self.history.lock().unwrap() = messages;
+    }
+}
+
+/// Returns an argument of a call.
+pub(crate) fn argument(call: &CallToolRequest, name: &str) -> String {
+    let arguments: serde_json::Value = serde_json::from_str(&call.arguments).unwrap();
+    arguments[name].as_str().unwrap().to_owned()
+}
+
+fn tool(name: &str, tier: &str) -> ToolSpec {
+    ToolSpec {
+        name: name.into(),
+        description: format!("does {name}"),
+        parameters: "{}".into(),
+        tier: tier.into(),
+    }
+}
+
+fn person(user_id: u64) -> PersonInChannel {
+    let rights = match user_id {
+        BOT => "ery",
+        MODERATORS.. => "moderator",
+        _ => "member",
+    };
+    PersonInChannel {
+        user_id,
+        name: if user_id == BOT { "Ery".into() } else { format!("member {user_id}") },
+        rights: rights.into(),
+        role_ids: if user_id == BOT { vec![BOT_ROLE] } else { Vec::new() },
+        ..PersonInChannel::default()
+    }
+}
+
+#[async_trait]
+impl ToolService for FakeTools {
+    async fn list_tools(&self, request: Request<ListToolsRequest>) -> Answer<ListToolsResponse> {
+        self.faults.check("ListTools")?;
+        let mut tools = vec![tool("get_member_info", "read"), tool("add_reaction", "harmless")];
+        if !request.into_inner().is_shared_turn {
+            tools.push(tool("timeout_member", "reversible"));
+            tools.push(tool("ban_member", "destructive"));
+        }
+        Ok(Response::new(ListToolsResponse { tools }))
+    }
+
+    async fn resolve_call(
+        &self,
+        request: Request<ResolveCallRequest>,
+    ) -> Answer<ResolveCallResponse> {
+        let request = request.into_inner();
+        let problem = if request.arguments.contains("nobody") { "Who is nobody?" } else { "" };
+        Ok(Response::new(ResolveCallResponse {
+            arguments: format!("resolved {}", request.arguments),
+            problem: problem.into(),
+        }))
+    }
+
+    async fn call_tool(&self, request: Request<CallToolRequest>) -> Answer<CallToolResponse> {
+        self.faults.check("CallTool")?;
+        let request = request.into_inner();
+        let fence = request.fence.clone().unwrap_or_default();
+        let tier = if request.tool == "get_member_info" { "read" } else { "harmless" };
+        let execution = Execution {
+            key: request.key.clone(),
+            thread_id: request.thread_id.clone(),
+            tool: request.tool.clone(),
+            arguments: request.arguments.clone(),
+            tier: tier.into(),
+            state: ExecutionState::Open.into(),
+            ..Execution::default()
+        };
+        let (is_new, stands, changes) = self.store.begin(&fence, execution)?;
+        if is_new {
+            self.done.lock().unwrap().push(request.clone());
+        }
+        if self.dies_after_acting.swap(false, Ordering::SeqCst) {
+            return Err(Status::unavailable("died"));
+        }
+        if stands.state() == ExecutionState::Open {
+            self.store.end(&fence, &request.key)?;
+        }
+        let change = |change: ery_proto::store::v1::TriggerChange| ChangedTrigger {
+            trigger_id: change.trigger_id,
+            is_deleted: change.is_deleted,
+            content: change.content,
+            edited_at_ms: change.edited_at_ms,
+        };
+        Ok(Response::new(CallToolResponse {
+            outcome: CallOutcome::Done.into(),
+            content: r#"{"ok":true}"#.into(),
+            message_id: self.last_message.fetch_add(1, Ordering::SeqCst),
+            changes: changes.into_iter().map(change).collect(),
+            arguments: request.arguments,
+            ..CallToolResponse::default()
+        }))
+    }
+
+    async fn describe_people(
+        &self,
+        request: Request<DescribePeopleRequest>,
+    ) -> Answer<DescribePeopleResponse> {
+        self.faults.check("DescribePeople")?;
+        let people = request.into_inner().user_ids.into_iter().map(person).collect();
+        Ok(Response::new(DescribePeopleResponse { people }))
+    }
+
+    async fn fetch_history(
+        &self,
+        request: Request<FetchHistoryRequest>,
+    ) -> Answer<FetchHistoryResponse> {
+        self.history_calls.fetch_add(1, Ordering::SeqCst);
+        let request = request.into_inner();
+        let is_asked_for = |message: &Message| {
+            message.channel_id == request.channel_id && message.message_id < request.before
+        };
+        let messages = self.history.lock().unwrap().clone();
+        let messages = messages.into_iter().filter(is_asked_for).collect();
+        Ok(Response::new(FetchHistoryResponse { messages }))
+    }
+
+    async fn show_typing(&self, _: Request<ShowTypingRequest>) -> Answer<ShowTypingResponse> {
+        self.typing.fetch_add(1, Ordering::SeqCst);
+        Ok(Response::new(ShowTypingResponse {}))
+    }
+}
