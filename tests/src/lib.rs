@@ -1,1 +1,15 @@
-//! ery-tests
+//! What the platform's tests share: the `ery` binary as child processes, the simulated world around
+//! it, and a checker that shares no code with the product.
+#![expect(clippy::missing_errors_doc, reason = "every error here is a test's failure")]
+
+mod browser;
+mod checker;
+mod platform;
+mod process;
+mod sim;
+
+pub use browser::Browser;
+pub use checker::{Answer, Checker};
+pub use platform::{Platform, Shape};
+pub use process::{Ery, eventually, free_port};
+pub use sim::{Channel, Guild, LogEntry, Sim, World};

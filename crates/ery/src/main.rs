@@ -1,2 +1,57 @@
-//! The `ery` binary.
-fn main() {}
+//! The `ery` binary: the command line, and the only place where adapters are chosen.
+
+mod all;
+mod cli;
+mod cluster;
+mod ctl;
+mod failure;
+mod playground;
+mod process;
+mod services;
+mod settings;
+mod settings_command;
+mod sim;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    cli::{Cli, Command},
+    failure::Failure,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Before anything opens a connection: two providers in one graph would have to be told apart.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        return Failure::internal("the TLS provider was installed twice").report();
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::caused("could not start the runtime", &error).report(),
+    };
+    let result = runtime.block_on(run(cli));
+    // What is left after the drain is not waited for.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), Failure> {
+    let sources = cli.sources();
+    match cli.command {
+        Command::Gateway => cluster::run(ery_ids::ServiceName::Gateway, &sources).await,
+        Command::Orchestrator => cluster::run(ery_ids::ServiceName::Orchestrator, &sources).await,
+        Command::AiService => cluster::run(ery_ids::ServiceName::AiService, &sources).await,
+        Command::ToolService => cluster::run(ery_ids::ServiceName::ToolService, &sources).await,
+        Command::Store => cluster::run(ery_ids::ServiceName::Store, &sources).await,
+        Command::All => all::run(&sources).await,
+        Command::Playground(arguments) => playground::run(&arguments, &sources).await,
+        Command::SimDiscord(arguments) => sim::run(&arguments).await,
+        Command::Ctl(arguments) => ctl::run(&arguments, &sources).await,
+        Command::Settings(command) => settings_command::run(command, &sources),
+    }
+}

@@ -8,4 +8,4 @@ mod open;
 mod writer;
 
 pub use open::{FileKey, OpenError, open, open_read_only};
-pub use writer::{WriteError, Writer};
+pub use writer::{Group, WriteError, Writer};

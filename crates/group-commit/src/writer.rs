@@ -2,10 +2,14 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
+    time::Duration,
 };
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 /// How many requests may wait for the writer; past it, [`Writer::write`] waits for room.
 const QUEUE_CAPACITY: usize = 4_096;
@@ -37,10 +41,21 @@ struct Request {
     fail: Box<dyn FnOnce(Arc<rusqlite::Error>) + Send>,
 }
 
+/// What one transaction carried, and what it cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Group {
+    /// How many requests shared it; those that refused are counted.
+    pub requests: usize,
+    /// From its begin until it was durable.
+    pub took: Duration,
+}
+
 /// A handle to the one writing connection of a file. Cheap to clone; the last one ends the writer.
 #[derive(Clone, Debug)]
 pub struct Writer {
     requests: mpsc::Sender<Request>,
+    /// Closed by the writer's thread, after it has closed the connection.
+    ended: watch::Receiver<()>,
 }
 
 impl std::fmt::Debug for Request {
@@ -56,9 +71,28 @@ impl Writer {
     ///
     /// If the system has no thread to give.
     pub fn start(connection: Connection, name: &str) -> std::io::Result<Self> {
+        Self::start_observed(connection, name, |_| ())
+    }
+
+    /// Starts a writer as [`Writer::start`] does, and calls `committed` after each transaction that
+    /// was committed, on the writer's thread.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no thread to give.
+    pub fn start_observed(
+        connection: Connection,
+        name: &str,
+        committed: impl Fn(Group) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (requests, queue) = mpsc::channel(QUEUE_CAPACITY);
-        thread::Builder::new().name(name.to_owned()).spawn(move || work(&connection, queue))?;
-        Ok(Self { requests })
+        let (ending, ended) = watch::channel(());
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            work(&connection, queue, &committed);
+            drop(connection);
+            drop(ending);
+        })?;
+        Ok(Self { requests, ended })
     }
 
     /// Runs `request` in a savepoint, and answers once the transaction around it is committed.
@@ -108,6 +142,15 @@ impl Writer {
         answered.await.map_err(|_| WriteError::Closed)?
     }
 
+    /// Waits until the writer has carried out what it was given and has closed its connection,
+    /// which checkpoints the file. Other handles keep it open until they are dropped.
+    pub async fn close(self) {
+        let Self { requests, mut ended } = self;
+        drop(requests);
+        // Nothing is ever sent: an error means that the thread has dropped its end.
+        while ended.changed().await.is_ok() {}
+    }
+
     /// Returns whether the writer has ended.
     pub fn is_closed(&self) -> bool {
         self.requests.is_closed()
@@ -118,15 +161,16 @@ fn take<T>(slot: &std::sync::Mutex<Option<T>>) -> Option<T> {
     slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
 }
 
-fn work(connection: &Connection, mut queue: mpsc::Receiver<Request>) {
+fn work(connection: &Connection, mut queue: mpsc::Receiver<Request>, committed: &impl Fn(Group)) {
     let mut group = Vec::with_capacity(GROUP_LIMIT);
     while queue.blocking_recv_many(&mut group, GROUP_LIMIT) > 0 {
-        commit(connection, &mut group);
+        commit(connection, &mut group, committed);
     }
 }
 
 /// Runs a group as one transaction. An error of SQLite itself undoes the whole group.
-fn commit(connection: &Connection, group: &mut Vec<Request>) {
+fn commit(connection: &Connection, group: &mut Vec<Request>, committed: &impl Fn(Group)) {
+    let (begun, requests) = (Instant::now(), group.len());
     let mut settles = Vec::with_capacity(group.len());
     let mut failed = connection.execute_batch("BEGIN IMMEDIATE").err().map(Arc::new);
     for request in group.drain(..) {
@@ -153,6 +197,8 @@ fn commit(connection: &Connection, group: &mut Vec<Request>) {
         {
             tracing::error!(%error, "could not roll a failed group of writes back");
         }
+    } else {
+        committed(Group { requests, took: begun.elapsed() });
     }
     for settle in settles {
         settle(failed.as_ref().map_or(Ok(()), |error| Err(Arc::clone(error))));
@@ -243,6 +289,31 @@ mod tests {
         let number: i64 =
             reader.query_row("SELECT number FROM numbers", [], |row| row.get(0)).unwrap();
         assert_eq!(number, 7);
+    }
+
+    #[tokio::test]
+    async fn each_committed_group_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open(&folder.path().join("numbers.db"), None).unwrap();
+        connection
+            .execute_batch("CREATE TABLE numbers (number INTEGER PRIMARY KEY) STRICT")
+            .unwrap();
+        let (told, mut groups) = mpsc::unbounded_channel();
+        let committed = move |group: Group| told.send(group.requests).unwrap();
+        let writer = Writer::start_observed(connection, "numbers", committed).unwrap();
+        insert(&writer, 1, false).await.unwrap();
+        assert!(insert(&writer, 2, true).await.is_err());
+        assert_eq!((groups.recv().await, groups.recv().await), (Some(1), Some(1)));
+    }
+
+    #[tokio::test]
+    async fn a_closed_writer_leaves_a_checkpointed_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = numbers(&folder);
+        insert(&writer, 7, false).await.unwrap();
+        assert!(folder.path().join("numbers.db-wal").exists());
+        writer.close().await;
+        assert!(!folder.path().join("numbers.db-wal").exists());
     }
 
     #[test]

@@ -31,6 +31,17 @@ pub enum Ended {
     OutOfTime,
 }
 
+impl Ended {
+    /// Joins the ends of two stages: the graver one stands, the earlier of two failures.
+    #[must_use]
+    pub fn or(self, later: Self) -> Self {
+        match (&self, &later) {
+            (Self::Drained, _) | (Self::OutOfTime, Self::Failed(_)) => later,
+            (Self::Failed(_) | Self::OutOfTime, _) => self,
+        }
+    }
+}
+
 impl Default for Tasks {
     fn default() -> Self {
         Self::new()
@@ -112,31 +123,6 @@ impl Tasks {
         }));
     }
 
-    /// Runs until everything has ended: waits for a signal or a failure, drains, and gives the
-    /// tasks `grace` to finish. A second signal stops at once.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses signal handlers.
-    pub async fn run_until_signalled(&self, grace: Duration) -> std::io::Result<Ended> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            () = self.inner.draining.cancelled() => {}
-        }
-        tracing::info!(grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX), "draining");
-        self.drain();
-        tokio::select! {
-            ended = self.finish(grace) => Ok(ended),
-            _ = terminate.recv() => Ok(self.stop_now().await),
-            _ = interrupt.recv() => Ok(self.stop_now().await),
-        }
-    }
-
     /// Drains, and waits for all tasks, for no longer than `grace`; then stops what is left.
     pub async fn finish(&self, grace: Duration) -> Ended {
         self.drain();
@@ -150,7 +136,7 @@ impl Tasks {
         }
     }
 
-    async fn stop_now(&self) -> Ended {
+    pub(crate) async fn stop_now(&self) -> Ended {
         self.inner.stopping.cancel();
         self.inner.tracker.close();
         // Cancelled tasks end at their next await; one that never awaits must not hold us.

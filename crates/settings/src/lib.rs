@@ -3,5 +3,7 @@
 //! Each service owns its own table; this crate only loads them and says what is wrong.
 
 mod invalid;
+mod load;
 
 pub use invalid::{InvalidSetting, check};
+pub use load::{Loaded, SettingsError, Sources, load};

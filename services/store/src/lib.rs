@@ -1,1 +1,22 @@
-//! ery-store
+#![doc = include_str!("../README.md")]
+
+mod settings;
+
+mod ports;
+
+mod service;
+
+mod handlers;
+
+mod domain;
+
+mod adapters;
+
+mod error;
+
+mod metrics;
+
+pub use error::{FenceError, FileError, OpenError, StoreError};
+pub use ports::Ports;
+pub use service::Service;
+pub use settings::Settings;

@@ -1,1 +1,19 @@
-//! ery-tool-service
+#![doc = include_str!("../README.md")]
+
+mod adapters;
+mod domain;
+mod error;
+mod guilds;
+mod handlers;
+mod metrics;
+mod pipeline;
+mod ports;
+mod resolve;
+mod service;
+mod settings;
+mod tools;
+
+pub use error::{ApiUrlError, NewServiceError, TokenError};
+pub use ports::{DISCORD_API_URL, Discord, Ports};
+pub use service::{Readiness, Service};
+pub use settings::Settings;

@@ -1,0 +1,59 @@
+# Each common command is one word. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+# One selection everywhere, so that features unify once and nothing is built twice.
+ALL := --workspace --all-targets
+QUICK := target/quick/ery
+
+.PHONY: help
+help: ## List these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: run
+run: system ## Build what is needed and start the playground: a simulated Discord with Ery in it
+	cargo build --profile quick --workspace --bins
+	@exec $(QUICK) playground $(ARGS)
+
+.PHONY: build
+build: system ## Build everything, tests too
+	cargo build $(ALL)
+
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt --all
+
+.PHONY: check
+check: system ## Formatting, lints, documentation, dependency rules
+	cargo fmt --all --check
+	cargo clippy $(ALL) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; \
+	else echo "cargo-deny is not installed; tests/tests/layers.rs holds deny.toml's bans, licences and sources"; fi
+
+.PHONY: test
+test: tools ## Run the whole suite; installs the servers and the browser that it needs
+	cargo build $(ALL)
+	cargo nextest run --workspace
+	cargo test --workspace --doc --quiet
+
+.PHONY: bench
+bench: tools ## Measure the main job, embedded and cluster, as ratios to ceilings of the same run
+	cargo build --profile quick --workspace --bins
+	target/quick/ery-bench
+
+.PHONY: tools
+tools: system ## Install nats-server, redis-server, a browser and the test runner where they are missing
+	.ci/servers.sh
+	.ci/browser.sh
+	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
+
+.PHONY: system
+system: ## Install the system's libraries that the build needs, where they are missing
+	@.ci/system.sh
+
+.PHONY: clean
+clean: ## Remove what was built and installed here
+	cargo clean
+	rm -rf .tools

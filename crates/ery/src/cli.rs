@@ -1,0 +1,149 @@
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use ery_settings::Sources;
+
+/// Ery, an AI community manager for Discord.
+#[derive(Debug, Parser)]
+#[command(name = "ery", version, about, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// The settings file [default: ery.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// Where state is kept, over `data_dir` in the settings
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl Cli {
+    pub(crate) fn sources(&self) -> Sources {
+        let mut sources = Sources::from_environment(self.settings.clone());
+        if let Some(folder) = &self.data_dir {
+            sources.flags.push(("data_dir".into(), folder.display().to_string()));
+        }
+        sources
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Keep Discord's sessions, and put every dispatch on the bus
+    Gateway,
+    /// Run task threads, and the handlers of events
+    Orchestrator,
+    /// Run model turns over any provider
+    AiService,
+    /// Check and carry out tool calls
+    ToolService,
+    /// Keep all durable state, in files partitioned by guild
+    Store,
+    /// Run every service in this process, with one data folder and nothing else
+    All,
+    /// Run everything with a simulated Discord and a chat page: no token, no account
+    Playground(Playground),
+    /// Serve a simulated Discord
+    SimDiscord(SimDiscord),
+    /// Look into a running installation
+    Ctl(Ctl),
+    /// Check or show the settings
+    #[command(subcommand)]
+    Settings(SettingsCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Playground {
+    /// Where the chat page is served
+    #[arg(long, default_value = "127.0.0.1:8710", value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+    /// Where the simulated Discord is served
+    #[arg(long, default_value = "127.0.0.1:8711", value_name = "ADDRESS")]
+    pub(crate) sim_listen: SocketAddr,
+    /// The simulated world [default: a small community]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) world: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimDiscord {
+    /// Where it is served
+    #[arg(long, default_value = "127.0.0.1:8711", value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+    /// The simulated world [default: a small community]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) world: Option<PathBuf>,
+    /// The bot's token
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+    /// Do not limit the rate of requests
+    #[arg(long)]
+    pub(crate) no_rate_limits: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ctl {
+    /// JSON for programs instead of tables for people
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: CtlCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CtlCommand {
+    /// Task threads
+    #[command(subcommand)]
+    Threads(Threads),
+    /// Executions of tools: the audit
+    #[command(subcommand)]
+    Executions(Executions),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Threads {
+    /// The newest threads
+    List {
+        #[command(flatten)]
+        place: Place,
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Only those that run now
+        #[arg(long)]
+        running: bool,
+    },
+    /// One thread, with its steps and executions
+    Show { thread: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Executions {
+    /// The newest executions
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// Only those of this thread
+        #[arg(long)]
+        thread: Option<String>,
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+}
+
+/// Where to look; everywhere if neither is given.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    #[arg(long, value_name = "ID")]
+    pub(crate) guild: Option<u64>,
+    #[arg(long, value_name = "ID")]
+    pub(crate) channel: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum SettingsCommand {
+    /// Say whether the settings are right
+    Check,
+    /// Show the settings in force, without secrets
+    Show,
+}

@@ -1,0 +1,199 @@
+//! One service by itself, on NATS and Redis.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use secrecy::ExposeSecret;
+use tonic::service::Routes;
+
+use ery_clock::{Clock, SystemClock};
+use ery_cluster::Cluster;
+use ery_ids::{ReplicaId, ServiceName};
+use ery_lifecycle::{Health, Tasks};
+use ery_membership::{Membership, Registration, Replica};
+use ery_rpc::{ClusterCredential, Peers};
+use ery_settings::Sources;
+
+use crate::{
+    failure::{Failure, chain},
+    process::{Fatal, Process, bind},
+    services,
+    settings::Settings,
+};
+
+/// Runs one service until a signal comes.
+pub(crate) async fn run(name: ServiceName, sources: &Sources) -> Result<(), Failure> {
+    let settings = Settings::load(sources)?;
+    if matches!(name, ServiceName::Gateway | ServiceName::ToolService) {
+        settings.token()?;
+    }
+    let credential = settings.credential()?;
+    let mut process = Process::begin(&settings)?;
+    let (fatal, health) = (process.fatal.clone(), process.health.clone());
+    let replica = ReplicaId::random();
+    let readiness = process.health.part(name.as_str());
+    let [service, calls, last] = [(); 3].map(|()| Tasks::new());
+
+    let start = async {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let cluster =
+            Cluster::connect(&settings.nats, &settings.redis, replica.clone(), Arc::clone(&clock))
+                .await
+                .map_err(|error| Failure::unavailable(chain(&error)))?;
+        let wiring = Wiring {
+            settings: &settings,
+            clock,
+            cluster,
+            credential,
+            replica: replica.clone(),
+            fatal,
+            health,
+        };
+        let routes = wiring.start(name, &service).await?;
+        wiring.join(name, routes, &calls).await
+    };
+    let Some(registration) = process.starting(start).await? else { return Ok(()) };
+    readiness.set(true);
+    process.serve_admin(&settings, &last).await?;
+    tracing::info!(service = name.as_str(), replica.id = %replica, "running");
+
+    // Out of the list first: peers that ask now go elsewhere while this one finishes.
+    let leaving = Tasks::new();
+    let draining = leaving.draining();
+    leaving.spawn("membership", async move {
+        draining.cancelled().await;
+        registration.leave().await
+    });
+    process.run(&[leaving, service, calls, last], &settings).await
+}
+
+struct Wiring<'a> {
+    settings: &'a Settings,
+    clock: Arc<dyn Clock>,
+    cluster: Cluster,
+    credential: ClusterCredential,
+    replica: ReplicaId,
+    fatal: Fatal,
+    health: Health,
+}
+
+impl Wiring<'_> {
+    async fn peers(&self, of: ServiceName) -> Result<Peers, Failure> {
+        Peers::remote(of, &*self.cluster.membership(), &self.credential)
+            .await
+            .map_err(|error| Failure::unavailable(chain(&error)))
+    }
+
+    /// Starts the service, and returns the calls that it serves, if any.
+    async fn start(&self, name: ServiceName, tasks: &Tasks) -> Result<Option<Routes>, Failure> {
+        let (settings, clock, cluster) = (self.settings, &self.clock, &self.cluster);
+        let own = tasks.clone();
+        match name {
+            ServiceName::Gateway => {
+                services::gateway(
+                    settings,
+                    clock,
+                    &cluster.queue(),
+                    &cluster.bus(),
+                    &cluster.membership(),
+                    &cluster.budgets(),
+                    self.replica.clone(),
+                    tasks,
+                    &self.fatal,
+                    &self.health,
+                )?;
+                Ok(None)
+            }
+            ServiceName::Orchestrator => {
+                let ports = ery_orchestrator::Ports {
+                    queue: cluster.queue(),
+                    bus: cluster.bus(),
+                    membership: cluster.membership(),
+                    clock: Arc::clone(clock),
+                    replica: self.replica.clone(),
+                    store: self.peers(ServiceName::Store).await?,
+                    ai: self.peers(ServiceName::AiService).await?,
+                    tools: self.peers(ServiceName::ToolService).await?,
+                };
+                let service = ery_orchestrator::Service::new(settings.orchestrator.clone(), ports);
+                tasks.spawn("orchestrator", async move { service.run(own).await });
+                Ok(None)
+            }
+            ServiceName::AiService => {
+                let service = services::ai(settings, clock)?;
+                let routes = service.routes();
+                tasks.spawn("ai-service", async move { service.run(own).await });
+                Ok(Some(routes))
+            }
+            ServiceName::ToolService => {
+                let store = self.peers(ServiceName::Store).await?;
+                let service =
+                    services::tools(settings, clock, &cluster.bus(), &cluster.budgets(), &store)?;
+                let routes = service.routes();
+                tasks.spawn("tool-service", async move { service.run(own).await });
+                Ok(Some(routes))
+            }
+            ServiceName::Store => {
+                let service = services::store(settings, clock).await?;
+                let routes = service.routes();
+                tasks.spawn("store", async move { service.run(own).await });
+                Ok(Some(routes))
+            }
+            ServiceName::Console => Err(Failure::internal("there is no console yet")),
+        }
+    }
+
+    /// Serves the service's calls, and registers it, so that its peers find it.
+    async fn join(
+        &self,
+        name: ServiceName,
+        routes: Option<Routes>,
+        tasks: &Tasks,
+    ) -> Result<Box<dyn Registration>, Failure> {
+        let mut address = String::new();
+        if let Some(routes) = routes {
+            let (listener, listening) = bind(self.settings.rpc.listen, "rpc.listen").await?;
+            address = match &self.settings.rpc.advertise {
+                Some(advertised) => advertised.clone(),
+                None => self.reachable(listening)?.to_string(),
+            };
+            tracing::info!(%listening, advertised = %address, "serving calls");
+            let serving =
+                ery_rpc::serve(listener, routes, self.credential.clone(), tasks.draining());
+            tasks.spawn("calls", serving);
+        }
+        let replica = Replica { id: self.replica.clone(), service: name, address };
+        self.cluster
+            .membership()
+            .join(replica)
+            .await
+            .map_err(|error| Failure::unavailable(chain(&error)))
+    }
+
+    /// Returns the address at which peers reach a listener: its own, or where it listens on every
+    /// address, the one from which Redis is reached.
+    fn reachable(&self, listening: SocketAddr) -> Result<SocketAddr, Failure> {
+        if !listening.ip().is_unspecified() {
+            return Ok(listening);
+        }
+        let address = local_address(&self.settings.redis).map_err(|error| {
+            Failure::settings(format!(
+                "could not tell by which address peers reach this process ({error}); give it by \
+                 `rpc.advertise`"
+            ))
+        })?;
+        Ok(SocketAddr::new(address, listening.port()))
+    }
+}
+
+/// Returns the address of this machine from which Redis is reached. Sends nothing: connecting a
+/// datagram socket only chooses the route.
+fn local_address(redis: &ery_cluster::RedisSettings) -> std::io::Result<IpAddr> {
+    let url = url::Url::parse(redis.url.expose_secret()).map_err(std::io::Error::other)?;
+    let host = url.host_str().ok_or_else(|| std::io::Error::other("`redis.url` names no host"))?;
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+    socket.connect((host, url.port().unwrap_or(6379)))?;
+    Ok(socket.local_addr()?.ip())
+}

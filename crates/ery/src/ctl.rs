@@ -1,0 +1,196 @@
+//! `ery ctl`: looks into a running installation, over the services' own calls.
+
+mod connection;
+mod view;
+
+use std::{io::Write as _, time::Duration};
+
+use serde::Serialize;
+
+use ery_proto::store::v1::{
+    GetThreadRequest, ListExecutionsRequest, ListThreadsRequest,
+    store_service_client::StoreServiceClient,
+};
+use ery_rpc::{Transport, within};
+use ery_settings::Sources;
+
+pub(crate) use self::connection::Endpoint;
+use self::view::{ExecutionView, StepView, ThreadView};
+use crate::{
+    cli::{Ctl, CtlCommand, Executions, Threads},
+    failure::Failure,
+    settings::Settings,
+};
+
+/// A person waits for it.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Runs one command.
+pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failure> {
+    let settings = Settings::load(sources)?;
+    let stores = connection::stores(&settings).await?;
+    let output = Output { json: arguments.json };
+    match &arguments.command {
+        CtlCommand::Threads(Threads::List { place, limit, running }) => {
+            let request = ListThreadsRequest {
+                guild_id: place.guild.unwrap_or(0),
+                channel_id: place.channel.unwrap_or(0),
+                limit: *limit,
+                is_running_only: *running,
+            };
+            let mut threads = Vec::new();
+            for store in &stores {
+                let answer = client(store).list_threads(within(TIMEOUT, request)).await;
+                threads.extend(answer.map_err(|status| refused(&status))?.into_inner().threads);
+            }
+            threads.sort_by_key(|thread| std::cmp::Reverse(thread.started_at_ms));
+            threads.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
+            output.list(&threads.iter().map(ThreadView::from).collect::<Vec<_>>())
+        }
+        CtlCommand::Threads(Threads::Show { thread }) => {
+            for store in &stores {
+                let request =
+                    GetThreadRequest { thread_id: thread.clone(), guild_id: 0, channel_id: 0 };
+                match client(store).get_thread(within(TIMEOUT, request)).await {
+                    Ok(answer) => {
+                        if let Some(thread) = answer.into_inner().thread {
+                            return output.thread(&thread);
+                        }
+                    }
+                    Err(status) if status.code() == tonic::Code::NotFound => {}
+                    Err(status) => return Err(refused(&status)),
+                }
+            }
+            Err(Failure::internal(format!(
+                "there is no thread `{thread}`; see `ery ctl threads list`"
+            )))
+        }
+        CtlCommand::Executions(Executions::List { place, thread, limit }) => {
+            let request = ListExecutionsRequest {
+                guild_id: place.guild.unwrap_or(0),
+                channel_id: place.channel.unwrap_or(0),
+                thread_id: thread.clone().unwrap_or_default(),
+                limit: *limit,
+            };
+            let mut executions = Vec::new();
+            for store in &stores {
+                let answer = client(store).list_executions(within(TIMEOUT, request.clone())).await;
+                executions
+                    .extend(answer.map_err(|status| refused(&status))?.into_inner().executions);
+            }
+            executions.sort_by_key(|execution| std::cmp::Reverse(execution.opened_at_ms));
+            executions.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
+            output.list(&executions.iter().map(ExecutionView::from).collect::<Vec<_>>())
+        }
+    }
+}
+
+fn client(store: &Transport) -> StoreServiceClient<Transport> {
+    StoreServiceClient::new(store.clone()).max_decoding_message_size(64 << 20)
+}
+
+fn refused(status: &tonic::Status) -> Failure {
+    let text = format!("the store answered {:?}: {}", status.code(), status.message());
+    if status.code() == tonic::Code::Unavailable {
+        Failure::unavailable(text)
+    } else {
+        Failure::internal(text)
+    }
+}
+
+/// One row of a table for people.
+trait Row: Serialize {
+    const HEADERS: &'static [&'static str];
+
+    fn cells(&self) -> Vec<String>;
+}
+
+struct Output {
+    json: bool,
+}
+
+impl Output {
+    fn list<R: Row>(&self, rows: &[R]) -> Result<(), Failure> {
+        if self.json { Self::json(rows) } else { Self::write(&table(rows)) }
+    }
+
+    fn thread(&self, thread: &ery_proto::store::v1::Thread) -> Result<(), Failure> {
+        let steps: Vec<StepView> = thread.steps.iter().map(StepView::from).collect();
+        let executions: Vec<ExecutionView> =
+            thread.executions.iter().map(ExecutionView::from).collect();
+        let view = ThreadView::from(thread);
+        if self.json {
+            #[derive(Serialize)]
+            struct Whole {
+                #[serde(flatten)]
+                thread: ThreadView,
+                steps: Vec<StepView>,
+                executions: Vec<ExecutionView>,
+            }
+            return Self::json(&Whole { thread: view, steps, executions });
+        }
+        Self::write(&format!("{}\n{}\n{}", table(&[view]), table(&steps), table(&executions)))
+    }
+
+    fn json<T: Serialize + ?Sized>(value: &T) -> Result<(), Failure> {
+        let text = serde_json::to_string(value)
+            .map_err(|error| Failure::caused("could not write JSON", &error))?;
+        Self::write(&format!("{text}\n"))
+    }
+
+    fn write(text: &str) -> Result<(), Failure> {
+        match std::io::stdout().write_all(text.as_bytes()) {
+            // Whoever read it has seen enough: `ery ctl … | head`.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            other => {
+                other.map_err(|error| Failure::caused("could not write to standard output", &error))
+            }
+        }
+    }
+}
+
+/// Lays rows out in columns as wide as their widest cell; the last is as long as it is.
+fn table<R: Row>(rows: &[R]) -> String {
+    let cells: Vec<Vec<String>> = rows.iter().map(Row::cells).collect();
+    let headers: Vec<String> = R::HEADERS.iter().map(|header| (*header).to_owned()).collect();
+    let widths: Vec<usize> = (0..headers.len())
+        .map(|column| {
+            let all = std::iter::once(&headers).chain(&cells);
+            all.map(|row| row[column].chars().count()).max().unwrap_or(0)
+        })
+        .collect();
+    let mut text = String::new();
+    for row in std::iter::once(&headers).chain(&cells) {
+        for (column, cell) in row.iter().enumerate() {
+            if column + 1 == row.len() {
+                text.push_str(cell);
+            } else {
+                text.push_str(&format!("{cell:width$}  ", width = widths[column]));
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Pair(&'static str, &'static str);
+
+    impl Row for Pair {
+        const HEADERS: &'static [&'static str] = &["NAME", "VALUE"];
+
+        fn cells(&self) -> Vec<String> {
+            vec![self.0.to_owned(), self.1.to_owned()]
+        }
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let text = table(&[Pair("a", "1"), Pair("longer", "2")]);
+        assert_eq!(text, "NAME    VALUE\na       1\nlonger  2\n");
+    }
+}

@@ -1,0 +1,100 @@
+//! `ery playground`: `ery all` in a simulated Discord, with a chat page.
+
+mod page;
+
+use std::{io::Write as _, path::PathBuf, sync::Arc};
+
+use secrecy::SecretString;
+
+use ery_lifecycle::Tasks;
+use ery_settings::Sources;
+use ery_sim_discord::Options;
+
+use crate::{
+    all::Everything,
+    cli,
+    failure::Failure,
+    process::{Process, bind},
+    settings::Settings,
+    sim,
+};
+
+/// Runs until a signal comes.
+pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Result<(), Failure> {
+    let mut sources = sources.clone();
+    // The simulated world begins anew with each start, so what Ery knows of it does, too.
+    let is_given = sources.flags.iter().any(|(key, _)| key == "data_dir")
+        || sources
+            .variables
+            .iter()
+            .any(|(name, value)| name == "ERY_DATA_DIR" && !value.is_empty());
+    let folder = tempfile::Builder::new()
+        .prefix("ery-playground-")
+        .tempdir()
+        .map_err(|error| Failure::caused("could not make a folder", &error))?;
+    if !is_given {
+        sources.flags.push(("data_dir".into(), folder.path().display().to_string()));
+    }
+    let has_log = sources.variables.iter().any(|(name, _)| name.starts_with("ERY_TELEMETRY__LOG"));
+    let mut settings = Settings::load(&sources)?;
+    if !has_log && settings.telemetry.log == "info" {
+        // A newcomer should see the page's address, and what goes wrong.
+        settings.telemetry.log = "warn".into();
+    }
+
+    let (page_listener, page_address) = bind(arguments.listen, "--listen").await?;
+    let (sim_listener, sim_address) = bind(arguments.sim_listen, "--sim-listen").await?;
+    settings.discord.token = Some(SecretString::from(sim::DEFAULT_TOKEN));
+    settings.discord.api_url = format!("http://{sim_address}/api/v10");
+    settings.discord.gateway_url = Some(format!("ws://{sim_address}"));
+
+    let mut process = Process::begin(&settings)?;
+    let (health, fatal) = (process.health.clone(), process.fatal.clone());
+    let options = Options {
+        world: sim::world(arguments.world.as_deref())?,
+        token: Some(sim::DEFAULT_TOKEN.to_owned()),
+        ..Options::default()
+    };
+    let simulated = sim::start(sim_listener, options).await?;
+    let Some(everything) = process.starting(Everything::start(&settings, &health, &fatal)).await?
+    else {
+        return Ok(());
+    };
+    process.serve_admin(&settings, &everything.last).await?;
+
+    let pages = Tasks::new();
+    let draining = pages.draining();
+    let router = page::router(
+        sim_address,
+        Arc::clone(&everything.bus),
+        everything.store.clone(),
+        draining.clone(),
+    );
+    pages.spawn("page", async move {
+        axum::serve(page_listener, router)
+            .with_graceful_shutdown(async move { draining.cancelled().await })
+            .await
+    });
+    greet(page_address, sim_address, &settings.data_dir)?;
+    let stages: Vec<Tasks> = everything.stages().into_iter().chain([pages]).collect();
+    let ended = process.run(&stages, &settings).await;
+    simulated.stop().await;
+    ended
+}
+
+fn greet(
+    page: std::net::SocketAddr,
+    sim: std::net::SocketAddr,
+    folder: &PathBuf,
+) -> Result<(), Failure> {
+    let text = format!(
+        "Ery's playground is at http://{page}\n\
+         The simulated Discord is at http://{sim}\n\
+         Look inside with: ery ctl --data-dir {} threads list\n\
+         Stop with Ctrl-C.\n",
+        folder.display()
+    );
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| Failure::caused("could not write to standard output", &error))
+}

@@ -1,0 +1,114 @@
+//! Each service with what it needs: the same wiring in one process and in many.
+
+use std::sync::Arc;
+
+use ery_budgets::Budgets;
+use ery_channel_queue::ChannelQueue;
+use ery_clock::Clock;
+use ery_event_bus::EventBus;
+use ery_ids::ReplicaId;
+use ery_lifecycle::{Health, Tasks};
+use ery_membership::Membership;
+use ery_rpc::Peers;
+
+use crate::{
+    failure::{Failure, chain},
+    process::Fatal,
+    settings::Settings,
+};
+
+pub(crate) async fn store(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+) -> Result<ery_store::Service, Failure> {
+    let ports = ery_store::Ports {
+        data_dir: settings.data_dir.clone(),
+        key: None,
+        clock: Arc::clone(clock),
+    };
+    ery_store::Service::open(settings.store.clone(), ports)
+        .await
+        .map_err(|error| Failure::unavailable(format!("store: {}", chain(&error))))
+}
+
+pub(crate) fn ai(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+) -> Result<ery_ai_service::Service, Failure> {
+    let ports = ery_ai_service::Ports { clock: Arc::clone(clock) };
+    ery_ai_service::Service::new(&settings.ai, ports)
+        .map_err(|error| Failure::settings(format!("ai: {}", chain(&error))))
+}
+
+pub(crate) fn tools(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+    bus: &Arc<dyn EventBus>,
+    budgets: &Arc<dyn Budgets>,
+    store: &Peers,
+) -> Result<ery_tool_service::Service, Failure> {
+    let ports = ery_tool_service::Ports {
+        discord: ery_tool_service::Discord {
+            token: settings.token()?,
+            api_url: settings.discord.api_url.clone(),
+        },
+        bus: Arc::clone(bus),
+        budgets: Arc::clone(budgets),
+        clock: Arc::clone(clock),
+        store: store.clone(),
+    };
+    ery_tool_service::Service::new(settings.tool_service.clone(), ports)
+        .map_err(|error| Failure::settings(format!("tool_service: {}", chain(&error))))
+}
+
+/// Starts the gateway: what Discord refuses is told apart from what cannot be reached.
+#[expect(clippy::too_many_arguments, reason = "it needs every port")]
+pub(crate) fn gateway(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+    queue: &Arc<dyn ChannelQueue>,
+    bus: &Arc<dyn EventBus>,
+    membership: &Arc<dyn Membership>,
+    budgets: &Arc<dyn Budgets>,
+    replica: ReplicaId,
+    tasks: &Tasks,
+    fatal: &Fatal,
+    health: &Health,
+) -> Result<(), Failure> {
+    let ports = ery_gateway::Ports {
+        discord: ery_gateway::Discord {
+            token: settings.token()?,
+            api_url: settings.discord.api_url.clone(),
+            gateway_url: settings.discord.gateway_url.clone(),
+        },
+        bus: Arc::clone(bus),
+        queue: Arc::clone(queue),
+        membership: Arc::clone(membership),
+        budgets: Arc::clone(budgets),
+        clock: Arc::clone(clock),
+        replica,
+    };
+    let service = ery_gateway::Service::new(settings.gateway.clone(), ports);
+    let readiness = health.part("discord");
+    let (mut status, draining) = (service.status(), tasks.draining());
+    tasks.spawn_work("discord-readiness", async move {
+        loop {
+            let now = *status.borrow_and_update();
+            // A replica that holds no shard stands by, and is ready to take one.
+            readiness.set(now.total > 0 && now.connected == now.held);
+            tokio::select! {
+                changed = status.changed() => if changed.is_err() { break },
+                () = draining.cancelled() => break,
+            }
+        }
+    });
+    let classify = |error: &ery_gateway::GatewayError| {
+        if error.is_bad_settings() {
+            Failure::settings(chain(error))
+        } else {
+            Failure::unavailable(chain(error))
+        }
+    };
+    tasks.spawn("gateway", fatal.clone().watch(service.run(tasks.clone()), classify));
+    Ok(())
+}

@@ -1,0 +1,727 @@
+//! A world as a JSON document: what `GET /sim/v1/world` answers, and what `--world` reads.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Deserializer, Serialize};
+use twilight_model::guild::Permissions;
+
+use ery_clock::UnixMillis;
+
+use super::{
+    ApplicationId, Ban, Bot, Channel, ChannelId, ChannelKind, Guild, GuildId, Member, Message,
+    MessageId, MessageKind, Overwrite, OverwriteTarget, Reference, Role, RoleId, User, UserId,
+    World, created_at, guilds::DEFAULT_EVERYONE,
+};
+use crate::wire::{Iso, parse_iso};
+
+/// Why a world file was not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldFileError {
+    /// The document is no JSON, or not of the shape that is documented.
+    #[error("the world file is not of the right shape")]
+    Shape(#[source] serde_json::Error),
+    /// Something in it names what is not there, or twice the same.
+    #[error("in the world file, {place}: {problem}")]
+    Content { place: String, problem: String },
+}
+
+fn wrong(place: impl Into<String>, problem: impl Into<String>) -> WorldFileError {
+    WorldFileError::Content { place: place.into(), problem: problem.into() }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WorldFile {
+    #[serde(default)]
+    guilds: Vec<GuildFile>,
+    #[serde(default)]
+    bots: Vec<BotFile>,
+    /// People who are in no guild; those who are may stand here too.
+    #[serde(default)]
+    users: Vec<UserFile>,
+    #[serde(default)]
+    dms: Vec<DmFile>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GuildFile {
+    id: GuildId,
+    name: String,
+    #[serde(default)]
+    description: Option<String>,
+    owner_id: UserId,
+    #[serde(default)]
+    system_channel_id: Option<ChannelId>,
+    #[serde(default)]
+    rules_channel_id: Option<ChannelId>,
+    #[serde(default)]
+    roles: Vec<RoleFile>,
+    #[serde(default)]
+    channels: Vec<ChannelFile>,
+    members: Vec<MemberFile>,
+    #[serde(default)]
+    bans: Vec<BanFile>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RoleFile {
+    id: RoleId,
+    name: String,
+    #[serde(default)]
+    position: i64,
+    permissions: BitsFile,
+    #[serde(default)]
+    color: u32,
+    #[serde(default)]
+    hoist: bool,
+    #[serde(default)]
+    mentionable: bool,
+    /// Told, not read: a role is managed if it is a bot's.
+    #[serde(default, deserialize_with = "ignored")]
+    managed: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bot_id: Option<UserId>,
+}
+
+/// Permissions as a decimal number in a string, or a plain number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BitsFile(pub(crate) Permissions);
+
+impl Serialize for BitsFile {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0.bits())
+    }
+}
+
+impl<'de> Deserialize<'de> for BitsFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(u64),
+            Text(String),
+        }
+        let bits = match Written::deserialize(deserializer)? {
+            Written::Number(bits) => bits,
+            Written::Text(text) => text.parse().map_err(|_| {
+                serde::de::Error::custom(format!("`{text}` is no decimal set of permissions"))
+            })?,
+        };
+        Ok(Self(Permissions::from_bits_retain(bits)))
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OverwriteFile {
+    id: GenericId,
+    /// 0 a role, 1 a member.
+    #[serde(rename = "type")]
+    kind: u8,
+    #[serde(default = "no_bits")]
+    allow: BitsFile,
+    #[serde(default = "no_bits")]
+    deny: BitsFile,
+}
+
+fn no_bits() -> BitsFile {
+    BitsFile(Permissions::empty())
+}
+
+/// An id of either kind.
+type GenericId = twilight_model::id::Id<twilight_model::id::marker::GenericMarker>;
+
+impl OverwriteFile {
+    fn new(overwrite: &Overwrite) -> Self {
+        let (id, kind) = match overwrite.target {
+            OverwriteTarget::Role(role) => (role.cast(), 0),
+            OverwriteTarget::Member(member) => (member.cast(), 1),
+        };
+        Self { id, kind, allow: BitsFile(overwrite.allow), deny: BitsFile(overwrite.deny) }
+    }
+
+    pub(crate) fn read(&self) -> Overwrite {
+        let target = if self.kind == 0 {
+            OverwriteTarget::Role(self.id.cast())
+        } else {
+            OverwriteTarget::Member(self.id.cast())
+        };
+        Overwrite { target, allow: self.allow.0, deny: self.deny.0 }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChannelFile {
+    id: ChannelId,
+    /// 0 text, 2 voice, 4 category, 5 announcement, 13 stage, 15 forum.
+    #[serde(rename = "type", default)]
+    kind: u8,
+    name: String,
+    #[serde(default)]
+    topic: Option<String>,
+    #[serde(default)]
+    position: i64,
+    #[serde(default)]
+    parent_id: Option<ChannelId>,
+    #[serde(default)]
+    nsfw: bool,
+    #[serde(default)]
+    rate_limit_per_user: u32,
+    #[serde(default)]
+    permission_overwrites: Vec<OverwriteFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    messages: Vec<MessageFile>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MessageFile {
+    /// Made up from `timestamp`, or from now, where there is none.
+    #[serde(default)]
+    id: Option<MessageId>,
+    author_id: UserId,
+    content: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timestamp: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reply_to: Option<MessageId>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pinned: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserFile {
+    id: UserId,
+    username: String,
+    #[serde(default)]
+    global_name: Option<String>,
+    #[serde(default)]
+    bot: bool,
+    #[serde(default = "yes")]
+    accepts_dms: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn ignored<'de, D: Deserializer<'de>, T: Default>(deserializer: D) -> Result<T, D::Error> {
+    serde::de::IgnoredAny::deserialize(deserializer).map(|_| T::default())
+}
+
+impl UserFile {
+    fn new(user: &User) -> Self {
+        Self {
+            id: user.id,
+            username: user.username.clone(),
+            global_name: user.global_name.clone(),
+            bot: user.is_bot,
+            accepts_dms: user.accepts_dms,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MemberFile {
+    user: UserFile,
+    #[serde(default)]
+    nick: Option<String>,
+    #[serde(default)]
+    roles: Vec<RoleId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    joined_at: Option<String>,
+    #[serde(default)]
+    communication_disabled_until: Option<String>,
+    /// Told, not read: what they may do in the guild, before any channel's overwrites.
+    #[serde(default, deserialize_with = "ignored")]
+    permissions: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BanFile {
+    user: UserFile,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BotFile {
+    id: UserId,
+    username: String,
+    #[serde(default)]
+    application_id: Option<ApplicationId>,
+    token: String,
+    #[serde(default)]
+    owner_id: Option<UserId>,
+    #[serde(default = "yes")]
+    privileged_intents: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DmFile {
+    id: ChannelId,
+    recipient_ids: [UserId; 2],
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    messages: Vec<MessageFile>,
+}
+
+impl World {
+    /// Reads a world from a JSON document.
+    ///
+    /// # Errors
+    ///
+    /// [`WorldFileError`], with the line or the place in it.
+    pub fn from_json(document: &[u8], now: UnixMillis) -> Result<Self, WorldFileError> {
+        let file: WorldFile = serde_json::from_slice(document).map_err(WorldFileError::Shape)?;
+        let mut world = Self::empty();
+        for bot in file.bots {
+            world.load_bot(bot, now)?;
+        }
+        for user in &file.users {
+            world.load_user(user, now);
+        }
+        for guild in file.guilds {
+            world.load_guild(guild, now)?;
+        }
+        for dm in file.dms {
+            world.load_dm(dm, now)?;
+        }
+        Ok(world)
+    }
+
+    /// Returns the world as a document, with the latest `messages` of each channel.
+    pub(crate) fn to_file(&self, messages: usize, now: UnixMillis) -> WorldFile {
+        let in_guilds: BTreeSet<UserId> =
+            self.guilds.values().flat_map(|guild| guild.members.keys().copied()).collect();
+        let elsewhere =
+            self.users.values().filter(|user| !in_guilds.contains(&user.id) && !user.is_bot);
+        let mut users: Vec<UserFile> = elsewhere.map(UserFile::new).collect();
+        users.sort_unstable_by_key(|user| user.id);
+        WorldFile {
+            guilds: self
+                .guilds
+                .values()
+                .map(|guild| self.guild_file(guild, messages, now))
+                .collect(),
+            bots: self.bots.iter().map(|bot| self.bot_file(bot)).collect(),
+            users,
+            dms: self
+                .dms
+                .iter()
+                .filter_map(|(pair, id)| self.dm_file(*pair, *id, messages))
+                .collect(),
+        }
+    }
+
+    /// Returns one guild as it stands in a document.
+    pub(crate) fn one_guild_file(&self, guild: GuildId, now: UnixMillis) -> Option<GuildFile> {
+        self.guilds.get(&guild).map(|guild| self.guild_file(guild, 0, now))
+    }
+
+    fn bot_file(&self, bot: &Bot) -> BotFile {
+        BotFile {
+            id: bot.user,
+            username: self
+                .users
+                .get(&bot.user)
+                .map(|user| user.username.clone())
+                .unwrap_or_default(),
+            application_id: Some(bot.application),
+            token: bot.token.clone(),
+            owner_id: bot.owner,
+            privileged_intents: bot.privileged_intents,
+        }
+    }
+
+    fn dm_file(
+        &self,
+        (one, other): (UserId, UserId),
+        id: ChannelId,
+        messages: usize,
+    ) -> Option<DmFile> {
+        let channel = self.channels.get(&id)?;
+        let messages = messages_of(channel, messages);
+        Some(DmFile { id, recipient_ids: [one, other], messages })
+    }
+
+    fn guild_file(&self, guild: &Guild, messages: usize, now: UnixMillis) -> GuildFile {
+        let user = |id: UserId| self.users.get(&id).map(UserFile::new);
+        let members = guild.members.values().filter_map(|member| {
+            Some(MemberFile {
+                user: user(member.user)?,
+                nick: member.nick.clone(),
+                roles: member.roles.clone(),
+                joined_at: Some(Iso(member.joined_at).to_string()),
+                communication_disabled_until: member
+                    .timed_out_until
+                    .map(|until| Iso(until).to_string()),
+                permissions: Some(guild.permissions_of(member, now).bits().to_string()),
+            })
+        });
+        let bans = guild
+            .bans
+            .values()
+            .filter_map(|ban| Some(BanFile { user: user(ban.user)?, reason: ban.reason.clone() }));
+        let channels = guild.channels.iter().filter_map(|id| self.channels.get(id));
+        GuildFile {
+            id: guild.id,
+            name: guild.name.clone(),
+            description: guild.description.clone(),
+            owner_id: guild.owner,
+            system_channel_id: guild.system_channel,
+            rules_channel_id: guild.rules_channel,
+            roles: guild.roles.values().map(role_file).collect(),
+            channels: channels.map(|channel| channel_file(channel, messages)).collect(),
+            members: members.collect(),
+            bans: bans.collect(),
+        }
+    }
+
+    fn load_user(&mut self, user: &UserFile, now: UnixMillis) {
+        self.mint.observe(user.id, now);
+        let is_bot = user.bot || self.bot(user.id).is_some();
+        self.users.entry(user.id).or_insert_with(|| User {
+            id: user.id,
+            username: user.username.clone(),
+            global_name: user.global_name.clone(),
+            is_bot,
+            accepts_dms: user.accepts_dms,
+        });
+    }
+
+    fn load_bot(&mut self, bot: BotFile, now: UnixMillis) -> Result<(), WorldFileError> {
+        let place = format!("bot {}", bot.id);
+        if bot.token.is_empty() {
+            return Err(wrong(place, "its token is empty"));
+        }
+        if self.bot_by_token(&bot.token).is_some() || self.bot(bot.id).is_some() {
+            return Err(wrong(place, "its id or its token is another bot's"));
+        }
+        self.mint.observe(bot.id, now);
+        self.users.insert(
+            bot.id,
+            User {
+                id: bot.id,
+                username: bot.username,
+                global_name: None,
+                is_bot: true,
+                accepts_dms: true,
+            },
+        );
+        self.bots.push(Bot {
+            user: bot.id,
+            application: bot.application_id.unwrap_or(bot.id.cast()),
+            token: bot.token,
+            owner: bot.owner_id,
+            privileged_intents: bot.privileged_intents,
+        });
+        Ok(())
+    }
+
+    fn load_guild(&mut self, file: GuildFile, now: UnixMillis) -> Result<(), WorldFileError> {
+        let place = format!("guild {} (`{}`)", file.id, file.name);
+        if self.guilds.contains_key(&file.id) {
+            return Err(wrong(place, "another guild has its id"));
+        }
+        self.mint.observe_guild(file.id, now);
+        let mut guild = Guild {
+            id: file.id,
+            name: file.name,
+            description: file.description,
+            owner: file.owner_id,
+            roles: BTreeMap::new(),
+            members: BTreeMap::new(),
+            channels: BTreeSet::new(),
+            bans: BTreeMap::new(),
+            audit_log: VecDeque::new(),
+            system_channel: file.system_channel_id,
+            rules_channel: file.rules_channel_id,
+        };
+        for role in file.roles {
+            self.mint.observe(role.id, now);
+            guild.roles.insert(role.id, read_role(role));
+        }
+        let everyone = guild.everyone();
+        guild.roles.entry(everyone).or_insert_with(|| Role {
+            id: everyone,
+            name: "@everyone".to_owned(),
+            color: 0,
+            hoist: false,
+            position: 0,
+            permissions: DEFAULT_EVERYONE,
+            mentionable: false,
+            bot: None,
+        });
+        for member in file.members {
+            self.load_member(&mut guild, member, now).map_err(|problem| wrong(&place, problem))?;
+        }
+        if !guild.members.contains_key(&guild.owner) {
+            return Err(wrong(place, format!("its owner {} is no member", guild.owner)));
+        }
+        for ban in file.bans {
+            self.load_user(&ban.user, now);
+            guild.bans.insert(ban.user.id, Ban { user: ban.user.id, reason: ban.reason });
+        }
+        for channel in file.channels {
+            let place = format!("{place}, channel {} (`{}`)", channel.id, channel.name);
+            let id = channel.id;
+            let channel = self
+                .load_channel(guild.id, channel, now)
+                .map_err(|problem| wrong(place, problem))?;
+            guild.channels.insert(id);
+            self.channels.insert(id, channel);
+        }
+        self.guilds.insert(guild.id, guild);
+        Ok(())
+    }
+
+    fn load_member(
+        &mut self,
+        guild: &mut Guild,
+        file: MemberFile,
+        now: UnixMillis,
+    ) -> Result<(), String> {
+        let user = file.user.id;
+        self.load_user(&file.user, now);
+        let moment = |text: Option<&String>| match text {
+            Some(text) => parse_iso(text)
+                .map(Some)
+                .ok_or_else(|| format!("member {user}: `{text}` is no moment in ISO 8601")),
+            None => Ok(None),
+        };
+        if let Some(role) = file.roles.iter().find(|role| !guild.roles.contains_key(role)) {
+            return Err(format!("member {user} has the role {role}, which is not there"));
+        }
+        let member = Member {
+            user,
+            nick: file.nick,
+            joined_at: moment(file.joined_at.as_ref())?.unwrap_or(now),
+            timed_out_until: moment(file.communication_disabled_until.as_ref())?,
+            roles: file.roles,
+        };
+        if guild.members.insert(user, member).is_some() {
+            return Err(format!("member {user} is there twice"));
+        }
+        Ok(())
+    }
+
+    fn load_channel(
+        &mut self,
+        guild: GuildId,
+        file: ChannelFile,
+        now: UnixMillis,
+    ) -> Result<Channel, String> {
+        let kind = ChannelKind(file.kind);
+        if !kind.is_of_guild() {
+            return Err(format!("its type {} is none of 0, 2, 4, 5, 13, 15", file.kind));
+        }
+        if self.channels.contains_key(&file.id) {
+            return Err("another channel has its id".to_owned());
+        }
+        self.mint.observe(file.id, now);
+        let mut channel = Channel::new(file.id, Some(guild), kind, file.name);
+        channel.topic = file.topic;
+        channel.position = file.position;
+        channel.parent = file.parent_id;
+        channel.nsfw = file.nsfw;
+        channel.rate_limit_per_user = file.rate_limit_per_user;
+        channel.overwrites = file.permission_overwrites.iter().map(OverwriteFile::read).collect();
+        self.load_messages(&mut channel, file.messages, now)?;
+        Ok(channel)
+    }
+
+    fn load_dm(&mut self, file: DmFile, now: UnixMillis) -> Result<(), WorldFileError> {
+        let place = format!("direct message {}", file.id);
+        let [one, other] = file.recipient_ids;
+        if one == other || [one, other].iter().any(|user| !self.users.contains_key(user)) {
+            return Err(wrong(place, "its recipients are not two people of this world"));
+        }
+        if self.channels.contains_key(&file.id) {
+            return Err(wrong(place, "another channel has its id"));
+        }
+        self.mint.observe(file.id, now);
+        let mut channel = Channel::new(file.id, None, ChannelKind::DM, String::new());
+        channel.recipients = vec![one, other];
+        self.load_messages(&mut channel, file.messages, now)
+            .map_err(|problem| wrong(place, problem))?;
+        self.dms.insert((one.min(other), one.max(other)), file.id);
+        self.channels.insert(file.id, channel);
+        Ok(())
+    }
+
+    fn load_messages(
+        &mut self,
+        channel: &mut Channel,
+        files: Vec<MessageFile>,
+        now: UnixMillis,
+    ) -> Result<(), String> {
+        for file in files {
+            let at = match &file.timestamp {
+                Some(text) => {
+                    parse_iso(text).ok_or_else(|| format!("`{text}` is no moment in ISO 8601"))?
+                }
+                None => now,
+            };
+            let id = match file.id {
+                Some(id) => {
+                    self.mint.observe(id, now);
+                    id
+                }
+                None => self.mint.next(at),
+            };
+            if !self.users.contains_key(&file.author_id) {
+                return Err(format!("nobody is {}, the author of message {id}", file.author_id));
+            }
+            let reference = file.reply_to.map(|message| Reference {
+                message,
+                channel: channel.id,
+                guild: channel.guild,
+            });
+            let message = Message {
+                id,
+                channel: channel.id,
+                guild: channel.guild,
+                author: file.author_id,
+                kind: if reference.is_some() { MessageKind::REPLY } else { MessageKind::DEFAULT },
+                content: file.content,
+                edited_at: None,
+                tts: false,
+                mention_everyone: false,
+                mentions: Vec::new(),
+                mention_roles: Vec::new(),
+                attachments: Vec::new(),
+                embeds: Vec::new(),
+                components: Vec::new(),
+                pinned_at: file.pinned.then(|| created_at(id)),
+                reactions: Vec::new(),
+                reference,
+                nonce: None,
+                flags: 0,
+            };
+            if channel.messages.insert(id, message).is_some() {
+                return Err(format!("message {id} is there twice"));
+            }
+        }
+        channel.last_message = channel.messages.keys().next_back().copied();
+        Ok(())
+    }
+}
+
+fn role_file(role: &Role) -> RoleFile {
+    RoleFile {
+        id: role.id,
+        name: role.name.clone(),
+        position: role.position,
+        permissions: BitsFile(role.permissions),
+        color: role.color,
+        hoist: role.hoist,
+        mentionable: role.mentionable,
+        managed: role.is_managed(),
+        bot_id: role.bot,
+    }
+}
+
+fn read_role(file: RoleFile) -> Role {
+    Role {
+        id: file.id,
+        name: file.name,
+        color: file.color,
+        hoist: file.hoist,
+        position: file.position,
+        permissions: file.permissions.0,
+        mentionable: file.mentionable,
+        bot: file.bot_id,
+    }
+}
+
+fn channel_file(channel: &Channel, messages: usize) -> ChannelFile {
+    ChannelFile {
+        id: channel.id,
+        kind: channel.kind.0,
+        name: channel.name.clone(),
+        topic: channel.topic.clone(),
+        position: channel.position,
+        parent_id: channel.parent,
+        nsfw: channel.nsfw,
+        rate_limit_per_user: channel.rate_limit_per_user,
+        permission_overwrites: channel.overwrites.iter().map(OverwriteFile::new).collect(),
+        messages: messages_of(channel, messages),
+    }
+}
+
+/// Returns the latest messages, the oldest of them first; those of the system are left out.
+fn messages_of(channel: &Channel, most: usize) -> Vec<MessageFile> {
+    let spoken = channel.messages.values().rev().filter(|message| !message.kind.is_system());
+    let mut messages: Vec<MessageFile> = spoken
+        .take(most)
+        .map(|message| MessageFile {
+            id: Some(message.id),
+            author_id: message.author,
+            content: message.content.clone(),
+            timestamp: Some(Iso(created_at(message.id)).to_string()),
+            reply_to: message.reference.map(|reference| reference.message),
+            pinned: message.pinned_at.is_some(),
+        })
+        .collect();
+    messages.reverse();
+    messages
+}
+
+#[cfg(test)]
+mod tests {
+    use ery_clock::ManualClock;
+
+    use super::*;
+
+    const NOW: UnixMillis = UnixMillis(1_750_000_000_000);
+
+    #[test]
+    fn a_world_reads_back_as_it_was_told() {
+        let world = World::demo(&ManualClock::at(NOW));
+        let told = serde_json::to_value(world.to_file(usize::MAX, NOW)).unwrap();
+        let again = World::from_json(&serde_json::to_vec(&told).unwrap(), NOW).unwrap();
+        assert_eq!(serde_json::to_value(again.to_file(usize::MAX, NOW)).unwrap(), told);
+        assert_eq!(told["bots"][0]["token"], super::super::DEMO_TOKEN);
+    }
+
+    #[test]
+    fn the_example_of_the_readme_is_a_world() {
+        let readme = include_str!("../../README.md");
+        let example = readme.split("```json").nth(1).unwrap().split("```").next().unwrap();
+        let world = World::from_json(example.as_bytes(), NOW).unwrap();
+        let guild = &world.guilds[&GuildId::new(1_000)];
+        assert_eq!((guild.members.len(), guild.roles.len()), (2, 2));
+        assert_eq!(world.bot_by_token("a-token").unwrap().user, UserId::new(9));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        let world = World::demo(&ManualClock::at(NOW));
+        let good = serde_json::to_value(world.to_file(0, NOW)).unwrap();
+        let error = |change: &dyn Fn(&mut serde_json::Value)| {
+            let mut document = good.clone();
+            change(&mut document);
+            World::from_json(document.to_string().as_bytes(), NOW).unwrap_err().to_string()
+        };
+        let owner = error(&|world| world["guilds"][0]["owner_id"] = "5".into());
+        assert!(
+            owner.contains("Harbour Café") && owner.contains("owner 5 is no member"),
+            "{owner}"
+        );
+        let role =
+            error(&|world| world["guilds"][0]["members"][0]["roles"] = serde_json::json!(["77"]));
+        assert!(role.contains("has the role 77, which is not there"), "{role}");
+        let shape = World::from_json(b"{\"guild\": []}", NOW).unwrap_err();
+        assert!(matches!(shape, WorldFileError::Shape(_)), "{shape}");
+        let kind = error(&|world| world["guilds"][0]["channels"][0]["type"] = 1.into());
+        assert!(kind.contains("its type 1 is none of"), "{kind}");
+    }
+}

@@ -1,0 +1,645 @@
+//! Messages: sending, editing, deleting, reading.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use twilight_model::guild::Permissions;
+
+use ery_clock::UnixMillis;
+
+use super::{
+    Actor, AllowedMentions, Attachment, Audience, Channel, ChannelId, Dispatch, Effect, FieldError,
+    GuildId, Message, MessageId, MessageKind, Nonce, Outcome, Reference, Refusal, UserId, World,
+    audit::{Deed, Done, action},
+    created_at, embeds,
+    mentions::Mentions,
+};
+use crate::wire;
+
+const MAX_CONTENT: usize = 2_000;
+const MAX_ATTACHMENTS: usize = 10;
+const MAX_NONCE: usize = 25;
+/// "A few minutes", says Discord.
+const NONCE_WINDOW: Duration = Duration::from_mins(5);
+/// The bound of the nonces kept; the oldest are forgotten first.
+const MAX_NONCES: usize = 100_000;
+const BULK_DELETE_AGE: Duration = Duration::from_hours(14 * 24);
+/// What a sender may set: no embeds, no notification, components of the second version.
+const SETTABLE_FLAGS: u64 = (1 << 2) | (1 << 12) | (1 << 15);
+const SUPPRESS_EMBEDS: u64 = 1 << 2;
+
+/// A message that somebody wants to send.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Draft {
+    pub(crate) content: String,
+    pub(crate) embeds: Vec<Value>,
+    pub(crate) components: Vec<Value>,
+    pub(crate) attachments: Vec<NewAttachment>,
+    pub(crate) allowed_mentions: Option<AllowedMentions>,
+    pub(crate) reply_to: Option<ReplyTo>,
+    pub(crate) nonce: Option<Nonce>,
+    pub(crate) enforce_nonce: bool,
+    pub(crate) tts: bool,
+    pub(crate) flags: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ReplyTo {
+    pub(crate) message: MessageId,
+    pub(crate) channel: Option<ChannelId>,
+    pub(crate) fail_if_not_exists: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct NewAttachment {
+    pub(crate) filename: String,
+    pub(crate) description: Option<String>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) content: Bytes,
+}
+
+/// What came of sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Created {
+    pub(crate) message: MessageId,
+    /// Whether an enforced nonce found the message that was sent before.
+    pub(crate) is_repeat: bool,
+}
+
+/// A change of a message; what is none stays.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Edit {
+    pub(crate) content: Option<String>,
+    pub(crate) embeds: Option<Vec<Value>>,
+    pub(crate) components: Option<Vec<Value>>,
+    pub(crate) allowed_mentions: Option<AllowedMentions>,
+    /// The attachments that stay.
+    pub(crate) attachments: Option<Vec<u64>>,
+    pub(crate) flags: Option<u64>,
+}
+
+impl Edit {
+    fn changes_only_flags(&self) -> bool {
+        self.content.is_none()
+            && self.embeds.is_none()
+            && self.components.is_none()
+            && self.attachments.is_none()
+    }
+}
+
+/// Which messages of a channel are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Page {
+    Newest,
+    Before(MessageId),
+    After(MessageId),
+    Around(MessageId),
+}
+
+/// Which enforced nonces were used lately, and for what.
+#[derive(Debug, Default)]
+pub(super) struct Nonces {
+    messages: HashMap<(UserId, ChannelId, Nonce), MessageId>,
+    order: VecDeque<(UnixMillis, (UserId, ChannelId, Nonce))>,
+}
+
+impl Nonces {
+    fn find(&mut self, key: &(UserId, ChannelId, Nonce), now: UnixMillis) -> Option<MessageId> {
+        while self.order.len() > MAX_NONCES
+            || self.order.front().is_some_and(|(at, _)| now.since(*at) > NONCE_WINDOW)
+        {
+            let (_, key) = self.order.pop_front()?;
+            self.messages.remove(&key);
+        }
+        self.messages.get(key).copied()
+    }
+
+    fn keep(&mut self, key: (UserId, ChannelId, Nonce), message: MessageId, now: UnixMillis) {
+        self.order.push_back((now, key.clone()));
+        self.messages.insert(key, message);
+    }
+}
+
+impl World {
+    /// Sends a message.
+    pub(crate) fn create_message(
+        &mut self,
+        author: UserId,
+        channel: ChannelId,
+        draft: Draft,
+        now: UnixMillis,
+    ) -> Outcome<Created> {
+        let place = self.channel(channel)?;
+        let rights = self.check_may_send(author, place, &draft, now)?;
+        check_draft(&draft)?;
+        let embeds = embeds::accept(draft.embeds)?;
+
+        let nonce_key = match draft.nonce.clone().filter(|_| draft.enforce_nonce) {
+            Some(nonce) => {
+                let key = (author, channel, nonce);
+                if let Some(first) = self.nonces.find(&key, now) {
+                    self.channel(channel)?.message(first)?;
+                    return Ok(Effect::none(Created { message: first, is_repeat: true }));
+                }
+                Some(key)
+            }
+            None => None,
+        };
+
+        let place = self.channel(channel)?;
+        let reference = referenced(place, draft.reply_to.as_ref(), rights)?;
+        let allowed = draft.allowed_mentions.unwrap_or_else(AllowedMentions::all);
+        let mut mentions = self.mentions_in(place, &draft.content, &allowed, rights);
+        self.mention_replied(place, reference, author, &allowed, &mut mentions);
+
+        let guild = place.guild;
+        let id: MessageId = self.mint.next(now);
+        let attachments = self.keep_attachments(channel, draft.attachments, now);
+        let message = Message {
+            id,
+            channel,
+            guild,
+            author,
+            kind: if reference.is_some() { MessageKind::REPLY } else { MessageKind::DEFAULT },
+            content: draft.content,
+            edited_at: None,
+            tts: draft.tts,
+            mention_everyone: mentions.everyone,
+            mentions: mentions.users,
+            mention_roles: mentions.roles,
+            attachments,
+            embeds,
+            components: draft.components,
+            pinned_at: None,
+            reactions: Vec::new(),
+            reference,
+            nonce: draft.nonce,
+            flags: draft.flags & SETTABLE_FLAGS,
+        };
+        if let Some(key) = nonce_key {
+            self.nonces.keep(key, id, now);
+        }
+        let mut dispatches = Vec::with_capacity(1);
+        self.insert_message(message, now, &mut dispatches);
+        Ok(Effect::new(Created { message: id, is_repeat: false }, dispatches))
+    }
+
+    /// Puts a message into its channel and dispatches it.
+    pub(super) fn insert_message(
+        &mut self,
+        message: Message,
+        now: UnixMillis,
+        dispatches: &mut Vec<Dispatch>,
+    ) {
+        let (id, author) = (message.id, message.author);
+        let most = self.messages_per_channel;
+        let Some(channel) = self.channels.get_mut(&message.channel) else { return };
+        let channel_id = channel.id;
+        channel.last_message = Some(id);
+        channel.messages.insert(id, message);
+        if channel.messages.len() > most {
+            channel.messages.pop_first();
+        }
+        if channel.rate_limit_per_user > 0 {
+            channel.last_spoke.insert(author, now);
+        }
+        dispatches.extend(self.message_dispatch("MESSAGE_CREATE", channel_id, id));
+    }
+
+    /// Returns the dispatch that shows a message as it is now.
+    pub(super) fn message_dispatch(
+        &self,
+        name: &'static str,
+        channel: ChannelId,
+        message: MessageId,
+    ) -> Option<Dispatch> {
+        let found = self.channels.get(&channel)?.messages.get(&message)?;
+        let full = wire::dispatched_message(self, found, name, wire::Sight::Full);
+        Some(Dispatch {
+            name,
+            audience: Audience::of_channel(found.guild, channel),
+            payload: super::Payload::Message { channel, message, full },
+            about: Some(found.author),
+        })
+    }
+
+    fn check_may_send(
+        &self,
+        author: UserId,
+        channel: &Channel,
+        draft: &Draft,
+        now: UnixMillis,
+    ) -> Result<Permissions, Refusal> {
+        let rights = self.require(author, channel, Permissions::SEND_MESSAGES, now)?;
+        if !channel.kind.holds_messages() {
+            return Err(Refusal::NonTextChannel);
+        }
+        if channel.guild.is_none() {
+            self.check_dm(author, channel)?;
+        }
+        let needed = [
+            (!draft.embeds.is_empty(), Permissions::EMBED_LINKS),
+            (!draft.attachments.is_empty(), Permissions::ATTACH_FILES),
+            (draft.tts && channel.guild.is_some(), Permissions::SEND_TTS_MESSAGES),
+        ];
+        if needed.iter().any(|(wanted, right)| *wanted && !rights.contains(*right)) {
+            return Err(Refusal::MissingPermissions);
+        }
+        let spared = Permissions::BYPASS_SLOWMODE
+            | Permissions::MANAGE_MESSAGES
+            | Permissions::MANAGE_CHANNELS;
+        if channel.rate_limit_per_user > 0
+            && !rights.intersects(spared)
+            && let Some(last) = channel.last_spoke.get(&author)
+        {
+            let again = *last + Duration::from_secs(channel.rate_limit_per_user.into());
+            if again > now {
+                let wait = again.since(now);
+                let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                return Err(Refusal::Slowmode { retry_after_ms });
+            }
+        }
+        Ok(rights)
+    }
+
+    fn mention_replied(
+        &self,
+        channel: &Channel,
+        reference: Option<Reference>,
+        author: UserId,
+        allowed: &AllowedMentions,
+        mentions: &mut Mentions,
+    ) {
+        let answered = reference
+            .filter(|_| allowed.replied_user)
+            .and_then(|reference| channel.messages.get(&reference.message));
+        if let Some(answered) = answered
+            && answered.author != author
+            && self.users.contains_key(&answered.author)
+            && !mentions.users.contains(&answered.author)
+        {
+            mentions.users.push(answered.author);
+        }
+    }
+
+    fn keep_attachments(
+        &mut self,
+        channel: ChannelId,
+        attachments: Vec<NewAttachment>,
+        now: UnixMillis,
+    ) -> Vec<Attachment> {
+        let keep = |new: NewAttachment| {
+            let id: super::AttachmentId = self.mint.next(now);
+            let filename = safe_filename(&new.filename);
+            let url = format!("{}/attachments/{channel}/{id}/{filename}", self.origin);
+            let size = new.content.len() as u64;
+            self.files.keep(id, new.content);
+            Attachment {
+                id,
+                filename,
+                description: new.description,
+                content_type: new.content_type,
+                size,
+                url,
+            }
+        };
+        attachments.into_iter().map(keep).collect()
+    }
+
+    /// Edits a message: one's own, or with `MANAGE_MESSAGES` the flags of another's.
+    pub(crate) fn edit_message(
+        &mut self,
+        editor: UserId,
+        channel: ChannelId,
+        message: MessageId,
+        edit: Edit,
+        now: UnixMillis,
+    ) -> Outcome<()> {
+        let place = self.channel(channel)?;
+        let rights = self.require(editor, place, Permissions::empty(), now)?;
+        let found = place.message(message)?;
+        if found.kind.is_system() {
+            return Err(Refusal::SystemMessage);
+        }
+        if found.author != editor {
+            let may = edit.changes_only_flags() && edit.flags.is_some();
+            if !may {
+                return Err(Refusal::NotOwnMessage);
+            }
+            if !rights.contains(Permissions::MANAGE_MESSAGES) {
+                return Err(Refusal::MissingPermissions);
+            }
+        }
+        let content = edit.content.as_deref().unwrap_or(&found.content);
+        check_content(content)?;
+        let embeds = edit.embeds.map(embeds::accept).transpose()?;
+        let stays = |attachment: &Attachment| {
+            edit.attachments.as_ref().is_none_or(|kept| kept.contains(&attachment.id.get()))
+        };
+        let is_empty = content.trim().is_empty()
+            && embeds.as_ref().unwrap_or(&found.embeds).is_empty()
+            && edit.components.as_ref().unwrap_or(&found.components).is_empty()
+            && !found.attachments.iter().any(stays);
+        if is_empty {
+            return Err(Refusal::EmptyMessage);
+        }
+        let mentions = match &edit.content {
+            Some(content) => {
+                let allowed = edit.allowed_mentions.unwrap_or_else(AllowedMentions::all);
+                allowed.check()?;
+                let mut mentions = self.mentions_in(place, content, &allowed, rights);
+                self.mention_replied(place, found.reference, editor, &allowed, &mut mentions);
+                Some(mentions)
+            }
+            None => None,
+        };
+        let only_flags = edit.content.is_none() && embeds.is_none() && edit.components.is_none();
+
+        let place = self.channels.get_mut(&channel).ok_or(Refusal::UnknownChannel)?;
+        let found = place.messages.get_mut(&message).ok_or(Refusal::UnknownMessage)?;
+        if let Some(kept) = &edit.attachments {
+            found.attachments.retain(|attachment| kept.contains(&attachment.id.get()));
+        }
+        if let Some(content) = edit.content {
+            found.content = content;
+        }
+        if let Some(mentions) = mentions {
+            found.mentions = mentions.users;
+            found.mention_roles = mentions.roles;
+            found.mention_everyone = mentions.everyone;
+        }
+        if let Some(embeds) = embeds {
+            found.embeds = embeds;
+        }
+        if let Some(components) = edit.components {
+            found.components = components;
+        }
+        if let Some(flags) = edit.flags {
+            found.flags = (found.flags & !SUPPRESS_EMBEDS) | (flags & SUPPRESS_EMBEDS);
+        }
+        if !only_flags || edit.attachments.is_some() {
+            found.edited_at = Some(now);
+        }
+        let dispatch = self.message_dispatch("MESSAGE_UPDATE", channel, message);
+        Ok(Effect::new((), dispatch.into_iter().collect()))
+    }
+
+    /// Deletes a message: one's own, or with `MANAGE_MESSAGES` another's.
+    pub(crate) fn delete_message(
+        &mut self,
+        actor: UserId,
+        channel: ChannelId,
+        message: MessageId,
+        reason: Option<&str>,
+        now: UnixMillis,
+    ) -> Done {
+        let place = self.channel(channel)?;
+        let rights = self.require(actor, place, Permissions::empty(), now)?;
+        let author = place.message(message)?.author;
+        if author != actor {
+            if place.guild.is_none() {
+                return Err(Refusal::DmChannel);
+            }
+            if !rights.contains(Permissions::MANAGE_MESSAGES) {
+                return Err(Refusal::MissingPermissions);
+            }
+        }
+        let guild = place.guild;
+        self.remove_messages(channel, &[message]);
+        let body = wire::message_delete(channel, guild, message);
+        let audience = Audience::of_channel(guild, channel);
+        let mut dispatches = vec![Dispatch::shared("MESSAGE_DELETE", audience, body)];
+        if let Some(guild) = guild
+            && author != actor
+        {
+            let options = json!({ "channel_id": channel, "count": "1" });
+            let deed = Deed {
+                action: action::MESSAGE_DELETE,
+                target: Some(author.get()),
+                changes: Vec::new(),
+                options: Some(options),
+                reason,
+            };
+            self.record(guild, Actor::User(actor), deed, now, &mut dispatches);
+        }
+        Ok(Effect::new((), dispatches))
+    }
+
+    /// Deletes two to a hundred messages at once, none of them older than two weeks.
+    pub(crate) fn bulk_delete(
+        &mut self,
+        actor: UserId,
+        channel: ChannelId,
+        messages: &[MessageId],
+        reason: Option<&str>,
+        now: UnixMillis,
+    ) -> Done {
+        let place = self.channel(channel)?;
+        let guild = place.guild.ok_or(Refusal::DmChannel)?;
+        self.require(actor, place, Permissions::MANAGE_MESSAGES, now)?;
+        if !(2..=100).contains(&messages.len()) {
+            return Err(Refusal::BulkDeleteCount);
+        }
+        let mut ids = messages.to_vec();
+        ids.sort_unstable();
+        if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+            let message = "This list contains duplicate items";
+            return Err(Refusal::field(&["messages"], "SET_TYPE_ALREADY_CONTAINS_VALUE", message));
+        }
+        if ids.iter().any(|id| now.since(created_at(*id)) > BULK_DELETE_AGE) {
+            return Err(Refusal::TooOldToBulkDelete);
+        }
+        ids.retain(|id| place.messages.contains_key(id));
+        let mut dispatches = Vec::new();
+        if ids.is_empty() {
+            return Ok(Effect::none(()));
+        }
+        self.dispatch_bulk_deletion(channel, guild, &ids, &mut dispatches);
+        let deed = Deed {
+            action: action::MESSAGE_BULK_DELETE,
+            target: Some(channel.get()),
+            changes: Vec::new(),
+            options: Some(json!({ "count": ids.len().to_string() })),
+            reason,
+        };
+        self.record(guild, Actor::User(actor), deed, now, &mut dispatches);
+        Ok(Effect::new((), dispatches))
+    }
+
+    /// Removes messages and says so in one dispatch.
+    pub(super) fn dispatch_bulk_deletion(
+        &mut self,
+        channel: ChannelId,
+        guild: GuildId,
+        ids: &[MessageId],
+        dispatches: &mut Vec<Dispatch>,
+    ) {
+        self.remove_messages(channel, ids);
+        dispatches.push(Dispatch::shared(
+            "MESSAGE_DELETE_BULK",
+            Audience::Channel(guild, channel),
+            wire::message_delete_bulk(channel, guild, ids),
+        ));
+    }
+
+    fn remove_messages(&mut self, channel: ChannelId, ids: &[MessageId]) {
+        if let Some(channel) = self.channels.get_mut(&channel) {
+            for id in ids {
+                channel.messages.remove(id);
+            }
+        }
+    }
+
+    /// Returns one message, for somebody who may read it.
+    pub(crate) fn get_message(
+        &self,
+        reader: UserId,
+        channel: ChannelId,
+        message: MessageId,
+        now: UnixMillis,
+    ) -> Result<&Message, Refusal> {
+        let channel = self.channel(channel)?;
+        self.require(reader, channel, Permissions::READ_MESSAGE_HISTORY, now)?;
+        channel.message(message)
+    }
+
+    /// Returns messages of a channel, the newest first; none to those who may not read back.
+    pub(crate) fn list_messages(
+        &self,
+        reader: UserId,
+        channel: ChannelId,
+        page: Page,
+        limit: usize,
+        now: UnixMillis,
+    ) -> Result<Vec<&Message>, Refusal> {
+        let channel = self.channel(channel)?;
+        let rights = self.require(reader, channel, Permissions::empty(), now)?;
+        if !channel.kind.holds_messages() {
+            return Err(Refusal::NonTextChannel);
+        }
+        if !rights.contains(Permissions::READ_MESSAGE_HISTORY) {
+            return Ok(Vec::new());
+        }
+        Ok(page_of(channel, page, limit))
+    }
+
+    /// Shows that somebody is typing.
+    pub(crate) fn start_typing(
+        &self,
+        user: UserId,
+        channel: ChannelId,
+        now: UnixMillis,
+    ) -> Outcome<()> {
+        let place = self.channel(channel)?;
+        self.require(user, place, Permissions::SEND_MESSAGES, now)?;
+        if !place.kind.holds_messages() {
+            return Err(Refusal::NonTextChannel);
+        }
+        let body = wire::typing_start(self, place, user, now);
+        let audience = Audience::of_channel(place.guild, channel);
+        Ok(Effect::new((), vec![Dispatch::shared("TYPING_START", audience, body)]))
+    }
+}
+
+/// Returns a page of a channel's messages, the newest first.
+pub(crate) fn page_of(channel: &Channel, page: Page, limit: usize) -> Vec<&Message> {
+    let messages = &channel.messages;
+    match page {
+        Page::Newest => messages.values().rev().take(limit).collect(),
+        Page::Before(id) => {
+            messages.range(..id).rev().take(limit).map(|(_, found)| found).collect()
+        }
+        Page::After(id) => {
+            let after = messages.range(id..).filter(|(found, _)| **found != id);
+            let mut page: Vec<_> = after.take(limit).map(|(_, found)| found).collect();
+            page.reverse();
+            page
+        }
+        Page::Around(id) => {
+            let older = limit / 2;
+            let newer = messages.range(id..).take(limit - older);
+            let mut page: Vec<_> = newer.map(|(_, found)| found).collect();
+            page.reverse();
+            page.extend(messages.range(..id).rev().take(older).map(|(_, found)| found));
+            page
+        }
+    }
+}
+
+/// Finds what a reply answers; a message that is not there is an error or nothing, as asked.
+fn referenced(
+    channel: &Channel,
+    reply: Option<&ReplyTo>,
+    rights: Permissions,
+) -> Result<Option<Reference>, Refusal> {
+    let Some(reply) = reply else { return Ok(None) };
+    if !rights.contains(Permissions::READ_MESSAGE_HISTORY) {
+        return Err(Refusal::CannotReply);
+    }
+    let elsewhere = reply.channel.is_some_and(|other| other != channel.id);
+    match channel.messages.get(&reply.message) {
+        Some(message) if message.kind.is_system() => Err(Refusal::field(
+            &["message_reference"],
+            "REPLIES_CANNOT_REPLY_TO_SYSTEM_MESSAGE",
+            "Cannot reply to a system message",
+        )),
+        Some(message) if !elsewhere => {
+            Ok(Some(Reference { message: message.id, channel: channel.id, guild: channel.guild }))
+        }
+        _ if reply.fail_if_not_exists => Err(Refusal::field(
+            &["message_reference"],
+            "REPLIES_UNKNOWN_MESSAGE",
+            "Unknown message",
+        )),
+        _ => Ok(None),
+    }
+}
+
+/// Leaves of a file's name what is safe in an address.
+fn safe_filename(name: &str) -> String {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let safe: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
+        .take(260)
+        .collect();
+    if safe.is_empty() { "unknown".to_owned() } else { safe }
+}
+
+fn check_draft(draft: &Draft) -> Result<(), Refusal> {
+    check_content(&draft.content)?;
+    if draft.attachments.len() > MAX_ATTACHMENTS {
+        let message = "Must be 10 or fewer in length.";
+        return Err(Refusal::field(&["attachments"], "BASE_TYPE_MAX_LENGTH", message));
+    }
+    if let Some(Nonce::Text(nonce)) = &draft.nonce
+        && nonce.chars().count() > MAX_NONCE
+    {
+        let message = "Must be 25 or fewer in length.";
+        return Err(Refusal::field(&["nonce"], "BASE_TYPE_MAX_LENGTH", message));
+    }
+    if let Some(allowed) = &draft.allowed_mentions {
+        allowed.check()?;
+    }
+    let is_empty = draft.content.trim().is_empty()
+        && draft.embeds.is_empty()
+        && draft.attachments.is_empty()
+        && draft.components.is_empty();
+    if is_empty { Err(Refusal::EmptyMessage) } else { Ok(()) }
+}
+
+fn check_content(content: &str) -> Result<(), Refusal> {
+    // No character is longer than four bytes, so that most contents need no counting.
+    if content.len() <= MAX_CONTENT || content.chars().count() <= MAX_CONTENT {
+        return Ok(());
+    }
+    Err(Refusal::InvalidForm(vec![FieldError::new(
+        &["content"],
+        "BASE_TYPE_MAX_LENGTH",
+        "Must be 2000 or fewer in length.",
+    )]))
+}

@@ -1,0 +1,271 @@
+//! Why Discord does not do what it was asked, with its own codes and words.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// A field that is wrong, and how; the path's parts are names and indices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FieldError {
+    pub(crate) path: Vec<String>,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+impl FieldError {
+    pub(crate) fn new(path: &[&str], code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            path: path.iter().map(|&part| part.to_owned()).collect(),
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+/// An answer that is not the one hoped for.
+///
+/// Source: Discord Docs, Opcodes and Status Codes, JSON.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("401: Unauthorized")]
+    Unauthorized,
+    #[error("404: Not Found")]
+    NoSuchRoute,
+    #[error("405: Method Not Allowed")]
+    MethodNotAllowed,
+    #[error("Request entity too large")]
+    TooLarge,
+    #[error("Unknown Channel")]
+    UnknownChannel,
+    #[error("Unknown Guild")]
+    UnknownGuild,
+    #[error("Unknown Member")]
+    UnknownMember,
+    #[error("Unknown Message")]
+    UnknownMessage,
+    #[error("Unknown Permission Overwrite")]
+    UnknownOverwrite,
+    #[error("Unknown Role")]
+    UnknownRole,
+    #[error("Unknown User")]
+    UnknownUser,
+    #[error("Unknown Emoji")]
+    UnknownEmoji,
+    #[error("Unknown Ban")]
+    UnknownBan,
+    #[error("This action cannot be performed due to slowmode rate limit")]
+    Slowmode { retry_after_ms: u64 },
+    #[error("Maximum number of pins reached for the channel (250)")]
+    TooManyPins,
+    #[error("Maximum number of guild roles reached (250)")]
+    TooManyRoles,
+    #[error("Maximum number of reactions reached (20)")]
+    TooManyReactions,
+    #[error("Maximum number of guild channels reached (500)")]
+    TooManyChannels,
+    #[error("Missing Access")]
+    MissingAccess,
+    #[error("Cannot execute action on a DM channel")]
+    DmChannel,
+    #[error("Cannot edit a message authored by another user")]
+    NotOwnMessage,
+    #[error("Cannot send an empty message")]
+    EmptyMessage,
+    #[error("Cannot send messages to this user")]
+    CannotMessageUser,
+    #[error("Cannot send messages to this user due to having no mutual guilds")]
+    NoMutualGuilds,
+    #[error("Cannot send messages in a non-text channel")]
+    NonTextChannel,
+    #[error("Missing Permissions")]
+    MissingPermissions,
+    #[error(
+        "Provided too few or too many messages to delete. Must provide at least 2 and at most 100 messages."
+    )]
+    BulkDeleteCount,
+    #[error("Cannot execute action on a system message")]
+    SystemMessage,
+    #[error("Invalid Role")]
+    InvalidRole,
+    #[error("Invalid Recipient(s)")]
+    InvalidRecipient,
+    #[error("A message provided was too old to bulk delete")]
+    TooOldToBulkDelete,
+    #[error("Invalid Form Body")]
+    InvalidForm(Vec<FieldError>),
+    #[error("The request body contains invalid JSON.")]
+    InvalidJson,
+    #[error("Cannot reply without permission to read message history")]
+    CannotReply,
+    #[error("Index not yet available. Try again later")]
+    SearchNotReady { retry_after: u64 },
+}
+
+impl Refusal {
+    /// Says that one field is wrong.
+    pub(crate) fn field(path: &[&str], code: &'static str, message: impl Into<String>) -> Self {
+        Self::InvalidForm(vec![FieldError::new(path, code, message)])
+    }
+
+    /// Returns the HTTP status.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::SearchNotReady { .. } => 202,
+            Self::UnknownEmoji
+            | Self::TooManyPins
+            | Self::TooManyRoles
+            | Self::TooManyReactions
+            | Self::TooManyChannels
+            | Self::DmChannel
+            | Self::EmptyMessage
+            | Self::NonTextChannel
+            | Self::BulkDeleteCount
+            | Self::InvalidRole
+            | Self::InvalidRecipient
+            | Self::TooOldToBulkDelete
+            | Self::InvalidForm(_)
+            | Self::InvalidJson
+            | Self::CannotReply => 400,
+            Self::Unauthorized => 401,
+            Self::MissingAccess
+            | Self::NotOwnMessage
+            | Self::CannotMessageUser
+            | Self::NoMutualGuilds
+            | Self::MissingPermissions
+            | Self::SystemMessage => 403,
+            Self::NoSuchRoute
+            | Self::UnknownChannel
+            | Self::UnknownGuild
+            | Self::UnknownMember
+            | Self::UnknownMessage
+            | Self::UnknownOverwrite
+            | Self::UnknownRole
+            | Self::UnknownUser
+            | Self::UnknownBan => 404,
+            Self::MethodNotAllowed => 405,
+            Self::TooLarge => 413,
+            Self::Slowmode { .. } => 429,
+        }
+    }
+
+    /// Returns Discord's own code.
+    pub(crate) fn code(&self) -> u32 {
+        match self {
+            Self::Unauthorized | Self::NoSuchRoute | Self::MethodNotAllowed => 0,
+            Self::UnknownChannel => 10_003,
+            Self::UnknownGuild => 10_004,
+            Self::UnknownMember => 10_007,
+            Self::UnknownMessage => 10_008,
+            Self::UnknownOverwrite => 10_009,
+            Self::UnknownRole => 10_011,
+            Self::UnknownUser => 10_013,
+            Self::UnknownEmoji => 10_014,
+            Self::UnknownBan => 10_026,
+            Self::Slowmode { .. } => 20_016,
+            Self::TooManyPins => 30_003,
+            Self::TooManyRoles => 30_005,
+            Self::TooManyReactions => 30_010,
+            Self::TooManyChannels => 30_013,
+            Self::TooLarge => 40_005,
+            Self::MissingAccess => 50_001,
+            Self::DmChannel => 50_003,
+            Self::NotOwnMessage => 50_005,
+            Self::EmptyMessage => 50_006,
+            Self::CannotMessageUser => 50_007,
+            Self::NonTextChannel => 50_008,
+            Self::MissingPermissions => 50_013,
+            Self::BulkDeleteCount => 50_016,
+            Self::SystemMessage => 50_021,
+            Self::InvalidRole => 50_028,
+            Self::InvalidRecipient => 50_033,
+            Self::TooOldToBulkDelete => 50_034,
+            Self::InvalidForm(_) => 50_035,
+            Self::InvalidJson => 50_109,
+            Self::NoMutualGuilds => 50_278,
+            Self::SearchNotReady { .. } => 110_000,
+            Self::CannotReply => 160_002,
+        }
+    }
+
+    /// Returns the body as Discord writes it.
+    pub(crate) fn body(&self) -> RefusalBody {
+        let mut body = RefusalBody {
+            message: self.to_string(),
+            code: self.code(),
+            errors: None,
+            documents_indexed: None,
+            retry_after: None,
+        };
+        match self {
+            Self::InvalidForm(errors) => body.errors = Some(nested(errors)),
+            Self::Slowmode { retry_after_ms } => {
+                let seconds = std::time::Duration::from_millis(*retry_after_ms).as_secs_f64();
+                body.retry_after = Some(json!(seconds));
+            }
+            Self::SearchNotReady { retry_after } => {
+                body.documents_indexed = Some(0);
+                body.retry_after = Some(json!(retry_after));
+            }
+            _ => {}
+        }
+        body
+    }
+}
+
+/// The body of a refusal; its fields stand in Discord's own order.
+#[derive(Debug, Serialize)]
+pub(crate) struct RefusalBody {
+    message: String,
+    code: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    documents_indexed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<Value>,
+}
+
+/// Nests the errors by their paths; the last level is a list called `_errors`.
+fn nested(errors: &[FieldError]) -> Value {
+    let mut root = Value::Object(Map::new());
+    for error in errors {
+        let mut level = &mut root;
+        for part in &error.path {
+            // An index that is not there yet is made, as an object.
+            level = &mut level[part.as_str()];
+        }
+        let entry = json!({ "code": error.code, "message": error.message });
+        match &mut level["_errors"] {
+            Value::Array(list) => list.push(entry),
+            other => *other = Value::Array(vec![entry]),
+        }
+    }
+    root
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn form_errors_are_nested_by_their_path() {
+        let refusal = Refusal::InvalidForm(vec![
+            FieldError::new(&["embeds", "0", "title"], "BASE_TYPE_MAX_LENGTH", "too long"),
+            FieldError::new(&["content"], "BASE_TYPE_MAX_LENGTH", "too long"),
+        ]);
+        let body = json!(refusal.body());
+        assert_eq!(body["code"], 50_035);
+        assert_eq!(body["message"], "Invalid Form Body");
+        assert_eq!(
+            body["errors"]["embeds"]["0"]["title"]["_errors"][0]["code"],
+            "BASE_TYPE_MAX_LENGTH"
+        );
+        assert_eq!(body["errors"]["content"]["_errors"][0]["message"], "too long");
+    }
+
+    #[test]
+    fn a_dead_token_has_discords_very_words() {
+        let body = serde_json::to_string(&Refusal::Unauthorized.body()).unwrap();
+        assert_eq!(body, r#"{"message":"401: Unauthorized","code":0}"#);
+        assert_eq!(Refusal::Unauthorized.status(), 401);
+    }
+}

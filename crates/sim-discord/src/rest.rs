@@ -1,0 +1,26 @@
+//! Discord's REST API, version 10.
+//!
+//! Each endpoint is one line of a table (method, path, bucket) and one synchronous function, which
+//! asks the world under its lock. All around it — faults, credentials, rate limits, the log — is
+//! done once, in `serve`.
+
+mod answer;
+mod call;
+mod channels;
+mod faults;
+mod form;
+mod guilds;
+mod log;
+mod members;
+mod messages;
+mod multipart;
+mod rate_limits;
+mod reactions;
+mod routes;
+mod serve;
+mod users;
+
+pub(crate) use faults::{FaultSpec, Faults};
+pub(crate) use log::Log;
+pub(crate) use rate_limits::RateLimits;
+pub(crate) use serve::serve;

@@ -1,0 +1,227 @@
+//! Reading JSON bodies the way Discord does: lenient with types, exact about what is wrong.
+
+use serde_json::{Map, Value};
+use twilight_model::id::Id;
+
+use crate::domain::{FieldError, Refusal};
+
+/// An object whose fields are taken one by one; what is wrong with them is collected.
+///
+/// Fields that are not asked for are ignored, as Discord does.
+#[derive(Debug)]
+pub(crate) struct Form {
+    fields: Map<String, Value>,
+    path: Vec<String>,
+    errors: Vec<FieldError>,
+}
+
+impl Form {
+    pub(crate) fn new(fields: Map<String, Value>) -> Self {
+        Self { fields, path: Vec::new(), errors: Vec::new() }
+    }
+
+    /// Reports everything that was wrong.
+    pub(crate) fn finish(self) -> Result<(), Refusal> {
+        if self.errors.is_empty() { Ok(()) } else { Err(Refusal::InvalidForm(self.errors)) }
+    }
+
+    pub(crate) fn error(&mut self, key: &str, code: &'static str, message: impl Into<String>) {
+        let mut path = self.path.clone();
+        path.extend(key.split('/').map(str::to_owned));
+        self.errors.push(FieldError { path, code, message: message.into() });
+    }
+
+    /// Takes a field; `None` if it is not there.
+    pub(crate) fn take(&mut self, key: &str) -> Option<Value> {
+        self.fields.remove(key)
+    }
+
+    /// Takes a text; a number is one too. Null counts as not there.
+    pub(crate) fn text(&mut self, key: &str) -> Option<String> {
+        self.nullable_text(key).flatten()
+    }
+
+    /// Takes a text that may be null.
+    pub(crate) fn nullable_text(&mut self, key: &str) -> Option<Option<String>> {
+        match self.take(key)? {
+            Value::Null => Some(None),
+            Value::String(text) => Some(Some(text)),
+            Value::Number(number) => Some(Some(number.to_string())),
+            _ => {
+                self.error(key, "STRING_TYPE_CONVERT", "Could not interpret string.");
+                None
+            }
+        }
+    }
+
+    /// Takes an integer, or its digits in a string. Null counts as not there.
+    pub(crate) fn integer(&mut self, key: &str) -> Option<i64> {
+        let value = self.take(key)?;
+        let number = match &value {
+            Value::Null => return None,
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            self.error(
+                key,
+                "NUMBER_TYPE_COERCE",
+                format!("Value \"{}\" is not int.", plain(&value)),
+            );
+        }
+        number
+    }
+
+    /// Takes an integer of 0 to `most`.
+    pub(crate) fn up_to(&mut self, key: &str, most: u64) -> Option<u64> {
+        let number = self.integer(key)?;
+        match u64::try_from(number) {
+            Ok(number) if number <= most => Some(number),
+            Ok(_) => {
+                let message = format!("int value should be less than or equal to {most}.");
+                self.error(key, "NUMBER_TYPE_MAX", message);
+                None
+            }
+            Err(_) => {
+                let message = "int value should be greater than or equal to 0.";
+                self.error(key, "NUMBER_TYPE_MIN", message);
+                None
+            }
+        }
+    }
+
+    /// Takes a truth value. Null counts as not there.
+    pub(crate) fn boolean(&mut self, key: &str) -> Option<bool> {
+        match self.take(key)? {
+            Value::Null => None,
+            Value::Bool(value) => Some(value),
+            _ => {
+                self.error(key, "BOOLEAN_TYPE_CONVERT", "Must be either true or false.");
+                None
+            }
+        }
+    }
+
+    /// Takes an id. Null counts as not there.
+    pub(crate) fn id<M>(&mut self, key: &str) -> Option<Id<M>> {
+        self.nullable_id(key).flatten()
+    }
+
+    /// Takes an id that may be null.
+    pub(crate) fn nullable_id<M>(&mut self, key: &str) -> Option<Option<Id<M>>> {
+        let value = self.take(key)?;
+        if value.is_null() {
+            return Some(None);
+        }
+        let id = id_of(&value);
+        if id.is_none() {
+            let message = format!("Value \"{}\" is not snowflake.", plain(&value));
+            self.error(key, "NUMBER_TYPE_COERCE", message);
+        }
+        id.map(Some)
+    }
+
+    /// Takes a list of ids. Null counts as not there.
+    pub(crate) fn ids<M>(&mut self, key: &str) -> Option<Vec<Id<M>>> {
+        let list = self.list(key)?;
+        let mut ids = Vec::with_capacity(list.len());
+        for (index, value) in list.iter().enumerate() {
+            match id_of(value) {
+                Some(id) => ids.push(id),
+                None if value.is_null() => {}
+                None => {
+                    let message = format!("Value \"{}\" is not snowflake.", plain(value));
+                    self.error(&format!("{key}/{index}"), "NUMBER_TYPE_COERCE", message);
+                }
+            }
+        }
+        Some(ids)
+    }
+
+    /// Takes a list. Null counts as not there.
+    pub(crate) fn list(&mut self, key: &str) -> Option<Vec<Value>> {
+        match self.take(key)? {
+            Value::Null => None,
+            Value::Array(list) => Some(list),
+            _ => {
+                let message = "Only iterables may be used in a ListType";
+                self.error(key, "LIST_TYPE_CONVERT", message);
+                None
+            }
+        }
+    }
+
+    /// Takes an object and reads it with `read`. Null counts as not there.
+    pub(crate) fn object<T>(&mut self, key: &str, read: impl FnOnce(&mut Form) -> T) -> Option<T> {
+        match self.take(key)? {
+            Value::Null => None,
+            Value::Object(fields) => {
+                let mut path = self.path.clone();
+                path.push(key.to_owned());
+                let mut form = Form { fields, path, errors: Vec::new() };
+                let result = read(&mut form);
+                self.errors.append(&mut form.errors);
+                Some(result)
+            }
+            _ => {
+                let message = "Only dictionaries may be used in a DictType";
+                self.error(key, "DICT_TYPE_CONVERT", message);
+                None
+            }
+        }
+    }
+
+    /// Says that a field had to be there.
+    pub(crate) fn require(&mut self, key: &str) {
+        self.error(key, "BASE_TYPE_REQUIRED", "This field is required");
+    }
+}
+
+fn id_of<M>(value: &Value) -> Option<Id<M>> {
+    match value {
+        Value::String(text) => text.parse().ok().and_then(Id::new_checked),
+        Value::Number(number) => number.as_u64().and_then(Id::new_checked),
+        _ => None,
+    }
+}
+
+/// Writes a value as Discord quotes it.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use twilight_model::id::marker::UserMarker;
+
+    use super::*;
+
+    fn form(value: Value) -> Form {
+        let Value::Object(fields) = value else { panic!("{value}") };
+        Form::new(fields)
+    }
+
+    #[test]
+    fn numbers_and_ids_may_be_written_as_strings_or_numbers() {
+        let mut form = form(json!({ "a": "5", "b": 6, "c": "7", "d": 8, "e": null }));
+        assert_eq!((form.integer("a"), form.integer("b")), (Some(5), Some(6)));
+        assert_eq!(form.id::<UserMarker>("c").map(Id::get), Some(7));
+        assert_eq!(form.id::<UserMarker>("d").map(Id::get), Some(8));
+        assert_eq!(form.nullable_id::<UserMarker>("e"), Some(None));
+        assert!(form.finish().is_ok());
+    }
+
+    #[test]
+    fn everything_wrong_is_reported_at_once_with_its_path() {
+        let mut form = form(json!({ "n": "x", "o": { "ids": ["1", "y"] }, "b": 1 }));
+        assert_eq!(form.integer("n"), None);
+        assert_eq!(form.boolean("b"), None);
+        form.object("o", |inner| inner.ids::<UserMarker>("ids"));
+        let body = json!(form.finish().unwrap_err().body());
+        assert_eq!(body["errors"]["n"]["_errors"][0]["message"], "Value \"x\" is not int.");
+        assert_eq!(body["errors"]["o"]["ids"]["1"]["_errors"][0]["code"], "NUMBER_TYPE_COERCE");
+        assert_eq!(body["errors"]["b"]["_errors"][0]["code"], "BOOLEAN_TYPE_CONVERT");
+    }
+}

@@ -1,0 +1,33 @@
+//! The JSON in which Discord speaks: objects as REST answers and dispatches carry them.
+//!
+//! Fields follow Discord's own description of its API, so that typed clients can read them.
+
+mod guild;
+mod message;
+mod time;
+mod user;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+pub(crate) use guild::{
+    AuditLogView, ChannelView, GuildForm, GuildView, MyGuildView, RoleView, audit_entry_create,
+    channel_event, channel_pins_update, dm_channel, guild_create, guild_left, role_deleted,
+    role_event,
+};
+pub(crate) use message::{
+    MessageView, Sight, dispatched_message, message_delete, message_delete_bulk, reaction_add,
+    reaction_remove, reactions_cleared,
+};
+pub(crate) use time::{Iso, parse_iso};
+pub(crate) use user::{
+    ApplicationView, MeView, MemberView, UserView, member_event, typing_start, user_event,
+};
+
+/// Writes a view as JSON.
+pub(crate) fn render(view: &impl Serialize) -> Bytes {
+    let mut buffer = Vec::with_capacity(512);
+    serde_json::to_writer(&mut buffer, view)
+        .expect("views have string keys and write into memory, so that nothing can fail");
+    Bytes::from(buffer)
+}

@@ -1,0 +1,372 @@
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Iso, MemberView, UserView, render};
+use crate::domain::{
+    Attachment, AttachmentId, Channel, ChannelId, Emoji, GuildId, Message, MessageId, Nonce,
+    Reaction, RoleId, UserId, World, created_at,
+};
+
+type Null = Option<()>;
+
+/// How much of messages is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sight {
+    /// All of them.
+    Full,
+    /// What remains for this person without the message content intent: their own messages, direct
+    /// ones and those that mention them are still whole.
+    WithoutContent(UserId),
+}
+
+impl Sight {
+    /// Tells whether the content of `message` is hidden.
+    pub(crate) fn hides(self, message: &Message) -> bool {
+        match self {
+            Self::Full => false,
+            Self::WithoutContent(viewer) => {
+                message.guild.is_some()
+                    && message.author != viewer
+                    && !message.mentions.contains(&viewer)
+            }
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct MessageView<'a> {
+    #[serde(rename = "type")]
+    kind: u8,
+    content: &'a str,
+    mentions: Vec<MentionView<'a>>,
+    mention_roles: &'a [RoleId],
+    attachments: Vec<AttachmentView<'a>>,
+    embeds: &'a [Value],
+    timestamp: Iso,
+    edited_timestamp: Option<Iso>,
+    flags: u64,
+    components: &'a [Value],
+    id: MessageId,
+    channel_id: ChannelId,
+    author: UserView<'a>,
+    pinned: bool,
+    mention_everyone: bool,
+    tts: bool,
+    /// Only dispatches tell the channel's kind, the guild and the member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel_type: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guild_id: Option<GuildId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<MemberView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a Nonce>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_reference: Option<ReferenceView>,
+    /// Left out where nothing is referenced; null where what was referenced is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referenced_message: Option<Option<Box<MessageView<'a>>>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reactions: Vec<ReactionView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hit: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+struct MentionView<'a> {
+    #[serde(flatten)]
+    user: UserView<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<MemberView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReferenceView {
+    #[serde(rename = "type")]
+    kind: u8,
+    channel_id: ChannelId,
+    message_id: MessageId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guild_id: Option<GuildId>,
+}
+
+#[derive(Debug, Serialize)]
+struct AttachmentView<'a> {
+    id: AttachmentId,
+    filename: &'a str,
+    size: u64,
+    url: &'a str,
+    proxy_url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+}
+
+impl<'a> AttachmentView<'a> {
+    fn new(attachment: &'a Attachment) -> Self {
+        Self {
+            id: attachment.id,
+            filename: &attachment.filename,
+            size: attachment.size,
+            url: &attachment.url,
+            proxy_url: &attachment.url,
+            content_type: attachment.content_type.as_deref(),
+            description: attachment.description.as_deref(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct EmojiView<'a> {
+    id: Null,
+    name: &'a str,
+}
+
+impl<'a> EmojiView<'a> {
+    fn new(emoji: &'a Emoji) -> Self {
+        Self { id: None, name: emoji.name() }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct ReactionView<'a> {
+    emoji: EmojiView<'a>,
+    count: usize,
+    count_details: CountDetails,
+    burst_colors: [(); 0],
+    me: bool,
+    me_burst: bool,
+    burst_me: bool,
+    burst_count: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct CountDetails {
+    burst: usize,
+    normal: usize,
+}
+
+impl<'a> ReactionView<'a> {
+    fn new(reaction: &'a Reaction, viewer: Option<UserId>) -> Self {
+        let count = reaction.users.len();
+        Self {
+            emoji: EmojiView::new(&reaction.emoji),
+            count,
+            count_details: CountDetails { burst: 0, normal: count },
+            burst_colors: [],
+            me: viewer.is_some_and(|viewer| reaction.users.contains(&viewer)),
+            me_burst: false,
+            burst_me: false,
+            burst_count: 0,
+        }
+    }
+}
+
+impl<'a> MessageView<'a> {
+    /// Returns the message as REST answers it to `viewer`.
+    pub(crate) fn rest(
+        world: &'a World,
+        message: &'a Message,
+        viewer: Option<UserId>,
+        sight: Sight,
+    ) -> Self {
+        let reactions = &message.reactions;
+        Self {
+            reactions: reactions.iter().map(|found| ReactionView::new(found, viewer)).collect(),
+            nonce: message.nonce.as_ref(),
+            ..Self::with_reference(world, message, sight)
+        }
+    }
+
+    /// Returns a hit of a search: it tells no reactions.
+    pub(crate) fn hit(world: &'a World, message: &'a Message, sight: Sight) -> Self {
+        Self { hit: Some(true), ..Self::with_reference(world, message, sight) }
+    }
+
+    fn with_reference(world: &'a World, message: &'a Message, sight: Sight) -> Self {
+        let mut view = Self::plain(world, message, sight);
+        if let Some(reference) = message.reference {
+            let found = world
+                .channels
+                .get(&reference.channel)
+                .and_then(|channel| channel.messages.get(&reference.message));
+            view.message_reference = Some(ReferenceView {
+                kind: 0,
+                channel_id: reference.channel,
+                message_id: reference.message,
+                guild_id: reference.guild,
+            });
+            if !message.kind.is_system() {
+                let found = found.map(|found| Box::new(Self::plain(world, found, sight)));
+                view.referenced_message = Some(found);
+            }
+        }
+        view
+    }
+
+    fn plain(world: &'a World, message: &'a Message, sight: Sight) -> Self {
+        let full = !sight.hides(message);
+        let attachments = if full { message.attachments.as_slice() } else { &[] };
+        let mention =
+            |user: &UserId| MentionView { user: UserView::of(world, *user), member: None };
+        Self {
+            kind: message.kind.0,
+            content: if full { &message.content } else { "" },
+            mentions: message.mentions.iter().map(mention).collect(),
+            mention_roles: &message.mention_roles,
+            attachments: attachments.iter().map(AttachmentView::new).collect(),
+            embeds: if full { &message.embeds } else { &[] },
+            timestamp: Iso(created_at(message.id)),
+            edited_timestamp: message.edited_at.map(Iso),
+            flags: message.flags,
+            components: if full { &message.components } else { &[] },
+            id: message.id,
+            channel_id: message.channel,
+            author: UserView::of(world, message.author),
+            pinned: message.pinned_at.is_some(),
+            mention_everyone: message.mention_everyone,
+            tts: message.tts,
+            channel_type: None,
+            guild_id: None,
+            member: None,
+            nonce: None,
+            message_reference: None,
+            referenced_message: None,
+            reactions: Vec::new(),
+            hit: None,
+        }
+    }
+}
+
+/// Returns the `d` of `MESSAGE_CREATE` and `MESSAGE_UPDATE`: with guild and member.
+pub(crate) fn dispatched_message(
+    world: &World,
+    message: &Message,
+    name: &str,
+    sight: Sight,
+) -> Bytes {
+    let mut view = MessageView::with_reference(world, message, sight);
+    view.channel_type = world.channels.get(&message.channel).map(|channel| channel.kind.0);
+    if name == "MESSAGE_CREATE" {
+        view.nonce = message.nonce.as_ref();
+    }
+    if let Some(guild) = message.guild {
+        view.guild_id = Some(guild);
+        view.member = world.member(guild, message.author).map(MemberView::partial);
+        for (mention, user) in view.mentions.iter_mut().zip(&message.mentions) {
+            mention.member = world.member(guild, *user).map(MemberView::partial);
+        }
+    }
+    render(&view)
+}
+
+#[derive(Serialize)]
+struct Deleted {
+    id: MessageId,
+    channel_id: ChannelId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guild_id: Option<GuildId>,
+}
+
+#[derive(Serialize)]
+struct DeletedInBulk<'a> {
+    ids: &'a [MessageId],
+    channel_id: ChannelId,
+    guild_id: GuildId,
+}
+
+#[derive(Serialize)]
+struct ReactionEvent<'a> {
+    user_id: UserId,
+    channel_id: ChannelId,
+    message_id: MessageId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guild_id: Option<GuildId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<MemberView<'a>>,
+    emoji: EmojiView<'a>,
+    message_author_id: UserId,
+    burst: bool,
+    #[serde(rename = "type")]
+    kind: u8,
+}
+
+#[derive(Serialize)]
+struct ReactionsCleared<'a> {
+    channel_id: ChannelId,
+    message_id: MessageId,
+    guild_id: GuildId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    emoji: Option<EmojiView<'a>>,
+}
+
+pub(crate) fn message_delete(
+    channel: ChannelId,
+    guild: Option<GuildId>,
+    message: MessageId,
+) -> Bytes {
+    render(&Deleted { id: message, channel_id: channel, guild_id: guild })
+}
+
+pub(crate) fn message_delete_bulk(channel: ChannelId, guild: GuildId, ids: &[MessageId]) -> Bytes {
+    render(&DeletedInBulk { ids, channel_id: channel, guild_id: guild })
+}
+
+pub(crate) fn reaction_add(
+    world: &World,
+    channel: &Channel,
+    message: MessageId,
+    author: UserId,
+    user: UserId,
+    emoji: &Emoji,
+) -> Bytes {
+    let member = channel.guild.and_then(|guild| world.member(guild, user));
+    let member = member.map(|member| MemberView::new(world, member));
+    render(&ReactionEvent { member, ..reaction_event(channel, message, author, user, emoji) })
+}
+
+pub(crate) fn reaction_remove(
+    channel: &Channel,
+    message: MessageId,
+    author: UserId,
+    user: UserId,
+    emoji: &Emoji,
+) -> Bytes {
+    render(&reaction_event(channel, message, author, user, emoji))
+}
+
+fn reaction_event<'a>(
+    channel: &Channel,
+    message: MessageId,
+    author: UserId,
+    user: UserId,
+    emoji: &'a Emoji,
+) -> ReactionEvent<'a> {
+    ReactionEvent {
+        user_id: user,
+        channel_id: channel.id,
+        message_id: message,
+        guild_id: channel.guild,
+        member: None,
+        emoji: EmojiView::new(emoji),
+        message_author_id: author,
+        burst: false,
+        kind: 0,
+    }
+}
+
+pub(crate) fn reactions_cleared(
+    channel: ChannelId,
+    guild: GuildId,
+    message: MessageId,
+    emoji: Option<&Emoji>,
+) -> Bytes {
+    render(&ReactionsCleared {
+        channel_id: channel,
+        message_id: message,
+        guild_id: guild,
+        emoji: emoji.map(EmojiView::new),
+    })
+}

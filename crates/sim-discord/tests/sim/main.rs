@@ -1,0 +1,12 @@
+//! The simulator from outside, as its clients meet it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of tests unwrap what no test can go on without"
+)]
+
+mod control;
+mod gateway;
+mod rest;
+mod support;
+mod twilight;

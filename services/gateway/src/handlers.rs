@@ -1,0 +1,5 @@
+//! What comes in: the frames of Discord's Gateway.
+
+mod frame;
+
+pub(crate) use frame::{Dispatch, Frame, Ready};

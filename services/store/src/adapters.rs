@@ -1,0 +1,14 @@
+//! SQLite: the files, who may open them, and the rows that the domain decides on.
+
+pub(crate) mod arrivals;
+pub(crate) mod columns;
+pub(crate) mod folder;
+pub(crate) mod global;
+pub(crate) mod migrations;
+pub(crate) mod read;
+pub(crate) mod shard;
+pub(crate) mod shards;
+pub(crate) mod write_channels;
+pub(crate) mod write_executions;
+pub(crate) mod write_messages;
+pub(crate) mod write_threads;

@@ -1,0 +1,154 @@
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::Connection;
+use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
+use tokio::sync::OwnedSemaphorePermit;
+
+use ery_group_commit::{FileKey, Writer};
+use ery_ids::StoreShard;
+
+use crate::{
+    adapters::{
+        arrivals::Arrivals,
+        migrations::{self, connect_options},
+    },
+    error::{FileError, StoreError},
+    metrics::Metrics,
+};
+
+/// How much of a file its writer keeps in memory.
+const WRITER_CACHE_KIB: u32 = 1_024;
+
+/// How much of a file each of its readers keeps in memory.
+const READER_CACHE_KIB: u32 = 256;
+
+/// How long a reader stays open unused.
+const READER_IDLE: Duration = Duration::from_mins(1);
+
+/// How a shard file is opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Opening {
+    pub(crate) key: Option<FileKey>,
+    pub(crate) readers: u32,
+    pub(crate) busy_timeout: Duration,
+    pub(crate) metrics: Metrics,
+}
+
+/// One shard file, open: its one writer, and those that read beside it.
+#[derive(Debug)]
+pub(crate) struct OpenShard {
+    writer: Writer,
+    readers: SqlitePool,
+    arrivals: Arrivals,
+    place: Place,
+}
+
+/// One of the places for open shards, and its share in their count.
+#[derive(Debug)]
+struct Place {
+    metrics: Metrics,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    fn take(metrics: Metrics, permit: OwnedSemaphorePermit) -> Self {
+        metrics.shard_opened();
+        Self { metrics, _permit: permit }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.metrics.shard_closed();
+    }
+}
+
+impl OpenShard {
+    /// Opens a shard's file, creating it if need be, with its tables up to date.
+    pub(crate) async fn open(
+        shard: StoreShard,
+        path: &Path,
+        opening: &Opening,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Self, FileError> {
+        let key = opening.key.as_ref();
+        let connection = open_for_writing(path, key).await?;
+        let migrating = migrations::migrate(path, key, migrations::SHARD).await?;
+        sqlx::Connection::close(migrating)
+            .await
+            .map_err(|source| FileError::Connect { path: path.to_owned(), source })?;
+        let metrics = opening.metrics.clone();
+        let writer =
+            Writer::start_observed(connection, &shard.to_string(), move |it| metrics.committed(it))
+                .map_err(|source| FileError::Thread { path: path.to_owned(), source })?;
+        let options = connect_options(path, key)
+            .read_only(true)
+            .pragma("cache_size", format!("-{READER_CACHE_KIB}"))
+            .busy_timeout(opening.busy_timeout)
+            .thread_name(move |id| format!("{shard}-reader-{id}"));
+        let readers = SqlitePoolOptions::new()
+            .max_connections(opening.readers)
+            .acquire_timeout(opening.busy_timeout)
+            .idle_timeout(READER_IDLE)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        let place = Place::take(opening.metrics.clone(), permit);
+        Ok(Self { writer, readers, arrivals: Arrivals::default(), place })
+    }
+
+    /// Runs `request` in a savepoint of its own, and answers once it is durable.
+    pub(crate) async fn write<T, F>(&self, request: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        Ok(self.writer.write(request).await?)
+    }
+
+    pub(crate) fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    pub(crate) fn arrivals(&self) -> &Arrivals {
+        &self.arrivals
+    }
+
+    /// Closes the readers, then the writer, which leaves everything in the file itself.
+    pub(crate) async fn close(self) {
+        let Self { writer, readers, place, .. } = self;
+        readers.close().await;
+        writer.close().await;
+        drop(place);
+    }
+}
+
+/// Opens a file for its one writer, creating it if need be.
+pub(crate) async fn open_for_writing(
+    path: &Path,
+    key: Option<&FileKey>,
+) -> Result<Connection, FileError> {
+    let (path, key) = (path.to_owned(), key.cloned());
+    let opened = tokio::task::spawn_blocking(move || connect(path, key.as_ref())).await;
+    match opened {
+        Ok(opened) => opened,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn connect(path: PathBuf, key: Option<&FileKey>) -> Result<Connection, FileError> {
+    let connection = match ery_group_commit::open(&path, key) {
+        Ok(connection) => connection,
+        Err(ery_group_commit::OpenError::WrongKey { .. }) => {
+            return Err(FileError::WrongKey { path });
+        }
+        Err(source) => return Err(FileError::Writer { path, source }),
+    };
+    match connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB)) {
+        Ok(()) => Ok(connection),
+        Err(source) => Err(FileError::Prepare { path, source }),
+    }
+}

@@ -1,0 +1,184 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, RwLock, Semaphore},
+    time::Instant,
+};
+
+use ery_ids::{Home, StoreShard};
+
+use crate::{
+    adapters::{
+        folder::Folder,
+        shard::{OpenShard, Opening},
+    },
+    error::StoreError,
+    settings::Settings,
+};
+
+/// How often a call that found every place taken looks for one again.
+const PLACE_RETRY: Duration = Duration::from_millis(10);
+
+/// Every shard of the store; those in use are open.
+#[derive(Debug)]
+pub(crate) struct Shards {
+    folder: Folder,
+    opening: Opening,
+    slots: Box<[Slot]>,
+    places: Arc<Semaphore>,
+    busy_timeout: Duration,
+    since: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// Whoever uses the shard holds a clone; to close it is to be its last owner.
+    open: RwLock<Option<Arc<OpenShard>>>,
+    /// When it was last asked for, in milliseconds of `Shards::since`.
+    used_at: AtomicU64,
+}
+
+impl Shards {
+    pub(crate) fn new(folder: Folder, opening: Opening, settings: &Settings) -> Self {
+        Self {
+            folder,
+            opening,
+            slots: (0..settings.shards).map(|_| Slot::default()).collect(),
+            places: Arc::new(Semaphore::new(settings.open_shards as usize)),
+            busy_timeout: settings.busy_timeout,
+            since: Instant::now(),
+        }
+    }
+
+    /// Returns the shard of `home`, opening it if need be.
+    pub(crate) async fn of(&self, home: Home) -> Result<Arc<OpenShard>, StoreError> {
+        self.open(self.shard_of(home)).await
+    }
+
+    /// Returns the shard of `home`, unless nothing was ever written to it.
+    pub(crate) async fn existing(&self, home: Home) -> Result<Option<Arc<OpenShard>>, StoreError> {
+        let shard = self.shard_of(home);
+        if let Some(open) = self.if_open(shard).await {
+            return Ok(Some(open));
+        }
+        if self.folder.has(shard) { Ok(Some(self.open(shard).await?)) } else { Ok(None) }
+    }
+
+    /// Returns every shard that was ever written to.
+    pub(crate) fn all_existing(&self) -> Vec<StoreShard> {
+        (0_u32..)
+            .zip(&self.slots)
+            .map(|(index, _)| StoreShard(index))
+            .filter(|shard| self.folder.has(*shard))
+            .collect()
+    }
+
+    /// Returns the shards that are open now.
+    pub(crate) async fn all_open(&self) -> Vec<Arc<OpenShard>> {
+        let mut open = Vec::new();
+        for slot in &self.slots {
+            open.extend(slot.open.read().await.clone());
+        }
+        open
+    }
+
+    /// Returns a shard, opening it if need be.
+    pub(crate) async fn open(&self, shard: StoreShard) -> Result<Arc<OpenShard>, StoreError> {
+        if let Some(open) = self.if_open(shard).await {
+            return Ok(open);
+        }
+        let slot = self.slot(shard);
+        let mut open = slot.open.write().await;
+        if let Some(open) = &*open {
+            return Ok(Arc::clone(open));
+        }
+        let place = self.place().await?;
+        let path = self.folder.shard(shard);
+        let opened = OpenShard::open(shard, &path, &self.opening, place)
+            .await
+            .map_err(|source| StoreError::ShardClosed { shard, source })?;
+        tracing::debug!(store_shard = %shard, "opened {shard}");
+        Ok(Arc::clone(open.insert(Arc::new(opened))))
+    }
+
+    /// Closes the shards that were not asked for since `unused_for`, and are not in use.
+    pub(crate) async fn close_unused(&self, unused_for: Duration) {
+        let now = self.now();
+        let unused_for = u64::try_from(unused_for.as_millis()).unwrap_or(u64::MAX);
+        for slot in &self.slots {
+            let unused = now.saturating_sub(slot.used_at.load(Ordering::Relaxed));
+            if unused >= unused_for {
+                close(slot).await;
+            }
+        }
+    }
+
+    fn shard_of(&self, home: Home) -> StoreShard {
+        home.store_shard(u32::try_from(self.slots.len()).expect("the count was a u32"))
+    }
+
+    fn slot(&self, shard: StoreShard) -> &Slot {
+        &self.slots[shard.0 as usize]
+    }
+
+    async fn if_open(&self, shard: StoreShard) -> Option<Arc<OpenShard>> {
+        let slot = self.slot(shard);
+        slot.used_at.store(self.now(), Ordering::Relaxed);
+        slot.open.read().await.clone()
+    }
+
+    /// Returns a place for one more open shard, if need be that of the one unused for longest.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let deadline = Instant::now() + self.busy_timeout;
+        loop {
+            if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+                return Ok(place);
+            }
+            if self.close_least_used().await {
+                continue;
+            }
+            if Instant::now() >= deadline {
+                return Err(StoreError::ShardsBusy);
+            }
+            tokio::time::sleep(PLACE_RETRY).await;
+        }
+    }
+
+    async fn close_least_used(&self) -> bool {
+        let mut slots: Vec<&Slot> = self.slots.iter().collect();
+        slots.sort_by_key(|slot| slot.used_at.load(Ordering::Relaxed));
+        for slot in slots {
+            if close(slot).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Closes a shard unless it is in use. Whoever asks for it meanwhile waits, and opens it again.
+async fn close(slot: &Slot) -> bool {
+    // Never waits for a slot: whoever opens one may be here for want of a place.
+    let Ok(mut open) = slot.open.try_write() else { return false };
+    let Some(shard) = open.take() else { return false };
+    match Arc::try_unwrap(shard) {
+        Ok(shard) => {
+            shard.close().await;
+            true
+        }
+        Err(in_use) => {
+            *open = Some(in_use);
+            false
+        }
+    }
+}

@@ -1,0 +1,191 @@
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use ery_clock::UnixMillis;
+use ery_ids::{ChannelKey, ExecutionKey, Fence};
+
+use crate::{
+    adapters::{
+        columns::{PrincipalColumns, optional_id},
+        write_channels::{check_fence, key},
+        write_messages,
+        write_threads::{changes, known},
+    },
+    domain::{
+        Closing, Decision, Execution, ExecutionState, Message, MessageChange, Outcome, Tier,
+        TriggerChange, execution::is_moderation,
+    },
+    error::StoreError,
+};
+
+/// What opening an execution came to.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) is_new: bool,
+    pub(crate) changes: Vec<TriggerChange>,
+}
+
+/// Opens an execution, unless one with its key stands; a final one is closed in the same write.
+pub(crate) fn begin(
+    connection: &Connection,
+    fence: Option<&Fence>,
+    execution: &Execution,
+) -> Result<Opened, StoreError> {
+    if let Some(fence) = fence {
+        check_fence(connection, fence)?;
+    }
+    let outcome = match execution.thread {
+        Some(thread) => Some((thread, known(connection, thread, &execution.channel)?)),
+        None => None,
+    };
+    let is_new = insert(connection, execution)?;
+    if is_new {
+        if let Some((thread, outcome)) = outcome
+            && outcome != Outcome::Running
+        {
+            return Err(StoreError::ThreadEnded { thread, outcome: outcome.as_str() });
+        }
+        if is_moderation(execution.tier, execution.decision, execution.state) {
+            log_moderation(connection, &execution.key)?;
+        }
+    }
+    let changes = match execution.thread {
+        Some(thread) => changes(connection, thread)?,
+        None => Vec::new(),
+    };
+    Ok(Opened { is_new, changes })
+}
+
+/// What came of an execution.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) fence: Option<Fence>,
+    pub(crate) channel: ChannelKey,
+    pub(crate) key: ExecutionKey,
+    pub(crate) state: ExecutionState,
+    pub(crate) result: String,
+    pub(crate) rest_status: u32,
+    pub(crate) closed_at: UnixMillis,
+    pub(crate) sent: Option<Message>,
+}
+
+/// Closes an execution and inserts the message that it sent; a repeat writes nothing.
+pub(crate) fn end(connection: &Connection, end: &End) -> Result<(), StoreError> {
+    if let Some(fence) = &end.fence {
+        check_fence(connection, fence)?;
+    }
+    let execution_key = end.key.to_string();
+    let row = connection
+        .prepare_cached(
+            "SELECT guild_id, channel_id, state, tier, decision FROM tool_executions WHERE key = ?1",
+        )?
+        .query_row([&execution_key], |row| {
+            Ok((
+                (row.get(0)?, row.get(1)?),
+                ExecutionState::parse(row.get_ref(2)?.as_str()?),
+                Tier::parse(row.get_ref(3)?.as_str()?),
+                Decision::parse(row.get_ref(4)?.as_str()?),
+            ))
+        })
+        .optional()?;
+    let Some((_, stands, tier, decision)) = row.filter(|(of, ..)| *of == key(&end.channel)) else {
+        let (key, channel) = (end.key.clone(), end.channel);
+        return Err(StoreError::ExecutionUnknown { key, channel });
+    };
+    let unreadable = StoreError::Row { table: "tool_executions" };
+    let Some((stands, decision)) = stands.zip(decision) else { return Err(unreadable) };
+    match stands.close(end.state) {
+        Closing::Repeat => return Ok(()),
+        Closing::Refused => {
+            let (key, state) = (end.key.clone(), stands.as_str());
+            return Err(StoreError::ExecutionClosed { key, state });
+        }
+        Closing::Write => {}
+    }
+    connection
+        .prepare_cached(
+            "UPDATE tool_executions SET state = ?2, result = ?3, rest_status = ?4, closed_at_ms = ?5
+             WHERE key = ?1",
+        )?
+        .execute(params![
+            execution_key,
+            end.state.as_str(),
+            end.result,
+            end.rest_status,
+            end.closed_at.0,
+        ])?;
+    // Invariant HOME: a message to another home (a direct message) comes there by ingestion.
+    if let Some(message) = end.sent.as_ref().filter(|sent| sent.channel.home == end.channel.home) {
+        let channel = message.channel;
+        let message = Box::new(message.clone());
+        let change = MessageChange::Seen { message, by_ingestion: false };
+        write_messages::apply(connection, &channel, &change)?;
+    }
+    if is_moderation(tier, decision, end.state) {
+        log_moderation(connection, &end.key)?;
+    }
+    Ok(())
+}
+
+/// Returns whether it was inserted: none with its key stood.
+fn insert(connection: &Connection, execution: &Execution) -> Result<bool, StoreError> {
+    let (guild, channel) = key(&execution.channel);
+    let principal = PrincipalColumns::from(execution.principal.as_ref());
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO tool_executions (key, thread_id, guild_id, channel_id, epoch, tool,
+                 arguments, arguments_hash, principal_kind, principal_id, principal_version,
+                 trigger_id, tier, decision, decision_reason, approver_id, is_tainted, is_ordered,
+                 model, prompt_version, audit_reason, opened_at_ms, send_by_ms, closed_at_ms, state,
+                 result, rest_status)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
+                 ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)
+             ON CONFLICT (key) DO NOTHING",
+        )?
+        .execute(params![
+            execution.key.to_string(),
+            execution.thread.as_ref().map(|thread| thread.0.as_bytes().as_slice()),
+            guild,
+            channel,
+            execution.epoch.0.cast_signed(),
+            execution.tool,
+            execution.arguments,
+            execution.arguments_hash,
+            principal.kind,
+            principal.id,
+            principal.version,
+            execution.trigger_id,
+            execution.tier.map_or("", Tier::as_str),
+            execution.decision.as_str(),
+            execution.decision_reason,
+            optional_id(execution.approver),
+            execution.is_tainted,
+            execution.is_ordered,
+            execution.model,
+            execution.prompt_version,
+            execution.audit_reason,
+            execution.opened_at.0,
+            execution.send_by.0,
+            execution.closed_at.map(|at| at.0),
+            execution.state.as_str(),
+            execution.result,
+            execution.rest_status,
+        ])?;
+    Ok(inserted == 1)
+}
+
+/// Enters an execution into the moderation log, with whom it was done to.
+fn log_moderation(connection: &Connection, key: &ExecutionKey) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO moderation_logs (guild_id, channel_id, execution_id, tool, tier,
+                 target_user_id, principal_kind, principal_id, principal_version, reason, at_ms)
+             SELECT guild_id, channel_id, execution_id, tool, tier,
+                 CASE WHEN json_valid(arguments)
+                     THEN CAST(coalesce(arguments ->> '$.user_id', arguments ->> '$.member_id')
+                         AS INTEGER) END,
+                 principal_kind, principal_id, principal_version, audit_reason, closed_at_ms
+             FROM tool_executions WHERE key = ?1",
+        )?
+        .execute([key.to_string()])?;
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! What the store knows: who may write, what a message, a thread and an execution may become.
+//!
+//! Pure and synchronous: the rows are read and written by the adapters.
+
+pub(crate) mod execution;
+pub(crate) mod fence;
+pub(crate) mod message;
+pub(crate) mod thread;
+
+pub(crate) use execution::{Closing, Decision, Execution, ExecutionState, Tier};
+pub(crate) use fence::{Claim, Highest};
+pub(crate) use message::{Attachment, Mention, Merge, Message, MessageChange, Standing};
+pub(crate) use thread::{
+    Attempt, ChannelState, DeadLetter, Exchange, LastAnswer, Outcome, Step, StepKind, TaskThread,
+    Trigger, TriggerChange, Usage,
+};

@@ -1,0 +1,209 @@
+use std::{path::PathBuf, sync::Arc};
+
+use tonic::{Code, Status};
+
+use ery_group_commit::WriteError;
+use ery_ids::{ChannelKey, ExecutionKey, StoreShard, TaskThreadId, TriggerId};
+use ery_settings::InvalidSetting;
+
+pub use crate::domain::fence::FenceError;
+
+/// Why the store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Settings(#[from] InvalidSetting),
+    #[error("another process holds the store in `{}`", folder.display())]
+    Held { folder: PathBuf },
+    #[error("could not use `{}`", path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(
+        "the store in `{}` was created with {created} shards and cannot have {configured}: \
+         set `store.shards` to {created}",
+        folder.display()
+    )]
+    ShardCount { folder: PathBuf, created: u32, configured: u32 },
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// Why one of the store's files cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("`{}` is not a database, or its key is another", path.display())]
+    WrongKey { path: PathBuf },
+    #[error("`{}` was written by a newer version, with migration {version}", path.display())]
+    Newer { path: PathBuf, version: i64 },
+    #[error("migration {version} of `{}` is not the one that was applied", path.display())]
+    OtherMigration { path: PathBuf, version: i64 },
+    #[error("could not bring the tables of `{}` up to date", path.display())]
+    Migrate {
+        path: PathBuf,
+        #[source]
+        source: sqlx::migrate::MigrateError,
+    },
+    #[error("could not open `{}`", path.display())]
+    Connect {
+        path: PathBuf,
+        #[source]
+        source: sqlx::Error,
+    },
+    #[error("could not open `{}` for writing", path.display())]
+    Writer {
+        path: PathBuf,
+        #[source]
+        source: ery_group_commit::OpenError,
+    },
+    #[error("could not set up the writer of `{}`", path.display())]
+    Prepare {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+    #[error("the system has no thread for the writer of `{}`", path.display())]
+    Thread {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Why a call was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("`{field}` {problem}")]
+    Invalid { field: String, problem: String },
+    #[error(transparent)]
+    Fence(#[from] FenceError),
+    #[error("thread {thread} is unknown in channel {channel}")]
+    ThreadUnknown { thread: TaskThreadId, channel: ChannelKey },
+    #[error("thread {thread} is unknown")]
+    ThreadNotFound { thread: TaskThreadId },
+    #[error("thread {thread} has ended: {outcome}")]
+    ThreadEnded { thread: TaskThreadId, outcome: &'static str },
+    #[error("thread {running} runs in channel {channel} and must end first")]
+    AnotherThreadRuns { running: TaskThreadId, channel: ChannelKey },
+    #[error("trigger {trigger} was finished by thread {thread}")]
+    TriggerFinished { trigger: TriggerId, thread: TaskThreadId },
+    #[error("step {index} of thread {thread} would leave a gap in its journal")]
+    StepGap { thread: TaskThreadId, index: u32 },
+    #[error("execution {key} is unknown in channel {channel}")]
+    ExecutionUnknown { key: ExecutionKey, channel: ChannelKey },
+    #[error("execution {key} is closed already: {state}")]
+    ExecutionClosed { key: ExecutionKey, state: &'static str },
+    #[error("every shard that may be open at once is in use")]
+    ShardsBusy,
+    #[error("{shard} cannot be opened")]
+    ShardClosed {
+        shard: StoreShard,
+        #[source]
+        source: FileError,
+    },
+    #[error("the database did not take the write")]
+    Write(#[source] Arc<rusqlite::Error>),
+    #[error("the database could not be read")]
+    Read(#[from] sqlx::Error),
+    #[error("a row of `{table}` holds what no version wrote")]
+    Row { table: &'static str },
+    #[error("the database's writer has ended")]
+    WriterEnded,
+}
+
+impl StoreError {
+    pub(crate) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), problem: problem.into() }
+    }
+
+    /// Returns what the caller may do about it.
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Invalid { .. } => Code::InvalidArgument,
+            Self::Fence(_) => Code::Aborted,
+            Self::ThreadUnknown { .. }
+            | Self::ThreadNotFound { .. }
+            | Self::ExecutionUnknown { .. } => Code::NotFound,
+            Self::ThreadEnded { .. }
+            | Self::AnotherThreadRuns { .. }
+            | Self::TriggerFinished { .. }
+            | Self::StepGap { .. }
+            | Self::ExecutionClosed { .. } => Code::FailedPrecondition,
+            Self::ShardsBusy | Self::Read(sqlx::Error::PoolTimedOut) => Code::ResourceExhausted,
+            Self::ShardClosed { .. } | Self::Write(_) | Self::Read(_) | Self::WriterEnded => {
+                Code::Unavailable
+            }
+            Self::Row { .. } => Code::DataLoss,
+        }
+    }
+
+    /// Returns whether it is a fault of the store, not of the call.
+    fn is_fault(&self) -> bool {
+        matches!(self.code(), Code::Unavailable | Code::DataLoss)
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Write(Arc::new(error))
+    }
+}
+
+impl From<WriteError<StoreError>> for StoreError {
+    fn from(error: WriteError<StoreError>) -> Self {
+        match error {
+            WriteError::Refused(error) => error,
+            WriteError::Database(error) => Self::Write(error),
+            WriteError::Closed => Self::WriterEnded,
+        }
+    }
+}
+
+impl From<StoreError> for Status {
+    /// Faults are logged here, once, with their causes; the caller learns what it may do.
+    fn from(error: StoreError) -> Self {
+        if error.is_fault() {
+            let cause = causes(&error);
+            tracing::error!(%error, cause, "a call failed for a fault of the store");
+        }
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = String::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_says_what_the_caller_may_do() {
+        let channel = ChannelKey::from_raw(1, 2).expect("not 0");
+        let epoch = ery_ids::Epoch(1);
+        for (error, code) in [
+            (StoreError::invalid("fence.owner", "is empty"), Code::InvalidArgument),
+            (FenceError::NotOpened { channel, epoch }.into(), Code::Aborted),
+            (StoreError::ShardsBusy, Code::ResourceExhausted),
+            (sqlx::Error::PoolTimedOut.into(), Code::ResourceExhausted),
+            (sqlx::Error::WorkerCrashed.into(), Code::Unavailable),
+            (WriteError::<StoreError>::Closed.into(), Code::Unavailable),
+            (rusqlite::Error::InvalidQuery.into(), Code::Unavailable),
+            (StoreError::Row { table: "messages" }, Code::DataLoss),
+        ] {
+            assert_eq!(error.code(), code, "{error}");
+        }
+    }
+}

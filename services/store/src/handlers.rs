@@ -1,0 +1,77 @@
+//! What comes in: one file per RPC, which parses, asks the store, and answers.
+
+mod append_steps;
+mod begin_execution;
+mod begin_thread;
+mod end_execution;
+mod finish_thread;
+mod get_thread;
+mod ingest_messages;
+mod list_dead_letters;
+mod list_executions;
+mod list_messages;
+mod list_threads;
+mod open_channel;
+mod parse;
+mod record_attempt;
+mod render;
+mod scope;
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use ery_proto::store::v1 as proto;
+
+use crate::{error::StoreError, service::Inner};
+
+/// The store's RPCs.
+#[derive(Clone, Debug)]
+pub(crate) struct Handlers {
+    store: Arc<Inner>,
+}
+
+impl Handlers {
+    pub(crate) fn new(store: Arc<Inner>) -> Self {
+        Self { store }
+    }
+
+    fn answer<T>(&self, result: Result<T, StoreError>) -> Result<Response<T>, Status> {
+        if let Err(StoreError::Fence(_)) = &result {
+            self.store.metrics.refused_by_epoch();
+        }
+        Ok(Response::new(result?))
+    }
+}
+
+macro_rules! rpcs {
+    ($($rpc:ident: $request:ident => $response:ident;)*) => {
+        #[tonic::async_trait]
+        impl proto::store_service_server::StoreService for Handlers {
+            $(
+                async fn $rpc(
+                    &self,
+                    request: Request<proto::$request>,
+                ) -> Result<Response<proto::$response>, Status> {
+                    self.answer($rpc::handle(&self.store, request.into_inner()).await)
+                }
+            )*
+        }
+    };
+}
+
+rpcs! {
+    open_channel: OpenChannelRequest => OpenChannelResponse;
+    begin_thread: BeginThreadRequest => BeginThreadResponse;
+    append_steps: AppendStepsRequest => AppendStepsResponse;
+    record_attempt: RecordAttemptRequest => RecordAttemptResponse;
+    finish_thread: FinishThreadRequest => FinishThreadResponse;
+    begin_execution: BeginExecutionRequest => BeginExecutionResponse;
+    end_execution: EndExecutionRequest => EndExecutionResponse;
+    ingest_messages: IngestMessagesRequest => IngestMessagesResponse;
+    list_messages: ListMessagesRequest => ListMessagesResponse;
+    get_thread: GetThreadRequest => GetThreadResponse;
+    list_threads: ListThreadsRequest => ListThreadsResponse;
+    list_executions: ListExecutionsRequest => ListExecutionsResponse;
+    list_dead_letters: ListDeadLettersRequest => ListDeadLettersResponse;
+}

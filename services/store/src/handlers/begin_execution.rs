@@ -1,0 +1,40 @@
+use ery_proto::store::v1::{BeginExecutionRequest, BeginExecutionResponse};
+
+use super::{parse, render};
+use crate::{
+    adapters::{read, write_executions},
+    error::StoreError,
+    service::Inner,
+};
+
+#[tracing::instrument(name = "store.execution.begin", level = "debug", skip_all)]
+pub(super) async fn handle(
+    store: &Inner,
+    request: BeginExecutionRequest,
+) -> Result<BeginExecutionResponse, StoreError> {
+    let fence = match request.fence {
+        Some(fence) => Some(parse::fence(Some(fence))?),
+        None => None,
+    };
+    let execution = parse::required("execution", request.execution)?;
+    let execution = parse::execution(execution, fence.as_ref())
+        .map_err(|invalid| invalid.within("execution"))?;
+    let shard = store.shards.of(execution.channel.home).await?;
+    let asked = execution.clone();
+    let opened = shard
+        .write(move |connection| write_executions::begin(connection, fence.as_ref(), &execution))
+        .await?;
+    let execution = if opened.is_new {
+        asked
+    } else {
+        let stands = read::execution(shard.readers(), &asked.key).await?;
+        stands
+            .filter(|stands| stands.channel == asked.channel)
+            .ok_or(StoreError::ExecutionUnknown { key: asked.key, channel: asked.channel })?
+    };
+    Ok(BeginExecutionResponse {
+        is_new: opened.is_new,
+        execution: Some(render::execution(execution)),
+        changes: render::changes(opened.changes),
+    })
+}

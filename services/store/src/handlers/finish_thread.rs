@@ -1,0 +1,36 @@
+use ery_clock::UnixMillis;
+use ery_proto::store::v1::{FinishThreadRequest, FinishThreadResponse};
+
+use super::parse::{self, Invalid};
+use crate::{
+    adapters::write_threads::{self, Finish},
+    error::StoreError,
+    service::Inner,
+};
+
+#[tracing::instrument(name = "store.task_thread.finish", level = "debug", skip_all)]
+pub(super) async fn handle(
+    store: &Inner,
+    request: FinishThreadRequest,
+) -> Result<FinishThreadResponse, StoreError> {
+    let finish = parse(request)?;
+    let shard = store.shards.of(finish.fence.channel.home).await?;
+    shard.write(move |connection| write_threads::finish(connection, &finish)).await?;
+    Ok(FinishThreadResponse {})
+}
+
+fn parse(request: FinishThreadRequest) -> Result<Finish, Invalid> {
+    let state = request.state.as_ref().map(parse::channel_state).transpose();
+    let step = request.step.map(parse::step).transpose();
+    Ok(Finish {
+        fence: parse::fence(request.fence)?,
+        thread: parse::thread_id("thread_id", &request.thread_id)?,
+        outcome: parse::outcome(request.outcome)?,
+        detail: parse::text("detail", request.detail, parse::MAX_TEXT_BYTES)?,
+        finished: parse::trigger_ids("finished_trigger_ids", request.finished_trigger_ids)?,
+        state: state.map_err(|invalid| invalid.within("state"))?,
+        usage: parse::usage(request.usage),
+        at: UnixMillis(request.at_ms),
+        step: step.map_err(|invalid| invalid.within("step"))?,
+    })
+}

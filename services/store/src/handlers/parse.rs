@@ -1,0 +1,421 @@
+//! From the contract's messages to the domain's types, once: what is parsed is trusted.
+
+use sha2::{Digest as _, Sha256};
+use twilight_model::id::{Id, marker::UserMarker};
+
+use ery_clock::UnixMillis;
+use ery_ids::{
+    ChannelKey, Epoch, ExecutionKey, Fence, OwnerToken, Principal, TaskThreadId, TriggerId,
+};
+use ery_proto::{common::v1 as common, store::v1 as proto};
+
+use crate::{
+    domain::{
+        Attachment, ChannelState, Decision, Exchange, Execution, ExecutionState, LastAnswer,
+        Mention, Message, Outcome, Step, StepKind, Tier, Trigger, Usage,
+    },
+    error::StoreError,
+};
+
+/// How long an id or a name of ours may be.
+pub(super) const MAX_NAME_BYTES: usize = 512;
+
+/// How long a message's text, an error or a reason may be; Discord's own bound is below it.
+pub(super) const MAX_TEXT_BYTES: usize = 64 << 10;
+
+/// How long a step's payload may be: a whole model answer, or a tool's result.
+pub(super) const MAX_PAYLOAD_BYTES: usize = 1 << 20;
+
+/// How many things of one kind a request may hold.
+pub(super) const MAX_ITEMS: usize = 1_000;
+
+/// A field that cannot be read.
+#[derive(Debug)]
+pub(super) struct Invalid {
+    field: String,
+    problem: String,
+}
+
+impl Invalid {
+    pub(super) fn new(field: &str, problem: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), problem: problem.into() }
+    }
+
+    /// Names the field within the one that holds it.
+    pub(super) fn within(self, outer: &str) -> Self {
+        Self { field: format!("{outer}.{}", self.field), problem: self.problem }
+    }
+}
+
+impl From<Invalid> for StoreError {
+    fn from(Invalid { field, problem }: Invalid) -> Self {
+        Self::invalid(field, problem)
+    }
+}
+
+type Parsed<T> = Result<T, Invalid>;
+
+/// Returns what a request must have.
+pub(super) fn required<T>(field: &str, given: Option<T>) -> Parsed<T> {
+    given.ok_or_else(|| Invalid::new(field, "is missing"))
+}
+
+/// Refuses a list that is too long.
+pub(super) fn bounded<T>(field: &str, items: &[T]) -> Parsed<()> {
+    if items.len() <= MAX_ITEMS {
+        Ok(())
+    } else {
+        Err(Invalid::new(field, format!("has more than {MAX_ITEMS} items")))
+    }
+}
+
+/// Refuses a text that is too long.
+pub(super) fn text(field: &str, text: String, max_bytes: usize) -> Parsed<String> {
+    if text.len() <= max_bytes {
+        Ok(text)
+    } else {
+        Err(Invalid::new(field, format!("is longer than {max_bytes} bytes")))
+    }
+}
+
+/// Refuses a name that is empty or too long.
+pub(super) fn name(field: &str, name: String) -> Parsed<String> {
+    if name.is_empty() {
+        return Err(Invalid::new(field, "is empty"));
+    }
+    text(field, name, MAX_NAME_BYTES)
+}
+
+/// Reads an id of Discord's.
+pub(super) fn id<T>(field: &str, id: u64) -> Parsed<Id<T>> {
+    optional_id(field, id)?.ok_or_else(|| Invalid::new(field, "is 0"))
+}
+
+/// Reads an id of Discord's, where 0 stands for none.
+pub(super) fn optional_id<T>(field: &str, id: u64) -> Parsed<Option<Id<T>>> {
+    // SQLite's integers are signed; Discord's ids reach that bound in 2084.
+    if i64::try_from(id).is_err() {
+        return Err(Invalid::new(field, "is no id of Discord's"));
+    }
+    Ok(Id::new_checked(id))
+}
+
+/// Reads a channel and where it lives; a guild of 0 means a direct message.
+pub(super) fn channel(guild_id: u64, channel_id: u64) -> Parsed<ChannelKey> {
+    Ok(ChannelKey::new(optional_id("guild_id", guild_id)?, id("channel_id", channel_id)?))
+}
+
+/// Reads a fence.
+pub(super) fn fence(fence: Option<common::Fence>) -> Parsed<Fence> {
+    let fence = required("fence", fence)?;
+    optional_fence(fence).map_err(|invalid| invalid.within("fence"))
+}
+
+fn optional_fence(fence: common::Fence) -> Parsed<Fence> {
+    if fence.epoch == 0 || i64::try_from(fence.epoch).is_err() {
+        return Err(Invalid::new("epoch", "is no epoch"));
+    }
+    Ok(Fence {
+        channel: channel(fence.guild_id, fence.channel_id)?,
+        epoch: Epoch(fence.epoch),
+        owner: OwnerToken(name("owner", fence.owner)?),
+    })
+}
+
+/// Reads a thread's id.
+pub(super) fn thread_id(field: &str, thread_id: &str) -> Parsed<TaskThreadId> {
+    thread_id.parse().map_err(|_| Invalid::new(field, "is no id of a task thread"))
+}
+
+/// Reads a trigger's id.
+pub(super) fn trigger_id(field: &str, trigger_id: String) -> Parsed<TriggerId> {
+    let trigger_id = text(field, trigger_id, MAX_NAME_BYTES)?;
+    let trigger: TriggerId =
+        trigger_id.parse().map_err(|_| Invalid::new(field, "is no id of a trigger"))?;
+    if let Some(message) = trigger.message() {
+        id::<twilight_model::id::marker::MessageMarker>(field, message.get())?;
+    }
+    Ok(trigger)
+}
+
+/// Reads the ids of triggers.
+pub(super) fn trigger_ids(field: &str, ids: Vec<String>) -> Parsed<Vec<TriggerId>> {
+    bounded(field, &ids)?;
+    ids.into_iter().map(|it| trigger_id(field, it)).collect()
+}
+
+/// Reads the key of an execution.
+pub(super) fn execution_key(key: String) -> Parsed<ExecutionKey> {
+    let key = text("key", key, MAX_NAME_BYTES)?;
+    key.parse().map_err(|_| Invalid::new("key", "is no key of an execution"))
+}
+
+/// Reads a message.
+pub(super) fn message(message: common::Message) -> Parsed<Message> {
+    bounded("mentions", &message.mentions)?;
+    bounded("mentioned_roles", &message.mentioned_roles)?;
+    bounded("attachments", &message.attachments)?;
+    Ok(Message {
+        channel: channel(message.guild_id, message.channel_id)?,
+        id: id("message_id", message.message_id)?,
+        author: id("author_id", message.author_id)?,
+        author_name: text("author_name", message.author_name, MAX_NAME_BYTES)?,
+        is_automated: message.is_automated,
+        is_own: message.is_own,
+        content: text("content", message.content, MAX_TEXT_BYTES)?,
+        created_at: UnixMillis(message.created_at_ms),
+        edited_at: edited_at(message.edited_at_ms)?,
+        kind: message.r#type,
+        reply_to: optional_id("reply_to", message.reply_to)?,
+        reply_to_author: optional_id("reply_to_author_id", message.reply_to_author_id)?,
+        mentions: message.mentions.into_iter().map(mention).collect::<Parsed<_>>()?,
+        mentioned_roles: message
+            .mentioned_roles
+            .into_iter()
+            .map(|role| id("mentioned_roles", role))
+            .collect::<Parsed<_>>()?,
+        attachments: message.attachments.into_iter().map(attachment).collect::<Parsed<_>>()?,
+        gate_reason: text("gate_reason", message.gate_reason, MAX_NAME_BYTES)?,
+        nonce: text("nonce", message.nonce, MAX_NAME_BYTES)?,
+    })
+}
+
+/// Reads the moment of an edit, 0 if there was none.
+pub(super) fn edited_at(edited_at_ms: i64) -> Parsed<UnixMillis> {
+    if edited_at_ms < 0 {
+        return Err(Invalid::new("edited_at_ms", "is before 1970"));
+    }
+    Ok(UnixMillis(edited_at_ms))
+}
+
+fn mention(mention: common::Mention) -> Parsed<Mention> {
+    Ok(Mention {
+        user: id("mentions.user_id", mention.user_id)?,
+        name: text("mentions.name", mention.name, MAX_NAME_BYTES)?,
+    })
+}
+
+fn attachment(attachment: common::Attachment) -> Parsed<Attachment> {
+    Ok(Attachment {
+        filename: text("attachments.filename", attachment.filename, MAX_TEXT_BYTES)?,
+        content_type: text("attachments.content_type", attachment.content_type, MAX_NAME_BYTES)?,
+        size_bytes: attachment.size_bytes,
+        url: text("attachments.url", attachment.url, MAX_TEXT_BYTES)?,
+    })
+}
+
+/// Reads what starts a thread in `channel`.
+pub(super) fn trigger(trigger: proto::Trigger, channel: &ChannelKey) -> Parsed<Trigger> {
+    let id = trigger_id("id", trigger.id)?;
+    let message = trigger.message.map(message).transpose();
+    let message = message.map_err(|invalid| invalid.within("message"))?;
+    match (id.message(), &message) {
+        (None, Some(_)) => return Err(Invalid::new("message", "is given, but is not the trigger")),
+        (Some(_), None) => return Err(Invalid::new("message", "is missing")),
+        (Some(id), Some(message)) if message.id != id => {
+            return Err(Invalid::new("message.message_id", "is not the trigger's"));
+        }
+        (Some(_), Some(message)) if message.channel != *channel => {
+            return Err(Invalid::new("message.channel_id", "is not the fence's"));
+        }
+        (None, None) | (Some(_), Some(_)) => {}
+    }
+    Ok(Trigger { id, message, received_at: UnixMillis(trigger.received_at_ms) })
+}
+
+/// Reads a principal.
+pub(super) fn principal(principal: common::Principal) -> Parsed<Principal> {
+    use common::principal::Kind;
+
+    match required("kind", principal.kind)? {
+        Kind::Person(user) => Ok(Principal::Person(id("person", user)?)),
+        Kind::Rule(rule) => {
+            Ok(Principal::Rule { id: name("rule.id", rule.id)?, version: rule.version })
+        }
+        Kind::Expiry(execution) => Ok(Principal::Expiry { execution: name("expiry", execution)? }),
+    }
+}
+
+/// Reads the people who ask together.
+pub(super) fn askers(askers: &[u64]) -> Parsed<Vec<Id<UserMarker>>> {
+    bounded("askers", askers)?;
+    askers.iter().map(|asker| id("askers", *asker)).collect()
+}
+
+/// Reads a step of a journal.
+pub(super) fn step(step: proto::Step) -> Parsed<Step> {
+    use proto::StepKind as Kind;
+
+    let kind = match Kind::try_from(step.kind) {
+        Ok(Kind::ContextLoaded) => StepKind::ContextLoaded,
+        Ok(Kind::OrdersRead) => StepKind::OrdersRead,
+        Ok(Kind::ModelAsked) => StepKind::ModelAsked,
+        Ok(Kind::ModelAnswered) => StepKind::ModelAnswered,
+        Ok(Kind::ExecutionOpened) => StepKind::ExecutionOpened,
+        Ok(Kind::ExecutionClosed) => StepKind::ExecutionClosed,
+        Ok(Kind::Finished) => StepKind::Finished,
+        Ok(Kind::Unspecified) | Err(_) => return Err(Invalid::new("kind", "is unknown")),
+    };
+    Ok(Step {
+        index: step.index,
+        kind,
+        payload: text("payload", step.payload, MAX_PAYLOAD_BYTES)?,
+        at: UnixMillis(step.at_ms),
+    })
+}
+
+/// Reads how a thread ended.
+pub(super) fn outcome(outcome: i32) -> Parsed<Outcome> {
+    use proto::ThreadOutcome as Given;
+
+    match Given::try_from(outcome) {
+        Ok(Given::Done) => Ok(Outcome::Done),
+        Ok(Given::OutOfBudget) => Ok(Outcome::OutOfBudget),
+        Ok(Given::Cancelled) => Ok(Outcome::Cancelled),
+        Ok(Given::Failed) => Ok(Outcome::Failed),
+        Ok(Given::TooBusy) => Ok(Outcome::TooBusy),
+        Ok(Given::Suspended) => Ok(Outcome::Suspended),
+        Ok(Given::Running) => Err(Invalid::new("outcome", "is no end")),
+        Ok(Given::Unspecified) | Err(_) => Err(Invalid::new("outcome", "is unknown")),
+    }
+}
+
+/// Reads what the gate is to know of a channel.
+pub(super) fn channel_state(state: &proto::ChannelState) -> Parsed<ChannelState> {
+    bounded("exchanges", &state.exchanges)?;
+    bounded("last_answers", &state.last_answers)?;
+    let exchange = |exchange: &proto::Exchange| {
+        Ok(Exchange {
+            user: id("exchanges.user_id", exchange.user_id)?,
+            until: UnixMillis(exchange.until_ms),
+        })
+    };
+    let last_answer = |answer: &proto::LastAnswer| {
+        Ok(LastAnswer {
+            user: id("last_answers.user_id", answer.user_id)?,
+            at: UnixMillis(answer.at_ms),
+        })
+    };
+    Ok(ChannelState {
+        exchanges: state.exchanges.iter().map(exchange).collect::<Parsed<_>>()?,
+        last_answers: state.last_answers.iter().map(last_answer).collect::<Parsed<_>>()?,
+    })
+}
+
+/// Reads what a thread's model turns cost.
+pub(super) fn usage(usage: Option<common::Usage>) -> Usage {
+    let usage = usage.unwrap_or_default();
+    Usage {
+        prompt: usage.prompt_tokens,
+        completion: usage.completion_tokens,
+        cached: usage.cached_tokens,
+    }
+}
+
+/// Reads how an execution stands.
+pub(super) fn execution_state(state: i32) -> Parsed<ExecutionState> {
+    use proto::ExecutionState as State;
+
+    match State::try_from(state) {
+        Ok(State::Open) => Ok(ExecutionState::Open),
+        Ok(State::Done) => Ok(ExecutionState::Done),
+        Ok(State::Failed) => Ok(ExecutionState::Failed),
+        Ok(State::Denied) => Ok(ExecutionState::Denied),
+        Ok(State::InDoubt) => Ok(ExecutionState::InDoubt),
+        Ok(State::Unspecified) | Err(_) => Err(Invalid::new("state", "is unknown")),
+    }
+}
+
+/// Reads an execution that is to be opened; its epoch is the fence's.
+pub(super) fn execution(execution: proto::Execution, fence: Option<&Fence>) -> Parsed<Execution> {
+    let channel = channel(execution.guild_id, execution.channel_id)?;
+    if fence.is_some_and(|fence| fence.channel != channel) {
+        return Err(Invalid::new("channel_id", "is not the fence's"));
+    }
+    let key = execution_key(execution.key)?;
+    let thread = match execution.thread_id.as_str() {
+        "" => None,
+        thread => Some(thread_id("thread_id", thread)?),
+    };
+    if let ExecutionKey::Thread { thread: of, .. } = &key
+        && thread != Some(*of)
+    {
+        return Err(Invalid::new("thread_id", "is not the key's"));
+    }
+    let state = execution_state(execution.state)?;
+    let decision = decision(execution.decision)?;
+    if state == ExecutionState::Open && decision != Decision::Allow {
+        return Err(Invalid::new("state", "is open, but the decision does not allow it"));
+    }
+    let arguments = text("arguments", execution.arguments, MAX_PAYLOAD_BYTES)?;
+    let arguments_hash = arguments_hash(&arguments, &execution.arguments_hash)?;
+    let opened_at = UnixMillis(execution.opened_at_ms);
+    // One that ends at once ends when it begins, unless it says otherwise.
+    let closed_at = match (state.is_final(), execution.closed_at_ms) {
+        (false, _) => None,
+        (true, 0) => Some(opened_at),
+        (true, closed_at) => Some(UnixMillis(closed_at)),
+    };
+    let principal = execution.principal.map(principal).transpose();
+    Ok(Execution {
+        key,
+        thread,
+        channel,
+        epoch: fence.map_or(Epoch(0), |fence| fence.epoch),
+        tool: name("tool", execution.tool)?,
+        arguments,
+        arguments_hash,
+        principal: principal.map_err(|invalid| invalid.within("principal"))?,
+        trigger_id: text("trigger_id", execution.trigger_id, MAX_NAME_BYTES)?,
+        tier: tier(&execution.tier)?,
+        decision,
+        decision_reason: text("decision_reason", execution.decision_reason, MAX_TEXT_BYTES)?,
+        approver: optional_id("approver_id", execution.approver_id)?,
+        is_tainted: execution.is_tainted,
+        is_ordered: execution.is_ordered,
+        opened_at,
+        send_by: UnixMillis(execution.send_by_ms),
+        closed_at,
+        state,
+        result: text("result", execution.result, MAX_PAYLOAD_BYTES)?,
+        rest_status: execution.rest_status,
+        audit_reason: text("audit_reason", execution.audit_reason, MAX_TEXT_BYTES)?,
+        model: text("model", execution.model, MAX_NAME_BYTES)?,
+        prompt_version: text("prompt_version", execution.prompt_version, MAX_NAME_BYTES)?,
+    })
+}
+
+fn decision(decision: i32) -> Parsed<Decision> {
+    use proto::Decision as Given;
+
+    match Given::try_from(decision) {
+        Ok(Given::Allow) => Ok(Decision::Allow),
+        Ok(Given::Deny) => Ok(Decision::Deny),
+        Ok(Given::NeedsApproval) => Ok(Decision::NeedsApproval),
+        Ok(Given::Unspecified) | Err(_) => Err(Invalid::new("decision", "is unknown")),
+    }
+}
+
+/// Reads a tier; it is empty where the tool is unknown.
+fn tier(tier: &str) -> Parsed<Option<Tier>> {
+    match (tier, Tier::parse(tier)) {
+        ("", _) => Ok(None),
+        (_, Some(tier)) => Ok(Some(tier)),
+        (_, None) => Err(Invalid::new("tier", "is unknown")),
+    }
+}
+
+/// Checks the hash of the arguments, or makes it where none is given: the audit must be true.
+fn arguments_hash(arguments: &str, given: &str) -> Parsed<String> {
+    use std::fmt::Write as _;
+
+    let mut hash = String::with_capacity(64);
+    for byte in Sha256::digest(arguments) {
+        write!(hash, "{byte:02x}").expect("writing to a string cannot fail");
+    }
+    if given.is_empty() || given == hash {
+        Ok(hash)
+    } else {
+        Err(Invalid::new("arguments_hash", "is not that of the arguments"))
+    }
+}

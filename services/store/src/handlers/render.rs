@@ -1,0 +1,219 @@
+//! From the domain's types to the contract's messages.
+
+use twilight_model::id::Id;
+
+use ery_clock::UnixMillis;
+use ery_ids::Principal;
+use ery_proto::{common::v1 as common, store::v1 as proto};
+
+use crate::domain::{
+    ChannelState, DeadLetter, Decision, Execution, ExecutionState, Message, Outcome, Step,
+    StepKind, TaskThread, Tier, Trigger, TriggerChange, Usage,
+};
+
+pub(super) fn message(message: Message) -> common::Message {
+    common::Message {
+        guild_id: message.channel.guild_raw(),
+        channel_id: message.channel.channel.get(),
+        message_id: message.id.get(),
+        author_id: message.author.get(),
+        author_name: message.author_name,
+        is_automated: message.is_automated,
+        is_own: message.is_own,
+        content: message.content,
+        created_at_ms: message.created_at.0,
+        edited_at_ms: message.edited_at.0,
+        reply_to: message.reply_to.map_or(0, Id::get),
+        mentions: message
+            .mentions
+            .into_iter()
+            .map(|mention| common::Mention { user_id: mention.user.get(), name: mention.name })
+            .collect(),
+        mentioned_roles: message.mentioned_roles.into_iter().map(Id::get).collect(),
+        attachments: message
+            .attachments
+            .into_iter()
+            .map(|attachment| common::Attachment {
+                filename: attachment.filename,
+                content_type: attachment.content_type,
+                size_bytes: attachment.size_bytes,
+                url: attachment.url,
+            })
+            .collect(),
+        r#type: message.kind,
+        reply_to_author_id: message.reply_to_author.map_or(0, Id::get),
+        gate_reason: message.gate_reason,
+        nonce: message.nonce,
+    }
+}
+
+pub(super) fn messages(messages: Vec<Message>) -> Vec<common::Message> {
+    messages.into_iter().map(message).collect()
+}
+
+pub(super) fn changes(changes: Vec<TriggerChange>) -> Vec<proto::TriggerChange> {
+    changes
+        .into_iter()
+        .map(|change| proto::TriggerChange {
+            trigger_id: change.id,
+            is_deleted: change.is_deleted,
+            content: change.content,
+            edited_at_ms: change.edited_at.0,
+        })
+        .collect()
+}
+
+pub(super) fn channel_state(state: &ChannelState) -> proto::ChannelState {
+    proto::ChannelState {
+        exchanges: state
+            .exchanges
+            .iter()
+            .map(|exchange| proto::Exchange {
+                user_id: exchange.user.get(),
+                until_ms: exchange.until.0,
+            })
+            .collect(),
+        last_answers: state
+            .last_answers
+            .iter()
+            .map(|answer| proto::LastAnswer { user_id: answer.user.get(), at_ms: answer.at.0 })
+            .collect(),
+    }
+}
+
+pub(super) fn thread(thread: TaskThread) -> proto::Thread {
+    proto::Thread {
+        thread_id: thread.id.to_string(),
+        guild_id: thread.channel.guild_raw(),
+        channel_id: thread.channel.channel.get(),
+        epoch: thread.epoch.0,
+        triggers: thread.triggers.into_iter().map(trigger).collect(),
+        principal: thread.principal.map(principal),
+        askers: thread.askers.into_iter().map(Id::get).collect(),
+        started_at_ms: thread.started_at.0,
+        finished_at_ms: optional_millis(thread.finished_at),
+        outcome: outcome(thread.outcome).into(),
+        detail: thread.detail,
+        steps: thread.steps.into_iter().map(step).collect(),
+        executions: thread.executions.into_iter().map(execution).collect(),
+        attempts: thread.attempts,
+        usage: Some(usage(thread.usage)),
+        changes: changes(thread.changes),
+    }
+}
+
+pub(super) fn execution(execution: Execution) -> proto::Execution {
+    proto::Execution {
+        key: execution.key.to_string(),
+        thread_id: execution.thread.map(|thread| thread.to_string()).unwrap_or_default(),
+        guild_id: execution.channel.guild_raw(),
+        channel_id: execution.channel.channel.get(),
+        epoch: execution.epoch.0,
+        tool: execution.tool,
+        arguments: execution.arguments,
+        arguments_hash: execution.arguments_hash,
+        principal: execution.principal.map(principal),
+        trigger_id: execution.trigger_id,
+        tier: execution.tier.map_or("", Tier::as_str).to_owned(),
+        decision: decision(execution.decision).into(),
+        decision_reason: execution.decision_reason,
+        is_tainted: execution.is_tainted,
+        is_ordered: execution.is_ordered,
+        opened_at_ms: execution.opened_at.0,
+        send_by_ms: execution.send_by.0,
+        closed_at_ms: optional_millis(execution.closed_at),
+        state: execution_state(execution.state).into(),
+        result: execution.result,
+        rest_status: execution.rest_status,
+        audit_reason: execution.audit_reason,
+        model: execution.model,
+        prompt_version: execution.prompt_version,
+        approver_id: execution.approver.map_or(0, Id::get),
+    }
+}
+
+pub(super) fn dead_letter(letter: DeadLetter) -> proto::DeadLetter {
+    proto::DeadLetter {
+        trigger_id: letter.trigger.id.to_string(),
+        guild_id: letter.channel.guild_raw(),
+        channel_id: letter.channel.channel.get(),
+        thread_id: letter.thread.to_string(),
+        reason: letter.reason,
+        at_ms: letter.at.0,
+        trigger: Some(trigger(letter.trigger)),
+    }
+}
+
+fn trigger(trigger: Trigger) -> proto::Trigger {
+    proto::Trigger {
+        id: trigger.id.to_string(),
+        message: trigger.message.map(message),
+        received_at_ms: trigger.received_at.0,
+    }
+}
+
+fn principal(principal: Principal) -> common::Principal {
+    use common::principal::{Kind, Rule};
+
+    let kind = match principal {
+        Principal::Person(user) => Kind::Person(user.get()),
+        Principal::Rule { id, version } => Kind::Rule(Rule { id, version }),
+        Principal::Expiry { execution } => Kind::Expiry(execution),
+    };
+    common::Principal { kind: Some(kind) }
+}
+
+fn step(step: Step) -> proto::Step {
+    let kind = match step.kind {
+        StepKind::ContextLoaded => proto::StepKind::ContextLoaded,
+        StepKind::OrdersRead => proto::StepKind::OrdersRead,
+        StepKind::ModelAsked => proto::StepKind::ModelAsked,
+        StepKind::ModelAnswered => proto::StepKind::ModelAnswered,
+        StepKind::ExecutionOpened => proto::StepKind::ExecutionOpened,
+        StepKind::ExecutionClosed => proto::StepKind::ExecutionClosed,
+        StepKind::Finished => proto::StepKind::Finished,
+    };
+    proto::Step { index: step.index, kind: kind.into(), payload: step.payload, at_ms: step.at.0 }
+}
+
+fn outcome(outcome: Outcome) -> proto::ThreadOutcome {
+    match outcome {
+        Outcome::Running => proto::ThreadOutcome::Running,
+        Outcome::Done => proto::ThreadOutcome::Done,
+        Outcome::OutOfBudget => proto::ThreadOutcome::OutOfBudget,
+        Outcome::Cancelled => proto::ThreadOutcome::Cancelled,
+        Outcome::Failed => proto::ThreadOutcome::Failed,
+        Outcome::TooBusy => proto::ThreadOutcome::TooBusy,
+        Outcome::Suspended => proto::ThreadOutcome::Suspended,
+    }
+}
+
+fn decision(decision: Decision) -> proto::Decision {
+    match decision {
+        Decision::Allow => proto::Decision::Allow,
+        Decision::Deny => proto::Decision::Deny,
+        Decision::NeedsApproval => proto::Decision::NeedsApproval,
+    }
+}
+
+fn execution_state(state: ExecutionState) -> proto::ExecutionState {
+    match state {
+        ExecutionState::Open => proto::ExecutionState::Open,
+        ExecutionState::Done => proto::ExecutionState::Done,
+        ExecutionState::Failed => proto::ExecutionState::Failed,
+        ExecutionState::Denied => proto::ExecutionState::Denied,
+        ExecutionState::InDoubt => proto::ExecutionState::InDoubt,
+    }
+}
+
+fn usage(usage: Usage) -> common::Usage {
+    common::Usage {
+        prompt_tokens: usage.prompt,
+        completion_tokens: usage.completion,
+        cached_tokens: usage.cached,
+    }
+}
+
+fn optional_millis(at: Option<UnixMillis>) -> i64 {
+    at.map_or(0, |at| at.0)
+}

@@ -1,0 +1,65 @@
+use opentelemetry::metrics::{Counter, Histogram, UpDownCounter};
+
+use ery_group_commit::Group;
+
+/// Every metric of the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    commits: Counter<u64>,
+    group_size: Histogram<u64>,
+    commit_duration: Histogram<f64>,
+    refused_by_epoch: Counter<u64>,
+    open_shards: UpDownCounter<i64>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let meter = opentelemetry::global::meter("ery-store");
+        Self {
+            // The exporter appends `_total`, and the unit of the duration.
+            commits: meter
+                .u64_counter("ery_store_commits")
+                .with_description("Transactions committed, each for a group of writes")
+                .build(),
+            group_size: meter
+                .u64_histogram("ery_store_commit_group_requests")
+                .with_description("Writes that shared a transaction")
+                .with_boundaries(vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0])
+                .build(),
+            commit_duration: meter
+                .f64_histogram("ery_store_commit_duration")
+                .with_unit("s")
+                .with_description("From the begin of a transaction until it was durable")
+                .with_boundaries(vec![
+                    0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0,
+                ])
+                .build(),
+            refused_by_epoch: meter
+                .u64_counter("ery_store_refused_by_epoch")
+                .with_description("Writes refused because the channel has another holder")
+                .build(),
+            open_shards: meter
+                .i64_up_down_counter("ery_store_open_shards")
+                .with_description("Shard files open now")
+                .build(),
+        }
+    }
+
+    pub(crate) fn committed(&self, group: Group) {
+        self.commits.add(1, &[]);
+        self.group_size.record(u64::try_from(group.requests).unwrap_or(u64::MAX), &[]);
+        self.commit_duration.record(group.took.as_secs_f64(), &[]);
+    }
+
+    pub(crate) fn refused_by_epoch(&self) {
+        self.refused_by_epoch.add(1, &[]);
+    }
+
+    pub(crate) fn shard_opened(&self) {
+        self.open_shards.add(1, &[]);
+    }
+
+    pub(crate) fn shard_closed(&self) {
+        self.open_shards.add(-1, &[]);
+    }
+}

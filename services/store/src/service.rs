@@ -1,0 +1,122 @@
+use std::{sync::Arc, time::Duration};
+
+use tonic::service::Routes;
+
+use ery_clock::Clock;
+use ery_lifecycle::Tasks;
+use ery_proto::store::v1::store_service_server::StoreServiceServer;
+
+use crate::{
+    adapters::{folder::Folder, global, shard::Opening, shards::Shards, write_messages},
+    error::{OpenError, StoreError},
+    handlers::Handlers,
+    metrics::Metrics,
+    ports::Ports,
+    settings::Settings,
+};
+
+/// How large a request may be: a batch of messages with everything in them.
+const MAX_REQUEST_BYTES: usize = 16 << 20;
+
+/// How often shard files are looked at for closing and trimming, unless they close sooner.
+const HOUSEKEEPING: Duration = Duration::from_secs(30);
+
+/// How many handled events are forgotten in one write, so that others are not kept waiting.
+const TRIM_LIMIT: u32 = 500;
+
+/// The store of one data folder. Cheap to clone; the folder is held until the last clone and the
+/// last of its routes are gone.
+#[derive(Clone, Debug)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+/// What every call works with.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) shards: Shards,
+    pub(crate) metrics: Metrics,
+}
+
+impl Service {
+    /// Takes the data folder and opens `global.db`; shard files are opened as they are needed.
+    ///
+    /// # Errors
+    ///
+    /// If another process holds the folder, a setting is out of bounds, the store was created with
+    /// another number of shards, or `global.db` is under another key or of a newer version.
+    pub async fn open(settings: Settings, ports: Ports) -> Result<Self, OpenError> {
+        settings.validate()?;
+        let Ports { data_dir, key, clock } = ports;
+        let folder = Folder::hold(&data_dir)?;
+        global::check(&folder, key.as_ref(), settings.shards, clock.now()).await?;
+        let metrics = Metrics::new();
+        let opening = Opening {
+            key,
+            readers: settings.readers_per_shard,
+            busy_timeout: settings.busy_timeout,
+            metrics: metrics.clone(),
+        };
+        let shards = Shards::new(folder, opening, &settings);
+        Ok(Self { inner: Arc::new(Inner { settings, clock, shards, metrics }) })
+    }
+
+    /// Returns the store's RPCs, for a listener or for this process.
+    pub fn routes(&self) -> Routes {
+        let handlers = Handlers::new(Arc::clone(&self.inner));
+        let server = StoreServiceServer::new(handlers).max_decoding_message_size(MAX_REQUEST_BYTES);
+        Routes::new(server)
+    }
+
+    /// Closes shard files that nobody uses and forgets old event ids, until the process drains;
+    /// then closes every file that is not in use.
+    ///
+    /// Calls are served before, during and after: one that comes late opens its shard again, and
+    /// what it was answered is as durable as ever.
+    ///
+    /// # Errors
+    ///
+    /// None at present: what goes wrong with one shard is logged, and does not end the others.
+    pub async fn run(self, tasks: Tasks) -> Result<(), StoreError> {
+        let draining = tasks.draining();
+        let idle_close = self.inner.settings.idle_close;
+        let mut ticks = tokio::time::interval(HOUSEKEEPING.min(idle_close));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = draining.cancelled() => break,
+                _ = ticks.tick() => {
+                    self.inner.shards.close_unused(idle_close).await;
+                    self.trim().await;
+                }
+            }
+        }
+        self.inner.shards.close_unused(Duration::ZERO).await;
+        Ok(())
+    }
+
+    async fn trim(&self) {
+        let kept = self.inner.settings.handled_events_kept;
+        for shard in self.inner.shards.all_open().await {
+            loop {
+                let before = self.inner.clock.now() - kept;
+                let trimmed = shard
+                    .write(move |connection| {
+                        write_messages::trim_handled(connection, before, TRIM_LIMIT)
+                    })
+                    .await;
+                match trimmed {
+                    Ok(trimmed) if trimmed == TRIM_LIMIT as usize => {}
+                    Ok(_) => break,
+                    Err(error) => {
+                        tracing::error!(%error, "could not forget old event ids; trying later");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}

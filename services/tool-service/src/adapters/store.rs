@@ -1,0 +1,99 @@
+//! The store, as this service calls it.
+
+use std::time::Duration;
+
+use futures::{FutureExt, future::BoxFuture};
+use tonic::{Code, Status, body::Body};
+use tower::{ServiceExt, util::BoxCloneSyncService};
+
+use ery_ids::Home;
+use ery_proto::store::v1::{
+    BeginExecutionRequest, BeginExecutionResponse, EndExecutionRequest,
+    store_service_client::StoreServiceClient,
+};
+use ery_rpc::{BoxError, Peers, within};
+
+use crate::error::StoreError;
+
+/// How often the end of an execution is tried: what it did must not stay open for nothing.
+const END_ATTEMPTS: u32 = 4;
+
+/// The wait before the second try; it doubles each time.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// Gives the transport's error a type of its own; a bare box makes the calls' futures too general
+/// to be spawned.
+#[derive(Debug, thiserror::Error)]
+#[error("the call did not get to the store")]
+struct NotCarried(#[source] BoxError);
+
+type NamedTransport = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, NotCarried>;
+
+/// The executions of the store.
+#[derive(Clone)]
+pub(crate) struct Executions {
+    peers: Peers,
+    timeout: Duration,
+}
+
+impl Executions {
+    pub(crate) fn new(peers: Peers, timeout: Duration) -> Self {
+        Self { peers, timeout }
+    }
+
+    fn client(&self, home: Home) -> StoreServiceClient<NamedTransport> {
+        let transport = ServiceExt::<http::Request<Body>>::map_err(self.peers.of(home), NotCarried);
+        StoreServiceClient::new(BoxCloneSyncService::new(transport))
+    }
+
+    /// Opens an execution, or finds the one that stands.
+    pub(crate) fn begin(
+        &self,
+        home: Home,
+        request: BeginExecutionRequest,
+    ) -> BoxFuture<'static, Result<BeginExecutionResponse, StoreError>> {
+        let mut client = self.client(home);
+        let request = within(self.timeout, request);
+        async move {
+            let response = client.begin_execution(request).await;
+            response.map(tonic::Response::into_inner).map_err(|status| error(&status))
+        }
+        .boxed()
+    }
+
+    /// Closes an execution. A repeat changes nothing, so an outage is waited out for a while.
+    pub(crate) fn end(
+        &self,
+        home: Home,
+        request: EndExecutionRequest,
+    ) -> BoxFuture<'static, Result<(), StoreError>> {
+        let mut client = self.client(home);
+        let timeout = self.timeout;
+        async move {
+            let mut wait = FIRST_WAIT;
+            let mut attempt = 1;
+            loop {
+                let response = client.end_execution(within(timeout, request.clone())).await;
+                match response.map_err(|status| error(&status)) {
+                    Ok(_) => return Ok(()),
+                    Err(StoreError::Unavailable(_)) if attempt < END_ATTEMPTS => {}
+                    Err(error) => return Err(error),
+                }
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+                attempt += 1;
+            }
+        }
+        .boxed()
+    }
+}
+
+fn error(status: &Status) -> StoreError {
+    match status.code() {
+        Code::Aborted => StoreError::StaleEpoch,
+        Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::OutOfRange => {
+            StoreError::Refused(status.message().to_owned())
+        }
+        _ => StoreError::Unavailable(status.message().to_owned()),
+    }
+}

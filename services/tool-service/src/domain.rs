@@ -1,0 +1,15 @@
+//! What the service knows: pure and synchronous, no clock, no I/O, no generated types.
+
+pub(crate) mod decide;
+pub(crate) mod execution;
+pub(crate) mod flow;
+pub(crate) mod guild;
+pub(crate) mod output;
+pub(crate) mod permissions;
+pub(crate) mod reason;
+pub(crate) mod reference;
+pub(crate) mod text;
+pub(crate) mod tool;
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,0 +1,395 @@
+//! Whether a call may be made: the one function in front of all tools (ASKER-BOUND).
+
+use std::collections::BTreeSet;
+
+use twilight_model::{
+    guild::Permissions,
+    id::{
+        Id,
+        marker::{ChannelMarker, UserMarker},
+    },
+};
+
+use ery_clock::UnixMillis;
+use ery_ids::Principal;
+
+use super::{
+    flow,
+    guild::{Channel, ChannelKind, GuildState, Member},
+    permissions,
+    reason::{Place as NamedPlace, Reason, Who},
+    tool::{Needs, Place, Reads, Spec, Subject, SubjectAct, Tier},
+};
+
+/// One call, resolved.
+#[derive(Clone, Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) tool: &'static Spec,
+    pub(crate) needs: &'a Needs,
+    /// On whose authority; `None` is nobody, who may only read.
+    pub(crate) principal: Option<&'a Principal>,
+    /// Everybody who shares the turn.
+    pub(crate) askers: &'a [Id<UserMarker>],
+    /// Where the thread runs, and where its answer is read.
+    pub(crate) here: Id<ChannelMarker>,
+    /// Whether others' text was read before.
+    pub(crate) is_tainted: bool,
+    /// Whether it equals an act that the principal's own message orders.
+    pub(crate) is_ordered: bool,
+    /// The thread's own answer, not a call that the model chose.
+    pub(crate) is_answer: bool,
+}
+
+/// What the community's staff allow.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Policy {
+    pub(crate) disabled_tools: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Go, reading from no other channels than these.
+    Allow {
+        reads: Vec<Id<ChannelMarker>>,
+    },
+    NeedsApproval(Reason),
+    Deny(Reason),
+}
+
+/// Decides whether a call may be made; `guild` is none in a direct message.
+///
+/// Invariant: `guild` holds every asker, the bot and the subject, as fresh as events made them.
+pub(crate) fn decide(
+    call: &Call<'_>,
+    guild: Option<&GuildState>,
+    policy: &Policy,
+    now: UnixMillis,
+) -> Decision {
+    match check(call, guild, policy, now) {
+        Ok(reads) => match approval(call) {
+            None => Decision::Allow { reads },
+            Some(reason) => Decision::NeedsApproval(reason),
+        },
+        Err(reason) => Decision::Deny(reason),
+    }
+}
+
+/// Returns everybody whose rights count for a call.
+pub(crate) fn people(
+    principal: Option<&Principal>,
+    askers: &[Id<UserMarker>],
+) -> Vec<Id<UserMarker>> {
+    let mut people = askers.to_vec();
+    if let Some(Principal::Person(person)) = principal {
+        people.push(*person);
+    }
+    people.sort_unstable();
+    people.dedup();
+    people
+}
+
+fn check(
+    call: &Call<'_>,
+    guild: Option<&GuildState>,
+    policy: &Policy,
+    now: UnixMillis,
+) -> Result<Vec<Id<ChannelMarker>>, Reason> {
+    if policy.disabled_tools.contains(call.tool.name) && !call.is_answer {
+        return Err(Reason::Disabled { tool: call.tool.name });
+    }
+    let authority = authority(call, guild)?;
+    let Some(state) = guild else { return in_dm(call) };
+    let world = World { call, state, now };
+    if let Authority::People(people) = &authority {
+        world.people_may(people)?;
+    }
+    let reads = world.reads(&authority)?;
+    world.bot_may(&reads)?;
+    if let Some(subject) = call.needs.subject {
+        world.subject_may_be_acted_on(subject, &authority)?;
+    }
+    Ok(reads)
+}
+
+/// Reversible and destructive acts wait for a click, unless the asker's own message ordered
+/// exactly this before anything else was read. Staff wrote rules, and expiries end what was
+/// decided before.
+fn approval(call: &Call<'_>) -> Option<Reason> {
+    let is_person = matches!(call.principal, Some(Principal::Person(_)) | None);
+    (call.tool.tier >= Tier::Reversible && is_person && !call.is_ordered)
+        .then_some(Reason::NeedsOrder { is_tainted: call.is_tainted })
+}
+
+/// On whose rights a call stands.
+#[derive(Debug)]
+enum Authority {
+    People(Vec<Id<UserMarker>>),
+    /// Somebody without any role: a webhook, a system message.
+    Nobody,
+    /// Staff's rule, the end of a sanction, the answer of a thread: the bot's rights alone.
+    Bot,
+}
+
+fn authority(call: &Call<'_>, guild: Option<&GuildState>) -> Result<Authority, Reason> {
+    let only_reads = call.tool.tier == Tier::Read;
+    if call.is_answer {
+        return Ok(Authority::Bot);
+    }
+    match call.principal {
+        Some(Principal::Rule { .. }) => return Ok(Authority::Bot),
+        Some(Principal::Expiry { .. }) => {
+            let lifts = call.needs.subject.is_some_and(|subject| subject.act == SubjectAct::Lift);
+            return if lifts { Ok(Authority::Bot) } else { Err(Reason::ExpiryOnlyLifts) };
+        }
+        None if only_reads && call.askers.is_empty() => return Ok(Authority::Nobody),
+        None if call.askers.is_empty() => return Err(Reason::NobodyAsked),
+        Some(Principal::Person(_)) | None => {}
+    }
+    let people = people(call.principal, call.askers);
+    if people.len() > 1 && call.tool.tier > Tier::Harmless {
+        return Err(Reason::SharedTurn);
+    }
+    if let Some(state) = guild {
+        let is_automated = people.iter().any(|person| {
+            *person == state.bot || state.member(*person).is_some_and(|member| member.is_bot)
+        });
+        if is_automated && !only_reads {
+            return Err(Reason::NobodyAsked);
+        }
+    }
+    Ok(Authority::People(people))
+}
+
+/// A direct message has no roles: both sides see it, and there is nothing to moderate.
+fn in_dm(call: &Call<'_>) -> Result<Vec<Id<ChannelMarker>>, Reason> {
+    let is_here = match call.needs.place {
+        Place::Channel(channel) => channel == call.here,
+        Place::Guild => false,
+    };
+    if !call.tool.works_in_dm || call.needs.subject.is_some() || call.tool.tier > Tier::Harmless {
+        return Err(Reason::NotInDm { tool: call.tool.name });
+    }
+    let reads = match &call.needs.reads {
+        Reads::Nothing => Vec::new(),
+        Reads::Channels(channels) => channels.clone(),
+        Reads::WhatMayBeRead { .. } => vec![call.here],
+    };
+    if !is_here || reads.iter().any(|channel| *channel != call.here) {
+        return Err(Reason::OtherPlace);
+    }
+    Ok(reads)
+}
+
+struct World<'a> {
+    call: &'a Call<'a>,
+    state: &'a GuildState,
+    now: UnixMillis,
+}
+
+impl World<'_> {
+    fn people_may(&self, people: &[Id<UserMarker>]) -> Result<(), Reason> {
+        for person in people {
+            let who = who(*person, people);
+            let member = self.state.member(*person).ok_or(Reason::AskerNotMember { who })?;
+            self.holds(member, self.call.needs.asker, who)?;
+        }
+        Ok(())
+    }
+
+    fn bot_may(&self, reads: &[Id<ChannelMarker>]) -> Result<(), Reason> {
+        let bot = self.bot()?;
+        self.holds(bot, self.call.needs.bot, Who::Ery)?;
+        for channel in reads {
+            self.reads_channel(bot, self.channel(*channel)?, Who::Ery)?;
+        }
+        Ok(())
+    }
+
+    fn holds(&self, member: &Member, wanted: Permissions, who: Who) -> Result<(), Reason> {
+        let guild = &*self.state.guild;
+        let (has, place) = match self.call.needs.place {
+            Place::Guild => (permissions::in_guild(guild, member, self.now), NamedPlace::Server),
+            Place::Channel(channel) => {
+                let channel = self.channel(channel)?;
+                self.may_be_in(member, channel, who)?;
+                let has = permissions::in_channel(guild, member, channel, self.now);
+                (has, NamedPlace::channel(channel))
+            }
+        };
+        let wanted = self.as_here(wanted);
+        let Some(permission) = permissions::first_missing(wanted, has) else { return Ok(()) };
+        if member.is_timed_out(self.now) && permission != Permissions::VIEW_CHANNEL {
+            return Err(Reason::AskerTimedOut { who });
+        }
+        Err(Reason::Lacks { who, permission, place })
+    }
+
+    /// In threads the right to send has a name of its own.
+    fn as_here(&self, wanted: Permissions) -> Permissions {
+        let Place::Channel(channel) = self.call.needs.place else { return wanted };
+        let Some(channel) = self.state.channel(channel) else { return wanted };
+        if wanted.contains(Permissions::SEND_MESSAGES) {
+            wanted.difference(Permissions::SEND_MESSAGES).union(permissions::to_send(channel.kind))
+        } else {
+            wanted
+        }
+    }
+
+    fn reads_channel(&self, member: &Member, channel: &Channel, who: Who) -> Result<(), Reason> {
+        self.may_be_in(member, channel, who)?;
+        let has = permissions::in_channel(&self.state.guild, member, channel, self.now);
+        match permissions::first_missing(flow::TO_READ, has) {
+            None => Ok(()),
+            Some(permission) => {
+                Err(Reason::Lacks { who, permission, place: NamedPlace::channel(channel) })
+            }
+        }
+    }
+
+    /// Who is in a private thread is not known here: one who wrote there is, and so is whoever
+    /// may manage threads.
+    fn may_be_in(&self, member: &Member, channel: &Channel, who: Who) -> Result<(), Reason> {
+        let is_open = channel.kind != ChannelKind::PrivateThread
+            || channel.id == self.call.here
+            || who == Who::Ery
+            || permissions::in_channel(&self.state.guild, member, channel, self.now)
+                .contains(Permissions::MANAGE_THREADS);
+        if is_open {
+            Ok(())
+        } else {
+            let place = NamedPlace::channel(channel);
+            Err(Reason::Lacks { who, permission: Permissions::VIEW_CHANNEL, place })
+        }
+    }
+
+    fn reads(&self, authority: &Authority) -> Result<Vec<Id<ChannelMarker>>, Reason> {
+        match &self.call.needs.reads {
+            Reads::Nothing => Ok(Vec::new()),
+            Reads::Channels(channels) => {
+                for channel in channels {
+                    self.may_read(*channel, authority)?;
+                }
+                Ok(channels.clone())
+            }
+            Reads::WhatMayBeRead { at_most } => {
+                let mut channels: Vec<_> = self
+                    .state
+                    .guild
+                    .channels
+                    .values()
+                    .filter(|channel| channel.kind != ChannelKind::Holder)
+                    .map(|channel| channel.id)
+                    .filter(|channel| self.may_read(*channel, authority).is_ok())
+                    .filter(|channel| self.bot_reads(*channel))
+                    .collect();
+                // The newest channels first, where there are too many; and always the same ones.
+                channels.sort_unstable_by(|a, b| b.cmp(a));
+                channels.truncate(*at_most);
+                if channels.is_empty() { Err(Reason::NothingToRead) } else { Ok(channels) }
+            }
+        }
+    }
+
+    fn bot_reads(&self, channel: Id<ChannelMarker>) -> bool {
+        self.bot().and_then(|bot| self.reads_channel(bot, self.channel(channel)?, Who::Ery)).is_ok()
+    }
+
+    fn may_read(&self, channel: Id<ChannelMarker>, authority: &Authority) -> Result<(), Reason> {
+        let source = self.channel(channel)?;
+        match authority {
+            Authority::People(people) => {
+                for person in people {
+                    let who = who(*person, people);
+                    let member =
+                        self.state.member(*person).ok_or(Reason::AskerNotMember { who })?;
+                    self.reads_channel(member, source, who)?;
+                }
+            }
+            Authority::Nobody => {
+                let nobody = nobody();
+                self.reads_channel(&nobody, source, Who::Nobody)?;
+            }
+            Authority::Bot => {}
+        }
+        if flow::may_flow(self.state, channel, self.call.here) {
+            Ok(())
+        } else {
+            Err(Reason::WouldLeak { source: channel })
+        }
+    }
+
+    fn subject_may_be_acted_on(
+        &self,
+        subject: Subject,
+        authority: &Authority,
+    ) -> Result<(), Reason> {
+        if subject.act == SubjectAct::Look {
+            // What is known of people is for the members of the guild.
+            return match authority {
+                Authority::Nobody => Err(Reason::NobodyAsked),
+                Authority::People(_) | Authority::Bot => Ok(()),
+            };
+        }
+        let guild = &*self.state.guild;
+        if subject.user == self.state.bot {
+            return Err(Reason::TargetIsEry);
+        }
+        let people: &[Id<UserMarker>] = match authority {
+            Authority::People(people) => people,
+            Authority::Nobody => return Err(Reason::NobodyAsked),
+            Authority::Bot => &[],
+        };
+        if people.contains(&subject.user) {
+            return Err(Reason::TargetIsSelf);
+        }
+        let target = self.state.member(subject.user).ok_or(Reason::TargetNotMember)?;
+        if target.user == guild.owner {
+            return Err(Reason::TargetIsOwner);
+        }
+        let rights = permissions::in_guild(guild, target, self.now);
+        if rights.contains(Permissions::ADMINISTRATOR) {
+            return Err(Reason::TargetIsAdministrator);
+        }
+        for person in people {
+            let who = who(*person, people);
+            let member = self.state.member(*person).ok_or(Reason::AskerNotMember { who })?;
+            if !permissions::outranks(guild, member, target) {
+                return Err(Reason::RankTooLow { who });
+            }
+        }
+        if !permissions::outranks(guild, self.bot()?, target) {
+            return Err(Reason::RankTooLow { who: Who::Ery });
+        }
+        Ok(())
+    }
+
+    fn bot(&self) -> Result<&Member, Reason> {
+        self.state.member(self.state.bot).ok_or(Reason::EryNotMember)
+    }
+
+    fn channel(&self, channel: Id<ChannelMarker>) -> Result<&Channel, Reason> {
+        self.state.channel(channel).ok_or(Reason::OtherPlace)
+    }
+}
+
+fn who(person: Id<UserMarker>, people: &[Id<UserMarker>]) -> Who {
+    if people.len() == 1 { Who::You } else { Who::OneOfYou(person) }
+}
+
+/// Stands for whoever is no member: @everyone's rights, and no overwrite of their own.
+fn nobody() -> Member {
+    Member {
+        user: Id::new(1),
+        username: "nobody".into(),
+        global_name: None,
+        nick: None,
+        is_bot: true,
+        roles: Box::default(),
+        joined_at: None,
+        timed_out_until: None,
+    }
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

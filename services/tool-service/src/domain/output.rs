@@ -1,0 +1,204 @@
+//! What Ery says, made harmless before it is sent.
+//!
+//! SAFETY §17: a hijacked model must not carry secrets out, neither in words nor in an address
+//! that a preview would fetch, nor hide where a link leads.
+
+use std::{borrow::Cow, sync::LazyLock};
+
+use regex::{Captures, Regex};
+
+use super::text;
+
+/// How long a message may be, in characters.
+pub(crate) const MAX_CONTENT: usize = 2_000;
+
+/// How deep links are looked for in labels of links.
+const MAX_NESTED_LINKS: usize = 8;
+
+/// What stands where something was taken out.
+const REMOVED: &str = "[removed]";
+
+/// What may be said.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    /// Hosts whose addresses may carry a query and be shown with a preview.
+    pub(crate) known_hosts: Vec<String>,
+    /// Texts that must never be said: canaries, our own token.
+    pub(crate) never: Vec<String>,
+}
+
+/// A text fit to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Filtered {
+    pub(crate) content: String,
+    /// Whether Discord must fetch no preview: some address leads to an unknown host.
+    pub(crate) without_previews: bool,
+}
+
+impl Filter {
+    /// Returns a text as it may be sent. Filtering twice changes nothing more.
+    pub(crate) fn filtered(&self, content: &str) -> Filtered {
+        let content = text::visible(content);
+        let content = self.without_secrets(&content);
+        let content = self.with_plain_links(&content);
+        let mut without_previews = false;
+        let content = ADDRESS.replace_all(&content, |found: &Captures<'_>| {
+            let address = &found[0];
+            if self.is_known(address) {
+                return address.to_owned();
+            }
+            without_previews = true;
+            let end = address.find(['?', '#']).unwrap_or(address.len());
+            address[..end].to_owned()
+        });
+        let content = content.into_owned();
+        Filtered { content, without_previews }
+    }
+
+    fn without_secrets(&self, content: &str) -> String {
+        let content = SECRET.replace_all(content, REMOVED);
+        self.never
+            .iter()
+            .filter(|never| !never.is_empty())
+            .fold(content.into_owned(), |content, never| content.replace(never, REMOVED))
+    }
+
+    /// Shows where a masked link leads, unless to a known host.
+    fn with_plain_links(&self, content: &str) -> String {
+        let shown = |link: &Captures<'_>| {
+            let (label, address) = (&link["label"], &link["address"]);
+            if self.is_known(address) {
+                link[0].to_owned()
+            } else {
+                format!("{label} ({address})")
+            }
+        };
+        // One link may stand in another's label.
+        let mut content = content.to_owned();
+        for _ in 0..MAX_NESTED_LINKS {
+            match MASKED_LINK.replace_all(&content, shown) {
+                Cow::Owned(changed) if changed != content => content = changed,
+                _ => return content,
+            }
+        }
+        // Somebody plays with us: without brackets nothing is masked.
+        content.replace(['[', ']'], " ")
+    }
+
+    fn is_known(&self, address: &str) -> bool {
+        let Ok(address) = url::Url::parse(address) else { return false };
+        let Some(host) = address.host_str() else { return false };
+        let has_login = !address.username().is_empty() || address.password().is_some();
+        !has_login
+            && self.known_hosts.iter().any(|known| {
+                host == known
+                    || host.strip_suffix(known.as_str()).is_some_and(|sub| sub.ends_with('.'))
+            })
+    }
+}
+
+static ADDRESS: LazyLock<Regex> = LazyLock::new(|| regex(r#"(?i)\bhttps?://[^\s<>()\[\]"'`]+"#));
+
+static MASKED_LINK: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\[(?<label>[^\[\]\n]*)\]\s?\(\s*<?(?<address>[a-z][a-z0-9+.-]*://[^\s<>()]+)>?[^()\n]*\)",
+    )
+});
+
+/// Shapes of credentials: Discord's, model providers', code hosts', clouds', private keys.
+static SECRET: LazyLock<Regex> = LazyLock::new(|| {
+    regex(concat!(
+        r"[A-Za-z\d_-]{23,28}\.[A-Za-z\d_-]{6,7}\.[A-Za-z\d_-]{27,}",
+        r"|\b(?:sk|rk|pk)-[A-Za-z\d_-]{20,}",
+        r"|\bgh[pousr]_[A-Za-z\d]{30,}|\bgithub_pat_[A-Za-z\d_]{30,}",
+        r"|\bxox[abprs]-[A-Za-z\d-]{10,}|\bAKIA[A-Z\d]{16}\b|\bAIza[A-Za-z\d_-]{35}",
+        r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?",
+        r"|(?i)\bdiscord(?:app)?\.com/api/(?:v\d+/)?webhooks/\d+/[A-Za-z\d_-]+",
+    ))
+});
+
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("the pattern is written here and tested")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter() -> Filter {
+        Filter { known_hosts: vec!["discord.com".into()], never: vec!["canary-7f".into()] }
+    }
+
+    fn said(content: &str) -> String {
+        filter().filtered(content).content
+    }
+
+    #[test]
+    fn ordinary_text_stays_as_it_is() {
+        for text in ["hello", "a [b] (c)", "x < y > z", "1. one\n2. two", "@everyone", "**b** `c`"]
+        {
+            assert_eq!(
+                filter().filtered(text),
+                Filtered { content: text.into(), without_previews: false }
+            );
+        }
+    }
+
+    #[test]
+    fn credentials_are_taken_out() {
+        let token = format!("{}.{}.{}", "MTk4NjIyNDgzNDcxOTI1MjQ4", "Cl2FMQ", "a".repeat(27));
+        for secret in [
+            token.as_str(),
+            "sk-abcdefghijklmnopqrstuvwx",
+            "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+            "AKIAABCDEFGHIJKLMNOP",
+            "canary-7f",
+            "https://discord.com/api/webhooks/1/abc",
+        ] {
+            let content = said(&format!("it is {secret} there"));
+            assert!(!content.contains(secret), "{content}");
+            assert!(content.contains(REMOVED), "{content}");
+        }
+    }
+
+    #[test]
+    fn a_masked_link_shows_where_it_leads() {
+        assert_eq!(
+            said("[discord.com](https://evil.example/login)"),
+            "discord.com (https://evil.example/login)"
+        );
+        assert_eq!(said("[here](<https://evil.example>)"), "here (https://evil.example)");
+        assert_eq!(said(r#"[a](https://evil.example "title")"#), "a (https://evil.example)");
+        let kept = "[rules](https://discord.com/guidelines)";
+        assert_eq!(said(kept), kept);
+        assert_eq!(
+            said("[x](https://discord.com@evil.example/)"),
+            "x (https://discord.com@evil.example/)"
+        );
+    }
+
+    #[test]
+    fn an_unknown_host_gets_no_data_and_no_preview() {
+        let filtered = filter().filtered("see https://evil.example/a?leak=secret#x now");
+        assert_eq!(filtered.content, "see https://evil.example/a now");
+        assert!(filtered.without_previews);
+        let known = "https://support.discord.com/hc?x=1";
+        assert_eq!(
+            filter().filtered(known),
+            Filtered { content: known.into(), without_previews: false }
+        );
+        assert!(filter().filtered("https://notdiscord.com/?q=1").without_previews);
+    }
+
+    #[test]
+    fn filtering_again_changes_nothing() {
+        for text in [
+            "[a](https://evil.example/x?y=1)",
+            "[[a](https://evil.example)](https://evil.example)",
+            "sk-abcdefghijklmnopqrstuvwx\u{200b}",
+        ] {
+            let once = said(text);
+            assert_eq!(said(&once), once);
+        }
+    }
+}

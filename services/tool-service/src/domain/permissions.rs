@@ -1,0 +1,236 @@
+//! What a member may do, computed as Discord does.
+//!
+//! Source: Discord Docs, Permissions: base, overwrites of @everyone, of roles, of the member.
+
+use twilight_model::{
+    guild::Permissions,
+    id::{
+        Id,
+        marker::{RoleMarker, UserMarker},
+    },
+};
+
+use ery_clock::UnixMillis;
+
+use super::guild::{Channel, ChannelKind, Guild, Member, Overwrite, OverwriteOf, Role};
+
+/// What is left to a member who is timed out.
+const WHILE_TIMED_OUT: Permissions =
+    Permissions::VIEW_CHANNEL.union(Permissions::READ_MESSAGE_HISTORY);
+
+/// What only counts together with the right to send.
+const NEEDS_SENDING: Permissions = Permissions::MENTION_EVERYONE
+    .union(Permissions::SEND_TTS_MESSAGES)
+    .union(Permissions::ATTACH_FILES)
+    .union(Permissions::EMBED_LINKS);
+
+/// Which rights make somebody a moderator.
+pub(crate) const MODERATION: Permissions = Permissions::KICK_MEMBERS
+    .union(Permissions::BAN_MEMBERS)
+    .union(Permissions::MODERATE_MEMBERS)
+    .union(Permissions::MANAGE_MESSAGES)
+    .union(Permissions::MANAGE_ROLES)
+    .union(Permissions::MANAGE_GUILD)
+    .union(Permissions::MANAGE_CHANNELS)
+    .union(Permissions::MANAGE_THREADS)
+    .union(Permissions::MANAGE_NICKNAMES)
+    .union(Permissions::VIEW_AUDIT_LOG);
+
+/// Returns what a member may do in the guild, channels aside.
+pub(crate) fn in_guild(guild: &Guild, member: &Member, now: UnixMillis) -> Permissions {
+    let base = base(guild, member.user, &member.roles);
+    while_timed_out(base, member, now)
+}
+
+/// Returns what a member may do in one of the guild's channels; in threads by their parent.
+pub(crate) fn in_channel(
+    guild: &Guild,
+    member: &Member,
+    channel: &Channel,
+    now: UnixMillis,
+) -> Permissions {
+    let all = of_roles(guild, member.user, &member.roles, channel);
+    while_timed_out(all, member, now)
+}
+
+/// Returns what somebody with exactly these roles may do in a channel, timeouts aside.
+pub(crate) fn of_roles(
+    guild: &Guild,
+    user: Id<UserMarker>,
+    roles: &[Id<RoleMarker>],
+    channel: &Channel,
+) -> Permissions {
+    let base = base(guild, user, roles);
+    if base.contains(Permissions::ADMINISTRATOR) {
+        return base;
+    }
+    // A thread whose parent is not known: nothing can be proven.
+    let Some(ruling) = guild.ruling(channel) else { return Permissions::empty() };
+    let permissions = by_overwrites(guild, base, user, roles, &ruling.overwrites);
+    without_what_depends(permissions, channel, ruling)
+}
+
+/// Returns whether somebody with exactly these roles sees that a channel is there.
+pub(crate) fn sees(
+    guild: &Guild,
+    user: Id<UserMarker>,
+    roles: &[Id<RoleMarker>],
+    ruling: &Channel,
+) -> bool {
+    let base = base(guild, user, roles);
+    base.contains(Permissions::ADMINISTRATOR)
+        || by_overwrites(guild, base, user, roles, &ruling.overwrites)
+            .contains(Permissions::VIEW_CHANNEL)
+}
+
+fn by_overwrites(
+    guild: &Guild,
+    base: Permissions,
+    user: Id<UserMarker>,
+    roles: &[Id<RoleMarker>],
+    overwrites: &[Overwrite],
+) -> Permissions {
+    let everyone = guild.everyone();
+    let mut permissions = base;
+    let (mut role_allow, mut role_deny) = (Permissions::empty(), Permissions::empty());
+    let mut of_member = None;
+    // Invariant: @everyone's overwrite is applied before the others, wherever it stands.
+    for overwrite in overwrites {
+        match overwrite.of {
+            OverwriteOf::Role(role) if role == everyone => {
+                permissions = permissions.difference(overwrite.deny).union(overwrite.allow);
+            }
+            OverwriteOf::Role(role) if roles.contains(&role) => {
+                role_allow |= overwrite.allow;
+                role_deny |= overwrite.deny;
+            }
+            OverwriteOf::Member(of) if of == user => of_member = Some(overwrite),
+            OverwriteOf::Role(_) | OverwriteOf::Member(_) => {}
+        }
+    }
+    permissions = permissions.difference(role_deny).union(role_allow);
+    if let Some(overwrite) = of_member {
+        permissions = permissions.difference(overwrite.deny).union(overwrite.allow);
+    }
+    permissions
+}
+
+/// Returns the permission that lets somebody write in a channel of this kind.
+pub(crate) fn to_send(kind: ChannelKind) -> Permissions {
+    if kind.is_thread() {
+        Permissions::SEND_MESSAGES_IN_THREADS
+    } else {
+        Permissions::SEND_MESSAGES
+    }
+}
+
+/// Returns the highest role; @everyone for those who have no other.
+pub(crate) fn highest_role<'a>(guild: &'a Guild, member: &Member) -> Option<&'a Role> {
+    let own = member.roles.iter().filter_map(|role| guild.roles.get(role));
+    own.max_by(|a, b| a.rank(b)).or_else(|| guild.roles.get(&guild.everyone()))
+}
+
+/// Returns whether `above` stands above `below` in the guild's order.
+pub(crate) fn outranks(guild: &Guild, above: &Member, below: &Member) -> bool {
+    if above.user == guild.owner {
+        return below.user != guild.owner;
+    }
+    if below.user == guild.owner {
+        return false;
+    }
+    match (highest_role(guild, above), highest_role(guild, below)) {
+        (Some(a), Some(b)) => a.id != b.id && a.rank(b).is_gt(),
+        _ => false,
+    }
+}
+
+fn base(guild: &Guild, user: Id<UserMarker>, roles: &[Id<RoleMarker>]) -> Permissions {
+    if user == guild.owner {
+        return Permissions::all();
+    }
+    let everyone = guild.everyone();
+    let permissions = roles
+        .iter()
+        .chain([&everyone])
+        .filter_map(|role| guild.roles.get(role))
+        .fold(Permissions::empty(), |all, role| all | role.permissions);
+    if permissions.contains(Permissions::ADMINISTRATOR) { Permissions::all() } else { permissions }
+}
+
+fn without_what_depends(
+    permissions: Permissions,
+    channel: &Channel,
+    ruling: &Channel,
+) -> Permissions {
+    let is_closed =
+        ruling.kind == ChannelKind::Voice && !permissions.contains(Permissions::CONNECT);
+    if !permissions.contains(Permissions::VIEW_CHANNEL) || is_closed {
+        return Permissions::empty();
+    }
+    if permissions.contains(to_send(channel.kind)) {
+        permissions
+    } else {
+        permissions.difference(NEEDS_SENDING)
+    }
+}
+
+fn while_timed_out(permissions: Permissions, member: &Member, now: UnixMillis) -> Permissions {
+    if member.is_timed_out(now) && !permissions.contains(Permissions::ADMINISTRATOR) {
+        permissions.intersection(WHILE_TIMED_OUT)
+    } else {
+        permissions
+    }
+}
+
+/// Returns Discord's words for a permission in its settings, and its constant.
+pub(crate) fn words(permission: Permissions) -> (&'static str, &'static str) {
+    NAMES
+        .iter()
+        .find(|(bit, _, _)| permission.contains(*bit))
+        .map_or(("Administrator", "ADMINISTRATOR"), |(_, words, constant)| (words, constant))
+}
+
+/// Returns the first permission of `wanted` that is missing, the one to be named to people.
+pub(crate) fn first_missing(wanted: Permissions, has: Permissions) -> Option<Permissions> {
+    let missing = wanted.difference(has);
+    // Who cannot see a channel is told that, not what follows from it.
+    if missing.contains(Permissions::VIEW_CHANNEL) {
+        return Some(Permissions::VIEW_CHANNEL);
+    }
+    missing.iter().next()
+}
+
+const NAMES: &[(Permissions, &str, &str)] = &[
+    (Permissions::VIEW_CHANNEL, "View channel", "VIEW_CHANNEL"),
+    (Permissions::SEND_MESSAGES, "Send messages", "SEND_MESSAGES"),
+    (Permissions::SEND_MESSAGES_IN_THREADS, "Send messages in threads", "SEND_MESSAGES_IN_THREADS"),
+    (Permissions::READ_MESSAGE_HISTORY, "Read message history", "READ_MESSAGE_HISTORY"),
+    (Permissions::ADD_REACTIONS, "Add reactions", "ADD_REACTIONS"),
+    (Permissions::USE_EXTERNAL_EMOJIS, "Use external emoji", "USE_EXTERNAL_EMOJIS"),
+    (Permissions::MODERATE_MEMBERS, "Time out members", "MODERATE_MEMBERS"),
+    (Permissions::KICK_MEMBERS, "Kick members", "KICK_MEMBERS"),
+    (Permissions::BAN_MEMBERS, "Ban members", "BAN_MEMBERS"),
+    (Permissions::MANAGE_MESSAGES, "Manage messages", "MANAGE_MESSAGES"),
+    (Permissions::MANAGE_CHANNELS, "Manage channels", "MANAGE_CHANNELS"),
+    (Permissions::MANAGE_ROLES, "Manage roles", "MANAGE_ROLES"),
+    (Permissions::MANAGE_GUILD, "Manage server", "MANAGE_GUILD"),
+    (Permissions::MANAGE_THREADS, "Manage threads", "MANAGE_THREADS"),
+    (Permissions::MANAGE_NICKNAMES, "Manage nicknames", "MANAGE_NICKNAMES"),
+    (Permissions::MANAGE_WEBHOOKS, "Manage webhooks", "MANAGE_WEBHOOKS"),
+    (Permissions::MANAGE_EVENTS, "Manage events", "MANAGE_EVENTS"),
+    (Permissions::CREATE_EVENTS, "Create events", "CREATE_EVENTS"),
+    (Permissions::VIEW_AUDIT_LOG, "View audit log", "VIEW_AUDIT_LOG"),
+    (Permissions::CREATE_INVITE, "Create invite", "CREATE_INSTANT_INVITE"),
+    (Permissions::CREATE_PUBLIC_THREADS, "Create public threads", "CREATE_PUBLIC_THREADS"),
+    (Permissions::CREATE_PRIVATE_THREADS, "Create private threads", "CREATE_PRIVATE_THREADS"),
+    (Permissions::EMBED_LINKS, "Embed links", "EMBED_LINKS"),
+    (Permissions::ATTACH_FILES, "Attach files", "ATTACH_FILES"),
+    (Permissions::MENTION_EVERYONE, "Mention @everyone, @here and all roles", "MENTION_EVERYONE"),
+    (Permissions::SEND_POLLS, "Create polls", "SEND_POLLS"),
+    (Permissions::PIN_MESSAGES, "Pin messages", "PIN_MESSAGES"),
+    (Permissions::CONNECT, "Connect", "CONNECT"),
+];
+
+#[cfg(test)]
+#[path = "permissions_tests.rs"]
+mod tests;

@@ -1,0 +1,177 @@
+//! Why a call was not allowed, as one sentence for a person.
+
+use twilight_model::{
+    guild::Permissions,
+    id::{
+        Id,
+        marker::{ChannelMarker, UserMarker},
+    },
+};
+
+use super::{guild::Channel, permissions};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    UnknownTool,
+    NotOffered { tool: &'static str },
+    Disabled { tool: &'static str },
+    NotInDm { tool: &'static str },
+    SharedTurn,
+    NobodyAsked,
+    ExpiryOnlyLifts,
+    AskerNotMember { who: Who },
+    AskerTimedOut { who: Who },
+    Lacks { who: Who, permission: Permissions, place: Place },
+    OtherPlace,
+    WouldLeak { source: Id<ChannelMarker> },
+    NothingToRead,
+    TargetIsEry,
+    TargetIsSelf,
+    TargetNotMember,
+    TargetIsOwner,
+    TargetIsAdministrator,
+    RankTooLow { who: Who },
+    EryNotMember,
+    NeedsOrder { is_tainted: bool },
+}
+
+/// Whose right it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// The one who asked.
+    You,
+    /// One of several who share the turn.
+    OneOfYou(Id<UserMarker>),
+    /// Somebody who is no member.
+    Nobody,
+    Ery,
+}
+
+/// Where a right is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Server,
+    Channel { id: Id<ChannelMarker>, name: Box<str> },
+}
+
+impl Place {
+    pub(crate) fn channel(channel: &Channel) -> Self {
+        Self::Channel { id: channel.id, name: channel.name.clone() }
+    }
+}
+
+impl Reason {
+    /// Returns a word for metrics and audits.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownTool => "unknown_tool",
+            Self::NotOffered { .. } => "not_offered",
+            Self::Disabled { .. } => "disabled",
+            Self::NotInDm { .. } => "not_in_dm",
+            Self::SharedTurn => "shared_turn",
+            Self::NobodyAsked => "nobody_asked",
+            Self::ExpiryOnlyLifts => "expiry_only_lifts",
+            Self::AskerNotMember { .. } => "asker_not_member",
+            Self::AskerTimedOut { .. } => "asker_timed_out",
+            Self::Lacks { who: Who::Ery, .. } => "bot_lacks_permission",
+            Self::Lacks { .. } => "asker_lacks_permission",
+            Self::OtherPlace => "other_place",
+            Self::WouldLeak { .. } => "would_leak",
+            Self::NothingToRead => "nothing_to_read",
+            Self::TargetIsEry => "target_is_ery",
+            Self::TargetIsSelf => "target_is_self",
+            Self::TargetNotMember => "target_not_member",
+            Self::TargetIsOwner => "target_is_owner",
+            Self::TargetIsAdministrator => "target_is_administrator",
+            Self::RankTooLow { who: Who::Ery } => "bot_rank_too_low",
+            Self::RankTooLow { .. } => "asker_rank_too_low",
+            Self::EryNotMember => "bot_not_member",
+            Self::NeedsOrder { .. } => "needs_order",
+        }
+    }
+
+    /// Returns the sentence.
+    pub(crate) fn sentence(&self) -> String {
+        match self {
+            Self::UnknownTool => "There is no such tool.".into(),
+            Self::NotOffered { tool } => format!("The tool {tool} is not offered here."),
+            Self::Disabled { tool } => format!("The tool {tool} is switched off here."),
+            Self::NotInDm { .. } => "I cannot do that in a direct message.".into(),
+            Self::SharedTurn => "Several people asked at once; whoever wants this may ask for it \
+                                 in a message of their own."
+                .into(),
+            Self::NobodyAsked => "Only a member of the server can ask me for that.".into(),
+            Self::ExpiryOnlyLifts => "The end of a sanction can only lift it.".into(),
+            Self::AskerNotMember { who: Who::OneOfYou(user) } => {
+                format!("<@{user}> is not a member of this server.")
+            }
+            Self::AskerNotMember { .. } => "You are not a member of this server.".into(),
+            Self::AskerTimedOut { who: Who::Ery } => {
+                "I am timed out on this server at the moment.".into()
+            }
+            Self::AskerTimedOut { who: Who::OneOfYou(user) } => {
+                format!("<@{user}> is timed out at the moment and may only read.")
+            }
+            Self::AskerTimedOut { .. } => {
+                "You are timed out at the moment and may only read.".into()
+            }
+            Self::Lacks { who, permission, place } => lacks(*who, *permission, place),
+            Self::OtherPlace => "That channel is not in this server.".into(),
+            Self::WouldLeak { source } => format!(
+                "Not everybody who can read this channel can read <#{source}>, so I do not repeat \
+                 here what was written there; ask me there."
+            ),
+            Self::NothingToRead => {
+                "There is no channel that you and everybody in this one can read.".into()
+            }
+            Self::TargetIsEry => "I do not do that to myself.".into(),
+            Self::TargetIsSelf => "Nobody can do that to themselves through me.".into(),
+            Self::TargetNotMember => "That person is not a member of this server.".into(),
+            Self::TargetIsOwner => "Nobody can do that to the owner of the server.".into(),
+            Self::TargetIsAdministrator => {
+                "Discord does not allow that for members with the permission “Administrator” \
+                 (ADMINISTRATOR)."
+                    .into()
+            }
+            Self::RankTooLow { who: Who::Ery } => {
+                "My highest role is not above that member's highest role.".into()
+            }
+            Self::RankTooLow { who: Who::OneOfYou(user) } => {
+                format!("The highest role of <@{user}> is not above that member's highest role.")
+            }
+            Self::RankTooLow { .. } => {
+                "Your highest role is not above that member's highest role.".into()
+            }
+            Self::EryNotMember => "I am not a member of this server any more.".into(),
+            Self::NeedsOrder { .. } => {
+                "I only do that on a direct order: write it in one plain message of your own, for \
+                 example “timeout @name for 10 minutes”."
+                    .into()
+            }
+        }
+    }
+}
+
+fn lacks(who: Who, permission: Permissions, place: &Place) -> String {
+    let (words, constant) = permissions::words(permission);
+    let place = match place {
+        Place::Server => "on this server".to_owned(),
+        // The name of a channel is not for those who cannot see it; Discord hides a mention's.
+        Place::Channel { id, .. } if permission == Permissions::VIEW_CHANNEL => {
+            format!("in <#{id}>")
+        }
+        Place::Channel { name, .. } => format!("in #{name}"),
+    };
+    match who {
+        Who::You => {
+            format!("You need the permission “{words}” ({constant}) {place} for that.")
+        }
+        Who::OneOfYou(user) => {
+            format!("<@{user}> needs the permission “{words}” ({constant}) {place} for that.")
+        }
+        Who::Nobody => {
+            format!("Everyone would need the permission “{words}” ({constant}) {place} for that.")
+        }
+        Who::Ery => format!("I need the permission “{words}” ({constant}) {place} for that."),
+    }
+}

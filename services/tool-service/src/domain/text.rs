@@ -1,0 +1,78 @@
+//! Text that other people wrote, made fit for a model and for people.
+
+/// Returns whether a character is invisible or turns text around: how instructions are hidden.
+pub(crate) fn is_hidden(character: char) -> bool {
+    matches!(character,
+        '\u{0}'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}'
+        | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+/// Returns a text without hidden characters.
+pub(crate) fn visible(text: &str) -> String {
+    text.chars().filter(|character| !is_hidden(*character)).collect()
+}
+
+/// Returns at most `limit` characters of a text, and says if some were cut.
+pub(crate) fn shortened(text: &str, limit: usize) -> String {
+    let mut characters = text.char_indices();
+    match characters.nth(limit) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// Returns a name for use in a sentence: one line, no markup that pings or links.
+pub(crate) fn name(text: &str) -> String {
+    let plain: String = visible(text)
+        .chars()
+        .map(|character| if character.is_whitespace() { ' ' } else { character })
+        .filter(|character| !matches!(character, '<' | '>' | '`' | '*' | '|' | '[' | ']'))
+        .collect();
+    shortened(plain.trim(), 64)
+}
+
+/// Percent-encodes everything but unreserved characters.
+pub(crate) fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            for digit in [byte >> 4, byte & 15] {
+                encoded.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
+            }
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_characters_are_taken_out() {
+        assert_eq!(visible("a\u{200b}b\u{e0041}c\u{202e}d\n\te"), "abcd\n\te");
+        assert_eq!(visible("👩‍👩‍👧"), "👩‍👩‍👧", "emoji are joined by a character that stays");
+    }
+
+    #[test]
+    fn cutting_respects_characters() {
+        assert_eq!(shortened("äöü", 3), "äöü");
+        assert_eq!(shortened("äöü", 2), "äö…");
+    }
+
+    #[test]
+    fn a_path_part_cannot_leave_its_place() {
+        assert_eq!(percent_encoded("../@me?x=1#/"), "..%2F%40me%3Fx%3D1%23%2F");
+        assert_eq!(percent_encoded("🎉"), "%F0%9F%8E%89");
+    }
+
+    #[test]
+    fn a_name_is_one_harmless_line() {
+        assert_eq!(name("  a\n<@1> [x](y)* "), "a @1 x(y)");
+    }
+}

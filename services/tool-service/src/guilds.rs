@@ -1,0 +1,394 @@
+//! What is known of guilds: filled by events, read by REST where they told nothing yet.
+//!
+//! Invariant: nothing is read by REST before events are followed, and what an event tells while a
+//! read is under way is applied after it; so what is kept is never older than the last event.
+
+mod change;
+mod recent;
+mod slot;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::StreamExt;
+use tokio::sync::{OnceCell, watch};
+use tokio_util::sync::CancellationToken;
+use twilight_model::id::{
+    Id,
+    marker::{ChannelMarker, GuildMarker, UserMarker},
+};
+
+use ery_event_bus::{Event, EventBus, Followed};
+
+use crate::{
+    adapters::discord::{
+        Discord, Method, Request, RestError,
+        wire::{RawChannel, RawGuild, RawMember, RawThreads, RawUser},
+    },
+    domain::{
+        guild::{Channel, Guild, GuildState, Member},
+        text,
+    },
+    error::StateError,
+    metrics,
+    settings::Settings,
+};
+
+use change::Change;
+use slot::Slot;
+
+/// How long a call waits for the bus before it is told to try again.
+const FOLLOW_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most that Discord gives for one search of members.
+const MAX_FOUND_MEMBERS: usize = 100;
+
+/// All guilds that this replica knows.
+pub(crate) struct Guilds {
+    discord: Arc<Discord>,
+    slots: Mutex<HashMap<Id<GuildMarker>, Arc<Slot>>>,
+    uses: AtomicU64,
+    capacity: usize,
+    most_members: usize,
+    bot: OnceCell<Id<UserMarker>>,
+    is_following: watch::Sender<bool>,
+}
+
+impl Guilds {
+    pub(crate) fn new(settings: &Settings, discord: Arc<Discord>) -> Self {
+        Self {
+            discord,
+            slots: Mutex::default(),
+            uses: AtomicU64::new(0),
+            capacity: settings.guilds,
+            most_members: settings.members_per_guild,
+            bot: OnceCell::new(),
+            is_following: watch::Sender::new(false),
+        }
+    }
+
+    /// Follows whether events are followed.
+    pub(crate) fn following(&self) -> watch::Receiver<bool> {
+        self.is_following.subscribe()
+    }
+
+    /// Follows the bus until the process drains; through outages, too.
+    pub(crate) async fn follow(&self, bus: &dyn EventBus, draining: CancellationToken) {
+        let mut wait = Duration::from_millis(100);
+        while !draining.is_cancelled() {
+            match bus.follow(change::KINDS).await {
+                Ok(mut events) => {
+                    wait = Duration::from_millis(100);
+                    self.forget_all();
+                    self.is_following.send_replace(true);
+                    while let Some(followed) = tokio::select! {
+                        biased;
+                        () = draining.cancelled() => return,
+                        followed = events.next() => followed,
+                    } {
+                        match followed {
+                            Followed::Event(event) => self.see(&event),
+                            Followed::Gap => {
+                                tracing::warn!("events may be missing; forgetting all guilds");
+                                self.forget_all();
+                            }
+                        }
+                    }
+                    tracing::warn!("the bus stopped telling events; following anew");
+                }
+                Err(error) => tracing::warn!(error = %error, "cannot follow events yet"),
+            }
+            self.is_following.send_replace(false);
+            self.forget_all();
+            tokio::select! {
+                () = draining.cancelled() => return,
+                () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(5)),
+            }
+        }
+    }
+
+    /// Returns Ery's own user, asked for once.
+    pub(crate) async fn bot(&self) -> Result<Id<UserMarker>, StateError> {
+        let bot = self.bot.get_or_try_init(|| async {
+            let request =
+                Request::new(Method::Get, "users/@me", "users/@me", 0, self.discord.send_by());
+            let user: RawUser = self.discord.repeatedly(&request).await?.json()?;
+            Ok::<_, RestError>(user.id)
+        });
+        Ok(*bot.await?)
+    }
+
+    /// Returns a guild with these members and the bot's own.
+    pub(crate) async fn state(
+        &self,
+        guild: Id<GuildMarker>,
+        users: &[Id<UserMarker>],
+    ) -> Result<GuildState, StateError> {
+        let bot = self.bot().await?;
+        let (slot, known) = self.loaded(guild).await?;
+        let mut members = HashMap::with_capacity(users.len() + 1);
+        for user in users.iter().chain([&bot]) {
+            if !members.contains_key(user) {
+                members.insert(*user, self.member(guild, &slot, *user).await?);
+            }
+        }
+        // The newest, in case events told more while members were read.
+        let guild = slot.guild().unwrap_or(known);
+        Ok(GuildState { guild, bot, members })
+    }
+
+    /// Returns a guild as it is, without members.
+    pub(crate) async fn guild(&self, guild: Id<GuildMarker>) -> Result<Arc<Guild>, StateError> {
+        Ok(self.loaded(guild).await?.1)
+    }
+
+    /// Returns a member if they are in memory; reads nothing.
+    pub(crate) fn known_member(
+        &self,
+        guild: Id<GuildMarker>,
+        user: Id<UserMarker>,
+    ) -> Option<Arc<Member>> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.get(&guild)?.known(user)?
+    }
+
+    /// Takes over what an answer of Discord's said of a member.
+    pub(crate) fn saw_member(&self, guild: Id<GuildMarker>, member: Member) {
+        let slot = {
+            let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            slots.get(&guild).cloned()
+        };
+        if let Some(slot) = slot {
+            slot.apply(Change::Member(Box::new(member)));
+        }
+    }
+
+    /// Returns a channel of the guild, looked for by REST where no event told of it: an archived
+    /// thread. None if it is not in this guild.
+    pub(crate) async fn channel(
+        &self,
+        guild: Id<GuildMarker>,
+        channel: Id<ChannelMarker>,
+    ) -> Result<Option<Channel>, StateError> {
+        let (slot, known) = self.loaded(guild).await?;
+        if let Some(channel) = known.channels.get(&channel) {
+            return Ok(Some(channel.clone()));
+        }
+        let path = format!("channels/{channel}");
+        let request =
+            Request::new(Method::Get, path.clone(), path, guild.get(), self.discord.send_by());
+        let found: RawChannel = match self.discord.repeatedly(&request).await {
+            Ok(answer) => answer.json()?,
+            Err(RestError::Refused { status: 403 | 404, .. } | RestError::RefusedBefore { .. }) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if found.guild_id != Some(guild) {
+            return Ok(None);
+        }
+        let found = found.channel();
+        slot.apply(Change::ChannelFound(Box::new(found.clone())));
+        Ok(Some(found))
+    }
+
+    /// Returns the members who have exactly this name, as nickname, global name or user name.
+    pub(crate) async fn members_named(
+        &self,
+        guild: Id<GuildMarker>,
+        name: &str,
+    ) -> Result<Vec<Arc<Member>>, StateError> {
+        let (slot, _) = self.loaded(guild).await?;
+        let mut found = slot.named(name);
+        if !slot.knows_all_members() {
+            let path = format!(
+                "guilds/{guild}/members/search?query={}&limit={MAX_FOUND_MEMBERS}",
+                text::percent_encoded(name)
+            );
+            let route = format!("guilds/{guild}/members/search");
+            let request =
+                Request::new(Method::Get, route, path, guild.get(), self.discord.send_by());
+            let more: Vec<RawMember> = self.discord.repeatedly(&request).await?.json()?;
+            for raw in more {
+                let member = raw.member();
+                if member.is_named(name) && !found.iter().any(|known| known.user == member.user) {
+                    found.push(slot.learn(member));
+                }
+            }
+        }
+        found.sort_unstable_by_key(|member| member.user);
+        Ok(found)
+    }
+
+    /// Applies what an event tells.
+    pub(crate) fn see(&self, event: &Event) {
+        let changes = match change::read(event) {
+            Ok(changes) => changes,
+            Err(error) => {
+                // What it would have told is not known: what is kept may be wrong.
+                tracing::warn!(
+                    error = %error,
+                    kind = event.kind,
+                    "an event cannot be read; forgetting its guild"
+                );
+                match event.home.guild() {
+                    Some(guild) => self.forget(guild),
+                    None => self.forget_all(),
+                }
+                return;
+            }
+        };
+        let Some((guild, changes)) = changes else { return };
+        self.discord.forget_denials(Some(guild.get()));
+        for change in changes {
+            match change {
+                Change::Created(raw) => self.created(guild, &raw),
+                Change::Gone => self.forget(guild),
+                change => {
+                    let slot = {
+                        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+                        slots.get(&guild).cloned()
+                    };
+                    if let Some(slot) = slot {
+                        slot.apply(change);
+                    }
+                }
+            }
+        }
+    }
+
+    fn created(&self, id: Id<GuildMarker>, raw: &RawGuild) {
+        match raw.guild() {
+            Some(guild) if !raw.unavailable => {
+                let members = raw.members.iter().map(RawMember::member).collect();
+                self.slot(id).fill(guild, members);
+            }
+            _ => self.forget(id),
+        }
+    }
+
+    fn forget(&self, guild: Id<GuildMarker>) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(&guild);
+        self.discord.forget_denials(Some(guild.get()));
+    }
+
+    fn forget_all(&self) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.discord.forget_denials(None);
+    }
+
+    fn slot(&self, guild: Id<GuildMarker>) -> Arc<Slot> {
+        let now = self.uses.fetch_add(1, Ordering::Relaxed);
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get(&guild) {
+            slot.used(now);
+            return Arc::clone(slot);
+        }
+        if slots.len() >= self.capacity
+            && let Some(oldest) =
+                slots.iter().min_by_key(|(_, slot)| slot.last_used()).map(|(id, _)| *id)
+        {
+            slots.remove(&oldest);
+        }
+        let slot = Arc::new(Slot::new(self.most_members, now));
+        slots.insert(guild, Arc::clone(&slot));
+        slot
+    }
+
+    async fn loaded(&self, guild: Id<GuildMarker>) -> Result<(Arc<Slot>, Arc<Guild>), StateError> {
+        self.wait_until_following().await?;
+        let slot = self.slot(guild);
+        if let Some(known) = slot.guild() {
+            return Ok((slot, known));
+        }
+        // Whoever waits here finds what the first one read.
+        let loading = slot.loading().await;
+        if let Some(known) = slot.guild() {
+            drop(loading);
+            return Ok((slot, known));
+        }
+        slot.begin_load();
+        let read = self.read_guild(guild).await;
+        metrics::guild_loaded();
+        let known = slot.end_load(read.map_err(|error| match error {
+            RestError::Refused { status: 403 | 404, .. } | RestError::RefusedBefore { .. } => {
+                StateError::NoSuchGuild
+            }
+            error => error.into(),
+        }))?;
+        drop(loading);
+        Ok((slot, known))
+    }
+
+    async fn wait_until_following(&self) -> Result<(), StateError> {
+        if *self.is_following.borrow() {
+            return Ok(());
+        }
+        let mut following = self.is_following.subscribe();
+        let wait = following.wait_for(|is_following| *is_following);
+        match tokio::time::timeout(FOLLOW_TIMEOUT, wait).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(StateError::NotFollowing),
+        }
+    }
+
+    async fn read_guild(&self, guild: Id<GuildMarker>) -> Result<Guild, RestError> {
+        let get = |path: String| {
+            Request::new(Method::Get, path.clone(), path, guild.get(), self.discord.send_by())
+        };
+        let requests = [
+            get(format!("guilds/{guild}")),
+            get(format!("guilds/{guild}/channels")),
+            get(format!("guilds/{guild}/threads/active")),
+        ];
+        let (of_guild, of_channels, of_threads) = tokio::try_join!(
+            self.discord.repeatedly(&requests[0]),
+            self.discord.repeatedly(&requests[1]),
+            self.discord.repeatedly(&requests[2]),
+        )?;
+        let mut raw: RawGuild = of_guild.json()?;
+        raw.channels = of_channels.json()?;
+        raw.threads = of_threads.json::<RawThreads>()?.threads;
+        raw.guild().ok_or(RestError::Refused { status: 404, code: 10_004 })
+    }
+
+    async fn member(
+        &self,
+        guild: Id<GuildMarker>,
+        slot: &Slot,
+        user: Id<UserMarker>,
+    ) -> Result<Option<Arc<Member>>, StateError> {
+        if let Some(known) = slot.known(user) {
+            return Ok(known);
+        }
+        let fetching = slot.begin_member(user).await;
+        if let Some(known) = slot.known(user) {
+            slot.end_member(user, fetching, None);
+            return Ok(known);
+        }
+        let path = format!("guilds/{guild}/members/{user}");
+        let route = format!("guilds/{guild}/members");
+        let request = Request::new(Method::Get, route, path, guild.get(), self.discord.send_by());
+        metrics::member_loaded();
+        let read = match self.discord.repeatedly(&request).await {
+            Ok(answer) => answer.json::<RawMember>().map(|raw| Some(raw.member())),
+            Err(RestError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(member) => Ok(slot
+                .end_member(user, fetching, Some(member.map(Arc::new)))
+                .expect("a member that was read is kept")),
+            Err(error) => {
+                slot.end_member(user, fetching, None);
+                Err(error.into())
+            }
+        }
+    }
+}

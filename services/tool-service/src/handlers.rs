@@ -1,0 +1,84 @@
+//! What comes in: one file per RPC.
+
+mod describe_people;
+mod fetch_history;
+mod list_tools;
+mod resolve_call;
+mod show_typing;
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status, async_trait};
+
+use ery_ids::ChannelKey;
+use ery_proto::tool::v1::{
+    CallToolRequest, CallToolResponse, DescribePeopleRequest, DescribePeopleResponse,
+    FetchHistoryRequest, FetchHistoryResponse, ListToolsRequest, ListToolsResponse,
+    ResolveCallRequest, ResolveCallResponse, ShowTypingRequest, ShowTypingResponse,
+    tool_service_server::ToolService,
+};
+
+use crate::{error::CallError, pipeline::Pipeline, service::Shared};
+
+pub(crate) struct Handlers {
+    shared: Arc<Shared>,
+    pipeline: Arc<Pipeline>,
+    typing: show_typing::Recent,
+}
+
+impl Handlers {
+    pub(crate) fn new(shared: Arc<Shared>, pipeline: Arc<Pipeline>) -> Self {
+        Self { shared, pipeline, typing: show_typing::Recent::default() }
+    }
+}
+
+#[async_trait]
+impl ToolService for Handlers {
+    async fn list_tools(
+        &self,
+        request: Request<ListToolsRequest>,
+    ) -> Result<Response<ListToolsResponse>, Status> {
+        Ok(Response::new(list_tools::handle(&self.shared, &request.into_inner())?))
+    }
+
+    async fn resolve_call(
+        &self,
+        request: Request<ResolveCallRequest>,
+    ) -> Result<Response<ResolveCallResponse>, Status> {
+        Ok(Response::new(resolve_call::handle(&self.shared, request.into_inner()).await?))
+    }
+
+    async fn call_tool(
+        &self,
+        request: Request<CallToolRequest>,
+    ) -> Result<Response<CallToolResponse>, Status> {
+        Ok(Response::new(self.pipeline.call(request.into_inner()).await?))
+    }
+
+    async fn describe_people(
+        &self,
+        request: Request<DescribePeopleRequest>,
+    ) -> Result<Response<DescribePeopleResponse>, Status> {
+        Ok(Response::new(describe_people::handle(&self.shared, &request.into_inner()).await?))
+    }
+
+    async fn fetch_history(
+        &self,
+        request: Request<FetchHistoryRequest>,
+    ) -> Result<Response<FetchHistoryResponse>, Status> {
+        Ok(Response::new(fetch_history::handle(&self.shared, &request.into_inner()).await?))
+    }
+
+    async fn show_typing(
+        &self,
+        request: Request<ShowTypingRequest>,
+    ) -> Result<Response<ShowTypingResponse>, Status> {
+        let request = request.into_inner();
+        Ok(Response::new(show_typing::handle(&self.shared, &self.typing, &request)?))
+    }
+}
+
+fn channel_key(guild: u64, channel: u64) -> Result<ChannelKey, CallError> {
+    ChannelKey::from_raw(guild, channel)
+        .ok_or_else(|| CallError::Invalid("a call must name its channel".into()))
+}

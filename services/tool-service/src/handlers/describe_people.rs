@@ -1,0 +1,111 @@
+use twilight_model::{
+    guild::Permissions,
+    id::{
+        Id,
+        marker::{ChannelMarker, GuildMarker, UserMarker},
+    },
+};
+
+use ery_clock::UnixMillis;
+use ery_proto::tool::v1::{DescribePeopleRequest, DescribePeopleResponse, PersonInChannel};
+
+use super::channel_key;
+use crate::{
+    domain::{
+        guild::{GuildState, Member},
+        permissions,
+    },
+    error::CallError,
+    service::Shared,
+};
+
+/// How many people are described at once.
+const MAX_PEOPLE: usize = 200;
+
+/// Tells what people may do in a channel.
+pub(super) async fn handle(
+    shared: &Shared,
+    request: &DescribePeopleRequest,
+) -> Result<DescribePeopleResponse, CallError> {
+    let channel = channel_key(request.guild_id, request.channel_id)?;
+    if request.user_ids.len() > MAX_PEOPLE {
+        return Err(CallError::Invalid(format!("at most {MAX_PEOPLE} people at once")));
+    }
+    let users = request.user_ids.iter().map(|user| {
+        Id::new_checked(*user).ok_or_else(|| CallError::Invalid("a user's id cannot be 0".into()))
+    });
+    let users = users.collect::<Result<Vec<_>, _>>()?;
+    let people = match channel.guild() {
+        Some(guild) => in_guild(shared, guild, channel.channel, &users).await?,
+        None => in_dm(shared.guilds.bot().await?, &users),
+    };
+    Ok(DescribePeopleResponse { people })
+}
+
+async fn in_guild(
+    shared: &Shared,
+    guild: Id<GuildMarker>,
+    channel: Id<ChannelMarker>,
+    users: &[Id<UserMarker>],
+) -> Result<Vec<PersonInChannel>, CallError> {
+    let state = shared.guilds.state(guild, users).await?;
+    let now = shared.clock.now();
+    Ok(users.iter().map(|user| describe(&state, channel, *user, now)).collect())
+}
+
+/// Both sides of a direct message have the same rights there.
+fn in_dm(bot: Id<UserMarker>, users: &[Id<UserMarker>]) -> Vec<PersonInChannel> {
+    let rights = |user: &Id<UserMarker>| if *user == bot { "ery" } else { "member" };
+    users
+        .iter()
+        .map(|user| PersonInChannel {
+            user_id: user.get(),
+            rights: rights(user).to_owned(),
+            ..PersonInChannel::default()
+        })
+        .collect()
+}
+
+fn describe(
+    state: &GuildState,
+    channel: Id<ChannelMarker>,
+    user: Id<UserMarker>,
+    now: UnixMillis,
+) -> PersonInChannel {
+    let guild = &*state.guild;
+    let Some(member) = state.member(user) else {
+        return PersonInChannel {
+            user_id: user.get(),
+            rights: "stranger".into(),
+            ..PersonInChannel::default()
+        };
+    };
+    let of_guild = permissions::in_guild(guild, member, now);
+    let of_channel = state.channel(channel).map_or(Permissions::empty(), |channel| {
+        permissions::in_channel(guild, member, channel, now)
+    });
+    PersonInChannel {
+        user_id: user.get(),
+        name: member.name().to_owned(),
+        rights: rights(state, member, of_guild | of_channel).to_owned(),
+        channel_permissions: of_channel.bits(),
+        guild_permissions: of_guild.bits(),
+        role_ids: member.roles.iter().map(|role| role.get()).collect(),
+    }
+}
+
+fn rights(state: &GuildState, member: &Member, has: Permissions) -> &'static str {
+    if member.user == state.bot {
+        "ery"
+    } else if member.is_bot {
+        "bot"
+    } else if member.user == state.guild.owner {
+        "owner"
+    } else if has.contains(Permissions::ADMINISTRATOR) {
+        "administrator"
+    } else if has.intersects(permissions::MODERATION) {
+        "moderator"
+    } else {
+        "member"
+    }
+}

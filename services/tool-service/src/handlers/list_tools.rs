@@ -1,0 +1,29 @@
+use ery_proto::{
+    ai::v1::ToolSpec,
+    tool::v1::{ListToolsRequest, ListToolsResponse},
+};
+
+use super::channel_key;
+use crate::{domain::tool::Tier, error::CallError, service::Shared, tools};
+
+/// Tells which tools may be offered. One asker is offered every tool that is not switched off, so
+/// that a refusal is decided, audited, and names what is missing.
+pub(super) fn handle(
+    shared: &Shared,
+    request: &ListToolsRequest,
+) -> Result<ListToolsResponse, CallError> {
+    let channel = channel_key(request.guild_id, request.channel_id)?;
+    let is_dm = channel.guild().is_none();
+    let is_shared = request.is_shared_turn || request.askers.len() > 1;
+    let tools = tools::all()
+        .filter(|entry| !shared.policy.disabled_tools.contains(entry.spec.name))
+        .filter(|entry| !is_dm || entry.spec.works_in_dm)
+        .filter(|entry| !is_shared || entry.spec.tier <= Tier::Harmless)
+        .map(|entry| ToolSpec {
+            name: entry.spec.name.to_owned(),
+            description: entry.spec.description.to_owned(),
+            parameters: entry.schema.clone(),
+            tier: entry.spec.tier.as_str().to_owned(),
+        });
+    Ok(ListToolsResponse { tools: tools.collect() })
+}

@@ -1,0 +1,36 @@
+use ery_proto::tool::v1::{ResolveCallRequest, ResolveCallResponse};
+
+use super::channel_key;
+use crate::{
+    error::CallError,
+    resolve::{Problem, Scene},
+    service::Shared,
+    tools,
+};
+
+/// Puts a call into its one exact form. Says nothing of whether it is allowed.
+pub(super) async fn handle(
+    shared: &Shared,
+    request: ResolveCallRequest,
+) -> Result<ResolveCallResponse, CallError> {
+    let channel = channel_key(request.guild_id, request.channel_id)?;
+    let problem = |problem: String| ResolveCallResponse { arguments: String::new(), problem };
+    let Some(entry) = tools::find(&request.tool) else {
+        return Ok(problem("There is no such tool.".into()));
+    };
+    let parameters = match entry.parse(&request.arguments, shared.settings.max_arguments_bytes) {
+        Ok(parameters) => parameters,
+        Err(mistake) => return Ok(problem(mistake)),
+    };
+    let scene = Scene {
+        guilds: &shared.guilds,
+        guild: channel.guild(),
+        here: channel.channel,
+        filter: &shared.filter,
+    };
+    match entry.tool.resolve_json(parameters, &scene).await {
+        Ok(act) => Ok(ResolveCallResponse { arguments: act.to_string(), problem: String::new() }),
+        Err(Problem::Unclear(sentence)) => Ok(problem(sentence)),
+        Err(Problem::Unknown(error)) => Err(error.into()),
+    }
+}

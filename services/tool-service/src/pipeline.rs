@@ -1,0 +1,446 @@
+//! The one path of every tool call: offered, parsed, resolved, decided, opened, done, closed.
+
+mod ask;
+mod record;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Shared as SharedFuture},
+};
+use serde_json::Value;
+use tokio::time::Instant;
+use tonic::Status;
+use twilight_model::{
+    guild::Permissions,
+    id::{Id, marker::UserMarker},
+};
+
+use ery_clock::UnixMillis;
+use ery_proto::{
+    store::v1::{
+        BeginExecutionRequest, BeginExecutionResponse, EndExecutionRequest, Execution,
+        ExecutionState,
+    },
+    tool::v1::{CallToolRequest, CallToolResponse, ChangedTrigger},
+};
+
+use crate::{
+    domain::{
+        decide::{self, Call, Decision, decide},
+        execution::{self, Recovery, recover},
+        guild::GuildState,
+        reason::Reason,
+        tool::{Needs, Place, Reads, RetryClass, Subject, Tier},
+    },
+    error::CallError,
+    metrics,
+    resolve::{Problem, Scene},
+    service::Shared,
+    tools::{self, ANSWER_TOOL, Done, Entry, Run, Settled},
+};
+
+use ask::Ask;
+use record::Verdict;
+
+/// How often a call that waits for another's execution looks how it stands.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+type Running = SharedFuture<BoxFuture<'static, Result<CallToolResponse, Status>>>;
+
+/// Carries tool calls out.
+pub(crate) struct Pipeline {
+    shared: Arc<Shared>,
+    /// The calls under way, so that a repeat joins the first one: by key, epoch and owner.
+    running: Mutex<HashMap<String, Running>>,
+}
+
+/// What is to be done for a call that was allowed.
+struct Plan {
+    entry: &'static Entry,
+    act: Value,
+    needs: Needs,
+    state: Option<GuildState>,
+    people: Vec<Id<UserMarker>>,
+    is_ordered: bool,
+}
+
+impl Pipeline {
+    pub(crate) fn new(shared: Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self { shared, running: Mutex::default() })
+    }
+
+    /// Carries a call out, to its end even if the caller goes away meanwhile.
+    pub(crate) async fn call(
+        self: &Arc<Self>,
+        request: CallToolRequest,
+    ) -> Result<CallToolResponse, Status> {
+        let ask = Ask::parse(request)?;
+        let name = ask.identity();
+        let running = {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(first) = running.get(&name) {
+                first.clone()
+            } else {
+                let first = self.start(ask, name.clone());
+                running.insert(name, first.clone());
+                first
+            }
+        };
+        running.await
+    }
+
+    fn start(self: &Arc<Self>, ask: Ask, name: String) -> Running {
+        let pipeline = Arc::clone(self);
+        let task = async move {
+            let began = Instant::now();
+            let tool = tools::find(&ask.tool).map_or("unknown", |entry| entry.spec.name);
+            let result = pipeline.run(&ask).await;
+            let outcome = match &result {
+                Ok(response) => response.outcome().as_str_name(),
+                Err(error) => error.label(),
+            };
+            metrics::call(tool, outcome, began.elapsed().as_secs_f64());
+            if let Err(error) = &result {
+                tracing::warn!(
+                    guild.id = ask.guild_raw(),
+                    channel.id = ask.here.get(),
+                    execution.key = ask.key,
+                    error = %error,
+                    "a tool call has no answer"
+                );
+            }
+            let mut running = pipeline.running.lock().unwrap_or_else(PoisonError::into_inner);
+            running.remove(&name);
+            result.map_err(Status::from)
+        };
+        let task = self.shared.work.spawn(task);
+        task.map(|ended| ended.unwrap_or_else(|_| Err(Status::internal("a tool call broke off"))))
+            .boxed()
+            .shared()
+    }
+
+    async fn run(&self, ask: &Ask) -> Result<CallToolResponse, CallError> {
+        match self.judge(ask).await? {
+            Judged::Final(verdict) => self.refuse(ask, *verdict).await,
+            Judged::Allowed(plan) => self.carry_out(ask, *plan).await,
+        }
+    }
+
+    /// Finds out what is asked and whether it is allowed; changes nothing.
+    async fn judge(&self, ask: &Ask) -> Result<Judged, CallError> {
+        let Some(entry) = tools::find(&ask.tool) else {
+            return Ok(Judged::denied(&Reason::UnknownTool));
+        };
+        let spec = entry.spec;
+        if ask.is_answer && spec.name != ANSWER_TOOL {
+            return Err(CallError::Invalid(format!("a thread does not answer by `{}`", spec.name)));
+        }
+        if !ask.is_answer && !ask.offered.iter().any(|name| name == spec.name) {
+            return Ok(Judged::denied(&Reason::NotOffered { tool: spec.name }));
+        }
+        let shared = &*self.shared;
+        let parameters = match entry.parse(&ask.arguments, shared.settings.max_arguments_bytes) {
+            Ok(parameters) => parameters,
+            Err(mistake) => return Ok(Judged::invalid(mistake)),
+        };
+        let scene = Scene {
+            guilds: &shared.guilds,
+            guild: ask.guild(),
+            here: ask.here,
+            filter: &shared.filter,
+        };
+        let act = match entry.tool.resolve_json(parameters, &scene).await {
+            Ok(act) => act,
+            Err(Problem::Unclear(sentence)) => return Ok(Judged::invalid(sentence)),
+            Err(Problem::Unknown(error)) => return Err(error.into()),
+        };
+        // The order itself is carried out, not what the model made of it.
+        let order = (spec.tier >= Tier::Reversible)
+            .then(|| execution::ordered(spec.name, &act, ask.orders()))
+            .flatten();
+        let is_ordered = order.is_some();
+        let act = order.unwrap_or(act);
+
+        // An answer stands on the bot's rights alone: whoever asked need not be looked up.
+        let people = if ask.is_answer {
+            Vec::new()
+        } else {
+            decide::people(ask.principal.as_ref(), &ask.askers)
+        };
+        let guild = match ask.guild() {
+            Some(guild) => Some(shared.guilds.guild(guild).await?),
+            None => None,
+        };
+        let Some(needs) = entry.tool.needs_of(&act, guild.as_deref(), ask.here) else {
+            return Ok(Judged::invalid("The order's arguments do not fit the tool.".into()));
+        };
+        let state = match ask.guild() {
+            Some(guild) => {
+                let mut users = people.clone();
+                users.extend(needs.subject.map(|Subject { user, .. }| user));
+                Some(shared.guilds.state(guild, &users).await?)
+            }
+            None => None,
+        };
+        let call = Call {
+            tool: spec,
+            needs: &needs,
+            principal: ask.principal.as_ref(),
+            askers: &ask.askers,
+            here: ask.here,
+            is_tainted: ask.is_tainted,
+            is_ordered,
+            is_answer: ask.is_answer,
+        };
+        let decision = decide(&call, state.as_ref(), &shared.policy, shared.clock.now());
+        Ok(match decision {
+            Decision::Allow { reads } => {
+                let needs = Needs { reads: Reads::Channels(reads), ..needs };
+                Judged::Allowed(Box::new(Plan { entry, act, needs, state, people, is_ordered }))
+            }
+            Decision::Deny(reason) => {
+                let verdict = Verdict::denied(&reason, Some(act)).of(spec, is_ordered);
+                Judged::Final(Box::new(verdict))
+            }
+            Decision::NeedsApproval(reason) => {
+                let verdict = Verdict::needs_approval(&reason, act).of(spec, is_ordered);
+                Judged::Final(Box::new(verdict))
+            }
+        })
+    }
+
+    /// Records a call that is not made: opened and closed in one write.
+    async fn refuse(&self, ask: &Ask, verdict: Verdict) -> Result<CallToolResponse, CallError> {
+        metrics::denied(verdict.code);
+        tracing::info!(
+            guild.id = ask.guild_raw(),
+            channel.id = ask.here.get(),
+            execution.key = ask.key,
+            reason = verdict.code,
+            "a tool call was not allowed"
+        );
+        let now = self.shared.clock.now();
+        let execution = ask.execution(&verdict, now, self.shared.settings.send_by);
+        let begun = self.begin(ask, execution).await?;
+        let changes = ask::changes(&begun);
+        let Some(execution) = begun.execution else {
+            return Err(CallError::Invalid("the store answered without the execution".into()));
+        };
+        if !begun.is_new && execution.state() == ExecutionState::Open {
+            // It was allowed when it was opened: what then happened must be found out.
+            return self.recover(ask, None, execution, changes).await;
+        }
+        Ok(record::answer_of(execution, changes))
+    }
+
+    async fn carry_out(&self, ask: &Ask, plan: Plan) -> Result<CallToolResponse, CallError> {
+        let shared = &*self.shared;
+        let now = shared.clock.now();
+        let Some(act) = plan.entry.tool.fixed(plan.act.clone(), now) else {
+            let verdict = Verdict::invalid("The arguments do not fit the tool.".into());
+            return self.refuse(ask, verdict).await;
+        };
+        let verdict = Verdict::allowed(act.clone(), ask).of(plan.entry.spec, plan.is_ordered);
+        let execution = ask.execution(&verdict, now, shared.settings.send_by);
+        let begun = self.begin(ask, execution).await?;
+        let changes = ask::changes(&begun);
+        let Some(execution) = begun.execution else {
+            return Err(CallError::Invalid("the store answered without the execution".into()));
+        };
+        if !begun.is_new {
+            if execution.state() == ExecutionState::Open {
+                return self.recover(ask, Some(plan), execution, changes).await;
+            }
+            return Ok(record::answer_of(execution, changes));
+        }
+        let is_withdrawn = plan.entry.spec.tier > Tier::Read && ask.is_withdrawn(&changes);
+        let done = if is_withdrawn {
+            Done::failed(0, "The message that asked for this was deleted.")
+        } else {
+            let send_by = UnixMillis(execution.send_by_ms);
+            let opened_at = UnixMillis(execution.opened_at_ms);
+            self.act(ask, &plan, &act, (opened_at, send_by), How::Perform).await?
+        };
+        self.close(ask, execution, done, changes).await
+    }
+
+    /// Settles an execution that stands open: somebody began it and did not tell how it ended.
+    async fn recover(
+        &self,
+        ask: &Ask,
+        plan: Option<Plan>,
+        execution: Execution,
+        mut changes: Vec<ChangedTrigger>,
+    ) -> Result<CallToolResponse, CallError> {
+        let shared = &*self.shared;
+        let opened_at = UnixMillis(execution.opened_at_ms);
+        let settled_at = UnixMillis(execution.send_by_ms) + shared.settings.request_timeout;
+        let mut execution = execution;
+        // The first attempt may be under way still; who makes it may also close it.
+        while shared.clock.now() < settled_at {
+            let left = settled_at.since(shared.clock.now());
+            tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+            let begun = self.begin(ask, execution.clone()).await?;
+            changes = ask::changes(&begun);
+            execution = begun.execution.unwrap_or(execution);
+            if execution.state() != ExecutionState::Open {
+                return Ok(record::answer_of(execution, changes));
+            }
+        }
+        // What was allowed and begun is settled as it was stored; but it is begun anew only
+        // while the rights for it still hold.
+        let stored: Option<Value> = serde_json::from_str(&execution.arguments).ok();
+        let tool = tools::find(&execution.tool);
+        let done = match (tool, stored) {
+            (Some(entry), Some(act)) => {
+                let class = entry.spec.retry;
+                let now = shared.clock.now();
+                let recovery = recover(class, opened_at, shared.settings.send_by, now);
+                match (recovery, plan) {
+                    (Recovery::Repeat { send_by }, Some(plan)) => {
+                        metrics::recovered("repeated");
+                        self.act(ask, &plan, &act, (opened_at, send_by), How::Perform).await?
+                    }
+                    (_, plan) if class == RetryClass::Nonce => {
+                        metrics::recovered("looked_up");
+                        let plan = match plan {
+                            Some(plan) => plan,
+                            None => self.bare_plan(ask, entry).await?,
+                        };
+                        let send_by = now + shared.settings.send_by;
+                        self.act(ask, &plan, &act, (opened_at, send_by), How::LookUp).await?
+                    }
+                    (_, _) if entry.spec.tier == Tier::Read => {
+                        Done::failed(0, "The rights for that have changed meanwhile.")
+                    }
+                    (_, _) => {
+                        metrics::recovered("in_doubt");
+                        Done::in_doubt(0)
+                    }
+                }
+            }
+            (None, _) | (_, None) => Done::in_doubt(0),
+        };
+        self.close(ask, execution, done, changes).await
+    }
+
+    /// A plan to look something up, where nothing is to be done.
+    async fn bare_plan(&self, ask: &Ask, entry: &'static Entry) -> Result<Plan, CallError> {
+        let state = match ask.guild() {
+            Some(guild) => Some(self.shared.guilds.state(guild, &[]).await?),
+            None => None,
+        };
+        let needs = Needs {
+            place: Place::Channel(ask.here),
+            bot: Permissions::empty(),
+            asker: Permissions::empty(),
+            subject: None,
+            reads: Reads::Nothing,
+        };
+        let act = Value::Null;
+        Ok(Plan { entry, act, needs, state, people: Vec::new(), is_ordered: false })
+    }
+
+    async fn act(
+        &self,
+        ask: &Ask,
+        plan: &Plan,
+        act: &Value,
+        (opened_at, send_by): (UnixMillis, UnixMillis),
+        how: How,
+    ) -> Result<Done, CallError> {
+        let shared = &*self.shared;
+        let reads = match &plan.needs.reads {
+            Reads::Channels(channels) => channels.as_slice(),
+            Reads::Nothing | Reads::WhatMayBeRead { .. } => &[],
+        };
+        let nonce = execution::nonce(&ask.key);
+        let run = Run {
+            discord: &shared.discord,
+            guilds: &shared.guilds,
+            home: ask.home,
+            state: plan.state.as_ref(),
+            people: &plan.people,
+            reads,
+            nonce: &nonce,
+            asker: &ask.asker(),
+            key: &ask.key,
+            opened_at,
+            send_by,
+            now: shared.clock.now(),
+            bot: shared.guilds.bot().await?,
+            max_result_bytes: shared.settings.max_result_bytes,
+        };
+        Ok(match how {
+            How::Perform => plan.entry.tool.perform_json(act, &run).await,
+            How::LookUp => plan.entry.tool.look_up_json(act, &run).await,
+        })
+    }
+
+    async fn begin(
+        &self,
+        ask: &Ask,
+        execution: Execution,
+    ) -> Result<BeginExecutionResponse, CallError> {
+        let request =
+            BeginExecutionRequest { fence: ask.fence.clone(), execution: Some(execution) };
+        Ok(self.shared.executions.begin(ask.home, request).await?)
+    }
+
+    async fn close(
+        &self,
+        ask: &Ask,
+        mut execution: Execution,
+        done: Done,
+        changes: Vec<ChangedTrigger>,
+    ) -> Result<CallToolResponse, CallError> {
+        let state = match done.settled {
+            Settled::Done => ExecutionState::Done,
+            Settled::Failed => ExecutionState::Failed,
+            Settled::InDoubt => ExecutionState::InDoubt,
+        };
+        let request = EndExecutionRequest {
+            fence: ask.fence.clone(),
+            guild_id: ask.guild_raw(),
+            channel_id: ask.here.get(),
+            key: ask.key.clone(),
+            state: state.into(),
+            result: done.content.to_string(),
+            rest_status: u32::from(done.rest_status),
+            closed_at_ms: self.shared.clock.now().0,
+            sent: done.sent,
+        };
+        execution.set_state(state);
+        execution.result.clone_from(&request.result);
+        self.shared.executions.end(ask.home, request).await?;
+        Ok(record::answer_of(execution, changes))
+    }
+}
+
+/// What is done with an act.
+#[derive(Clone, Copy)]
+enum How {
+    Perform,
+    LookUp,
+}
+
+enum Judged {
+    Allowed(Box<Plan>),
+    Final(Box<Verdict>),
+}
+
+impl Judged {
+    fn denied(reason: &Reason) -> Self {
+        Self::Final(Box::new(Verdict::denied(reason, None)))
+    }
+
+    fn invalid(sentence: String) -> Self {
+        Self::Final(Box::new(Verdict::invalid(sentence)))
+    }
+}

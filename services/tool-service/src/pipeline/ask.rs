@@ -1,0 +1,225 @@
+//! What a caller asks for, parsed once.
+
+use std::time::Duration;
+
+use twilight_model::id::{
+    Id,
+    marker::{ChannelMarker, GuildMarker, UserMarker},
+};
+
+use ery_clock::UnixMillis;
+use ery_ids::{ChannelKey, ExecutionKey, Home, Principal};
+use ery_proto::{
+    ai::v1::Order,
+    common::v1 as common,
+    store::v1::{BeginExecutionResponse, Execution, ExecutionState},
+    tool::v1::{CallToolRequest, ChangedTrigger},
+};
+
+use super::record::Verdict;
+use crate::{
+    domain::{execution::sha256_hex, text},
+    error::CallError,
+};
+
+/// How much of what cannot be understood is kept for the audit.
+const MAX_KEPT: usize = 2_000;
+
+/// The longest key that is taken; our own have some sixty characters.
+const MAX_KEY: usize = 512;
+
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) fence: Option<common::Fence>,
+    pub(super) key: String,
+    pub(super) home: Home,
+    pub(super) here: Id<ChannelMarker>,
+    pub(super) tool: String,
+    pub(super) arguments: String,
+    pub(super) principal: Option<Principal>,
+    pub(super) askers: Vec<Id<UserMarker>>,
+    pub(super) offered: Vec<String>,
+    pub(super) is_tainted: bool,
+    pub(super) is_answer: bool,
+    orders: Vec<Order>,
+    thread_id: String,
+    trigger_id: String,
+    model: String,
+    prompt_version: String,
+    answers: Vec<u64>,
+}
+
+impl Ask {
+    pub(super) fn parse(request: CallToolRequest) -> Result<Self, CallError> {
+        let invalid = |text: &str| CallError::Invalid(text.to_owned());
+        let channel = ChannelKey::from_raw(request.guild_id, request.channel_id)
+            .ok_or_else(|| invalid("a call must name its channel"))?;
+        if request.key.len() > MAX_KEY {
+            return Err(invalid("the execution's key is too long"));
+        }
+        let key: ExecutionKey =
+            request.key.parse().map_err(|_| invalid("a call must carry an execution's key"))?;
+        match &request.fence {
+            Some(fence) => {
+                let fenced = (fence.guild_id, fence.channel_id);
+                if fenced != (request.guild_id, request.channel_id) {
+                    return Err(invalid("the fence is for another channel"));
+                }
+            }
+            None if matches!(key, ExecutionKey::Thread { .. }) => {
+                return Err(invalid("a task thread's call must carry a fence"));
+            }
+            None => {}
+        }
+        let askers = request.askers.iter().map(|asker| {
+            Id::new_checked(*asker).ok_or_else(|| invalid("an asker's id cannot be 0"))
+        });
+        Ok(Self {
+            askers: askers.collect::<Result<_, _>>()?,
+            principal: principal(request.principal)?,
+            fence: request.fence,
+            key: request.key,
+            home: channel.home,
+            here: channel.channel,
+            tool: request.tool,
+            arguments: request.arguments,
+            offered: request.offered,
+            is_tainted: request.is_tainted,
+            is_answer: request.is_answer,
+            orders: request.orders,
+            thread_id: request.thread_id,
+            trigger_id: request.trigger_id,
+            model: request.model,
+            prompt_version: request.prompt_version,
+            answers: request.answers,
+        })
+    }
+
+    /// Names the call and who holds the channel for it: repeats are alike in both.
+    pub(super) fn identity(&self) -> String {
+        match &self.fence {
+            Some(fence) => format!("{}#{}#{}", self.key, fence.epoch, fence.owner),
+            None => format!("{}#{}", self.key, self.home.key()),
+        }
+    }
+
+    pub(super) fn guild(&self) -> Option<Id<GuildMarker>> {
+        self.home.guild()
+    }
+
+    pub(super) fn guild_raw(&self) -> u64 {
+        self.guild().map_or(0, Id::get)
+    }
+
+    pub(super) fn orders(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.orders.iter().map(|order| (order.tool.as_str(), order.arguments.as_str()))
+    }
+
+    /// Returns who asked, for Discord's audit log.
+    pub(super) fn asker(&self) -> String {
+        match &self.principal {
+            Some(Principal::Person(user)) => user.to_string(),
+            Some(principal) => principal.to_string(),
+            None => "nobody".into(),
+        }
+    }
+
+    /// Returns whether those who asked took it back: everything that it answers was deleted.
+    pub(super) fn is_withdrawn(&self, changes: &[ChangedTrigger]) -> bool {
+        let is_deleted =
+            |id: &str| changes.iter().any(|change| change.is_deleted && change.trigger_id == id);
+        if self.answers.is_empty() {
+            is_deleted(&self.trigger_id)
+        } else {
+            self.answers.iter().all(|message| is_deleted(&format!("m.{message}")))
+        }
+    }
+
+    /// Returns the row that is written before anything is done.
+    pub(super) fn execution(
+        &self,
+        verdict: &Verdict,
+        now: UnixMillis,
+        send_within: Duration,
+    ) -> Execution {
+        let arguments = match &verdict.act {
+            Some(act) => act.to_string(),
+            // As the model wrote it, for the audit: a JSON string, whatever it was.
+            None => serde_json::Value::from(text::shortened(&self.arguments, MAX_KEPT)).to_string(),
+        };
+        let is_open = verdict.state == ExecutionState::Open;
+        Execution {
+            key: self.key.clone(),
+            thread_id: self.thread_id.clone(),
+            guild_id: self.guild_raw(),
+            channel_id: self.here.get(),
+            epoch: self.fence.as_ref().map_or(0, |fence| fence.epoch),
+            tool: text::shortened(&text::visible(&self.tool), 64),
+            arguments_hash: sha256_hex(&arguments),
+            arguments,
+            principal: self.principal.as_ref().map(to_proto),
+            trigger_id: self.trigger_id.clone(),
+            tier: verdict.tier.to_owned(),
+            decision: verdict.decision.into(),
+            decision_reason: verdict.reason.clone(),
+            is_tainted: self.is_tainted,
+            is_ordered: verdict.is_ordered,
+            opened_at_ms: now.0,
+            send_by_ms: (now + send_within).0,
+            closed_at_ms: if is_open { 0 } else { now.0 },
+            state: verdict.state.into(),
+            result: verdict.content.as_ref().map(ToString::to_string).unwrap_or_default(),
+            rest_status: 0,
+            audit_reason: if is_open {
+                format!("{} [{}]", self.asker(), self.key)
+            } else {
+                String::new()
+            },
+            model: self.model.clone(),
+            prompt_version: self.prompt_version.clone(),
+            approver_id: 0,
+        }
+    }
+}
+
+/// Returns what the store told of the thread's triggers.
+pub(super) fn changes(begun: &BeginExecutionResponse) -> Vec<ChangedTrigger> {
+    begun
+        .changes
+        .iter()
+        .map(|change| ChangedTrigger {
+            trigger_id: change.trigger_id.clone(),
+            is_deleted: change.is_deleted,
+            content: change.content.clone(),
+            edited_at_ms: change.edited_at_ms,
+        })
+        .collect()
+}
+
+fn principal(given: Option<common::Principal>) -> Result<Option<Principal>, CallError> {
+    use common::principal::Kind;
+
+    let Some(kind) = given.and_then(|given| given.kind) else { return Ok(None) };
+    Ok(Some(match kind {
+        Kind::Person(user) => Principal::Person(
+            Id::new_checked(user)
+                .ok_or_else(|| CallError::Invalid("the person's id cannot be 0".into()))?,
+        ),
+        Kind::Rule(rule) => Principal::Rule { id: rule.id, version: rule.version },
+        Kind::Expiry(execution) => Principal::Expiry { execution },
+    }))
+}
+
+fn to_proto(principal: &Principal) -> common::Principal {
+    use common::principal::{Kind, Rule};
+
+    common::Principal {
+        kind: Some(match principal {
+            Principal::Person(user) => Kind::Person(user.get()),
+            Principal::Rule { id, version } => {
+                Kind::Rule(Rule { id: id.clone(), version: *version })
+            }
+            Principal::Expiry { execution } => Kind::Expiry(execution.clone()),
+        }),
+    }
+}

@@ -1,0 +1,114 @@
+//! What is written of a call, and what its caller is told from that.
+
+use serde_json::Value;
+
+use ery_proto::{
+    store::v1::{Decision, Execution, ExecutionState},
+    tool::v1::{CallOutcome, CallToolResponse, ChangedTrigger},
+};
+
+use super::ask::Ask;
+use crate::{
+    domain::{reason::Reason, tool::Spec},
+    tools::failure,
+};
+
+/// What was decided of a call.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) decision: Decision,
+    pub(super) state: ExecutionState,
+    /// For metrics.
+    pub(super) code: &'static str,
+    /// For the audit and for people.
+    pub(super) reason: String,
+    /// For the model, where nothing is done.
+    pub(super) content: Option<Value>,
+    pub(super) act: Option<Value>,
+    pub(super) tier: &'static str,
+    pub(super) is_ordered: bool,
+}
+
+impl Verdict {
+    pub(super) fn allowed(act: Value, ask: &Ask) -> Self {
+        let reason = if ask.is_answer { "the thread's answer" } else { "the asker and Ery may" };
+        Self {
+            decision: Decision::Allow,
+            state: ExecutionState::Open,
+            code: "allowed",
+            reason: reason.to_owned(),
+            content: None,
+            act: Some(act),
+            tier: "",
+            is_ordered: false,
+        }
+    }
+
+    /// Says which tool it is about, and whether the asker's own message ordered it.
+    pub(super) fn of(self, spec: &Spec, is_ordered: bool) -> Self {
+        Self { tier: spec.tier.as_str(), is_ordered, ..self }
+    }
+
+    pub(super) fn denied(reason: &Reason, act: Option<Value>) -> Self {
+        let sentence = reason.sentence();
+        Self {
+            decision: Decision::Deny,
+            state: ExecutionState::Denied,
+            code: reason.code(),
+            content: Some(failure("denied", &sentence)),
+            reason: sentence,
+            act,
+            tier: "",
+            is_ordered: false,
+        }
+    }
+
+    pub(super) fn needs_approval(reason: &Reason, act: Value) -> Self {
+        let sentence = reason.sentence();
+        Self {
+            decision: Decision::NeedsApproval,
+            content: Some(failure("needs_approval", &sentence)),
+            ..Self::denied(reason, Some(act))
+        }
+    }
+
+    pub(super) fn invalid(sentence: String) -> Self {
+        Self {
+            decision: Decision::Deny,
+            state: ExecutionState::Failed,
+            code: "invalid",
+            content: Some(failure("invalid", &sentence)),
+            reason: sentence,
+            act: None,
+            tier: "",
+            is_ordered: false,
+        }
+    }
+}
+
+/// Returns what the caller is told of an execution that is over.
+pub(super) fn answer_of(execution: Execution, changes: Vec<ChangedTrigger>) -> CallToolResponse {
+    let outcome = match (execution.state(), execution.decision()) {
+        (ExecutionState::Done, _) => CallOutcome::Done,
+        (ExecutionState::Denied, Decision::NeedsApproval) => CallOutcome::NeedsApproval,
+        (ExecutionState::Denied, _) => CallOutcome::Denied,
+        (ExecutionState::Failed, _) => CallOutcome::Failed,
+        (ExecutionState::InDoubt | ExecutionState::Open | ExecutionState::Unspecified, _) => {
+            CallOutcome::InDoubt
+        }
+    };
+    let content: Value = serde_json::from_str(&execution.result).unwrap_or_default();
+    let text = |field: &str| content[field].as_str().unwrap_or_default().to_owned();
+    let message_id = match outcome {
+        CallOutcome::Done => text("message_id").parse().unwrap_or(0),
+        _ => 0,
+    };
+    CallToolResponse {
+        outcome: outcome.into(),
+        reason: text("reason"),
+        message_id,
+        content: execution.result,
+        changes,
+        arguments: execution.arguments,
+    }
+}

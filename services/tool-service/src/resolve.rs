@@ -1,0 +1,180 @@
+//! Puts what arguments name into ids, within the thread's own guild (CLOSED-WORLD).
+
+use std::sync::Arc;
+
+use twilight_model::id::{
+    Id,
+    marker::{ChannelMarker, GuildMarker, MessageMarker, UserMarker},
+};
+
+use crate::{
+    domain::{
+        guild::{ChannelKind, Guild},
+        output::Filter,
+        reference::{self, ChannelReference, MemberReference},
+        text,
+    },
+    error::StateError,
+    guilds::Guilds,
+};
+
+/// How many are named where a name fits several.
+const MAX_CANDIDATES: usize = 5;
+
+/// Where a call is made from.
+pub(crate) struct Scene<'a> {
+    pub(crate) guilds: &'a Guilds,
+    pub(crate) guild: Option<Id<GuildMarker>>,
+    pub(crate) here: Id<ChannelMarker>,
+    pub(crate) filter: &'a Filter,
+}
+
+/// Why arguments cannot be understood.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// One sentence, for a person and for the model.
+    Unclear(String),
+    /// It could not be found out.
+    Unknown(StateError),
+}
+
+impl From<StateError> for Problem {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::NoSuchGuild => Self::Unclear("I am not in this server any more.".into()),
+            error => Self::Unknown(error),
+        }
+    }
+}
+
+impl Problem {
+    pub(crate) fn unclear(sentence: impl Into<String>) -> Self {
+        Self::Unclear(sentence.into())
+    }
+}
+
+impl Scene<'_> {
+    /// Returns the guild as it is now.
+    pub(crate) async fn the_guild(&self) -> Result<Arc<Guild>, Problem> {
+        Ok(self.guilds.guild(self.guild_id()?).await?)
+    }
+
+    /// Returns the user that `text` names: an id, a mention, or a member's exact name.
+    pub(crate) async fn member(&self, text: &str) -> Result<Id<UserMarker>, Problem> {
+        match reference::member(text) {
+            Some(MemberReference::Id(user)) => Ok(user),
+            Some(MemberReference::Name(name)) => self.member_named(&name).await,
+            None => Err(Problem::unclear(
+                "Name one member: by a mention, by their id, or by their exact name.",
+            )),
+        }
+    }
+
+    /// Returns the channel that `text` names: an id, a mention, or a name in this guild.
+    pub(crate) async fn channel(&self, text: &str) -> Result<Id<ChannelMarker>, Problem> {
+        match reference::channel(text) {
+            Some(ChannelReference::Id(channel)) if channel == self.here => Ok(channel),
+            Some(_) if self.guild.is_none() => {
+                Err(Problem::unclear("In a direct message I know this channel alone."))
+            }
+            Some(ChannelReference::Id(channel)) => {
+                match self.guilds.channel(self.guild_id()?, channel).await? {
+                    Some(found) => readable(found.kind, channel),
+                    None => Err(Problem::unclear("That channel is not in this server.")),
+                }
+            }
+            Some(ChannelReference::Name(name)) => self.channel_named(&name).await,
+            None => Err(Problem::unclear(
+                "Name one channel: by a mention, by its id, or by its exact name.",
+            )),
+        }
+    }
+
+    /// Returns the message of this channel that `text` names: an id, or a link.
+    pub(crate) fn message_here(&self, text: &str) -> Result<Id<MessageMarker>, Problem> {
+        match reference::message(text) {
+            Some((None, message)) => Ok(message),
+            Some((Some(channel), message)) if channel == self.here => Ok(message),
+            Some(_) => Err(Problem::unclear("That message is not in this channel.")),
+            None => Err(Problem::unclear("Name one message by its id.")),
+        }
+    }
+
+    async fn member_named(&self, name: &str) -> Result<Id<UserMarker>, Problem> {
+        if self.guild.is_none() {
+            return Err(Problem::unclear("In a direct message, name a person by their id."));
+        }
+        let found = self.guilds.members_named(self.guild_id()?, name).await?;
+        match found.as_slice() {
+            [] => Err(Problem::unclear(format!(
+                "No member of this server has exactly the name “{}”.",
+                text::name(name)
+            ))),
+            [one] => Ok(one.user),
+            several => {
+                let candidates: Vec<String> = several
+                    .iter()
+                    .take(MAX_CANDIDATES)
+                    .map(|member| {
+                        format!(
+                            "{} (@{}, id {})",
+                            text::name(member.name()),
+                            text::name(&member.username),
+                            member.user
+                        )
+                    })
+                    .collect();
+                let more = if several.len() > MAX_CANDIDATES { ", and others" } else { "" };
+                Err(Problem::unclear(format!(
+                    "Several members have the name “{}”: {}{more}. Say which one by a mention or \
+                     by the id.",
+                    text::name(name),
+                    candidates.join(", "),
+                )))
+            }
+        }
+    }
+
+    async fn channel_named(&self, name: &str) -> Result<Id<ChannelMarker>, Problem> {
+        let guild = self.the_guild().await?;
+        let wanted = name.to_lowercase();
+        let mut found: Vec<_> = guild
+            .channels
+            .values()
+            .filter(|channel| channel.kind != ChannelKind::Holder)
+            .filter(|channel| channel.name.to_lowercase() == wanted)
+            .map(|channel| channel.id)
+            .collect();
+        found.sort_unstable();
+        match found.as_slice() {
+            [] => Err(Problem::unclear(format!(
+                "There is no channel with exactly the name “{}”.",
+                text::name(name)
+            ))),
+            [one] => Ok(*one),
+            several => {
+                // Mentions show names only to those who can see the channels.
+                let candidates: Vec<String> =
+                    several.iter().take(MAX_CANDIDATES).map(|id| format!("<#{id}>")).collect();
+                Err(Problem::unclear(format!(
+                    "Several channels have the name “{}”: {}. Say which one by a mention or by \
+                     the id.",
+                    text::name(name),
+                    candidates.join(", "),
+                )))
+            }
+        }
+    }
+
+    fn guild_id(&self) -> Result<Id<GuildMarker>, Problem> {
+        self.guild.ok_or_else(|| Problem::unclear("I cannot do that in a direct message."))
+    }
+}
+
+fn readable(kind: ChannelKind, channel: Id<ChannelMarker>) -> Result<Id<ChannelMarker>, Problem> {
+    if kind == ChannelKind::Holder {
+        Err(Problem::unclear(format!("<#{channel}> holds channels or threads, no messages.")))
+    } else {
+        Ok(channel)
+    }
+}

@@ -1,0 +1,140 @@
+use std::{convert::Infallible, fmt, sync::Arc};
+
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::service::Routes;
+
+use ery_clock::Clock;
+use ery_event_bus::EventBus;
+use ery_lifecycle::Tasks;
+use ery_proto::tool::v1::tool_service_server::ToolServiceServer;
+
+use crate::{
+    Ports, Settings,
+    adapters::{
+        discord::{ApiUrl, Discord},
+        store::Executions,
+    },
+    domain::{decide::Policy, output::Filter},
+    error::NewServiceError,
+    guilds::Guilds,
+    handlers::Handlers,
+    pipeline::Pipeline,
+};
+
+/// The tool-service: Ery's hands.
+///
+/// Cheap to clone; all clones are one service.
+#[derive(Clone)]
+pub struct Service {
+    shared: Arc<Shared>,
+}
+
+/// What the handlers and the pipeline have in common.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) discord: Arc<Discord>,
+    pub(crate) guilds: Guilds,
+    pub(crate) executions: Executions,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) policy: Policy,
+    pub(crate) filter: Filter,
+    /// Calls that go on when their caller is gone: what is begun is closed.
+    pub(crate) work: TaskTracker,
+    bus: Arc<dyn EventBus>,
+}
+
+impl Service {
+    /// Makes the service; binds nothing and spawns nothing.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is out of its bounds, or Discord's address or token cannot be used.
+    pub fn new(settings: Settings, ports: Ports) -> Result<Self, NewServiceError> {
+        settings.validate()?;
+        let api = ApiUrl::parse(&ports.discord.api_url)?;
+        let discord = Arc::new(Discord::new(
+            &settings,
+            api,
+            &ports.discord.token,
+            ports.budgets,
+            Arc::clone(&ports.clock),
+        )?);
+        let shared = Shared {
+            guilds: Guilds::new(&settings, Arc::clone(&discord)),
+            executions: Executions::new(ports.store, settings.store_timeout),
+            policy: Policy { disabled_tools: settings.disabled_tools.iter().cloned().collect() },
+            filter: Filter {
+                known_hosts: settings.link_hosts.clone(),
+                never: settings.never_said.clone(),
+            },
+            discord,
+            clock: ports.clock,
+            bus: ports.bus,
+            work: TaskTracker::new(),
+            settings,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Returns the service's RPCs.
+    pub fn routes(&self) -> Routes {
+        let pipeline = Pipeline::new(Arc::clone(&self.shared));
+        let handlers = Handlers::new(Arc::clone(&self.shared), pipeline);
+        Routes::new(ToolServiceServer::new(handlers))
+    }
+
+    /// Follows whether calls can be served: events are followed, and Discord takes our token.
+    ///
+    /// The sender lives as long as [`Self::run`]; before it, the service is not ready.
+    pub fn readiness(&self) -> Readiness {
+        Readiness {
+            following: self.shared.guilds.following(),
+            authorized: self.shared.discord.authorized(),
+        }
+    }
+
+    /// Follows the guilds' events until the process drains, then waits for the calls under way.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub async fn run(self, tasks: Tasks) -> Result<(), Infallible> {
+        let draining: CancellationToken = tasks.draining();
+        self.shared.guilds.follow(&*self.shared.bus, draining.clone()).await;
+        draining.cancelled().await;
+        self.shared.work.close();
+        self.shared.work.wait().await;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").finish_non_exhaustive()
+    }
+}
+
+/// Whether the service can serve calls.
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    following: watch::Receiver<bool>,
+    authorized: watch::Receiver<bool>,
+}
+
+impl Readiness {
+    /// Returns whether calls can be served now.
+    pub fn is_ready(&self) -> bool {
+        *self.following.borrow() && *self.authorized.borrow()
+    }
+
+    /// Waits until that changes, and returns how it is then; none once the service is gone.
+    pub async fn changed(&mut self) -> Option<bool> {
+        let changed = tokio::select! {
+            changed = self.following.changed() => changed,
+            changed = self.authorized.changed() => changed,
+        };
+        changed.ok()?;
+        Some(*self.following.borrow_and_update() && *self.authorized.borrow_and_update())
+    }
+}

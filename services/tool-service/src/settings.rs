@@ -1,0 +1,223 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use ery_settings::{InvalidSetting, check};
+
+/// The table `[tool_service]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// How long Discord may take for one answer; after that the outcome is unknown.
+    #[serde(with = "humantime_serde")]
+    pub request_timeout: Duration,
+    /// For how long after its opening an execution may write a request to Discord. A new holder
+    /// waits this long, and `request_timeout`, before it finds out what the former one did.
+    #[serde(with = "humantime_serde")]
+    pub send_by: Duration,
+    /// How long a request may wait for room in Discord's rate limits; then it fails, and says so.
+    #[serde(with = "humantime_serde")]
+    pub queue_deadline: Duration,
+    /// How often a request is repeated after a 5xx or a lost connection, where that is harmless.
+    pub retries: u32,
+    /// The wait before the first repeat; it doubles each time, with jitter.
+    #[serde(with = "humantime_serde")]
+    pub backoff: Duration,
+    /// The longest wait between repeats.
+    #[serde(with = "humantime_serde")]
+    pub max_backoff: Duration,
+    /// After how many failures in a row Discord is spared.
+    pub breaker_failures: u32,
+    /// For how long Discord is spared before one request tries again.
+    #[serde(with = "humantime_serde")]
+    pub breaker_open_for: Duration,
+    /// For how long a 403 is believed, unless something changes in the guild.
+    #[serde(with = "humantime_serde")]
+    pub denial_ttl: Duration,
+    /// Requests a second of all replicas together; Discord's limit is 50. 0: no pacing of ours.
+    pub requests_per_second: u32,
+    /// Requests a second of this replica while the shared budget cannot be reached.
+    pub fallback_requests_per_second: u32,
+    /// From how many invalid requests in ten minutes on we slow down; Discord bans at 10,000.
+    pub invalid_requests_slow: u64,
+    /// From how many invalid requests in ten minutes on nothing but sends goes out.
+    pub invalid_requests_stop: u64,
+    /// How many guilds are kept in memory; the least used one goes first.
+    pub guilds: usize,
+    /// How many members of each guild are kept in memory; the least used ones go first.
+    pub members_per_guild: usize,
+    /// How long the store may take for one answer.
+    #[serde(with = "humantime_serde")]
+    pub store_timeout: Duration,
+    /// How long a model's arguments may be; Discord's own bounds are far below.
+    pub max_arguments_bytes: usize,
+    /// How long a result for the model may be; older messages are cut first, and that is said.
+    pub max_result_bytes: usize,
+    /// Tools that are switched off everywhere.
+    pub disabled_tools: Vec<String>,
+    /// Hosts whose links may carry a query, be masked and be shown with a preview.
+    pub link_hosts: Vec<String>,
+    /// Texts that must never be said: canaries.
+    pub never_said: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            request_timeout: Duration::from_secs(10),
+            send_by: Duration::from_secs(10),
+            queue_deadline: Duration::from_secs(8),
+            retries: 4,
+            backoff: Duration::from_millis(200),
+            max_backoff: Duration::from_secs(2),
+            breaker_failures: 20,
+            breaker_open_for: Duration::from_secs(5),
+            denial_ttl: Duration::from_mins(5),
+            requests_per_second: 45,
+            fallback_requests_per_second: 15,
+            invalid_requests_slow: 2_000,
+            invalid_requests_stop: 5_000,
+            guilds: 2_000,
+            members_per_guild: 1_000,
+            store_timeout: Duration::from_secs(5),
+            max_arguments_bytes: 32 * 1024,
+            max_result_bytes: 64 * 1024,
+            disabled_tools: Vec::new(),
+            link_hosts: [
+                "discord.com",
+                "discord.gg",
+                "discordapp.com",
+                "github.com",
+                "wikipedia.org",
+                "youtube.com",
+                "youtu.be",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            never_said: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Checks the bounds.
+    ///
+    /// # Errors
+    ///
+    /// Names the key, the value and the bound.
+    pub fn validate(&self) -> Result<(), InvalidSetting> {
+        let second = Duration::from_secs(1);
+        let is_timeout = |time: Duration| (second / 10..=second * 60).contains(&time);
+        let timeout = "between 100ms and 60s";
+        check(
+            is_timeout(self.request_timeout),
+            "tool_service.request_timeout",
+            self.request_timeout,
+            timeout,
+        )?;
+        check(is_timeout(self.send_by), "tool_service.send_by", self.send_by, timeout)?;
+        check(
+            is_timeout(self.store_timeout),
+            "tool_service.store_timeout",
+            self.store_timeout,
+            timeout,
+        )?;
+        check(
+            self.queue_deadline <= self.send_by && !self.queue_deadline.is_zero(),
+            "tool_service.queue_deadline",
+            self.queue_deadline,
+            "above zero, and no longer than `tool_service.send_by`: later it may not be sent",
+        )?;
+        check(self.retries <= 10, "tool_service.retries", self.retries, "at most 10")?;
+        check(
+            !self.backoff.is_zero() && self.backoff <= self.max_backoff,
+            "tool_service.backoff",
+            self.backoff,
+            "above zero, and no longer than `tool_service.max_backoff`",
+        )?;
+        check(
+            self.max_backoff <= second * 30,
+            "tool_service.max_backoff",
+            self.max_backoff,
+            "at most 30s",
+        )?;
+        check(
+            self.breaker_failures > 0,
+            "tool_service.breaker_failures",
+            self.breaker_failures,
+            "at least 1",
+        )?;
+        check(
+            is_timeout(self.breaker_open_for),
+            "tool_service.breaker_open_for",
+            self.breaker_open_for,
+            timeout,
+        )?;
+        check(
+            (second..=second * 3_600).contains(&self.denial_ttl),
+            "tool_service.denial_ttl",
+            self.denial_ttl,
+            "between 1s and 1h",
+        )?;
+        check(
+            self.fallback_requests_per_second > 0,
+            "tool_service.fallback_requests_per_second",
+            self.fallback_requests_per_second,
+            "at least 1",
+        )?;
+        check(
+            self.invalid_requests_slow <= self.invalid_requests_stop
+                && self.invalid_requests_stop < 10_000,
+            "tool_service.invalid_requests_stop",
+            self.invalid_requests_stop,
+            "at least `tool_service.invalid_requests_slow`, and below 10000: there Discord bans \
+             the address",
+        )?;
+        check(self.guilds > 0, "tool_service.guilds", self.guilds, "at least 1")?;
+        check(
+            self.members_per_guild >= 100,
+            "tool_service.members_per_guild",
+            self.members_per_guild,
+            "at least 100: those whom one call is about must have room",
+        )?;
+        check(
+            (1_024..=1 << 20).contains(&self.max_arguments_bytes),
+            "tool_service.max_arguments_bytes",
+            self.max_arguments_bytes,
+            "between 1024 and 1048576",
+        )?;
+        check(
+            (4_096..=1 << 20).contains(&self.max_result_bytes),
+            "tool_service.max_result_bytes",
+            self.max_result_bytes,
+            "between 4096 and 1048576",
+        )?;
+        let unknown = self.disabled_tools.iter().find(|tool| !crate::tools::is_name(tool));
+        check(
+            unknown.is_none(),
+            "tool_service.disabled_tools",
+            &self.disabled_tools,
+            "a list of names of tools",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_within_the_bounds() {
+        Settings::default().validate().unwrap();
+    }
+
+    #[test]
+    fn a_setting_outside_its_bound_is_named() {
+        let settings = Settings { invalid_requests_stop: 10_000, ..Settings::default() };
+        let error = settings.validate().unwrap_err().to_string();
+        assert!(error.contains("tool_service.invalid_requests_stop"), "{error}");
+        let settings = Settings { disabled_tools: vec!["nuke".into()], ..Settings::default() };
+        let error = settings.validate().unwrap_err().to_string();
+        assert!(error.contains("nuke"), "{error}");
+    }
+}

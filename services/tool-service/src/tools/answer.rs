@@ -1,0 +1,149 @@
+//! What came of a call, as the model, the people and the store are told.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use ery_proto::common::v1::Message;
+
+use crate::adapters::discord::RestError;
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    Done,
+    Failed,
+    /// Nothing could tell whether it happened.
+    InDoubt,
+}
+
+/// What came of a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Done {
+    pub(crate) settled: Settled,
+    /// For the model.
+    pub(crate) content: Value,
+    /// HTTP status of Discord's answer, 0 if none came.
+    pub(crate) rest_status: u16,
+    pub(crate) sent: Option<Message>,
+}
+
+/// What people and the model are told when nobody knows.
+const IN_DOUBT: &str =
+    "Discord did not answer clearly, so I do not know whether it happened; please look.";
+
+impl Done {
+    pub(crate) fn ok(status: u16, summary: impl Into<String>, fields: Map<String, Value>) -> Self {
+        let mut content = Map::new();
+        content.insert("ok".into(), Value::Bool(true));
+        content.insert("summary".into(), Value::String(summary.into()));
+        content.extend(fields);
+        Self {
+            settled: Settled::Done,
+            content: Value::Object(content),
+            rest_status: status,
+            sent: None,
+        }
+    }
+
+    pub(crate) fn failed(status: u16, reason: impl Into<String>) -> Self {
+        Self {
+            settled: Settled::Failed,
+            content: failure("failed", &reason.into()),
+            rest_status: status,
+            sent: None,
+        }
+    }
+
+    pub(crate) fn in_doubt(status: u16) -> Self {
+        Self {
+            settled: Settled::InDoubt,
+            content: failure("in_doubt", IN_DOUBT),
+            rest_status: status,
+            sent: None,
+        }
+    }
+
+    /// Says how a request failed that would have changed something.
+    pub(crate) fn of_write(error: &RestError) -> Self {
+        if error.is_in_doubt() {
+            tracing::warn!(error = %error, "the outcome of a request is not known");
+            Self::in_doubt(error.status())
+        } else {
+            Self::failed(error.status(), sentence(error))
+        }
+    }
+
+    /// Says how a request failed that would only have read: that it may have happened is nothing.
+    pub(crate) fn of_read(error: &RestError) -> Self {
+        Self::failed(error.status(), sentence(error))
+    }
+}
+
+/// Returns what the model is told of a call that did not succeed.
+pub(crate) fn failure(error: &'static str, reason: &str) -> Value {
+    json!({ "ok": false, "error": error, "reason": reason })
+}
+
+fn sentence(error: &RestError) -> String {
+    match error {
+        RestError::Refused { status, code } => refused(*status, *code),
+        RestError::RefusedBefore { code } => refused(403, *code),
+        RestError::RateLimited { retry_after } => {
+            format!("Discord's rate limit is reached; try again in {}.", seconds(*retry_after))
+        }
+        RestError::TooLate => {
+            "It took too long until Discord could be asked, so nothing was done.".into()
+        }
+        RestError::Unauthorized => {
+            "Discord does not accept my token, so I can do nothing until my operator renews it."
+                .into()
+        }
+        RestError::TooManyInvalid => {
+            "Too many of my requests were refused lately, so I only answer for now.".into()
+        }
+        RestError::BreakerOpen | RestError::NotConnected(_) => {
+            "Discord cannot be reached at the moment; nothing was done.".into()
+        }
+        RestError::ServerError { .. }
+        | RestError::ConnectionLost(_)
+        | RestError::TimedOut
+        | RestError::Unreadable { .. } => "Discord does not answer properly at the moment.".into(),
+    }
+}
+
+/// Source: Discord Docs, JSON error codes.
+fn refused(status: u16, code: u64) -> String {
+    match code {
+        10_003 => "That channel does not exist any more.".into(),
+        10_004 => "That server does not exist, or I am not in it.".into(),
+        10_007 | 10_013 => "That person is not a member of this server.".into(),
+        10_008 => "That message does not exist in this channel.".into(),
+        10_014 => "Discord does not know that emoji.".into(),
+        20_016 | 20_028 | 20_029 => "Discord limits how much is written here; wait a while.".into(),
+        30_010 => "That message has 20 different reactions already, Discord's maximum.".into(),
+        50_001 => "Discord says that I have no access there.".into(),
+        50_013 => {
+            "Discord says that I lack a permission for that, or that my role is too low.".into()
+        }
+        50_083 => "That thread is archived.".into(),
+        90_001 => "The author of that message has blocked me, so I cannot react to it.".into(),
+        160_002 => "I need the permission “Read message history” (READ_MESSAGE_HISTORY) to \
+                    reply there."
+            .into(),
+        160_005 => "That thread is locked.".into(),
+        200_000 | 200_001 => "Discord's AutoMod blocked it.".into(),
+        _ => match status {
+            403 => "Discord does not allow me that.".into(),
+            404 => "Discord does not know that.".into(),
+            _ => format!("Discord refused it (status {status}, code {code})."),
+        },
+    }
+}
+
+fn seconds(wait: Duration) -> String {
+    match wait.as_secs() + u64::from(wait.subsec_nanos() > 0) {
+        1 => "a second".into(),
+        seconds => format!("{seconds} seconds"),
+    }
+}

@@ -1,0 +1,151 @@
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use twilight_model::id::{
+    Id,
+    marker::{ChannelMarker, MessageMarker},
+};
+
+use super::{Done, Run, Tool, listing};
+use crate::{
+    adapters::discord::{Method, Request, wire::RawMessage},
+    domain::{
+        flow::TO_READ,
+        guild::Guild,
+        reference,
+        tool::{Needs, Place, Reads, RetryClass, Spec, Tier},
+    },
+    resolve::{Problem, Scene},
+};
+
+pub(crate) struct FetchMessages;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Parameters {
+    /// The channel: its id, a mention or its exact name. Left out: the current channel.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    channel: Option<String>,
+    /// How many messages.
+    #[schemars(range(min = 1, max = 100))]
+    #[serde(default = "fifty")]
+    limit: u8,
+    /// Only messages before this message id.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    before: Option<String>,
+    /// The messages next after this message id.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    after: Option<String>,
+    /// Messages around this message id.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    around: Option<String>,
+}
+
+fn fifty() -> u8 {
+    50
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Act {
+    channel: Id<ChannelMarker>,
+    limit: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<Id<MessageMarker>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<Id<MessageMarker>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    around: Option<Id<MessageMarker>>,
+}
+
+static SPEC: Spec = Spec {
+    name: "fetch_messages",
+    description: "Reads messages of a channel, the newest ones unless told otherwise, in the \
+                  order in which they were written. Give at most one of before, after and around.",
+    tier: Tier::Read,
+    retry: RetryClass::Safe,
+    works_in_dm: true,
+};
+
+#[async_trait]
+impl Tool for FetchMessages {
+    type Parameters = Parameters;
+    type Act = Act;
+
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
+        let channel = match &parameters.channel {
+            Some(channel) => scene.channel(channel).await?,
+            None => scene.here,
+        };
+        let anchors = [&parameters.before, &parameters.after, &parameters.around];
+        if anchors.into_iter().flatten().count() > 1 {
+            return Err(Problem::unclear("Give only one of before, after and around."));
+        }
+        let id = |text: Option<String>| match text {
+            None => Ok(None),
+            Some(text) => match reference::message(&text) {
+                Some((None, message)) => Ok(Some(message)),
+                Some((Some(of), message)) if of == channel => Ok(Some(message)),
+                _ => Err(Problem::unclear("Name the message by its id, in that channel.")),
+            },
+        };
+        Ok(Act {
+            channel,
+            limit: parameters.limit,
+            before: id(parameters.before)?,
+            after: id(parameters.after)?,
+            around: id(parameters.around)?,
+        })
+    }
+
+    fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
+        Needs {
+            place: Place::Channel(act.channel),
+            bot: TO_READ,
+            asker: TO_READ,
+            subject: None,
+            reads: Reads::Channels(vec![act.channel]),
+        }
+    }
+
+    async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {
+        let route = format!("channels/{}/messages", act.channel);
+        let anchor = match (act.before, act.after, act.around) {
+            (Some(id), _, _) => format!("&before={id}"),
+            (_, Some(id), _) => format!("&after={id}"),
+            (_, _, Some(id)) => format!("&around={id}"),
+            (None, None, None) => String::new(),
+        };
+        let path = format!("{route}?limit={}{anchor}", act.limit);
+        let request = Request::new(Method::Get, route, path, run.home.key(), run.send_by);
+        let read = run.discord.repeatedly(&request).await;
+        let read = read.and_then(|answer| Ok((answer.status, answer.json::<Vec<RawMessage>>()?)));
+        match read {
+            Ok((status, mut messages)) => {
+                messages.retain(|message| message.channel_id == act.channel);
+                messages.sort_unstable_by_key(|message| message.id);
+                let listed = listing::list(&messages, run);
+                let summary = format!(
+                    "{} messages of <#{}>, the oldest first{}.",
+                    listed.messages.len(),
+                    act.channel,
+                    listed.remark()
+                );
+                let mut fields = Map::new();
+                fields.insert("channel".into(), Value::String(act.channel.to_string()));
+                fields.insert("messages".into(), Value::Array(listed.messages));
+                Done::ok(status, summary, fields)
+            }
+            Err(error) => Done::of_read(&error),
+        }
+    }
+}

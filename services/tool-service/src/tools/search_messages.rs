@@ -1,0 +1,210 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use twilight_model::{
+    guild::Permissions,
+    id::{
+        Id,
+        marker::{ChannelMarker, UserMarker},
+    },
+};
+
+use super::{Done, Run, Tool, listing};
+use crate::{
+    adapters::discord::{Answer, Method, Request, RestError, wire::RawMessage},
+    domain::{
+        guild::Guild,
+        text,
+        tool::{Needs, Place, Reads, RetryClass, Spec, Tier},
+    },
+    resolve::{Problem, Scene},
+};
+
+/// The most channels that Discord takes in one search.
+const MAX_CHANNELS: usize = 500;
+
+/// How long to wait for the search index where Discord says only "a short while".
+const SHORT_WHILE: Duration = Duration::from_millis(500);
+
+pub(crate) struct SearchMessages;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Parameters {
+    /// Words that the messages contain.
+    #[schemars(length(min = 1, max = 1024))]
+    #[serde(default)]
+    query: Option<String>,
+    /// Who wrote them: a mention, an id, or an exact name.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    author: Option<String>,
+    /// The channel: its id, a mention or its exact name. Left out: all that the asker can read.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    channel: Option<String>,
+    /// How many messages.
+    #[schemars(range(min = 1, max = 25))]
+    #[serde(default = "ten")]
+    limit: u8,
+}
+
+fn ten() -> u8 {
+    10
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Act {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    author: Option<Id<UserMarker>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    channel: Option<Id<ChannelMarker>>,
+    limit: u8,
+}
+
+static SPEC: Spec = Spec {
+    name: "search_messages",
+    description: "Searches the server's messages by words, author and channel, the newest first. \
+                  Give query or author, or both.",
+    tier: Tier::Read,
+    retry: RetryClass::Safe,
+    works_in_dm: false,
+};
+
+#[async_trait]
+impl Tool for SearchMessages {
+    type Parameters = Parameters;
+    type Act = Act;
+
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
+        let query = parameters.query.map(|query| text::visible(&query).trim().to_owned());
+        let query = query.filter(|query| !query.is_empty());
+        if query.is_none() && parameters.author.is_none() {
+            return Err(Problem::unclear("Say what to look for: words, an author, or both."));
+        }
+        let author = match &parameters.author {
+            Some(author) => Some(scene.member(author).await?),
+            None => None,
+        };
+        let channel = match &parameters.channel {
+            Some(channel) => Some(scene.channel(channel).await?),
+            None => None,
+        };
+        Ok(Act { query, author, channel, limit: parameters.limit })
+    }
+
+    fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
+        Needs {
+            place: Place::Guild,
+            bot: Permissions::empty(),
+            asker: Permissions::empty(),
+            subject: None,
+            reads: match act.channel {
+                Some(channel) => Reads::Channels(vec![channel]),
+                None => Reads::WhatMayBeRead { at_most: MAX_CHANNELS },
+            },
+        }
+    }
+
+    async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {
+        let Some(guild) = run.guild() else {
+            return Done::failed(0, "I cannot do that in a direct message.");
+        };
+        let route = format!("guilds/{guild}/messages/search");
+        let path = format!("{route}?{}", query(act, run.reads));
+        let request = Request::new(Method::Get, route, path, guild.get(), run.send_by);
+        loop {
+            let answer = match run.discord.repeatedly(&request).await {
+                Ok(answer) => answer,
+                Err(error) => return Done::of_read(&error),
+            };
+            if answer.status != 202 {
+                return match found(&answer, act, run) {
+                    Ok(done) => done,
+                    Err(error) => Done::of_read(&error),
+                };
+            }
+            let wait = until_indexed(&answer);
+            if !run.discord.has_time(&request, wait) {
+                return Done::failed(
+                    202,
+                    "Discord is still preparing its search for this server; try again in a minute.",
+                );
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+fn query(act: &Act, channels: &[Id<ChannelMarker>]) -> String {
+    let mut query = format!("limit={}&sort_by=timestamp&sort_order=desc", act.limit);
+    let mut add = |name: &str, value: &str| {
+        query.push('&');
+        query.push_str(name);
+        query.push('=');
+        query.push_str(&text::percent_encoded(value));
+    };
+    if let Some(words) = &act.query {
+        add("content", words);
+    }
+    if let Some(author) = act.author {
+        add("author_id", &author.to_string());
+    }
+    for channel in channels {
+        add("channel_id", &channel.to_string());
+    }
+    query
+}
+
+fn until_indexed(answer: &Answer) -> Duration {
+    #[derive(Deserialize)]
+    struct NotIndexed {
+        #[serde(default)]
+        retry_after: f64,
+    }
+    let told = answer.json::<NotIndexed>().map_or(0.0, |body| body.retry_after);
+    Duration::try_from_secs_f64(told).unwrap_or(Duration::MAX).max(SHORT_WHILE)
+}
+
+fn found(answer: &Answer, act: &Act, run: &Run<'_>) -> Result<Done, RestError> {
+    #[derive(Deserialize)]
+    struct Found {
+        #[serde(default)]
+        messages: Vec<Vec<RawMessage>>,
+        #[serde(default)]
+        total_results: u64,
+    }
+    let found: Found = answer.json()?;
+    let mut messages: Vec<RawMessage> = found.messages.into_iter().flatten().collect();
+    // Discord was told the channels; what it finds elsewhere all the same is not shown.
+    messages.retain(|message| run.reads.contains(&message.channel_id));
+    messages.retain(|message| act.author.is_none_or(|author| message.author.id == author));
+    messages.sort_unstable_by_key(|message| message.id);
+    messages.dedup_by_key(|message| message.id);
+    let mut listed = listing::list(&messages, run);
+    for (shown, message) in listed.messages.iter_mut().zip(&messages[listed.cut..]) {
+        shown["channel"] = Value::String(message.channel_id.to_string());
+    }
+    let count = listed.messages.len();
+    let total = found.total_results.max(u64::try_from(count).unwrap_or(u64::MAX));
+    let summary = match count {
+        0 => "Nothing was found in the channels that may be read here.".to_owned(),
+        count => format!(
+            "{count} of {total} messages found, the oldest of them first{}.",
+            listed.remark()
+        ),
+    };
+    let mut fields = Map::new();
+    fields.insert("messages".into(), Value::Array(listed.messages));
+    Ok(Done::ok(answer.status, summary, fields))
+}

@@ -1,0 +1,160 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use twilight_model::{
+    guild::Permissions,
+    id::{
+        Id,
+        marker::{ChannelMarker, UserMarker},
+    },
+};
+
+use ery_clock::UnixMillis;
+
+use super::{Done, Run, Tool};
+use crate::{
+    adapters::discord::{
+        Method, Request,
+        wire::{RawMember, moment, time_stamp},
+    },
+    domain::{
+        execution::audit_reason,
+        guild::Guild,
+        text,
+        tool::{Needs, Place, Reads, RetryClass, Spec, Subject, SubjectAct, Tier},
+    },
+    resolve::{Problem, Scene},
+};
+
+/// How long a reason may be; with who asked and the key it fits Discord's 512 characters.
+const MAX_REASON: usize = 400;
+
+pub(crate) struct TimeoutMember;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Parameters {
+    /// The member: a mention, their id, or their exact name.
+    #[schemars(length(min = 1, max = 200))]
+    member: String,
+    /// For how many seconds, 28 days at most; 0 lifts the timeout.
+    #[schemars(range(min = 0, max = 2_419_200))]
+    duration_seconds: u32,
+    /// Why, for the audit log.
+    #[schemars(length(max = 400))]
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Act {
+    member: Id<UserMarker>,
+    duration_seconds: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// When it ends, fixed when the execution is opened: a repeat must not prolong it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+}
+
+static SPEC: Spec = Spec {
+    name: "timeout_member",
+    description: "Times a member out: they can read but not write for a while. A duration of 0 \
+                  lifts a timeout. Only on the order of somebody who may do it themselves.",
+    tier: Tier::Reversible,
+    retry: RetryClass::Safe,
+    works_in_dm: false,
+};
+
+#[async_trait]
+impl Tool for TimeoutMember {
+    type Parameters = Parameters;
+    type Act = Act;
+
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
+        let member = scene.member(&parameters.member).await?;
+        let reason = parameters.reason.map(|reason| {
+            let line: String = text::visible(&reason)
+                .chars()
+                .map(|character| if character.is_whitespace() { ' ' } else { character })
+                .take(MAX_REASON)
+                .collect();
+            line.trim().to_owned()
+        });
+        Ok(Act {
+            member,
+            duration_seconds: parameters.duration_seconds,
+            reason: reason.filter(|reason| !reason.is_empty()),
+            until: None,
+        })
+    }
+
+    fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
+        let lifts = act.duration_seconds == 0;
+        Needs {
+            place: Place::Guild,
+            bot: Permissions::MODERATE_MEMBERS,
+            asker: Permissions::MODERATE_MEMBERS,
+            subject: Some(Subject {
+                user: act.member,
+                act: if lifts { SubjectAct::Lift } else { SubjectAct::Sanction },
+            }),
+            reads: Reads::Nothing,
+        }
+    }
+
+    fn fix(&self, act: Act, now: UnixMillis) -> Act {
+        let duration = Duration::from_secs(u64::from(act.duration_seconds));
+        let until = (!duration.is_zero()).then(|| time_stamp(now + duration)).flatten();
+        Act { until, ..act }
+    }
+
+    async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {
+        let Some(guild) = run.guild() else {
+            return Done::failed(0, "I cannot do that in a direct message.");
+        };
+        let until = act.until.as_deref().and_then(moment);
+        if act.duration_seconds > 0 && until.is_none_or(|until| until <= run.now) {
+            // Found open after its time: to set it now would say nothing of what happened then.
+            return Done::in_doubt(0);
+        }
+        let path = format!("guilds/{guild}/members/{}", act.member);
+        let reason = audit_reason(run.asker, act.reason.as_deref(), run.key);
+        let request = Request::new(
+            Method::Patch,
+            format!("guilds/{guild}/members"),
+            path,
+            guild.get(),
+            run.send_by,
+        )
+        .json(&json!({ "communication_disabled_until": act.until }))
+        .reason(&reason)
+        .about(act.member);
+        let answer = match run.discord.repeatedly(&request).await {
+            Ok(answer) => answer,
+            Err(error) => return Done::of_write(&error),
+        };
+        // The event will tell, too; until then the next decision must know.
+        if let Ok(member) = answer.json::<RawMember>() {
+            run.guilds.saw_member(guild, member.member());
+        }
+        let mut fields = Map::new();
+        fields.insert("member".into(), Value::String(act.member.to_string()));
+        let summary = match &act.until {
+            Some(until) => {
+                fields.insert("until".into(), Value::String(until.clone()));
+                format!("<@{}> is timed out until {until}.", act.member)
+            }
+            None => format!("The timeout of <@{}> is lifted.", act.member),
+        };
+        Done::ok(answer.status, summary, fields)
+    }
+}

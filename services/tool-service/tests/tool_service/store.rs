@@ -1,0 +1,179 @@
+//! A store in memory: as much of it as executions need.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use tonic::{Request, Response, Status, async_trait};
+
+use ery_proto::store::v1::{
+    AppendStepsRequest, AppendStepsResponse, BeginExecutionRequest, BeginExecutionResponse,
+    BeginThreadRequest, BeginThreadResponse, EndExecutionRequest, EndExecutionResponse, Execution,
+    ExecutionState, FinishThreadRequest, FinishThreadResponse, GetThreadRequest, GetThreadResponse,
+    IngestMessagesRequest, IngestMessagesResponse, ListDeadLettersRequest, ListDeadLettersResponse,
+    ListExecutionsRequest, ListExecutionsResponse, ListMessagesRequest, ListMessagesResponse,
+    ListThreadsRequest, ListThreadsResponse, OpenChannelRequest, OpenChannelResponse,
+    RecordAttemptRequest, RecordAttemptResponse, TriggerChange, store_service_server::StoreService,
+};
+
+#[derive(Clone, Default)]
+pub(crate) struct FakeStore(Arc<Mutex<State>>);
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) executions: HashMap<String, Execution>,
+    pub(crate) sent: Vec<ery_proto::common::v1::Message>,
+    pub(crate) changes: Vec<TriggerChange>,
+    /// The highest epoch; lower ones are refused.
+    pub(crate) epoch: u64,
+    pub(crate) is_down: bool,
+    /// How many ends are lost before one is taken.
+    pub(crate) lose_ends: u32,
+    pub(crate) begins: u32,
+    pub(crate) ends: u32,
+}
+
+impl FakeStore {
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        look(&mut self.0.lock().unwrap())
+    }
+
+    pub(crate) fn execution(&self, key: &str) -> Execution {
+        self.with(|state| state.executions.get(key).cloned()).expect("the execution stands")
+    }
+}
+
+fn refused<T>() -> Result<T, Status> {
+    Err(Status::unimplemented("not in these tests"))
+}
+
+#[async_trait]
+impl StoreService for FakeStore {
+    async fn begin_execution(
+        &self,
+        request: Request<BeginExecutionRequest>,
+    ) -> Result<Response<BeginExecutionResponse>, Status> {
+        let request = request.into_inner();
+        let given = request.execution.expect("an execution is given");
+        self.with(|state| {
+            if state.is_down {
+                return Err(Status::unavailable("down"));
+            }
+            if request.fence.is_some_and(|fence| fence.epoch < state.epoch) {
+                return Err(Status::aborted("stale epoch"));
+            }
+            state.begins += 1;
+            let changes = state.changes.clone();
+            let is_new = !state.executions.contains_key(&given.key);
+            let execution = state.executions.entry(given.key.clone()).or_insert(given).clone();
+            let execution = Some(execution);
+            Ok(Response::new(BeginExecutionResponse { is_new, execution, changes }))
+        })
+    }
+
+    async fn end_execution(
+        &self,
+        request: Request<EndExecutionRequest>,
+    ) -> Result<Response<EndExecutionResponse>, Status> {
+        let request = request.into_inner();
+        self.with(|state| {
+            if state.is_down {
+                return Err(Status::unavailable("down"));
+            }
+            if state.lose_ends > 0 {
+                state.lose_ends -= 1;
+                return Err(Status::unavailable("lost"));
+            }
+            if request.fence.is_some_and(|fence| fence.epoch < state.epoch) {
+                return Err(Status::aborted("stale epoch"));
+            }
+            state.ends += 1;
+            let execution = state.executions.get_mut(&request.key).expect("it was begun");
+            assert_eq!(execution.state(), ExecutionState::Open, "it is closed once");
+            execution.state = request.state;
+            execution.result = request.result;
+            execution.rest_status = request.rest_status;
+            execution.closed_at_ms = request.closed_at_ms;
+            state.sent.extend(request.sent);
+            Ok(Response::new(EndExecutionResponse {}))
+        })
+    }
+
+    async fn open_channel(
+        &self,
+        _: Request<OpenChannelRequest>,
+    ) -> Result<Response<OpenChannelResponse>, Status> {
+        refused()
+    }
+
+    async fn begin_thread(
+        &self,
+        _: Request<BeginThreadRequest>,
+    ) -> Result<Response<BeginThreadResponse>, Status> {
+        refused()
+    }
+
+    async fn append_steps(
+        &self,
+        _: Request<AppendStepsRequest>,
+    ) -> Result<Response<AppendStepsResponse>, Status> {
+        refused()
+    }
+
+    async fn record_attempt(
+        &self,
+        _: Request<RecordAttemptRequest>,
+    ) -> Result<Response<RecordAttemptResponse>, Status> {
+        refused()
+    }
+
+    async fn finish_thread(
+        &self,
+        _: Request<FinishThreadRequest>,
+    ) -> Result<Response<FinishThreadResponse>, Status> {
+        refused()
+    }
+
+    async fn ingest_messages(
+        &self,
+        _: Request<IngestMessagesRequest>,
+    ) -> Result<Response<IngestMessagesResponse>, Status> {
+        refused()
+    }
+
+    async fn list_messages(
+        &self,
+        _: Request<ListMessagesRequest>,
+    ) -> Result<Response<ListMessagesResponse>, Status> {
+        refused()
+    }
+
+    async fn get_thread(
+        &self,
+        _: Request<GetThreadRequest>,
+    ) -> Result<Response<GetThreadResponse>, Status> {
+        refused()
+    }
+
+    async fn list_threads(
+        &self,
+        _: Request<ListThreadsRequest>,
+    ) -> Result<Response<ListThreadsResponse>, Status> {
+        refused()
+    }
+
+    async fn list_executions(
+        &self,
+        _: Request<ListExecutionsRequest>,
+    ) -> Result<Response<ListExecutionsResponse>, Status> {
+        refused()
+    }
+
+    async fn list_dead_letters(
+        &self,
+        _: Request<ListDeadLettersRequest>,
+    ) -> Result<Response<ListDeadLettersResponse>, Status> {
+        refused()
+    }
+}

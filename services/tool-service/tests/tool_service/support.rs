@@ -1,0 +1,367 @@
+//! The service with a store in memory, a bus that tests speak on, and the simulated Discord.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, stream::BoxStream};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tonic::service::Routes;
+use twilight_model::id::Id;
+
+use ery_budgets::{Budgets, BudgetsError, InvalidRequests, Priority, RequestPermit};
+use ery_clock::{Clock, ManualClock, SystemClock};
+use ery_event_bus::{
+    BusError, Event, EventBus, EventDeliveries, Followed, FollowedEvents, GatewayShard, ResumePoint,
+    Topic,
+};
+use ery_ids::{EventId, Home, Part, TaskThreadId};
+use ery_lifecycle::Tasks;
+use ery_proto::{
+    ai::v1::Order,
+    common::v1::{Fence, Principal, principal::Kind},
+    store::v1::store_service_server::StoreServiceServer,
+    tool::v1::{CallOutcome, CallToolRequest, CallToolResponse, tool_service_client::ToolServiceClient},
+};
+use ery_rpc::{Peers, Transport};
+use ery_sim_discord::{Options, SimDiscord};
+use ery_tool_service::{Discord, Ports, Service, Settings};
+
+use crate::store::FakeStore;
+
+/// How long a test waits for what must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Default)]
+pub(crate) struct FakeBus {
+    followers: Mutex<Vec<mpsc::UnboundedSender<Followed>>>,
+}
+
+impl FakeBus {
+    pub(crate) fn tell(&self, followed: &Followed) {
+        self.followers.lock().unwrap().retain(|tx| tx.send(followed.clone()).is_ok());
+    }
+
+    /// Ends what is followed, as an outage does.
+    pub(crate) fn cut(&self) {
+        self.followers.lock().unwrap().clear();
+    }
+}
+
+fn unused<T>() -> Result<T, BusError> {
+    Err(BusError::Unavailable("not in these tests".into()))
+}
+
+#[async_trait]
+impl EventBus for FakeBus {
+    async fn publish(&self, _: Event) -> Result<(), BusError> {
+        unused()
+    }
+
+    async fn consume(&self, _: &str, _: &[&str], _: Part) -> Result<EventDeliveries, BusError> {
+        unused()
+    }
+
+    async fn follow(&self, _: &[&str]) -> Result<FollowedEvents, BusError> {
+        let (tx, rx) = mpsc::unbounded_channel();
+        self.followers.lock().unwrap().push(tx);
+        Ok(futures::stream::unfold(rx, |mut rx| async { Some((rx.recv().await?, rx)) }).boxed())
+    }
+
+    async fn broadcast(&self, _: Topic, _: Bytes) -> Result<(), BusError> {
+        unused()
+    }
+
+    async fn listen(&self, _: Topic) -> Result<BoxStream<'static, Bytes>, BusError> {
+        unused()
+    }
+
+    async fn save_resume_point(
+        &self,
+        _: GatewayShard,
+        _: Option<&ResumePoint>,
+    ) -> Result<(), BusError> {
+        unused()
+    }
+
+    async fn resume_point(&self, _: GatewayShard) -> Result<Option<ResumePoint>, BusError> {
+        unused()
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct FakeBudgets {
+    pub(crate) pauses: Mutex<Vec<Duration>>,
+    pub(crate) invalid: AtomicU64,
+    pub(crate) granted: AtomicU32,
+    /// What happens before the next request is granted.
+    pub(crate) before_grant: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+#[async_trait]
+impl Budgets for FakeBudgets {
+    async fn identify_slot(&self, _: u32) -> Result<Option<Duration>, BudgetsError> {
+        Ok(None)
+    }
+
+    async fn request(&self, _: Priority, _: u32) -> Result<RequestPermit, BudgetsError> {
+        if let Some(before) = self.before_grant.lock().unwrap().take() {
+            before();
+        }
+        self.granted.fetch_add(1, Ordering::SeqCst);
+        Ok(RequestPermit::Granted)
+    }
+
+    async fn pause(&self, how_long: Duration) -> Result<(), BudgetsError> {
+        self.pauses.lock().unwrap().push(how_long);
+        Ok(())
+    }
+
+    async fn count_invalid(&self) -> Result<InvalidRequests, BudgetsError> {
+        let in_window = self.invalid.fetch_add(1, Ordering::SeqCst) + 1;
+        Ok(InvalidRequests { in_window })
+    }
+
+    async fn invalid(&self) -> Result<InvalidRequests, BudgetsError> {
+        Ok(InvalidRequests { in_window: self.invalid.load(Ordering::SeqCst) })
+    }
+}
+
+pub(crate) struct Harness {
+    pub(crate) sim: SimDiscord,
+    pub(crate) store: FakeStore,
+    pub(crate) bus: Arc<FakeBus>,
+    pub(crate) budgets: Arc<FakeBudgets>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) service: Service,
+    transport: Transport,
+    tasks: Tasks,
+    http: reqwest::Client,
+    events: AtomicU64,
+    calls: AtomicU32,
+    thread: TaskThreadId,
+}
+
+impl Harness {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_as(change, None).await
+    }
+
+    pub(crate) async fn start_as(
+        change: impl FnOnce(&mut Settings),
+        token: Option<&str>,
+    ) -> Self {
+        // The second test of a process finds it installed, which is as good.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+        let clock = Arc::new(ManualClock::at(SystemClock.now()));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let options = Options {
+            rate_limits: false,
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            ..Options::default()
+        };
+        let sim = SimDiscord::start(listener, options).await.unwrap();
+        let store = FakeStore::default();
+        let routes = Routes::new(StoreServiceServer::new(store.clone()));
+        let (bus, budgets) = (Arc::new(FakeBus::default()), Arc::new(FakeBudgets::default()));
+        let token = token.unwrap_or(sim.token());
+        let ports = Ports {
+            discord: Discord { token: token.into(), api_url: sim.api_url() },
+            bus: Arc::clone(&bus) as Arc<dyn EventBus>,
+            budgets: Arc::clone(&budgets) as Arc<dyn Budgets>,
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            store: Peers::local(ery_rpc::local(routes)),
+        };
+        let mut settings = Settings { backoff: Duration::from_millis(5), ..Settings::default() };
+        change(&mut settings);
+        let service = Service::new(settings, ports).unwrap();
+        let transport = ery_rpc::local(service.routes());
+        let tasks = Tasks::new();
+        let (running, own) = (service.clone(), tasks.clone());
+        tasks.spawn("tool-service", async move { running.run(own).await });
+        let harness = Self {
+            sim,
+            store,
+            bus,
+            budgets,
+            clock,
+            service,
+            transport,
+            tasks,
+            http: reqwest::Client::new(),
+            events: AtomicU64::new(0),
+            calls: AtomicU32::new(0),
+            thread: TaskThreadId::random(),
+        };
+        harness.until("events are followed", || harness.service.readiness().is_ready()).await;
+        harness
+    }
+
+    pub(crate) async fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while !holds() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        waited.await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+    }
+
+    /// Drains the service, and waits for what it is doing.
+    pub(crate) async fn stop(self) -> ery_lifecycle::Ended {
+        self.tasks.finish(PATIENCE).await
+    }
+
+    pub(crate) fn client(&self) -> ToolServiceClient<Transport> {
+        ToolServiceClient::new(self.transport.clone())
+    }
+
+    pub(crate) fn user(&self, name: &str) -> u64 {
+        self.sim.world().user_named(name).expect(name).get()
+    }
+
+    pub(crate) fn channel(&self, name: &str) -> u64 {
+        self.sim.world().channel_named(name).expect(name).get()
+    }
+
+    pub(crate) fn guild(&self) -> u64 {
+        self.sim.world().first_guild().unwrap().get()
+    }
+
+    /// What Ery said in a channel.
+    pub(crate) fn said(&self, channel: &str) -> Vec<String> {
+        let ery = self.user("Ery");
+        let messages = self.sim.world().messages(Id::new(self.channel(channel)));
+        let own = messages.into_iter().filter(|message| message.author.get() == ery);
+        own.map(|message| message.content).collect()
+    }
+
+    /// A call by a person, of a thread in a channel; its key is new.
+    pub(crate) fn call(&self, who: &str, place: &str, tool: &str, arguments: Value) -> CallToolRequest {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        CallToolRequest {
+            fence: Some(Fence {
+                guild_id: self.guild(),
+                channel_id: self.channel(place),
+                epoch: 5,
+                owner: "holder".into(),
+            }),
+            key: format!("t/{}/1/{call}", self.thread),
+            thread_id: self.thread.to_string(),
+            tool: tool.into(),
+            arguments: arguments.to_string(),
+            principal: Some(Principal { kind: Some(Kind::Person(self.user(who))) }),
+            trigger_id: "m.1".into(),
+            guild_id: self.guild(),
+            channel_id: self.channel(place),
+            offered: [
+                "send_message",
+                "fetch_messages",
+                "add_reaction",
+                "timeout_member",
+                "get_member_info",
+                "search_messages",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            model: "scripted".into(),
+            prompt_version: "1".into(),
+            ..CallToolRequest::default()
+        }
+    }
+
+    pub(crate) async fn run(&self, request: &CallToolRequest) -> CallToolResponse {
+        self.try_run(request).await.unwrap()
+    }
+
+    pub(crate) async fn try_run(
+        &self,
+        request: &CallToolRequest,
+    ) -> Result<CallToolResponse, tonic::Status> {
+        let mut client = self.client();
+        let call = client.call_tool(request.clone());
+        let answer = tokio::time::timeout(PATIENCE * 2, call).await.expect("the call is answered");
+        answer.map(tonic::Response::into_inner)
+    }
+
+    /// Publishes an event of the first guild.
+    pub(crate) fn event(&self, kind: &str, payload: &Value) {
+        let number = self.events.fetch_add(1, Ordering::SeqCst);
+        self.bus.tell(&Followed::Event(Event {
+            id: EventId::dispatch("s", number),
+            kind: kind.into(),
+            home: Home::Guild(Id::new(self.guild())),
+            channel: None,
+            bot: Id::new(self.user("Ery")),
+            received_at: self.clock.now(),
+            traceparent: None,
+            payload: payload.to_string().into(),
+        }));
+    }
+
+    /// Asks the simulated Discord itself, as the bot.
+    pub(crate) async fn rest(&self, path: &str) -> Value {
+        let request = self.http.get(format!("{}/{path}", self.sim.api_url()));
+        let request = request.header("authorization", format!("Bot {}", self.sim.token()));
+        request.send().await.unwrap().json().await.unwrap()
+    }
+
+    /// Orders something of the simulator.
+    pub(crate) async fn control(&self, path: &str, body: Value) -> Value {
+        let request = self.http.post(format!("{}{path}", self.sim.control_url())).json(&body);
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    pub(crate) async fn fault(&self, route: &str, kind: &str, more: Value) {
+        let mut fault = json!({ "route": route, "kind": kind });
+        fault.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        self.control("/faults", fault).await;
+    }
+
+    /// The requests that the simulator has seen, as its log has them.
+    pub(crate) async fn log(&self) -> Vec<Value> {
+        let log = self.http.get(format!("{}/log", self.sim.control_url())).send().await.unwrap();
+        let log = log.text().await.unwrap();
+        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The requests of one kind, by what their path contains.
+    pub(crate) async fn requests(&self, method: &str, part: &str) -> Vec<Value> {
+        let mut log = self.log().await;
+        log.retain(|entry| {
+            entry["method"] == method && entry["path"].as_str().unwrap().contains(part)
+        });
+        log
+    }
+}
+
+pub(crate) fn content(response: &CallToolResponse) -> Value {
+    serde_json::from_str(&response.content).unwrap_or_else(|_| panic!("{:?}", response.content))
+}
+
+/// Asserts an outcome, and shows what was said instead.
+#[track_caller]
+pub(crate) fn expect(response: &CallToolResponse, outcome: CallOutcome) {
+    assert_eq!(response.outcome(), outcome, "{} {}", response.reason, response.content);
+    let is_ok = outcome == CallOutcome::Done;
+    assert_eq!(content(response)["ok"], json!(is_ok));
+    assert_eq!(response.reason.is_empty(), is_ok, "{}", response.reason);
+}
+
+pub(crate) fn order(tool: &str, arguments: &Value) -> Order {
+    Order { tool: tool.into(), arguments: arguments.to_string() }
+}

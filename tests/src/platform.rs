@@ -1,0 +1,164 @@
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use ery_test_servers::{NatsServer, RedisServer};
+
+use crate::{Ery, Sim, eventually};
+
+/// How many processes of each service run.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    pub orchestrators: usize,
+    pub tool_services: usize,
+    pub ai_services: usize,
+}
+
+/// Every service as processes of their own, on private NATS and Redis, beside a simulated Discord.
+pub struct Platform {
+    pub sim: Sim,
+    pub gateway: Ery,
+    pub orchestrators: Vec<Ery>,
+    pub tool_services: Vec<Ery>,
+    pub ai_services: Vec<Ery>,
+    pub store: Ery,
+    pub nats: NatsServer,
+    pub redis: RedisServer,
+    variables: Vec<(String, String)>,
+    _sim_process: Ery,
+    _folder: tempfile::TempDir,
+}
+
+impl Platform {
+    /// Starts everything, and waits until a message would be answered.
+    pub async fn start(shape: Shape, extra: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let nats = NatsServer::start().await?;
+        let redis = RedisServer::start().await?;
+        let arguments = [
+            "sim-discord",
+            "--listen",
+            "127.0.0.1:0",
+            "--token",
+            "platform-test",
+            "--no-rate-limits",
+        ];
+        let mut sim_process = Ery::start("sim-discord", &arguments, &[])?;
+        let base = sim_process.line_after("The simulated Discord is at").await?;
+        let base = base.split_whitespace().next().context("an address")?.to_owned();
+        let host = base.trim_start_matches("http://").to_owned();
+
+        let mut variables: Vec<(String, String)> = [
+            ("ERY_DISCORD__TOKEN", "platform-test".to_owned()),
+            ("ERY_DISCORD__API_URL", format!("{base}/api/v10")),
+            ("ERY_DISCORD__GATEWAY_URL", format!("ws://{host}")),
+            ("ERY_NATS__URL", nats.url()),
+            ("ERY_REDIS__URL", redis.url()),
+            ("ERY_CLUSTER__CREDENTIAL", "between-services".to_owned()),
+            ("ERY_DATA_DIR", folder.path().join("data").display().to_string()),
+            ("ERY_TOOL_SERVICE__REQUESTS_PER_SECOND", "0".to_owned()),
+            // Short, so that a killed holder's channels move within a test's patience.
+            ("ERY_REDIS__LEASE_TTL", "3s".to_owned()),
+            ("ERY_NATS__ACK_WAIT", "6s".to_owned()),
+            ("ERY_PROCESS__GRACE", "10s".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        variables
+            .extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+
+        let several = |service: &str, count: usize| -> anyhow::Result<Vec<Ery>> {
+            (0..count).map(|_| Self::spawn(service, &variables)).collect()
+        };
+        let mut platform = Self {
+            sim: Sim::new(&base),
+            store: Self::spawn("store", &variables)?,
+            ai_services: several("ai-service", shape.ai_services)?,
+            tool_services: several("tool-service", shape.tool_services)?,
+            orchestrators: several("orchestrator", shape.orchestrators)?,
+            gateway: Self::spawn("gateway", &variables)?,
+            nats,
+            redis,
+            variables,
+            _sim_process: sim_process,
+            _folder: folder,
+        };
+        let all = std::iter::once(&mut platform.store)
+            .chain(&mut platform.ai_services)
+            .chain(&mut platform.tool_services)
+            .chain(&mut platform.orchestrators)
+            .chain(std::iter::once(&mut platform.gateway));
+        for process in all {
+            ready(process).await?;
+        }
+        Ok(platform)
+    }
+
+    /// Starts one more process of a service, with the settings of the others.
+    pub fn one_more(&self, service: &str) -> anyhow::Result<Ery> {
+        Self::spawn(service, &self.variables)
+    }
+
+    fn spawn(service: &str, variables: &[(String, String)]) -> anyhow::Result<Ery> {
+        let variables: Vec<(&str, &str)> =
+            variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        Ery::start(service, &[service], &variables)
+    }
+
+    /// Runs `ery ctl` against this installation, and returns its JSON.
+    pub async fn ctl(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+        let arguments: Vec<&str> = ["ctl", "--json"].iter().chain(arguments).copied().collect();
+        let variables: Vec<(&str, &str)> =
+            self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut process = Ery::start("ctl", &arguments, &variables)?;
+        let status = process.end(Duration::from_secs(30)).await?;
+        let output = process.stdout();
+        anyhow::ensure!(status.success(), "ctl ended with {status}: {}", process.stderr());
+        serde_json::from_str(&output).with_context(|| format!("ctl wrote `{output}`"))
+    }
+
+    /// Makes a guild with this many text channels and members; returns channels and members.
+    pub async fn make_guild(
+        &self,
+        channels: usize,
+        members: usize,
+    ) -> anyhow::Result<(String, Vec<String>, Vec<String>)> {
+        let guild = self.sim.post("/sim/v1/guilds", &json!({ "name": "Load" })).await?;
+        let guild = guild["id"].as_str().context("a guild has an id")?.to_owned();
+        let mut channel_ids = Vec::new();
+        for index in 0..channels {
+            let body = json!({ "guild_id": guild, "name": format!("load-{index}"), "type": 0 });
+            let channel = self.sim.post("/sim/v1/channels", &body).await?;
+            channel_ids.push(channel["id"].as_str().context("a channel has an id")?.to_owned());
+        }
+        let mut member_ids = Vec::new();
+        for index in 0..members {
+            let body = json!({ "guild_id": guild, "username": format!("member{index}") });
+            let member = self.sim.post("/sim/v1/members", &body).await?;
+            member_ids
+                .push(member["user"]["id"].as_str().context("a member has an id")?.to_owned());
+        }
+        Ok((guild, channel_ids, member_ids))
+    }
+}
+
+/// Waits until a process says that it is ready, on its admin port.
+async fn ready(process: &mut Ery) -> anyhow::Result<()> {
+    let address = process
+        .line(|line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            (line["message"] == "serving /healthz, /readyz and /metrics")
+                .then(|| line["address"].as_str().map(str::to_owned))?
+        })
+        .await?;
+    let http = reqwest::Client::new();
+    let answered = eventually("/readyz", Duration::from_secs(60), async || {
+        match http.get(format!("http://{address}/readyz")).send().await {
+            Ok(response) if response.status().is_success() => Ok(Some(())),
+            Ok(_) | Err(_) => Ok(None),
+        }
+    })
+    .await;
+    answered.with_context(|| process.output())
+}

@@ -1,0 +1,146 @@
+//! Every service as a process of its own, on real NATS and Redis.
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+use ery_tests::{Checker, Platform, Shape, eventually};
+
+const SHAPE: Shape = Shape { orchestrators: 2, tool_services: 2, ai_services: 1 };
+const CHANNELS: usize = 50;
+
+/// Lets members speak to Ery in every channel at once, and notes what was said.
+async fn speak(
+    platform: &Platform,
+    channels: &[String],
+    members: &[String],
+    for_each: usize,
+) -> anyhow::Result<Checker> {
+    let bot = platform.sim.world().await?.bots[0]["id"].as_str().unwrap().to_owned();
+    let said: Vec<(String, u64)> = stream::iter(channels)
+        .map(|channel| {
+            let bot = bot.clone();
+            async move {
+                let mut said = Vec::new();
+                for number in 0..for_each {
+                    let member = &members[number % members.len()];
+                    let text = match number % 3 {
+                        0 => format!("<@{bot}> hello, this is number {number}"),
+                        1 => format!("<@{bot}> who is <@{member}>?"),
+                        _ => format!("<@{bot}> help"),
+                    };
+                    said.push((channel.clone(), platform.sim.say(channel, member, &text).await?));
+                }
+                anyhow::Ok(said)
+            }
+        })
+        .buffer_unordered(CHANNELS)
+        .try_concat()
+        .await?;
+    let mut checker = Checker::default();
+    for (channel, message) in said {
+        checker.said(&channel, message);
+    }
+    Ok(checker)
+}
+
+/// Waits until everything is answered, then refuses anything lost, doubled or out of order.
+async fn all_answered(
+    platform: &Platform,
+    checker: &Checker,
+    within: Duration,
+) -> anyhow::Result<usize> {
+    let waited = eventually("every message's answer", within, async || {
+        let log = platform.sim.log(0).await?;
+        Ok(checker.unanswered(&log)?.is_empty().then_some(()))
+    })
+    .await;
+    let log = platform.sim.log(0).await?;
+    if let Err(error) = waited {
+        let left = checker.unanswered(&log)?;
+        let threads = platform.ctl(&["threads", "list", "--limit", "200", "--running"]).await?;
+        let outputs: Vec<String> =
+            platform.orchestrators.iter().map(ery_tests::Ery::output).collect();
+        anyhow::bail!(
+            "{error}: {left:?} of {}\n{threads}\n{}",
+            checker.count(),
+            outputs.join("\n")
+        );
+    }
+    Ok(checker.check(&log)?.len())
+}
+
+/// Refuses two threads that ran in one channel at once, as the store recorded them.
+async fn no_overlap(platform: &Platform, guild: &str) -> anyhow::Result<usize> {
+    let threads = platform.ctl(&["threads", "list", "--guild", guild, "--limit", "5000"]).await?;
+    let mut by_channel: BTreeMap<&str, Vec<(i64, i64, &str)>> = BTreeMap::new();
+    for thread in threads.as_array().unwrap() {
+        let id = thread["thread_id"].as_str().unwrap();
+        let finished = thread["finished_at_ms"].as_i64();
+        let finished = finished.ok_or_else(|| anyhow::anyhow!("thread {id} never finished"))?;
+        by_channel.entry(thread["channel_id"].as_str().unwrap()).or_default().push((
+            thread["started_at_ms"].as_i64().unwrap(),
+            finished,
+            id,
+        ));
+    }
+    for threads in by_channel.values_mut() {
+        threads.sort_unstable();
+        for pair in threads.windows(2) {
+            anyhow::ensure!(pair[0].1 <= pair[1].0, "threads overlap: {pair:?}");
+        }
+    }
+    Ok(by_channel.values().map(Vec::len).sum())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_messages_in_fifty_channels_are_each_answered_once_and_in_order() {
+    let platform = Platform::start(SHAPE, &[]).await.unwrap();
+    let (guild, channels, members) = platform.make_guild(CHANNELS, 5).await.unwrap();
+    let checker = speak(&platform, &channels, &members, 20).await.unwrap();
+    assert_eq!(checker.count(), 1_000);
+    let answers = all_answered(&platform, &checker, Duration::from_secs(120)).await.unwrap();
+    assert!((CHANNELS..=1_000).contains(&answers), "{answers} answers");
+    let threads = no_overlap(&platform, &guild).await.unwrap();
+    assert!(threads >= answers, "{threads} threads for {answers} answers");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orchestrators_killed_again_and_again_lose_nothing_and_double_nothing() {
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut platform = Platform::start(SHAPE, &[]).await.unwrap();
+    let (guild, channels, members) = platform.make_guild(CHANNELS, 5).await.unwrap();
+
+    // A model that takes its time, so that kills fall into running threads.
+    let speaking = speak(&platform, &channels, &members, 20).await.unwrap();
+    for _ in 0..5 {
+        let victim = random.random_range(0..platform.orchestrators.len());
+        platform.orchestrators[victim].kill().await.unwrap();
+        platform.orchestrators[victim] = platform.one_more("orchestrator").unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    all_answered(&platform, &speaking, Duration::from_secs(180)).await.unwrap();
+    no_overlap(&platform, &guild).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_gateway_resumes_and_misses_nothing() {
+    let mut platform = Platform::start(SHAPE, &[]).await.unwrap();
+    let (_, channels, members) = platform.make_guild(3, 2).await.unwrap();
+    let first = speak(&platform, &channels, &members, 2).await.unwrap();
+    all_answered(&platform, &first, Duration::from_secs(60)).await.unwrap();
+
+    platform.gateway.kill().await.unwrap();
+    let bot = platform.sim.world().await.unwrap().bots[0]["id"].as_str().unwrap().to_owned();
+    let missed =
+        platform.sim.say(&channels[0], &members[0], &format!("<@{bot}> hello")).await.unwrap();
+    platform.gateway = platform.one_more("gateway").unwrap();
+
+    let mut checker = first;
+    checker.said(&channels[0], missed);
+    all_answered(&platform, &checker, Duration::from_secs(60)).await.unwrap();
+}

@@ -1,0 +1,186 @@
+//! `ery playground`, as a newcomer meets it: one process, no token, no account.
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use ery_tests::{Ery, Guild, Sim, eventually};
+
+struct Playground {
+    process: Ery,
+    page: String,
+    sim: Sim,
+    folder: tempfile::TempDir,
+}
+
+impl Playground {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().display().to_string();
+        let arguments = [
+            "playground",
+            "--listen",
+            "127.0.0.1:0",
+            "--sim-listen",
+            "127.0.0.1:0",
+            "--data-dir",
+            &data,
+        ];
+        let mut process = Ery::start("playground", &arguments, &[]).unwrap();
+        let page = process.line_after("Ery's playground is at").await.unwrap();
+        let sim = Sim::new(&process.line_after("The simulated Discord is at").await.unwrap());
+        Self { process, page, sim, folder }
+    }
+
+    async fn guild(&self) -> (Guild, String) {
+        let world = self.sim.world().await.unwrap();
+        let bot = world.bots[0]["id"].as_str().unwrap().to_owned();
+        (world.guilds.into_iter().next().unwrap(), bot)
+    }
+
+    /// Lets a member speak, and returns Ery's reply to it.
+    async fn ask(&self, channel: &str, author: &str, text: &str) -> String {
+        let message = self.sim.say(channel, author, text).await.unwrap();
+        let reply = eventually("a reply", Duration::from_secs(20), async || {
+            let messages = self.sim.messages(channel).await?;
+            let reply = messages
+                .into_iter()
+                .find(|reply| reply["message_reference"]["message_id"] == message.to_string());
+            Ok(reply.map(|reply| reply["content"].as_str().unwrap_or_default().to_owned()))
+        });
+        match reply.await {
+            Ok(reply) => reply,
+            Err(error) => panic!("{error}\n{}", self.process.output()),
+        }
+    }
+
+    async fn executions(&self) -> Vec<Value> {
+        let data = self.folder.path().display().to_string();
+        let arguments =
+            ["ctl", "--json", "--data-dir", &data, "executions", "list", "--limit", "100"];
+        let mut ctl = Ery::start("ctl", &arguments, &[]).unwrap();
+        let status = ctl.end(Duration::from_secs(20)).await.unwrap();
+        assert!(status.success(), "{}", ctl.output());
+        serde_json::from_str(&ctl.stdout()).unwrap()
+    }
+
+    async fn timed_out_until(&self, member: &str) -> Option<String> {
+        let (guild, _) = self.guild().await;
+        let found = guild.members.iter().find(|found| found["user"]["id"] == member).unwrap();
+        found["communication_disabled_until"].as_str().map(str::to_owned)
+    }
+}
+
+/// Returns the id of a member who holds a role of this name.
+fn holder(guild: &Guild, role: &str) -> String {
+    let role = guild.roles.iter().find(|found| found["name"] == role).unwrap()["id"].clone();
+    let holds = |member: &&Value| {
+        member["roles"].as_array().unwrap().contains(&role) && member["user"]["bot"] != true
+    };
+    guild.members.iter().find(holds).unwrap()["user"]["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moderators_order_is_carried_out_and_audited() {
+    let playground = Playground::start().await;
+    let (guild, _) = playground.guild().await;
+    let (general, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
+    let moderator = holder(&guild, "Moderator");
+
+    let reply = playground
+        .ask(general, &moderator, "@Ery timeout @bob for 10 minutes, he is spamming")
+        .await;
+
+    assert!(playground.timed_out_until(bob).await.is_some(), "{reply}");
+    assert!(reply.contains("10 minutes"), "{reply}");
+    let audit = playground.executions().await;
+    let timeout = audit.iter().find(|execution| execution["tool"] == "timeout_member").unwrap();
+    assert_eq!(timeout["decision"], "allowed");
+    assert_eq!(timeout["state"], "done");
+    assert_eq!(timeout["principal"], format!("person {moderator}"));
+    assert_eq!(timeout["is_ordered"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ordinary_members_order_is_refused_by_name_and_nothing_reaches_discord() {
+    let playground = Playground::start().await;
+    let (guild, _) = playground.guild().await;
+    let (general, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
+    let victim = holder(&guild, "Moderator");
+
+    let reply =
+        playground.ask(general, bob, &format!("@Ery timeout <@{victim}> for 10 minutes")).await;
+
+    assert!(reply.contains("MODERATE_MEMBERS"), "{reply}");
+    assert!(playground.timed_out_until(&victim).await.is_none());
+    let log = playground.sim.log(0).await.unwrap();
+    assert!(!log.iter().any(|entry| entry.method == "PATCH"), "nothing may be asked of Discord");
+    let audit = playground.executions().await;
+    let denied = audit.iter().find(|execution| execution["tool"] == "timeout_member").unwrap();
+    assert_eq!((&denied["decision"], &denied["state"]), (&json!("denied"), &json!("denied")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_talk_is_answered_honestly() {
+    let playground = Playground::start().await;
+    let (guild, bot) = playground.guild().await;
+    let general = guild.channel("general").unwrap();
+    let reply = playground
+        .ask(general, guild.member("bob").unwrap(), &format!("<@{bot}> how was your day?"))
+        .await;
+    let reply = reply.to_lowercase();
+    assert!(reply.contains("built-in") || reply.contains("no language model"), "{reply}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_for_ery_is_left_alone() {
+    let playground = Playground::start().await;
+    let (guild, bot) = playground.guild().await;
+    let (general, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
+    let small_talk = playground.sim.say(general, bob, "anybody up for lunch?").await.unwrap();
+    // Once a later message is answered, the earlier one has been judged.
+    let moderator = holder(&guild, "Moderator");
+    playground.ask(general, &moderator, &format!("<@{bot}> help")).await;
+    let messages = playground.sim.messages(general).await.unwrap();
+    let replied =
+        |message: &Value| message["message_reference"]["message_id"] == small_talk.to_string();
+    assert!(!messages.iter().any(replied));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_is_served_and_shows_the_world() {
+    let playground = Playground::start().await;
+    let http = reqwest::Client::new();
+    let page = http.get(&playground.page).send().await.unwrap();
+    assert!(page.headers().contains_key("content-security-policy"));
+    let text = page.text().await.unwrap();
+    assert!(text.contains("<html"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_drains_within_the_grace_period() {
+    let mut playground = Playground::start().await;
+    playground.process.signal("TERM").await.unwrap();
+    let status = playground.process.end(Duration::from_secs(25)).await.unwrap();
+    assert!(status.success(), "{status}: {}", playground.process.output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_on_one_data_folder_is_refused() {
+    let playground = Playground::start().await;
+    let data = playground.folder.path().display().to_string();
+    let arguments = [
+        "playground",
+        "--listen",
+        "127.0.0.1:0",
+        "--sim-listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        &data,
+    ];
+    let mut second = Ery::start("second", &arguments, &[]).unwrap();
+    let status = second.end(Duration::from_secs(20)).await.unwrap();
+    assert_eq!(status.code(), Some(69), "{}", second.output());
+    assert!(second.stderr().contains(&data), "{}", second.stderr());
+}
