@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use reqwest::Url;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use ery_settings::{InvalidSetting, check};
@@ -148,6 +148,15 @@ impl Settings {
         match self.provider {
             ProviderKind::Builtin => {}
             ProviderKind::OpenAi => {
+                let is_sendable = |key: &SecretString| {
+                    key.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())
+                };
+                check(
+                    self.api_key.as_ref().is_none_or(is_sendable),
+                    "ai.api_key",
+                    "not shown",
+                    "of visible ASCII characters alone",
+                )?;
                 let model = self.model.as_str();
                 check(
                     !model.trim().is_empty(),
@@ -241,6 +250,8 @@ mod tests {
         Settings::default().validate().unwrap();
         let settings = Settings { provider: ProviderKind::OpenAi, ..Settings::default() };
         assert_eq!(settings.validate().unwrap_err().key, "ai.model");
+        let settings = Settings { api_key: Some("a\nb".into()), ..with_base_url("http://h") };
+        assert_eq!(settings.validate().unwrap_err().key, "ai.api_key");
     }
 
     #[test]

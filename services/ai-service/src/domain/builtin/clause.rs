@@ -45,7 +45,7 @@ const NOT_NAMES: &str = "a|an|the|this|that|these|those|it|its|is|are|was|were|b
      nor|but|and|then|than|vs|not|no|never|now|later|means|mean|meaning|works|work|feature|\
      features|command|commands|button|option|setting|settings|period|got|gets|get|sounds|\
      seems|looks|out|over|so|too|also|please|pls|plz|again|here|there|yes|ok|what|how|why|\
-     where|asap|til|immediately|instantly|quickly|like|both|each|every|another";
+     where|asap|til|my|your|our|his|their|immediately|instantly|quickly|like|both|each|every|another";
 
 /// Words for people that name nobody.
 const NOBODY: &str = "people|person|someone|somebody|anyone|anybody|member|members|user|users|guy|guys|\
@@ -289,7 +289,7 @@ impl<'a> Clause<'a> {
                     Kind::Pause | Kind::Colon | Kind::And | Kind::End | Kind::Question => true,
                     Kind::Word => is_one_of(
                         &last.low,
-                        "please|pls|plz|thanks|thx|ty|cheers|now|immediately|asap|kindly|lol",
+                        "please|pls|plz|thanks|thx|ty|cheers|now|immediately|asap|kindly|lol|sorry",
                     ),
                     _ => false,
                 };

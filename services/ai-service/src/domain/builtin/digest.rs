@@ -29,18 +29,18 @@ pub(super) fn catch_up(
     content: &Value,
     asked: &MemberMessage,
     channel: Option<&Place>,
-    not_before_ms: Option<i64>,
+    not_before: Option<UnixMillis>,
     now: UnixMillis,
 ) -> Option<String> {
     let mut messages = messages(content)?;
     messages.retain(|message| message.id != asked.id.get());
-    if let Some(not_before) = not_before_ms {
-        messages.retain(|message| message.at_ms.is_none_or(|at| at >= not_before));
+    if let Some(not_before) = not_before {
+        messages.retain(|message| message.at_ms.is_none_or(|at| at >= not_before.0));
     }
     let place = channel.map_or("here".to_owned(), |channel| format!("in {channel}"));
     // What the asker wrote last has been seen, and so has what came before it.
     let own = messages.iter().rposition(|message| message.author_id == Some(asked.author.get()));
-    let is_since_own = own.is_some() && not_before_ms.is_none() && channel.is_none();
+    let is_since_own = own.is_some() && not_before.is_none() && channel.is_none();
     if is_since_own && let Some(own) = own {
         messages.drain(..=own);
     }

@@ -232,6 +232,17 @@ fn small_number(word: &str) -> Option<u64> {
     }
 }
 
+/// Returns whether something begins here that tries to be a length of time: a number, a unit, a
+/// sign.
+pub(super) fn is_attempt(at: Clause<'_>) -> bool {
+    let is_sign = at.kind() == Some(&Kind::Other) && at.text().starts_with('-');
+    is_sign
+        || at.next_is("minus|min|mins|minutes|hours|days|weeks|seconds|secs")
+        || at.word().is_some_and(|word| {
+            word.starts_with(|c: char| c.is_ascii_digit()) || small_number(word).is_some()
+        })
+}
+
 /// Says a length of time in words: `1 hour and 30 minutes`.
 pub(super) fn in_words(seconds: u64) -> String {
     let mut parts = Vec::new();

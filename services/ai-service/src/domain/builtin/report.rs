@@ -1,6 +1,6 @@
 //! What people read in the end. Nothing here says that something happened without an OK result.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use serde_json::Value;
 use twilight_model::id::{Id, marker::UserMarker};
@@ -87,8 +87,7 @@ fn said(item: &Item<'_>, result: &ToolResult, request: &TurnRequest) -> String {
             &content,
             item.message,
             channel.as_ref(),
-            window_secs
-                .map(|secs| request.place.now.0 - i64::try_from(secs * 1_000).unwrap_or(i64::MAX)),
+            window_secs.map(|secs| request.place.now - Duration::from_secs(secs)),
             request.place.now,
         )
         .unwrap_or_else(|| outcome(result, &wish)),
@@ -239,6 +238,11 @@ fn problem(problem: &Problem, request: &TurnRequest) -> String {
         Problem::WhichUnit(number) => format!(
             "{number} of what? I did nothing. Write for example “{number} minutes” or “{number}h”."
         ),
+        Problem::NoLength(part) => format!(
+            "I couldn't read “{}” as a length of time, so I did nothing. Write for example “10 \
+             minutes” or “2h”; a reason goes behind “because”.",
+            cut(part, 60)
+        ),
         Problem::TwoDurations => {
             "I found two lengths of time in that, so I did nothing. Give one.".into()
         }
@@ -283,6 +287,9 @@ fn problem(problem: &Problem, request: &TurnRequest) -> String {
                 )
             }
         }
+        Problem::LongText => "That is too long for built-in command mode, so I did nothing. Write \
+            the command by itself."
+            .into(),
         Problem::TooMany => "That was too much at once; I left out the rest. Ask for at most 10 \
             things in one go."
             .into(),

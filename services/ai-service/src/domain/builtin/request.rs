@@ -152,6 +152,8 @@ pub(super) enum Problem {
     Vague,
     Zero,
     WhichUnit(String),
+    /// A number stands where a length of time could, but it is none.
+    NoLength(String),
     TwoDurations,
     /// It is to happen later, or on a condition.
     Later,
@@ -171,4 +173,5 @@ pub(super) enum Problem {
         tool: &'static str,
     },
     TooMany,
+    LongText,
 }

@@ -171,6 +171,8 @@ fn timeouts_are_ordered_in_many_ways() {
         ("please do this:\n- timeout <@2> 5m", "2 300 -"),
         ("timeout <@2>\n1 hour\nbecause of spam", "2 3600 spam"),
         ("timeout <@2>. 2 hours.", "2 7200 -"),
+        ("timeout <@2> 😡 2h", "2 7200 -"),
+        ("put a timeout on <@2> for 2h", "2 7200 -"),
         ("timeout <@2> for the next 2 hours", "2 7200 -"),
         ("timeout <@2> for another hour", "2 3600 -"),
         ("timeout user:<@2> duration:20m reason:spam", "2 1200 spam"),
@@ -199,6 +201,8 @@ fn timeouts_are_lifted_in_many_ways() {
         ("take <@2> out of timeout", "2"),
         ("let bob speak again", "bob"),
         ("remove <@2> from timeout", "2"),
+        ("clear timeout <@2>", "2"),
+        ("untimeout <@2> please, sorry", "2"),
     ] {
         wrong.compare(text, &ordered(&message(text)), &vec![format!("{member} 0 -")]);
     }
@@ -219,6 +223,8 @@ fn several_orders_in_one_message_are_all_read() {
         ("timeout <@2> for 5m and also <@3>", vec!["2 300 -", "3 300 -"]),
         ("timeout both <@2> and <@3> for 5m", vec!["2 300 -", "3 300 -"]),
         ("timeout these people: <@2> <@3>", vec!["2 600 -", "3 600 -"]),
+        ("timeout <@2> 10m, <@3> 5m", vec!["2 600 -", "3 300 -"]),
+        ("mute <@2> for spam and <@3> for flood", vec!["2 600 spam", "3 600 flood"]),
         ("timeout <@2>/<@3> 5m", vec!["2 300 -", "3 300 -"]),
         ("ban <@4> and timeout <@2> 5m", vec!["2 300 -"]),
         ("timeout <@2> for 5m and unmute <@3>", vec!["2 300 -", "3 0 -"]),
@@ -312,6 +318,18 @@ const NO_ORDERS: &[&str] = &[
     "timeout <@2> or <@3> for 5m",
     "timeout <@2> for 5",
     "timeout <@2> for a while",
+    "timeout <@2> for 2 huors",
+    "timeout <@2> 2 huors",
+    "timeout <@2> for -5 minutes",
+    "timeout <@2> -5m",
+    "timeout <@2> for minus five minutes",
+    "timeout <@2> for 1,5 hours",
+    "timeout <@2> for 1e9 minutes",
+    "timeout bob 10m, alice 5m",
+    "timeout my friend bob",
+    "timeout <@2>, sorry, <@3>",
+    "gag reflex",
+    "silence is golden",
     "e.g. timeout <@2>",
     "maybe timeout <@2>",
     "ery said timeout <@2>",
@@ -377,6 +395,8 @@ fn what_is_not_done_says_why() {
         ("timeout <@2> for 0 minutes", "longer than zero"),
         ("timeout <@2> for 5", "5 of what?"),
         ("timeout <@2> 5m 10m", "two lengths"),
+        ("timeout <@2> for 2 huors", "2 huors"),
+        ("timeout <@2> for a while", "length of time"),
         ("timeout him", "whom"),
         ("timeout", "whom"),
         ("timeout everyone", "everyone"),
@@ -759,8 +779,17 @@ fn found_messages_are_listed() {
 
 #[test]
 fn texts_fit_into_a_message() {
-    let text = ask(&format!("say {}", "x".repeat(5_000))).text;
-    assert!(text.chars().count() <= 1_900);
+    let text = ask(&format!("say {}", "x".repeat(3_900))).text;
+    assert_eq!(text.chars().count(), 1_900);
+}
+
+#[test]
+fn a_text_too_long_to_be_read_whole_orders_nothing() {
+    let long = format!("timeout <@2> for 10m. {}", "blah ".repeat(700));
+    assert_eq!(ordered(&message(&long)), [""; 0]);
+    assert!(ask(&long).text.contains("too long"));
+    let endless = format!("timeout <@2> for 10m. {}", "x".repeat(9_000));
+    assert_eq!(ordered(&message(&endless)), [""; 0]);
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn begins_with_verb(mut at: Clause<'_>) -> bool {
 }
 
 fn take_verb(at: &mut Clause<'_>) -> bool {
-    at.take_any("timeout|time-out|time out|mute|silence|shush|gag")
+    at.take_any("timeout|time-out|time out|mute|silence")
 }
 
 fn leading_reason(at: Clause<'_>) -> Option<(String, Clause<'_>)> {

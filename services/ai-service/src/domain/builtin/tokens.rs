@@ -97,6 +97,8 @@ fn read_one(rest: &str, character: char, before: &str) -> Read {
             }
             return simple(Kind::Colon);
         }
+        // A sign, not a pause.
+        '-' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => return simple(Kind::Other),
         ',' | '(' | ')' | '–' | '—' | '-' | '|' | '/' => return simple(Kind::Pause),
         '&' | '+' => return simple(Kind::And),
         '?' => return simple(Kind::Question),

@@ -9,18 +9,24 @@ use super::{
     tokens::{Kind, Token, tokenise},
 };
 
-/// How long a text may be to be read; Discord's own bound is 4,000 characters.
-const LONGEST_TEXT: usize = 8_000;
+/// How many characters are looked at; Discord's own bound is 4,000.
+const LONGEST_TEXT: usize = 4_000;
 
-/// How many words a text may have to be read.
-const MOST_TOKENS: usize = 1_500;
+/// How many words and signs a text may have to be read as commands. Reading takes time that grows
+/// faster than the text, and whatever the rest says could take back what the beginning orders.
+const MOST_TOKENS: usize = 600;
+
+/// How far into a conditional sentence an act is looked for.
+const LOOKED_FOR_ACT: usize = 40;
 
 /// Tells what a message asks for; never nothing.
 pub(super) fn understand(message: &MemberMessage, place: &Place) -> Vec<Request> {
     let text: String = message.text.chars().take(LONGEST_TEXT).collect();
     let unquoted = unquote(&text, place);
-    let mut tokens = tokenise(&unquoted.text);
-    tokens.truncate(MOST_TOKENS);
+    let tokens = tokenise(&unquoted.text);
+    if tokens.len() > MOST_TOKENS || message.text.chars().nth(LONGEST_TEXT).is_some() {
+        return vec![Request::Problem(Problem::LongText)];
+    }
     let bot_name: Vec<String> =
         place.bot_name.to_lowercase().split_whitespace().map(str::to_owned).collect();
     let context = Context {
@@ -163,7 +169,7 @@ fn begins_a_condition(at: Clause<'_>) -> bool {
 }
 
 fn names_a_timeout(at: Clause<'_>) -> bool {
-    (0..at.tokens().len()).any(|skipped| {
+    (0..at.tokens().len().min(LOOKED_FOR_ACT)).any(|skipped| {
         timeouts::read(at.after(skipped)).is_some_and(|(requests, _)| {
             requests.iter().any(|request| matches!(request, Request::Timeout { .. }))
         })
@@ -176,7 +182,7 @@ fn is_taken_back(tokens: &[Token]) -> bool {
          im kidding|im joking|jk|j k|nvm|nevermind|never mind|scratch that|forget it|\
          forget that|not really|no wait|i mean|i meant|kidding|wait no|hold on|\
          on second thought|don't do it|do nothing";
-    const AFTER_A_PAUSE: &str = "wait|actually|oops|whoops|sorry|or not";
+    const AFTER_A_PAUSE: &str = "wait|actually|oops|whoops|or not";
     let stands = |at: usize, phrase: &str| {
         phrase.split(' ').enumerate().all(|(index, word)| {
             tokens
@@ -190,7 +196,11 @@ fn is_taken_back(tokens: &[Token]) -> bool {
                 tokens[at - 1].kind,
                 Kind::Pause | Kind::End | Kind::Question | Kind::Colon
             );
-        ANYWHERE.split('|').any(|phrase| stands(at, phrase))
+        let is_corrected = is_paused
+            && stands(at, "sorry")
+            && tokens.get(at + 1).is_some_and(|token| token.kind != Kind::End);
+        is_corrected
+            || ANYWHERE.split('|').any(|phrase| stands(at, phrase))
             || is_paused && AFTER_A_PAUSE.split('|').any(|phrase| stands(at, phrase))
     })
 }

@@ -13,7 +13,7 @@ pub(super) fn read_lifting(at: Clause<'_>) -> Option<Read<'_>> {
     let mut parts = Parts { seconds: Some(0), ..Parts::default() };
     let targets = if after.take_any(
         "untimeout|un-timeout|un timeout|untime out|unmute|un-mute|un mute|unsilence|\
-         un-silence|ungag",
+         un-silence",
     ) {
         after.take_pauses();
         match take_targets(&mut after, &mut parts) {
@@ -92,7 +92,7 @@ fn read_removal(at: &mut Clause<'_>, parts: &mut Parts) -> Option<Result<(), Pro
             *at = ahead;
             return Some(Err(Problem::Whom));
         }
-        if !has_preposition {
+        if !has_preposition && !ahead.begins_with_mention() {
             return None;
         }
         *at = ahead;

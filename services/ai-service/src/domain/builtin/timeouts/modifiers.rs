@@ -13,6 +13,9 @@ use super::{
 /// The audit log takes 512 characters, and who asked stands there too.
 const LONGEST_REASON: usize = 300;
 
+/// How far a command that follows is looked into, to tell it from more of a reason.
+const COMMAND_LENGTH: usize = 24;
+
 /// Reads what stands behind the targets: the duration, the reason, more people.
 pub(super) fn modifiers(mut at: Clause<'_>, mut parts: Parts) -> Read<'_> {
     loop {
@@ -45,6 +48,9 @@ fn modifier<'a>(at: Clause<'a>, had_pause: bool, parts: &mut Parts) -> Result<St
     if after.take_any(IDLE) {
         return Ok(Step::On(after));
     }
+    if let Some(Kind::Emoji(_)) = at.kind() {
+        return Ok(Step::On(at.after(1)));
+    }
     if let Some(after) = take_length(at, parts)? {
         return Ok(Step::On(after));
     }
@@ -66,6 +72,9 @@ fn modifier<'a>(at: Clause<'a>, had_pause: bool, parts: &mut Parts) -> Result<St
             None => Err(Problem::NotUnderstood(at.text())),
         };
     }
+    if had_pause && let Some(step) = next_after_pause(at, parts)? {
+        return Ok(step);
+    }
     // `timeout @bob 10m spamming`, `timeout @bob, he is spamming`
     let is_explained = had_pause || parts.seconds.is_some() || ends_with_id(parts);
     let is_statement = !had_pause && at.word().is_some_and(|word| is_one_of(word, FINITE));
@@ -77,6 +86,19 @@ fn modifier<'a>(at: Clause<'a>, had_pause: bool, parts: &mut Parts) -> Result<St
         }
     }
     Err(Problem::NotUnderstood(at.text()))
+}
+
+/// Reads `timeout @bob 10m, @alice 5m`; with bare names it could as well be a reason.
+fn next_after_pause<'a>(at: Clause<'a>, parts: &Parts) -> Result<Option<Step<'a>>, Problem> {
+    let mut behind = at;
+    let is_named = matches!(behind.take_target(), Some(Ok(_)));
+    if !is_named || parts.seconds.is_none() || duration::read(behind).is_none() {
+        return Ok(None);
+    }
+    if at.begins_with_mention() {
+        return Ok(another_group(at, parts).map(Step::Others));
+    }
+    Err(Problem::TwoDurations)
 }
 
 /// Takes `for 10 minutes`.
@@ -136,7 +158,9 @@ fn is_bare_number(at: Clause<'_>) -> bool {
 
 /// Reads on with other people after a duration: `@bob for 10m and @alice for 5m`.
 fn another_group<'a>(mut at: Clause<'a>, parts: &Parts) -> Option<Read<'a>> {
-    parts.seconds?;
+    if parts.seconds.is_none() && parts.reason.is_none() {
+        return None;
+    }
     let is_named = at.begins_with_mention();
     let mut others = Parts { fallback_seconds: parts.seconds, ..Parts::default() };
     if let Err(found) = take_targets(&mut at, &mut others)? {
@@ -159,8 +183,11 @@ fn noun_reason<'a>(
     at: Clause<'a>,
     parts: &mut Parts,
 ) -> Result<(Option<String>, Clause<'a>), Problem> {
+    if duration::is_attempt(at) {
+        return Err(Problem::NoLength(at.text()));
+    }
     let mut end = at;
-    while !end.is_done() && !is_next_command(end) {
+    while !end.is_done() && !is_next_command(end) && !is_next_group(end) {
         let mut ahead = end;
         let has_pause = ahead.take_pauses();
         let has_for = ahead.take("for");
@@ -182,6 +209,15 @@ fn noun_reason<'a>(
     Ok((reason_of(&at.text_until(end)), end))
 }
 
+/// Returns whether other people with a reason of their own begin here: `and @alice for flooding`.
+fn is_next_group(mut at: Clause<'_>) -> bool {
+    if !at.take_connectors() || !at.begins_with_mention() {
+        return false;
+    }
+    matches!(at.take_target(), Some(Ok(_)))
+        && (at.next_is("for|because") || duration::read(at).is_some())
+}
+
 fn is_compact(at: Clause<'_>) -> bool {
     at.word().is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit()))
 }
@@ -191,11 +227,11 @@ pub(in crate::domain::builtin) fn is_next_command(mut at: Clause<'_>) -> bool {
     if !at.take_connectors() || !at.begins_a_command() {
         return false;
     }
-    let names = at.tokens().iter().any(|token| {
+    let names = at.tokens().iter().take(COMMAND_LENGTH).any(|token| {
         matches!(token.kind, Kind::Member(_) | Kind::At | Kind::Channel(_) | Kind::Hash)
     });
     let mut ahead = at;
-    let lasts = (0..at.tokens().len()).any(|_| {
+    let lasts = (0..at.tokens().len().min(COMMAND_LENGTH)).any(|_| {
         ahead.skip(1);
         duration::read(ahead).is_some()
     });

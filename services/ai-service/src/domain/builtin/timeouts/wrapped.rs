@@ -12,6 +12,10 @@ pub(super) fn read_wrapped<'a>(
     let mut after = at;
     let is_closed: fn(&mut Clause<'a>, &mut Parts) -> Option<Result<(), Problem>> =
         if after.take("put|place|stick|send") {
+            let mut ahead = after;
+            if let Some(read) = read_noun(&mut ahead, parts, "on|to|for") {
+                return Some(read.map(|()| ahead).map_err(|found| (found, ahead)));
+            }
             |after, _| {
                 let is_in = after.take("in|into|on|to");
                 after.take("a|the");
