@@ -14,9 +14,14 @@ async fn a_message_is_sent_once_and_pings_nobody_unasked() {
     let it = Harness::start().await;
     let bob = it.user("bob");
     let text = format!("Hello @everyone and <@{bob}>, see [here](https://evil.example/?d=secret)");
-    let call = it.call("bob", "general", "send_message", json!({
-        "content": text, "mention_users": [bob.to_string()],
-    }));
+    let call = it.call(
+        "bob",
+        "general",
+        "send_message",
+        json!({
+            "content": text, "mention_users": [bob.to_string()],
+        }),
+    );
     let first = it.run(&call).await;
     expect(&first, CallOutcome::Done);
     assert_ne!(first.message_id, 0);
@@ -67,14 +72,24 @@ async fn calls_of_one_key_at_once_are_one_call() {
 #[tokio::test]
 async fn an_answer_goes_out_for_whoever_asked_as_a_reply() {
     let it = Harness::start().await;
-    let asked = it.control("/messages", json!({
-        "channel_id": it.channel("general").to_string(),
-        "author_id": it.user("zoe").to_string(),
-        "content": "ery?",
-    })).await;
-    let mut call = it.call("zoe", "general", "send_message", json!({
-        "content": "Yes?", "reply_to": asked["id"],
-    }));
+    let asked = it
+        .control(
+            "/messages",
+            json!({
+                "channel_id": it.channel("general").to_string(),
+                "author_id": it.user("zoe").to_string(),
+                "content": "ery?",
+            }),
+        )
+        .await;
+    let mut call = it.call(
+        "zoe",
+        "general",
+        "send_message",
+        json!({
+            "content": "Yes?", "reply_to": asked["id"],
+        }),
+    );
     call.is_answer = true;
     call.offered.clear();
     let response = it.run(&call).await;
@@ -125,7 +140,11 @@ async fn what_was_not_offered_or_cannot_be_understood_is_recorded_and_not_done()
         ("add_reaction", json!({"message": "1/../2", "emoji": "👍"}), CallOutcome::Failed),
         ("fetch_messages", json!({"channel": "1/messages?x="}), CallOutcome::Failed),
         ("timeout_member", json!({"member": "1", "duration_seconds": -5}), CallOutcome::Failed),
-        ("timeout_member", json!({"member": "nobody at all", "duration_seconds": 5}), CallOutcome::Failed),
+        (
+            "timeout_member",
+            json!({"member": "nobody at all", "duration_seconds": 5}),
+            CallOutcome::Failed,
+        ),
         ("search_messages", json!({}), CallOutcome::Failed),
     ];
     for (tool, arguments, outcome) in hostile {
@@ -152,11 +171,12 @@ async fn what_was_not_offered_or_cannot_be_understood_is_recorded_and_not_done()
     }
 }
 
+type Spoil = fn(&mut ery_proto::tool::v1::CallToolRequest);
+
 #[tokio::test]
 async fn a_request_that_makes_no_sense_is_refused_and_not_recorded() {
     let it = Harness::start().await;
     let good = it.call("bob", "general", "send_message", json!({"content": "x"}));
-    type Spoil = fn(&mut ery_proto::tool::v1::CallToolRequest);
     let spoils: [Spoil; 6] = [
         |call| call.key = "nonsense".into(),
         |call| call.channel_id = 0,
@@ -182,9 +202,14 @@ async fn a_reaction_is_added_and_a_repeat_adds_none() {
     let it = Harness::start().await;
     let message = it.sim.world().messages(twilight_model::id::Id::new(it.channel("general")))[0].id;
     for emoji in ["🎉", "👍🏽"] {
-        let call = it.call("bob", "general", "add_reaction", json!({
-            "message": message.to_string(), "emoji": emoji,
-        }));
+        let call = it.call(
+            "bob",
+            "general",
+            "add_reaction",
+            json!({
+                "message": message.to_string(), "emoji": emoji,
+            }),
+        );
         expect(&it.run(&call).await, CallOutcome::Done);
         expect(&it.run(&call).await, CallOutcome::Done);
     }

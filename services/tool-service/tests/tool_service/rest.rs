@@ -145,7 +145,8 @@ async fn a_discord_that_does_not_answer_is_spared() {
     it.fault(react, "error", json!({"status": 503})).await;
     let before = it.requests("PUT", "/reactions/").await.len();
     for _ in 0..6 {
-        let call = it.call("bob", "general", "add_reaction", json!({"message": "1", "emoji": "👍"}));
+        let call =
+            it.call("bob", "general", "add_reaction", json!({"message": "1", "emoji": "👍"}));
         assert_ne!(it.run(&call).await.outcome(), CallOutcome::Done);
     }
     assert_eq!(it.requests("PUT", "/reactions/").await.len() - before, 3);
