@@ -4,7 +4,7 @@ use serde_json::json;
 
 use ery_proto::{
     store::v1::{Decision, ExecutionState, TriggerChange},
-    tool::v1::CallOutcome,
+    tool::v1::{CallOutcome, CallToolRequest},
 };
 
 use crate::support::{Harness, content, expect};
@@ -171,7 +171,7 @@ async fn what_was_not_offered_or_cannot_be_understood_is_recorded_and_not_done()
     }
 }
 
-type Spoil = fn(&mut ery_proto::tool::v1::CallToolRequest);
+type Spoil = fn(&mut CallToolRequest);
 
 #[tokio::test]
 async fn a_request_that_makes_no_sense_is_refused_and_not_recorded() {
@@ -218,6 +218,46 @@ async fn a_reaction_is_added_and_a_repeat_adds_none() {
     let response = it.run(&ghost).await;
     expect(&response, CallOutcome::Failed);
     assert!(response.reason.contains("does not exist"), "{}", response.reason);
+}
+
+#[tokio::test]
+async fn in_a_direct_message_ery_answers_reads_and_reacts() {
+    let it = Harness::start().await;
+    let zoe = it.user("zoe");
+    let dm = it.rest_post("users/@me/channels", json!({"recipient_id": zoe.to_string()})).await;
+    let channel: u64 = dm["id"].as_str().unwrap().parse().unwrap();
+    let in_dm = |tool: &str, arguments: serde_json::Value| {
+        let mut call = it.call("zoe", "general", tool, arguments);
+        (call.guild_id, call.channel_id) = (0, channel);
+        let fence = call.fence.as_mut().unwrap();
+        (fence.guild_id, fence.channel_id) = (0, channel);
+        call
+    };
+    let answer = CallToolRequest {
+        is_answer: true,
+        ..in_dm("send_message", json!({"content": "Hello Zoë"}))
+    };
+    let sent = it.run(&answer).await;
+    expect(&sent, CallOutcome::Done);
+    let read = it.run(&in_dm("fetch_messages", json!({}))).await;
+    expect(&read, CallOutcome::Done);
+    assert_eq!(content(&read)["messages"][0]["content"], "Hello Zoë");
+    let message = sent.message_id.to_string();
+    let react = in_dm("add_reaction", json!({"message": message, "emoji": "👍"}));
+    expect(&it.run(&react).await, CallOutcome::Done);
+    let general = it.channel("general").to_string();
+    let elsewhere = in_dm("fetch_messages", json!({"channel": general}));
+    expect(&it.run(&elsewhere).await, CallOutcome::Failed);
+    for (tool, arguments) in [
+        ("search_messages", json!({"query": "x"})),
+        ("get_member_info", json!({"member": zoe.to_string()})),
+        ("timeout_member", json!({"member": zoe.to_string(), "duration_seconds": 60})),
+    ] {
+        expect(&it.run(&in_dm(tool, arguments)).await, CallOutcome::Denied);
+    }
+    assert!(it.requests("GET", "/guilds/").await.is_empty());
+    let stored = it.store.with(|state| state.sent.clone());
+    assert_eq!((stored[0].guild_id, stored[0].channel_id), (0, channel));
 }
 
 #[tokio::test]

@@ -68,6 +68,7 @@ async fn an_ordered_timeout_is_given_with_an_absolute_end_and_the_askers_name() 
     let execution = it.store.execution(&call.key);
     assert!(execution.is_ordered && execution.is_tainted);
     assert_eq!(execution.tier, "reversible");
+    assert_eq!(execution.audit_reason, format!("{theo}: spam [{}]", call.key));
     assert!(execution.arguments.contains(until), "{}", execution.arguments);
 }
 

@@ -321,6 +321,12 @@ impl Harness {
         request.send().await.unwrap().json().await.unwrap()
     }
 
+    pub(crate) async fn rest_post(&self, path: &str, body: Value) -> Value {
+        let request = self.http.post(format!("{}/{path}", self.sim.api_url())).json(&body);
+        let request = request.header("authorization", format!("Bot {}", self.sim.token()));
+        request.send().await.unwrap().json().await.unwrap()
+    }
+
     /// Orders something of the simulator.
     pub(crate) async fn control(&self, path: &str, body: Value) -> Value {
         let request = self.http.post(format!("{}{path}", self.sim.control_url())).json(&body);
