@@ -5,16 +5,15 @@ SHELL := /bin/bash
 
 # One selection everywhere, so that features unify once and nothing is built twice.
 ALL := --workspace --all-targets
-QUICK := target/quick/ery
 
 .PHONY: help
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .PHONY: run
-run: system ## Build what is needed and start the playground: a simulated Discord with Ery in it
-	cargo build --profile quick --workspace --bins
-	@exec $(QUICK) playground $(ARGS)
+run: system ## Build, and start the playground: a simulated Discord with Ery in it
+	cargo build $(ALL)
+	@exec target/debug/ery playground $(ARGS)
 
 .PHONY: build
 build: system ## Build everything, tests too

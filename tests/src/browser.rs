@@ -75,7 +75,9 @@ impl Browser {
     /// Waits for an element by CSS selector, and returns it.
     pub async fn find(&self, selector: &str) -> anyhow::Result<String> {
         eventually(selector, Duration::from_secs(20), async || {
-            let found = self.post("/elements", json!({ "using": "css selector", "value": selector })).await?;
+            let found = self
+                .post("/elements", json!({ "using": "css selector", "value": selector }))
+                .await?;
             Ok(found[0][ELEMENT].as_str().map(str::to_owned))
         })
         .await

@@ -79,17 +79,27 @@ impl Checker {
         let mut covered: BTreeMap<u64, u64> = BTreeMap::new();
         let mut latest: BTreeMap<&str, u64> = BTreeMap::new();
         for answer in &answers {
-            let ours: Vec<u64> =
-                answer.covers.iter().filter(|message| self.said.contains_key(message)).copied().collect();
+            let ours: Vec<u64> = answer
+                .covers
+                .iter()
+                .filter(|message| self.said.contains_key(message))
+                .copied()
+                .collect();
             if ours.is_empty() {
-                wrong.push(format!("{} answers nothing that was said: {}", answer.message, answer.content));
+                wrong.push(format!(
+                    "{} answers nothing that was said: {}",
+                    answer.message, answer.content
+                ));
             }
             for message in &ours {
                 if self.said[message] != answer.channel {
                     wrong.push(format!("{message} was answered in channel {}", answer.channel));
                 }
                 if let Some(first) = covered.insert(*message, answer.message) {
-                    wrong.push(format!("{message} was answered by {first} and by {}", answer.message));
+                    wrong.push(format!(
+                        "{message} was answered by {first} and by {}",
+                        answer.message
+                    ));
                 }
             }
             if let (Some(first), Some(last)) = (ours.first(), ours.last()) {
@@ -111,9 +121,13 @@ impl Checker {
 
 /// Reads the reference, and the links `…/channels/<guild>/<channel>/<message>` in the text.
 fn covers(reference: &serde_json::Value, content: &str) -> BTreeSet<u64> {
-    let mut covers: BTreeSet<u64> = reference.as_str().and_then(|id| id.parse().ok()).into_iter().collect();
+    let mut covers: BTreeSet<u64> =
+        reference.as_str().and_then(|id| id.parse().ok()).into_iter().collect();
     for link in content.split("/channels/").skip(1) {
-        let path: String = link.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '@')).collect();
+        let path: String = link
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '@'))
+            .collect();
         covers.extend(path.split('/').nth(2).and_then(|id| id.parse::<u64>().ok()));
     }
     covers
@@ -162,7 +176,13 @@ mod tests {
     #[test]
     fn a_second_answer_is_found_but_a_repeated_nonce_is_not_one() {
         let twice = [sent(1, "7", 100, 1, ""), sent(2, "7", 101, 1, "")];
-        assert!(checker(&[1]).check(&twice).unwrap_err().to_string().contains("answered by 100 and by 101"));
+        assert!(
+            checker(&[1])
+                .check(&twice)
+                .unwrap_err()
+                .to_string()
+                .contains("answered by 100 and by 101")
+        );
         let same = [sent(1, "7", 100, 1, ""), sent(2, "7", 100, 1, "")];
         assert!(checker(&[1]).check(&same).is_ok());
     }
@@ -170,7 +190,13 @@ mod tests {
     #[test]
     fn disorder_and_a_wrong_channel_are_found() {
         let disorder = [sent(1, "7", 100, 2, ""), sent(2, "7", 101, 1, "")];
-        assert!(checker(&[1, 2]).check(&disorder).unwrap_err().to_string().contains("after a later message"));
+        assert!(
+            checker(&[1, 2])
+                .check(&disorder)
+                .unwrap_err()
+                .to_string()
+                .contains("after a later message")
+        );
         let elsewhere = [sent(1, "8", 100, 1, "")];
         assert!(checker(&[1]).check(&elsewhere).unwrap_err().to_string().contains("in channel 8"));
     }

@@ -1,6 +1,6 @@
 //! What the platform's tests share: the `ery` binary as child processes, the simulated world around
 //! it, and a checker that shares no code with the product.
-#![expect(clippy::missing_panics_doc, reason = "a test fails by a panic")]
+#![expect(clippy::missing_errors_doc, reason = "every error here is a test's failure")]
 
 mod browser;
 mod checker;

@@ -16,7 +16,6 @@ pub struct Shape {
 }
 
 /// Every service as processes of their own, on private NATS and Redis, beside a simulated Discord.
-#[derive(Debug)]
 pub struct Platform {
     pub sim: Sim,
     pub gateway: Ery,
@@ -37,7 +36,14 @@ impl Platform {
         let folder = tempfile::tempdir()?;
         let nats = NatsServer::start().await?;
         let redis = RedisServer::start().await?;
-        let arguments = ["sim-discord", "--listen", "127.0.0.1:0", "--token", "platform-test", "--no-rate-limits"];
+        let arguments = [
+            "sim-discord",
+            "--listen",
+            "127.0.0.1:0",
+            "--token",
+            "platform-test",
+            "--no-rate-limits",
+        ];
         let mut sim_process = Ery::start("sim-discord", &arguments, &[])?;
         let base = sim_process.line_after("The simulated Discord is at").await?;
         let base = base.split_whitespace().next().context("an address")?.to_owned();
@@ -59,7 +65,8 @@ impl Platform {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
-        variables.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        variables
+            .extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
 
         let several = |service: &str, count: usize| -> anyhow::Result<Vec<Ery>> {
             (0..count).map(|_| Self::spawn(service, &variables)).collect()
@@ -106,11 +113,7 @@ impl Platform {
             self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let mut process = Ery::start("ctl", &arguments, &variables)?;
         let status = process.end(Duration::from_secs(30)).await?;
-        let output = eventually("ctl's output", Duration::from_secs(5), async || {
-            let output = process.stdout();
-            Ok((!output.is_empty() || !status.success()).then_some(output))
-        })
-        .await?;
+        let output = process.stdout();
         anyhow::ensure!(status.success(), "ctl ended with {status}: {}", process.stderr());
         serde_json::from_str(&output).with_context(|| format!("ctl wrote `{output}`"))
     }
@@ -133,7 +136,8 @@ impl Platform {
         for index in 0..members {
             let body = json!({ "guild_id": guild, "username": format!("member{index}") });
             let member = self.sim.post("/sim/v1/members", &body).await?;
-            member_ids.push(member["user"]["id"].as_str().context("a member has an id")?.to_owned());
+            member_ids
+                .push(member["user"]["id"].as_str().context("a member has an id")?.to_owned());
         }
         Ok((guild, channel_ids, member_ids))
     }

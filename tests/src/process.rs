@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
+    task::JoinHandle,
     time::Instant,
 };
 
@@ -22,26 +23,35 @@ pub struct Ery {
     stderr: Lines,
 }
 
-/// What a process has written so far.
-#[derive(Clone, Debug, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+/// What a process has written so far to one of its streams.
+#[derive(Debug)]
+struct Lines {
+    read: Arc<Mutex<Vec<String>>>,
+    reader: JoinHandle<()>,
+}
 
 impl Lines {
     #[expect(clippy::disallowed_methods, reason = "a test's own reader, which ends with the process")]
     fn read(stream: impl AsyncRead + Unpin + Send + 'static) -> Self {
-        let lines = Self::default();
-        let own = lines.clone();
-        tokio::spawn(async move {
+        let read = Arc::<Mutex<Vec<String>>>::default();
+        let own = Arc::clone(&read);
+        let reader = tokio::spawn(async move {
             let mut reader = BufReader::new(stream).lines();
             while let Ok(Some(line)) = reader.next_line().await {
-                own.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                own.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
         });
-        lines
+        Self { read, reader }
     }
 
     fn all(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until the process has closed the stream, and all of it is read.
+    async fn whole(&mut self) {
+        // A reader that panicked has read what it could.
+        drop((&mut self.reader).await);
     }
 }
 
@@ -57,7 +67,11 @@ fn binary() -> anyhow::Result<PathBuf> {
 
 impl Ery {
     /// Starts `ery` with these arguments and variables, and no other settings.
-    pub fn start(name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<Self> {
+    pub fn start(
+        name: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let variables: BTreeMap<_, _> = variables.iter().copied().collect();
         let mut command = Command::new(binary()?);
         for (inherited, _) in std::env::vars_os() {
@@ -103,18 +117,29 @@ impl Ery {
         self.line(|line| line.strip_prefix(prefix).map(|rest| rest.trim().to_owned())).await
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it has ended by itself, and everything that it wrote is read.
     pub async fn end(&mut self, within: Duration) -> anyhow::Result<ExitStatus> {
-        tokio::time::timeout(within, self.child.wait())
-            .await
-            .with_context(|| format!("{} still runs:\n{}", self.name, self.output()))?
-            .with_context(|| format!("could not wait for {}", self.name))
+        let ended = async {
+            let status = self.child.wait().await;
+            if !self.stdout.reader.is_finished() {
+                self.stdout.whole().await;
+            }
+            if !self.stderr.reader.is_finished() {
+                self.stderr.whole().await;
+            }
+            status
+        };
+        match tokio::time::timeout(within, ended).await {
+            Ok(status) => status.with_context(|| format!("could not wait for {}", self.name)),
+            Err(_) => bail!("{} still runs:\n{}", self.name, self.output()),
+        }
     }
 
     /// Sends a signal by its name: `TERM`, `KILL`, `STOP`, `CONT`.
     pub async fn signal(&self, signal: &str) -> anyhow::Result<()> {
         let Some(id) = self.child.id() else { return Ok(()) };
-        let status = Command::new("kill").args([&format!("-{signal}"), &id.to_string()]).status().await?;
+        let status =
+            Command::new("kill").args([&format!("-{signal}"), &id.to_string()]).status().await?;
         if !status.success() {
             bail!("could not send {signal} to {}", self.name);
         }

@@ -1,6 +1,8 @@
 use anyhow::{Context, bail};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::io::AsyncBufReadExt as _;
 
 /// The simulated Discord's control API, as its description gives it.
 #[derive(Clone, Debug)]
@@ -118,6 +120,19 @@ impl Sim {
     pub async fn messages(&self, channel: &str) -> anyhow::Result<Vec<Value>> {
         let answer = self.get(&format!("/sim/v1/channels/{channel}/messages?limit=100")).await?;
         serde_json::from_value(answer).context("messages are a list")
+    }
+
+    /// Returns everything that happens in the world from now on.
+    pub async fn events(&self) -> anyhow::Result<BoxStream<'static, anyhow::Result<Value>>> {
+        let response = self.http.get(format!("{}/sim/v1/events", self.base)).send().await?;
+        let bytes = response.error_for_status()?.bytes_stream();
+        let lines = tokio_util::io::StreamReader::new(bytes.map_err(std::io::Error::other));
+        let lines =
+            tokio_stream::wrappers::LinesStream::new(tokio::io::BufReader::new(lines).lines());
+        let events = lines.try_filter_map(|line| async move {
+            Ok(line.strip_prefix("data:").map(str::trim).map(str::to_owned))
+        });
+        Ok(events.map(|line| Ok(serde_json::from_str(&line?)?)).boxed())
     }
 
     /// Returns every REST request after `seq`.

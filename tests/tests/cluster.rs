@@ -18,7 +18,7 @@ async fn speak(
     members: &[String],
     for_each: usize,
 ) -> anyhow::Result<Checker> {
-    let bot = platform.sim.world().await?.bots[0]["user"]["id"].as_str().unwrap().to_owned();
+    let bot = platform.sim.world().await?.bots[0]["id"].as_str().unwrap().to_owned();
     let said: Vec<(String, u64)> = stream::iter(channels)
         .map(|channel| {
             let bot = bot.clone();
@@ -47,7 +47,11 @@ async fn speak(
 }
 
 /// Waits until everything is answered, then refuses anything lost, doubled or out of order.
-async fn all_answered(platform: &Platform, checker: &Checker, within: Duration) -> anyhow::Result<usize> {
+async fn all_answered(
+    platform: &Platform,
+    checker: &Checker,
+    within: Duration,
+) -> anyhow::Result<usize> {
     let waited = eventually("every message's answer", within, async || {
         let log = platform.sim.log(0).await?;
         Ok(checker.unanswered(&log)?.is_empty().then_some(()))
@@ -57,8 +61,13 @@ async fn all_answered(platform: &Platform, checker: &Checker, within: Duration) 
     if let Err(error) = waited {
         let left = checker.unanswered(&log)?;
         let threads = platform.ctl(&["threads", "list", "--limit", "200", "--running"]).await?;
-        let outputs: Vec<String> = platform.orchestrators.iter().map(ery_tests::Ery::output).collect();
-        anyhow::bail!("{error}: {left:?} of {}\n{threads}\n{}", checker.count(), outputs.join("\n"));
+        let outputs: Vec<String> =
+            platform.orchestrators.iter().map(ery_tests::Ery::output).collect();
+        anyhow::bail!(
+            "{error}: {left:?} of {}\n{threads}\n{}",
+            checker.count(),
+            outputs.join("\n")
+        );
     }
     Ok(checker.check(&log)?.len())
 }
@@ -126,8 +135,9 @@ async fn a_killed_gateway_resumes_and_misses_nothing() {
     all_answered(&platform, &first, Duration::from_secs(60)).await.unwrap();
 
     platform.gateway.kill().await.unwrap();
-    let bot = platform.sim.world().await.unwrap().bots[0]["user"]["id"].as_str().unwrap().to_owned();
-    let missed = platform.sim.say(&channels[0], &members[0], &format!("<@{bot}> hello")).await.unwrap();
+    let bot = platform.sim.world().await.unwrap().bots[0]["id"].as_str().unwrap().to_owned();
+    let missed =
+        platform.sim.say(&channels[0], &members[0], &format!("<@{bot}> hello")).await.unwrap();
     platform.gateway = platform.one_more("gateway").unwrap();
 
     let mut checker = first;

@@ -18,8 +18,15 @@ impl Playground {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().display().to_string();
-        let arguments =
-            ["playground", "--listen", "127.0.0.1:0", "--sim-listen", "127.0.0.1:0", "--data-dir", &data];
+        let arguments = [
+            "playground",
+            "--listen",
+            "127.0.0.1:0",
+            "--sim-listen",
+            "127.0.0.1:0",
+            "--data-dir",
+            &data,
+        ];
         let mut process = Ery::start("playground", &arguments, &[]).unwrap();
         let page = process.line_after("Ery's playground is at").await.unwrap();
         let sim = Sim::new(&process.line_after("The simulated Discord is at").await.unwrap());
@@ -28,7 +35,7 @@ impl Playground {
 
     async fn guild(&self) -> (Guild, String) {
         let world = self.sim.world().await.unwrap();
-        let bot = world.bots[0]["user"]["id"].as_str().unwrap().to_owned();
+        let bot = world.bots[0]["id"].as_str().unwrap().to_owned();
         (world.guilds.into_iter().next().unwrap(), bot)
     }
 
@@ -50,15 +57,12 @@ impl Playground {
 
     async fn executions(&self) -> Vec<Value> {
         let data = self.folder.path().display().to_string();
-        let arguments = ["ctl", "--json", "--data-dir", &data, "executions", "list", "--limit", "100"];
+        let arguments =
+            ["ctl", "--json", "--data-dir", &data, "executions", "list", "--limit", "100"];
         let mut ctl = Ery::start("ctl", &arguments, &[]).unwrap();
         let status = ctl.end(Duration::from_secs(20)).await.unwrap();
         assert!(status.success(), "{}", ctl.output());
-        let output = eventually("ctl's output", Duration::from_secs(5), async || {
-            let output = ctl.stdout();
-            Ok((!output.is_empty()).then_some(output))
-        });
-        serde_json::from_str(&output.await.unwrap()).unwrap()
+        serde_json::from_str(&ctl.stdout()).unwrap()
     }
 
     async fn timed_out_until(&self, member: &str) -> Option<String> {
@@ -84,7 +88,9 @@ async fn a_moderators_order_is_carried_out_and_audited() {
     let (general, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
     let moderator = holder(&guild, "Moderator");
 
-    let reply = playground.ask(general, &moderator, "@Ery timeout @bob for 10 minutes, he is spamming").await;
+    let reply = playground
+        .ask(general, &moderator, "@Ery timeout @bob for 10 minutes, he is spamming")
+        .await;
 
     assert!(playground.timed_out_until(bob).await.is_some(), "{reply}");
     assert!(reply.contains("10 minutes"), "{reply}");
@@ -103,7 +109,8 @@ async fn an_ordinary_members_order_is_refused_by_name_and_nothing_reaches_discor
     let (general, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
     let victim = holder(&guild, "Moderator");
 
-    let reply = playground.ask(general, bob, &format!("@Ery timeout <@{victim}> for 10 minutes")).await;
+    let reply =
+        playground.ask(general, bob, &format!("@Ery timeout <@{victim}> for 10 minutes")).await;
 
     assert!(reply.contains("MODERATE_MEMBERS"), "{reply}");
     assert!(playground.timed_out_until(&victim).await.is_none());
@@ -119,7 +126,9 @@ async fn small_talk_is_answered_honestly() {
     let playground = Playground::start().await;
     let (guild, bot) = playground.guild().await;
     let general = guild.channel("general").unwrap();
-    let reply = playground.ask(general, guild.member("bob").unwrap(), &format!("<@{bot}> how was your day?")).await;
+    let reply = playground
+        .ask(general, guild.member("bob").unwrap(), &format!("<@{bot}> how was your day?"))
+        .await;
     let reply = reply.to_lowercase();
     assert!(reply.contains("built-in") || reply.contains("no language model"), "{reply}");
 }
@@ -134,7 +143,8 @@ async fn what_is_not_for_ery_is_left_alone() {
     let moderator = holder(&guild, "Moderator");
     playground.ask(general, &moderator, &format!("<@{bot}> help")).await;
     let messages = playground.sim.messages(general).await.unwrap();
-    let replied = |message: &Value| message["message_reference"]["message_id"] == small_talk.to_string();
+    let replied =
+        |message: &Value| message["message_reference"]["message_id"] == small_talk.to_string();
     assert!(!messages.iter().any(replied));
 }
 
@@ -160,8 +170,15 @@ async fn sigterm_drains_within_the_grace_period() {
 async fn a_second_process_on_one_data_folder_is_refused() {
     let playground = Playground::start().await;
     let data = playground.folder.path().display().to_string();
-    let arguments =
-        ["playground", "--listen", "127.0.0.1:0", "--sim-listen", "127.0.0.1:0", "--data-dir", &data];
+    let arguments = [
+        "playground",
+        "--listen",
+        "127.0.0.1:0",
+        "--sim-listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        &data,
+    ];
     let mut second = Ery::start("second", &arguments, &[]).unwrap();
     let status = second.end(Duration::from_secs(20)).await.unwrap();
     assert_eq!(status.code(), Some(69), "{}", second.output());

@@ -45,7 +45,10 @@ async fn an_unknown_setting_is_named() {
 async fn a_setting_out_of_bounds_names_key_value_and_bound() {
     let (code, line) = ended(&["settings", "check"], &[("ERY_PROCESS__GRACE", "0s")]).await;
     assert_eq!(code, SETTINGS, "{line}");
-    assert!(line.contains("process.grace") && line.contains("0ns") && line.contains("at least"), "{line}");
+    assert!(
+        line.contains("process.grace") && line.contains("0ns") && line.contains("at least"),
+        "{line}"
+    );
 }
 
 #[tokio::test]
@@ -88,7 +91,8 @@ async fn a_cluster_service_without_a_credential_says_how_to_give_it() {
 async fn a_taken_port_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let (code, line) = ended(&["playground", "--listen", &address, "--sim-listen", "127.0.0.1:0"], &[]).await;
+    let (code, line) =
+        ended(&["playground", "--listen", &address, "--sim-listen", "127.0.0.1:0"], &[]).await;
     assert_eq!(code, UNAVAILABLE, "{line}");
     assert!(line.contains(&address) && line.contains("--listen"), "{line}");
 }
@@ -99,7 +103,9 @@ async fn a_token_that_discord_refuses_is_a_matter_of_settings() {
     let mut sim = Ery::start("sim-discord", &arguments, &[]).unwrap();
     let base = sim.line_after("The simulated Discord is at").await.unwrap();
     let api = format!("{base}/api/v10");
-    let (code, line) = ended(&["all"], &[("ERY_DISCORD__TOKEN", "wrong-token"), ("ERY_DISCORD__API_URL", &api)]).await;
+    let (code, line) =
+        ended(&["all"], &[("ERY_DISCORD__TOKEN", "wrong-token"), ("ERY_DISCORD__API_URL", &api)])
+            .await;
     assert_eq!(code, SETTINGS, "{line}");
     assert!(line.contains("ERY_DISCORD__TOKEN"), "{line}");
     assert!(!line.contains("wrong-token"), "no secret is printed: {line}");

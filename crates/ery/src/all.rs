@@ -30,7 +30,8 @@ pub(crate) async fn run(sources: &Sources) -> Result<(), Failure> {
     settings.token()?;
     let mut process = Process::begin(&settings)?;
     let (health, fatal) = (process.health.clone(), process.fatal.clone());
-    let Some(everything) = process.starting(Everything::start(&settings, &health, &fatal)).await? else {
+    let Some(everything) = process.starting(Everything::start(&settings, &health, &fatal)).await?
+    else {
         return Ok(());
     };
     process.serve_admin(&settings, &everything.last).await?;
@@ -63,7 +64,8 @@ impl Everything {
         let failed = |error: &dyn std::error::Error| {
             Failure::caused(&format!("could not open the data folder {}", folder.display()), error)
         };
-        let queue = embedded.queue(QueueOptions::default()).await.map_err(|error| failed(&error))?;
+        let queue =
+            embedded.queue(QueueOptions::default()).await.map_err(|error| failed(&error))?;
         let bus = embedded.bus(BusOptions::default()).await.map_err(|error| failed(&error))?;
         let queue: Arc<dyn ChannelQueue> = Arc::new(queue);
         let bus: Arc<dyn EventBus> = Arc::new(bus);
@@ -113,7 +115,16 @@ impl Everything {
         }
 
         services::gateway(
-            settings, &clock, &queue, &bus, &membership, &budgets, replica, &gateway, fatal, health,
+            settings,
+            &clock,
+            &queue,
+            &bus,
+            &membership,
+            &budgets,
+            replica,
+            &gateway,
+            fatal,
+            health,
         )?;
 
         serve_ctl(folder, store_routes, &last).await?;
@@ -127,13 +138,17 @@ impl Everything {
 }
 
 /// Serves `ery ctl` on a free port of this machine, behind a credential in the data folder.
-async fn serve_ctl(folder: &Path, routes: tonic::service::Routes, tasks: &Tasks) -> Result<(), Failure> {
+async fn serve_ctl(
+    folder: &Path,
+    routes: tonic::service::Routes,
+    tasks: &Tasks,
+) -> Result<(), Failure> {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let (listener, address): (TcpListener, _) = bind(any, "rpc.listen").await?;
     let credential = ReplicaId::random().0 + &uuid::Uuid::new_v4().simple().to_string();
-    Endpoint { address, credential: credential.clone() }
-        .write(folder)
-        .map_err(|error| Failure::caused(&format!("could not write into {}", folder.display()), &error))?;
+    Endpoint { address, credential: credential.clone() }.write(folder).map_err(|error| {
+        Failure::caused(&format!("could not write into {}", folder.display()), &error)
+    })?;
     let credential = ClusterCredential::new(SecretString::from(credential));
     tasks.spawn("ctl", ery_rpc::serve(listener, routes, credential, tasks.draining()));
     Ok(())

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use secrecy::ExposeSecret;
 use tonic::service::Routes;
 
 use ery_clock::{Clock, SystemClock};
@@ -37,10 +38,19 @@ pub(crate) async fn run(name: ServiceName, sources: &Sources) -> Result<(), Fail
 
     let start = async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let cluster = Cluster::connect(&settings.nats, &settings.redis, replica.clone(), Arc::clone(&clock))
-            .await
-            .map_err(|error| Failure::unavailable(chain(&error)))?;
-        let wiring = Wiring { settings: &settings, clock, cluster, credential, replica: replica.clone(), fatal, health };
+        let cluster =
+            Cluster::connect(&settings.nats, &settings.redis, replica.clone(), Arc::clone(&clock))
+                .await
+                .map_err(|error| Failure::unavailable(chain(&error)))?;
+        let wiring = Wiring {
+            settings: &settings,
+            clock,
+            cluster,
+            credential,
+            replica: replica.clone(),
+            fatal,
+            health,
+        };
         let routes = wiring.start(name, &service).await?;
         wiring.join(name, routes, &calls).await
     };
@@ -150,7 +160,8 @@ impl Wiring<'_> {
                 None => self.reachable(listening)?.to_string(),
             };
             tracing::info!(%listening, advertised = %address, "serving calls");
-            let serving = ery_rpc::serve(listener, routes, self.credential.clone(), tasks.draining());
+            let serving =
+                ery_rpc::serve(listener, routes, self.credential.clone(), tasks.draining());
             tasks.spawn("calls", serving);
         }
         let replica = Replica { id: self.replica.clone(), service: name, address };
@@ -167,7 +178,7 @@ impl Wiring<'_> {
         if !listening.ip().is_unspecified() {
             return Ok(listening);
         }
-        let address: IpAddr = self.cluster.local_address().map_err(|error| {
+        let address = local_address(&self.settings.redis).map_err(|error| {
             Failure::settings(format!(
                 "could not tell by which address peers reach this process ({error}); give it by \
                  `rpc.advertise`"
@@ -175,4 +186,14 @@ impl Wiring<'_> {
         })?;
         Ok(SocketAddr::new(address, listening.port()))
     }
+}
+
+/// Returns the address of this machine from which Redis is reached. Sends nothing: connecting a
+/// datagram socket only chooses the route.
+fn local_address(redis: &ery_cluster::RedisSettings) -> std::io::Result<IpAddr> {
+    let url = url::Url::parse(redis.url.expose_secret()).map_err(std::io::Error::other)?;
+    let host = url.host_str().ok_or_else(|| std::io::Error::other("`redis.url` names no host"))?;
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+    socket.connect((host, url.port().unwrap_or(6379)))?;
+    Ok(socket.local_addr()?.ip())
 }

@@ -61,7 +61,9 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
                     Err(status) => return Err(refused(&status)),
                 }
             }
-            Err(Failure::internal(format!("there is no thread `{thread}`; see `ery ctl threads list`")))
+            Err(Failure::internal(format!(
+                "there is no thread `{thread}`; see `ery ctl threads list`"
+            )))
         }
         CtlCommand::Executions(Executions::List { place, thread, limit }) => {
             let request = ListExecutionsRequest {
@@ -73,7 +75,8 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
             let mut executions = Vec::new();
             for store in &stores {
                 let answer = client(store).list_executions(within(TIMEOUT, request.clone())).await;
-                executions.extend(answer.map_err(|status| refused(&status))?.into_inner().executions);
+                executions
+                    .extend(answer.map_err(|status| refused(&status))?.into_inner().executions);
             }
             executions.sort_by_key(|execution| std::cmp::Reverse(execution.opened_at_ms));
             executions.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
@@ -113,7 +116,8 @@ impl Output {
 
     fn thread(&self, thread: &ery_proto::store::v1::Thread) -> Result<(), Failure> {
         let steps: Vec<StepView> = thread.steps.iter().map(StepView::from).collect();
-        let executions: Vec<ExecutionView> = thread.executions.iter().map(ExecutionView::from).collect();
+        let executions: Vec<ExecutionView> =
+            thread.executions.iter().map(ExecutionView::from).collect();
         let view = ThreadView::from(thread);
         if self.json {
             #[derive(Serialize)]
@@ -138,7 +142,9 @@ impl Output {
         match std::io::stdout().write_all(text.as_bytes()) {
             // Whoever read it has seen enough: `ery ctl … | head`.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            other => other.map_err(|error| Failure::caused("could not write to standard output", &error)),
+            other => {
+                other.map_err(|error| Failure::caused("could not write to standard output", &error))
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use ery_lifecycle::Tasks;
 use ery_settings::Sources;
+use ery_sim_discord::Options;
 
 use crate::{
     all::Everything,
@@ -23,7 +24,10 @@ pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Resul
     let mut sources = sources.clone();
     // The simulated world begins anew with each start, so what Ery knows of it does, too.
     let is_given = sources.flags.iter().any(|(key, _)| key == "data_dir")
-        || sources.variables.iter().any(|(name, value)| name == "ERY_DATA_DIR" && !value.is_empty());
+        || sources
+            .variables
+            .iter()
+            .any(|(name, value)| name == "ERY_DATA_DIR" && !value.is_empty());
     let folder = tempfile::Builder::new()
         .prefix("ery-playground-")
         .tempdir()
@@ -40,23 +44,32 @@ pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Resul
 
     let (page_listener, page_address) = bind(arguments.listen, "--listen").await?;
     let (sim_listener, sim_address) = bind(arguments.sim_listen, "--sim-listen").await?;
-    let token = sim::DEFAULT_TOKEN;
-    settings.discord.token = Some(SecretString::from(token));
+    settings.discord.token = Some(SecretString::from(sim::DEFAULT_TOKEN));
     settings.discord.api_url = format!("http://{sim_address}/api/v10");
     settings.discord.gateway_url = Some(format!("ws://{sim_address}"));
 
     let mut process = Process::begin(&settings)?;
     let (health, fatal) = (process.health.clone(), process.fatal.clone());
-    let world = sim::world(arguments.world.as_deref())?;
-    let simulated = sim::start(sim_listener, world, token, true).await?;
-    let Some(everything) = process.starting(Everything::start(&settings, &health, &fatal)).await? else {
+    let options = Options {
+        world: sim::world(arguments.world.as_deref())?,
+        token: Some(sim::DEFAULT_TOKEN.to_owned()),
+        ..Options::default()
+    };
+    let simulated = sim::start(sim_listener, options).await?;
+    let Some(everything) = process.starting(Everything::start(&settings, &health, &fatal)).await?
+    else {
         return Ok(());
     };
     process.serve_admin(&settings, &everything.last).await?;
 
     let pages = Tasks::new();
-    let router = page::router(sim_address, Arc::clone(&everything.bus), everything.store.clone());
     let draining = pages.draining();
+    let router = page::router(
+        sim_address,
+        Arc::clone(&everything.bus),
+        everything.store.clone(),
+        draining.clone(),
+    );
     pages.spawn("page", async move {
         axum::serve(page_listener, router)
             .with_graceful_shutdown(async move { draining.cancelled().await })
@@ -69,7 +82,11 @@ pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Resul
     ended
 }
 
-fn greet(page: std::net::SocketAddr, sim: std::net::SocketAddr, folder: &PathBuf) -> Result<(), Failure> {
+fn greet(
+    page: std::net::SocketAddr,
+    sim: std::net::SocketAddr,
+    folder: &PathBuf,
+) -> Result<(), Failure> {
     let text = format!(
         "Ery's playground is at http://{page}\n\
          The simulated Discord is at http://{sim}\n\

@@ -44,8 +44,8 @@ pub(crate) struct Process {
 impl Process {
     /// Begins: signals first, so that one during the start ends it too.
     pub(crate) fn begin(settings: &Settings) -> Result<Self, Failure> {
-        let signals = Signals::catch()
-            .map_err(|error| Failure::caused("could not catch signals", &error))?;
+        let signals =
+            Signals::catch().map_err(|error| Failure::caused("could not catch signals", &error))?;
         let telemetry = ery_telemetry::start(&settings.telemetry).map_err(|error| match error {
             ery_telemetry::TelemetryError::Filter { .. } => Failure::settings(error.to_string()),
             other => Failure::caused("could not start telemetry", &other),
@@ -65,7 +65,11 @@ impl Process {
     }
 
     /// Serves the admin port.
-    pub(crate) async fn serve_admin(&self, settings: &Settings, tasks: &Tasks) -> Result<(), Failure> {
+    pub(crate) async fn serve_admin(
+        &self,
+        settings: &Settings,
+        tasks: &Tasks,
+    ) -> Result<(), Failure> {
         let (listener, address) = bind(settings.admin.listen, "admin.listen").await?;
         tracing::info!(%address, "serving /healthz, /readyz and /metrics");
         let admin = Admin {
@@ -96,7 +100,10 @@ impl Process {
 }
 
 /// Binds a listener, or says which setting names an address that cannot be had.
-pub(crate) async fn bind(address: SocketAddr, setting: &str) -> Result<(TcpListener, SocketAddr), Failure> {
+pub(crate) async fn bind(
+    address: SocketAddr,
+    setting: &str,
+) -> Result<(TcpListener, SocketAddr), Failure> {
     let failure = |error: std::io::Error| {
         let what = match error.kind() {
             std::io::ErrorKind::AddrInUse => "is taken by another process".to_owned(),

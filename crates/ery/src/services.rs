@@ -36,7 +36,7 @@ pub(crate) fn ai(
     clock: &Arc<dyn Clock>,
 ) -> Result<ery_ai_service::Service, Failure> {
     let ports = ery_ai_service::Ports { clock: Arc::clone(clock) };
-    ery_ai_service::Service::new(settings.ai.clone(), ports)
+    ery_ai_service::Service::new(&settings.ai, ports)
         .map_err(|error| Failure::settings(format!("ai: {}", chain(&error))))
 }
 

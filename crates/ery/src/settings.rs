@@ -126,9 +126,17 @@ impl Default for Process {
 impl Settings {
     /// Loads and checks them.
     pub(crate) fn load(sources: &Sources) -> Result<Self, Failure> {
-        let loaded = ery_settings::load::<Self>(sources)
-            .map_err(|error| Failure::settings(format!("settings: {}", crate::failure::chain(&error))))?;
-        loaded.settings.validate().map_err(|error| Failure::settings(format!("settings: {error}")))?;
+        let loaded = ery_settings::load::<Self>(sources).map_err(|error| {
+            Failure::settings(format!("settings: {}", crate::failure::chain(&error)))
+        })?;
+        loaded
+            .settings
+            .validate()
+            .map_err(|error| Failure::settings(format!("settings: {error}")))?;
+        let Settings { nats, redis, .. } = &loaded.settings;
+        nats.validate()
+            .and_then(|()| redis.validate(nats))
+            .map_err(|error| Failure::settings(format!("settings: {error}")))?;
         Ok(loaded.settings)
     }
 
@@ -152,15 +160,14 @@ impl Settings {
         )?;
         if let Some(gateway) = &self.discord.gateway_url {
             check(
-                url::Url::parse(gateway)
-                    .is_ok_and(|url| matches!(url.scheme(), "ws" | "wss") && url.host_str().is_some()),
+                url::Url::parse(gateway).is_ok_and(|url| {
+                    matches!(url.scheme(), "ws" | "wss") && url.host_str().is_some()
+                }),
                 "discord.gateway_url",
                 gateway,
                 "an address with `ws://` or `wss://`",
             )?;
         }
-        self.nats.validate()?;
-        self.redis.validate()?;
         self.gateway.validate()?;
         self.orchestrator.validate()?;
         self.ai.validate()?;
@@ -192,7 +199,10 @@ impl Settings {
 
 /// Shows whether a secret is set, and nothing of it.
 #[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
-fn redacted<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+fn redacted<S: Serializer>(
+    secret: &Option<SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match secret {
         Some(_) => serializer.serialize_some("(set)"),
         None => serializer.serialize_none(),

@@ -13,4 +13,4 @@ pub use credential::ClusterCredential;
 pub use deadline::within;
 pub use peers::Peers;
 pub use server::{ServeError, serve};
-pub use transport::{BoxError, Transport, local};
+pub use transport::{BoxError, Transport, TransportError, local};

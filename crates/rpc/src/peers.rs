@@ -21,7 +21,7 @@ use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 use ery_ids::{Home, ReplicaId, ServiceName};
 use ery_membership::{Membership, MembershipError, Replica, rendezvous_index};
 
-use crate::{BoxError, ClusterCredential, Transport};
+use crate::{BoxError, ClusterCredential, Transport, TransportError};
 
 /// How long a connection to a peer may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -135,10 +135,10 @@ struct Route {
 
 impl Service<Request<Body>> for Route {
     type Response = Response<Body>;
-    type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Response<Body>, BoxError>>;
+    type Error = TransportError;
+    type Future = BoxFuture<'static, Result<Response<Body>, TransportError>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         Poll::Ready(Ok(()))
     }
 
@@ -152,7 +152,7 @@ impl Service<Request<Body>> for Route {
                 request.headers_mut().insert(AUTHORIZATION, credential.clone());
             }
             let channel = remote.channel(&to)?;
-            Ok(channel.oneshot(request).await?)
+            channel.oneshot(request).await.map_err(|error| BoxError::from(error).into())
         })
     }
 }

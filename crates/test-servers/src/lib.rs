@@ -1,1 +1,9 @@
-//! Private nats-server and redis-server processes for tests, on free ports, ended with their handle.
+#![doc = include_str!("../README.md")]
+
+mod binary;
+mod nats;
+mod process;
+mod redis_server;
+
+pub use nats::NatsServer;
+pub use redis_server::RedisServer;

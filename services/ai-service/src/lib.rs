@@ -1,1 +1,15 @@
-//! ery-ai-service
+#![doc = include_str!("../README.md")]
+
+mod adapters;
+mod domain;
+mod error;
+mod handlers;
+mod metrics;
+mod ports;
+mod service;
+mod settings;
+
+pub use error::AiError;
+pub use ports::Ports;
+pub use service::Service;
+pub use settings::{ProviderKind, Settings};

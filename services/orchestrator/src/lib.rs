@@ -1,1 +1,16 @@
-//! ery-orchestrator
+#![doc = include_str!("../README.md")]
+
+mod adapters;
+mod domain;
+mod error;
+mod handlers;
+mod metrics;
+mod ports;
+mod service;
+mod settings;
+
+pub use domain::gate::Engage;
+pub use error::OrchestratorError;
+pub use ports::Ports;
+pub use service::Service;
+pub use settings::Settings;

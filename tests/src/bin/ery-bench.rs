@@ -2,10 +2,17 @@
 //! JetStream in the same run. Figures are for comparing within one run; machines differ.
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write as _,
+    time::Duration,
+};
 
 use anyhow::Context;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, FuturesUnordered},
+};
 use tokio::time::Instant;
 
 use ery_test_servers::NatsServer;
@@ -51,8 +58,7 @@ impl Embedded {
             ["sim-discord", "--listen", "127.0.0.1:0", "--token", "bench", "--no-rate-limits"];
         let mut simulated = Ery::start("sim-discord", &arguments, &[])?;
         let base = simulated.line_after("The simulated Discord is at").await?;
-        let (api, gateway) =
-            (format!("{base}/api/v10"), base.replacen("http://", "ws://", 1));
+        let (api, gateway) = (format!("{base}/api/v10"), base.replacen("http://", "ws://", 1));
         let data = folder.path().display().to_string();
         let variables = [
             ("ERY_DISCORD__TOKEN", "bench"),
@@ -76,18 +82,21 @@ async fn measure(
     raw: f64,
 ) -> anyhow::Result<()> {
     let (channels, members) = community(sim).await?;
-    let bot = sim.world().await?.bots[0]["user"]["id"].as_str().context("a bot has an id")?.to_owned();
-    let mut log_from = 0;
+    let bot = sim.world().await?.bots[0]["id"].as_str().context("a bot has an id")?.to_owned();
     // Warm: connections, caches, the first shard file.
-    run(sim, &channels, &members, CHANNELS, &mut log_from, |_, _| format!("<@{bot}> hello")).await?;
+    run(sim, &channels, &members, CHANNELS, |_, _| format!("<@{bot}> hello")).await?;
     let mut text = format!("{name} ({base}):\n");
     for (kind, is_tool) in [("plain answers", false), ("one tool call", true)] {
         let before = cpu_seconds(&processes)?;
         let begun = Instant::now();
         let content = |channel: usize, member: &str| {
-            if is_tool { format!("<@{bot}> who is <@{member}>?") } else { format!("<@{bot}> hello {channel}") }
+            if is_tool {
+                format!("<@{bot}> who is <@{member}>?")
+            } else {
+                format!("<@{bot}> hello {channel}")
+            }
         };
-        run(sim, &channels, &members, MESSAGES, &mut log_from, content).await?;
+        run(sim, &channels, &members, MESSAGES, content).await?;
         #[expect(clippy::cast_precision_loss, reason = "a few thousand messages")]
         let messages = MESSAGES as f64;
         let rate = messages / begun.elapsed().as_secs_f64();
@@ -99,7 +108,7 @@ async fn measure(
             rate / raw
         )?;
     }
-    let mut latencies = paced(sim, &channels, &members, &bot, &mut log_from).await?;
+    let mut latencies = paced(sim, &channels, &members, &bot).await?;
     latencies.sort_unstable();
     let at = |share: usize| latencies[(latencies.len() * share / 100).min(latencies.len() - 1)];
     writeln!(text, "  added latency at 10 messages/s: p50 {} ms, p99 {} ms", at(50), at(99))?;
@@ -113,7 +122,8 @@ async fn community(sim: &Sim) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     let guild = guild["id"].as_str().context("a guild has an id")?;
     let mut channels = Vec::new();
     for index in 0..CHANNELS {
-        let body = serde_json::json!({ "guild_id": guild, "name": format!("bench-{index}"), "type": 0 });
+        let body =
+            serde_json::json!({ "guild_id": guild, "name": format!("bench-{index}"), "type": 0 });
         let channel = sim.post("/sim/v1/channels", &body).await?;
         channels.push(channel["id"].as_str().context("a channel has an id")?.to_owned());
     }
@@ -126,40 +136,60 @@ async fn community(sim: &Sim) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     Ok((channels, members))
 }
 
-/// Says `count` messages, keeping [`IN_FLIGHT`] unanswered: each channel speaks when it was answered.
+/// Says `count` messages, [`IN_FLIGHT`] at a time: each channel speaks again once it was answered.
 async fn run(
     sim: &Sim,
     channels: &[String],
     members: &[String],
     count: usize,
-    log_from: &mut u64,
     content: impl Fn(usize, &str) -> String,
 ) -> anyhow::Result<()> {
+    let mut answers = sim.events().await?;
     let mut left = count;
-    while left > 0 {
-        let round = left.min(IN_FLIGHT);
-        left -= round;
-        let said: Vec<(String, u64)> = stream::iter(0..round)
-            .map(|index| {
-                let channel = &channels[index % channels.len()];
-                let member = &members[index % members.len()];
-                let text = content(index, member);
-                async move { anyhow::Ok((channel.clone(), sim.say(channel, member, &text).await?)) }
-            })
-            .buffer_unordered(32)
-            .try_collect()
-            .await?;
-        let mut checker = Checker::default();
-        for (channel, message) in &said {
-            checker.said(channel, *message);
+    let mut begin = |index: usize| {
+        let (channel, member) = (channels[index].clone(), &members[index % members.len()]);
+        let text = content(index, member);
+        let member = member.clone();
+        let sim = sim.clone();
+        async move { sim.say(&channel, &member, &text).await.map(|message| (message, index)) }
+    };
+    let mut saying = FuturesUnordered::new();
+    for index in 0..IN_FLIGHT.min(channels.len()).min(left) {
+        left -= 1;
+        saying.push(begin(index));
+    }
+    // An answer may be seen before its question's own response.
+    let (mut asked, mut answered) = (HashMap::new(), HashSet::new());
+    let mut done = 0;
+    while done < count {
+        let index = tokio::select! {
+            Some(said) = saying.next() => {
+                let (message, index) = said?;
+                if !answered.remove(&message) {
+                    asked.insert(message, index);
+                    continue;
+                }
+                index
+            }
+            event = tokio::time::timeout(Duration::from_secs(60), answers.next()) => {
+                let event = event.context("no answer came for a minute")?.context("the stream of events ended")??;
+                let reply_to = &event["data"]["message_reference"]["message_id"];
+                if event["type"] != "MESSAGE_CREATE" || event["data"]["author"]["bot"] != true {
+                    continue;
+                }
+                let Some(message) = reply_to.as_str().and_then(|id| id.parse().ok()) else { continue };
+                let Some(index) = asked.remove(&message) else {
+                    answered.insert(message);
+                    continue;
+                };
+                index
+            }
+        };
+        done += 1;
+        if left > 0 {
+            left -= 1;
+            saying.push(begin(index));
         }
-        let from = *log_from;
-        *log_from = eventually("a round of answers", Duration::from_secs(60), async || {
-            let log = sim.log(from).await?;
-            let last = log.last().map_or(from, |entry| entry.seq);
-            Ok(checker.unanswered(&log)?.is_empty().then_some(last))
-        })
-        .await?;
     }
     Ok(())
 }
@@ -170,23 +200,25 @@ async fn paced(
     channels: &[String],
     members: &[String],
     bot: &str,
-    log_from: &mut u64,
 ) -> anyhow::Result<Vec<i64>> {
+    let from = sim.log(0).await?.last().map_or(0, |entry| entry.seq);
     let mut ticks = tokio::time::interval(Duration::from_millis(100));
     let mut said = Vec::new();
     for index in 0..PACED {
         ticks.tick().await;
         let channel = &channels[index % channels.len()];
-        said.push(sim.say(channel, &members[index % members.len()], &format!("<@{bot}> hello")).await?);
+        said.push(
+            sim.say(channel, &members[index % members.len()], &format!("<@{bot}> hello")).await?,
+        );
     }
-    let from = *log_from;
     let answers = eventually("the paced answers", Duration::from_secs(60), async || {
         let answers = Checker::answers(&sim.log(from).await?)?;
         Ok((answers.len() >= said.len()).then_some(answers))
     })
     .await?;
     // A message's id tells when Discord made it, to the millisecond.
-    let made_at = |message: u64| i64::try_from(message >> 22).map(|since| since + 1_420_070_400_000);
+    let made_at =
+        |message: u64| i64::try_from(message >> 22).map(|since| since + 1_420_070_400_000);
     answers
         .iter()
         .filter_map(|answer| Some((answer.covers.first()?, answer.message)))
@@ -242,7 +274,8 @@ fn resident_mib(processes: &[&Ery]) -> anyhow::Result<u64> {
     for process in processes {
         let id = process.id().context("the process runs")?;
         let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("a VmRSS line")?;
+        let line =
+            status.lines().find(|line| line.starts_with("VmRSS:")).context("a VmRSS line")?;
         kib += line.split_whitespace().nth(1).context("a number")?.parse::<u64>()?;
     }
     Ok(kib / 1024)

@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use ery_clock::SystemClock;
+use ery_cluster::Cluster;
 use ery_ids::{ReplicaId, ServiceName};
 use ery_membership::{Membership, MembershipError, Registration, Replica};
 use ery_rpc::{ClusterCredential, Peers, Transport};
@@ -30,7 +31,8 @@ impl Endpoint {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file =
+            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(text.as_bytes())
     }
 
@@ -53,14 +55,15 @@ impl Endpoint {
 pub(super) async fn stores(settings: &Settings) -> Result<Vec<Transport>, Failure> {
     if let Some(credential) = &settings.cluster.credential {
         let credential = ClusterCredential::new(credential.clone());
-        let membership = ery_cluster::connect_membership(
+        let cluster = Cluster::connect(
+            &settings.nats,
             &settings.redis,
             ReplicaId::random(),
             Arc::new(SystemClock),
         )
         .await
         .map_err(|error| Failure::unavailable(crate::failure::chain(&error)))?;
-        let peers = Peers::remote(ServiceName::Store, &*membership, &credential)
+        let peers = Peers::remote(ServiceName::Store, &*cluster.membership(), &credential)
             .await
             .map_err(|error| Failure::unavailable(crate::failure::chain(&error)))?;
         let stores = peers.each();

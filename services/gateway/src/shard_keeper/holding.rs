@@ -309,6 +309,8 @@ impl<'a> Holding<'a> {
             bot: ready.bot,
         });
         self.handled_here(Mark { session, sequence: ready.sequence });
+        // At once: until then a restart would resume the session before, or none.
+        self.points.save(self.progress.reached());
         self.connected("identified");
     }
 

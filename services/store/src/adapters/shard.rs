@@ -43,9 +43,27 @@ pub(crate) struct OpenShard {
     writer: Writer,
     readers: SqlitePool,
     arrivals: Arrivals,
+    place: Place,
+}
+
+/// One of the places for open shards, and its share in their count.
+#[derive(Debug)]
+struct Place {
     metrics: Metrics,
-    /// One of the places for open shards.
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    fn take(metrics: Metrics, permit: OwnedSemaphorePermit) -> Self {
+        metrics.shard_opened();
+        Self { metrics, _permit: permit }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.metrics.shard_closed();
+    }
 }
 
 impl OpenShard {
@@ -54,7 +72,7 @@ impl OpenShard {
         shard: StoreShard,
         path: &Path,
         opening: &Opening,
-        place: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) -> Result<Self, FileError> {
         let key = opening.key.as_ref();
         let connection = open_for_writing(path, key).await?;
@@ -78,14 +96,8 @@ impl OpenShard {
             .max_lifetime(None)
             .test_before_acquire(false)
             .connect_lazy_with(options);
-        opening.metrics.shard_opened();
-        Ok(Self {
-            writer,
-            readers,
-            arrivals: Arrivals::default(),
-            metrics: opening.metrics.clone(),
-            _place: place,
-        })
+        let place = Place::take(opening.metrics.clone(), permit);
+        Ok(Self { writer, readers, arrivals: Arrivals::default(), place })
     }
 
     /// Runs `request` in a savepoint of its own, and answers once it is durable.
@@ -107,9 +119,10 @@ impl OpenShard {
 
     /// Closes the readers, then the writer, which leaves everything in the file itself.
     pub(crate) async fn close(self) {
-        self.readers.close().await;
-        self.writer.close().await;
-        self.metrics.shard_closed();
+        let Self { writer, readers, place, .. } = self;
+        readers.close().await;
+        writer.close().await;
+        drop(place);
     }
 }
 

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use futures::{FutureExt, future::BoxFuture};
-use tonic::{Code, Status, body::Body};
-use tower::{ServiceExt, util::BoxCloneSyncService};
+use tonic::{Code, Status};
 
 use ery_ids::Home;
 use ery_proto::store::v1::{
     BeginExecutionRequest, BeginExecutionResponse, EndExecutionRequest,
     store_service_client::StoreServiceClient,
 };
-use ery_rpc::{BoxError, Peers, within};
+use ery_rpc::{Peers, Transport, within};
 
 use crate::error::StoreError;
 
@@ -20,14 +19,6 @@ const END_ATTEMPTS: u32 = 4;
 
 /// The wait before the second try; it doubles each time.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-
-/// Gives the transport's error a type of its own; a bare box makes the calls' futures too general
-/// to be spawned.
-#[derive(Debug, thiserror::Error)]
-#[error("the call did not get to the store")]
-struct NotCarried(#[source] BoxError);
-
-type NamedTransport = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, NotCarried>;
 
 /// The executions of the store.
 #[derive(Clone)]
@@ -41,9 +32,8 @@ impl Executions {
         Self { peers, timeout }
     }
 
-    fn client(&self, home: Home) -> StoreServiceClient<NamedTransport> {
-        let transport = ServiceExt::<http::Request<Body>>::map_err(self.peers.of(home), NotCarried);
-        StoreServiceClient::new(BoxCloneSyncService::new(transport))
+    fn client(&self, home: Home) -> StoreServiceClient<Transport> {
+        StoreServiceClient::new(self.peers.of(home))
     }
 
     /// Opens an execution, or finds the one that stands.

@@ -49,6 +49,22 @@ pub(crate) fn percent_encoded(text: &str) -> String {
     encoded
 }
 
+/// Says a span of time in its two largest units: `1 hour and 30 minutes`.
+pub(crate) fn time_span(seconds: u32) -> String {
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let mut left = seconds;
+    let mut parts = Vec::new();
+    for (length, name) in units {
+        let count = left / length;
+        left %= length;
+        if count > 0 {
+            parts.push(format!("{count} {name}{}", if count == 1 { "" } else { "s" }));
+        }
+    }
+    parts.truncate(2);
+    if parts.is_empty() { "0 seconds".to_owned() } else { parts.join(" and ") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +90,19 @@ mod tests {
     #[test]
     fn a_name_is_one_harmless_line() {
         assert_eq!(name("  a\n<@1> [x](y)* "), "a @1 x(y)");
+    }
+
+    #[test]
+    fn a_span_of_time_is_said_in_words() {
+        for (seconds, words) in [
+            (0, "0 seconds"),
+            (1, "1 second"),
+            (600, "10 minutes"),
+            (5_400, "1 hour and 30 minutes"),
+            (90_061, "1 day and 1 hour"),
+            (2_419_200, "28 days"),
+        ] {
+            assert_eq!(time_span(seconds), words);
+        }
     }
 }

@@ -149,7 +149,10 @@ impl Tool for TimeoutMember {
         let summary = match &act.until {
             Some(until) => {
                 fields.insert("until".into(), Value::String(until.clone()));
-                format!("<@{}> is timed out until {until}.", act.member)
+                // Discord shows the moment in each reader's own time zone.
+                let moment = moment(until).map_or(0, UnixMillis::as_secs);
+                let how_long = text::time_span(act.duration_seconds);
+                format!("<@{}> is timed out for {how_long}, until <t:{moment}:f>.", act.member)
             }
             None => format!("The timeout of <@{}> is lifted.", act.member),
         };

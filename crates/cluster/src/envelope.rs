@@ -1,0 +1,245 @@
+//! How tasks and events are written on the wire: headers, and a payload that may be compressed.
+
+use std::{io, str::FromStr};
+
+use async_nats::{HeaderMap, header::HeaderValue};
+use bytes::Bytes;
+use twilight_model::id::{Id, marker::UserMarker};
+
+use ery_channel_queue::Task;
+use ery_clock::UnixMillis;
+use ery_event_bus::Event;
+use ery_ids::{EventId, TriggerId};
+
+use crate::subjects;
+
+const ID: &str = "Nats-Msg-Id";
+const RECEIVED_AT: &str = "Ery-Received-At";
+const BOT: &str = "Ery-Bot";
+const TRIGGER: &str = "Ery-Trigger";
+const ENCODING: &str = "Ery-Encoding";
+const TRACEPARENT: &str = "traceparent";
+
+const ZSTD: &str = "zstd";
+const ZSTD_LEVEL: i32 = 3;
+
+/// No payload of ours is larger; one that claims to be is an attack.
+const MAX_DECODED_BYTES: usize = 64 << 20;
+
+/// Above this, compressing takes long enough to be done on another thread.
+const MAX_INLINE_BYTES: usize = 256 << 10;
+
+/// Why a message of a stream cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error("its subject is none of ours")]
+    Subject,
+    #[error("its header `{0}` is missing or makes no sense")]
+    Header(&'static str),
+    #[error("its encoding is unknown")]
+    Encoding,
+    #[error("its payload does not decompress")]
+    Payload(#[source] io::Error),
+}
+
+/// Says that a value cannot stand in a header.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` holds what no header can")]
+pub(crate) struct Unwritable(&'static str);
+
+/// What is published: everything but where.
+pub(crate) struct Envelope {
+    pub(crate) headers: HeaderMap,
+    pub(crate) payload: Bytes,
+}
+
+impl Envelope {
+    /// Writes a task.
+    pub(crate) async fn of_task(task: &Task, compress_above: usize) -> Result<Self, Unwritable> {
+        let trigger = task.trigger.to_string();
+        // A trigger is one of its channel's, and deduplication is the whole stream's.
+        let id = format!("{}:{trigger}", subjects::channel_name(task.channel));
+        let mut headers = common(&id, task.bot, task.received_at, task.traceparent.as_deref())?;
+        headers.insert(TRIGGER, value(TRIGGER, &trigger)?);
+        Ok(compressed(headers, task.payload.clone(), compress_above).await)
+    }
+
+    /// Writes an event.
+    pub(crate) async fn of_event(event: &Event, compress_above: usize) -> Result<Self, Unwritable> {
+        let headers =
+            common(&event.id.0, event.bot, event.received_at, event.traceparent.as_deref())?;
+        Ok(compressed(headers, event.payload.clone(), compress_above).await)
+    }
+
+    /// Returns about how large it is on the wire.
+    pub(crate) fn size_bytes(&self) -> usize {
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|(name, values)| {
+                let name: &str = name.as_ref();
+                values.iter().map(|value| name.len() + value.as_str().len() + 4).sum::<usize>()
+            })
+            .sum();
+        // The first line and the empty one at the end.
+        headers + 12 + self.payload.len()
+    }
+}
+
+/// Reads a task.
+pub(crate) fn read_task(
+    subject: &str,
+    headers: Option<&HeaderMap>,
+    payload: &Bytes,
+) -> Result<Task, Unreadable> {
+    let channel = subjects::parse_task(subject).ok_or(Unreadable::Subject)?;
+    let headers = headers.ok_or(Unreadable::Header(TRIGGER))?;
+    Ok(Task {
+        trigger: parse::<TriggerId>(headers, TRIGGER)?,
+        channel,
+        bot: bot(headers)?,
+        received_at: UnixMillis(parse(headers, RECEIVED_AT)?),
+        traceparent: headers.get(TRACEPARENT).map(|value| value.as_str().to_owned()),
+        payload: decompressed(headers, payload)?,
+    })
+}
+
+/// Names a task that cannot be read, as far as it says.
+pub(crate) fn trigger_text(headers: Option<&HeaderMap>) -> String {
+    let text = headers.and_then(|headers| headers.get(TRIGGER));
+    text.map_or_else(|| "?".to_owned(), |value| value.as_str().chars().take(128).collect())
+}
+
+/// Reads an event.
+pub(crate) fn read_event(
+    subject: &str,
+    headers: Option<&HeaderMap>,
+    payload: &Bytes,
+) -> Result<Event, Unreadable> {
+    let place = subjects::parse_event(subject).ok_or(Unreadable::Subject)?;
+    let headers = headers.ok_or(Unreadable::Header(ID))?;
+    Ok(Event {
+        id: event_id(headers).ok_or(Unreadable::Header(ID))?,
+        kind: place.kind.to_owned(),
+        home: place.home,
+        channel: place.channel,
+        bot: bot(headers)?,
+        received_at: UnixMillis(parse(headers, RECEIVED_AT)?),
+        traceparent: headers.get(TRACEPARENT).map(|value| value.as_str().to_owned()),
+        payload: decompressed(headers, payload)?,
+    })
+}
+
+/// Reads an event's id alone.
+pub(crate) fn event_id(headers: &HeaderMap) -> Option<EventId> {
+    headers.get(ID).map(|value| EventId(value.as_str().to_owned()))
+}
+
+fn common(
+    id: &str,
+    bot: Id<UserMarker>,
+    received_at: UnixMillis,
+    traceparent: Option<&str>,
+) -> Result<HeaderMap, Unwritable> {
+    let mut headers = HeaderMap::new();
+    headers.insert(ID, value(ID, id)?);
+    headers.insert(RECEIVED_AT, value(RECEIVED_AT, &received_at.to_string())?);
+    headers.insert(BOT, value(BOT, &bot.to_string())?);
+    if let Some(traceparent) = traceparent {
+        headers.insert(TRACEPARENT, value(TRACEPARENT, traceparent)?);
+    }
+    Ok(headers)
+}
+
+fn value(name: &'static str, text: &str) -> Result<HeaderValue, Unwritable> {
+    HeaderValue::from_str(text).map_err(|_| Unwritable(name))
+}
+
+fn parse<T: FromStr>(headers: &HeaderMap, name: &'static str) -> Result<T, Unreadable> {
+    let text = headers.get(name).map(HeaderValue::as_str);
+    text.and_then(|text| text.parse().ok()).ok_or(Unreadable::Header(name))
+}
+
+fn bot(headers: &HeaderMap) -> Result<Id<UserMarker>, Unreadable> {
+    Id::new_checked(parse(headers, BOT)?).ok_or(Unreadable::Header(BOT))
+}
+
+async fn compressed(mut headers: HeaderMap, payload: Bytes, above: usize) -> Envelope {
+    if payload.len() <= above {
+        return Envelope { headers, payload };
+    }
+    let smaller = if payload.len() <= MAX_INLINE_BYTES {
+        zstd::bulk::compress(&payload, ZSTD_LEVEL).ok()
+    } else {
+        let payload = payload.clone();
+        let work = move || zstd::bulk::compress(&payload, ZSTD_LEVEL).ok();
+        tokio::task::spawn_blocking(work).await.ok().flatten()
+    };
+    match smaller.filter(|smaller| smaller.len() < payload.len()) {
+        Some(smaller) => {
+            headers.insert(ENCODING, ZSTD);
+            Envelope { headers, payload: smaller.into() }
+        }
+        None => Envelope { headers, payload },
+    }
+}
+
+fn decompressed(headers: &HeaderMap, payload: &Bytes) -> Result<Bytes, Unreadable> {
+    match headers.get(ENCODING).map(HeaderValue::as_str) {
+        None => Ok(payload.clone()),
+        Some(ZSTD) => zstd::bulk::decompress(payload, MAX_DECODED_BYTES)
+            .map(Bytes::from)
+            .map_err(Unreadable::Payload),
+        Some(_) => Err(Unreadable::Encoding),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ery_ids::ChannelKey;
+
+    use super::*;
+
+    fn task(payload: Vec<u8>) -> Task {
+        Task {
+            trigger: "sa.a-1.5".parse().unwrap(),
+            channel: ChannelKey::from_raw(0, 9 << 22).unwrap(),
+            bot: Id::new(7),
+            received_at: UnixMillis(-1),
+            traceparent: Some("00-ab-cd-01".into()),
+            payload: payload.into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_reads_back_as_written_whatever_its_size() {
+        for size in [0, 10, 70 << 10, 3 << 20] {
+            let task = task((0..size).map(|index| u8::try_from(index % 7).unwrap()).collect());
+            let envelope = Envelope::of_task(&task, 64 << 10).await.unwrap();
+            assert_eq!(envelope.headers.get(ENCODING).is_some(), size > 64 << 10);
+            let subject = subjects::task(task.channel);
+            let read = read_task(&subject, Some(&envelope.headers), &envelope.payload).unwrap();
+            assert_eq!(read, task);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_header_cannot_be_smuggled_in() {
+        let mut task = task(Vec::new());
+        task.trigger = TriggerId::WebhookDelivery("x\r\nNats-Rollup: all".into());
+        assert!(Envelope::of_task(&task, 1).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_does_not_decompress_is_unreadable() {
+        let mut envelope = Envelope::of_task(&task(Vec::new()), 1).await.unwrap();
+        envelope.headers.insert(ENCODING, ZSTD);
+        let subject = "ery.task.1.dm.9";
+        let read = read_task(subject, Some(&envelope.headers), &Bytes::from_static(b"nonsense"));
+        assert!(matches!(read, Err(Unreadable::Payload(_))));
+        envelope.headers.insert(ENCODING, "br");
+        let read = read_task(subject, Some(&envelope.headers), &Bytes::new());
+        assert!(matches!(read, Err(Unreadable::Encoding)));
+        assert!(matches!(read_task(subject, None, &Bytes::new()), Err(Unreadable::Header(_))));
+    }
+}

@@ -1,0 +1,132 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::{
+    binary,
+    process::{Process, START_ATTEMPTS, free_port, password},
+};
+
+const USER: &str = "ery";
+
+/// A private nats-server with JetStream; ends with its handle.
+pub struct NatsServer {
+    process: Process,
+    binary: PathBuf,
+    folder: TempDir,
+    port: u16,
+    /// Its own, so that no server is taken for another.
+    password: String,
+}
+
+impl NatsServer {
+    /// Starts one on a free port, with an empty folder, a user and a password.
+    ///
+    /// # Errors
+    ///
+    /// Where no nats-server that is new enough can be found, or it does not start.
+    pub async fn start() -> anyhow::Result<Self> {
+        let binary = binary::nats_server().await?;
+        let folder = tempfile::tempdir().context("could not make a folder for nats-server")?;
+        let password = password(folder.path());
+        let mut attempt = 1;
+        loop {
+            let port = free_port().await?;
+            write_config(folder.path(), port, &password)?;
+            match start_process(&binary, folder.path(), port, &password).await {
+                Ok(process) => return Ok(Self { process, binary, folder, port, password }),
+                Err(error) if attempt == START_ATTEMPTS => return Err(error),
+                Err(_) => attempt += 1,
+            }
+        }
+    }
+
+    /// Returns the URL with its credentials.
+    pub fn url(&self) -> String {
+        format!("nats://{USER}:{}@127.0.0.1:{}", self.password, self.port)
+    }
+
+    /// Returns `host:port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Returns the process id while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// Ends it as an operator does.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        self.process.stop().await
+    }
+
+    /// Ends it without warning.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.kill().await
+    }
+
+    /// Starts it again on the same port with what it had stored; ends it first if it runs.
+    ///
+    /// # Errors
+    ///
+    /// If it does not start.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        self.process.stop().await?;
+        let mut attempt = 1;
+        loop {
+            let folder = self.folder.path();
+            match start_process(&self.binary, folder, self.port, &self.password).await {
+                Ok(process) => {
+                    self.process = process;
+                    return Ok(());
+                }
+                Err(error) if attempt == START_ATTEMPTS => return Err(error),
+                Err(_) => attempt += 1,
+            }
+        }
+    }
+}
+
+fn write_config(folder: &Path, port: u16, password: &str) -> anyhow::Result<()> {
+    let config = format!(
+        "listen: \"127.0.0.1:{port}\"\n\
+         server_name: \"test\"\n\
+         max_payload: 8MB\n\
+         authorization {{ user: \"{USER}\", password: \"{password}\" }}\n\
+         jetstream {{ store_dir: \"{}\", max_mem: 256MB, max_file: 8GB }}\n",
+        folder.join("store").display()
+    );
+    std::fs::write(folder.join("nats.conf"), config).context("could not write nats.conf")
+}
+
+async fn start_process(
+    binary: &Path,
+    folder: &Path,
+    port: u16,
+    password: &str,
+) -> anyhow::Result<Process> {
+    let mut command = Command::new(binary);
+    command.arg("--config").arg(folder.join("nats.conf"));
+    Process::start("nats-server", command, || answers(port, password)).await
+}
+
+/// Whether the server lets us in and its JetStream serves.
+async fn answers(port: u16, password: &str) -> bool {
+    let options =
+        async_nats::ConnectOptions::with_user_and_password(USER.to_owned(), password.to_owned());
+    let Ok(client) = options.connect(format!("nats://127.0.0.1:{port}")).await else {
+        return false;
+    };
+    async_nats::jetstream::new(client).query_account().await.is_ok()
+}

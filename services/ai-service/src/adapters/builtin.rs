@@ -1,0 +1,27 @@
+use async_trait::async_trait;
+
+use crate::domain::{
+    builtin,
+    conversation::{Answer, TurnRequest},
+};
+
+use super::{Provider, ProviderError};
+
+/// Answers without a model and without a network.
+#[derive(Debug)]
+pub(crate) struct BuiltinProvider;
+
+#[async_trait]
+impl Provider for BuiltinProvider {
+    fn name(&self) -> &'static str {
+        builtin::NAME
+    }
+
+    fn model(&self) -> &str {
+        builtin::NAME
+    }
+
+    async fn ask(&self, request: &TurnRequest) -> Result<Answer, ProviderError> {
+        Ok(builtin::answer(request))
+    }
+}

@@ -1,0 +1,7 @@
+//! What the service knows: conversations, how member text is shown to a model, when a provider is
+//! left alone, and the commands that need no model.
+
+pub(crate) mod breaker;
+pub(crate) mod builtin;
+pub(crate) mod conversation;
+pub(crate) mod spotlight;

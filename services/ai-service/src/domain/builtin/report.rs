@@ -1,0 +1,300 @@
+//! What people read in the end. Nothing here says that something happened without an OK result.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use twilight_model::id::{Id, marker::UserMarker};
+
+use crate::domain::conversation::{ToolCall, ToolResult, TurnRequest};
+
+use super::{
+    digest,
+    duration::in_words,
+    plan::{Item, Past, Step},
+    request::{Problem, Request, Talk},
+    timeouts::DEFAULT_SECONDS,
+};
+
+/// The longest text; Discord's bound is 2,000 characters.
+const LONGEST_TEXT: usize = 1_900;
+
+/// Writes the answer: for each author what became of each request.
+pub(super) fn text(items: &[Item<'_>], past: &Past<'_>, request: &TurnRequest) -> String {
+    let mut authors: Vec<(Id<UserMarker>, Vec<String>)> = Vec::new();
+    for item in items {
+        let line = line(item, past, request);
+        let index = authors.iter().position(|(author, _)| *author == item.message.author);
+        let index = index.unwrap_or_else(|| {
+            authors.push((item.message.author, Vec::new()));
+            authors.len() - 1
+        });
+        let lines = &mut authors[index].1;
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    let planned: Vec<&ToolCall> = items
+        .iter()
+        .filter_map(|item| match &item.step {
+            Step::Call(call) => Some(call),
+            _ => None,
+        })
+        .collect();
+    let mut text = String::new();
+    for result in past.others(&planned) {
+        let _ = writeln!(text, "{}", outcome(result, &result.tool));
+    }
+    let is_shared = authors.len() > 1;
+    for (author, lines) in &authors {
+        if is_shared {
+            let _ = write!(text, "<@{author}>: ");
+        }
+        let _ = writeln!(text, "{}", lines.join("\n"));
+    }
+    if text.is_empty() {
+        text.push_str(UNKNOWN);
+    }
+    cut(text.trim_end(), LONGEST_TEXT)
+}
+
+fn line(item: &Item<'_>, past: &Past<'_>, request: &TurnRequest) -> String {
+    match (&item.step, &item.request) {
+        (Step::Call(call), _) => match past.result(call) {
+            Some(result) => said(item, result, request),
+            None => format!(
+                "I asked for {}, but have no result, so I can't say that it happened.",
+                wish(&item.request)
+            ),
+        },
+        (Step::NotOffered(tool), wanted) => format!(
+            "I understood that you want {}, but the tool for it (`{tool}`) was not given to me \
+             here, so I did nothing.",
+            wish(wanted)
+        ),
+        (Step::Problem(found), _) => problem(found, request),
+        (Step::Words, Request::Say { text }) => text.clone(),
+        (Step::Words, Request::Talk(found)) => talk(*found, request),
+        (Step::Words, _) => UNKNOWN.to_owned(),
+    }
+}
+
+/// Says what a call brought.
+fn said(item: &Item<'_>, result: &ToolResult, request: &TurnRequest) -> String {
+    let wish = wish(&item.request);
+    let Some(content) = ok_content(result) else { return outcome(result, &wish) };
+    match &item.request {
+        Request::CatchUp { channel, window_secs, .. } => digest::catch_up(
+            &content,
+            item.message,
+            channel.as_ref(),
+            window_secs
+                .map(|secs| request.place.now.0 - i64::try_from(secs * 1_000).unwrap_or(i64::MAX)),
+            request.place.now,
+        )
+        .unwrap_or_else(|| outcome(result, &wish)),
+        Request::Search { .. } => {
+            digest::found(&content, request.place.now).unwrap_or_else(|| outcome(result, &wish))
+        }
+        _ => outcome(result, &wish),
+    }
+}
+
+/// Returns the content of a result that says that the call was carried out.
+fn ok_content(result: &ToolResult) -> Option<Value> {
+    let content: Value = serde_json::from_str(&result.content).ok()?;
+    (!result.is_error && content.get("ok") == Some(&Value::Bool(true))).then_some(content)
+}
+
+/// Says whether a call was carried out, in the words of its result.
+fn outcome(result: &ToolResult, wish: &str) -> String {
+    let sentence = |content: &Value, key: &str| {
+        let sentence = content.get(key)?.as_str()?.trim();
+        (!sentence.is_empty()).then(|| sentence.to_owned())
+    };
+    if let Some(content) = ok_content(result) {
+        return sentence(&content, "summary").unwrap_or_else(|| format!("Done: {wish}."));
+    }
+    let content: Value = serde_json::from_str(&result.content).unwrap_or_default();
+    let why = sentence(&content, "reason")
+        .or_else(|| sentence(&content, "summary"))
+        .or_else(|| sentence(&content, "error").map(|error| format!("the tool says “{error}”")));
+    match why {
+        Some(why) => format!("I have not done {wish}: {why}"),
+        None => format!("I have not done {wish}; I was not told why."),
+    }
+}
+
+/// Names what was wanted: `the timeout of <@1> for 10 minutes`.
+fn wish(request: &Request) -> String {
+    match request {
+        Request::Timeout { member, seconds: 0, .. } => format!("the end of {member}'s timeout"),
+        Request::Timeout { member, seconds, .. } => {
+            format!("the timeout of {member} for {}", in_words(*seconds))
+        }
+        Request::MemberInfo { member } => format!("the look-up of {member}"),
+        Request::CatchUp { channel: Some(channel), .. } => format!("the summary of {channel}"),
+        Request::CatchUp { channel: None, .. } => "the summary of this channel".into(),
+        Request::Search { query: Some(query), .. } => format!("the search for “{query}”"),
+        Request::Search { .. } => "the search".into(),
+        Request::React { .. } => "the reaction".into(),
+        Request::Send { .. } => "the message".into(),
+        Request::Say { .. } | Request::Talk(_) | Request::Problem(_) => "that".into(),
+    }
+}
+
+const UNKNOWN: &str = "I didn't understand that. I run in built-in command mode, without a \
+    language model, and know only plain commands in English: write “help” to see them.";
+
+fn talk(talk: Talk, request: &TurnRequest) -> String {
+    match talk {
+        Talk::Help => help(request),
+        Talk::About => "I'm Ery, a community manager for this server. At the moment I run in \
+            built-in command mode: no language model is behind me, I only follow plain commands in \
+            English. Write “help” to see which."
+            .into(),
+        Talk::ExplainTimeout => format!(
+            "A timeout keeps a member from writing, reacting and speaking for a while, at most 28 \
+             days; it ends by itself or when it is lifted. Who may time members out can write \
+             “timeout @name for 10 minutes because …”; without a length it is {}.",
+            in_words(DEFAULT_SECONDS)
+        ),
+        Talk::Refrain => "All right, I'm doing nothing.".into(),
+        Talk::NotAnOrder => "I didn't read that as an order, so I did nothing. An order begins \
+            with what to do, as in “timeout @name for 10 minutes because …”. (This is built-in \
+            command mode, without a language model.)"
+            .into(),
+        Talk::Ping => "Pong! I'm here, in built-in command mode.".into(),
+        Talk::HowAreYou => "All well here, thanks! I'm in built-in command mode, without a \
+            language model, so small talk is not my strength; “help” shows what I can do."
+            .into(),
+        Talk::Thanks => "You're welcome!".into(),
+        Talk::Bye => "Bye!".into(),
+        Talk::Nod => "Okay!".into(),
+        Talk::Greeting => "Hello! I'm in built-in command mode, without a language model: write \
+            “help” to see what I can do."
+            .into(),
+        Talk::Unknown => UNKNOWN.into(),
+    }
+}
+
+/// What each tool is good for, as a command to copy.
+const EXAMPLES: &[(&str, &str)] = &[
+    (
+        "timeout_member",
+        "“timeout @name for 10 minutes because …”, “untimeout @name” (if you may do that yourself)",
+    ),
+    ("get_member_info", "“who is @name”"),
+    ("fetch_messages", "“what did I miss”, “summarise #channel”"),
+    ("search_messages", "“search for pizza from @name in #channel”"),
+    ("add_reaction", "“react with 👍”, as a reply or to the last message"),
+    ("send_message", "“send a message saying …”"),
+];
+
+fn help(request: &TurnRequest) -> String {
+    let mut text = String::from(
+        "I'm in built-in command mode, without a language model. What I understand here:",
+    );
+    let mut is_any = false;
+    for (tool, example) in EXAMPLES {
+        if request.tools.iter().any(|offered| offered.name == *tool) {
+            is_any = true;
+            let _ = write!(text, "\n• {example}");
+        }
+    }
+    if !is_any {
+        return "I'm in built-in command mode, without a language model, and I was given no tools \
+                here that I know, so all I can do is say what you tell me to: “say …”."
+            .into();
+    }
+    text.push_str("\n• “say …”");
+    text
+}
+
+fn problem(problem: &Problem, request: &TurnRequest) -> String {
+    match problem {
+        Problem::Whom => "I couldn't tell whom you mean, so I did nothing. Name the member, as in \
+            “timeout @name for 10 minutes”, or reply to one of their messages."
+            .into(),
+        Problem::Everyone => "I don't do that to everyone at once; I did nothing. Name the \
+            members one by one."
+            .into(),
+        Problem::Role => "I can't do that to a whole role; I did nothing. Name the members one by \
+            one."
+            .into(),
+        Problem::Myself => "I can't do that to myself, so I did nothing.".into(),
+        Problem::TooLong => "Discord allows timeouts of at most 28 days, so I did nothing. Give a \
+            shorter time."
+            .into(),
+        Problem::Endless => "A timeout can't last for ever: Discord allows at most 28 days. I did \
+            nothing."
+            .into(),
+        Problem::Vague => {
+            "I need a length of time for that, such as “10 minutes” or “2h”, so I did \
+            nothing."
+                .into()
+        }
+        Problem::Zero => "A timeout must be longer than zero, so I did nothing. To end one, write \
+            “untimeout @name”."
+            .into(),
+        Problem::WhichUnit(number) => format!(
+            "{number} of what? I did nothing. Write for example “{number} minutes” or “{number}h”."
+        ),
+        Problem::TwoDurations => {
+            "I found two lengths of time in that, so I did nothing. Give one.".into()
+        }
+        Problem::Later => "In built-in command mode I can only act at once, not later and not on \
+            a condition, so I did nothing."
+            .into(),
+        Problem::AskedOnly => "That was a question, so I did nothing. If you want it done, write \
+            it without the question mark."
+            .into(),
+        Problem::PeopleOrReason(part) => format!(
+            "I wasn't sure whether “{}” names people or is the reason, so I did nothing. Mention \
+             people with @, or write “because …”.",
+            cut(part, 100)
+        ),
+        Problem::NotUnderstood(part) if part.is_empty() => UNKNOWN.into(),
+        Problem::NotUnderstood(part) => format!(
+            "I didn't understand “{}”, so I did nothing about it. (I'm in built-in command mode, \
+             without a language model.)",
+            cut(part, 100)
+        ),
+        Problem::SearchWhat => "Search for what? Write for example “search for pizza”.".into(),
+        Problem::WhichEmoji => {
+            "I couldn't tell which emoji. Write for example “react with 👍”.".into()
+        }
+        Problem::WhichMessage => "I couldn't tell which message you mean. Reply to it with “react \
+            with 👍”."
+            .into(),
+        Problem::SendWhat => "What should it say? Write for example “say hello”.".into(),
+        Problem::SendElsewhere => {
+            "I can only send messages in this channel, so I did nothing.".into()
+        }
+        Problem::NotCovered { verb, tool } => {
+            if request.tools.iter().any(|offered| offered.name == *tool) {
+                format!(
+                    "“{verb}” is not among the commands of built-in command mode, so I did \
+                     nothing. With a language model behind me I could use the tool for it."
+                )
+            } else {
+                format!(
+                    "I understood “{verb}”, but the tool for it (`{tool}`) was not given to me \
+                     here, so I did nothing."
+                )
+            }
+        }
+        Problem::TooMany => "That was too much at once; I left out the rest. Ask for at most 10 \
+            things in one go."
+            .into(),
+    }
+}
+
+/// Cuts a text to so many characters.
+pub(super) fn cut(text: &str, longest: usize) -> String {
+    if text.chars().count() <= longest {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(longest.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}

@@ -1,0 +1,174 @@
+use std::fmt;
+
+use twilight_model::id::{
+    Id,
+    marker::{ChannelMarker, MessageMarker, UserMarker},
+};
+
+/// What one part of a message asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    /// Zero seconds lift a timeout.
+    Timeout {
+        member: Target,
+        seconds: u64,
+        reason: Option<String>,
+    },
+    MemberInfo {
+        member: Target,
+    },
+    CatchUp {
+        channel: Option<Place>,
+        limit: u32,
+        window_secs: Option<u64>,
+    },
+    Search {
+        query: Option<String>,
+        author: Option<Target>,
+        channel: Option<Place>,
+    },
+    React {
+        message: MessageRef,
+        emoji: String,
+    },
+    Send {
+        content: String,
+    },
+    Say {
+        text: String,
+    },
+    Talk(Talk),
+    /// The wish was understood, but nothing can be done for it.
+    Problem(Problem),
+}
+
+impl Request {
+    /// Returns whether it wants something done or looked up.
+    pub(super) fn is_for_a_tool(&self) -> bool {
+        match self {
+            Self::Timeout { .. }
+            | Self::MemberInfo { .. }
+            | Self::CatchUp { .. }
+            | Self::Search { .. }
+            | Self::React { .. }
+            | Self::Send { .. } => true,
+            Self::Say { .. } | Self::Talk(_) | Self::Problem(_) => false,
+        }
+    }
+}
+
+/// Whom a request is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Id(Id<UserMarker>),
+    Name(String),
+}
+
+impl Target {
+    /// Returns it as the tools take it.
+    pub(super) fn argument(&self) -> String {
+        match self {
+            Self::Id(id) => id.to_string(),
+            Self::Name(name) => name.clone(),
+        }
+    }
+}
+
+/// As people read it on Discord.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "<@{id}>"),
+            Self::Name(name) => write!(f, "“{name}”"),
+        }
+    }
+}
+
+/// A channel other than the one where the request stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Id(Id<ChannelMarker>),
+    Name(String),
+}
+
+impl Place {
+    pub(super) fn argument(&self) -> String {
+        match self {
+            Self::Id(id) => id.to_string(),
+            Self::Name(name) => name.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "<#{id}>"),
+            Self::Name(name) => write!(f, "#{name}"),
+        }
+    }
+}
+
+/// Which message a reaction goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum MessageRef {
+    Id(Id<MessageMarker>),
+    /// The one before the request.
+    Last,
+    LastBy(Target),
+}
+
+/// Talk that wants nothing done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Talk {
+    // In the order in which they win over each other within a message.
+    Help,
+    About,
+    ExplainTimeout,
+    /// The message forbids an act, or takes it back.
+    Refrain,
+    /// A command's word stands there, but no order.
+    NotAnOrder,
+    Ping,
+    HowAreYou,
+    Thanks,
+    Bye,
+    /// `ok`, `lol`.
+    Nod,
+    Greeting,
+    Unknown,
+}
+
+/// Why an understood wish is not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Problem {
+    Whom,
+    Everyone,
+    Role,
+    Myself,
+    TooLong,
+    Endless,
+    /// `a while`.
+    Vague,
+    Zero,
+    WhichUnit(String),
+    TwoDurations,
+    /// It is to happen later, or on a condition.
+    Later,
+    /// It was asked, not ordered.
+    AskedOnly,
+    /// People or a reason: both would fit.
+    PeopleOrReason(String),
+    NotUnderstood(String),
+    SearchWhat,
+    WhichEmoji,
+    WhichMessage,
+    SendWhat,
+    SendElsewhere,
+    /// A command for a tool that these commands do not cover.
+    NotCovered {
+        verb: String,
+        tool: &'static str,
+    },
+    TooMany,
+}

@@ -1,0 +1,196 @@
+use crate::domain::conversation::{MemberMessage, Place};
+
+use super::{
+    clause::{Clause, Context},
+    duration, lookups,
+    quoted::unquote,
+    request::{Problem, Request, Talk},
+    talk, timeouts,
+    tokens::{Kind, Token, tokenise},
+};
+
+/// How long a text may be to be read; Discord's own bound is 4,000 characters.
+const LONGEST_TEXT: usize = 8_000;
+
+/// How many words a text may have to be read.
+const MOST_TOKENS: usize = 1_500;
+
+/// Tells what a message asks for; never nothing.
+pub(super) fn understand(message: &MemberMessage, place: &Place) -> Vec<Request> {
+    let text: String = message.text.chars().take(LONGEST_TEXT).collect();
+    let unquoted = unquote(&text, place);
+    let mut tokens = tokenise(&unquoted.text);
+    tokens.truncate(MOST_TOKENS);
+    let bot_name: Vec<String> =
+        place.bot_name.to_lowercase().split_whitespace().map(str::to_owned).collect();
+    let context = Context {
+        text: &unquoted.text,
+        quotes: &unquoted.quotes,
+        bot: place.bot,
+        bot_name: &bot_name,
+        message: message.id,
+        asker: message.author,
+        reply_to: message.reply_to,
+        reply_to_author: message.reply_to_author,
+    };
+    let mut found = Vec::new();
+    for (sentence, is_question) in sentences(&tokens, &context) {
+        read_sentence(Clause::new(sentence, &context), is_question, &mut found);
+    }
+    if is_taken_back(&tokens) {
+        for request in &mut found {
+            if matches!(request, Request::Timeout { .. }) {
+                *request = Request::Talk(Talk::Refrain);
+            }
+        }
+    }
+    settle(found)
+}
+
+/// Leaves out talk beside requests, and all talk but the weightiest.
+fn settle(found: Vec<Request>) -> Vec<Request> {
+    let mut requests = Vec::new();
+    let mut weightiest = None;
+    for request in found {
+        match request {
+            Request::Talk(talk) => {
+                weightiest = Some(weightiest.map_or(talk, |other: Talk| other.min(talk)));
+            }
+            request if requests.contains(&request) => {}
+            request => requests.push(request),
+        }
+    }
+    if requests.is_empty() {
+        requests.push(Request::Talk(weightiest.unwrap_or(Talk::Greeting)));
+    }
+    requests
+}
+
+/// Cuts a text into sentences, and tells of each whether it is a question.
+fn sentences<'a>(tokens: &'a [Token], context: &Context<'_>) -> Vec<(&'a [Token], bool)> {
+    let ends = |token: &Token| matches!(token.kind, Kind::End | Kind::Question);
+    let mut sentences: Vec<(&[Token], bool)> = Vec::new();
+    let mut rest = tokens;
+    while !rest.is_empty() {
+        let mut end = rest.iter().position(ends).unwrap_or(rest.len());
+        while rest.get(end).is_some_and(|token| token.kind == Kind::End)
+            && goes_on(&rest[end..], context)
+        {
+            let next = rest[end + 1..].iter().position(ends);
+            end = next.map_or(rest.len(), |next| end + 1 + next);
+        }
+        let (sentence, after) = rest.split_at(end);
+        let marks = after.iter().position(|token| !ends(token)).unwrap_or(after.len());
+        let is_question = after[..marks].iter().any(|token| token.kind == Kind::Question);
+        if !sentence.is_empty() {
+            sentences.push((sentence, is_question));
+        } else if is_question && let Some(last) = sentences.last_mut() {
+            last.1 = true;
+        }
+        rest = &after[marks..];
+    }
+    sentences
+}
+
+/// Returns whether a sentence's end is none, for only a length or a reason follows: `timeout @bob`,
+/// and on the next line `10 minutes`.
+fn goes_on(rest: &[Token], context: &Context<'_>) -> bool {
+    let ends = |token: &Token| matches!(token.kind, Kind::End | Kind::Question);
+    let [end, after @ ..] = rest else { return false };
+    let next = after.iter().position(ends).unwrap_or(after.len());
+    let next = Clause::new(&after[..next], context);
+    let is_line = context.text.get(end.start..end.end) == Some("\n");
+    if is_line && next.next_is("for|because|reason|duration|length") {
+        return true;
+    }
+    duration::read(next).is_some_and(|(_, after)| after.is_idle())
+}
+
+fn read_sentence(whole: Clause<'_>, is_question: bool, found: &mut Vec<Request>) {
+    let mut at = whole;
+    let opening = at.take_opening();
+    // What is to be said may itself end with `please` or `thanks`.
+    if !at.next_is("say|send|post|echo|repeat") {
+        at = at.without_tail();
+    }
+    let talk = Request::Talk(talk::classify(whole, at, opening));
+    if opening.is_negated || at.is_done() {
+        found.push(talk);
+        return;
+    }
+    if begins_a_condition(at) {
+        let orders = names_a_timeout(at);
+        found.push(if orders { Request::Problem(Problem::Later) } else { talk });
+        return;
+    }
+    let before = found.len();
+    loop {
+        let is_asked_only = is_question && !opening.is_request;
+        if let Some((requests, rest)) = timeouts::read(at) {
+            if is_asked_only {
+                found.push(Request::Problem(Problem::AskedOnly));
+            } else {
+                found.extend(requests);
+            }
+            at = rest;
+        } else if let Some((requests, rest)) = lookups::read(at) {
+            found.extend(requests);
+            at = rest;
+        } else {
+            break;
+        }
+        at.take_pauses();
+        at.take_connectors();
+        let opening = at.take_opening();
+        if at.is_idle() || opening.is_negated {
+            return;
+        }
+    }
+    found.push(if found.len() == before {
+        talk
+    } else {
+        Request::Problem(Problem::NotUnderstood(at.text()))
+    });
+}
+
+/// Returns whether a sentence says when or whether something is to be done.
+fn begins_a_condition(at: Clause<'_>) -> bool {
+    let asks_when = at.after(1).next_is("did|does|was|has|is");
+    at.next_is(
+        "if|whenever|unless|once|after|before|until|while|suppose|imagine|assuming|assume|\
+         whether|although|though|in|next|tomorrow|later|tonight|every|at",
+    ) || (at.next_is("when") && !asks_when)
+}
+
+fn names_a_timeout(at: Clause<'_>) -> bool {
+    (0..at.tokens().len()).any(|skipped| {
+        timeouts::read(at.after(skipped)).is_some_and(|(requests, _)| {
+            requests.iter().any(|request| matches!(request, Request::Timeout { .. }))
+        })
+    })
+}
+
+/// Returns whether the author takes back, somewhere in the message, what it says elsewhere.
+fn is_taken_back(tokens: &[Token]) -> bool {
+    const ANYWHERE: &str = "just kidding|just joking|only joking|only kidding|i'm kidding|i'm joking|\
+         im kidding|im joking|jk|j k|nvm|nevermind|never mind|scratch that|forget it|\
+         forget that|not really|no wait|i mean|i meant|kidding|wait no|hold on|\
+         on second thought|don't do it|do nothing";
+    const AFTER_A_PAUSE: &str = "wait|actually|oops|whoops|sorry|or not";
+    let stands = |at: usize, phrase: &str| {
+        phrase.split(' ').enumerate().all(|(index, word)| {
+            tokens
+                .get(at + index)
+                .is_some_and(|token| token.kind == Kind::Word && token.low == word)
+        })
+    };
+    (0..tokens.len()).any(|at| {
+        let is_paused = at > 0
+            && matches!(
+                tokens[at - 1].kind,
+                Kind::Pause | Kind::End | Kind::Question | Kind::Colon
+            );
+        ANYWHERE.split('|').any(|phrase| stands(at, phrase))
+            || is_paused && AFTER_A_PAUSE.split('|').any(|phrase| stands(at, phrase))
+    })
+}

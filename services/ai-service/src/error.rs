@@ -1,0 +1,67 @@
+use tonic::{Code, Status};
+
+use ery_settings::InvalidSetting;
+
+use crate::adapters::{ProviderError, TurnError};
+
+/// Why the service could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum AiError {
+    #[error(transparent)]
+    Setting(#[from] InvalidSetting),
+    #[error("could not make the HTTP client of the model provider")]
+    Client(#[source] reqwest::Error),
+    #[error("could not make the client of the model provider")]
+    ModelClient,
+}
+
+/// Why a call was not answered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error("`{field}` is missing or zero")]
+    Missing { field: &'static str },
+    #[error("`marker` must have at least 8 letters or digits, and nothing else")]
+    Marker,
+    #[error(transparent)]
+    Turn(#[from] TurnError),
+}
+
+impl CallError {
+    /// Says what the caller may do.
+    ///
+    /// `UNAVAILABLE` is not among them: it means trouble on the way to this service, which the
+    /// transport reports; a provider that cannot be reached is `RESOURCE_EXHAUSTED`, try later.
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Missing { .. } | Self::Marker => Code::InvalidArgument,
+            Self::Turn(TurnError::Final(error)) => match error {
+                ProviderError::Key { .. }
+                | ProviderError::Credit { .. }
+                | ProviderError::NotFound { .. }
+                | ProviderError::Moved { .. } => Code::FailedPrecondition,
+                ProviderError::ToolSchema { .. } | ProviderError::Refused { .. } => {
+                    Code::InvalidArgument
+                }
+                ProviderError::Limited { .. }
+                | ProviderError::Failed { .. }
+                | ProviderError::Unreachable
+                | ProviderError::Silent
+                | ProviderError::BrokeOff
+                | ProviderError::Nonsense
+                | ProviderError::TooLong => Code::ResourceExhausted,
+            },
+            Self::Turn(
+                TurnError::Exhausted { .. }
+                | TurnError::BreakerOpen { .. }
+                | TurnError::QuietAsked { .. }
+                | TurnError::OutOfTime { .. },
+            ) => Code::ResourceExhausted,
+        }
+    }
+}
+
+impl From<CallError> for Status {
+    fn from(error: CallError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}

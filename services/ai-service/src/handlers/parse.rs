@@ -1,0 +1,121 @@
+//! Parses what the contracts carry, once, into what the domain knows.
+
+use twilight_model::id::Id;
+
+use ery_clock::UnixMillis;
+use ery_proto::{
+    ai::v1::{
+        MemberMessage as ProtoMemberMessage, RunModelTurnRequest, ToolSpec as ProtoToolSpec,
+        Turn as ProtoTurn, turn::Kind,
+    },
+    common::v1::Message,
+};
+
+use crate::{
+    domain::conversation::{
+        Attachment, MemberMessage, Mention, Place, ToolCall, ToolResult, ToolSpec, Turn,
+        TurnRequest,
+    },
+    error::CallError,
+};
+
+/// The shortest marker that nobody guesses.
+const SHORTEST_MARKER: usize = 8;
+
+pub(super) fn turn_request(request: RunModelTurnRequest) -> Result<TurnRequest, CallError> {
+    let marker = request.marker;
+    if marker.len() < SHORTEST_MARKER || !marker.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(CallError::Marker);
+    }
+    Ok(TurnRequest {
+        instructions: request.instructions,
+        turns: request.turns.into_iter().map(turn).collect::<Result<_, _>>()?,
+        tools: tools(request.tools),
+        max_output_tokens: (request.max_output_tokens > 0).then_some(request.max_output_tokens),
+        marker,
+        place: place(request.bot_id, request.bot_name, request.now_ms),
+    })
+}
+
+pub(super) fn place(bot_id: u64, bot_name: String, now_ms: i64) -> Place {
+    Place { bot: Id::new_checked(bot_id), bot_name, now: UnixMillis(now_ms) }
+}
+
+pub(super) fn tools(tools: Vec<ProtoToolSpec>) -> Vec<ToolSpec> {
+    tools
+        .into_iter()
+        .map(|tool| ToolSpec {
+            name: tool.name,
+            description: tool.description,
+            parameters: tool.parameters,
+        })
+        .collect()
+}
+
+fn turn(turn: ProtoTurn) -> Result<Turn, CallError> {
+    Ok(match turn.kind.ok_or(CallError::Missing { field: "turns.kind" })? {
+        Kind::Members(members) => Turn::Members(
+            members.messages.into_iter().map(member_message).collect::<Result<_, _>>()?,
+        ),
+        Kind::Assistant(assistant) => Turn::Assistant {
+            text: assistant.text,
+            calls: assistant
+                .tool_calls
+                .into_iter()
+                .map(|call| ToolCall {
+                    id: call.call_id,
+                    tool: call.tool,
+                    arguments: call.arguments,
+                })
+                .collect(),
+        },
+        Kind::ToolResults(results) => Turn::Results(
+            results
+                .results
+                .into_iter()
+                .map(|result| ToolResult {
+                    call_id: result.call_id,
+                    tool: result.tool,
+                    content: result.content,
+                    is_error: result.is_error,
+                })
+                .collect(),
+        ),
+        Kind::Note(note) => Turn::Note(note),
+    })
+}
+
+fn member_message(message: ProtoMemberMessage) -> Result<MemberMessage, CallError> {
+    let inner = message.message.ok_or(CallError::Missing { field: "turns.members.message" })?;
+    member_message_of(inner, message.rights, message.is_to_be_answered)
+}
+
+pub(super) fn member_message_of(
+    message: Message,
+    rights: String,
+    is_to_be_answered: bool,
+) -> Result<MemberMessage, CallError> {
+    let mentions = message.mentions.into_iter().filter_map(|mention| {
+        Some(Mention { user: Id::new_checked(mention.user_id)?, name: mention.name })
+    });
+    let attachments = message.attachments.into_iter().map(|attachment| Attachment {
+        filename: attachment.filename,
+        content_type: attachment.content_type,
+        size_bytes: attachment.size_bytes,
+    });
+    Ok(MemberMessage {
+        id: Id::new_checked(message.message_id)
+            .ok_or(CallError::Missing { field: "message.message_id" })?,
+        author: Id::new_checked(message.author_id)
+            .ok_or(CallError::Missing { field: "message.author_id" })?,
+        author_name: message.author_name,
+        rights,
+        text: message.content,
+        at: UnixMillis(message.created_at_ms),
+        reply_to: Id::new_checked(message.reply_to),
+        reply_to_author: Id::new_checked(message.reply_to_author_id),
+        mentions: mentions.collect(),
+        attachments: attachments.collect(),
+        is_to_be_answered,
+    })
+}

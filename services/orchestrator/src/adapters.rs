@@ -1,0 +1,8 @@
+//! What goes out: calls to the other services, and broadcasts.
+
+pub(crate) mod ai;
+pub(crate) mod broadcaster;
+pub(crate) mod calls;
+pub(crate) mod convert;
+pub(crate) mod store;
+pub(crate) mod tools;

@@ -1,0 +1,222 @@
+use std::time::Duration;
+
+use futures::FutureExt;
+use sha2::{Digest, Sha256};
+use tonic::{Code, Status};
+use twilight_model::id::{Id, marker::UserMarker};
+
+use ery_clock::UnixMillis;
+use ery_ids::{ChannelKey, TaskThreadId};
+use ery_proto::ai::v1 as proto;
+use ery_rpc::{Peers, Transport, within};
+
+use crate::{
+    adapters::{
+        calls::{Fate, Retries, fate},
+        convert,
+    },
+    domain::{
+        context::Part,
+        journal::{ModelTurn, Order},
+        message::Message,
+        tool::Tool,
+    },
+    error::CallError,
+};
+
+/// The largest answer of a model.
+const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+
+/// The largest turn that is gone on with, in bytes: the store's steps hold twice as much.
+const LARGEST_TURN: usize = 512 * 1024;
+
+type Client = proto::ai_service_client::AiServiceClient<Transport>;
+
+/// The ai-service, as task threads use it.
+#[derive(Clone)]
+pub(crate) struct Ai {
+    pub(crate) peers: Peers,
+    pub(crate) model_timeout: Duration,
+    pub(crate) retries: Retries,
+}
+
+/// Ery, as the model is told of her.
+#[derive(Clone, Debug)]
+pub(crate) struct Bot {
+    pub(crate) id: Id<UserMarker>,
+    pub(crate) name: String,
+}
+
+/// What a model turn is asked with.
+pub(crate) struct Asking {
+    pub(crate) thread: TaskThreadId,
+    pub(crate) channel: ChannelKey,
+    pub(crate) instructions: String,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) tools: Vec<proto::ToolSpec>,
+    pub(crate) max_output_tokens: u32,
+    pub(crate) marker: String,
+    pub(crate) bot: Bot,
+    pub(crate) now: UnixMillis,
+}
+
+/// A model turn ready to be asked, and its hash.
+pub(crate) struct ModelRequest {
+    request: proto::RunModelTurnRequest,
+}
+
+/// Why no model turn came.
+#[derive(Debug)]
+pub(crate) enum ModelError {
+    /// The ai-service gave up after all its providers and retries: a sentence for our records.
+    Failed(String),
+    /// The ai-service cannot be reached.
+    Call(CallError),
+}
+
+/// What was read from a text that orders acts.
+#[derive(Debug)]
+pub(crate) struct ReadOrders {
+    /// Targets as the text names them.
+    pub(crate) orders: Vec<Order>,
+    pub(crate) read_by: String,
+}
+
+impl ModelRequest {
+    pub(crate) fn new(asking: Asking) -> Self {
+        let request = proto::RunModelTurnRequest {
+            thread_id: asking.thread.to_string(),
+            guild_id: asking.channel.guild_raw(),
+            channel_id: asking.channel.channel.get(),
+            instructions: asking.instructions,
+            turns: asking.parts.into_iter().map(convert::part).collect(),
+            tools: asking.tools,
+            max_output_tokens: asking.max_output_tokens,
+            marker: asking.marker,
+            bot_id: asking.bot.id.get(),
+            bot_name: asking.bot.name,
+            now_ms: asking.now.0,
+        };
+        Self { request }
+    }
+
+    /// Returns the SHA-256 of the request, hex.
+    pub(crate) fn hash(&self) -> String {
+        use std::fmt::Write;
+
+        use prost::Message;
+
+        let digest = Sha256::digest(self.request.encode_to_vec());
+        digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+            write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
+            hex
+        })
+    }
+}
+
+impl Ai {
+    fn client(&self) -> Client {
+        Client::new(self.peers.any()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    /// Asks the model once. Dropping the future drops the stream, and with it the turn.
+    pub(crate) async fn run_model_turn(
+        &self,
+        request: &ModelRequest,
+    ) -> Result<ModelTurn, ModelError> {
+        let client = self.client();
+        let answer = self
+            .retries
+            .call("RunModelTurn", self.model_timeout, || {
+                let request = within(self.model_timeout, request.request.clone());
+                let client = client.clone();
+                async move {
+                    match stream(client, request).await {
+                        // The ai-service has tried all that it may: asking again brings the same.
+                        Err(status) if is_final(&status) => Ok(Err(status)),
+                        Err(status) => Err(status),
+                        Ok(turn) => Ok(Ok(turn)),
+                    }
+                }
+                .boxed()
+            })
+            .await;
+        match answer {
+            Ok(Ok(turn)) if size(&turn) > LARGEST_TURN => {
+                Err(ModelError::Failed("the model wrote more than can be journaled".to_owned()))
+            }
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(status)) => Err(ModelError::Failed(reason(&status))),
+            Err(CallError::Refused { status, .. }) => Err(ModelError::Failed(reason(&status))),
+            Err(error) => Err(ModelError::Call(error)),
+        }
+    }
+
+    /// Reads which acts a message orders, from its own text alone.
+    pub(crate) async fn read_orders(
+        &self,
+        channel: ChannelKey,
+        message: &Message,
+        tools: &[Tool],
+        bot: &Bot,
+        now: UnixMillis,
+    ) -> Result<ReadOrders, CallError> {
+        let client = self.client();
+        let request = proto::ReadOrdersRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+            message: Some(convert::message(message, "")),
+            tools: tools.iter().map(convert::tool).collect(),
+            bot_id: bot.id.get(),
+            bot_name: bot.name.clone(),
+            now_ms: now.0,
+        };
+        let answer = self
+            .retries
+            .call("ReadOrders", self.model_timeout, || {
+                let request = within(self.model_timeout, request.clone());
+                let mut client = client.clone();
+                async move { client.read_orders(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        let order = |order: proto::Order| Order { tool: order.tool, arguments: order.arguments };
+        Ok(ReadOrders {
+            orders: answer.orders.into_iter().map(order).collect(),
+            read_by: answer.read_by,
+        })
+    }
+}
+
+async fn stream(
+    mut client: Client,
+    request: tonic::Request<proto::RunModelTurnRequest>,
+) -> Result<ModelTurn, Status> {
+    use proto::run_model_turn_response::Kind;
+
+    let mut stream = client.run_model_turn(request).await?.into_inner();
+    while let Some(piece) = stream.message().await? {
+        if let Some(Kind::Finished(finished)) = piece.kind {
+            return Ok(convert::model_turn_from(finished));
+        }
+    }
+    // Without its end, the turn did not happen.
+    Err(Status::unavailable("the model turn ended without its end"))
+}
+
+fn size(turn: &ModelTurn) -> usize {
+    let calls = turn.tool_calls.iter().map(|call| call.tool.len() + call.arguments.len());
+    turn.text.len() + calls.sum::<usize>()
+}
+
+fn is_final(status: &Status) -> bool {
+    match fate(status) {
+        // No model turn is fenced; whatever this is, it is no reason to leave the thread.
+        Fate::Fenced | Fate::Refused => true,
+        Fate::Again => status.code() == Code::ResourceExhausted,
+    }
+}
+
+fn reason(status: &Status) -> String {
+    format!("no provider answered: {:?}: {}", status.code(), status.message())
+}

@@ -1,0 +1,361 @@
+use std::{collections::HashMap, time::Duration};
+
+use futures::FutureExt;
+use twilight_model::id::{Id, marker::UserMarker};
+
+use ery_clock::UnixMillis;
+use ery_ids::{Epoch, EventId, Fence, Home, TaskThreadId, TriggerId};
+use ery_proto::store::v1 as proto;
+use ery_rpc::{Peers, Transport, within};
+
+use crate::{
+    adapters::{calls::Retries, convert},
+    domain::{
+        channel::ChannelState,
+        discord::Edit,
+        journal::{Outcome, ReadStepError, Step, Usage},
+        message::Message,
+        task_thread::{Change, Executed},
+        text,
+        turn::{Turn, TurnMessage},
+    },
+    error::CallError,
+};
+
+/// The largest answer of the store: a thread's whole journal with its executions.
+const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
+
+/// How much of an error the store is told.
+const LONGEST_REASON: usize = 4 * 1024;
+
+type Client = proto::store_service_client::StoreServiceClient<Transport>;
+
+/// The store, as task threads and handlers use it.
+#[derive(Clone)]
+pub(crate) struct Store {
+    pub(crate) peers: Peers,
+    pub(crate) timeout: Duration,
+    pub(crate) retries: Retries,
+}
+
+/// How a channel stands.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// The store has seen this higher epoch; nothing was changed.
+    RefusedBy(Epoch),
+    Channel(Box<OpenChannel>),
+}
+
+/// A channel opened under an epoch.
+#[derive(Debug)]
+pub(crate) struct OpenChannel {
+    pub(crate) unfinished: Option<Unfinished>,
+    /// Those of what waits that are done.
+    pub(crate) finished: Vec<TriggerId>,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) state: ChannelState,
+}
+
+/// A thread that an earlier holder left.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    pub(crate) id: TaskThreadId,
+    /// None where it has no message, or no person as its principal.
+    pub(crate) turn: Option<Turn>,
+    pub(crate) triggers: Vec<TriggerId>,
+    pub(crate) journal: Result<Vec<Step>, ReadStepError>,
+    pub(crate) executed: HashMap<(u32, u32), Executed>,
+    pub(crate) changes: Vec<Change>,
+}
+
+/// A thread that is to begin.
+#[derive(Clone, Debug)]
+pub(crate) struct Beginning<'a> {
+    pub(crate) id: TaskThreadId,
+    pub(crate) triggers: &'a [TurnMessage],
+    pub(crate) principal: Id<UserMarker>,
+    /// Every author, where several share the turn; else empty.
+    pub(crate) askers: &'a [Id<UserMarker>],
+    pub(crate) started_at: UnixMillis,
+    pub(crate) context: ContextWanted,
+}
+
+/// How much of a channel a thread wants to read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ContextWanted {
+    pub(crate) messages: u32,
+    pub(crate) since: UnixMillis,
+    pub(crate) wait: Duration,
+}
+
+/// What a thread begins with.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    /// Oldest first, the triggers among them.
+    pub(crate) context: Vec<Message>,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) is_current: bool,
+}
+
+/// How a thread ends.
+#[derive(Debug)]
+pub(crate) struct Ending<'a> {
+    pub(crate) id: TaskThreadId,
+    pub(crate) triggers: &'a [TriggerId],
+    pub(crate) state: &'a ChannelState,
+    pub(crate) usage: Usage,
+    /// The journal's last step; none where the journal cannot be gone on with.
+    pub(crate) step: Option<&'a Step>,
+    pub(crate) outcome: Outcome,
+    pub(crate) detail: &'a str,
+    pub(crate) at: UnixMillis,
+}
+
+/// A change of messages, as ingestion read it.
+#[derive(Clone, Debug)]
+pub(crate) struct Ingested {
+    pub(crate) event: EventId,
+    pub(crate) channel: ery_ids::ChannelKey,
+    pub(crate) change: IngestedChange,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum IngestedChange {
+    Created { message: Box<Message>, gate_reason: &'static str },
+    Edited(Box<Edit>),
+    Deleted { messages: Vec<Id<twilight_model::id::marker::MessageMarker>>, at: UnixMillis },
+}
+
+impl Store {
+    fn client(&self, home: Home) -> Client {
+        Client::new(self.peers.of(home)).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    /// Records the epoch, and tells how the channel stands.
+    pub(crate) async fn open_channel(
+        &self,
+        fence: &Fence,
+        waiting: &[TriggerId],
+    ) -> Result<Opened, CallError> {
+        let client = self.client(fence.channel.home);
+        let request = proto::OpenChannelRequest {
+            fence: Some(convert::fence(fence)),
+            waiting_trigger_ids: waiting.iter().map(ToString::to_string).collect(),
+        };
+        let answer = self
+            .retries
+            .call("OpenChannel", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.open_channel(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        if answer.refused_by_epoch != 0 {
+            return Ok(Opened::RefusedBy(Epoch(answer.refused_by_epoch)));
+        }
+        let unfinished = answer.unfinished.map(unfinished_from).transpose()?;
+        Ok(Opened::Channel(Box::new(OpenChannel {
+            unfinished,
+            finished: convert::triggers_from(&answer.finished_trigger_ids).collect(),
+            changes: convert::changes_from(answer.changes),
+            state: answer.state.map(convert::state_from).unwrap_or_default(),
+        })))
+    }
+
+    /// Begins a thread, or answers alike for one that stands.
+    pub(crate) async fn begin_thread(
+        &self,
+        fence: &Fence,
+        beginning: &Beginning<'_>,
+    ) -> Result<Begun, CallError> {
+        let client = self.client(fence.channel.home);
+        let trigger = |by: &TurnMessage| proto::Trigger {
+            id: by.trigger.to_string(),
+            message: Some(convert::message(&by.message, "")),
+            received_at_ms: by.received_at.0,
+        };
+        let request = proto::BeginThreadRequest {
+            fence: Some(convert::fence(fence)),
+            thread_id: beginning.id.to_string(),
+            triggers: beginning.triggers.iter().map(trigger).collect(),
+            principal: Some(convert::person(beginning.principal)),
+            askers: beginning.askers.iter().map(|asker| asker.get()).collect(),
+            started_at_ms: beginning.started_at.0,
+            context: Some(proto::ContextQuery {
+                max_messages: beginning.context.messages,
+                since_ms: beginning.context.since.0,
+                wait_ms: u32::try_from(beginning.context.wait.as_millis()).unwrap_or(u32::MAX),
+            }),
+        };
+        let answer = self
+            .retries
+            .call("BeginThread", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.begin_thread(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        Ok(Begun {
+            context: answer.context.into_iter().filter_map(convert::message_from).collect(),
+            changes: convert::changes_from(answer.changes),
+            is_current: answer.is_current,
+        })
+    }
+
+    /// Journals steps, and tells which triggers have changed.
+    pub(crate) async fn append_steps(
+        &self,
+        fence: &Fence,
+        thread: TaskThreadId,
+        steps: &[Step],
+    ) -> Result<Vec<Change>, CallError> {
+        let client = self.client(fence.channel.home);
+        let request = proto::AppendStepsRequest {
+            fence: Some(convert::fence(fence)),
+            thread_id: thread.to_string(),
+            steps: steps.iter().map(convert::step).collect(),
+        };
+        let answer = self
+            .retries
+            .call("AppendSteps", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.append_steps(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        Ok(convert::changes_from(answer.changes))
+    }
+
+    /// Counts an attempt that ended with an error of its own; answers how many there were.
+    pub(crate) async fn record_attempt(
+        &self,
+        fence: &Fence,
+        thread: TaskThreadId,
+        error: &str,
+        at_step: u32,
+        at: UnixMillis,
+    ) -> Result<u32, CallError> {
+        let client = self.client(fence.channel.home);
+        let request = proto::RecordAttemptRequest {
+            fence: Some(convert::fence(fence)),
+            thread_id: thread.to_string(),
+            error: text::cut(error, LONGEST_REASON).to_owned(),
+            at_step,
+            at_ms: at.0,
+        };
+        let answer = self
+            .retries
+            .call("RecordAttempt", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.record_attempt(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        Ok(answer.attempts)
+    }
+
+    /// Writes the outcome and the ids of the triggers that it finishes. A thread that never began
+    /// gets its row here.
+    pub(crate) async fn finish_thread(
+        &self,
+        fence: &Fence,
+        ending: &Ending<'_>,
+    ) -> Result<(), CallError> {
+        let client = self.client(fence.channel.home);
+        let request = proto::FinishThreadRequest {
+            fence: Some(convert::fence(fence)),
+            thread_id: ending.id.to_string(),
+            outcome: convert::outcome(ending.outcome).into(),
+            detail: text::cut(ending.detail, LONGEST_REASON).to_owned(),
+            finished_trigger_ids: ending.triggers.iter().map(ToString::to_string).collect(),
+            state: Some(convert::state(ending.state)),
+            usage: Some(convert::usage(ending.usage)),
+            at_ms: ending.at.0,
+            step: ending.step.map(convert::step),
+        };
+        self.retries
+            .call("FinishThread", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.finish_thread(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Takes changes of messages in, all of one home.
+    pub(crate) async fn ingest(
+        &self,
+        handler: &str,
+        home: Home,
+        events: &[Ingested],
+    ) -> Result<(), CallError> {
+        let client = self.client(home);
+        let request = proto::IngestMessagesRequest {
+            handler: handler.to_owned(),
+            events: events.iter().map(ingest_event).collect(),
+        };
+        self.retries
+            .call("IngestMessages", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.ingest_messages(request).await.map(tonic::Response::into_inner) }.boxed()
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+fn unfinished_from(thread: proto::Thread) -> Result<Unfinished, CallError> {
+    let lacks = |lacks| CallError::Unreadable { call: "OpenChannel", lacks };
+    let id: TaskThreadId = thread.thread_id.parse().map_err(|_| lacks("unfinished.thread_id"))?;
+    let triggers: Vec<TriggerId> =
+        thread.triggers.iter().filter_map(|trigger| trigger.id.parse().ok()).collect();
+    let messages: Vec<TurnMessage> = thread
+        .triggers
+        .into_iter()
+        .filter_map(|trigger| {
+            Some(TurnMessage {
+                trigger: trigger.id.parse().ok()?,
+                message: convert::message_from(trigger.message?)?,
+                received_at: UnixMillis(trigger.received_at_ms),
+            })
+        })
+        .collect();
+    let is_whole = messages.len() == triggers.len();
+    let principal = convert::person_of(thread.principal.as_ref());
+    let turn = Turn::of(messages).filter(|_| is_whole).zip(principal);
+    Ok(Unfinished {
+        id,
+        turn: turn.map(|(turn, principal)| Turn { principal, ..turn }),
+        triggers,
+        journal: convert::steps_from(thread.steps),
+        executed: convert::executed_from(id, thread.executions),
+        changes: convert::changes_from(thread.changes),
+    })
+}
+
+fn ingest_event(ingested: &Ingested) -> proto::IngestEvent {
+    use proto::ingest_event::{Change as Kind, Deletion, Edit as ProtoEdit};
+
+    let change = match &ingested.change {
+        IngestedChange::Created { message, gate_reason } => {
+            Kind::Created(convert::message(message, gate_reason))
+        }
+        IngestedChange::Edited(edit) => Kind::Edited(ProtoEdit {
+            message_id: edit.id.get(),
+            content: edit.content.clone(),
+            edited_at_ms: edit.edited_at.0,
+            message: edit.message.as_ref().map(|message| convert::message(message, "")),
+        }),
+        IngestedChange::Deleted { messages, at } => Kind::Deleted(Deletion {
+            message_ids: messages.iter().map(|message| message.get()).collect(),
+            at_ms: at.0,
+        }),
+    };
+    proto::IngestEvent {
+        event_id: ingested.event.to_string(),
+        guild_id: ingested.channel.guild_raw(),
+        channel_id: ingested.channel.channel.get(),
+        change: Some(change),
+    }
+}

@@ -1,0 +1,288 @@
+use std::time::Duration;
+
+use futures::FutureExt;
+use serde_json::json;
+use tonic::Status;
+use twilight_model::id::{
+    Id,
+    marker::{MessageMarker, UserMarker},
+};
+
+use ery_clock::UnixMillis;
+use ery_ids::{ChannelKey, ExecutionKey, Fence, Home, TaskThreadId, TriggerId};
+use ery_proto::tool::v1 as proto;
+use ery_rpc::{Peers, Transport, within};
+
+use crate::{
+    adapters::{calls::Retries, convert},
+    domain::{
+        journal::Order,
+        message::Message,
+        people::{Person, Rights},
+        task_thread::{Answer, Change},
+        tool::{CallOutcome, Tool},
+    },
+    error::CallError,
+};
+
+/// The tool by which a thread answers.
+const ANSWER_TOOL: &str = "send_message";
+
+/// The largest answer of the tool-service.
+const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+
+type Client = proto::tool_service_client::ToolServiceClient<Transport>;
+
+/// The tool-service, as task threads use it.
+#[derive(Clone)]
+pub(crate) struct Tools {
+    pub(crate) peers: Peers,
+    pub(crate) tool_timeout: Duration,
+    pub(crate) lookup_timeout: Duration,
+    pub(crate) history_timeout: Duration,
+    pub(crate) retries: Retries,
+}
+
+/// What every call of a thread carries.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller<'a> {
+    pub(crate) fence: &'a Fence,
+    pub(crate) thread: TaskThreadId,
+    pub(crate) principal: Id<UserMarker>,
+    pub(crate) askers: &'a [Id<UserMarker>],
+    pub(crate) trigger: &'a TriggerId,
+    /// The tools that the model was offered (CLOSED-WORLD).
+    pub(crate) offered: &'a [String],
+    pub(crate) orders: &'a [Order],
+    pub(crate) is_tainted: bool,
+    pub(crate) model: String,
+    pub(crate) prompt_version: &'a str,
+}
+
+/// What became of a call.
+#[derive(Debug)]
+pub(crate) struct Called {
+    pub(crate) outcome: CallOutcome,
+    /// JSON for the model.
+    pub(crate) content: String,
+    /// One sentence for a person.
+    pub(crate) reason: String,
+    pub(crate) message: Option<Id<MessageMarker>>,
+    pub(crate) changes: Vec<Change>,
+    /// What was done, in canonical form.
+    pub(crate) arguments: String,
+}
+
+/// A call in its one exact form, or why it cannot be understood.
+#[derive(Debug)]
+pub(crate) enum Resolved {
+    Arguments(String),
+    Problem(String),
+}
+
+impl Tools {
+    fn client(&self, home: Home) -> Client {
+        Client::new(self.peers.of(home)).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    /// Tells which tools may be offered to these people here.
+    pub(crate) async fn list_tools(
+        &self,
+        channel: ChannelKey,
+        askers: &[Id<UserMarker>],
+    ) -> Result<Vec<Tool>, CallError> {
+        let client = self.client(channel.home);
+        let request = proto::ListToolsRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+            askers: askers.iter().map(|asker| asker.get()).collect(),
+            is_shared_turn: askers.len() > 1,
+        };
+        let answer = self
+            .retries
+            .call("ListTools", self.lookup_timeout, || {
+                let request = within(self.lookup_timeout, request.clone());
+                let mut client = client.clone();
+                async move { client.list_tools(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        Ok(answer.tools.into_iter().map(convert::tool_from).collect())
+    }
+
+    /// Puts an order's targets and times in their one exact form.
+    pub(crate) async fn resolve_call(
+        &self,
+        channel: ChannelKey,
+        order: &Order,
+        now: UnixMillis,
+    ) -> Result<Resolved, CallError> {
+        let client = self.client(channel.home);
+        let request = proto::ResolveCallRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+            tool: order.tool.clone(),
+            arguments: order.arguments.clone(),
+            now_ms: now.0,
+        };
+        let answer = self
+            .retries
+            .call("ResolveCall", self.lookup_timeout, || {
+                let request = within(self.lookup_timeout, request.clone());
+                let mut client = client.clone();
+                async move { client.resolve_call(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        Ok(if answer.problem.is_empty() {
+            Resolved::Arguments(answer.arguments)
+        } else {
+            Resolved::Problem(answer.problem)
+        })
+    }
+
+    /// Makes a tool call that the model chose. A repeat under the same key acts once.
+    pub(crate) async fn call(
+        &self,
+        caller: &Caller<'_>,
+        key: ExecutionKey,
+        tool: &str,
+        arguments: &str,
+    ) -> Result<Called, CallError> {
+        let request = request(caller, &key, tool.to_owned(), arguments.to_owned());
+        self.send(caller.fence.channel.home, request).await
+    }
+
+    /// Sends the thread's one answer.
+    pub(crate) async fn answer(
+        &self,
+        caller: &Caller<'_>,
+        answer: &Answer,
+    ) -> Result<Called, CallError> {
+        let key = ExecutionKey::Thread { thread: caller.thread, step: 0, call: 0 };
+        let arguments = json!({
+            "content": answer.text,
+            "reply_to": answer.reply_to.to_string(),
+        });
+        let request = proto::CallToolRequest {
+            is_answer: true,
+            answers: answer.covers.iter().map(|message| message.get()).collect(),
+            ..request(caller, &key, ANSWER_TOOL.to_owned(), arguments.to_string())
+        };
+        self.send(caller.fence.channel.home, request).await
+    }
+
+    async fn send(&self, home: Home, request: proto::CallToolRequest) -> Result<Called, CallError> {
+        let client = self.client(home);
+        let answer = self
+            .retries
+            .call("CallTool", self.tool_timeout, || {
+                let request = within(self.tool_timeout, request.clone());
+                let mut client = client.clone();
+                async move { client.call_tool(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        let outcome = convert::call_outcome_from(answer.outcome())
+            .ok_or(CallError::Unreadable { call: "CallTool", lacks: "outcome" })?;
+        Ok(Called {
+            outcome,
+            content: convert::content(outcome, answer.content, &answer.reason),
+            reason: answer.reason,
+            message: Id::new_checked(answer.message_id),
+            changes: convert::changed_triggers_from(answer.changes),
+            arguments: answer.arguments,
+        })
+    }
+
+    /// Tells what people may do in a channel.
+    pub(crate) async fn describe_people(
+        &self,
+        channel: ChannelKey,
+        users: &[Id<UserMarker>],
+    ) -> Result<Vec<(Id<UserMarker>, Person)>, CallError> {
+        let client = self.client(channel.home);
+        let request = proto::DescribePeopleRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+            user_ids: users.iter().map(|user| user.get()).collect(),
+        };
+        let answer = self
+            .retries
+            .call("DescribePeople", self.lookup_timeout, || {
+                let request = within(self.lookup_timeout, request.clone());
+                let mut client = client.clone();
+                async move { client.describe_people(request).await.map(tonic::Response::into_inner) }.boxed()
+            })
+            .await?;
+        let person = |person: proto::PersonInChannel| {
+            let roles = person.role_ids.into_iter().filter_map(Id::new_checked).collect();
+            let rights = Rights::from_word(&person.rights);
+            Some((Id::new_checked(person.user_id)?, Person { name: person.name, rights, roles }))
+        };
+        Ok(answer.people.into_iter().filter_map(person).collect())
+    }
+
+    /// Reads a channel's messages from Discord, oldest first. Asked once: the thread can do without.
+    pub(crate) async fn fetch_history(
+        &self,
+        channel: ChannelKey,
+        before: Id<MessageMarker>,
+        limit: u32,
+    ) -> Result<Vec<Message>, Status> {
+        let mut client = self.client(channel.home);
+        let request = proto::FetchHistoryRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+            before: before.get(),
+            limit,
+        };
+        let call = client.fetch_history(within(self.history_timeout, request));
+        let answer = tokio::time::timeout(self.history_timeout, call)
+            .await
+            .map_err(|_| Status::deadline_exceeded("the history took too long"))??;
+        Ok(answer.into_inner().messages.into_iter().filter_map(convert::message_from).collect())
+    }
+
+    /// Shows that Ery is typing.
+    pub(crate) async fn show_typing(&self, channel: ChannelKey) -> Result<(), Status> {
+        let mut client = self.client(channel.home);
+        let request = proto::ShowTypingRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+        };
+        let call = client.show_typing(within(self.lookup_timeout, request));
+        tokio::time::timeout(self.lookup_timeout, call)
+            .await
+            .map_err(|_| Status::deadline_exceeded("typing took too long"))??;
+        Ok(())
+    }
+}
+
+fn request(
+    caller: &Caller<'_>,
+    key: &ExecutionKey,
+    tool: String,
+    arguments: String,
+) -> proto::CallToolRequest {
+    let channel = caller.fence.channel;
+    proto::CallToolRequest {
+        fence: Some(convert::fence(caller.fence)),
+        key: key.to_string(),
+        thread_id: caller.thread.to_string(),
+        tool,
+        arguments,
+        principal: Some(convert::person(caller.principal)),
+        askers: caller.askers.iter().map(|asker| asker.get()).collect(),
+        trigger_id: caller.trigger.to_string(),
+        guild_id: channel.guild_raw(),
+        channel_id: channel.channel.get(),
+        offered: caller.offered.to_vec(),
+        is_tainted: caller.is_tainted,
+        orders: caller.orders.iter().map(convert::order).collect(),
+        is_answer: false,
+        model: caller.model.clone(),
+        prompt_version: caller.prompt_version.to_owned(),
+        answers: Vec::new(),
+    }
+}

@@ -1,0 +1,19 @@
+//! What the orchestrator knows: pure and synchronous.
+
+pub(crate) mod answer;
+pub(crate) mod channel;
+pub(crate) mod context;
+pub(crate) mod discord;
+pub(crate) mod gate;
+pub(crate) mod instructions;
+pub(crate) mod journal;
+pub(crate) mod message;
+pub(crate) mod people;
+pub(crate) mod progress;
+pub(crate) mod task_thread;
+pub(crate) mod text;
+pub(crate) mod tool;
+pub(crate) mod turn;
+
+#[cfg(test)]
+pub(crate) mod fixtures;

@@ -1,0 +1,172 @@
+//! What people read: the model's answer made to fit, and the sentences that code says itself.
+
+use std::fmt::Write;
+
+use twilight_model::id::{Id, marker::MessageMarker};
+
+use ery_ids::ChannelKey;
+
+/// How long one of Discord's messages may be. Counted in UTF-16 units, which are never fewer than
+/// Discord's characters.
+const MESSAGE_UNITS: usize = 2_000;
+
+/// How many messages one answer names by links: the rest of a turn of 20. A link has up to 91
+/// characters, so there is always room for a few sentences.
+const LINKS: usize = 19;
+
+/// Said when no provider answered.
+pub(crate) const NO_MODEL: &str = "Sorry, my language model is not answering right now, so I have \
+     to leave this without an answer. Please try again in a little while.";
+
+/// Said when the model would not answer and gave no words for it.
+pub(crate) const REFUSED: &str = "Sorry, I can't help with that.";
+
+/// Said when the thread's model turns are used up.
+pub(crate) const OUT_OF_STEPS: &str = "Sorry, this took more steps than I may take for one \
+     request, so I stopped here. Please ask for a smaller piece of it.";
+
+/// Said when the thread's tool calls are used up.
+pub(crate) const OUT_OF_TOOL_CALLS: &str = "Sorry, this would take more actions than I may take \
+     for one request, so I stopped here. Please ask for a smaller piece of it.";
+
+/// Said when the thread's tokens are used up.
+pub(crate) const OUT_OF_TOKENS: &str = "Sorry, this became too long for one request, so I stopped \
+     here. Please ask for a smaller piece of it.";
+
+/// Said when the thread's time is over.
+pub(crate) const OUT_OF_TIME: &str = "Sorry, this took longer than I may work on one request, so I \
+     stopped here. Please try again.";
+
+/// Said when a thread failed for good by an error of its own.
+pub(crate) const FAILED: &str = "Sorry, something went wrong on my side and I could not finish \
+     this. It has been noted for the people who run me.";
+
+/// Returns what is said when more waits than the bound allows.
+pub(crate) fn too_busy(left_out: usize) -> String {
+    if left_out == 1 {
+        "Sorry, more is waiting for me here than I can take on, so I have to leave this message \
+         unanswered. Please ask again in a moment."
+            .to_owned()
+    } else {
+        format!(
+            "Sorry, more is waiting for me here than I can take on, so I have to leave the last \
+             {left_out} messages unanswered. Please ask again in a moment."
+        )
+    }
+}
+
+/// Makes the text of a message that answers `others` too, beside the one that it replies to.
+///
+/// Code names them, by links in small print; the text is cut where both do not fit.
+pub(crate) fn compose(text: &str, channel: ChannelKey, others: &[Id<MessageMarker>]) -> String {
+    let footer = footer(channel, others);
+    let room = MESSAGE_UNITS.saturating_sub(units(&footer));
+    let mut composed = shorten(text.trim(), room);
+    composed.push_str(&footer);
+    composed
+}
+
+fn footer(channel: ChannelKey, others: &[Id<MessageMarker>]) -> String {
+    if others.is_empty() {
+        return String::new();
+    }
+    let mut footer = "\n-# answers".to_owned();
+    for message in others.iter().take(LINKS) {
+        let place = channel.guild().map_or_else(|| "@me".to_owned(), |guild| guild.to_string());
+        let channel = channel.channel;
+        write!(footer, " https://discord.com/channels/{place}/{channel}/{message}")
+            .expect("writing to a string cannot fail");
+    }
+    if others.len() > LINKS {
+        write!(footer, " and {} more", others.len() - LINKS)
+            .expect("writing to a string cannot fail");
+    }
+    footer
+}
+
+fn units(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+fn shorten(text: &str, room: usize) -> String {
+    if units(text) <= room {
+        return text.to_owned();
+    }
+    let mut shortened = String::new();
+    let mut left = room.saturating_sub(1);
+    for character in text.chars() {
+        if character.len_utf16() > left {
+            break;
+        }
+        left -= character.len_utf16();
+        shortened.push(character);
+    }
+    shortened.truncate(shortened.trim_end().len());
+    shortened.push('…');
+    shortened
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn channel() -> ChannelKey {
+        ChannelKey::from_raw(10, 20).unwrap()
+    }
+
+    #[test]
+    fn a_single_answer_is_the_text_alone() {
+        assert_eq!(compose(" hello \n", channel(), &[]), "hello");
+    }
+
+    #[test]
+    fn the_others_are_named_by_links() {
+        assert_eq!(
+            compose("hello", channel(), &[Id::new(1), Id::new(2)]),
+            "hello\n-# answers https://discord.com/channels/10/20/1 \
+             https://discord.com/channels/10/20/2"
+        );
+        assert_eq!(
+            compose("hello", ChannelKey::from_raw(0, 30).unwrap(), &[Id::new(1)]),
+            "hello\n-# answers https://discord.com/channels/@me/30/1"
+        );
+    }
+
+    #[test]
+    fn of_very_many_others_the_rest_is_counted() {
+        let others: Vec<_> = (1..=30).map(Id::new).collect();
+        let composed = compose("hello", channel(), &others);
+        assert!(composed.ends_with("/19 and 11 more"), "{composed}");
+        assert!(units(&composed) <= MESSAGE_UNITS);
+    }
+
+    #[test]
+    fn a_long_text_gives_way_to_the_links() {
+        let text = "word ".repeat(1_000);
+        let composed = compose(&text, channel(), &[Id::new(1)]);
+        assert!(composed.ends_with("…\n-# answers https://discord.com/channels/10/20/1"));
+        assert!(units(&composed) <= MESSAGE_UNITS);
+        assert!(units(&composed) > MESSAGE_UNITS - 10);
+    }
+
+    #[test]
+    fn what_code_says_fits_one_message() {
+        for text in
+            [NO_MODEL, REFUSED, OUT_OF_STEPS, OUT_OF_TOOL_CALLS, OUT_OF_TOKENS, OUT_OF_TIME, FAILED]
+        {
+            assert!(units(text) < 400 && !text.contains("  "), "{text}");
+        }
+        assert!(too_busy(1).contains("this message"));
+        assert!(too_busy(12).contains("12 messages"));
+    }
+
+    proptest! {
+        #[test]
+        fn an_answer_always_fits(text in "\\PC{0,3000}", others in 0_u64..300) {
+            let others: Vec<_> = (1..=others).map(|id| Id::new(u64::MAX - id)).collect();
+            prop_assert!(units(&compose(&text, channel(), &others)) <= MESSAGE_UNITS);
+        }
+    }
+}

@@ -1,0 +1,547 @@
+//! What the model reads, packed by a token budget in a fixed order.
+//!
+//! Stable parts first, so that providers' prompt caches hit: instructions, tools, the channel's
+//! last messages, what is to be answered, and then what this thread did so far. Where it does not
+//! fit, old tool results go first, then the oldest messages, then newer tool results; what is to be
+//! answered is never cut. What was cut is said.
+
+use twilight_model::id::{
+    Id,
+    marker::{MessageMarker, UserMarker},
+};
+
+use crate::domain::{
+    journal::ModelTurn,
+    message::{Attachment, Mention, Message},
+    people::{People, Rights},
+    task_thread::TaskThread,
+    text,
+    tool::{CallOutcome, Tool},
+    turn::Turn,
+};
+
+/// What a message costs beside its texts: ids, rights, names of fields, the thread's marker.
+const MESSAGE_TOKENS: u64 = 64;
+
+/// What a tool, a call or a result costs beside its texts.
+const FRAME_TOKENS: u64 = 16;
+
+/// How many of the newest tool results stay while there is anything else to cut.
+const KEPT_RESULTS: usize = 4;
+
+/// How much of one tool result the model reads.
+const RESULT_BYTES: usize = 16 * 1024;
+
+/// What stands in place of a result that was cut.
+const CLEARED: &str = r#"{"left_out":"for lack of room; call the tool again if you need it"}"#;
+
+/// A piece of the conversation as the provider gets it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Part {
+    /// What people wrote: always data.
+    Members(Vec<MemberMessage>),
+    /// What the model said or called before.
+    Assistant(ModelTurn),
+    /// What its calls brought.
+    Results(Vec<CallResult>),
+    /// A sentence by our own code. Never holds what people wrote.
+    Note(String),
+}
+
+/// A message with what its author may do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct MemberMessage {
+    pub(crate) message: Message,
+    pub(crate) rights: Rights,
+    pub(crate) is_to_be_answered: bool,
+}
+
+/// What a call brought, as the model reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CallResult {
+    pub(crate) call_id: String,
+    pub(crate) tool: String,
+    pub(crate) content: String,
+    pub(crate) is_error: bool,
+}
+
+/// A request's body, and what it took.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Packed {
+    pub(crate) parts: Vec<Part>,
+    /// Never below what the provider counts for ordinary text.
+    pub(crate) tokens: u64,
+    /// How many messages of the channel are in it, beside those to be answered.
+    pub(crate) messages: usize,
+    pub(crate) messages_left_out: usize,
+    pub(crate) results_left_out: usize,
+}
+
+/// What is packed.
+#[derive(Clone, Copy)]
+pub(crate) struct Material<'a> {
+    pub(crate) instructions: &'a str,
+    pub(crate) tools: &'a [Tool],
+    /// What stood in the channel before, oldest first.
+    pub(crate) history: &'a [Message],
+    pub(crate) thread: &'a TaskThread,
+    pub(crate) people: &'a People,
+    /// Ery's own user.
+    pub(crate) bot: Id<UserMarker>,
+    pub(crate) is_shared: bool,
+    pub(crate) max_tokens: u64,
+}
+
+/// Returns what of `context` stood in the channel before the turn: neither its messages, nor what
+/// came behind them and waits for a turn of its own.
+pub(crate) fn before(turn: &Turn, context: Vec<Message>) -> Vec<Message> {
+    let triggers: Vec<Id<MessageMarker>> =
+        turn.messages.iter().map(|message| message.message.id).collect();
+    let newest = triggers.iter().max().copied();
+    let is_before = |message: &Message| {
+        newest.is_none_or(|newest| message.id < newest) && !triggers.contains(&message.id)
+    };
+    let mut before: Vec<_> = context.into_iter().filter(is_before).collect();
+    before.sort_by_key(|message| message.id);
+    before.dedup_by_key(|message| message.id);
+    before
+}
+
+/// Returns whether any of it was written by somebody else than the principal.
+pub(crate) fn taints(turn: &Turn, history: &[Message]) -> bool {
+    turn.is_shared() || history.iter().any(|message| message.author != turn.principal)
+}
+
+/// Packs a request.
+pub(crate) fn pack(material: Material<'_>) -> Packed {
+    let Material { instructions, tools, history, thread, is_shared, max_tokens, .. } = material;
+    let triggers: Vec<_> =
+        thread.messages().map(|message| material.member(message, true)).collect();
+    let history: Vec<_> = history
+        .iter()
+        .filter(|message| !thread.is_deleted(message.id))
+        .map(|message| material.member(message, false))
+        .collect();
+    let notes = first_notes(thread, is_shared);
+    let mut results = results(thread);
+
+    let fixed = text::tokens(instructions)
+        + tools.iter().map(tool_tokens).sum::<u64>()
+        + triggers.iter().map(message_tokens).sum::<u64>()
+        + notes.iter().map(|note| text::tokens(note)).sum::<u64>()
+        + thread.notes().iter().map(|note| text::tokens(&note.text)).sum::<u64>()
+        + thread.steps().iter().map(|step| turn_tokens(&step.turn)).sum::<u64>();
+    let mut of_results: u64 = results.iter().flatten().map(result_tokens).sum();
+    let mut of_history: u64 = history.iter().map(message_tokens).sum();
+
+    let mut results_left_out = 0;
+    let mut messages_left_out = 0;
+    let total: usize = results.iter().map(Vec::len).sum();
+    let is_over = |history: u64, results: u64| fixed + history + results > max_tokens;
+    let mut clear = |results: &mut Vec<Vec<CallResult>>, index: usize, of_results: &mut u64| {
+        if let Some(result) = results.iter_mut().flatten().nth(index) {
+            *of_results -= result_tokens(result);
+            CLEARED.clone_into(&mut result.content);
+            *of_results += result_tokens(result);
+            results_left_out += 1;
+        }
+    };
+    let spared = total.saturating_sub(KEPT_RESULTS);
+    for index in 0..spared {
+        if is_over(of_history, of_results) {
+            clear(&mut results, index, &mut of_results);
+        }
+    }
+    while is_over(of_history, of_results) && messages_left_out < history.len() {
+        of_history -= message_tokens(&history[messages_left_out]);
+        messages_left_out += 1;
+    }
+    // The newest result is what the model waits for.
+    for index in spared..total.saturating_sub(1) {
+        if is_over(of_history, of_results) {
+            clear(&mut results, index, &mut of_results);
+        }
+    }
+
+    let kept = history.into_iter().skip(messages_left_out).collect::<Vec<_>>();
+    let messages = kept.len();
+    let mut parts = Vec::new();
+    if !kept.is_empty() {
+        parts.push(Part::Members(kept));
+    }
+    if messages_left_out > 0 {
+        parts.push(Part::Note(format!(
+            "The {messages_left_out} oldest messages of the channel were left out for lack of room."
+        )));
+    }
+    parts.extend(notes.into_iter().map(Part::Note));
+    parts.push(Part::Members(triggers));
+    push_steps(&mut parts, thread, results);
+    Packed {
+        parts,
+        tokens: fixed + of_history + of_results,
+        messages,
+        messages_left_out,
+        results_left_out,
+    }
+}
+
+fn first_notes(thread: &TaskThread, is_shared: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    if is_shared {
+        notes.push(
+            "The messages to be answered are by several people. One answer goes to all of them: \
+             say to whom each part is addressed."
+                .to_owned(),
+        );
+    }
+    if !thread.order_problems().is_empty() {
+        notes.push(format!(
+            "Part of what was ordered cannot be carried out as it was written: {}",
+            text::clean(&thread.order_problems().join(" "))
+        ));
+    }
+    notes
+}
+
+fn push_steps(parts: &mut Vec<Part>, thread: &TaskThread, results: Vec<Vec<CallResult>>) {
+    let notes_after = |steps: usize| {
+        let here = thread.notes().iter().filter(move |note| note.after_steps == steps);
+        here.map(|note| Part::Note(note.text.clone()))
+    };
+    parts.extend(notes_after(0));
+    for (index, (step, results)) in thread.steps().iter().zip(results).enumerate() {
+        parts.push(Part::Assistant(step.turn.clone()));
+        parts.push(Part::Results(results));
+        parts.extend(notes_after(index + 1));
+    }
+}
+
+fn results(thread: &TaskThread) -> Vec<Vec<CallResult>> {
+    let of_step = |step: &crate::domain::task_thread::ModelStep| {
+        let calls = step.turn.tool_calls.iter().zip(&step.results);
+        calls
+            .map(|(call, result)| CallResult {
+                call_id: call.call_id.clone(),
+                tool: call.tool.clone(),
+                content: shortened(&text::clean(&result.content)),
+                is_error: result.outcome != CallOutcome::Done,
+            })
+            .collect()
+    };
+    thread.steps().iter().map(of_step).collect()
+}
+
+fn shortened(content: &str) -> String {
+    if content.len() <= RESULT_BYTES {
+        return content.to_owned();
+    }
+    let kept = text::cut(content, RESULT_BYTES);
+    format!("{kept}… (cut: {} bytes in all)", content.len())
+}
+
+fn tool_tokens(tool: &Tool) -> u64 {
+    FRAME_TOKENS
+        + text::tokens(&tool.name)
+        + text::tokens(&tool.description)
+        + text::tokens(&tool.parameters)
+}
+
+fn turn_tokens(turn: &ModelTurn) -> u64 {
+    let call = |call: &crate::domain::journal::ToolCall| {
+        FRAME_TOKENS + text::tokens(&call.tool) + text::tokens(&call.arguments)
+    };
+    FRAME_TOKENS + text::tokens(&turn.text) + turn.tool_calls.iter().map(call).sum::<u64>()
+}
+
+fn result_tokens(result: &CallResult) -> u64 {
+    FRAME_TOKENS + text::tokens(&result.content)
+}
+
+fn message_tokens(member: &MemberMessage) -> u64 {
+    let message = &member.message;
+    let mentions =
+        message.mentions.iter().map(|mention| FRAME_TOKENS + text::tokens(&mention.name));
+    let files = message
+        .attachments
+        .iter()
+        .map(|file| FRAME_TOKENS + text::tokens(&file.filename) + text::tokens(&file.url));
+    MESSAGE_TOKENS
+        + text::tokens(&message.content)
+        + text::tokens(&message.author_name)
+        + mentions.sum::<u64>()
+        + files.sum::<u64>()
+}
+
+impl Material<'_> {
+    fn member(&self, message: &Message, is_to_be_answered: bool) -> MemberMessage {
+        let rights = if message.is_own || message.author == self.bot {
+            Rights::Ery
+        } else if message.is_automated {
+            Rights::Bot
+        } else {
+            self.people.rights(message.author).unwrap_or(Rights::Stranger)
+        };
+        let mention =
+            |mention: &Mention| Mention { user: mention.user, name: text::clean(&mention.name) };
+        let attachment = |file: &Attachment| Attachment {
+            filename: text::clean(&file.filename),
+            content_type: text::clean(&file.content_type),
+            ..file.clone()
+        };
+        let message = Message {
+            author_name: text::clean(&message.author_name),
+            content: text::clean(&message.content),
+            mentions: message.mentions.iter().map(mention).collect(),
+            attachments: message.attachments.iter().map(attachment).collect(),
+            ..message.clone()
+        };
+        MemberMessage { message, rights, is_to_be_answered }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ery_clock::UnixMillis;
+    use ery_ids::TriggerId;
+
+    use super::*;
+    use crate::domain::{
+        fixtures::{ANN, BEN, BOT, MOD, message},
+        journal::{ContextLoaded, OrdersRead, ToolCall},
+        people::Person,
+        task_thread::{Change, Input, Limits, ToolReturn},
+        tool::Tier,
+        turn::TurnMessage,
+    };
+
+    const T0: UnixMillis = UnixMillis(0);
+    const LIMITS: Limits = Limits {
+        max_steps: 100,
+        max_tool_calls: 100,
+        max_tokens: u64::MAX,
+        time: Duration::from_mins(1),
+    };
+
+    fn turn(messages: Vec<Message>) -> Turn {
+        let of = |message: Message| TurnMessage {
+            trigger: TriggerId::Message(message.id),
+            message,
+            received_at: T0,
+        };
+        Turn::of(messages.into_iter().map(of).collect()).unwrap()
+    }
+
+    fn thread(turn: &Turn, orders: Option<OrdersRead>) -> TaskThread {
+        let mut thread = TaskThread::new(turn, LIMITS, T0);
+        thread.step(Input::Loaded { context: ContextLoaded::default(), orders }, T0);
+        thread
+    }
+
+    fn call(thread: &mut TaskThread, content: &str) {
+        let tool_calls = vec![ToolCall {
+            call_id: "c".into(),
+            tool: "search_messages".into(),
+            arguments: "{}".into(),
+        }];
+        thread.step(Input::ModelAnswered(ModelTurn { tool_calls, ..ModelTurn::default() }), T0);
+        let result =
+            ToolReturn { outcome: CallOutcome::Done, content: content.to_owned(), taints: true };
+        thread.step(Input::ToolReturned(result), T0);
+    }
+
+    fn people() -> People {
+        let mut people = People::default();
+        people.insert(
+            MOD,
+            Person { name: "mod".into(), rights: Rights::Moderator, roles: Vec::new() },
+        );
+        people
+    }
+
+    fn packed(history: &[Message], thread: &TaskThread, max_tokens: u64) -> Packed {
+        pack(Material {
+            instructions: "be kind",
+            tools: &[],
+            history,
+            thread,
+            people: &people(),
+            bot: BOT,
+            is_shared: false,
+            max_tokens,
+        })
+    }
+
+    fn members(part: &Part) -> &[MemberMessage] {
+        let Part::Members(members) = part else { panic!("{part:?}") };
+        members
+    }
+
+    #[test]
+    fn history_comes_first_and_what_is_to_be_answered_last() {
+        let turn = turn(vec![message(9, ANN, "ery?")]);
+        let history = [message(1, MOD, "old"), message(2, BOT, "mine"), message(3, BEN, "new")];
+        let packed = packed(&history, &thread(&turn, None), 10_000);
+        let [first, last] = packed.parts.as_slice() else { panic!("{:?}", packed.parts) };
+        let rights: Vec<_> = members(first).iter().map(|member| member.rights).collect();
+        assert_eq!(rights, [Rights::Moderator, Rights::Ery, Rights::Stranger]);
+        assert!(members(first).iter().all(|member| !member.is_to_be_answered));
+        assert!(members(last)[0].is_to_be_answered);
+        assert_eq!((packed.messages, packed.messages_left_out), (3, 0));
+    }
+
+    #[test]
+    fn only_what_stood_before_the_turn_is_history() {
+        let turn = turn(vec![message(5, ANN, "a"), message(7, ANN, "b")]);
+        let context = [8, 6, 5, 4, 4, 7].map(|id| message(id, BEN, "x")).to_vec();
+        let ids: Vec<_> = before(&turn, context).iter().map(|message| message.id.get()).collect();
+        assert_eq!(ids, [4, 6]);
+    }
+
+    #[test]
+    fn a_word_by_anybody_else_taints() {
+        let alone = turn(vec![message(5, ANN, "a")]);
+        assert!(!taints(&alone, &[]));
+        assert!(!taints(&alone, &[message(1, ANN, "mine")]));
+        assert!(taints(&alone, &[message(1, BEN, "x")]));
+        assert!(taints(&alone, &[message(1, BOT, "x")]));
+        assert!(taints(&turn(vec![message(5, ANN, "a"), message(6, BEN, "b")]), &[]));
+    }
+
+    #[test]
+    fn the_oldest_messages_are_cut_and_that_is_said() {
+        let turn = turn(vec![message(9, ANN, "ery?")]);
+        let history: Vec<_> = (1..=8).map(|id| message(id, BEN, &"x".repeat(300))).collect();
+        let packed = packed(&history, &thread(&turn, None), 700);
+        assert!(packed.tokens <= 700, "{}", packed.tokens);
+        assert!(packed.messages > 0 && packed.messages + packed.messages_left_out == 8);
+        let kept = members(&packed.parts[0]);
+        assert_eq!(kept.last().unwrap().message.id, Id::new(8));
+        let said = format!(
+            "The {} oldest messages of the channel were left out for lack of room.",
+            packed.messages_left_out
+        );
+        assert_eq!(packed.parts[1], Part::Note(said));
+    }
+
+    #[test]
+    fn what_is_to_be_answered_is_never_cut() {
+        let turn = turn(vec![message(9, ANN, &"x".repeat(3_000))]);
+        let packed = packed(&[message(1, BEN, "x")], &thread(&turn, None), 100);
+        assert_eq!(packed.messages, 0);
+        assert_eq!(members(packed.parts.last().unwrap())[0].message.content.len(), 3_000);
+    }
+
+    #[test]
+    fn old_tool_results_go_before_messages_and_the_newest_stays() {
+        let turn = turn(vec![message(9, ANN, "ery?")]);
+        let mut thread = thread(&turn, None);
+        for _ in 0..6 {
+            call(&mut thread, &"y".repeat(3_000));
+        }
+        let history = [message(1, BEN, "hello")];
+        let roomy = packed(&history, &thread, 100_000);
+        assert_eq!((roomy.results_left_out, roomy.messages), (0, 1));
+        let tight = packed(&history, &thread, roomy.tokens - 1_500);
+        assert_eq!((tight.results_left_out, tight.messages), (2, 1));
+        let tiny = packed(&history, &thread, 10);
+        assert_eq!((tiny.results_left_out, tiny.messages), (5, 0));
+        let Some(Part::Results(last)) = tiny.parts.last() else { panic!() };
+        assert_eq!(last[0].content.len(), 3_000);
+    }
+
+    #[test]
+    fn an_endless_result_is_cut_and_that_is_said() {
+        let turn = turn(vec![message(9, ANN, "ery?")]);
+        let mut thread = thread(&turn, None);
+        call(&mut thread, &"y".repeat(100_000));
+        let packed = packed(&[], &thread, 100_000);
+        let Some(Part::Results(last)) = packed.parts.last() else { panic!() };
+        assert!(last[0].content.ends_with("… (cut: 100000 bytes in all)"));
+        assert!(last[0].content.len() < RESULT_BYTES + 64);
+    }
+
+    #[test]
+    fn hidden_characters_reach_no_model() {
+        let mut trigger = message(9, ANN, "a\u{e0041}b");
+        trigger.author_name = "n\u{202e}".into();
+        trigger.mentions = vec![Mention { user: BEN, name: "\u{200b}m".into() }];
+        trigger.attachments = vec![Attachment {
+            filename: "f\u{200b}".into(),
+            content_type: "t".into(),
+            size_bytes: 1,
+            url: "u".into(),
+        }];
+        let turn = turn(vec![trigger]);
+        let mut thread = thread(&turn, None);
+        call(&mut thread, "r\u{200b}");
+        let packed = packed(&[], &thread, 10_000);
+        let message = &members(&packed.parts[0])[0].message;
+        assert_eq!((message.content.as_str(), message.author_name.as_str()), ("ab", "n"));
+        assert_eq!(message.mentions[0].name, "m");
+        assert_eq!(message.attachments[0].filename, "f");
+        assert!(matches!(packed.parts.last(), Some(Part::Results(last)) if last[0].content == "r"));
+    }
+
+    #[test]
+    fn notes_stand_where_they_belong() {
+        let turn = turn(vec![message(9, ANN, "ery?"), message(10, BEN, "and me")]);
+        let problems = vec!["Who is meant?".to_owned()];
+        let mut thread = thread(&turn, Some(OrdersRead { problems, ..OrdersRead::default() }));
+        call(&mut thread, "{}");
+        let edit = Change {
+            trigger: TriggerId::Message(Id::new(9)),
+            is_deleted: false,
+            content: "new".into(),
+            edited_at: UnixMillis(5),
+        };
+        thread.changed(&[edit], T0);
+        let packed = pack(Material {
+            instructions: "",
+            tools: &[Tool {
+                name: "t".into(),
+                description: "d".into(),
+                parameters: "{}".into(),
+                tier: Tier::Read,
+            }],
+            history: &[],
+            thread: &thread,
+            people: &People::default(),
+            bot: BOT,
+            is_shared: true,
+            max_tokens: 10_000,
+        });
+        let shape: Vec<_> = packed
+            .parts
+            .iter()
+            .map(|part| match part {
+                Part::Members(_) => "members",
+                Part::Assistant(_) => "assistant",
+                Part::Results(_) => "results",
+                Part::Note(text) if text.contains("several people") => "shared",
+                Part::Note(text) if text.contains("Who is meant?") => "problem",
+                Part::Note(text) if text.contains("was edited") => "edited",
+                Part::Note(text) => panic!("{text}"),
+            })
+            .collect();
+        assert_eq!(shape, ["shared", "problem", "members", "assistant", "results", "edited"]);
+    }
+
+    #[test]
+    fn a_deleted_message_is_no_history() {
+        let turn = turn(vec![message(9, ANN, "ery?"), message(10, ANN, "oops")]);
+        let mut thread = thread(&turn, None);
+        let gone = Change {
+            trigger: TriggerId::Message(Id::new(10)),
+            is_deleted: true,
+            content: String::new(),
+            edited_at: T0,
+        };
+        thread.changed(&[gone], T0);
+        let packed = packed(&[message(10, ANN, "oops")], &thread, 10_000);
+        assert_eq!(packed.parts.len(), 1);
+        assert_eq!(members(&packed.parts[0]).len(), 1);
+    }
+}

@@ -1,0 +1,670 @@
+//! A task thread as a state machine: it takes what came back, and says what is to be done next.
+
+use std::{collections::HashMap, time::Duration};
+
+use twilight_model::id::{Id, marker::MessageMarker};
+
+use ery_clock::UnixMillis;
+use ery_ids::TriggerId;
+
+use crate::domain::{
+    answer,
+    journal::{
+        Closing, ContextLoaded, EditedTrigger, Entry, Finished, Kind, ModelAsked, ModelTurn, Order,
+        OrdersRead, Outcome, Step, Stop, ToolCall, Usage,
+    },
+    message::Message,
+    tool::{CallOutcome, Tier},
+    turn::Turn,
+};
+
+/// What one thread may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) max_steps: u32,
+    pub(crate) max_tool_calls: u32,
+    pub(crate) max_tokens: u64,
+    /// For one holder.
+    pub(crate) time: Duration,
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Input {
+    /// Context and orders were read.
+    Loaded { context: ContextLoaded, orders: Option<OrdersRead> },
+    /// The model answered.
+    ModelAnswered(ModelTurn),
+    /// No provider answered, after all their retries.
+    ModelFailed(String),
+    /// The call that the last effect asked for ended.
+    ToolReturned(ToolReturn),
+    /// The answer was sent, or not.
+    AnswerReturned { outcome: CallOutcome, reason: String, message: Option<Id<MessageMarker>> },
+    /// The deadline passed while something was under way.
+    TimeUp,
+}
+
+/// How a tool call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ToolReturn {
+    pub(crate) outcome: CallOutcome,
+    /// JSON for the model.
+    pub(crate) content: String,
+    /// Whether it brought in what somebody else may have written.
+    pub(crate) taints: bool,
+}
+
+/// What is to be done next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Read context and orders.
+    Load,
+    /// Ask the model; [`TaskThread::asked`] journals it.
+    AskModel,
+    /// Make a tool call under this key.
+    CallTool(PlannedCall),
+    /// Send the thread's one answer.
+    Answer(Answer),
+    /// Write the outcome.
+    Finish(Finished),
+}
+
+/// A tool call under the key that makes it unique.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PlannedCall {
+    /// The journal's step that holds the model turn.
+    pub(crate) step: u32,
+    /// Its place among that turn's calls.
+    pub(crate) call: u32,
+    pub(crate) tool: String,
+    pub(crate) arguments: String,
+}
+
+/// What the thread says to its triggers.
+///
+/// Invariant: its key is always step 0 and call 0, which no model turn has; so a thread has one
+/// answer, whoever holds it and whatever they would say (ONCE-VISIBLE).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) text: String,
+    pub(crate) reply_to: Id<MessageMarker>,
+    /// Every message that it answers.
+    pub(crate) covers: Vec<Id<MessageMarker>>,
+}
+
+/// A trigger deleted or edited since it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) trigger: TriggerId,
+    pub(crate) is_deleted: bool,
+    pub(crate) content: String,
+    pub(crate) edited_at: UnixMillis,
+}
+
+/// A call's record, by which a new holder knows what was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Executed {
+    pub(crate) outcome: CallOutcome,
+    pub(crate) content: String,
+    pub(crate) tier: Tier,
+}
+
+/// A model turn and what its calls brought.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ModelStep {
+    /// The journal's step that holds it.
+    pub(crate) step: u32,
+    pub(crate) turn: ModelTurn,
+    /// One for each call that has ended, in order.
+    pub(crate) results: Vec<ToolReturn>,
+}
+
+/// A sentence by code for the model, behind so many model turns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub(crate) after_steps: usize,
+    pub(crate) text: String,
+}
+
+/// Why a journal cannot be gone on with.
+#[derive(Debug, thiserror::Error)]
+#[error("step {index} of the journal is a {kind:?} out of its order")]
+pub(crate) struct ReplayError {
+    pub(crate) index: u32,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Phase {
+    Fresh,
+    Asking,
+    Calling,
+    Answering(Answering),
+    Finished(Finished),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Answering {
+    closing: Closing,
+    /// Whether the journal tells of it already. A model's own words stand there as its turn.
+    is_noted: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Live {
+    trigger: TriggerId,
+    message: Message,
+    is_deleted: bool,
+    /// The edit whose text counts.
+    counts_since: Option<UnixMillis>,
+    /// Whether that text has yet to be learnt: the journal holds no texts.
+    lacks_text: bool,
+    /// The newest edit that the model was told of.
+    told_of: Option<UnixMillis>,
+}
+
+/// One task thread.
+#[derive(Debug)]
+pub(crate) struct TaskThread {
+    messages: Vec<Live>,
+    limits: Limits,
+    deadline: UnixMillis,
+    phase: Phase,
+    /// Not journaled yet.
+    journal: Vec<Step>,
+    next_index: u32,
+    /// While a journal is replayed, nothing is noted anew.
+    is_replaying: bool,
+    steps: Vec<ModelStep>,
+    notes: Vec<Note>,
+    orders: Option<OrdersRead>,
+    offered: Vec<String>,
+    is_tainted: bool,
+    usage: Usage,
+    tool_calls: u32,
+}
+
+impl TaskThread {
+    /// Makes a thread that has done nothing yet.
+    pub(crate) fn new(turn: &Turn, limits: Limits, now: UnixMillis) -> Self {
+        let live = |message: &crate::domain::turn::TurnMessage| Live {
+            trigger: message.trigger.clone(),
+            message: message.message.clone(),
+            is_deleted: false,
+            counts_since: message.message.edited_at,
+            lacks_text: false,
+            told_of: None,
+        };
+        Self {
+            messages: turn.messages.iter().map(live).collect(),
+            limits,
+            deadline: now + limits.time,
+            phase: Phase::Fresh,
+            journal: Vec::new(),
+            next_index: 0,
+            is_replaying: false,
+            steps: Vec::new(),
+            notes: Vec::new(),
+            orders: None,
+            offered: Vec::new(),
+            is_tainted: false,
+            usage: Usage::default(),
+            tool_calls: 0,
+        }
+    }
+
+    /// Makes a thread whose journal has so many steps already, only to be closed.
+    pub(crate) fn at_step(turn: &Turn, limits: Limits, now: UnixMillis, steps: u32) -> Self {
+        Self { next_index: steps, ..Self::new(turn, limits, now) }
+    }
+
+    /// Makes a thread that goes on where its journal and its executions end.
+    ///
+    /// A journaled model turn is never asked again, and a closed execution never repeated. What was
+    /// under way is begun again, under the same key.
+    ///
+    /// # Errors
+    ///
+    /// If the steps could not have been written in that order.
+    pub(crate) fn resume(
+        turn: &Turn,
+        limits: Limits,
+        now: UnixMillis,
+        steps: Vec<Step>,
+        executed: &HashMap<(u32, u32), Executed>,
+    ) -> Result<Self, ReplayError> {
+        let mut thread = Self::new(turn, limits, now);
+        thread.is_replaying = true;
+        for step in steps {
+            thread.replay(step, executed, now)?;
+        }
+        thread.is_replaying = false;
+        Ok(thread)
+    }
+
+    fn replay(
+        &mut self,
+        step: Step,
+        executed: &HashMap<(u32, u32), Executed>,
+        now: UnixMillis,
+    ) -> Result<(), ReplayError> {
+        let Step { index, entry, .. } = step;
+        let refused = ReplayError { index, kind: entry.kind() };
+        if index < self.next_index {
+            return Err(refused);
+        }
+        match (entry, &self.phase) {
+            (Entry::ContextLoaded(context), Phase::Fresh) => {
+                self.expect_edits(&context.edited);
+                self.loaded(&context, None, now);
+            }
+            (Entry::OrdersRead(orders), Phase::Asking) if self.steps.is_empty() => {
+                self.orders = Some(orders);
+            }
+            (Entry::ModelAsked(asked), Phase::Asking) => self.offered = asked.offered,
+            (Entry::ModelAnswered(turn), Phase::Asking) => {
+                let mut effect = self.model_answered(index, turn, now);
+                while let Effect::CallTool(PlannedCall { step, call, .. }) = effect {
+                    let Some(done) = executed.get(&(step, call)) else { break };
+                    let Executed { outcome, content, tier } = done.clone();
+                    let taints = tier == Tier::Read;
+                    effect = self.tool_returned(ToolReturn { outcome, content, taints }, now);
+                }
+            }
+            (Entry::Closing(closing), phase) if !matches!(phase, Phase::Finished(_)) => {
+                self.phase = Phase::Answering(Answering { closing, is_noted: true });
+            }
+            (Entry::Finished(finished), _) => self.phase = Phase::Finished(finished),
+            _ => return Err(refused),
+        }
+        self.next_index = index + 1;
+        Ok(())
+    }
+
+    /// Returns what is to be done first.
+    pub(crate) fn start(&mut self, now: UnixMillis) -> Effect {
+        match self.phase.clone() {
+            Phase::Fresh => Effect::Load,
+            Phase::Asking => self.ask_model(now),
+            Phase::Calling => self.next_call(now),
+            Phase::Answering(answering) => self.answer(answering, now),
+            Phase::Finished(finished) => Effect::Finish(finished),
+        }
+    }
+
+    /// Takes what came back, and returns what is to be done next; does none of it itself.
+    ///
+    /// The caller journals [`Self::take_journal`] before it carries the effect out, so that a new
+    /// holder can go on.
+    pub(crate) fn step(&mut self, input: Input, now: UnixMillis) -> Effect {
+        match (input, &self.phase) {
+            (Input::Loaded { context, orders }, Phase::Fresh) => {
+                self.note(Entry::ContextLoaded(context.clone()), now);
+                if let Some(orders) = &orders {
+                    self.note(Entry::OrdersRead(orders.clone()), now);
+                }
+                self.loaded(&context, orders, now)
+            }
+            (Input::ModelAnswered(turn), Phase::Asking) => {
+                let index = self.note(Entry::ModelAnswered(turn.clone()), now);
+                self.model_answered(index, turn, now)
+            }
+            (Input::ModelFailed(detail), Phase::Asking) => {
+                self.close(answer::NO_MODEL, Outcome::Failed, detail, now)
+            }
+            (Input::ToolReturned(result), Phase::Calling) => self.tool_returned(result, now),
+            (Input::TimeUp, Phase::Fresh | Phase::Asking | Phase::Calling) => self.out_of_time(now),
+            (Input::AnswerReturned { outcome, reason, message }, Phase::Answering(answering)) => {
+                let closing = answering.closing.clone();
+                self.finish(finished_by(closing, outcome, &reason, message))
+            }
+            // What comes back for a phase that is over changes nothing: the phase says what is next.
+            _ => self.start(now),
+        }
+    }
+
+    /// Takes in that triggers were deleted or edited, and returns what is to be done instead, if
+    /// anything else than what is under way.
+    pub(crate) fn changed(&mut self, changes: &[Change], now: UnixMillis) -> Option<Effect> {
+        if matches!(self.phase, Phase::Finished(_)) {
+            return None;
+        }
+        let mut is_one_gone = false;
+        for change in changes {
+            let after_steps = self.steps.len();
+            let is_fresh = self.phase == Phase::Fresh;
+            let Some(live) = self.messages.iter_mut().find(|live| live.trigger == change.trigger)
+            else {
+                continue;
+            };
+            if change.is_deleted {
+                is_one_gone |= !live.is_deleted;
+                live.is_deleted = true;
+            } else if live.edit(change, is_fresh) {
+                let text = format!(
+                    "Message {} was edited after you began to work on it. The text that you were \
+                     given counts.",
+                    live.message.id
+                );
+                self.notes.push(Note { after_steps, text });
+            }
+        }
+        if !is_one_gone {
+            return None;
+        }
+        if self.messages.iter().all(|live| live.is_deleted) {
+            return Some(self.finish(Finished {
+                outcome: Outcome::Cancelled,
+                detail: "every message that it answers was deleted".to_owned(),
+                answer: None,
+            }));
+        }
+        match self.phase.clone() {
+            Phase::Asking => Some(self.ask_model(now)),
+            Phase::Answering(answering) => Some(self.answer(answering, now)),
+            Phase::Fresh | Phase::Calling | Phase::Finished(_) => None,
+        }
+    }
+
+    /// Journals that the model is asked.
+    pub(crate) fn asked(&mut self, asked: ModelAsked, now: UnixMillis) {
+        self.offered.clone_from(&asked.offered);
+        self.note(Entry::ModelAsked(asked), now);
+    }
+
+    /// Ends the thread by code: `text` is said, and `outcome` written.
+    pub(crate) fn close(
+        &mut self,
+        text: &str,
+        outcome: Outcome,
+        detail: String,
+        now: UnixMillis,
+    ) -> Effect {
+        let closing = Closing { text: text.to_owned(), outcome, detail };
+        self.answer(Answering { closing, is_noted: false }, now)
+    }
+
+    /// Returns the journal's last step.
+    pub(crate) fn last_step(&mut self, finished: Finished, now: UnixMillis) -> Step {
+        let index = self.next_index;
+        self.next_index += 1;
+        Step { index, entry: Entry::Finished(finished), at: now }
+    }
+
+    /// Returns the steps that are to be journaled before the next effect.
+    pub(crate) fn take_journal(&mut self) -> Vec<Step> {
+        std::mem::take(&mut self.journal)
+    }
+
+    pub(crate) fn has_journal(&self) -> bool {
+        !self.journal.is_empty()
+    }
+
+    /// Returns how many steps there are.
+    pub(crate) fn step_count(&self) -> u32 {
+        self.next_index
+    }
+
+    pub(crate) fn deadline(&self) -> UnixMillis {
+        self.deadline
+    }
+
+    /// Returns the messages that are to be answered, without those deleted meanwhile.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.messages.iter().filter(|live| !live.is_deleted).map(|live| &live.message)
+    }
+
+    /// Returns the trigger on which calls are made: the last that still stands.
+    pub(crate) fn trigger(&self) -> Option<&TriggerId> {
+        self.messages.iter().rev().find(|live| !live.is_deleted).map(|live| &live.trigger)
+    }
+
+    /// Returns whether `message` was deleted since it was sent.
+    pub(crate) fn is_deleted(&self, message: Id<MessageMarker>) -> bool {
+        self.messages.iter().any(|live| live.is_deleted && live.message.id == message)
+    }
+
+    /// Returns the edits whose text counts, for the journal.
+    pub(crate) fn edits(&self) -> Vec<EditedTrigger> {
+        let edit = |live: &Live| {
+            let edited_at = live.counts_since?;
+            Some(EditedTrigger { trigger: live.trigger.clone(), edited_at })
+        };
+        self.messages.iter().filter_map(edit).collect()
+    }
+
+    pub(crate) fn steps(&self) -> &[ModelStep] {
+        &self.steps
+    }
+
+    pub(crate) fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    pub(crate) fn orders(&self) -> &[Order] {
+        self.orders.as_ref().map_or(&[], |read| &read.orders)
+    }
+
+    /// Returns why orders of the triggers cannot be carried out.
+    pub(crate) fn order_problems(&self) -> &[String] {
+        self.orders.as_ref().map_or(&[], |read| &read.problems)
+    }
+
+    pub(crate) fn offered(&self) -> &[String] {
+        &self.offered
+    }
+
+    pub(crate) fn is_tainted(&self) -> bool {
+        self.is_tainted
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// Returns whether the context has been read in an earlier or in this holding.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.phase == Phase::Fresh
+    }
+
+    /// Returns the name of the model that answered last.
+    pub(crate) fn model(&self) -> String {
+        self.steps
+            .last()
+            .map_or_else(String::new, |step| format!("{}/{}", step.turn.provider, step.turn.model))
+    }
+
+    fn note(&mut self, entry: Entry, at: UnixMillis) -> u32 {
+        let index = self.next_index;
+        if self.is_replaying {
+            return index;
+        }
+        self.next_index += 1;
+        self.journal.push(Step { index, entry, at });
+        index
+    }
+
+    fn expect_edits(&mut self, edited: &[EditedTrigger]) {
+        for edit in edited {
+            if let Some(live) = self.messages.iter_mut().find(|live| live.trigger == edit.trigger) {
+                live.lacks_text = live.counts_since != Some(edit.edited_at);
+                live.counts_since = Some(edit.edited_at);
+            }
+        }
+    }
+
+    fn loaded(
+        &mut self,
+        context: &ContextLoaded,
+        orders: Option<OrdersRead>,
+        now: UnixMillis,
+    ) -> Effect {
+        self.is_tainted |= context.is_tainted;
+        self.orders = orders;
+        self.ask_model(now)
+    }
+
+    fn ask_model(&mut self, now: UnixMillis) -> Effect {
+        let steps = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
+        if steps >= self.limits.max_steps {
+            return self.out_of_budget(answer::OUT_OF_STEPS, "model turns", now);
+        }
+        if self.usage.total() >= self.limits.max_tokens {
+            return self.out_of_budget(answer::OUT_OF_TOKENS, "tokens", now);
+        }
+        if now >= self.deadline {
+            return self.out_of_time(now);
+        }
+        self.phase = Phase::Asking;
+        Effect::AskModel
+    }
+
+    fn model_answered(&mut self, index: u32, turn: ModelTurn, now: UnixMillis) -> Effect {
+        self.usage.add(turn.usage);
+        if !turn.tool_calls.is_empty() {
+            let calls = u32::try_from(turn.tool_calls.len()).unwrap_or(u32::MAX);
+            let wanted = self.tool_calls.saturating_add(calls);
+            if wanted > self.limits.max_tool_calls {
+                return self.out_of_budget(answer::OUT_OF_TOOL_CALLS, "tool calls", now);
+            }
+            self.tool_calls = wanted;
+            self.steps.push(ModelStep { step: index, turn, results: Vec::new() });
+            self.phase = Phase::Calling;
+            return self.next_call(now);
+        }
+        let has_text = !turn.text.trim().is_empty();
+        let (text, stop) = (turn.text.clone(), turn.stop);
+        self.steps.push(ModelStep { step: index, turn, results: Vec::new() });
+        let text = match stop {
+            _ if has_text => text,
+            Stop::Refused => answer::REFUSED.to_owned(),
+            Stop::Done => {
+                return self.finish(Finished {
+                    outcome: Outcome::Done,
+                    detail: SILENCE.to_owned(),
+                    answer: None,
+                });
+            }
+            Stop::Length | Stop::ToolCalls => {
+                let detail = "the model stopped before its first word".to_owned();
+                return self.close(answer::NO_MODEL, Outcome::Failed, detail, now);
+            }
+        };
+        let closing = Closing { text, outcome: Outcome::Done, detail: String::new() };
+        self.answer(Answering { closing, is_noted: true }, now)
+    }
+
+    fn next_call(&mut self, now: UnixMillis) -> Effect {
+        if now >= self.deadline {
+            return self.out_of_time(now);
+        }
+        let Some(step) = self.steps.last() else { return self.ask_model(now) };
+        match step.turn.tool_calls.get(step.results.len()) {
+            Some(ToolCall { tool, arguments, .. }) => Effect::CallTool(PlannedCall {
+                step: step.step,
+                call: u32::try_from(step.results.len()).unwrap_or(u32::MAX),
+                tool: tool.clone(),
+                arguments: arguments.clone(),
+            }),
+            None => self.ask_model(now),
+        }
+    }
+
+    fn tool_returned(&mut self, result: ToolReturn, now: UnixMillis) -> Effect {
+        self.is_tainted |= result.taints;
+        if let Some(step) = self.steps.last_mut() {
+            step.results.push(result);
+        }
+        self.next_call(now)
+    }
+
+    fn out_of_time(&mut self, now: UnixMillis) -> Effect {
+        self.out_of_budget(answer::OUT_OF_TIME, "time", now)
+    }
+
+    fn out_of_budget(&mut self, text: &str, budget: &str, now: UnixMillis) -> Effect {
+        self.close(text, Outcome::OutOfBudget, format!("the budget of {budget} ended"), now)
+    }
+
+    fn answer(&mut self, mut answering: Answering, now: UnixMillis) -> Effect {
+        if !answering.is_noted && !self.is_replaying {
+            self.note(Entry::Closing(answering.closing.clone()), now);
+            answering.is_noted = true;
+        }
+        let raw = answering.closing.text.clone();
+        self.phase = Phase::Answering(answering);
+        let mut covers: Vec<_> = self.messages().map(|message| message.id).collect();
+        let Some(reply_to) = covers.pop() else {
+            return self.finish(Finished {
+                outcome: Outcome::Cancelled,
+                detail: "every message that it answers was deleted".to_owned(),
+                answer: None,
+            });
+        };
+        let channel = self.messages[0].message.channel;
+        let text = answer::compose(&raw, channel, &covers);
+        covers.push(reply_to);
+        Effect::Answer(Answer { text, reply_to, covers })
+    }
+
+    fn finish(&mut self, finished: Finished) -> Effect {
+        self.phase = Phase::Finished(finished.clone());
+        Effect::Finish(finished)
+    }
+}
+
+/// The detail of a thread that said nothing because the model chose so.
+pub(crate) const SILENCE: &str = "the model chose silence";
+
+fn finished_by(
+    closing: Closing,
+    outcome: CallOutcome,
+    reason: &str,
+    message: Option<Id<MessageMarker>>,
+) -> Finished {
+    let Closing { outcome: planned, detail, .. } = closing;
+    match outcome {
+        CallOutcome::Done => Finished { outcome: planned, detail, answer: message },
+        CallOutcome::InDoubt => {
+            let doubt = "nothing could tell whether the answer was sent";
+            Finished { outcome: planned, detail: joined(&detail, doubt), answer: message }
+        }
+        CallOutcome::Denied | CallOutcome::Failed | CallOutcome::NeedsApproval => {
+            let outcome = if planned == Outcome::Done { Outcome::Failed } else { planned };
+            let unsent = format!("the answer was not sent: {reason}");
+            Finished { outcome, detail: joined(&detail, &unsent), answer: None }
+        }
+    }
+}
+
+fn joined(detail: &str, more: &str) -> String {
+    if detail.is_empty() { more.to_owned() } else { format!("{detail}; {more}") }
+}
+
+impl Live {
+    /// Takes an edit in, and returns whether the model is to be told of it.
+    fn edit(&mut self, change: &Change, is_fresh: bool) -> bool {
+        let counted = self.counts_since.unwrap_or(UnixMillis(i64::MIN));
+        if change.edited_at < counted {
+            return false;
+        }
+        if is_fresh || self.lacks_text {
+            self.message.content.clone_from(&change.content);
+            self.message.edited_at = Some(change.edited_at);
+            self.lacks_text = false;
+        }
+        if is_fresh {
+            self.counts_since = Some(change.edited_at);
+            return false;
+        }
+        let is_news = change.edited_at > counted && self.told_of < Some(change.edited_at);
+        if is_news {
+            self.told_of = Some(change.edited_at);
+        }
+        is_news
+    }
+}
+
+#[cfg(test)]
+mod tests;

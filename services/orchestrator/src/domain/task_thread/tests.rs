@@ -1,0 +1,525 @@
+use super::*;
+use crate::domain::{
+    fixtures::{ANN, BEN, message},
+    turn::TurnMessage,
+};
+
+const LIMITS: Limits =
+    Limits { max_steps: 3, max_tool_calls: 3, max_tokens: 1_000, time: Duration::from_secs(100) };
+const T0: UnixMillis = UnixMillis(1_000);
+const LATE: UnixMillis = UnixMillis(101_000);
+
+fn turn() -> Turn {
+    let of = |id, author| TurnMessage {
+        trigger: TriggerId::Message(Id::new(id)),
+        message: message(id, author, "original"),
+        received_at: T0,
+    };
+    Turn::of(vec![of(5, ANN), of(6, BEN)]).unwrap()
+}
+
+fn fresh() -> TaskThread {
+    TaskThread::new(&turn(), LIMITS, T0)
+}
+
+fn context() -> ContextLoaded {
+    ContextLoaded { messages: vec![Id::new(4)], is_current: true, ..ContextLoaded::default() }
+}
+
+fn loaded() -> Input {
+    Input::Loaded { context: context(), orders: None }
+}
+
+fn says(text: &str) -> ModelTurn {
+    ModelTurn { text: text.into(), provider: "p".into(), model: "m".into(), ..ModelTurn::default() }
+}
+
+fn calls(count: usize) -> ModelTurn {
+    let call = |index| ToolCall {
+        call_id: format!("c{index}"),
+        tool: "get_member_info".into(),
+        arguments: format!("{index}"),
+    };
+    ModelTurn {
+        tool_calls: (0..count).map(call).collect(),
+        stop: Stop::ToolCalls,
+        usage: Usage { prompt_tokens: 10, completion_tokens: 1, cached_tokens: 0 },
+        ..says("")
+    }
+}
+
+fn returned(content: &str) -> ToolReturn {
+    ToolReturn { outcome: CallOutcome::Done, content: content.into(), taints: false }
+}
+
+fn sent() -> Input {
+    Input::AnswerReturned {
+        outcome: CallOutcome::Done,
+        reason: String::new(),
+        message: Some(Id::new(50)),
+    }
+}
+
+fn asking() -> TaskThread {
+    let mut thread = fresh();
+    assert_eq!(thread.start(T0), Effect::Load);
+    assert_eq!(thread.step(loaded(), T0), Effect::AskModel);
+    thread.asked(ModelAsked::default(), T0);
+    thread
+}
+
+fn kinds(steps: &[Step]) -> Vec<(u32, Kind)> {
+    steps.iter().map(|step| (step.index, step.entry.kind())).collect()
+}
+
+fn change(id: u64, is_deleted: bool, edited_at: i64) -> Change {
+    Change {
+        trigger: TriggerId::Message(Id::new(id)),
+        is_deleted,
+        content: format!("edited at {edited_at}"),
+        edited_at: UnixMillis(edited_at),
+    }
+}
+
+fn finished(effect: &Effect) -> (Outcome, &str) {
+    let Effect::Finish(finished) = effect else { panic!("{effect:?}") };
+    (finished.outcome, &finished.detail)
+}
+
+fn answered(effect: &Effect) -> &Answer {
+    let Effect::Answer(answer) = effect else { panic!("{effect:?}") };
+    answer
+}
+
+#[test]
+fn a_plain_question_is_one_model_turn_and_one_answer() {
+    let mut thread = asking();
+    assert_eq!(kinds(&thread.take_journal()), [(0, Kind::ContextLoaded), (1, Kind::ModelAsked)]);
+    let effect = thread.step(Input::ModelAnswered(says("hello")), T0);
+    assert_eq!(kinds(&thread.take_journal()), [(2, Kind::ModelAnswered)]);
+    let answer = answered(&effect);
+    assert!(answer.text.starts_with("hello\n-# answers "), "{}", answer.text);
+    assert_eq!(answer.reply_to, Id::new(6));
+    assert_eq!(answer.covers, [Id::new(5), Id::new(6)]);
+
+    let effect = thread.step(sent(), T0);
+    let Effect::Finish(finished) = effect else { panic!("{effect:?}") };
+    assert_eq!((finished.outcome, finished.answer), (Outcome::Done, Some(Id::new(50))));
+    let last = thread.last_step(finished, T0);
+    assert_eq!((last.index, last.entry.kind()), (3, Kind::Finished));
+    assert_eq!(thread.step_count(), 4);
+    assert_eq!(thread.model(), "p/m");
+}
+
+#[test]
+fn tool_calls_run_in_order_and_their_results_go_back_to_the_model() {
+    let mut thread = asking();
+    thread.take_journal();
+    let mut effect = thread.step(Input::ModelAnswered(calls(2)), T0);
+    for call in 0..2 {
+        let expected = PlannedCall {
+            step: 2,
+            call,
+            tool: "get_member_info".into(),
+            arguments: call.to_string(),
+        };
+        assert_eq!(effect, Effect::CallTool(expected));
+        effect = thread.step(Input::ToolReturned(returned("{}")), T0);
+    }
+    assert_eq!(effect, Effect::AskModel);
+    assert_eq!(thread.steps()[0].results.len(), 2);
+    assert_eq!(thread.usage().total(), 11);
+    assert!(!thread.is_tainted());
+}
+
+#[test]
+fn a_result_that_others_may_have_written_taints_the_thread() {
+    let mut thread = asking();
+    thread.step(Input::ModelAnswered(calls(1)), T0);
+    thread.step(Input::ToolReturned(ToolReturn { taints: true, ..returned("{}") }), T0);
+    assert!(thread.is_tainted());
+}
+
+#[test]
+fn tainted_context_taints_the_thread() {
+    let mut thread = fresh();
+    let context = ContextLoaded { is_tainted: true, ..context() };
+    thread.step(Input::Loaded { context, orders: None }, T0);
+    assert!(thread.is_tainted());
+}
+
+#[test]
+fn orders_are_journaled_with_the_context() {
+    let mut thread = fresh();
+    let orders = OrdersRead {
+        orders: vec![Order { tool: "warn_member".into(), arguments: "{}".into() }],
+        read_by: "builtin".into(),
+        problems: vec!["who?".into()],
+    };
+    thread.step(Input::Loaded { context: context(), orders: Some(orders.clone()) }, T0);
+    assert_eq!(kinds(&thread.take_journal()), [(0, Kind::ContextLoaded), (1, Kind::OrdersRead)]);
+    assert_eq!(thread.orders(), orders.orders);
+    assert_eq!(thread.order_problems(), ["who?"]);
+}
+
+#[test]
+fn the_model_may_choose_silence() {
+    let effect = asking().step(Input::ModelAnswered(says(" \n")), T0);
+    assert_eq!(finished(&effect), (Outcome::Done, SILENCE));
+}
+
+#[test]
+fn a_refusal_without_words_is_said_plainly() {
+    let effect =
+        asking().step(Input::ModelAnswered(ModelTurn { stop: Stop::Refused, ..says("") }), T0);
+    assert!(answered(&effect).text.starts_with(answer::REFUSED));
+}
+
+#[test]
+fn a_turn_cut_before_its_first_word_is_a_failure_that_is_said() {
+    for stop in [Stop::Length, Stop::ToolCalls] {
+        let mut thread = asking();
+        let effect = thread.step(Input::ModelAnswered(ModelTurn { stop, ..says("") }), T0);
+        assert!(answered(&effect).text.starts_with(answer::NO_MODEL));
+        let effect = thread.step(sent(), T0);
+        assert_eq!(finished(&effect).0, Outcome::Failed);
+    }
+}
+
+#[test]
+fn a_turn_cut_behind_words_is_an_answer() {
+    let turn = ModelTurn { stop: Stop::Length, ..says("half an ans") };
+    let effect = asking().step(Input::ModelAnswered(turn), T0);
+    assert!(answered(&effect).text.starts_with("half an ans"));
+}
+
+#[test]
+fn where_no_provider_answers_one_sentence_is_said_and_the_thread_fails() {
+    let mut thread = asking();
+    thread.take_journal();
+    let effect = thread.step(Input::ModelFailed("429".into()), T0);
+    assert_eq!(kinds(&thread.take_journal()), [(2, Kind::ExecutionOpened)]);
+    assert!(answered(&effect).text.starts_with(answer::NO_MODEL));
+    let effect = thread.step(sent(), T0);
+    assert_eq!(finished(&effect), (Outcome::Failed, "429"));
+}
+
+#[test]
+fn too_many_model_turns_end_the_thread_with_a_sentence() {
+    let mut thread = asking();
+    for _ in 0..2 {
+        thread.step(Input::ModelAnswered(calls(1)), T0);
+        assert_eq!(thread.step(Input::ToolReturned(returned("{}")), T0), Effect::AskModel);
+    }
+    thread.step(Input::ModelAnswered(calls(1)), T0);
+    let effect = thread.step(Input::ToolReturned(returned("{}")), T0);
+    assert!(answered(&effect).text.starts_with(answer::OUT_OF_STEPS));
+    assert_eq!(finished(&thread.step(sent(), T0)).0, Outcome::OutOfBudget);
+}
+
+#[test]
+fn too_many_tool_calls_end_the_thread_before_any_of_the_last_turn_runs() {
+    let mut thread = asking();
+    thread.step(Input::ModelAnswered(calls(2)), T0);
+    thread.step(Input::ToolReturned(returned("{}")), T0);
+    thread.step(Input::ToolReturned(returned("{}")), T0);
+    let effect = thread.step(Input::ModelAnswered(calls(2)), T0);
+    assert!(answered(&effect).text.starts_with(answer::OUT_OF_TOOL_CALLS));
+}
+
+#[test]
+fn too_many_tokens_end_the_thread() {
+    let mut thread = asking();
+    let usage = Usage { prompt_tokens: 999, completion_tokens: 1, cached_tokens: 0 };
+    thread.step(Input::ModelAnswered(ModelTurn { usage, ..calls(1) }), T0);
+    let effect = thread.step(Input::ToolReturned(returned("{}")), T0);
+    assert!(answered(&effect).text.starts_with(answer::OUT_OF_TOKENS));
+}
+
+#[test]
+fn the_end_of_the_time_ends_the_thread_wherever_it_is() {
+    let out = |effect: &Effect| answered(effect).text.starts_with(answer::OUT_OF_TIME);
+    assert!(out(&asking().step(Input::TimeUp, T0)));
+    assert!(out(&fresh().step(Input::TimeUp, T0)));
+    assert!(out(&asking().step(Input::ModelAnswered(calls(1)), LATE)));
+    let mut thread = asking();
+    thread.step(Input::ModelAnswered(calls(1)), T0);
+    assert!(out(&thread.step(Input::ToolReturned(returned("{}")), LATE)));
+    // An answer that stands is said even then.
+    let effect = asking().step(Input::ModelAnswered(says("hello")), LATE);
+    assert!(answered(&effect).text.starts_with("hello"));
+}
+
+#[test]
+fn an_answer_that_was_not_sent_fails_the_thread() {
+    for outcome in [CallOutcome::Denied, CallOutcome::Failed, CallOutcome::NeedsApproval] {
+        let mut thread = asking();
+        thread.step(Input::ModelAnswered(says("hello")), T0);
+        let input = Input::AnswerReturned { outcome, reason: "no right".into(), message: None };
+        let effect = thread.step(input, T0);
+        assert_eq!(finished(&effect), (Outcome::Failed, "the answer was not sent: no right"));
+    }
+}
+
+#[test]
+fn an_answer_in_doubt_is_no_failure_but_is_noted() {
+    let mut thread = asking();
+    thread.step(Input::ModelAnswered(says("hello")), T0);
+    let outcome = CallOutcome::InDoubt;
+    let input = Input::AnswerReturned { outcome, reason: String::new(), message: None };
+    let effect = thread.step(input, T0);
+    assert_eq!(
+        finished(&effect),
+        (Outcome::Done, "nothing could tell whether the answer was sent")
+    );
+}
+
+#[test]
+fn a_planned_failure_keeps_its_outcome_where_its_sentence_was_not_sent() {
+    let mut thread = asking();
+    thread.step(Input::ModelFailed("down".into()), T0);
+    let input = Input::AnswerReturned {
+        outcome: CallOutcome::Denied,
+        reason: "no right".into(),
+        message: None,
+    };
+    let effect = thread.step(input, T0);
+    assert_eq!(finished(&effect), (Outcome::Failed, "down; the answer was not sent: no right"));
+}
+
+#[test]
+fn all_triggers_deleted_cancel_the_thread_in_every_phase() {
+    let gone = [change(5, true, 0), change(6, true, 0)];
+    let mut calling = asking();
+    calling.step(Input::ModelAnswered(calls(1)), T0);
+    let mut answering = asking();
+    answering.step(Input::ModelAnswered(says("hello")), T0);
+    for mut thread in [fresh(), asking(), calling, answering] {
+        let effect = thread.changed(&gone, T0).unwrap();
+        assert_eq!(finished(&effect).0, Outcome::Cancelled);
+        assert_eq!(thread.changed(&gone, T0), None);
+        assert_eq!(thread.messages().count(), 0);
+    }
+}
+
+#[test]
+fn a_deleted_trigger_leaves_the_turn_and_a_running_model_turn_begins_anew() {
+    let mut thread = asking();
+    assert_eq!(thread.changed(&[change(6, true, 0)], T0), Some(Effect::AskModel));
+    assert_eq!(thread.changed(&[change(6, true, 0)], T0), None);
+    assert!(thread.is_deleted(Id::new(6)) && !thread.is_deleted(Id::new(5)));
+    assert_eq!(thread.trigger(), Some(&TriggerId::Message(Id::new(5))));
+    let effect = thread.step(Input::ModelAnswered(says("hello")), T0);
+    assert_eq!(
+        answered(&effect),
+        &Answer { text: "hello".into(), reply_to: Id::new(5), covers: vec![Id::new(5)] }
+    );
+}
+
+#[test]
+fn a_trigger_deleted_before_the_answer_is_sent_is_not_named_in_it() {
+    let mut thread = asking();
+    thread.step(Input::ModelAnswered(says("hello")), T0);
+    let effect = thread.changed(&[change(5, true, 0)], T0).unwrap();
+    assert_eq!(answered(&effect).text, "hello");
+}
+
+#[test]
+fn while_tools_run_a_deletion_changes_only_the_turn() {
+    let mut thread = asking();
+    thread.step(Input::ModelAnswered(calls(1)), T0);
+    assert_eq!(thread.changed(&[change(5, true, 0)], T0), None);
+    assert_eq!(thread.messages().count(), 1);
+}
+
+#[test]
+fn an_edit_before_the_first_model_turn_counts() {
+    let mut thread = fresh();
+    assert_eq!(thread.changed(&[change(5, false, 9), change(5, false, 8)], T0), None);
+    assert_eq!(thread.messages().next().unwrap().content, "edited at 9");
+    assert!(thread.notes().is_empty());
+    let edited =
+        EditedTrigger { trigger: TriggerId::Message(Id::new(5)), edited_at: UnixMillis(9) };
+    assert_eq!(thread.edits(), [edited]);
+}
+
+#[test]
+fn a_later_edit_is_told_once_and_the_first_text_counts() {
+    let mut thread = asking();
+    assert_eq!(thread.changed(&[change(5, false, 9)], T0), None);
+    assert_eq!(thread.changed(&[change(5, false, 9)], T0), None);
+    assert_eq!(thread.messages().next().unwrap().content, "original");
+    assert_eq!(thread.notes().len(), 1);
+    assert!(thread.notes()[0].text.contains("Message 5 was edited"));
+    thread.changed(&[change(5, false, 10)], T0);
+    assert_eq!(thread.notes().len(), 2);
+}
+
+#[test]
+fn a_change_of_an_unknown_trigger_is_ignored() {
+    assert_eq!(asking().changed(&[change(77, true, 0)], T0), None);
+}
+
+#[test]
+fn what_comes_back_too_late_changes_nothing() {
+    let mut thread = asking();
+    thread.step(Input::ModelAnswered(says("hello")), T0);
+    thread.step(sent(), T0);
+    let effect = thread.step(Input::ModelAnswered(says("again")), T0);
+    assert_eq!(finished(&effect).0, Outcome::Done);
+    assert_eq!(thread.steps().len(), 1);
+}
+
+// Resuming
+
+fn steps(entries: Vec<Entry>) -> Vec<Step> {
+    (0..).zip(entries).map(|(index, entry)| Step { index, entry, at: T0 }).collect()
+}
+
+fn resume(entries: Vec<Entry>, executed: &[((u32, u32), Executed)]) -> TaskThread {
+    let executed = executed.iter().cloned().collect();
+    TaskThread::resume(&turn(), LIMITS, T0, steps(entries), &executed).unwrap()
+}
+
+fn executed(content: &str, tier: Tier) -> Executed {
+    Executed { outcome: CallOutcome::Done, content: content.into(), tier }
+}
+
+fn until_asked() -> Vec<Entry> {
+    let asked = ModelAsked { offered: vec!["get_member_info".into()], ..ModelAsked::default() };
+    vec![Entry::ContextLoaded(context()), Entry::ModelAsked(asked)]
+}
+
+#[test]
+fn an_empty_journal_begins_anew() {
+    assert_eq!(resume(Vec::new(), &[]).start(T0), Effect::Load);
+}
+
+#[test]
+fn a_turn_in_flight_is_asked_again() {
+    let mut thread = resume(until_asked(), &[]);
+    assert_eq!(thread.start(T0), Effect::AskModel);
+    assert_eq!(thread.offered(), ["get_member_info"]);
+    thread.asked(ModelAsked::default(), T0);
+    assert_eq!(kinds(&thread.take_journal()), [(2, Kind::ModelAsked)]);
+}
+
+#[test]
+fn a_journaled_answer_is_sent_and_not_asked_again() {
+    let mut entries = until_asked();
+    entries.push(Entry::ModelAnswered(says("hello")));
+    let mut thread = resume(entries, &[]);
+    let effect = thread.start(T0);
+    assert!(answered(&effect).text.starts_with("hello"));
+    assert!(!thread.has_journal());
+    assert_eq!(thread.step_count(), 3);
+}
+
+#[test]
+fn closed_executions_are_not_repeated_and_the_open_one_is() {
+    let mut entries = until_asked();
+    entries.push(Entry::ModelAnswered(calls(2)));
+    let mut thread = resume(entries.clone(), &[((2, 0), executed("first", Tier::Read))]);
+    let effect = thread.start(T0);
+    assert!(matches!(&effect, Effect::CallTool(call) if (call.step, call.call) == (2, 1)));
+    assert!(thread.is_tainted());
+    assert_eq!(thread.offered(), ["get_member_info"]);
+
+    let both = [((2, 0), executed("a", Tier::Harmless)), ((2, 1), executed("b", Tier::Harmless))];
+    let mut thread = resume(entries, &both);
+    assert_eq!(thread.start(T0), Effect::AskModel);
+    assert!(!thread.is_tainted());
+    assert_eq!(thread.steps()[0].results[1].content, "b");
+}
+
+#[test]
+fn a_second_turn_asked_after_the_calls_is_understood() {
+    let mut entries = until_asked();
+    entries.push(Entry::ModelAnswered(calls(1)));
+    entries.push(Entry::ModelAsked(ModelAsked::default()));
+    entries.push(Entry::ModelAnswered(says("done")));
+    let mut thread = resume(entries, &[((2, 0), executed("a", Tier::Read))]);
+    assert!(answered(&thread.start(T0)).text.starts_with("done"));
+}
+
+#[test]
+fn a_closing_that_stands_is_said_again_and_not_journaled_again() {
+    let mut entries = until_asked();
+    entries.push(Entry::Closing(Closing {
+        text: "sorry".into(),
+        outcome: Outcome::Failed,
+        detail: "d".into(),
+    }));
+    let mut thread = resume(entries, &[]);
+    assert!(answered(&thread.start(T0)).text.starts_with("sorry"));
+    assert!(!thread.has_journal());
+    assert_eq!(finished(&thread.step(sent(), T0)), (Outcome::Failed, "d"));
+}
+
+#[test]
+fn a_closing_that_was_not_journaled_yet_is_journaled_now() {
+    let mut entries = until_asked();
+    entries.push(Entry::ModelAnswered(calls(9)));
+    let mut thread = resume(entries, &[]);
+    assert!(answered(&thread.start(T0)).text.starts_with(answer::OUT_OF_TOOL_CALLS));
+    assert_eq!(kinds(&thread.take_journal()), [(3, Kind::ExecutionOpened)]);
+}
+
+#[test]
+fn a_finished_thread_is_only_finished() {
+    let mut entries = until_asked();
+    let end = Finished { outcome: Outcome::Done, detail: String::new(), answer: None };
+    entries.push(Entry::Finished(end.clone()));
+    assert_eq!(resume(entries, &[]).start(T0), Effect::Finish(end));
+}
+
+#[test]
+fn orders_are_read_from_the_journal() {
+    let orders = OrdersRead {
+        orders: vec![Order { tool: "warn_member".into(), arguments: "{}".into() }],
+        ..OrdersRead::default()
+    };
+    let entries = vec![
+        Entry::ContextLoaded(ContextLoaded { is_tainted: true, ..context() }),
+        Entry::OrdersRead(orders.clone()),
+        Entry::ModelAsked(ModelAsked::default()),
+    ];
+    let thread = resume(entries, &[]);
+    assert_eq!(thread.orders(), orders.orders);
+    assert!(thread.is_tainted());
+}
+
+#[test]
+fn the_text_that_counted_is_learnt_again_and_a_later_edit_is_told() {
+    let edited =
+        vec![EditedTrigger { trigger: TriggerId::Message(Id::new(5)), edited_at: UnixMillis(9) }];
+    let entries =
+        || vec![Entry::ContextLoaded(ContextLoaded { edited: edited.clone(), ..context() })];
+    let mut thread = resume(entries(), &[]);
+    thread.changed(&[change(5, false, 9)], T0);
+    assert_eq!(thread.messages().next().unwrap().content, "edited at 9");
+    assert!(thread.notes().is_empty());
+
+    let mut thread = resume(entries(), &[]);
+    thread.changed(&[change(5, false, 12)], T0);
+    assert_eq!(thread.messages().next().unwrap().content, "edited at 12");
+    assert_eq!(thread.notes().len(), 1);
+}
+
+#[test]
+fn a_journal_out_of_order_is_refused() {
+    for entries in [
+        vec![Entry::ModelAnswered(says("hello"))],
+        vec![Entry::ContextLoaded(context()), Entry::ContextLoaded(context())],
+        vec![Entry::ModelAsked(ModelAsked::default())],
+    ] {
+        let refused =
+            TaskThread::resume(&turn(), LIMITS, T0, steps(entries), &HashMap::new()).unwrap_err();
+        assert!(refused.to_string().contains("out of its order"));
+    }
+    let twice = vec![
+        Step { index: 0, entry: Entry::ContextLoaded(context()), at: T0 },
+        Step { index: 0, entry: Entry::ModelAsked(ModelAsked::default()), at: T0 },
+    ];
+    assert!(TaskThread::resume(&turn(), LIMITS, T0, twice, &HashMap::new()).is_err());
+}

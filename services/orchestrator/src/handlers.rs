@@ -1,0 +1,9 @@
+//! What comes in: wake-ups of channels, events, and broadcasts.
+
+pub(crate) mod changes;
+pub(crate) mod events;
+pub(crate) mod holder;
+pub(crate) mod holding;
+pub(crate) mod ingestion;
+pub(crate) mod thread_run;
+pub(crate) mod wakeups;

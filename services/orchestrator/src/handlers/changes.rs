@@ -1,0 +1,151 @@
+use std::{
+    collections::{HashMap, HashSet},
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::StreamExt;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use twilight_model::id::{Id, marker::MessageMarker};
+
+use ery_event_bus::{EventBus, Topic};
+use ery_ids::ChannelKey;
+
+use crate::adapters::{broadcaster::MessagesChanged, calls::Pauses};
+
+/// The threads that run here, so that they hear of edits and deletions at once.
+///
+/// A hint only: every answer of the store names the changes too.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    running: Mutex<HashMap<ChannelKey, Arc<Watch>>>,
+}
+
+#[derive(Debug)]
+struct Watch {
+    messages: HashSet<Id<MessageMarker>>,
+    changed: Notify,
+}
+
+/// One thread's ear. Dropping it ends the listening.
+#[derive(Debug)]
+pub(crate) struct Ear<'a> {
+    watched: &'a Watched,
+    channel: ChannelKey,
+    watch: Arc<Watch>,
+}
+
+impl Watched {
+    /// Begins to listen for changes of a thread's messages.
+    pub(crate) fn listen(
+        &self,
+        channel: ChannelKey,
+        messages: impl IntoIterator<Item = Id<MessageMarker>>,
+    ) -> Ear<'_> {
+        let watch =
+            Arc::new(Watch { messages: messages.into_iter().collect(), changed: Notify::new() });
+        self.lock().insert(channel, Arc::clone(&watch));
+        Ear { watched: self, channel, watch }
+    }
+
+    /// Tells the thread of a channel, if it has one of the messages.
+    pub(crate) fn tell(&self, channel: ChannelKey, messages: &[Id<MessageMarker>]) {
+        if let Some(watch) = self.lock().get(&channel)
+            && messages.iter().any(|message| watch.messages.contains(message))
+        {
+            watch.changed.notify_one();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ChannelKey, Arc<Watch>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ear<'_> {
+    /// Waits until a message of the thread was edited or deleted.
+    pub(crate) async fn changed(&self) {
+        self.watch.changed.notified().await;
+    }
+}
+
+impl Drop for Ear<'_> {
+    fn drop(&mut self) {
+        let mut running = self.watched.lock();
+        // A later thread of the channel may listen already.
+        if running.get(&self.channel).is_some_and(|watch| Arc::ptr_eq(watch, &self.watch)) {
+            running.remove(&self.channel);
+        }
+    }
+}
+
+/// Hears which messages were edited or deleted, until `ended`.
+pub(crate) async fn listen(
+    bus: Arc<dyn EventBus>,
+    watched: Arc<Watched>,
+    ended: CancellationToken,
+) -> Result<(), Infallible> {
+    let mut pauses = Pauses::new();
+    loop {
+        let mut changes = match bus.listen(Topic::MessagesChanged).await {
+            Ok(changes) => changes,
+            Err(error) => {
+                tracing::debug!(%error, "could not listen for changed messages; trying again");
+                tokio::select! {
+                    () = tokio::time::sleep(pauses.next()) => continue,
+                    () = ended.cancelled() => return Ok(()),
+                }
+            }
+        };
+        loop {
+            let payload = tokio::select! {
+                payload = changes.next() => payload,
+                () = ended.cancelled() => return Ok(()),
+            };
+            let Some(payload) = payload else { break };
+            pauses = Pauses::new();
+            if let Some((channel, messages)) = MessagesChanged::read(&payload) {
+                watched.tell(channel, &messages);
+            } else {
+                tracing::debug!("a broadcast of changed messages cannot be read");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pauses.next()) => {}
+            () = ended.cancelled() => return Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn only_the_thread_of_the_message_is_told() {
+        let watched = Watched::default();
+        let channel = ChannelKey::from_raw(1, 2).unwrap();
+        let ear = watched.listen(channel, [Id::new(5)]);
+        watched.tell(channel, &[Id::new(6)]);
+        watched.tell(ChannelKey::from_raw(1, 3).unwrap(), &[Id::new(5)]);
+        assert_eq!(ear.changed().now_or_never(), None);
+        watched.tell(channel, &[Id::new(5)]);
+        assert_eq!(ear.changed().now_or_never(), Some(()));
+    }
+
+    #[test]
+    fn a_former_thread_does_not_silence_the_next() {
+        let watched = Watched::default();
+        let channel = ChannelKey::from_raw(1, 2).unwrap();
+        let former = watched.listen(channel, [Id::new(5)]);
+        let next = watched.listen(channel, [Id::new(6)]);
+        drop(former);
+        watched.tell(channel, &[Id::new(6)]);
+        assert_eq!(next.changed().now_or_never(), Some(()));
+        drop(next);
+        assert!(watched.lock().is_empty());
+    }
+}

@@ -1,0 +1,196 @@
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use twilight_model::id::{
+    Id,
+    marker::{ChannelMarker, RoleMarker, UserMarker},
+};
+
+use ery_channel_queue::ChannelQueue;
+use ery_clock::{Clock, UnixMillis};
+use ery_ids::{ChannelKey, Home};
+
+use crate::{
+    adapters::{ai::Ai, broadcaster::Broadcaster, store::Store, tools::Tools},
+    domain::{gate::GateRules, message::Message, people::Person, task_thread::Limits},
+    handlers::changes::Watched,
+    metrics::Metrics,
+    settings::Settings,
+};
+
+/// How long the roles of Ery in a guild are taken for granted.
+const ROLES_KNOWN: Duration = Duration::from_mins(5);
+
+/// Of how many guilds the roles are remembered; past it all are asked for anew.
+const ROLES_OF_GUILDS: usize = 10_000;
+
+/// Of how many channels it is remembered that their history was read; past it all are forgotten.
+const HISTORIES: usize = 100_000;
+
+/// This process as a holder of channels: what all its holdings work with.
+pub(crate) struct Holder {
+    pub(crate) settings: Settings,
+    pub(crate) rules: GateRules,
+    pub(crate) queue: Arc<dyn ChannelQueue>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Store,
+    pub(crate) ai: Ai,
+    pub(crate) tools: Tools,
+    pub(crate) broadcaster: Broadcaster,
+    pub(crate) watched: Arc<Watched>,
+    pub(crate) roles: BotRoles,
+    pub(crate) histories: Histories,
+    pub(crate) metrics: Metrics,
+    pub(crate) draining: CancellationToken,
+}
+
+impl Holder {
+    pub(crate) fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
+    /// Returns what one thread may use.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            max_steps: self.settings.max_steps,
+            max_tool_calls: self.settings.max_tool_calls,
+            max_tokens: self.settings.thread_tokens,
+            time: self.settings.thread_time,
+        }
+    }
+
+    /// Returns Ery's roles where a message mentions any role, since one of them may be hers.
+    ///
+    /// Where nobody can tell, she has none: the mention then addresses nobody here.
+    pub(crate) async fn roles_for(
+        &self,
+        message: &Message,
+        bot: Id<UserMarker>,
+    ) -> Arc<[Id<RoleMarker>]> {
+        let channel = message.channel;
+        if message.mentioned_roles.is_empty() || channel.guild().is_none() {
+            return Arc::default();
+        }
+        if let Some(roles) = self.roles.get(channel.home) {
+            return roles;
+        }
+        match self.tools.describe_people(channel, &[bot]).await {
+            Ok(people) => {
+                for (user, person) in &people {
+                    self.learn_roles(channel, *user, bot, person);
+                }
+                self.roles.get(channel.home).unwrap_or_default()
+            }
+            Err(error) => {
+                tracing::debug!(%error, channel.id = %channel.channel, "Ery's roles are not known");
+                Arc::default()
+            }
+        }
+    }
+
+    /// Remembers Ery's roles where `person` is herself.
+    pub(crate) fn learn_roles(
+        &self,
+        channel: ChannelKey,
+        user: Id<UserMarker>,
+        bot: Id<UserMarker>,
+        person: &Person,
+    ) {
+        if user == bot && channel.guild().is_some() {
+            self.roles.insert(channel.home, &person.roles);
+        }
+    }
+}
+
+/// Ery's roles in guilds, remembered for a while.
+#[derive(Debug, Default)]
+pub(crate) struct BotRoles {
+    known: Mutex<HashMap<Home, Known>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    since: Instant,
+    roles: Arc<[Id<RoleMarker>]>,
+}
+
+impl BotRoles {
+    fn get(&self, home: Home) -> Option<Arc<[Id<RoleMarker>]>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get(&home)?;
+        (known.since.elapsed() < ROLES_KNOWN).then(|| Arc::clone(&known.roles))
+    }
+
+    fn insert(&self, home: Home, roles: &[Id<RoleMarker>]) {
+        let everyone = home.key();
+        let roles = roles.iter().copied().filter(|role| role.get() != everyone).collect();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= ROLES_OF_GUILDS && !known.contains_key(&home) {
+            known.retain(|_, known| known.since.elapsed() < ROLES_KNOWN);
+            if known.len() >= ROLES_OF_GUILDS {
+                known.clear();
+            }
+        }
+        known.insert(home, Known { since: Instant::now(), roles });
+    }
+}
+
+/// The channels whose history was read from Discord by this process, which is done once.
+#[derive(Debug, Default)]
+pub(crate) struct Histories {
+    read: Mutex<HashSet<Id<ChannelMarker>>>,
+}
+
+impl Histories {
+    pub(crate) fn is_read(&self, channel: ChannelKey) -> bool {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.contains(&channel.channel)
+    }
+
+    pub(crate) fn set_read(&self, channel: ChannelKey) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if read.len() >= HISTORIES {
+            read.clear();
+        }
+        read.insert(channel.channel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn roles_are_known_for_a_while_and_everyone_is_none_of_them() {
+        let roles = BotRoles::default();
+        let home = Home::Guild(Id::new(10));
+        assert_eq!(roles.get(home), None);
+        roles.insert(home, &[Id::new(10), Id::new(31)]);
+        assert_eq!(roles.get(home).as_deref(), Some(&[Id::new(31)][..]));
+        tokio::time::advance(ROLES_KNOWN).await;
+        assert_eq!(roles.get(home), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_bounded() {
+        let roles = BotRoles::default();
+        for id in 1..=ROLES_OF_GUILDS as u64 + 5 {
+            roles.insert(Home::Guild(Id::new(id)), &[]);
+        }
+        assert!(roles.known.lock().unwrap().len() <= ROLES_OF_GUILDS);
+
+        let histories = Histories::default();
+        let channel = |id: u64| ChannelKey::from_raw(1, id).unwrap();
+        histories.set_read(channel(1));
+        assert!(histories.is_read(channel(1)) && !histories.is_read(channel(2)));
+        for id in 1..=HISTORIES as u64 + 5 {
+            histories.set_read(channel(id));
+        }
+        assert!(histories.read.lock().unwrap().len() <= HISTORIES);
+    }
+}

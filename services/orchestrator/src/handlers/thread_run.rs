@@ -1,0 +1,681 @@
+//! One task thread at work: the state machine says what is to be done, and this does it.
+
+use std::{
+    convert::Infallible,
+    pin::pin,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use tonic::Code;
+use twilight_model::id::{Id, marker::UserMarker};
+
+use ery_clock::UnixMillis;
+use ery_ids::{ChannelKey, EventId, ExecutionKey, Fence, TaskThreadId, TriggerId};
+use ery_proto::ai::v1::ToolSpec;
+
+use crate::{
+    adapters::{
+        ai::{Asking, Bot, ModelError, ModelRequest},
+        calls::{Fate, fate},
+        convert,
+        store::{Beginning, ContextWanted, Ingested, IngestedChange, Opened},
+        tools::{Called, Caller, Resolved},
+    },
+    domain::{
+        context::{self, Material},
+        instructions::{PROMPT_VERSION, instructions},
+        journal::{
+            ContextLoaded, Finished, ModelAsked, ModelTurn, OrdersRead, Outcome, Step, Usage,
+        },
+        message::Message,
+        people::People,
+        progress::{Progress, ProgressKind},
+        task_thread::{Answer, Change, Effect, Input, PlannedCall, TaskThread, ToolReturn},
+        tool::{CallOutcome, Tier, Tool},
+        turn::Turn,
+    },
+    error::{CallError, ThreadError, with_causes},
+    handlers::{changes::Ear, holder::Holder, ingestion},
+    metrics::Stage,
+};
+
+/// How often people are shown that Ery still types: Discord forgets it after ten seconds.
+const TYPING_EVERY: Duration = Duration::from_secs(8);
+
+/// Of how many authors in the context the rights are asked for.
+const DESCRIBED: usize = 100;
+
+/// A task thread that runs.
+pub(crate) struct Run<'a> {
+    pub(crate) holder: &'a Holder,
+    pub(crate) fence: &'a Fence,
+    pub(crate) id: TaskThreadId,
+    pub(crate) bot: Id<UserMarker>,
+    pub(crate) turn: &'a Turn,
+    pub(crate) started_at: UnixMillis,
+    pub(crate) people: &'a mut People,
+    pub(crate) thread: TaskThread,
+    /// How many steps stand in its journal, for whoever records that it failed.
+    pub(crate) steps: &'a AtomicU32,
+    /// Whether somebody expects an answer, and may see that she types.
+    pub(crate) is_awaited: bool,
+    desk: Option<Desk>,
+    marker: String,
+}
+
+/// What lies before the model.
+struct Desk {
+    history: Vec<Message>,
+    tools: Vec<Tool>,
+    specs: Vec<ToolSpec>,
+    is_current: bool,
+}
+
+/// A thread that has come to its end, which is to be written.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) finished: Finished,
+    pub(crate) usage: Usage,
+    /// The journal's last step; none where the journal cannot be gone on with.
+    pub(crate) step: Option<Step>,
+    /// Those whose messages still stood.
+    pub(crate) askers: Vec<Id<UserMarker>>,
+}
+
+impl<'a> Run<'a> {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a different thing that a run works with"
+    )]
+    pub(crate) fn new(
+        holder: &'a Holder,
+        fence: &'a Fence,
+        id: TaskThreadId,
+        bot: Id<UserMarker>,
+        turn: &'a Turn,
+        people: &'a mut People,
+        thread: TaskThread,
+        steps: &'a AtomicU32,
+    ) -> Self {
+        Self {
+            holder,
+            fence,
+            id,
+            bot,
+            turn,
+            started_at: holder.now(),
+            people,
+            thread,
+            steps,
+            is_awaited: true,
+            desk: None,
+            marker: uuid::Uuid::new_v4().simple().to_string(),
+        }
+    }
+
+    /// Runs to the end of the thread. `changes` are those that are known already.
+    pub(crate) async fn finish(mut self, changes: &[Change]) -> Result<Ended, ThreadError> {
+        let now = self.holder.now();
+        let effect = match self.thread.changed(changes, now) {
+            Some(effect) => effect,
+            None => self.thread.start(now),
+        };
+        self.go_on(effect).await
+    }
+
+    /// Ends the thread by code: begins it in the store, says `text`, if any, and ends with
+    /// `outcome`.
+    pub(crate) async fn close(
+        mut self,
+        text: Option<&str>,
+        outcome: Outcome,
+        detail: String,
+    ) -> Result<Ended, ThreadError> {
+        self.begin(ContextWanted::default()).await?;
+        let effect = match text {
+            Some(text) => self.thread.close(text, outcome, detail, self.holder.now()),
+            None => Effect::Finish(Finished { outcome, detail, answer: None }),
+        };
+        self.go_on(effect).await
+    }
+
+    async fn go_on(mut self, effect: Effect) -> Result<Ended, ThreadError> {
+        let (holder, channel) = (self.holder, self.channel());
+        let ear = holder.watched.listen(channel, self.turn.messages.iter().map(|it| it.message.id));
+        let is_awaited = self.is_awaited;
+        tokio::select! {
+            ended = self.work(effect, &ear) => ended,
+            never = show_typing(holder, channel), if is_awaited => match never {},
+        }
+    }
+
+    async fn work(&mut self, mut effect: Effect, ear: &Ear<'_>) -> Result<Ended, ThreadError> {
+        loop {
+            // A model turn is asked while its step is journaled; nothing is relied upon before.
+            if self.thread.has_journal() && effect != Effect::AskModel {
+                let changes = self.append().await?;
+                if let Some(instead) = self.thread.changed(&changes, self.holder.now()) {
+                    effect = instead;
+                    continue;
+                }
+            }
+            if let Effect::Finish(finished) = effect {
+                return Ok(self.ended(finished));
+            }
+            if self.holder.draining.is_cancelled() {
+                return Err(ThreadError::Draining);
+            }
+            let begun = Instant::now();
+            let (stage, next) = match effect {
+                Effect::Load => (Stage::Begin, self.load().await?),
+                Effect::AskModel => (Stage::Model, self.ask(ear).await?),
+                Effect::CallTool(call) => (Stage::Tool, self.call(call).await?),
+                Effect::Answer(answer) => (Stage::Answer, self.answer(answer).await?),
+                Effect::Finish(finished) => return Ok(self.ended(finished)),
+            };
+            self.holder.metrics.stage(stage, begun.elapsed());
+            effect = next;
+        }
+    }
+
+    fn ended(&mut self, finished: Finished) -> Ended {
+        let step = self.thread.last_step(finished.clone(), self.holder.now());
+        Ended { finished, usage: self.thread.usage(), step: Some(step), askers: self.askers() }
+    }
+
+    /// Begins the thread, reads its context and its orders.
+    async fn load(&mut self) -> Result<Effect, ThreadError> {
+        let changes = self.lay_out().await?;
+        if let Some(instead) = self.thread.changed(&changes, self.holder.now()) {
+            return Ok(instead);
+        }
+        let orders = self.read_orders().await?;
+        let context =
+            self.desk.as_ref().map_or_else(ContextLoaded::default, |desk| ContextLoaded {
+                messages: desk.history.iter().map(|message| message.id).collect(),
+                edited: self.thread.edits(),
+                is_tainted: context::taints(self.turn, &desk.history),
+                is_current: desk.is_current,
+            });
+        let loaded = Input::Loaded { context, orders };
+        Ok(self.thread.step(loaded, self.holder.now()))
+    }
+
+    /// Lays out what the model needs; the thread is begun by it, or found begun.
+    async fn lay_out(&mut self) -> Result<Vec<Change>, ThreadError> {
+        let settings = &self.holder.settings;
+        let since = self.holder.now() - settings.context_window;
+        let wanted = ContextWanted {
+            messages: settings.context_messages,
+            since,
+            wait: settings.ingestion_wait,
+        };
+        let askers = self.askers();
+        let tools = async {
+            let tools = self.holder.tools.list_tools(self.channel(), &askers).await;
+            tools.map_err(ThreadError::from)
+        };
+        let (begun, tools) = tokio::try_join!(self.begin(wanted), tools)?;
+        let history = context::before(self.turn, begun.context);
+        let history = self.with_older(history, since).await;
+        self.describe(&history).await?;
+        let specs = tools.iter().map(convert::tool).collect();
+        self.desk = Some(Desk { history, tools, specs, is_current: begun.is_current });
+        Ok(begun.changes)
+    }
+
+    async fn begin(
+        &self,
+        context: ContextWanted,
+    ) -> Result<crate::adapters::store::Begun, ThreadError> {
+        let beginning = Beginning {
+            id: self.id,
+            triggers: &self.turn.messages,
+            principal: self.turn.principal,
+            askers: if self.turn.is_shared() { &self.turn.askers } else { &[] },
+            started_at: self.started_at,
+            context,
+        };
+        Ok(self.holder.store.begin_thread(self.fence, &beginning).await?)
+    }
+
+    /// Fills up from Discord what the store does not hold of the channel yet; once for each channel.
+    async fn with_older(&self, mut history: Vec<Message>, since: UnixMillis) -> Vec<Message> {
+        let (holder, channel) = (self.holder, self.channel());
+        let wanted = usize::try_from(holder.settings.context_messages).unwrap_or(usize::MAX);
+        let missing = wanted.saturating_sub(history.len());
+        if missing == 0 || holder.histories.is_read(channel) {
+            return history;
+        }
+        let oldest = history.first().map(|message| message.id);
+        let first = self.turn.messages.iter().map(|it| it.message.id).min();
+        let Some(before) = oldest.or(first) else { return history };
+        let limit = u32::try_from(missing.min(100)).unwrap_or(100);
+        let older = match holder.tools.fetch_history(channel, before, limit).await {
+            Ok(older) => older,
+            Err(status) => {
+                if fate(&status) == Fate::Refused {
+                    holder.histories.set_read(channel);
+                }
+                tracing::debug!(code = ?status.code(), channel.id = %channel.channel,
+                    "a channel's history could not be read; going on without it");
+                return history;
+            }
+        };
+        holder.histories.set_read(channel);
+        let ingested: Vec<_> = older
+            .iter()
+            .map(|message| Ingested {
+                event: EventId::message_created(message.id),
+                channel,
+                change: IngestedChange::Created {
+                    message: Box::new(message.clone()),
+                    gate_reason: "",
+                },
+            })
+            .collect();
+        if !ingested.is_empty()
+            && let Err(error) =
+                holder.store.ingest(ingestion::HANDLER, channel.home, &ingested).await
+        {
+            tracing::debug!(error = with_causes(&error), "a channel's history was not kept");
+        }
+        history.extend(older.into_iter().filter(|message| message.created_at >= since));
+        let mut history = context::before(self.turn, history);
+        history.drain(..history.len().saturating_sub(wanted));
+        history
+    }
+
+    /// Learns what the authors of the context may do. Where that is not told, they are strangers.
+    async fn describe(&mut self, history: &[Message]) -> Result<(), ThreadError> {
+        let authors = history
+            .iter()
+            .filter(|message| !message.is_own && !message.is_automated)
+            .map(|message| message.author);
+        let mut unknown = self.people.unknown(authors.chain([self.bot]));
+        unknown.truncate(DESCRIBED);
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        match self.holder.tools.describe_people(self.channel(), &unknown).await {
+            Ok(people) => {
+                for (user, person) in people {
+                    self.people.insert(user, person);
+                }
+                Ok(())
+            }
+            Err(error @ CallError::Unavailable { .. }) => Err(error.into()),
+            Err(error) => {
+                tracing::warn!(error = with_causes(&error), task_thread.id = %self.id,
+                    "the rights of people in the context are not known");
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads which acts a person with a right to moderate orders, from their own words alone, before
+    /// anybody else's are looked at.
+    async fn read_orders(&self) -> Result<Option<OrdersRead>, ThreadError> {
+        let channel = self.channel();
+        let rights = self.people.rights(self.turn.principal);
+        let may_order = rights.is_some_and(crate::domain::people::Rights::can_moderate);
+        if self.turn.is_shared() || channel.guild().is_none() || !may_order {
+            return Ok(None);
+        }
+        let tools: Vec<Tool> = self
+            .desk
+            .iter()
+            .flat_map(|desk| &desk.tools)
+            .filter(|tool| tool.tier.can_be_ordered())
+            .cloned()
+            .collect();
+        if tools.is_empty() {
+            return Ok(None);
+        }
+        let begun = Instant::now();
+        let mut read = OrdersRead::default();
+        for message in self.thread.messages() {
+            self.read_orders_of(message, &tools, &mut read).await?;
+        }
+        self.holder.metrics.stage(Stage::Orders, begun.elapsed());
+        let orders: Vec<_> = read
+            .orders
+            .iter()
+            .map(|order| json!({"tool": order.tool, "arguments": order.arguments}))
+            .collect();
+        self.progress(
+            ProgressKind::Orders,
+            json!({"orders": orders, "read_by": read.read_by, "problems": read.problems}),
+        );
+        Ok(Some(read))
+    }
+
+    async fn read_orders_of(
+        &self,
+        message: &Message,
+        tools: &[Tool],
+        read: &mut OrdersRead,
+    ) -> Result<(), ThreadError> {
+        let (holder, channel, now) = (self.holder, self.channel(), self.holder.now());
+        let found = match holder.ai.read_orders(channel, message, tools, &self.bot(), now).await {
+            Ok(found) => found,
+            Err(error @ CallError::Unavailable { .. }) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(error = with_causes(&error), task_thread.id = %self.id,
+                    "orders could not be read; every act will need a confirmation");
+                read.problems.push("What it orders could not be read.".to_owned());
+                return Ok(());
+            }
+        };
+        read.read_by = found.read_by;
+        for mut order in found.orders {
+            // CLOSED-WORLD: what was not offered cannot be ordered either.
+            if !tools.iter().any(|tool| tool.name == order.tool) {
+                continue;
+            }
+            match holder.tools.resolve_call(channel, &order, now).await {
+                Ok(Resolved::Arguments(arguments)) => {
+                    order.arguments = arguments;
+                    read.orders.push(order);
+                }
+                Ok(Resolved::Problem(problem)) => read.problems.push(problem),
+                Err(error @ CallError::Unavailable { .. }) => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(error = with_causes(&error), task_thread.id = %self.id,
+                        "an order could not be resolved");
+                    read.problems.push(format!("`{}` could not be understood.", order.tool));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the model, while the step that says so is journaled.
+    async fn ask(&mut self, ear: &Ear<'_>) -> Result<Effect, ThreadError> {
+        if self.desk.is_none() {
+            let changes = self.lay_out().await?;
+            if let Some(instead) = self.thread.changed(&changes, self.holder.now()) {
+                return Ok(instead);
+            }
+        }
+        let holder = self.holder;
+        let request = self.request();
+        let steps = self.thread.take_journal();
+        let journaled = self.thread.step_count();
+        let left = self.thread.deadline().since(holder.now());
+        let mut appended = pin!(holder.store.append_steps(self.fence, self.id, &steps));
+        let mut answered = pin!(holder.ai.run_model_turn(&request));
+        let mut time_up = pin!(sleep(left));
+        let mut is_appended = false;
+        let mut answer = None;
+        while !is_appended || answer.is_none() {
+            let instead = tokio::select! {
+                changes = &mut appended, if !is_appended => {
+                    is_appended = true;
+                    let changes = changes?;
+                    self.steps.store(journaled, Ordering::Relaxed);
+                    self.thread.changed(&changes, holder.now())
+                }
+                turn = &mut answered, if answer.is_none() => {
+                    answer = Some(turn);
+                    None
+                }
+                () = ear.changed() => {
+                    let changes = changes_now(holder, self.fence, self.turn).await?;
+                    self.thread.changed(&changes, holder.now())
+                }
+                () = &mut time_up, if answer.is_none() => {
+                    Some(self.thread.step(Input::TimeUp, holder.now()))
+                }
+            };
+            if let Some(instead) = instead {
+                // The step is on its way: it must stand before the next one is written.
+                if !is_appended {
+                    appended.await?;
+                    self.steps.store(journaled, Ordering::Relaxed);
+                }
+                return Ok(instead);
+            }
+        }
+        let input = match answer {
+            Some(Ok(turn)) => {
+                self.tell_answered(&turn);
+                Input::ModelAnswered(turn)
+            }
+            Some(Err(ModelError::Failed(detail))) => {
+                tracing::warn!(detail, task_thread.id = %self.id, "no provider answered");
+                Input::ModelFailed(detail)
+            }
+            Some(Err(ModelError::Call(CallError::Unavailable { status, .. })))
+                if status.code() == Code::DeadlineExceeded =>
+            {
+                Input::TimeUp
+            }
+            Some(Err(ModelError::Call(error))) => return Err(error.into()),
+            None => Input::TimeUp,
+        };
+        Ok(self.thread.step(input, holder.now()))
+    }
+
+    /// Packs the request, and notes in the journal that it is asked.
+    fn request(&mut self) -> ModelRequest {
+        let (holder, channel, now) = (self.holder, self.channel(), self.holder.now());
+        let bot = self.bot();
+        let instructions = instructions(&bot.name, channel.guild().is_none());
+        let (history, tools, specs) = self.desk.as_ref().map_or_else(
+            || (&[][..], &[][..], Vec::new()),
+            |desk| (&desk.history[..], &desk.tools[..], desk.specs.clone()),
+        );
+        let packed = context::pack(Material {
+            instructions: &instructions,
+            tools,
+            history,
+            thread: &self.thread,
+            people: self.people,
+            bot: self.bot,
+            is_shared: self.turn.is_shared(),
+            max_tokens: holder.settings.context_tokens,
+        });
+        let offered: Vec<_> = tools.iter().map(|tool| tool.name.clone()).collect();
+        let tokens = packed.tokens;
+        if self.thread.steps().is_empty() {
+            self.progress(
+                ProgressKind::Context,
+                json!({
+                    "messages": packed.messages, "tokens": tokens,
+                    "messages_left_out": packed.messages_left_out,
+                    "is_tainted": self.thread.is_tainted(), "tools": offered.len(),
+                }),
+            );
+        }
+        let request = ModelRequest::new(Asking {
+            thread: self.id,
+            channel,
+            instructions,
+            parts: packed.parts,
+            tools: specs,
+            max_output_tokens: holder.settings.max_output_tokens,
+            marker: self.marker.clone(),
+            bot,
+            now,
+        });
+        self.progress(
+            ProgressKind::ModelAsked,
+            json!({
+                "turn": self.thread.steps().len() + 1, "tokens": tokens,
+                "results_left_out": packed.results_left_out,
+            }),
+        );
+        let asked = ModelAsked {
+            request_hash: request.hash(),
+            prompt_version: PROMPT_VERSION.to_owned(),
+            offered,
+            tokens,
+        };
+        self.thread.asked(asked, now);
+        request
+    }
+
+    async fn call(&mut self, planned: PlannedCall) -> Result<Effect, ThreadError> {
+        let PlannedCall { step, call, tool, arguments } = planned;
+        let key = ExecutionKey::Thread { thread: self.id, step, call };
+        let (principal, askers) = (self.principal(), self.askers());
+        let Some(trigger) = self.thread.trigger().cloned() else {
+            return Ok(self.thread.start(self.holder.now()));
+        };
+        let caller = self.caller(principal, &askers, &trigger);
+        let done = self.holder.tools.call(&caller, key, &tool, &arguments).await?;
+        self.holder.metrics.tool_called(done.outcome);
+        self.tell_called(&tool, &arguments, &done);
+        let Called { outcome, content, changes, .. } = done;
+        let taints = self.brings_in_words(&tool);
+        let now = self.holder.now();
+        let returned = ToolReturn { outcome, content, taints };
+        let next = self.thread.step(Input::ToolReturned(returned), now);
+        Ok(self.thread.changed(&changes, now).unwrap_or(next))
+    }
+
+    async fn answer(&mut self, answer: Answer) -> Result<Effect, ThreadError> {
+        let (principal, askers) = (self.principal(), self.askers());
+        let trigger = TriggerId::Message(answer.reply_to);
+        let caller = self.caller(principal, &askers, &trigger);
+        let sent = self.holder.tools.answer(&caller, &answer).await?;
+        self.holder.metrics.tool_called(sent.outcome);
+        if sent.outcome != CallOutcome::Done {
+            tracing::warn!(outcome = sent.outcome.as_word(), task_thread.id = %self.id,
+                channel.id = %self.channel().channel, "an answer was not sent as planned");
+        }
+        self.tell_called("send_message", &answer.text, &sent);
+        let Called { outcome, reason, message, .. } = sent;
+        let returned = Input::AnswerReturned { outcome, reason, message };
+        Ok(self.thread.step(returned, self.holder.now()))
+    }
+
+    fn caller<'b>(
+        &'b self,
+        principal: Id<UserMarker>,
+        askers: &'b [Id<UserMarker>],
+        trigger: &'b TriggerId,
+    ) -> Caller<'b> {
+        Caller {
+            fence: self.fence,
+            thread: self.id,
+            principal,
+            askers,
+            trigger,
+            offered: self.thread.offered(),
+            orders: self.thread.orders(),
+            is_tainted: self.thread.is_tainted(),
+            model: self.thread.model(),
+            prompt_version: PROMPT_VERSION,
+        }
+    }
+
+    async fn append(&mut self) -> Result<Vec<Change>, ThreadError> {
+        let steps = self.thread.take_journal();
+        let changes = self.holder.store.append_steps(self.fence, self.id, &steps).await?;
+        self.steps.store(self.thread.step_count(), Ordering::Relaxed);
+        Ok(changes)
+    }
+
+    /// Returns whether a tool's result may hold what somebody else wrote.
+    fn brings_in_words(&self, name: &str) -> bool {
+        let tools = self.desk.iter().flat_map(|desk| &desk.tools);
+        // A tool that is not known here brings in whatever it likes.
+        tools.into_iter().find(|tool| tool.name == name).is_none_or(|it| it.tier == Tier::Read)
+    }
+
+    fn channel(&self) -> ChannelKey {
+        self.fence.channel
+    }
+
+    /// Returns on whose authority tools are called: the last author whose message still stands.
+    fn principal(&self) -> Id<UserMarker> {
+        let last = self.thread.messages().last();
+        last.map_or(self.turn.principal, |message| message.author)
+    }
+
+    fn askers(&self) -> Vec<Id<UserMarker>> {
+        let mut askers = Vec::new();
+        for message in self.thread.messages() {
+            if !askers.contains(&message.author) {
+                askers.push(message.author);
+            }
+        }
+        askers
+    }
+
+    fn bot(&self) -> Bot {
+        let name = self.people.get(self.bot).map_or("", |person| &person.name);
+        let name = if name.is_empty() { "Ery" } else { name };
+        Bot { id: self.bot, name: crate::domain::text::clean(name) }
+    }
+
+    fn tell_answered(&self, turn: &ModelTurn) {
+        let calls: Vec<_> = turn.tool_calls.iter().map(|call| &call.tool).collect();
+        self.progress(
+            ProgressKind::ModelAnswered,
+            json!({
+                "turn": self.thread.steps().len() + 1, "text_length": turn.text.chars().count(),
+                "tool_calls": calls, "provider": turn.provider, "model": turn.model,
+                "usage": {
+                    "prompt_tokens": turn.usage.prompt_tokens,
+                    "completion_tokens": turn.usage.completion_tokens,
+                    "cached_tokens": turn.usage.cached_tokens,
+                },
+            }),
+        );
+    }
+
+    fn tell_called(&self, tool: &str, arguments: &str, called: &Called) {
+        let done = if called.arguments.is_empty() { arguments } else { &called.arguments };
+        self.progress(
+            ProgressKind::Tool,
+            json!({
+                "tool": tool, "arguments": done, "outcome": called.outcome.as_word(),
+                "reason": called.reason,
+                "message": called.message.map(|message| message.to_string()),
+            }),
+        );
+    }
+
+    fn progress(&self, kind: ProgressKind, detail: Value) {
+        self.holder.broadcaster.progress(&Progress {
+            thread: self.id,
+            channel: self.channel(),
+            kind,
+            at: self.holder.now(),
+            detail,
+        });
+    }
+}
+
+/// Asks the store which triggers have changed: the broadcast told only that some have.
+async fn changes_now(
+    holder: &Holder,
+    fence: &Fence,
+    turn: &Turn,
+) -> Result<Vec<Change>, ThreadError> {
+    let triggers: Vec<_> = turn.messages.iter().map(|message| message.trigger.clone()).collect();
+    match holder.store.open_channel(fence, &triggers).await? {
+        Opened::Channel(channel) => {
+            let of_thread = channel.unfinished.map_or_else(Vec::new, |thread| thread.changes);
+            Ok(channel.changes.into_iter().chain(of_thread).collect())
+        }
+        Opened::RefusedBy(_) => Err(ThreadError::Fenced),
+    }
+}
+
+async fn show_typing(holder: &Holder, channel: ChannelKey) -> Infallible {
+    sleep(holder.settings.typing_after).await;
+    loop {
+        // Best effort: nothing depends on it.
+        if let Err(status) = holder.tools.show_typing(channel).await {
+            tracing::debug!(code = ?status.code(), "typing could not be shown");
+        }
+        sleep(TYPING_EVERY).await;
+    }
+}

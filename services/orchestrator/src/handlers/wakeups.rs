@@ -1,0 +1,142 @@
+use std::sync::Arc;
+
+use futures::StreamExt;
+use tokio::{sync::Semaphore, time::sleep};
+
+use ery_channel_queue::{Delivery, Hint, Task, Wakeups};
+use ery_lifecycle::Tasks;
+
+use crate::{
+    adapters::calls::Pauses,
+    domain::{
+        discord,
+        gate::{self, Call, First, Reason},
+        message::Message,
+    },
+    handlers::{holder::Holder, holding},
+};
+
+/// What a task of the queue is, read once.
+#[derive(Clone, Debug)]
+pub(crate) enum Read {
+    /// A message that may be for Ery.
+    Message(Box<Message>, Call),
+    /// Nothing that can be carried out, and why.
+    Odd(&'static str),
+}
+
+/// Takes channels as they are woken, no more at once than there are slots, until the drain; then
+/// waits for those that are held.
+pub(crate) async fn run(holder: Arc<Holder>, tasks: &Tasks) {
+    let slots = Arc::new(Semaphore::new(holder.settings.task_threads));
+    let draining = holder.draining.clone();
+    let mut pauses = Pauses::new();
+    while let Some(mut wakeups) = subscribe(&holder, &mut pauses).await {
+        loop {
+            let slot = tokio::select! {
+                biased;
+                () = draining.cancelled() => break,
+                slot = Arc::clone(&slots).acquire_owned() => {
+                    slot.expect("the slots are never closed")
+                }
+            };
+            let delivery = tokio::select! {
+                biased;
+                () = draining.cancelled() => break,
+                delivery = wakeups.next() => delivery,
+            };
+            let Some(delivery) = delivery else { break };
+            pauses = Pauses::new();
+            let holder = Arc::clone(&holder);
+            tasks.spawn_work("channel", async move {
+                wake(&holder, delivery).await;
+                drop(slot);
+            });
+        }
+        // Nothing new is taken while the held ones come to their ends.
+        drop(wakeups);
+        if draining.is_cancelled() {
+            break;
+        }
+        tracing::warn!("the wake-ups of the channel queue ended; asking for them again");
+        sleep(pauses.next()).await;
+    }
+    let all = u32::try_from(holder.settings.task_threads).unwrap_or(u32::MAX);
+    drop(slots.acquire_many(all).await);
+}
+
+async fn subscribe(holder: &Holder, pauses: &mut Pauses) -> Option<Wakeups> {
+    loop {
+        if holder.draining.is_cancelled() {
+            return None;
+        }
+        match holder.queue.wakeups(holder.settings.prefetch).await {
+            Ok(wakeups) => return Some(wakeups),
+            Err(error) => {
+                tracing::warn!(%error, "the channel queue cannot be reached; trying again");
+                tokio::select! {
+                    () = sleep(pauses.next()) => {}
+                    () = holder.draining.cancelled() => {}
+                }
+            }
+        }
+    }
+}
+
+/// Asks the gate, and takes the channel where it does not say no.
+async fn wake(holder: &Holder, delivery: Delivery) {
+    let channel = delivery.task.channel;
+    let read = match read(holder, &delivery.task).await {
+        Ok(read) => read,
+        Err(reason) => return turn_away(holder, delivery, reason).await,
+    };
+    // Whether an exchange is open, its holder knows. Where surely nobody holds it, there is none.
+    if matches!(read, Read::Message(_, Call::OnlyInExchange))
+        && holder.queue.hint(channel).await == Hint::Quiet
+    {
+        return turn_away(holder, delivery, Reason::NotAddressed).await;
+    }
+    let trigger = delivery.task.trigger.clone();
+    match holder.queue.take(delivery).await {
+        Ok(Some(lease)) => holding::hold(holder, lease, (trigger, read)).await,
+        // Its holder finds the message.
+        Ok(None) => {}
+        Err(error) => {
+            tracing::debug!(%error, channel.id = %channel.channel, "a channel could not be taken");
+        }
+    }
+}
+
+/// Reads a task, and asks the gate's first question.
+pub(crate) async fn read(holder: &Holder, task: &Task) -> Result<Read, Reason> {
+    if task.trigger.message().is_none() {
+        return Ok(Read::Odd("nothing in this version carries out such a trigger"));
+    }
+    let mut message = match discord::created(&task.payload, task.bot) {
+        Ok(message) => message,
+        Err(error) => {
+            tracing::warn!(%error, trigger = %task.trigger, "a message cannot be read");
+            return Ok(Read::Odd("the message cannot be read"));
+        }
+    };
+    let is_of_task = message.channel.channel == task.channel.channel;
+    if !is_of_task || Some(message.id) != task.trigger.message() {
+        tracing::warn!(trigger = %task.trigger, "a message is not what its subject says");
+        return Ok(Read::Odd("the message is not what its subject says"));
+    }
+    // What was read back by REST does not name its guild.
+    message.channel = task.channel;
+    let roles = holder.roles_for(&message, task.bot).await;
+    match gate::first(&message, task.bot, &roles, &holder.rules) {
+        First::No(reason) => Err(reason),
+        First::Perhaps(call) => Ok(Read::Message(Box::new(message), call)),
+    }
+}
+
+async fn turn_away(holder: &Holder, delivery: Delivery, reason: Reason) {
+    holder.metrics.turned_away(reason);
+    if let Err(error) = holder.queue.turn_away(delivery).await {
+        // It comes again, and is turned away again.
+        tracing::debug!(%error, "a message could not be turned away");
+    }
+}

@@ -1,0 +1,200 @@
+use std::time::Duration;
+
+use opentelemetry::{
+    KeyValue, global,
+    metrics::{Counter, Histogram, UpDownCounter},
+};
+
+use crate::domain::{gate::Reason, journal::Outcome, tool::CallOutcome};
+
+/// Every metric of the orchestrator. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    threads_begun: Counter<u64>,
+    threads_resumed: Counter<u64>,
+    threads_finished: Counter<u64>,
+    threads_abandoned: Counter<u64>,
+    attempts_failed: Counter<u64>,
+    channels_held: UpDownCounter<i64>,
+    gate_decisions: Counter<u64>,
+    tool_calls: Counter<u64>,
+    stages: Histogram<f64>,
+    waits: Histogram<f64>,
+    events_ingested: Counter<u64>,
+    events_refused: Counter<u64>,
+    broadcasts_dropped: Counter<u64>,
+}
+
+/// The parts of a thread's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Open,
+    Begin,
+    Orders,
+    Model,
+    Tool,
+    Answer,
+    Finish,
+    Whole,
+}
+
+impl Stage {
+    fn as_word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Begin => "begin",
+            Self::Orders => "orders",
+            Self::Model => "model",
+            Self::Tool => "tool",
+            Self::Answer => "answer",
+            Self::Finish => "finish",
+            Self::Whole => "whole",
+        }
+    }
+}
+
+/// Why a thread was left before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    Fenced,
+    LeaseLost,
+    Unavailable,
+    Draining,
+}
+
+impl Left {
+    fn as_word(self) -> &'static str {
+        match self {
+            Self::Fenced => "fenced",
+            Self::LeaseLost => "lease_lost",
+            Self::Unavailable => "unavailable",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let meter = global::meter("ery_orchestrator");
+        let counter = |name, help| meter.u64_counter(name).with_description(help).build();
+        let seconds = |name, help| {
+            let bounds = vec![
+                0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+                10.0, 30.0, 60.0,
+            ];
+            meter.f64_histogram(name).with_description(help).with_boundaries(bounds).build()
+        };
+        Self {
+            threads_begun: counter("ery_orchestrator_threads_begun", "Task threads that began"),
+            threads_resumed: counter(
+                "ery_orchestrator_threads_resumed",
+                "Task threads that were taken over from an earlier holder",
+            ),
+            threads_finished: counter(
+                "ery_orchestrator_threads_finished",
+                "Task threads that ended, by outcome",
+            ),
+            threads_abandoned: counter(
+                "ery_orchestrator_threads_abandoned",
+                "Channels left before their work was done, by reason; another holder goes on",
+            ),
+            attempts_failed: counter(
+                "ery_orchestrator_attempts_failed",
+                "Attempts of task threads that ended with an error of their own",
+            ),
+            channels_held: meter
+                .i64_up_down_counter("ery_orchestrator_channels_held")
+                .with_description("Channels that this process holds now")
+                .build(),
+            gate_decisions: counter(
+                "ery_orchestrator_gate_decisions",
+                "What the gate decided, by decision",
+            ),
+            tool_calls: counter(
+                "ery_orchestrator_tool_calls",
+                "Tool calls of task threads, by outcome",
+            ),
+            stages: seconds(
+                "ery_orchestrator_stage_duration_seconds",
+                "How long the stages of task threads took",
+            ),
+            waits: seconds(
+                "ery_orchestrator_wait_duration_seconds",
+                "How long messages waited between Discord and their task thread",
+            ),
+            events_ingested: counter(
+                "ery_orchestrator_events_handled",
+                "Events that a handler is done with, by handler",
+            ),
+            events_refused: counter(
+                "ery_orchestrator_events_refused",
+                "Events that could not be read or were refused by the store, by handler",
+            ),
+            broadcasts_dropped: counter(
+                "ery_orchestrator_broadcasts_dropped",
+                "Broadcasts that were dropped because the bus did not keep up",
+            ),
+        }
+    }
+
+    pub(crate) fn thread_begun(&self) {
+        self.threads_begun.add(1, &[]);
+    }
+
+    pub(crate) fn thread_resumed(&self) {
+        self.threads_resumed.add(1, &[]);
+    }
+
+    pub(crate) fn thread_finished(&self, outcome: Outcome) {
+        self.threads_finished.add(1, &[KeyValue::new("outcome", outcome.as_word())]);
+    }
+
+    pub(crate) fn thread_abandoned(&self, left: Left) {
+        self.threads_abandoned.add(1, &[KeyValue::new("reason", left.as_word())]);
+    }
+
+    pub(crate) fn attempt_failed(&self) {
+        self.attempts_failed.add(1, &[]);
+    }
+
+    pub(crate) fn channel_taken(&self) {
+        self.channels_held.add(1, &[]);
+    }
+
+    pub(crate) fn channel_left(&self) {
+        self.channels_held.add(-1, &[]);
+    }
+
+    pub(crate) fn turned_away(&self, reason: Reason) {
+        self.gate_decisions.add(1, &[KeyValue::new("decision", reason.as_word())]);
+    }
+
+    pub(crate) fn let_through(&self) {
+        self.gate_decisions.add(1, &[KeyValue::new("decision", "answer")]);
+    }
+
+    pub(crate) fn tool_called(&self, outcome: CallOutcome) {
+        self.tool_calls.add(1, &[KeyValue::new("outcome", outcome.as_word())]);
+    }
+
+    pub(crate) fn stage(&self, stage: Stage, took: Duration) {
+        self.stages.record(took.as_secs_f64(), &[KeyValue::new("stage", stage.as_word())]);
+    }
+
+    pub(crate) fn waited(&self, waited: Duration) {
+        self.waits.record(waited.as_secs_f64(), &[]);
+    }
+
+    pub(crate) fn events_handled(&self, handler: &'static str, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.events_ingested.add(count, &[KeyValue::new("handler", handler)]);
+    }
+
+    pub(crate) fn event_refused(&self, handler: &'static str) {
+        self.events_refused.add(1, &[KeyValue::new("handler", handler)]);
+    }
+
+    pub(crate) fn broadcast_dropped(&self) {
+        self.broadcasts_dropped.add(1, &[]);
+    }
+}

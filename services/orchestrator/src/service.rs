@@ -1,0 +1,127 @@
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use ery_ids::ServiceName;
+use ery_lifecycle::Tasks;
+use ery_membership::Replica;
+
+use crate::{
+    adapters::{ai::Ai, broadcaster::Broadcaster, calls::Retries, store::Store, tools::Tools},
+    domain::gate::GateRules,
+    error::OrchestratorError,
+    handlers::{
+        changes::{self, Watched},
+        events::{self, Bounds, Consumers},
+        holder::{BotRoles, Histories, Holder},
+        ingestion::Ingestion,
+        wakeups,
+    },
+    metrics::Metrics,
+    ports::Ports,
+    settings::Settings,
+};
+
+/// The orchestrator: event handlers, the channel queue, task threads.
+#[derive(Debug)]
+pub struct Service {
+    settings: Settings,
+    ports: Ports,
+}
+
+impl Service {
+    /// Makes the service; it binds nothing and starts nothing.
+    pub fn new(settings: Settings, ports: Ports) -> Self {
+        Self { settings, ports }
+    }
+
+    /// Handles events and works on channels until the process drains.
+    ///
+    /// Registers its replica as an orchestrator, and takes it out when it drains.
+    ///
+    /// # Errors
+    ///
+    /// If membership cannot be reached at the start.
+    pub async fn run(self, tasks: Tasks) -> Result<(), OrchestratorError> {
+        let Self { settings, ports } = self;
+        let replica = Replica {
+            id: ports.replica.clone(),
+            service: ServiceName::Orchestrator,
+            address: String::new(),
+        };
+        let registration = ports.membership.join(replica).await?;
+        let replicas = events::watch(&*ports.membership).await?;
+
+        let metrics = Metrics::new();
+        let (broadcaster, broadcasts) = Broadcaster::new(metrics.clone());
+        // Broadcasts and hints go on until the last channel is given back.
+        let ended = CancellationToken::new();
+        let holder = Arc::new(holder(&settings, &ports, broadcaster, metrics.clone(), &tasks));
+
+        let (bus, until) = (Arc::clone(&ports.bus), ended.clone());
+        tasks.spawn_work("broadcasts", broadcasts.run(bus, until));
+        let (bus, watched) = (Arc::clone(&ports.bus), Arc::clone(&holder.watched));
+        tasks.spawn("changed messages", changes::listen(bus, watched, tasks.draining()));
+        let consumers = Consumers {
+            handlers: vec![Arc::new(Ingestion { holder: Arc::clone(&holder) })],
+            bus: Arc::clone(&ports.bus),
+            replica: ports.replica.clone(),
+            bounds: Bounds { batch: settings.ingest_batch, waiting: settings.ingest_waiting },
+            metrics,
+        };
+        tasks.spawn("event handlers", consumers.run(tasks.clone(), replicas));
+        tracing::info!(replica.id = %ports.replica, task_threads = settings.task_threads,
+            "the orchestrator is at work");
+
+        wakeups::run(holder, &tasks).await;
+        ended.cancel();
+        if let Err(error) = registration.leave().await {
+            tracing::debug!(%error, "the registration is left to expire");
+        }
+        Ok(())
+    }
+}
+
+fn holder(
+    settings: &Settings,
+    ports: &Ports,
+    broadcaster: Broadcaster,
+    metrics: Metrics,
+    tasks: &Tasks,
+) -> Holder {
+    let retries = Retries { patience: settings.patience, draining: tasks.draining() };
+    Holder {
+        settings: settings.clone(),
+        rules: GateRules {
+            engage: settings.engage,
+            answers_bots: settings.answer_bots,
+            names: settings.names.iter().map(|name| name.to_lowercase()).collect(),
+            cooldown: settings.member_cooldown,
+        },
+        queue: Arc::clone(&ports.queue),
+        clock: Arc::clone(&ports.clock),
+        store: Store {
+            peers: ports.store.clone(),
+            timeout: settings.store_timeout,
+            retries: retries.clone(),
+        },
+        ai: Ai {
+            peers: ports.ai.clone(),
+            model_timeout: settings.model_timeout,
+            retries: retries.clone(),
+        },
+        tools: Tools {
+            peers: ports.tools.clone(),
+            tool_timeout: settings.tool_timeout,
+            lookup_timeout: settings.lookup_timeout,
+            history_timeout: settings.history_timeout,
+            retries,
+        },
+        broadcaster,
+        watched: Arc::new(Watched::default()),
+        roles: BotRoles::default(),
+        histories: Histories::default(),
+        metrics,
+        draining: tasks.draining(),
+    }
+}

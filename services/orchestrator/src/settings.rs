@@ -1,0 +1,325 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use ery_settings::{InvalidSetting, check};
+
+use crate::domain::gate::Engage;
+
+/// The table `[orchestrator]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// How many channels this process works on at once. Past it nothing more is pulled from the
+    /// queue, where it waits.
+    pub task_threads: usize,
+    /// How many wake-ups the queue may hand out ahead of a free slot. Small: another replica could
+    /// have taken them.
+    pub prefetch: usize,
+
+    /// Which messages are answered, unless the community's config says otherwise.
+    pub engage: Engage,
+    /// The names that address Ery at the start of a message, in any case.
+    pub names: Vec<String>,
+    /// Whether bots and webhooks are answered like people. Two bots that answer each other go on
+    /// for ever.
+    pub answer_bots: bool,
+    /// How long a member whom Ery answered need not address her again in that channel.
+    #[serde(with = "humantime_serde")]
+    pub exchange_window: Duration,
+    /// How long after an answer the same member gets no other one in that channel. Zero: no pause.
+    #[serde(with = "humantime_serde")]
+    pub member_cooldown: Duration,
+
+    /// How many messages may wait for one channel. What comes beyond is told that Ery is too busy.
+    pub max_waiting: usize,
+    /// How many messages may share one turn.
+    pub shared_turn_messages: usize,
+
+    /// How many of a channel's last messages a task thread reads.
+    pub context_messages: u32,
+    /// How old those messages may be.
+    #[serde(with = "humantime_serde")]
+    pub context_window: Duration,
+    /// How many tokens a model turn's request may have, counted by a bound that is never below
+    /// the provider's own count for ordinary text.
+    pub context_tokens: u64,
+    /// How long a thread waits for its channel's ingestion to reach its trigger; 250 ms at most.
+    #[serde(with = "humantime_serde")]
+    pub ingestion_wait: Duration,
+    /// How many tokens the model may write in one turn.
+    pub max_output_tokens: u32,
+
+    /// How many model turns a task thread may take.
+    pub max_steps: u32,
+    /// How many tool calls a task thread may make.
+    pub max_tool_calls: u32,
+    /// How many tokens, read and written, a task thread may cost.
+    pub thread_tokens: u64,
+    /// How long one holder may work on a task thread. A new holder begins anew.
+    #[serde(with = "humantime_serde")]
+    pub thread_time: Duration,
+    /// How often a task thread may fail by an error of its own before it is a dead letter.
+    pub max_attempts: u32,
+    /// How long to wait before a thread that failed by an error of its own is tried again; doubled
+    /// each time.
+    #[serde(with = "humantime_serde")]
+    pub attempt_pause: Duration,
+
+    /// How long a task thread may last before people see that Ery is typing.
+    #[serde(with = "humantime_serde")]
+    pub typing_after: Duration,
+
+    /// How long the store may take for one call.
+    #[serde(with = "humantime_serde")]
+    pub store_timeout: Duration,
+    /// How long the tool-service may take to describe people, list tools or resolve a call.
+    #[serde(with = "humantime_serde")]
+    pub lookup_timeout: Duration,
+    /// How long the tool-service may take for one tool call, Discord's rate limits included.
+    #[serde(with = "humantime_serde")]
+    pub tool_timeout: Duration,
+    /// How long the ai-service may take for one model turn, its own retries included.
+    #[serde(with = "humantime_serde")]
+    pub model_timeout: Duration,
+    /// How long a channel's history may take to be read from Discord. Without it the thread goes
+    /// on with what the store has.
+    #[serde(with = "humantime_serde")]
+    pub history_timeout: Duration,
+    /// How long a service that does not answer is asked again before the thread is left to
+    /// redelivery.
+    #[serde(with = "humantime_serde")]
+    pub patience: Duration,
+
+    /// How many events one call hands to the store.
+    pub ingest_batch: usize,
+    /// How many events of one part may wait for the store. Past it no more are pulled from the bus.
+    pub ingest_waiting: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            task_threads: 256,
+            prefetch: 32,
+            engage: Engage::Addressed,
+            names: vec!["ery".to_owned()],
+            answer_bots: false,
+            exchange_window: Duration::from_mins(1),
+            member_cooldown: Duration::ZERO,
+            max_waiting: 200,
+            shared_turn_messages: 10,
+            context_messages: 30,
+            context_window: Duration::from_hours(6),
+            context_tokens: 16_000,
+            ingestion_wait: Duration::from_millis(250),
+            max_output_tokens: 1_000,
+            max_steps: 8,
+            max_tool_calls: 16,
+            thread_tokens: 200_000,
+            thread_time: Duration::from_mins(2),
+            max_attempts: 5,
+            attempt_pause: Duration::from_millis(500),
+            typing_after: Duration::from_millis(400),
+            store_timeout: Duration::from_secs(5),
+            lookup_timeout: Duration::from_secs(5),
+            tool_timeout: Duration::from_secs(30),
+            model_timeout: Duration::from_mins(1),
+            history_timeout: Duration::from_secs(3),
+            patience: Duration::from_secs(20),
+            ingest_batch: 128,
+            ingest_waiting: 2_048,
+        }
+    }
+}
+
+impl Settings {
+    /// Checks every value that has a bound.
+    ///
+    /// # Errors
+    ///
+    /// Names the first key that is outside its bound.
+    pub fn validate(&self) -> Result<(), InvalidSetting> {
+        self.validate_gate()?;
+        self.validate_work()?;
+        self.validate_waits()
+    }
+
+    fn validate_gate(&self) -> Result<(), InvalidSetting> {
+        let is_name = |name: &String| {
+            (1..=32).contains(&name.chars().count()) && name.chars().all(char::is_alphanumeric)
+        };
+        check(
+            self.names.len() <= 16 && self.names.iter().all(is_name),
+            "orchestrator.names",
+            &self.names,
+            "16 names at most, each of 1 to 32 letters and digits",
+        )?;
+        check(
+            self.exchange_window <= Duration::from_hours(1),
+            "orchestrator.exchange_window",
+            self.exchange_window,
+            "1 h at most, or Ery answers what is not for her",
+        )?;
+        check(
+            self.member_cooldown <= Duration::from_hours(1),
+            "orchestrator.member_cooldown",
+            self.member_cooldown,
+            "1 h at most",
+        )
+    }
+
+    fn validate_work(&self) -> Result<(), InvalidSetting> {
+        let within = |holds, key, value: u64, bound| check(holds, key, value, bound);
+        let size = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+        within(
+            (1..=65_536).contains(&self.task_threads),
+            "orchestrator.task_threads",
+            size(self.task_threads),
+            "1 to 65,536",
+        )?;
+        within(
+            (1..=4_096).contains(&self.prefetch),
+            "orchestrator.prefetch",
+            size(self.prefetch),
+            "1 to 4,096",
+        )?;
+        within(
+            (1..=10_000).contains(&self.max_waiting),
+            "orchestrator.max_waiting",
+            size(self.max_waiting),
+            "1 to 10,000",
+        )?;
+        within(
+            (1..=20).contains(&self.shared_turn_messages),
+            "orchestrator.shared_turn_messages",
+            size(self.shared_turn_messages),
+            "1 to 20, or one answer cannot link to all that it answers",
+        )?;
+        within(
+            self.context_messages <= 200,
+            "orchestrator.context_messages",
+            u64::from(self.context_messages),
+            "200 at most",
+        )?;
+        within(
+            (2_000..=2_000_000).contains(&self.context_tokens),
+            "orchestrator.context_tokens",
+            self.context_tokens,
+            "2,000 to 2,000,000",
+        )?;
+        within(
+            (16..=64_000).contains(&self.max_output_tokens),
+            "orchestrator.max_output_tokens",
+            u64::from(self.max_output_tokens),
+            "16 to 64,000",
+        )?;
+        within(
+            (1..=100).contains(&self.max_steps),
+            "orchestrator.max_steps",
+            u64::from(self.max_steps),
+            "1 to 100",
+        )?;
+        within(
+            self.max_tool_calls <= 500,
+            "orchestrator.max_tool_calls",
+            u64::from(self.max_tool_calls),
+            "500 at most",
+        )?;
+        within(
+            self.thread_tokens >= self.context_tokens,
+            "orchestrator.thread_tokens",
+            self.thread_tokens,
+            "at least `orchestrator.context_tokens`, or no thread has a second turn",
+        )?;
+        within(
+            (1..=100).contains(&self.max_attempts),
+            "orchestrator.max_attempts",
+            u64::from(self.max_attempts),
+            "1 to 100",
+        )?;
+        within(
+            (1..=1_000).contains(&self.ingest_batch),
+            "orchestrator.ingest_batch",
+            size(self.ingest_batch),
+            "1 to 1,000",
+        )?;
+        within(
+            self.ingest_waiting >= self.ingest_batch,
+            "orchestrator.ingest_waiting",
+            size(self.ingest_waiting),
+            "at least `orchestrator.ingest_batch`",
+        )
+    }
+
+    fn validate_waits(&self) -> Result<(), InvalidSetting> {
+        check(
+            self.ingestion_wait <= Duration::from_millis(250),
+            "orchestrator.ingestion_wait",
+            self.ingestion_wait,
+            "250 ms at most: the store waits no longer",
+        )?;
+        check(
+            self.context_window >= Duration::from_secs(1),
+            "orchestrator.context_window",
+            self.context_window,
+            "at least 1 s",
+        )?;
+        for (key, value) in [
+            ("orchestrator.thread_time", self.thread_time),
+            ("orchestrator.store_timeout", self.store_timeout),
+            ("orchestrator.lookup_timeout", self.lookup_timeout),
+            ("orchestrator.tool_timeout", self.tool_timeout),
+            ("orchestrator.model_timeout", self.model_timeout),
+            ("orchestrator.history_timeout", self.history_timeout),
+            ("orchestrator.patience", self.patience),
+        ] {
+            let bound = Duration::from_millis(10)..=Duration::from_hours(1);
+            check(bound.contains(&value), key, value, "10 ms to 1 h")?;
+        }
+        check(
+            self.attempt_pause <= Duration::from_mins(1),
+            "orchestrator.attempt_pause",
+            self.attempt_pause,
+            "1 min at most: the channel waits meanwhile",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        Settings::default().validate().unwrap();
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_bound() {
+        let settings = Settings { task_threads: 0, ..Settings::default() };
+        let error = settings.validate().unwrap_err();
+        assert_eq!(error.key, "orchestrator.task_threads");
+        assert_eq!(error.value, "0");
+
+        let settings = Settings { ingestion_wait: Duration::from_secs(1), ..Settings::default() };
+        assert_eq!(settings.validate().unwrap_err().key, "orchestrator.ingestion_wait");
+
+        let settings = Settings { names: vec!["two words".to_owned()], ..Settings::default() };
+        assert_eq!(settings.validate().unwrap_err().key, "orchestrator.names");
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        let refused = serde_json::from_str::<Settings>(r#"{"task_thread": 1}"#).unwrap_err();
+        assert!(refused.to_string().contains("task_thread"), "{refused}");
+    }
+
+    #[test]
+    fn durations_are_written_as_people_write_them() {
+        let settings: Settings =
+            serde_json::from_str(r#"{"thread_time": "90s", "engage": "every_message"}"#).unwrap();
+        assert_eq!(settings.thread_time, Duration::from_secs(90));
+        assert_eq!(settings.engage, Engage::EveryMessage);
+    }
+}

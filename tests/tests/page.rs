@@ -1,0 +1,69 @@
+//! The playground's page, driven in a headless browser as a person would use it.
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use ery_tests::{Browser, Ery};
+
+/// Chooses whom to speak as, in the way that the page's own code notices.
+async fn speak_as(browser: &Browser, username: &str) {
+    let script = format!(
+        "const member = document.querySelector(`#members [data-username='{username}']`);
+         const select = document.getElementById('speak-as');
+         select.value = member.dataset.userId;
+         select.dispatchEvent(new Event('change', {{ bubbles: true }}));
+         return select.value === member.dataset.userId;"
+    );
+    browser.find(&format!("#members [data-username='{username}']")).await.unwrap();
+    browser.until("the speaker to be chosen", &script).await.unwrap();
+}
+
+async fn write(browser: &Browser, text: &str) {
+    browser.type_into("#composer", text).await.unwrap();
+    browser.click("#send").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moderator_times_bob_out_on_the_page_and_sees_how() {
+    let arguments = ["playground", "--listen", "127.0.0.1:0", "--sim-listen", "127.0.0.1:0"];
+    let mut playground = Ery::start("playground", &arguments, &[]).unwrap();
+    let page = playground.line_after("Ery's playground is at").await.unwrap();
+    let browser = Browser::start().await.unwrap();
+    browser.open(&page).await.unwrap();
+    browser.find("#connection[data-state='live']").await.unwrap();
+    browser.click("[data-testid='channel'][data-channel-name='general']").await.unwrap();
+
+    speak_as(&browser, "theo").await;
+    write(&browser, "@Ery timeout @bob for 10 minutes, he is spamming").await;
+
+    // Ery's reply arrives live, bob's timeout shows, and the panel tells how it came about.
+    let own = "[data-testid='message'][data-author='theo']";
+    browser.find(own).await.unwrap();
+    browser.find("[data-testid='message'][data-author='Ery'][data-reply-to]").await.unwrap();
+    browser.find("#members [data-username='bob'][data-timed-out='true']").await.unwrap();
+    browser.find("#steps [data-testid='step'][data-kind='context']").await.unwrap();
+    browser.find("#steps [data-testid='step'][data-kind='model_answered']").await.unwrap();
+    browser.find("#steps [data-testid='step'][data-kind='tool'][data-tool='timeout_member']").await.unwrap();
+    browser.find("#steps [data-testid='thread'][data-outcome='done']").await.unwrap();
+    browser.click("#tab-audit").await.unwrap();
+    browser.find("#audit [data-testid='audit-row'][data-tool='timeout_member']").await.unwrap();
+
+    // What a person wrote is text, whatever it looks like.
+    speak_as(&browser, "alice").await;
+    write(&browser, "<img src=x onerror=\"document.title='broken'\"> hello").await;
+    browser.find("[data-testid='message'][data-author='alice']").await.unwrap();
+    let injected = browser.run("return document.querySelectorAll('#messages img').length").await.unwrap();
+    assert_eq!(injected, 0);
+
+    // Bob cannot speak now, and the page says so.
+    speak_as(&browser, "bob").await;
+    write(&browser, "let me speak").await;
+    browser.find("#toasts [data-testid='toast']").await.unwrap();
+
+    // After a reload, the records are still there.
+    browser.open(&page).await.unwrap();
+    browser.find("#connection[data-state='live']").await.unwrap();
+    browser.click("[data-testid='channel'][data-channel-name='general']").await.unwrap();
+    browser.find("#steps [data-testid='thread'][data-outcome='done']").await.unwrap();
+    let errors = browser.errors().await.unwrap();
+    let unexpected: Vec<&String> = errors.iter().filter(|error| !error.contains("403")).collect();
+    assert!(unexpected.is_empty(), "{unexpected:?}");
+}
