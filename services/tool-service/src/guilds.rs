@@ -46,6 +46,9 @@ use slot::Slot;
 /// How long a call waits for the bus before it is told to try again.
 const FOLLOW_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How many members are read at once.
+const MEMBERS_AT_ONCE: usize = 8;
+
 /// The most that Discord gives for one search of members.
 const MAX_FOUND_MEMBERS: usize = 100;
 
@@ -132,12 +135,18 @@ impl Guilds {
     ) -> Result<GuildState, StateError> {
         let bot = self.bot().await?;
         let (slot, known) = self.loaded(guild).await?;
-        let mut members = HashMap::with_capacity(users.len() + 1);
-        for user in users.iter().chain([&bot]) {
-            if !members.contains_key(user) {
-                members.insert(*user, self.member(guild, &slot, *user).await?);
-            }
+        let mut wanted: Vec<_> = users.iter().copied().chain([bot]).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let mut members = HashMap::with_capacity(wanted.len());
+        let slot = &slot;
+        let mut reads = futures::stream::iter(wanted)
+            .map(|user| async move { (user, self.member(guild, slot, user).await) })
+            .buffer_unordered(MEMBERS_AT_ONCE);
+        while let Some((user, member)) = reads.next().await {
+            members.insert(user, member?);
         }
+        drop(reads);
         // The newest, in case events told more while members were read.
         let guild = slot.guild().unwrap_or(known);
         Ok(GuildState { guild, bot, members })
@@ -245,8 +254,13 @@ impl Guilds {
             }
         };
         let Some((guild, changes)) = changes else { return };
-        self.discord.forget_denials(Some(guild.get()));
         for change in changes {
+            match change.only_about() {
+                Some(user) if self.bot.get() != Some(&user) => {
+                    self.discord.forget_denials_about(guild.get(), user.get());
+                }
+                _ => self.discord.forget_denials(Some(guild.get())),
+            }
             match change {
                 Change::Created(raw) => self.created(guild, &raw),
                 Change::Gone => self.forget(guild),

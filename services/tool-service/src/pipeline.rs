@@ -33,7 +33,7 @@ use ery_proto::{
 use crate::{
     domain::{
         decide::{self, Call, Decision, decide},
-        execution::{self, Recovery, recover},
+        execution::{self, NONCE_LIFE, Recovery, recover},
         guild::GuildState,
         reason::Reason,
         tool::{Needs, Place, Reads, RetryClass, Subject, Tier},
@@ -58,6 +58,19 @@ pub(crate) struct Pipeline {
     shared: Arc<Shared>,
     /// The calls under way, so that a repeat joins the first one: by key, epoch and owner.
     running: Mutex<HashMap<String, Running>>,
+}
+
+/// Takes a call off the list of those under way, however it ends.
+struct Listed {
+    pipeline: Arc<Pipeline>,
+    name: String,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        let mut running = self.pipeline.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.remove(&self.name);
+    }
 }
 
 /// What is to be done for a call that was allowed.
@@ -86,6 +99,8 @@ impl Pipeline {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(first) = running.get(&name) {
                 first.clone()
+            } else if running.len() >= self.shared.settings.calls {
+                return Err(Status::resource_exhausted("too many calls are under way"));
             } else {
                 let first = self.start(ask, name.clone());
                 running.insert(name, first.clone());
@@ -97,6 +112,7 @@ impl Pipeline {
 
     fn start(self: &Arc<Self>, ask: Ask, name: String) -> Running {
         let pipeline = Arc::clone(self);
+        let listed = Listed { pipeline: Arc::clone(self), name };
         let task = async move {
             let began = Instant::now();
             let tool = tools::find(&ask.tool).map_or("unknown", |entry| entry.spec.name);
@@ -115,8 +131,7 @@ impl Pipeline {
                     "a tool call has no answer"
                 );
             }
-            let mut running = pipeline.running.lock().unwrap_or_else(PoisonError::into_inner);
-            running.remove(&name);
+            drop(listed);
             result.map_err(Status::from)
         };
         let task = self.shared.work.spawn(task);
@@ -294,7 +309,16 @@ impl Pipeline {
             }
         }
         // What was allowed and begun is settled as it was stored; but it is begun anew only
-        // while the rights for it still hold.
+        // while the rights for it still hold. Where it is only looked for, the repeats of former
+        // holders must have come to their end, too.
+        let is_looked_for = tools::find(&execution.tool)
+            .is_some_and(|entry| entry.spec.retry == RetryClass::Nonce)
+            && shared.clock.now() >= opened_at + NONCE_LIFE;
+        let conclusive_at = opened_at + NONCE_LIFE + shared.settings.request_timeout;
+        while is_looked_for && shared.clock.now() < conclusive_at {
+            let left = conclusive_at.since(shared.clock.now());
+            tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+        }
         let stored: Option<Value> = serde_json::from_str(&execution.arguments).ok();
         let tool = tools::find(&execution.tool);
         let done = match (tool, stored) {
@@ -369,11 +393,11 @@ impl Pipeline {
             people: &plan.people,
             reads,
             nonce: &nonce,
-            asker: &ask.asker(),
-            key: &ask.key,
+            audit_reason: &ask.audit_reason(act),
             opened_at,
             send_by,
             now: shared.clock.now(),
+            request_timeout: shared.settings.request_timeout,
             bot: shared.guilds.bot().await?,
             max_result_bytes: shared.settings.max_result_bytes,
         };

@@ -42,6 +42,8 @@ pub struct Settings {
     pub invalid_requests_slow: u64,
     /// From how many invalid requests in ten minutes on nothing but sends goes out.
     pub invalid_requests_stop: u64,
+    /// How many calls may be under way at once; more are told to try later.
+    pub calls: usize,
     /// How many guilds are kept in memory; the least used one goes first.
     pub guilds: usize,
     /// How many members of each guild are kept in memory; the least used ones go first.
@@ -77,6 +79,7 @@ impl Default for Settings {
             fallback_requests_per_second: 15,
             invalid_requests_slow: 2_000,
             invalid_requests_stop: 5_000,
+            calls: 5_000,
             guilds: 2_000,
             members_per_guild: 1_000,
             store_timeout: Duration::from_secs(5),
@@ -173,6 +176,7 @@ impl Settings {
             "at least `tool_service.invalid_requests_slow`, and below 10000: there Discord bans \
              the address",
         )?;
+        check(self.calls > 0, "tool_service.calls", self.calls, "at least 1")?;
         check(self.guilds > 0, "tool_service.guilds", self.guilds, "at least 1")?;
         check(
             self.members_per_guild >= 100,

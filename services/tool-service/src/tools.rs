@@ -10,7 +10,7 @@ mod search_messages;
 mod send_message;
 mod timeout_member;
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
 use jsonschema::Validator;
@@ -86,13 +86,14 @@ pub(crate) struct Run<'a> {
     /// The channels that may be read.
     pub(crate) reads: &'a [Id<ChannelMarker>],
     pub(crate) nonce: &'a str,
-    /// For Discord's audit log: who asked, and under which key.
-    pub(crate) asker: &'a str,
-    pub(crate) key: &'a str,
+    /// For Discord's audit log: who asked, why, and under which key.
+    pub(crate) audit_reason: &'a str,
     pub(crate) opened_at: UnixMillis,
     /// No request may be written after this moment.
     pub(crate) send_by: UnixMillis,
     pub(crate) now: UnixMillis,
+    /// How long Discord may take for one answer.
+    pub(crate) request_timeout: Duration,
     pub(crate) bot: Id<UserMarker>,
     pub(crate) max_result_bytes: usize,
 }

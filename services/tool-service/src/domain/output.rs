@@ -67,11 +67,7 @@ impl Filter {
     fn with_plain_links(&self, content: &str) -> String {
         let shown = |link: &Captures<'_>| {
             let (label, address) = (&link["label"], &link["address"]);
-            if self.is_known(address) {
-                link[0].to_owned()
-            } else {
-                format!("{label} ({address})")
-            }
+            if self.is_known(address) { link[0].to_owned() } else { format!("{label} ({address})") }
         };
         // One link may stand in another's label.
         let mut content = content.to_owned();

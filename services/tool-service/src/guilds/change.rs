@@ -58,6 +58,25 @@ pub(crate) enum Change {
     MemberGone(Id<UserMarker>),
 }
 
+impl Change {
+    /// Returns the member whom it is about, and nobody and nothing else.
+    pub(crate) fn only_about(&self) -> Option<Id<UserMarker>> {
+        match self {
+            Self::Joined(member) | Self::Member(member) => Some(member.user),
+            Self::MemberGone(user) => Some(*user),
+            Self::Created(_)
+            | Self::Gone
+            | Self::Updated(_)
+            | Self::Role(_)
+            | Self::RoleGone(_)
+            | Self::Channel(_)
+            | Self::ChannelFound(_)
+            | Self::ChannelGone(_)
+            | Self::Emojis(_) => None,
+        }
+    }
+}
+
 /// What an event changes, and in which guild.
 pub(crate) type Changes = (Id<GuildMarker>, Vec<Change>);
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use twilight_model::id::{
     Id,
     marker::{ChannelMarker, GuildMarker, UserMarker},
@@ -18,7 +19,10 @@ use ery_proto::{
 
 use super::record::Verdict;
 use crate::{
-    domain::{execution::sha256_hex, text},
+    domain::{
+        execution::{audit_reason, sha256_hex},
+        text,
+    },
     error::CallError,
 };
 
@@ -115,13 +119,17 @@ impl Ask {
         self.orders.iter().map(|order| (order.tool.as_str(), order.arguments.as_str()))
     }
 
-    /// Returns who asked, for Discord's audit log.
-    pub(super) fn asker(&self) -> String {
+    fn asker(&self) -> String {
         match &self.principal {
             Some(Principal::Person(user)) => user.to_string(),
             Some(principal) => principal.to_string(),
             None => "nobody".into(),
         }
+    }
+
+    /// Returns the reason for Discord's audit log.
+    pub(super) fn audit_reason(&self, act: &Value) -> String {
+        audit_reason(&self.asker(), act["reason"].as_str(), &self.key)
     }
 
     /// Returns whether those who asked took it back: everything that it answers was deleted.
@@ -145,7 +153,7 @@ impl Ask {
         let arguments = match &verdict.act {
             Some(act) => act.to_string(),
             // As the model wrote it, for the audit: a JSON string, whatever it was.
-            None => serde_json::Value::from(text::shortened(&self.arguments, MAX_KEPT)).to_string(),
+            None => Value::from(text::shortened(&self.arguments, MAX_KEPT)).to_string(),
         };
         let is_open = verdict.state == ExecutionState::Open;
         Execution {
@@ -170,10 +178,9 @@ impl Ask {
             state: verdict.state.into(),
             result: verdict.content.as_ref().map(ToString::to_string).unwrap_or_default(),
             rest_status: 0,
-            audit_reason: if is_open {
-                format!("{} [{}]", self.asker(), self.key)
-            } else {
-                String::new()
+            audit_reason: match &verdict.act {
+                Some(act) if is_open => self.audit_reason(act),
+                _ => String::new(),
             },
             model: self.model.clone(),
             prompt_version: self.prompt_version.clone(),

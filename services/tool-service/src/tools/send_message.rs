@@ -137,8 +137,11 @@ impl Tool for SendMessage {
     async fn look_up(&self, act: &Act, run: &Run<'_>) -> Done {
         match find(act, run).await {
             Ok(Found::Message(message)) => sent(*message, 200, run),
-            Ok(Found::Nothing) => Done::failed(0, "The message did not get to Discord."),
-            Ok(Found::TooMuchSince) => Done::in_doubt(0),
+            // While it may still be repeated elsewhere, that it is not there says nothing.
+            Ok(Found::Nothing) if run.now >= run.opened_at + NONCE_LIFE + run.request_timeout => {
+                Done::failed(0, "The message did not get to Discord.")
+            }
+            Ok(Found::Nothing | Found::TooMuchSince) => Done::in_doubt(0),
             Err(error) => {
                 tracing::warn!(error = %error, "cannot look up whether a message was sent");
                 Done::in_doubt(error.status())

@@ -21,7 +21,6 @@ use crate::{
         wire::{RawMember, moment, time_stamp},
     },
     domain::{
-        execution::audit_reason,
         guild::Guild,
         text,
         tool::{Needs, Place, Reads, RetryClass, Spec, Subject, SubjectAct, Tier},
@@ -127,7 +126,6 @@ impl Tool for TimeoutMember {
             return Done::in_doubt(0);
         }
         let path = format!("guilds/{guild}/members/{}", act.member);
-        let reason = audit_reason(run.asker, act.reason.as_deref(), run.key);
         let request = Request::new(
             Method::Patch,
             format!("guilds/{guild}/members"),
@@ -136,7 +134,7 @@ impl Tool for TimeoutMember {
             run.send_by,
         )
         .json(&json!({ "communication_disabled_until": act.until }))
-        .reason(&reason)
+        .reason(run.audit_reason)
         .about(act.member);
         let answer = match run.discord.repeatedly(&request).await {
             Ok(answer) => answer,

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use ery_proto::{
     store::v1::{Decision, ExecutionState, TriggerChange},
-    tool::v1::CallOutcome,
+    tool::v1::{CallOutcome, CallToolRequest},
 };
 
 use crate::support::{Harness, content, expect};
@@ -14,9 +14,14 @@ async fn a_message_is_sent_once_and_pings_nobody_unasked() {
     let it = Harness::start().await;
     let bob = it.user("bob");
     let text = format!("Hello @everyone and <@{bob}>, see [here](https://evil.example/?d=secret)");
-    let call = it.call("bob", "general", "send_message", json!({
-        "content": text, "mention_users": [bob.to_string()],
-    }));
+    let call = it.call(
+        "bob",
+        "general",
+        "send_message",
+        json!({
+            "content": text, "mention_users": [bob.to_string()],
+        }),
+    );
     let first = it.run(&call).await;
     expect(&first, CallOutcome::Done);
     assert_ne!(first.message_id, 0);
@@ -67,14 +72,24 @@ async fn calls_of_one_key_at_once_are_one_call() {
 #[tokio::test]
 async fn an_answer_goes_out_for_whoever_asked_as_a_reply() {
     let it = Harness::start().await;
-    let asked = it.control("/messages", json!({
-        "channel_id": it.channel("general").to_string(),
-        "author_id": it.user("zoe").to_string(),
-        "content": "ery?",
-    })).await;
-    let mut call = it.call("zoe", "general", "send_message", json!({
-        "content": "Yes?", "reply_to": asked["id"],
-    }));
+    let asked = it
+        .control(
+            "/messages",
+            json!({
+                "channel_id": it.channel("general").to_string(),
+                "author_id": it.user("zoe").to_string(),
+                "content": "ery?",
+            }),
+        )
+        .await;
+    let mut call = it.call(
+        "zoe",
+        "general",
+        "send_message",
+        json!({
+            "content": "Yes?", "reply_to": asked["id"],
+        }),
+    );
     call.is_answer = true;
     call.offered.clear();
     let response = it.run(&call).await;
@@ -125,7 +140,11 @@ async fn what_was_not_offered_or_cannot_be_understood_is_recorded_and_not_done()
         ("add_reaction", json!({"message": "1/../2", "emoji": "👍"}), CallOutcome::Failed),
         ("fetch_messages", json!({"channel": "1/messages?x="}), CallOutcome::Failed),
         ("timeout_member", json!({"member": "1", "duration_seconds": -5}), CallOutcome::Failed),
-        ("timeout_member", json!({"member": "nobody at all", "duration_seconds": 5}), CallOutcome::Failed),
+        (
+            "timeout_member",
+            json!({"member": "nobody at all", "duration_seconds": 5}),
+            CallOutcome::Failed,
+        ),
         ("search_messages", json!({}), CallOutcome::Failed),
     ];
     for (tool, arguments, outcome) in hostile {
@@ -152,11 +171,12 @@ async fn what_was_not_offered_or_cannot_be_understood_is_recorded_and_not_done()
     }
 }
 
+type Spoil = fn(&mut CallToolRequest);
+
 #[tokio::test]
 async fn a_request_that_makes_no_sense_is_refused_and_not_recorded() {
     let it = Harness::start().await;
     let good = it.call("bob", "general", "send_message", json!({"content": "x"}));
-    type Spoil = fn(&mut ery_proto::tool::v1::CallToolRequest);
     let spoils: [Spoil; 6] = [
         |call| call.key = "nonsense".into(),
         |call| call.channel_id = 0,
@@ -182,9 +202,14 @@ async fn a_reaction_is_added_and_a_repeat_adds_none() {
     let it = Harness::start().await;
     let message = it.sim.world().messages(twilight_model::id::Id::new(it.channel("general")))[0].id;
     for emoji in ["🎉", "👍🏽"] {
-        let call = it.call("bob", "general", "add_reaction", json!({
-            "message": message.to_string(), "emoji": emoji,
-        }));
+        let call = it.call(
+            "bob",
+            "general",
+            "add_reaction",
+            json!({
+                "message": message.to_string(), "emoji": emoji,
+            }),
+        );
         expect(&it.run(&call).await, CallOutcome::Done);
         expect(&it.run(&call).await, CallOutcome::Done);
     }
@@ -193,6 +218,46 @@ async fn a_reaction_is_added_and_a_repeat_adds_none() {
     let response = it.run(&ghost).await;
     expect(&response, CallOutcome::Failed);
     assert!(response.reason.contains("does not exist"), "{}", response.reason);
+}
+
+#[tokio::test]
+async fn in_a_direct_message_ery_answers_reads_and_reacts() {
+    let it = Harness::start().await;
+    let zoe = it.user("zoe");
+    let dm = it.rest_post("users/@me/channels", json!({"recipient_id": zoe.to_string()})).await;
+    let channel: u64 = dm["id"].as_str().unwrap().parse().unwrap();
+    let in_dm = |tool: &str, arguments: serde_json::Value| {
+        let mut call = it.call("zoe", "general", tool, arguments);
+        (call.guild_id, call.channel_id) = (0, channel);
+        let fence = call.fence.as_mut().unwrap();
+        (fence.guild_id, fence.channel_id) = (0, channel);
+        call
+    };
+    let answer = CallToolRequest {
+        is_answer: true,
+        ..in_dm("send_message", json!({"content": "Hello Zoë"}))
+    };
+    let sent = it.run(&answer).await;
+    expect(&sent, CallOutcome::Done);
+    let read = it.run(&in_dm("fetch_messages", json!({}))).await;
+    expect(&read, CallOutcome::Done);
+    assert_eq!(content(&read)["messages"][0]["content"], "Hello Zoë");
+    let message = sent.message_id.to_string();
+    let react = in_dm("add_reaction", json!({"message": message, "emoji": "👍"}));
+    expect(&it.run(&react).await, CallOutcome::Done);
+    let general = it.channel("general").to_string();
+    let elsewhere = in_dm("fetch_messages", json!({"channel": general}));
+    expect(&it.run(&elsewhere).await, CallOutcome::Failed);
+    for (tool, arguments) in [
+        ("search_messages", json!({"query": "x"})),
+        ("get_member_info", json!({"member": zoe.to_string()})),
+        ("timeout_member", json!({"member": zoe.to_string(), "duration_seconds": 60})),
+    ] {
+        expect(&it.run(&in_dm(tool, arguments)).await, CallOutcome::Denied);
+    }
+    assert!(it.requests("GET", "/guilds/").await.is_empty());
+    let stored = it.store.with(|state| state.sent.clone());
+    assert_eq!((stored[0].guild_id, stored[0].channel_id), (0, channel));
 }
 
 #[tokio::test]

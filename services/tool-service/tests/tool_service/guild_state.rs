@@ -9,7 +9,7 @@ use ery_proto::tool::v1::{CallOutcome, DescribePeopleRequest};
 
 use crate::support::{Harness, expect};
 
-/// Everything that GUILD_CREATE tells, by REST.
+/// Everything that a guild's first event tells, by REST.
 async fn guild_create(it: &Harness) -> Value {
     let guild = it.guild();
     let mut payload = it.rest(&format!("guilds/{guild}")).await;
@@ -22,12 +22,12 @@ async fn guild_create(it: &Harness) -> Value {
 }
 
 async fn rights(it: &Harness, who: &str) -> String {
-    let response = it.client().describe_people(DescribePeopleRequest {
+    let request = DescribePeopleRequest {
         guild_id: it.guild(),
         channel_id: it.channel("general"),
         user_ids: vec![it.user(who)],
-    });
-    response.await.unwrap().into_inner().people[0].rights.clone()
+    };
+    it.client().describe_people(request).await.unwrap().into_inner().people[0].rights.clone()
 }
 
 #[tokio::test]
@@ -46,7 +46,9 @@ async fn a_warm_decision_costs_no_request() {
 async fn a_cold_guild_is_read_once_however_many_ask() {
     let it = Harness::start().await;
     let calls: Vec<_> = (0..20)
-        .map(|number| it.call("bob", "general", "send_message", json!({"content": number.to_string()})))
+        .map(|number| {
+            it.call("bob", "general", "send_message", json!({"content": number.to_string()}))
+        })
         .collect();
     let runs = calls.iter().map(|call| it.run(call));
     for response in futures::future::join_all(runs).await {
@@ -77,23 +79,20 @@ async fn guild_create_tells_all_and_later_events_change_it() {
         }
     }
     assert_eq!(known, "moderator");
-    for (who, expected) in [
-        ("mara", "owner"),
-        ("bob", "member"),
-        ("zoe", "member"),
-        ("Ery", "ery"),
-    ] {
+    for (who, expected) in [("mara", "owner"), ("bob", "member"), ("zoe", "member"), ("Ery", "ery")]
+    {
         assert_eq!(rights(&it, who).await, expected, "{who}");
     }
     let requests = it.requests("GET", "/members/").await;
     assert!(requests.is_empty(), "{requests:?}");
 
     // Theo loses his roles.
+    let (theo_id, guild_id) = (it.user("theo").to_string(), it.guild().to_string());
     let mut theo = payload["members"]
         .as_array()
         .unwrap()
         .iter()
-        .find(|member| member["user"]["id"] == it.user("theo").to_string())
+        .find(|member| member["user"]["id"] == theo_id)
         .unwrap()
         .clone();
     theo["guild_id"] = json!(it.guild().to_string());
@@ -105,14 +104,11 @@ async fn guild_create_tells_all_and_later_events_change_it() {
         .as_array()
         .unwrap()
         .iter()
-        .find(|role| role["id"] == it.guild().to_string())
+        .find(|role| role["id"] == guild_id)
         .unwrap()
         .clone();
     everyone["permissions"] = json!("8");
-    it.event(
-        "guild_role_update",
-        &json!({"guild_id": it.guild().to_string(), "role": everyone}),
-    );
+    it.event("guild_role_update", &json!({"guild_id": it.guild().to_string(), "role": everyone}));
     eventually(&it, "bob", "administrator").await;
     it.event(
         "guild_member_remove",

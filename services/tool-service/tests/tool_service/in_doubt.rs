@@ -93,7 +93,7 @@ async fn an_open_send_is_repeated_under_its_nonce_while_that_is_known() {
 async fn an_open_send_is_looked_up_once_its_nonce_is_forgotten() {
     let it = Harness::start().await;
     let call = left_open(&it, true).await;
-    it.clock.advance(Duration::from_secs(600));
+    it.clock.advance(Duration::from_mins(10));
     let response = it.run(&call).await;
     expect(&response, CallOutcome::Done);
     assert_ne!(response.message_id, 0);
@@ -105,7 +105,7 @@ async fn an_open_send_is_looked_up_once_its_nonce_is_forgotten() {
 async fn an_open_send_that_is_nowhere_has_failed() {
     let it = Harness::start_with(|settings| settings.breaker_failures = 1_000).await;
     let call = left_open(&it, false).await;
-    it.clock.advance(Duration::from_secs(600));
+    it.clock.advance(Duration::from_mins(10));
     let before = it.requests("POST", "/messages").await.len();
     let response = it.run(&call).await;
     expect(&response, CallOutcome::Failed);

@@ -26,14 +26,14 @@ async fn timed_out_until(it: &Harness, who: &str) -> Value {
 async fn an_ordered_timeout_is_given_with_an_absolute_end_and_the_askers_name() {
     let it = Harness::start().await;
     let (bob, theo) = (it.user("bob"), it.user("theo"));
-    let resolved = it.client().resolve_call(ResolveCallRequest {
+    let request = ResolveCallRequest {
         guild_id: it.guild(),
         channel_id: it.channel("general"),
         tool: "timeout_member".into(),
         arguments: json!({"member": "@Bob", "duration_seconds": 600, "reason": "spam"}).to_string(),
         now_ms: it.clock.now().0,
-    });
-    let resolved = resolved.await.unwrap().into_inner();
+    };
+    let resolved = it.client().resolve_call(request).await.unwrap().into_inner();
     assert_eq!(resolved.problem, "");
     let canonical: Value = serde_json::from_str(&resolved.arguments).unwrap();
     assert_eq!(
@@ -42,9 +42,13 @@ async fn an_ordered_timeout_is_given_with_an_absolute_end_and_the_askers_name() 
     );
 
     // The model words it differently, and read others' text before.
-    let mut call = timeout(&it, "theo", &json!({
-        "member": format!("<@{bob}>"), "duration_seconds": 600, "reason": "because I say so",
-    }));
+    let mut call = timeout(
+        &it,
+        "theo",
+        &json!({
+            "member": format!("<@{bob}>"), "duration_seconds": 600, "reason": "because I say so",
+        }),
+    );
     call.is_tainted = true;
     call.orders = vec![order("timeout_member", &canonical)];
     let response = it.run(&call).await;
@@ -64,6 +68,7 @@ async fn an_ordered_timeout_is_given_with_an_absolute_end_and_the_askers_name() 
     let execution = it.store.execution(&call.key);
     assert!(execution.is_ordered && execution.is_tainted);
     assert_eq!(execution.tier, "reversible");
+    assert_eq!(execution.audit_reason, format!("{theo}: spam [{}]", call.key));
     assert!(execution.arguments.contains(until), "{}", execution.arguments);
 }
 
@@ -175,7 +180,8 @@ async fn an_open_timeout_is_repeated_with_the_end_that_was_stored() {
     let mut call = timeout(&it, "theo", &act);
     call.orders = vec![order("timeout_member", &act)];
     // Its answer never came, nor did the store hear of it.
-    it.fault("PATCH /guilds/{guild_id}/members/{user_id}", "lose_response", json!({"count": 1})).await;
+    it.fault("PATCH /guilds/{guild_id}/members/{user_id}", "lose_response", json!({"count": 1}))
+        .await;
     it.store.with(|state| state.lose_ends = u32::MAX);
     let status = it.try_run(&call).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::Unavailable);
@@ -183,7 +189,7 @@ async fn an_open_timeout_is_repeated_with_the_end_that_was_stored() {
     assert!(before.is_string());
 
     it.store.with(|state| state.lose_ends = 0);
-    it.clock.advance(Duration::from_secs(60));
+    it.clock.advance(Duration::from_mins(1));
     expect(&it.run(&call).await, CallOutcome::Done);
     assert_eq!(timed_out_until(&it, "bob").await, before, "it was not prolonged");
 }

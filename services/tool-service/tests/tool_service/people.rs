@@ -11,18 +11,27 @@ use ery_proto::tool::v1::{
 use crate::support::Harness;
 
 async fn listed(it: &Harness, askers: &[&str], is_shared_turn: bool, is_dm: bool) -> Vec<String> {
-    let response = it.client().list_tools(ListToolsRequest {
+    let request = ListToolsRequest {
         guild_id: if is_dm { 0 } else { it.guild() },
         channel_id: it.channel("general"),
         askers: askers.iter().map(|name| it.user(name)).collect(),
         is_shared_turn,
-    });
-    response.await.unwrap().into_inner().tools.into_iter().map(|tool| tool.name).collect()
+    };
+    it.client()
+        .list_tools(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .tools
+        .into_iter()
+        .map(|tool| tool.name)
+        .collect()
 }
 
 #[tokio::test]
 async fn tools_are_offered_by_who_asks_where() {
-    let it = Harness::start_with(|settings| settings.disabled_tools = vec!["add_reaction".into()]).await;
+    let it =
+        Harness::start_with(|settings| settings.disabled_tools = vec!["add_reaction".into()]).await;
     let all =
         ["send_message", "fetch_messages", "timeout_member", "get_member_info", "search_messages"];
     assert_eq!(listed(&it, &["bob"], false, false).await, all);
@@ -30,13 +39,13 @@ async fn tools_are_offered_by_who_asks_where() {
     assert_eq!(listed(&it, &["bob", "zoe"], true, false).await, shared);
     assert_eq!(listed(&it, &["bob", "zoe"], false, false).await, shared);
     assert_eq!(listed(&it, &["bob"], false, true).await, ["send_message", "fetch_messages"]);
-    let response = it.client().list_tools(ListToolsRequest {
+    let request = ListToolsRequest {
         guild_id: it.guild(),
         channel_id: it.channel("general"),
         askers: vec![],
         is_shared_turn: false,
-    });
-    for tool in response.await.unwrap().into_inner().tools {
+    };
+    for tool in it.client().list_tools(request).await.unwrap().into_inner().tools {
         let schema: Value = serde_json::from_str(&tool.parameters).unwrap();
         assert_eq!(schema["additionalProperties"], false, "{}", tool.name);
         assert!(["read", "harmless", "reversible"].contains(&tool.tier.as_str()));

@@ -14,7 +14,8 @@ fn texts(content: &Value) -> Vec<String> {
 #[tokio::test]
 async fn messages_come_as_data_with_the_oldest_first() {
     let it = Harness::start().await;
-    let call = it.call("bob", "general", "fetch_messages", json!({"channel": "#recipes", "limit": 3}));
+    let call =
+        it.call("bob", "general", "fetch_messages", json!({"channel": "#recipes", "limit": 3}));
     let response = it.run(&call).await;
     expect(&response, CallOutcome::Done);
     let content = content(&response);
@@ -24,9 +25,14 @@ async fn messages_come_as_data_with_the_oldest_first() {
         messages.iter().map(|message| message["id"].as_str().unwrap().parse().unwrap()).collect();
     assert!(ids.is_sorted());
     assert!(messages[0]["author_id"].is_string() && messages[0]["at"].is_string());
-    let before = it.call("bob", "general", "fetch_messages", json!({
-        "channel": "recipes", "limit": 100, "before": messages[0]["id"],
-    }));
+    let before = it.call(
+        "bob",
+        "general",
+        "fetch_messages",
+        json!({
+            "channel": "recipes", "limit": 100, "before": messages[0]["id"],
+        }),
+    );
     let older = it.run(&before).await;
     expect(&older, CallOutcome::Done);
     let older = texts(&self::content(&older));
@@ -61,30 +67,45 @@ async fn nobody_reads_through_ery_what_they_could_not_read() {
 #[tokio::test]
 async fn a_channel_of_another_guild_is_refused() {
     let it = Harness::start().await;
-    let other = it.control("/guilds", json!({
-        "name": "Elsewhere", "owner_id": it.user("bob").to_string(),
-        "bots": [it.user("Ery").to_string()],
-    })).await;
+    let other = it
+        .control(
+            "/guilds",
+            json!({
+                "name": "Elsewhere", "owner_id": it.user("bob").to_string(),
+                "bots": [it.user("Ery").to_string()],
+            }),
+        )
+        .await;
     let guild = other["id"].as_str().unwrap().to_owned();
-    let channels = it.control("/channels", json!({
-        "guild_id": guild, "name": "elsewhere", "type": 0,
-    })).await;
+    let channels = it
+        .control(
+            "/channels",
+            json!({
+                "guild_id": guild, "name": "elsewhere", "type": 0,
+            }),
+        )
+        .await;
     let foreign = channels["id"].as_str().unwrap();
     let call = it.call("bob", "general", "fetch_messages", json!({"channel": foreign}));
     let response = it.run(&call).await;
     expect(&response, CallOutcome::Failed);
     assert!(response.reason.contains("not in this server"), "{}", response.reason);
-    let call = it.call("bob", "general", "search_messages", json!({
-        "query": "x", "channel": format!("<#{foreign}>"),
-    }));
+    let call = it.call(
+        "bob",
+        "general",
+        "search_messages",
+        json!({
+            "query": "x", "channel": format!("<#{foreign}>"),
+        }),
+    );
     expect(&it.run(&call).await, CallOutcome::Failed);
-    let history = it.client().fetch_history(FetchHistoryRequest {
+    let request = FetchHistoryRequest {
         guild_id: it.guild(),
         channel_id: foreign.parse().unwrap(),
         before: 0,
         limit: 10,
-    });
-    assert_eq!(history.await.unwrap_err().code(), tonic::Code::NotFound);
+    };
+    assert_eq!(it.client().fetch_history(request).await.unwrap_err().code(), tonic::Code::NotFound);
 }
 
 #[tokio::test]
@@ -103,17 +124,26 @@ async fn a_search_names_the_channels_that_may_be_read() {
     assert!(path.contains(&format!("channel_id={}", it.channel("recipes"))), "{path}");
     assert!(!path.contains(&staff), "{path}");
 
-    let by_author = it.call("bob", "general", "search_messages", json!({
-        "author": "Theo", "limit": 25,
-    }));
+    let by_author = it.call(
+        "bob",
+        "general",
+        "search_messages",
+        json!({
+            "author": "Theo", "limit": 25,
+        }),
+    );
     let response = it.run(&by_author).await;
     expect(&response, CallOutcome::Done);
     let theo = it.user("theo").to_string();
     let messages = content(&response)["messages"].clone();
     assert!(!messages.as_array().unwrap().is_empty());
-    assert!(messages.as_array().unwrap().iter().all(|message| {
-        message["author_id"] == theo && message["channel"] != staff
-    }));
+    assert!(
+        messages
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|message| { message["author_id"] == theo && message["channel"] != staff })
+    );
 }
 
 #[tokio::test]
@@ -139,13 +169,13 @@ async fn a_timeout_is_shown_to_moderators_only() {
 #[tokio::test]
 async fn history_comes_with_the_oldest_first_and_whole() {
     let it = Harness::start().await;
-    let history = it.client().fetch_history(FetchHistoryRequest {
+    let request = FetchHistoryRequest {
         guild_id: it.guild(),
         channel_id: it.channel("recipes"),
         before: 0,
         limit: 4,
-    });
-    let messages = history.await.unwrap().into_inner().messages;
+    };
+    let messages = it.client().fetch_history(request).await.unwrap().into_inner().messages;
     assert_eq!(messages.len(), 4);
     assert!(messages.is_sorted_by_key(|message| message.message_id));
     assert!(messages.iter().all(|message| {

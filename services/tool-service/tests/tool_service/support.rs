@@ -19,8 +19,8 @@ use twilight_model::id::Id;
 use ery_budgets::{Budgets, BudgetsError, InvalidRequests, Priority, RequestPermit};
 use ery_clock::{Clock, ManualClock, SystemClock};
 use ery_event_bus::{
-    BusError, Event, EventBus, EventDeliveries, Followed, FollowedEvents, GatewayShard, ResumePoint,
-    Topic,
+    BusError, Event, EventBus, EventDeliveries, Followed, FollowedEvents, GatewayShard,
+    ResumePoint, Topic,
 };
 use ery_ids::{EventId, Home, Part, TaskThreadId};
 use ery_lifecycle::Tasks;
@@ -28,7 +28,9 @@ use ery_proto::{
     ai::v1::Order,
     common::v1::{Fence, Principal, principal::Kind},
     store::v1::store_service_server::StoreServiceServer,
-    tool::v1::{CallOutcome, CallToolRequest, CallToolResponse, tool_service_client::ToolServiceClient},
+    tool::v1::{
+        CallOutcome, CallToolRequest, CallToolResponse, tool_service_client::ToolServiceClient,
+    },
 };
 use ery_rpc::{Peers, Transport};
 use ery_sim_discord::{Options, SimDiscord};
@@ -158,10 +160,7 @@ impl Harness {
         Self::start_as(change, None).await
     }
 
-    pub(crate) async fn start_as(
-        change: impl FnOnce(&mut Settings),
-        token: Option<&str>,
-    ) -> Self {
+    pub(crate) async fn start_as(change: impl FnOnce(&mut Settings), token: Option<&str>) -> Self {
         // The second test of a process finds it installed, which is as good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
@@ -247,7 +246,13 @@ impl Harness {
     }
 
     /// A call by a person, of a thread in a channel; its key is new.
-    pub(crate) fn call(&self, who: &str, place: &str, tool: &str, arguments: Value) -> CallToolRequest {
+    pub(crate) fn call(
+        &self,
+        who: &str,
+        place: &str,
+        tool: &str,
+        arguments: Value,
+    ) -> CallToolRequest {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         CallToolRequest {
             fence: Some(Fence {
@@ -312,6 +317,12 @@ impl Harness {
     /// Asks the simulated Discord itself, as the bot.
     pub(crate) async fn rest(&self, path: &str) -> Value {
         let request = self.http.get(format!("{}/{path}", self.sim.api_url()));
+        let request = request.header("authorization", format!("Bot {}", self.sim.token()));
+        request.send().await.unwrap().json().await.unwrap()
+    }
+
+    pub(crate) async fn rest_post(&self, path: &str, body: Value) -> Value {
+        let request = self.http.post(format!("{}/{path}", self.sim.api_url())).json(&body);
         let request = request.header("authorization", format!("Bot {}", self.sim.token()));
         request.send().await.unwrap().json().await.unwrap()
     }

@@ -59,6 +59,15 @@ impl Denials {
         }
     }
 
+    /// Forgets what was refused about one member of a guild.
+    pub(crate) fn forget_about(&self, home: u64, subject: &str) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.is_empty() {
+            let is_meant = |of: u64, about: &str| of == home && about.ends_with(subject);
+            known.retain(|(of, about), _| !is_meant(*of, about));
+        }
+    }
+
     /// Forgets everything.
     pub(crate) fn forget_all(&self) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -76,6 +85,11 @@ mod tests {
         denials.learn(2, "POST channels/6/messages", 50_001);
         assert_eq!(denials.find(1, "POST channels/5/messages"), Some(50_013));
         assert_eq!(denials.find(1, "POST channels/6/messages"), None);
+        denials.learn(1, "PATCH guilds/1/members 7", 50_013);
+        denials.learn(1, "PATCH guilds/1/members 8", 50_013);
+        denials.forget_about(1, " 7");
+        assert_eq!(denials.find(1, "PATCH guilds/1/members 7"), None);
+        assert_eq!(denials.find(1, "PATCH guilds/1/members 8"), Some(50_013));
         denials.forget(1);
         assert_eq!(denials.find(1, "POST channels/5/messages"), None);
         assert_eq!(denials.find(2, "POST channels/6/messages"), Some(50_001));

@@ -290,12 +290,17 @@ impl Discord {
         self.is_authorized.subscribe()
     }
 
-    /// Returns the denials, for what changes to make them forgotten.
+    /// Forgets what Discord refused in a guild, or anywhere: something changed there.
     pub(crate) fn forget_denials(&self, home: Option<u64>) {
         match home {
             Some(home) => self.denials.forget(home),
             None => self.denials.forget_all(),
         }
+    }
+
+    /// Forgets what Discord refused about one member: something changed about them.
+    pub(crate) fn forget_denials_about(&self, home: u64, user: u64) {
+        self.denials.forget_about(home, &format!(" {user}"));
     }
 
     /// Returns until when a request begun now may be written.
