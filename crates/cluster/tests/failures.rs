@@ -29,6 +29,7 @@ use ery_cluster::{Cluster, NatsSettings, RedisSettings};
 use ery_event_bus::{Event, Followed};
 use ery_ids::{ChannelKey, Epoch, EventId, Fence, Home, ReplicaId, ServiceName, TriggerId};
 use ery_membership::Replica;
+use ery_test_servers::{NatsServer, RedisServer};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -480,6 +481,79 @@ async fn a_nats_server_that_is_killed_and_started_again_loses_and_reorders_nothi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "starts three servers; run by hand"]
+async fn three_servers_whose_leader_is_killed_lose_and_reorder_nothing() {
+    const CHANNELS: u64 = 10;
+    const EACH: u64 = 80;
+
+    let seed: u64 = rand::random();
+    let (nats, redis) = tokio::join!(NatsServer::start_cluster(3), RedisServer::start());
+    let (mut servers, redis_server) = (nats.unwrap(), redis.unwrap());
+    let urls: Vec<_> = servers.iter().map(NatsServer::url).collect();
+    let nats = NatsSettings {
+        url: urls.join(",").into(),
+        replicas: 3,
+        connect_timeout: PATIENCE,
+        ack_wait: Duration::from_millis(1_500),
+        ..Default::default()
+    };
+    let redis = RedisSettings {
+        url: redis_server.url().into(),
+        lease_ttl: Duration::from_millis(900),
+        ..Default::default()
+    };
+    let connect = async || {
+        let clock = Arc::new(ery_clock::SystemClock);
+        Cluster::connect(&nats, &redis, ReplicaId::random(), clock).await.unwrap()
+    };
+    let (a, b) = (connect().await, connect().await);
+    let store = Arc::new(Store::default());
+    let workers = Workers::start(&[&a, &b], 3, &store, seed, 0.01);
+    let part = event(0).home.part();
+    let mut handled = b.bus().consume("ingest", &["message_create"], part).await.unwrap();
+    let mut publishers = JoinSet::new();
+    for number in 0..CHANNELS {
+        let queue = if number % 2 == 0 { a.queue() } else { b.queue() };
+        publishers.spawn(async move {
+            for message in 1..=EACH {
+                queue.publish(task(channel(number), message)).await.unwrap();
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+    }
+    let bus = a.bus();
+    publishers.spawn(async move {
+        for number in 1..=EACH {
+            bus.publish(event(number)).await.unwrap();
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    until_finished(&store, 100).await;
+    let leader = leader_of("ERY_TASKS", &servers[0]).await;
+    let is_leader = |server: &NatsServer| leader == format!("test-{}", server.port());
+    let leader = servers.iter().position(is_leader).unwrap();
+    servers[leader].kill().await.unwrap();
+    soon("everything is published", publishers.join_all()).await;
+    servers[leader].restart().await.unwrap();
+    until_finished(&store, usize::try_from(CHANNELS * EACH).unwrap()).await;
+    workers.stop().await;
+    for number in 0..CHANNELS {
+        assert_eq!(store.finished(channel(number)), (1..=EACH).collect::<Vec<_>>(), "seed {seed}");
+    }
+    for number in 1..=EACH {
+        let delivery = soon("an event", handled.next()).await.unwrap();
+        assert_eq!(number_of(&delivery.event), number, "the handler's order");
+        drop(delivery.ack().await);
+    }
+}
+
+/// Names the server that leads a stream.
+async fn leader_of(stream: &str, server: &NatsServer) -> String {
+    let stream = common::jetstream(server).await.get_stream(stream).await.unwrap();
+    stream.cached_info().cluster.as_ref().unwrap().leader.clone().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn channels_of_a_replica_that_vanished_are_woken_by_a_survivor() {
     let servers = Servers::start().await;
     // Redelivery never helps here.
@@ -606,7 +680,7 @@ async fn streams_that_a_server_lost_are_made_again() {
     let cluster = short(&servers).await;
     let queue = cluster.queue();
     let mut wakeups = queue.wakeups(4).await.unwrap();
-    let context = servers.jetstream().await;
+    let context = common::jetstream(&servers.nats).await;
     context.delete_stream("ERY_TASKS").await.unwrap();
     // Made again at most once in a second, by whoever misses it.
     soon("a publish is taken", async {
@@ -630,7 +704,7 @@ async fn many_replicas_may_start_at_once_and_bring_streams_to_their_settings() {
         ..servers.nats_settings()
     };
     servers.connect(&changed, &servers.redis_settings()).await;
-    let context = servers.jetstream().await;
+    let context = common::jetstream(&servers.nats).await;
     let stream = context.get_stream("ERY_TASKS").await.unwrap();
     assert_eq!(stream.cached_info().config.max_bytes, 32 << 20);
     let consumer = stream.consumer_info("orchestrator").await.unwrap();

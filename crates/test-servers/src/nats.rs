@@ -34,13 +34,54 @@ impl NatsServer {
         let mut attempt = 1;
         loop {
             let port = free_port().await?;
-            write_config(folder.path(), port, &password)?;
+            write_config(folder.path(), port, &password, "")?;
             match start_process(&binary, folder.path(), port, &password).await {
                 Ok(process) => return Ok(Self { process, binary, folder, port, password }),
                 Err(error) if attempt == START_ATTEMPTS => return Err(error),
                 Err(_) => attempt += 1,
             }
         }
+    }
+
+    /// Starts `size` of them that form one cluster, under one user and password.
+    ///
+    /// # Errors
+    ///
+    /// Where no nats-server that is new enough can be found, or one does not start.
+    pub async fn start_cluster(size: usize) -> anyhow::Result<Vec<Self>> {
+        let binary = binary::nats_server().await?;
+        let mut members = Vec::new();
+        for _ in 0..size {
+            let folder = tempfile::tempdir().context("could not make a folder for nats-server")?;
+            members.push((folder, free_port().await?, free_port().await?));
+        }
+        let password = members
+            .first()
+            .map(|(folder, ..)| password(folder.path()))
+            .context("a cluster has one server at least")?;
+        let routes: Vec<_> =
+            members.iter().map(|(_, _, route)| format!("\"nats://127.0.0.1:{route}\"")).collect();
+        let mut starts = Vec::new();
+        for (folder, port, route) in &members {
+            let cluster = format!(
+                "cluster {{ name: \"test\", listen: \"127.0.0.1:{route}\", routes: [{}] }}\n",
+                routes.join(", ")
+            );
+            write_config(folder.path(), *port, &password, &cluster)?;
+            starts.push(start_process(&binary, folder.path(), *port, &password));
+        }
+        let processes = futures::future::try_join_all(starts).await?;
+        Ok(members
+            .into_iter()
+            .zip(processes)
+            .map(|((folder, port, _), process)| Self {
+                process,
+                binary: binary.clone(),
+                folder,
+                port,
+                password: password.clone(),
+            })
+            .collect())
     }
 
     /// Returns the URL with its credentials.
@@ -51,6 +92,11 @@ impl NatsServer {
     /// Returns `host:port`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Returns the port on which it serves clients; it is named `test-<port>`.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Returns the process id while it runs.
@@ -98,13 +144,19 @@ impl NatsServer {
     }
 }
 
-fn write_config(folder: &Path, port: u16, password: &str) -> anyhow::Result<()> {
+fn write_config(
+    folder: &Path,
+    port: u16,
+    password: &str,
+    cluster: &str,
+) -> anyhow::Result<()> {
     let config = format!(
         "listen: \"127.0.0.1:{port}\"\n\
-         server_name: \"test\"\n\
+         server_name: \"test-{port}\"\n\
          max_payload: 8MB\n\
          authorization {{ user: \"{USER}\", password: \"{password}\" }}\n\
-         jetstream {{ store_dir: \"{}\", max_mem: 256MB, max_file: 8GB }}\n",
+         jetstream {{ store_dir: \"{}\", max_mem: 256MB, max_file: 8GB }}\n\
+         {cluster}",
         folder.join("store").display()
     );
     std::fs::write(folder.join("nats.conf"), config).context("could not write nats.conf")

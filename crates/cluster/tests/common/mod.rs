@@ -52,17 +52,17 @@ impl Servers {
         Cluster::connect(nats, redis, replica, Arc::new(SystemClock)).await.unwrap()
     }
 
-    /// Connects past the adapters, as an operator does.
-    pub(crate) async fn jetstream(&self) -> async_nats::jetstream::Context {
-        let url = url::Url::parse(&self.nats.url()).unwrap();
-        let (user, password) = (url.username().to_owned(), url.password().unwrap().to_owned());
-        let options = async_nats::ConnectOptions::with_user_and_password(user, password);
-        async_nats::jetstream::new(options.connect(self.nats.address()).await.unwrap())
-    }
-
     async fn two(&self, nats: &NatsSettings, redis: &RedisSettings) -> (Cluster, Cluster) {
         tokio::join!(self.connect(nats, redis), self.connect(nats, redis))
     }
+}
+
+/// Connects past the adapters, as an operator does.
+pub(crate) async fn jetstream(server: &NatsServer) -> async_nats::jetstream::Context {
+    let url = url::Url::parse(&server.url()).unwrap();
+    let (user, password) = (url.username().to_owned(), url.password().unwrap().to_owned());
+    let options = async_nats::ConnectOptions::with_user_and_password(user, password);
+    async_nats::jetstream::new(options.connect(server.address()).await.unwrap())
 }
 
 #[async_trait]
