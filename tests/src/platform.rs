@@ -153,7 +153,7 @@ async fn ready(process: &mut Ery) -> anyhow::Result<()> {
         })
         .await?;
     let http = reqwest::Client::new();
-    let answered = eventually("/readyz", Duration::from_secs(60), async || {
+    let answered = eventually("/readyz", Duration::from_mins(1), async || {
         match http.get(format!("http://{address}/readyz")).send().await {
             Ok(response) if response.status().is_success() => Ok(Some(())),
             Ok(_) | Err(_) => Ok(None),

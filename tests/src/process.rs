@@ -96,7 +96,7 @@ impl Ery {
 
     /// Waits for a line of either stream that `find` accepts, and returns what it made of it.
     pub async fn line<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> anyhow::Result<T> {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let lines = self.stdout.all().into_iter().chain(self.stderr.all());
             if let Some(found) = lines.into_iter().find_map(|line| find(&line)) {

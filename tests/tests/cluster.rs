@@ -101,7 +101,7 @@ async fn a_thousand_messages_in_fifty_channels_are_each_answered_once_and_in_ord
     let (guild, channels, members) = platform.make_guild(CHANNELS, 5).await.unwrap();
     let checker = speak(&platform, &channels, &members, 20).await.unwrap();
     assert_eq!(checker.count(), 1_000);
-    let answers = all_answered(&platform, &checker, Duration::from_secs(120)).await.unwrap();
+    let answers = all_answered(&platform, &checker, Duration::from_mins(2)).await.unwrap();
     assert!((CHANNELS..=1_000).contains(&answers), "{answers} answers");
     let threads = no_overlap(&platform, &guild).await.unwrap();
     assert!(threads >= answers, "{threads} threads for {answers} answers");
@@ -123,7 +123,7 @@ async fn orchestrators_killed_again_and_again_lose_nothing_and_double_nothing() 
         platform.orchestrators[victim] = platform.one_more("orchestrator").unwrap();
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
-    all_answered(&platform, &speaking, Duration::from_secs(180)).await.unwrap();
+    all_answered(&platform, &speaking, Duration::from_mins(3)).await.unwrap();
     no_overlap(&platform, &guild).await.unwrap();
 }
 
@@ -132,7 +132,7 @@ async fn a_killed_gateway_resumes_and_misses_nothing() {
     let mut platform = Platform::start(SHAPE, &[]).await.unwrap();
     let (_, channels, members) = platform.make_guild(3, 2).await.unwrap();
     let first = speak(&platform, &channels, &members, 2).await.unwrap();
-    all_answered(&platform, &first, Duration::from_secs(60)).await.unwrap();
+    all_answered(&platform, &first, Duration::from_mins(1)).await.unwrap();
 
     platform.gateway.kill().await.unwrap();
     let bot = platform.sim.world().await.unwrap().bots[0]["id"].as_str().unwrap().to_owned();
@@ -142,5 +142,5 @@ async fn a_killed_gateway_resumes_and_misses_nothing() {
 
     let mut checker = first;
     checker.said(&channels[0], missed);
-    all_answered(&platform, &checker, Duration::from_secs(60)).await.unwrap();
+    all_answered(&platform, &checker, Duration::from_mins(1)).await.unwrap();
 }

@@ -46,7 +46,7 @@ impl Playground {
             let messages = self.sim.messages(channel).await?;
             let reply = messages
                 .into_iter()
-                .find(|reply| reply["message_reference"]["message_id"] == message.to_string());
+                .find(|reply| reply["message_reference"]["message_id"] == message);
             Ok(reply.map(|reply| reply["content"].as_str().unwrap_or_default().to_owned()))
         });
         match reply.await {
@@ -144,7 +144,7 @@ async fn what_is_not_for_ery_is_left_alone() {
     playground.ask(general, &moderator, &format!("<@{bot}> help")).await;
     let messages = playground.sim.messages(general).await.unwrap();
     let replied =
-        |message: &Value| message["message_reference"]["message_id"] == small_talk.to_string();
+        |message: &Value| message["message_reference"]["message_id"] == small_talk;
     assert!(!messages.iter().any(replied));
 }
 

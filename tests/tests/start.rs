@@ -15,7 +15,7 @@ async fn ended(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) 
     let mut variables = variables.to_vec();
     variables.push(("ERY_DATA_DIR", &data));
     let mut process = Ery::start("ery", arguments, &variables).unwrap();
-    let status = process.end(Duration::from_secs(60)).await.unwrap();
+    let status = process.end(Duration::from_mins(1)).await.unwrap();
     let stderr = process.stderr();
     assert!(!stderr.contains("panicked"), "{stderr}");
     let lines: Vec<&str> = stderr.lines().filter(|line| line.starts_with("ery: ")).collect();

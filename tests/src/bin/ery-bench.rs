@@ -146,7 +146,7 @@ async fn run(
 ) -> anyhow::Result<()> {
     let mut answers = sim.events().await?;
     let mut left = count;
-    let mut begin = |index: usize| {
+    let begin = |index: usize| {
         let (channel, member) = (channels[index].clone(), &members[index % members.len()]);
         let text = content(index, member);
         let member = member.clone();
@@ -171,7 +171,7 @@ async fn run(
                 }
                 index
             }
-            event = tokio::time::timeout(Duration::from_secs(60), answers.next()) => {
+            event = tokio::time::timeout(Duration::from_mins(1), answers.next()) => {
                 let event = event.context("no answer came for a minute")?.context("the stream of events ended")??;
                 let reply_to = &event["data"]["message_reference"]["message_id"];
                 if event["type"] != "MESSAGE_CREATE" || event["data"]["author"]["bot"] != true {
@@ -211,7 +211,7 @@ async fn paced(
             sim.say(channel, &members[index % members.len()], &format!("<@{bot}> hello")).await?,
         );
     }
-    let answers = eventually("the paced answers", Duration::from_secs(60), async || {
+    let answers = eventually("the paced answers", Duration::from_mins(1), async || {
         let answers = Checker::answers(&sim.log(from).await?)?;
         Ok((answers.len() >= said.len()).then_some(answers))
     })
