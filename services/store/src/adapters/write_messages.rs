@@ -131,11 +131,13 @@ pub(crate) fn context(
         " FROM messages AS m INDEXED BY messages_of_channel
           WHERE m.guild_id = ?1 AND m.channel_id = ?2
               AND m.whole_at_ms IS NOT NULL AND m.deleted_at_ms IS NULL
-          ORDER BY m.message_id DESC LIMIT ?3"
+          ORDER BY m.message_id DESC"
     ))?;
-    let mut rows = statement.query(params![guild, channel, limit])?;
+    // No bound LIMIT: SQLite plans by its value, and would prepare the statement at every call.
+    let mut rows = statement.query(params![guild, channel])?;
     let mut messages = Vec::new();
-    while let Some(row) = rows.next()? {
+    while messages.len() < limit as usize {
+        let Some(row) = rows.next()? else { break };
         let Some(message) = columns::message(row, 0)? else { continue };
         // Ids rise with time, so that all others are older.
         if message.created_at < since {
