@@ -31,7 +31,10 @@ struct Lines {
 }
 
 impl Lines {
-    #[expect(clippy::disallowed_methods, reason = "a test's own reader, which ends with the process")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test's own reader, which ends with the process"
+    )]
     fn read(stream: impl AsyncRead + Unpin + Send + 'static) -> Self {
         let read = Arc::<Mutex<Vec<String>>>::default();
         let own = Arc::clone(&read);

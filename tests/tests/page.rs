@@ -41,7 +41,10 @@ async fn a_moderator_times_bob_out_on_the_page_and_sees_how() {
     browser.find("#members [data-username='bob'][data-timed-out='true']").await.unwrap();
     browser.find("#steps [data-testid='step'][data-kind='context']").await.unwrap();
     browser.find("#steps [data-testid='step'][data-kind='model_answered']").await.unwrap();
-    browser.find("#steps [data-testid='step'][data-kind='tool'][data-tool='timeout_member']").await.unwrap();
+    browser
+        .find("#steps [data-testid='step'][data-kind='tool'][data-tool='timeout_member']")
+        .await
+        .unwrap();
     browser.find("#steps [data-testid='thread'][data-outcome='done']").await.unwrap();
     browser.click("#tab-audit").await.unwrap();
     browser.find("#audit [data-testid='audit-row'][data-tool='timeout_member']").await.unwrap();
@@ -50,7 +53,8 @@ async fn a_moderator_times_bob_out_on_the_page_and_sees_how() {
     speak_as(&browser, "alice").await;
     write(&browser, "<img src=x onerror=\"document.title='broken'\"> hello").await;
     browser.find("[data-testid='message'][data-author='alice']").await.unwrap();
-    let injected = browser.run("return document.querySelectorAll('#messages img').length").await.unwrap();
+    let injected =
+        browser.run("return document.querySelectorAll('#messages img').length").await.unwrap();
     assert_eq!(injected, 0);
 
     // Bob cannot speak now, and the page says so.

@@ -143,8 +143,7 @@ async fn what_is_not_for_ery_is_left_alone() {
     let moderator = holder(&guild, "Moderator");
     playground.ask(general, &moderator, &format!("<@{bot}> help")).await;
     let messages = playground.sim.messages(general).await.unwrap();
-    let replied =
-        |message: &Value| message["message_reference"]["message_id"] == small_talk;
+    let replied = |message: &Value| message["message_reference"]["message_id"] == small_talk;
     assert!(!messages.iter().any(replied));
 }
 

@@ -91,12 +91,9 @@ impl Everything {
             callees.spawn("ai-service", async move { ai.run(tasks).await });
         }
 
-        let tools = services::tools(settings, &clock, &bus, &budgets, &store_peers)?;
-        let tool_peers = Peers::local(ery_rpc::local(tools.routes()));
-        {
-            let tasks = callees.clone();
-            callees.spawn("tool-service", async move { tools.run(tasks).await });
-        }
+        let tools =
+            services::tools(settings, &clock, &bus, &budgets, &store_peers, &callees, health)?;
+        let tool_peers = Peers::local(ery_rpc::local(tools));
 
         let ports = ery_orchestrator::Ports {
             queue: Arc::clone(&queue),

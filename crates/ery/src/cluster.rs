@@ -12,7 +12,7 @@ use ery_clock::{Clock, SystemClock};
 use ery_cluster::Cluster;
 use ery_ids::{ReplicaId, ServiceName};
 use ery_lifecycle::{Health, Tasks};
-use ery_membership::{Membership, Registration, Replica};
+use ery_membership::{Registration, Replica};
 use ery_rpc::{ClusterCredential, Peers};
 use ery_settings::Sources;
 
@@ -129,10 +129,15 @@ impl Wiring<'_> {
             }
             ServiceName::ToolService => {
                 let store = self.peers(ServiceName::Store).await?;
-                let service =
-                    services::tools(settings, clock, &cluster.bus(), &cluster.budgets(), &store)?;
-                let routes = service.routes();
-                tasks.spawn("tool-service", async move { service.run(own).await });
+                let routes = services::tools(
+                    settings,
+                    clock,
+                    &cluster.bus(),
+                    &cluster.budgets(),
+                    &store,
+                    tasks,
+                    &self.health,
+                )?;
                 Ok(Some(routes))
             }
             ServiceName::Store => {

@@ -165,7 +165,9 @@ fn table<R: Row>(rows: &[R]) -> String {
             if column + 1 == row.len() {
                 text.push_str(cell);
             } else {
-                text.push_str(&format!("{cell:width$}  ", width = widths[column]));
+                let padding = widths[column] - cell.chars().count() + 2;
+                text.push_str(cell);
+                text.extend(std::iter::repeat_n(' ', padding));
             }
         }
         text.push('\n');

@@ -2,7 +2,7 @@
 
 mod page;
 
-use std::{io::Write as _, path::PathBuf, sync::Arc};
+use std::{io::Write as _, path::Path, sync::Arc};
 
 use secrecy::SecretString;
 
@@ -85,7 +85,7 @@ pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Resul
 fn greet(
     page: std::net::SocketAddr,
     sim: std::net::SocketAddr,
-    folder: &PathBuf,
+    folder: &Path,
 ) -> Result<(), Failure> {
     let text = format!(
         "Ery's playground is at http://{page}\n\

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tonic::service::Routes;
+
 use ery_budgets::Budgets;
 use ery_channel_queue::ChannelQueue;
 use ery_clock::Clock;
@@ -40,13 +42,16 @@ pub(crate) fn ai(
         .map_err(|error| Failure::settings(format!("ai: {}", chain(&error))))
 }
 
+/// Starts the tool-service, and returns its calls.
 pub(crate) fn tools(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
     bus: &Arc<dyn EventBus>,
     budgets: &Arc<dyn Budgets>,
     store: &Peers,
-) -> Result<ery_tool_service::Service, Failure> {
+    tasks: &Tasks,
+    health: &Health,
+) -> Result<Routes, Failure> {
     let ports = ery_tool_service::Ports {
         discord: ery_tool_service::Discord {
             token: settings.token()?,
@@ -57,8 +62,22 @@ pub(crate) fn tools(
         clock: Arc::clone(clock),
         store: store.clone(),
     };
-    ery_tool_service::Service::new(settings.tool_service.clone(), ports)
-        .map_err(|error| Failure::settings(format!("tool_service: {}", chain(&error))))
+    let service = ery_tool_service::Service::new(settings.tool_service.clone(), ports)
+        .map_err(|error| Failure::settings(format!("tool_service: {}", chain(&error))))?;
+    let readiness = health.part("tools");
+    let (mut ready, draining) = (service.readiness(), tasks.draining());
+    tasks.spawn_work("tools-readiness", async move {
+        loop {
+            readiness.set(ready.is_ready());
+            tokio::select! {
+                changed = ready.changed() => if changed.is_none() { break },
+                () = draining.cancelled() => break,
+            }
+        }
+    });
+    let routes = service.routes();
+    tasks.spawn("tool-service", service.run(tasks.clone()));
+    Ok(routes)
 }
 
 /// Starts the gateway: what Discord refuses is told apart from what cannot be reached.

@@ -144,12 +144,7 @@ impl NatsServer {
     }
 }
 
-fn write_config(
-    folder: &Path,
-    port: u16,
-    password: &str,
-    cluster: &str,
-) -> anyhow::Result<()> {
+fn write_config(folder: &Path, port: u16, password: &str, cluster: &str) -> anyhow::Result<()> {
     let config = format!(
         "listen: \"127.0.0.1:{port}\"\n\
          server_name: \"test-{port}\"\n\

@@ -107,33 +107,33 @@ impl Tool for GetMemberInfo {
 
 /// Says in a sentence or two what a person would want to know.
 fn summary(member: &Member, guild: &Guild, run: &Run<'_>, shows_sanctions: bool) -> String {
-    let mut text = format!("<@{}> is {}", member.user, text::name(member.name()));
+    let mut parts = vec![format!("<@{}> is {}", member.user, text::name(member.name()))];
     if *member.name() != *member.username {
-        text.push_str(&format!(" ({})", text::name(&member.username)));
+        parts.push(format!("known as {}", text::name(&member.username)));
     }
     if member.is_bot {
-        text.push_str(", a bot");
+        parts.push("a bot".to_owned());
     }
     if member.user == guild.owner {
-        text.push_str(", the owner of this server");
+        parts.push("the owner of this server".to_owned());
     }
     if let Some(day) = member.joined_at.as_deref().and_then(|moment| moment.get(..10)) {
-        text.push_str(&format!(", here since {day}"));
+        parts.push(format!("here since {day}"));
     }
     let names: Vec<String> = roles(guild, member)
         .iter()
         .filter_map(|role| role["name"].as_str().map(str::to_owned))
         .collect();
-    match names.as_slice() {
-        [] => text.push_str(", without a role."),
-        [one] => text.push_str(&format!(", with the role {one}.")),
-        several => text.push_str(&format!(", with the roles {}.", several.join(", "))),
-    }
+    parts.push(match names.as_slice() {
+        [] => "without a role".to_owned(),
+        [one] => format!("with the role {one}"),
+        several => format!("with the roles {}", several.join(", ")),
+    });
     let until = member.timed_out_until.filter(|until| shows_sanctions && *until > run.now);
     if let Some(until) = until {
-        text.push_str(&format!(" Timed out until <t:{}:f>.", until.as_secs()));
+        parts.push(format!("timed out until <t:{}:f>", until.as_secs()));
     }
-    text
+    format!("{}.", parts.join(", "))
 }
 
 /// The member's roles, the highest first, without @everyone.

@@ -105,6 +105,7 @@ fn members(request: &RunModelTurnRequest, is_to_be_answered: bool) -> Vec<String
     members.map(|member| member.message.unwrap().content).collect()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a stream carries results")]
 fn finished(finished: Finished) -> Result<RunModelTurnResponse, Status> {
     let kind = run_model_turn_response::Kind::Finished(Finished {
         usage: Some(Usage { prompt_tokens: 10, completion_tokens: 2, cached_tokens: 0 }),

@@ -106,7 +106,7 @@ impl FakeStore {
         let mut state = self.state();
         let channel = state.channels.entry((guild, channel)).or_default();
         channel.epoch = epoch;
-        channel.owner = "another".to_owned();
+        "another".clone_into(&mut channel.owner);
     }
 
     pub(crate) fn channel_state(&self, guild: u64, channel: u64) -> ChannelState {
@@ -138,7 +138,7 @@ impl FakeStore {
         let mut executions = state.threads.iter_mut().flat_map(|thread| &mut thread.executions);
         if let Some(execution) = executions.find(|execution| execution.key == key) {
             execution.set_state(ExecutionState::Done);
-            execution.result = r#"{"ok":true}"#.to_owned();
+            r#"{"ok":true}"#.clone_into(&mut execution.result);
         }
         Ok(())
     }
