@@ -33,7 +33,7 @@ impl Browser {
             .kill_on_drop(true)
             .spawn()
             .context("chromedriver is missing: run `make tools`")?;
-        let http = reqwest::Client::new();
+        let http = crate::sim::http_client();
         let base = format!("http://127.0.0.1:{port}");
         eventually("chromedriver", Duration::from_secs(20), async || {
             let status = http.get(format!("{base}/status")).send().await;

@@ -10,6 +10,6 @@ mod sim;
 
 pub use browser::Browser;
 pub use checker::{Answer, Checker};
-pub use platform::{Platform, Shape};
+pub use platform::{Platform, Shape, ready};
 pub use process::{Ery, eventually, free_port};
 pub use sim::{Channel, Guild, LogEntry, Sim, World};

@@ -144,7 +144,7 @@ impl Platform {
 }
 
 /// Waits until a process says that it is ready, on its admin port.
-async fn ready(process: &mut Ery) -> anyhow::Result<()> {
+pub async fn ready(process: &mut Ery) -> anyhow::Result<()> {
     let address = process
         .line(|line| {
             let line: Value = serde_json::from_str(line).ok()?;
@@ -152,7 +152,7 @@ async fn ready(process: &mut Ery) -> anyhow::Result<()> {
                 .then(|| line["address"].as_str().map(str::to_owned))?
         })
         .await?;
-    let http = reqwest::Client::new();
+    let http = crate::sim::http_client();
     let answered = eventually("/readyz", Duration::from_mins(1), async || {
         match http.get(format!("http://{address}/readyz")).send().await {
             Ok(response) if response.status().is_success() => Ok(Some(())),

@@ -67,9 +67,7 @@ impl Guild {
 
 impl Sim {
     pub fn new(base: &str) -> Self {
-        // The provider may stand already, from another test of this process.
-        drop(rustls_provider());
-        Self { base: base.trim_end_matches('/').to_owned(), http: reqwest::Client::new() }
+        Self { base: base.trim_end_matches('/').to_owned(), http: http_client() }
     }
 
     pub fn base(&self) -> &str {
@@ -145,6 +143,9 @@ impl Sim {
     }
 }
 
-fn rustls_provider() -> Result<(), std::sync::Arc<rustls::crypto::CryptoProvider>> {
-    rustls::crypto::ring::default_provider().install_default()
+/// Makes an HTTP client; it wants a TLS provider though all our traffic is on loopback.
+pub(crate) fn http_client() -> reqwest::Client {
+    // One may stand already, from another test of this process.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::new()
 }

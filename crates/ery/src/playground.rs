@@ -2,11 +2,12 @@
 
 mod page;
 
-use std::{io::Write as _, path::Path, sync::Arc};
+use std::{io::Write as _, path::Path, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
+use tokio::time::Instant;
 
-use ery_lifecycle::Tasks;
+use ery_lifecycle::{Health, Tasks};
 use ery_settings::Sources;
 use ery_sim_discord::Options;
 
@@ -18,6 +19,9 @@ use crate::{
     settings::Settings,
     sim,
 };
+
+/// How long Ery may take to connect to a simulated Discord in the same process.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs until a signal comes.
 pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Result<(), Failure> {
@@ -61,6 +65,8 @@ pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Resul
         return Ok(());
     };
     process.serve_admin(&settings, &everything.last).await?;
+    // Discord keeps nothing for who has never been connected: nobody is to speak before that.
+    let Some(()) = process.starting(connected(&health)).await? else { return Ok(()) };
 
     let pages = Tasks::new();
     let draining = pages.draining();
@@ -80,6 +86,19 @@ pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Resul
     let ended = process.run(&stages, &settings).await;
     simulated.stop().await;
     ended
+}
+
+/// Waits until every part is ready, Ery's session with the simulated Discord among them.
+async fn connected(health: &Health) -> Result<(), Failure> {
+    let deadline = Instant::now() + CONNECT_PATIENCE;
+    while !health.waiting_for().is_empty() {
+        if Instant::now() > deadline {
+            let waiting = health.waiting_for().join(", ");
+            return Err(Failure::internal(format!("the playground did not get ready: {waiting}")));
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
 }
 
 fn greet(

@@ -16,7 +16,7 @@ use futures::{
 use tokio::time::Instant;
 
 use ery_test_servers::NatsServer;
-use ery_tests::{Checker, Ery, Platform, Shape, Sim, eventually};
+use ery_tests::{Checker, Ery, Platform, Shape, Sim, eventually, ready};
 
 /// How many messages wait for an answer at a time.
 const IN_FLIGHT: usize = 100;
@@ -66,9 +66,10 @@ impl Embedded {
             ("ERY_DISCORD__GATEWAY_URL", gateway.as_str()),
             ("ERY_DATA_DIR", data.as_str()),
             ("ERY_TOOL_SERVICE__REQUESTS_PER_SECOND", "0"),
-            ("ERY_TELEMETRY__LOG", "warn"),
+            ("ERY_TELEMETRY__LOG", "info"),
         ];
-        let all = Ery::start("all", &["all"], &variables)?;
+        let mut all = Ery::start("all", &["all"], &variables)?;
+        ready(&mut all).await?;
         Ok(Self { all, sim: Sim::new(&base), base, _simulated: simulated, _folder: folder })
     }
 }

@@ -81,7 +81,9 @@ async fn a_message_deleted_while_it_waited_is_passed_over() {
     message.message_id = id;
     stand.store.keep(message);
     stand.store.delete(id);
-    let _process = stand.start();
+    let process = stand.start();
+    until("the channel is opened", || stand.store.calls("OpenChannel") >= 1).await;
+    process.drain().await;
     assert!(stand.is_queue_empty().await);
     assert!(stand.store.threads().is_empty());
 }

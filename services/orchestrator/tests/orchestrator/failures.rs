@@ -202,8 +202,11 @@ async fn a_finished_message_that_comes_again_is_not_answered_again() {
     // As after a restored queue: the store alone knows that it is done.
     let other = Stand::new().await;
     let stand = stand.with_queue_of(&other);
+    let opened = stand.store.calls("OpenChannel");
     stand.publish(&written, id).await;
-    let _process = stand.start();
+    let process = stand.start();
+    until("the channel is opened", || stand.store.calls("OpenChannel") > opened).await;
+    process.drain().await;
     assert!(stand.is_queue_empty().await);
     assert_eq!(stand.tools.answers().len(), 1);
     assert_eq!(stand.tools.typing.load(Ordering::SeqCst), 0);
