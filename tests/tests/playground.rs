@@ -41,7 +41,7 @@ impl Playground {
 
     /// Lets a member speak, and returns Ery's reply to it.
     async fn ask(&self, channel: &str, author: &str, text: &str) -> String {
-        let message = self.sim.say(channel, author, text).await.unwrap();
+        let message = self.sim.say(channel, author, text).await.unwrap().to_string();
         let reply = eventually("a reply", Duration::from_secs(20), async || {
             let messages = self.sim.messages(channel).await?;
             let reply = messages
@@ -138,7 +138,8 @@ async fn what_is_not_for_ery_is_left_alone() {
     let playground = Playground::start().await;
     let (guild, bot) = playground.guild().await;
     let (general, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
-    let small_talk = playground.sim.say(general, bob, "anybody up for lunch?").await.unwrap();
+    let small_talk =
+        playground.sim.say(general, bob, "anybody up for lunch?").await.unwrap().to_string();
     // Once a later message is answered, the earlier one has been judged.
     let moderator = holder(&guild, "Moderator");
     playground.ask(general, &moderator, &format!("<@{bot}> help")).await;

@@ -1,7 +1,8 @@
 //! Each service with what it needs: the same wiring in one process and in many.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use tonic::service::Routes;
 
 use ery_budgets::Budgets;
@@ -80,6 +81,9 @@ pub(crate) fn tools(
     Ok(routes)
 }
 
+/// How long a gateway may take to claim a shard before it counts as standing by.
+const STANDS_BY_AFTER: Duration = Duration::from_secs(5);
+
 /// Starts the gateway: what Discord refuses is told apart from what cannot be reached.
 #[expect(clippy::too_many_arguments, reason = "it needs every port")]
 pub(crate) fn gateway(
@@ -111,12 +115,16 @@ pub(crate) fn gateway(
     let readiness = health.part("discord");
     let (mut status, draining) = (service.status(), tasks.draining());
     tasks.spawn_work("discord-readiness", async move {
+        let begun = Instant::now();
         loop {
             let now = *status.borrow_and_update();
-            // A replica that holds no shard stands by, and is ready to take one.
-            readiness.set(now.total > 0 && now.connected == now.held);
+            // A replica that got no shard in that time stands by, and is ready to take one.
+            let stands_by = now.total > 0 && now.held == 0 && begun.elapsed() >= STANDS_BY_AFTER;
+            let is_connected = now.held > 0 && now.connected == now.held;
+            readiness.set(is_connected || stands_by);
             tokio::select! {
                 changed = status.changed() => if changed.is_err() { break },
+                () = tokio::time::sleep(STANDS_BY_AFTER), if now.held == 0 && !stands_by => {}
                 () = draining.cancelled() => break,
             }
         }
