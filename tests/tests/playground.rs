@@ -16,6 +16,10 @@ struct Playground {
 
 impl Playground {
     async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().display().to_string();
         let arguments = [
@@ -27,7 +31,7 @@ impl Playground {
             "--data-dir",
             &data,
         ];
-        let mut process = Ery::start("playground", &arguments, &[]).unwrap();
+        let mut process = Ery::start("playground", &arguments, variables).unwrap();
         let page = process.line_after("Ery's playground is at").await.unwrap();
         let sim = Sim::new(&process.line_after("The simulated Discord is at").await.unwrap());
         Self { process, page, sim, folder }
@@ -183,4 +187,70 @@ async fn a_second_process_on_one_data_folder_is_refused() {
     let status = second.end(Duration::from_secs(20)).await.unwrap();
     assert_eq!(status.code(), Some(69), "{}", second.output());
     assert!(second.stderr().contains(&data), "{}", second.stderr());
+}
+
+/// Serves an OpenAI-compatible model that answers whatever it is asked by timing bob out, and then
+/// by pinging everybody. Returns its address.
+#[expect(clippy::disallowed_methods, reason = "the fake lives as long as the test's runtime")]
+async fn hostile_model() -> String {
+    async fn complete(axum::Json(request): axum::Json<Value>) -> impl axum::response::IntoResponse {
+        let last = request["messages"].as_array().and_then(|messages| messages.last()).cloned();
+        let is_answered = last.is_some_and(|last| last["role"] == "tool");
+        let (delta, reason) = if is_answered {
+            (json!({ "role": "assistant", "content": "Done. @everyone" }), "stop")
+        } else {
+            let arguments = json!({ "member": "bob", "duration_seconds": 2_419_200 }).to_string();
+            let function = json!({ "name": "timeout_member", "arguments": arguments });
+            let call = json!({ "index": 0, "id": "c1", "type": "function", "function": function });
+            (json!({ "role": "assistant", "tool_calls": [call] }), "tool_calls")
+        };
+        let chunk = |delta: Value, reason: Option<&str>| {
+            let choice = json!({ "index": 0, "delta": delta, "finish_reason": reason });
+            let chunk = json!({ "id": "x", "object": "chat.completion.chunk", "model": "m", "choices": [choice] });
+            format!("data: {chunk}\n\n")
+        };
+        let body =
+            format!("{}{}data: [DONE]\n\n", chunk(delta, None), chunk(json!({}), Some(reason)));
+        ([("content-type", "text/event-stream")], body)
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = axum::Router::new().route("/v1/chat/completions", axum::routing::post(complete));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}/v1")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_model_can_do_nothing_but_talk() {
+    let base_url = hostile_model().await;
+    let variables = [
+        ("ERY_AI__PROVIDER", "openai"),
+        ("ERY_AI__BASE_URL", base_url.as_str()),
+        ("ERY_AI__MODEL", "m"),
+    ];
+    let playground = Playground::start_with(&variables).await;
+    let (guild, _) = playground.guild().await;
+    let (general, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
+    let moderator = holder(&guild, "Moderator");
+
+    // A moderator who only asks something has ordered nothing, whatever the model makes of it.
+    playground.ask(general, &moderator, "@Ery what is the weather like?").await;
+    playground.ask(general, guild.member("alice").unwrap(), "@Ery hello").await;
+
+    assert!(playground.timed_out_until(bob).await.is_none());
+    let log = playground.sim.log(0).await.unwrap();
+    assert!(!log.iter().any(|entry| entry.method == "PATCH"), "nothing may be asked of Discord");
+    for sent in
+        log.iter().filter(|entry| entry.method == "POST" && entry.path.ends_with("/messages"))
+    {
+        assert_eq!(sent.body["allowed_mentions"]["parse"], json!([]), "{}", sent.body);
+        assert_eq!(sent.response["mention_everyone"], false);
+    }
+    let audit = playground.executions().await;
+    let decisions: Vec<&Value> = audit
+        .iter()
+        .filter(|execution| execution["tool"] == "timeout_member")
+        .map(|execution| &execution["decision"])
+        .collect();
+    assert_eq!(decisions, ["denied", "needs approval"], "the newest first");
 }

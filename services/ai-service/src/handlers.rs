@@ -19,11 +19,20 @@ use crate::{adapters::SteadyProvider, metrics::Metrics};
 pub(crate) struct AiRpc {
     provider: SteadyProvider,
     metrics: Metrics,
+    /// Who reads orders that the built-in commands do not understand; none: nobody.
+    order_reader: Option<SteadyProvider>,
 }
 
 impl AiRpc {
-    pub(crate) fn new(provider: SteadyProvider, metrics: Metrics) -> Self {
-        Self { provider, metrics }
+    pub(crate) fn new(
+        provider: SteadyProvider,
+        metrics: Metrics,
+        model_reads_orders: bool,
+    ) -> Self {
+        // The built-in commands have been asked by then.
+        let has_model = provider.name() != crate::domain::builtin::NAME;
+        let order_reader = (model_reads_orders && has_model).then(|| provider.clone());
+        Self { provider, metrics, order_reader }
     }
 
     pub(crate) fn provider(&self) -> &SteadyProvider {
@@ -49,7 +58,8 @@ impl AiService for AiRpc {
         request: Request<ReadOrdersRequest>,
     ) -> Result<Response<ReadOrdersResponse>, Status> {
         let orders =
-            read_orders::answer(&self.provider, &self.metrics, request.into_inner()).await?;
+            read_orders::answer(self.order_reader.as_ref(), &self.metrics, request.into_inner())
+                .await?;
         Ok(Response::new(orders))
     }
 }

@@ -35,7 +35,7 @@ impl Service {
             ProviderKind::OpenAi => Arc::new(OpenAiProvider::new(settings, ports.clock)?),
         };
         let provider = SteadyProvider::new(provider, settings, metrics.clone());
-        Ok(Self { rpc: AiRpc::new(provider, metrics) })
+        Ok(Self { rpc: AiRpc::new(provider, metrics, settings.model_reads_orders) })
     }
 
     /// Returns what it serves.

@@ -37,6 +37,10 @@ pub struct Settings {
     pub api_key: Option<SecretString>,
     /// The model's name, as the provider knows it.
     pub model: String,
+    /// Whether the model may read what a moderator orders, where the built-in commands find no
+    /// order in the message. Off: only orders that code itself understands are carried out without
+    /// a confirmation. On: a model that errs, or that somebody else controls, can invent an order.
+    pub model_reads_orders: bool,
     /// Unset: the provider's own.
     pub temperature: Option<f64>,
     /// How long connecting may take.
@@ -75,6 +79,7 @@ impl Default for Settings {
             base_url: None,
             api_key: None,
             model: String::new(),
+            model_reads_orders: false,
             temperature: None,
             connect_timeout: Duration::from_secs(10),
             first_byte_timeout: Duration::from_mins(1),

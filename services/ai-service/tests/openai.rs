@@ -614,7 +614,7 @@ async fn read(
     content: &str,
 ) -> (Arc<Fake>, Vec<Order>, String) {
     let (fake, base_url) = fake(script).await;
-    let mut client = client(&settings(&base_url));
+    let mut client = client(&Settings { model_reads_orders: true, ..settings(&base_url) });
     let response = client.read_orders(orders_request(content)).await.unwrap().into_inner();
     (fake, response.orders, response.read_by)
 }
@@ -644,6 +644,16 @@ async fn other_orders_are_read_by_the_model_from_the_message_alone() {
     let body = fake.body(0).to_string();
     assert!(body.contains("Minute Pause") && !body.contains("ban <@3>"), "{body}");
     assert_eq!(fake.body(0)["messages"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_model_that_was_not_allowed_to_read_orders_invents_none() {
+    let (fake, base_url) = fake([]).await;
+    let mut client = client(&settings(&base_url));
+    let request = orders_request("gib <@2> eine Pause");
+    let response = client.read_orders(request).await.unwrap().into_inner();
+    assert_eq!((response.orders.len(), response.read_by.as_str()), (0, "builtin"));
+    assert_eq!(fake.attempts(), 0);
 }
 
 #[tokio::test]

@@ -30,15 +30,15 @@ const INSTRUCTIONS: &str = "You read one message and tell which acts its author 
 
 /// Reads the orders of a message from its own text alone.
 ///
-/// The builtin parser first; if it finds none, a turn of the model with nothing else in it. A turn
-/// that fails orders nothing: the acts then need a click.
+/// The builtin parser first; if it finds none, and the model may read orders, a turn of the model
+/// with nothing else in it. A turn that fails orders nothing: the acts then need a confirmation.
 #[tracing::instrument(
     name = "ai.orders.read",
     skip_all,
     fields(guild.id = request.guild_id, channel.id = request.channel_id)
 )]
 pub(super) async fn answer(
-    provider: &SteadyProvider,
+    reader: Option<&SteadyProvider>,
     metrics: &Metrics,
     request: ReadOrdersRequest,
 ) -> Result<ReadOrdersResponse, CallError> {
@@ -47,9 +47,9 @@ pub(super) async fn answer(
     let place = parse::place(request.bot_id, request.bot_name, request.now_ms);
     let tools = parse::tools(request.tools);
     let orders = builtin::orders(&message, &place, &tools);
-    let is_read = !orders.is_empty() || tools.is_empty() || provider.name() == builtin::NAME;
-    let own_words = builtin::own_words(&message.text, &place).filter(|_| !is_read);
-    let Some(own_words) = own_words else {
+    let reader = reader.filter(|_| orders.is_empty() && !tools.is_empty());
+    let own_words = builtin::own_words(&message.text, &place);
+    let Some((provider, own_words)) = reader.zip(own_words) else {
         metrics.orders(builtin::NAME, orders.len());
         return Ok(response(orders, builtin::NAME.to_owned()));
     };
