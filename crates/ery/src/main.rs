@@ -11,6 +11,7 @@ mod services;
 mod settings;
 mod settings_command;
 mod sim;
+mod words;
 
 use std::process::ExitCode;
 

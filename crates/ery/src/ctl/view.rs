@@ -2,12 +2,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use ery_proto::{
-    common::v1::{Principal, principal::Kind},
-    store::v1::{Decision, Execution, ExecutionState, Step, StepKind, Thread, ThreadOutcome},
-};
+use ery_proto::store::v1::{Execution, Step, StepKind, Thread};
 
 use super::Row;
+use crate::words::{decision, outcome, principal, state};
 
 /// A task thread, as a list shows it.
 #[derive(Debug, Serialize)]
@@ -185,28 +183,6 @@ fn moment(at_ms: i64) -> String {
         .unwrap_or_else(|| at_ms.to_string())
 }
 
-fn principal(principal: Option<&Principal>) -> String {
-    match principal.and_then(|principal| principal.kind.as_ref()) {
-        Some(Kind::Person(user)) => format!("person {user}"),
-        Some(Kind::Rule(rule)) => format!("rule {} v{}", rule.id, rule.version),
-        Some(Kind::Expiry(execution)) => format!("expiry of {execution}"),
-        None => "nobody".to_owned(),
-    }
-}
-
-fn outcome(outcome: ThreadOutcome) -> &'static str {
-    match outcome {
-        ThreadOutcome::Unspecified => "unknown",
-        ThreadOutcome::Running => "running",
-        ThreadOutcome::Done => "done",
-        ThreadOutcome::OutOfBudget => "out of budget",
-        ThreadOutcome::Cancelled => "cancelled",
-        ThreadOutcome::Failed => "failed",
-        ThreadOutcome::TooBusy => "too busy",
-        ThreadOutcome::Suspended => "suspended",
-    }
-}
-
 fn step_kind(kind: StepKind) -> &'static str {
     match kind {
         StepKind::Unspecified => "unknown",
@@ -217,25 +193,5 @@ fn step_kind(kind: StepKind) -> &'static str {
         StepKind::ExecutionOpened => "execution opened",
         StepKind::ExecutionClosed => "execution closed",
         StepKind::Finished => "finished",
-    }
-}
-
-fn decision(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Unspecified => "unknown",
-        Decision::Allow => "allowed",
-        Decision::Deny => "denied",
-        Decision::NeedsApproval => "needs approval",
-    }
-}
-
-fn state(state: ExecutionState) -> &'static str {
-    match state {
-        ExecutionState::Unspecified => "unknown",
-        ExecutionState::Open => "open",
-        ExecutionState::Done => "done",
-        ExecutionState::Failed => "failed",
-        ExecutionState::Denied => "denied",
-        ExecutionState::InDoubt => "in doubt",
     }
 }

@@ -12,17 +12,14 @@ use serde_json::{Value, json};
 use tonic::{Code, Status};
 
 use ery_ids::ChannelKey;
-use ery_proto::{
-    common::v1::{Principal, principal::Kind},
-    store::v1::{
-        Decision, Execution, ExecutionState, GetThreadRequest, ListExecutionsRequest,
-        ListThreadsRequest, Step, StepKind, Thread, ThreadOutcome,
-        store_service_client::StoreServiceClient,
-    },
+use ery_proto::store::v1::{
+    Execution, GetThreadRequest, ListExecutionsRequest, ListThreadsRequest, Step, StepKind, Thread,
+    store_service_client::StoreServiceClient,
 };
 use ery_rpc::{Transport, within};
 
 use super::{Page, refusal};
+use crate::words::{decision, outcome, principal, state};
 
 /// A person waits for it.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -233,50 +230,10 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
-fn principal(principal: Option<&Principal>) -> String {
-    match principal.and_then(|principal| principal.kind.as_ref()) {
-        Some(Kind::Person(user)) => format!("person {user}"),
-        Some(Kind::Rule(rule)) => format!("rule {} v{}", rule.id, rule.version),
-        Some(Kind::Expiry(execution)) => format!("expiry of {execution}"),
-        None => "nobody".to_owned(),
-    }
-}
-
-fn outcome(outcome: ThreadOutcome) -> &'static str {
-    match outcome {
-        ThreadOutcome::Unspecified => "unknown",
-        ThreadOutcome::Running => "running",
-        ThreadOutcome::Done => "done",
-        ThreadOutcome::OutOfBudget => "out of budget",
-        ThreadOutcome::Cancelled => "cancelled",
-        ThreadOutcome::Failed => "failed",
-        ThreadOutcome::TooBusy => "too busy",
-        ThreadOutcome::Suspended => "suspended",
-    }
-}
-
-fn decision(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Unspecified => "unknown",
-        Decision::Allow => "allowed",
-        Decision::Deny => "denied",
-        Decision::NeedsApproval => "needs approval",
-    }
-}
-
-fn state(state: ExecutionState) -> &'static str {
-    match state {
-        ExecutionState::Unspecified => "unknown",
-        ExecutionState::Open => "open",
-        ExecutionState::Done => "done",
-        ExecutionState::Failed => "failed",
-        ExecutionState::Denied => "denied",
-        ExecutionState::InDoubt => "in doubt",
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use ery_proto::store::v1::{Decision, ExecutionState};
+
     use super::*;
 
     fn step(index: u32, kind: StepKind, at_ms: i64) -> Step {
