@@ -231,7 +231,11 @@ async fn paced(
 async fn publish_rate() -> anyhow::Result<f64> {
     const COUNT: u32 = 20_000;
     let server = NatsServer::start().await?;
-    let client = async_nats::connect(server.url()).await?;
+    let url = reqwest::Url::parse(&server.url())?;
+    let password = url.password().unwrap_or_default().to_owned();
+    let options =
+        async_nats::ConnectOptions::with_user_and_password(url.username().to_owned(), password);
+    let client = options.connect(server.address()).await?;
     let stream = async_nats::jetstream::new(client);
     let config = async_nats::jetstream::stream::Config {
         name: "BENCH".into(),
