@@ -287,9 +287,13 @@ impl<'a> Clause<'a> {
                 let Some(last) = self.tokens.last() else { return self };
                 let is_idle = match &last.kind {
                     Kind::Pause | Kind::Colon | Kind::And | Kind::End | Kind::Question => true,
+                    // "…, sorry" is said to Ery; "he said sorry" tells of somebody.
+                    Kind::Word if last.low == "sorry" => {
+                        count > 1 && self.tokens[count - 2].kind == Kind::Pause
+                    }
                     Kind::Word => is_one_of(
                         &last.low,
-                        "please|pls|plz|thanks|thx|ty|cheers|now|immediately|asap|kindly|lol|sorry",
+                        "please|pls|plz|thanks|thx|ty|cheers|now|immediately|asap|kindly|lol",
                     ),
                     _ => false,
                 };
