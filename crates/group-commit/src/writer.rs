@@ -71,11 +71,14 @@ impl Writer {
     ///
     /// If the system has no thread to give.
     pub fn start(connection: Connection, name: &str) -> std::io::Result<Self> {
-        Self::start_observed(connection, name, |_| ())
+        Self::start_observed(connection, name, |_| Ok(()), |_| ())
     }
 
-    /// Starts a writer as [`Writer::start`] does, and calls `committed` after each transaction that
-    /// was committed, on the writer's thread.
+    /// Starts a writer as [`Writer::start`] does, with what is done around each transaction, on the
+    /// writer's thread: `complete` as its last write, for what is cheaper once for all requests of
+    /// a group, and `committed` after it was committed.
+    ///
+    /// An error of `complete` undoes the whole group, as any error of SQLite does.
     ///
     /// # Errors
     ///
@@ -83,12 +86,13 @@ impl Writer {
     pub fn start_observed(
         connection: Connection,
         name: &str,
+        complete: impl Fn(&Connection) -> Result<(), rusqlite::Error> + Send + 'static,
         committed: impl Fn(Group) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (requests, queue) = mpsc::channel(QUEUE_CAPACITY);
         let (ending, ended) = watch::channel(());
         thread::Builder::new().name(name.to_owned()).spawn(move || {
-            work(&connection, queue, &committed);
+            work(&connection, queue, &complete, &committed);
             drop(connection);
             drop(ending);
         })?;
@@ -112,14 +116,14 @@ impl Writer {
         let (answer, answered) = oneshot::channel::<Result<T, WriteError<E>>>();
         let answer = Arc::new(std::sync::Mutex::new(Some(answer)));
         let failing = Arc::clone(&answer);
-        let run: Run = Box::new(move |connection| {
-            connection.execute_batch("SAVEPOINT request")?;
+        let in_savepoint: Run = Box::new(move |connection| {
+            run(connection, "SAVEPOINT request")?;
             // A panic is a bug of one request; the others of its group must not pay for it.
             let result = catch_unwind(AssertUnwindSafe(|| request(connection)));
             if !matches!(result, Ok(Ok(_))) {
-                connection.execute_batch("ROLLBACK TO request")?;
+                run(connection, "ROLLBACK TO request")?;
             }
-            connection.execute_batch("RELEASE request")?;
+            run(connection, "RELEASE request")?;
             Ok(Box::new(move |committed| {
                 let outcome = match (result, committed) {
                     (Ok(Ok(value)), Ok(())) => Ok(value),
@@ -138,7 +142,10 @@ impl Writer {
                 drop(answer.send(Err(WriteError::Database(error))));
             }
         });
-        self.requests.send(Request { run, fail }).await.map_err(|_| WriteError::Closed)?;
+        self.requests
+            .send(Request { run: in_savepoint, fail })
+            .await
+            .map_err(|_| WriteError::Closed)?;
         answered.await.map_err(|_| WriteError::Closed)?
     }
 
@@ -161,18 +168,33 @@ fn take<T>(slot: &std::sync::Mutex<Option<T>>) -> Option<T> {
     slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
 }
 
-fn work(connection: &Connection, mut queue: mpsc::Receiver<Request>, committed: &impl Fn(Group)) {
+/// Runs a statement of transactions, which are so many that each is prepared once only.
+fn run(connection: &Connection, statement: &str) -> Result<(), rusqlite::Error> {
+    connection.prepare_cached(statement)?.execute([]).map(|_| ())
+}
+
+fn work(
+    connection: &Connection,
+    mut queue: mpsc::Receiver<Request>,
+    complete: &impl Fn(&Connection) -> Result<(), rusqlite::Error>,
+    committed: &impl Fn(Group),
+) {
     let mut group = Vec::with_capacity(GROUP_LIMIT);
     while queue.blocking_recv_many(&mut group, GROUP_LIMIT) > 0 {
-        commit(connection, &mut group, committed);
+        commit(connection, &mut group, complete, committed);
     }
 }
 
 /// Runs a group as one transaction. An error of SQLite itself undoes the whole group.
-fn commit(connection: &Connection, group: &mut Vec<Request>, committed: &impl Fn(Group)) {
+fn commit(
+    connection: &Connection,
+    group: &mut Vec<Request>,
+    complete: &impl Fn(&Connection) -> Result<(), rusqlite::Error>,
+    committed: &impl Fn(Group),
+) {
     let (begun, requests) = (Instant::now(), group.len());
     let mut settles = Vec::with_capacity(group.len());
-    let mut failed = connection.execute_batch("BEGIN IMMEDIATE").err().map(Arc::new);
+    let mut failed = run(connection, "BEGIN IMMEDIATE").err().map(Arc::new);
     for request in group.drain(..) {
         if let Some(error) = &failed {
             (request.fail)(Arc::clone(error));
@@ -188,7 +210,7 @@ fn commit(connection: &Connection, group: &mut Vec<Request>, committed: &impl Fn
         }
     }
     if failed.is_none() {
-        failed = connection.execute_batch("COMMIT").err().map(Arc::new);
+        failed = complete(connection).and_then(|()| run(connection, "COMMIT")).err().map(Arc::new);
     }
     if let Some(error) = &failed {
         tracing::error!(%error, "could not commit a group of writes; none of them stands");
@@ -300,10 +322,31 @@ mod tests {
             .unwrap();
         let (told, mut groups) = mpsc::unbounded_channel();
         let committed = move |group: Group| told.send(group.requests).unwrap();
-        let writer = Writer::start_observed(connection, "numbers", committed).unwrap();
+        let writer = Writer::start_observed(connection, "numbers", |_| Ok(()), committed).unwrap();
         insert(&writer, 1, false).await.unwrap();
         assert!(insert(&writer, 2, true).await.is_err());
         assert_eq!((groups.recv().await, groups.recv().await), (Some(1), Some(1)));
+    }
+
+    #[tokio::test]
+    async fn a_group_is_completed_in_its_own_transaction() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open(&folder.path().join("numbers.db"), None).unwrap();
+        connection
+            .execute_batch("CREATE TABLE numbers (number INTEGER PRIMARY KEY) STRICT")
+            .unwrap();
+        let complete = |connection: &Connection| {
+            let counted = "INSERT INTO numbers SELECT 1000 + count(*) FROM numbers";
+            connection.execute(counted, [])?;
+            // Two rows with one number: the statement fails where a 9 stands.
+            let failing = "INSERT INTO numbers SELECT number FROM numbers WHERE number = 9";
+            connection.execute(failing, []).map(|_| ())
+        };
+        let writer = Writer::start_observed(connection, "numbers", complete, |_| ()).unwrap();
+        insert(&writer, 1, false).await.unwrap();
+        let undone = insert(&writer, 9, false).await.unwrap_err();
+        assert!(matches!(undone, WriteError::Database(_)), "{undone}");
+        assert_eq!(all(&writer).await, [1, 1001]);
     }
 
     #[tokio::test]

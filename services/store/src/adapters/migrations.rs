@@ -16,8 +16,10 @@ pub(crate) type Migrations = &'static [(i64, &'static str, &'static str)];
 pub(crate) const GLOBAL: Migrations =
     &[(1, "first", include_str!("../../../../migrations/global/0001_first.sql"))];
 
-pub(crate) const SHARD: Migrations =
-    &[(1, "first", include_str!("../../../../migrations/shard/0001_first.sql"))];
+pub(crate) const SHARD: Migrations = &[
+    (1, "first", include_str!("../../../../migrations/shard/0001_first.sql")),
+    (2, "index_in_groups", include_str!("../../../../migrations/shard/0002_index_in_groups.sql")),
+];
 
 /// Returns how sqlx opens a file that exists.
 pub(crate) fn connect_options(path: &Path, key: Option<&FileKey>) -> SqliteConnectOptions {

@@ -14,6 +14,7 @@ use crate::{
     adapters::{
         arrivals::Arrivals,
         migrations::{self, connect_options},
+        write_messages,
     },
     error::{FileError, StoreError},
     metrics::Metrics,
@@ -81,9 +82,10 @@ impl OpenShard {
             .await
             .map_err(|source| FileError::Connect { path: path.to_owned(), source })?;
         let metrics = opening.metrics.clone();
-        let writer =
-            Writer::start_observed(connection, &shard.to_string(), move |it| metrics.committed(it))
-                .map_err(|source| FileError::Thread { path: path.to_owned(), source })?;
+        let committed = move |group| metrics.committed(group);
+        let index = write_messages::index_new;
+        let writer = Writer::start_observed(connection, &shard.to_string(), index, committed)
+            .map_err(|source| FileError::Thread { path: path.to_owned(), source })?;
         let options = connect_options(path, key)
             .read_only(true)
             .pragma("cache_size", format!("-{READER_CACHE_KIB}"))

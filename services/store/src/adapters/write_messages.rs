@@ -58,6 +58,26 @@ pub(crate) fn trim_handled(
         .execute(params![before.0, limit])?)
 }
 
+/// Brings new texts into the search index, as the last write of a transaction.
+///
+/// The index writes what is pending at every savepoint, and merges those pieces later: one piece
+/// for each transaction instead of for each message is most of what ingestion saves.
+pub(crate) fn index_new(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let has_new: bool = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM messages_unindexed)")?
+        .query_row([], |row| row.get(0))?;
+    if has_new {
+        connection
+            .prepare_cached(
+                "INSERT INTO messages_fts (rowid, content) SELECT m.message_id, m.content
+                 FROM messages_unindexed AS u JOIN messages AS m ON m.message_id = u.message_id",
+            )?
+            .execute([])?;
+        connection.prepare_cached("DELETE FROM messages_unindexed")?.execute([])?;
+    }
+    Ok(())
+}
+
 /// Makes of a message's row what a change says.
 pub(crate) fn apply(
     connection: &Connection,
