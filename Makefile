@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-# One selection everywhere, so that features unify once and nothing is built twice.
+# The whole workspace everywhere, so that features unify once and nothing is built twice.
 ALL := --workspace --all-targets
 
 .PHONY: help
@@ -12,7 +12,7 @@ help: ## List these commands
 
 .PHONY: run
 run: system ## Build, and start the playground: a simulated Discord with Ery in it
-	cargo build $(ALL)
+	cargo build --workspace --bins
 	@exec target/debug/ery playground $(ARGS)
 
 .PHONY: build

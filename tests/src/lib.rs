@@ -7,9 +7,11 @@ mod checker;
 mod platform;
 mod process;
 mod sim;
+mod stages;
 
 pub use browser::Browser;
 pub use checker::{Answer, Checker};
 pub use platform::{Platform, Shape, ready};
 pub use process::{Ery, eventually, free_port};
 pub use sim::{Channel, Guild, LogEntry, Sim, World};
+pub use stages::{StageTime, Stages};

@@ -152,6 +152,7 @@ pub async fn ready(process: &mut Ery) -> anyhow::Result<()> {
                 .then(|| line["address"].as_str().map(str::to_owned))?
         })
         .await?;
+    process.set_admin(&address);
     let http = crate::sim::http_client();
     let answered = eventually("/readyz", Duration::from_mins(1), async || {
         match http.get(format!("http://{address}/readyz")).send().await {

@@ -21,6 +21,7 @@ pub struct Ery {
     child: Child,
     stdout: Lines,
     stderr: Lines,
+    admin: Option<String>,
 }
 
 /// What a process has written so far to one of its streams.
@@ -94,7 +95,7 @@ impl Ery {
             .with_context(|| format!("could not start {name}"))?;
         let stdout = Lines::read(child.stdout.take().context("stdout is piped")?);
         let stderr = Lines::read(child.stderr.take().context("stderr is piped")?);
-        Ok(Self { name: name.to_owned(), child, stdout, stderr })
+        Ok(Self { name: name.to_owned(), child, stdout, stderr, admin: None })
     }
 
     /// Waits for a line of either stream that `find` accepts, and returns what it made of it.
@@ -152,6 +153,15 @@ impl Ery {
     /// Kills it without warning, and waits until it is gone.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         self.child.kill().await.with_context(|| format!("could not kill {}", self.name))
+    }
+
+    /// Returns the address of `/metrics`, once [`ready`](crate::ready) has waited for the process.
+    pub fn admin(&self) -> Option<&str> {
+        self.admin.as_deref()
+    }
+
+    pub(crate) fn set_admin(&mut self, address: &str) {
+        self.admin = Some(address.to_owned());
     }
 
     /// Returns its process id while it runs.

@@ -16,7 +16,7 @@ use futures::{
 use tokio::time::Instant;
 
 use ery_test_servers::NatsServer;
-use ery_tests::{Checker, Ery, Platform, Shape, Sim, eventually, ready};
+use ery_tests::{Checker, Ery, Platform, Shape, Sim, Stages, eventually, ready};
 
 /// How many messages wait for an answer at a time.
 const IN_FLIGHT: usize = 100;
@@ -109,10 +109,18 @@ async fn measure(
             rate / raw
         )?;
     }
+    let before = Stages::read(&processes).await?;
     let mut latencies = paced(sim, &channels, &members, &bot).await?;
     latencies.sort_unstable();
     let at = |share: usize| latencies[(latencies.len() * share / 100).min(latencies.len() - 1)];
     writeln!(text, "  added latency at 10 messages/s: p50 {} ms, p99 {} ms", at(50), at(99))?;
+    for time in Stages::read(&processes).await?.since(&before) {
+        writeln!(
+            text,
+            "    {:<7} mean {:>6.2} ms, p50 {:>6.2} ms, p99 {:>6.2} ms",
+            time.stage, time.mean_ms, time.p50_ms, time.p99_ms
+        )?;
+    }
     writeln!(text, "  memory: {} MiB resident in all", resident_mib(&processes)?)?;
     println!("{text}");
     Ok(())
