@@ -36,6 +36,8 @@ test: tools ## Run the whole suite; installs the servers and the browser that it
 	cargo build $(ALL)
 	cargo nextest run --workspace
 	cargo test --workspace --doc --quiet
+	@openapi=$${ERY_TEST_OPENAPI_FILE:-../shared/discord/openapi.json}; [ -e "$$openapi" ] || \
+	echo "Discord's contract was not checked: there is no $$openapi (ERY_TEST_OPENAPI_FILE says where it is)"
 
 .PHONY: bench
 bench: tools ## Measure the main job, embedded and cluster, as ratios to ceilings of the same run

@@ -4,6 +4,7 @@
 
 mod browser;
 mod checker;
+mod contract;
 mod platform;
 mod process;
 mod sim;
@@ -11,6 +12,7 @@ mod stages;
 
 pub use browser::Browser;
 pub use checker::{Answer, Checker};
+pub use contract::ContractKept;
 pub use platform::{Platform, Shape, ready};
 pub use process::{Ery, eventually, free_port};
 pub use sim::{Channel, Guild, LogEntry, Sim, World};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use ery_test_servers::{NatsServer, RedisServer};
 
-use crate::{Ery, Sim, eventually};
+use crate::{ContractKept, Ery, Sim, eventually};
 
 /// How many processes of each service run.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,8 @@ pub struct Platform {
     pub nats: NatsServer,
     pub redis: RedisServer,
     variables: Vec<(String, String)>,
+    /// Judges the whole run when the test ends, while the simulator still runs.
+    _contract: ContractKept,
     _sim_process: Ery,
     _folder: tempfile::TempDir,
 }
@@ -71,8 +73,10 @@ impl Platform {
         let several = |service: &str, count: usize| -> anyhow::Result<Vec<Ery>> {
             (0..count).map(|_| Self::spawn(service, &variables)).collect()
         };
+        let sim = Sim::new(&base);
         let mut platform = Self {
-            sim: Sim::new(&base),
+            _contract: ContractKept::watch(&sim).await?,
+            sim,
             store: Self::spawn("store", &variables)?,
             ai_services: several("ai-service", shape.ai_services)?,
             tool_services: several("tool-service", shape.tool_services)?,

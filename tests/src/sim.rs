@@ -133,11 +133,16 @@ impl Sim {
         Ok(events.map(|line| Ok(serde_json::from_str(&line?)?)).boxed())
     }
 
-    /// Returns every REST request after `seq`.
-    pub async fn log(&self, after: u64) -> anyhow::Result<Vec<LogEntry>> {
+    /// Returns every REST request after `seq`, as JSON lines.
+    pub async fn log_lines(&self, after: u64) -> anyhow::Result<String> {
         let response =
             self.http.get(format!("{}/sim/v1/log?after={after}", self.base)).send().await?;
-        let text = response.error_for_status()?.text().await?;
+        Ok(response.error_for_status()?.text().await?)
+    }
+
+    /// Returns every REST request after `seq`.
+    pub async fn log(&self, after: u64) -> anyhow::Result<Vec<LogEntry>> {
+        let text = self.log_lines(after).await?;
         let entries = text.lines().filter(|line| !line.trim().is_empty());
         entries.map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
     }

@@ -23,9 +23,14 @@ fn layer(name: &str) -> Option<u8> {
         "ery-cluster" | "ery-embedded" => 2,
         "ery-settings" | "ery-telemetry" | "ery-lifecycle" => 3,
         "ery-rpc" => 4,
-        // The last two import nothing of ours but vocabulary, whoever uses them.
-        "ery-channel-queue" | "ery-event-bus" | "ery-membership" | "ery-budgets"
-        | "ery-sim-discord" | "ery-test-servers" => 5,
+        // The last three import nothing of ours but vocabulary, whoever uses them.
+        "ery-channel-queue"
+        | "ery-event-bus"
+        | "ery-membership"
+        | "ery-budgets"
+        | "ery-sim-discord"
+        | "ery-discord-contract"
+        | "ery-test-servers" => 5,
         "ery-ids" | "ery-clock" | "ery-proto" | "ery-group-commit" => 6,
         _ => return None,
     })
@@ -34,7 +39,8 @@ fn layer(name: &str) -> Option<u8> {
 /// Services choose no adapter and know no other service; adapters know no process crate.
 fn may_import(importer: &str, target: &str) -> bool {
     let (Some(from), Some(to)) = (layer(importer), layer(target)) else { return false };
-    let is_for_tests = matches!(target, "ery-sim-discord" | "ery-test-servers");
+    let is_for_tests =
+        matches!(target, "ery-sim-discord" | "ery-discord-contract" | "ery-test-servers");
     match from {
         0 => true,
         1 => to > 2 && !is_for_tests,
@@ -78,6 +84,7 @@ fn the_rules_refuse_what_they_should() {
         ("ery-store", "ery-gateway"),
         ("ery-orchestrator", "ery-cluster"),
         ("ery-gateway", "ery-sim-discord"),
+        ("ery-sim-discord", "ery-discord-contract"),
         ("ery-ids", "ery-proto"),
         ("ery-channel-queue", "ery-event-bus"),
         ("ery-embedded", "ery-rpc"),

@@ -1,7 +1,7 @@
 //! The playground's page, driven in a headless browser as a person would use it.
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
-use ery_tests::{Browser, Ery};
+use ery_tests::{Browser, ContractKept, Ery, Sim};
 
 /// Chooses whom to speak as, in the way that the page's own code notices.
 async fn speak_as(browser: &Browser, username: &str) {
@@ -26,6 +26,8 @@ async fn a_moderator_times_bob_out_on_the_page_and_sees_how() {
     let arguments = ["playground", "--listen", "127.0.0.1:0", "--sim-listen", "127.0.0.1:0"];
     let mut playground = Ery::start("playground", &arguments, &[]).unwrap();
     let page = playground.line_after("Ery's playground is at").await.unwrap();
+    let sim = Sim::new(&playground.line_after("The simulated Discord is at").await.unwrap());
+    let _contract = ContractKept::watch(&sim).await.unwrap();
     let browser = Browser::start().await.unwrap();
     browser.open(&page).await.unwrap();
     browser.find("#connection[data-state='live']").await.unwrap();

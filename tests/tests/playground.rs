@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use ery_tests::{Ery, Guild, Sim, eventually};
+use ery_tests::{ContractKept, Ery, Guild, Sim, eventually};
 
 struct Playground {
+    /// First, so that the run is judged while the simulator still runs.
+    contract: ContractKept,
     process: Ery,
     page: String,
     sim: Sim,
@@ -34,7 +36,8 @@ impl Playground {
         let mut process = Ery::start("playground", &arguments, variables).unwrap();
         let page = process.line_after("Ery's playground is at").await.unwrap();
         let sim = Sim::new(&process.line_after("The simulated Discord is at").await.unwrap());
-        Self { process, page, sim, folder }
+        let contract = ContractKept::watch(&sim).await.unwrap();
+        Self { contract, process, page, sim, folder }
     }
 
     async fn guild(&self) -> (Guild, String) {
@@ -165,6 +168,7 @@ async fn the_page_is_served_and_shows_the_world() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_drains_within_the_grace_period() {
     let mut playground = Playground::start().await;
+    playground.contract.judge().await.unwrap();
     playground.process.signal("TERM").await.unwrap();
     let status = playground.process.end(Duration::from_secs(25)).await.unwrap();
     assert!(status.success(), "{status}: {}", playground.process.output());

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use twilight_model::id::{
     Id,
@@ -77,6 +77,13 @@ impl WorldHandle {
         let created =
             self.shared.act(|world, now| world.create_message(author, channel, draft, now))?;
         Ok(created.message)
+    }
+
+    /// Returns every REST request that is still in the log, and its answer, as JSON lines: what
+    /// `GET /sim/v1/log` answers.
+    pub fn log(&self) -> String {
+        let log = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&log.lines_after(0, usize::MAX).0).into_owned()
     }
 
     /// Returns a channel's messages, the oldest first.

@@ -1,6 +1,6 @@
 //! The Gateway as bare frames: what it refuses, what it hides, how it packs.
 
-use std::{io::Write as _, time::Duration};
+use std::{io::Write as _, sync::Arc, time::Duration};
 
 use ery_sim_discord::DEMO_TOKEN;
 use futures::{SinkExt, StreamExt};
@@ -11,18 +11,21 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::frame::coding::CloseCode},
 };
 
-use crate::support::{PATIENCE, Sim};
+use crate::{
+    contract::Contract,
+    support::{PATIENCE, Sim},
+};
 
 const ALL_INTENTS: u64 = 0x1_FFFF;
 const GUILD_MESSAGES: u64 = 1 << 9;
 
-struct Socket(WebSocketStream<TcpStream>);
+struct Socket(WebSocketStream<TcpStream>, Arc<Contract>);
 
 impl Socket {
     async fn connect(sim: &Sim, query: &str) -> Self {
         let stream = TcpStream::connect(sim.sim.addr()).await.unwrap();
         let url = format!("{}{query}", sim.sim.gateway_url());
-        Self(client_async(url, stream).await.unwrap().0)
+        Self(client_async(url, stream).await.unwrap().0, Arc::clone(&sim.contract))
     }
 
     /// Connects, and takes HELLO.
@@ -49,7 +52,9 @@ impl Socket {
 
     async fn frame(&mut self) -> Value {
         let message = self.message().await;
-        serde_json::from_str(message.to_text().unwrap()).unwrap()
+        let text = message.to_text().unwrap();
+        self.1.heard(text);
+        serde_json::from_str(text).unwrap()
     }
 
     /// Waits for a dispatch by its name; returns the whole frame.

@@ -5,6 +5,7 @@
     reason = "the helpers of tests unwrap what no test can go on without"
 )]
 
+mod contract;
 mod control;
 mod gateway;
 mod rest;

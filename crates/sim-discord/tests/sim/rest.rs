@@ -396,7 +396,9 @@ async fn the_token_the_path_and_the_method_are_checked() {
     assert_eq!(bare.status(), 401);
     assert_eq!(bare.headers()["content-type"], "application/json");
     assert_eq!(bare.text().await.unwrap(), r#"{"message":"401: Unauthorized","code":0}"#);
+    sim.contract.expect_unknown("GET /nothing/here");
     assert_eq!(sim.rest(Method::GET, "/nothing/here", Value::Null).await.0, 404);
+    sim.contract.expect_unknown("PUT /users/@me");
     assert_eq!(sim.rest(Method::PUT, "/users/@me", Value::Null).await.0, 405);
     let other = url("/users/@me").replace("/v10", "");
     let token = format!("Bot {DEMO_TOKEN}");

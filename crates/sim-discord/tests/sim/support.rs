@@ -4,10 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use ery_clock::{Clock, SystemClock, UnixMillis};
 use ery_sim_discord::{DEMO_TOKEN, Options, SimDiscord};
+use futures::StreamExt;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use twilight_gateway::{
-    Config, ConfigBuilder, Event, EventTypeFlags, Intents, Shard, ShardId, StreamExt,
+    Config, ConfigBuilder, Event, EventTypeFlags, Intents, Message as Frame, Shard, ShardId,
 };
 use twilight_model::{
     channel::Message,
@@ -19,6 +20,8 @@ use twilight_model::{
     },
 };
 
+use crate::contract::Contract;
+
 /// How long anything may take before a test gives up on it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -27,9 +30,12 @@ pub(crate) fn now() -> UnixMillis {
     SystemClock.now()
 }
 
+#[expect(clippy::struct_field_names, reason = "`sim.sim` is the simulator of the test's own `sim`")]
 pub(crate) struct Sim {
     pub(crate) sim: SimDiscord,
     pub(crate) client: reqwest::Client,
+    /// Judges all that was said, when the test ends.
+    pub(crate) contract: Arc<Contract>,
 }
 
 impl Sim {
@@ -45,7 +51,8 @@ impl Sim {
         let mut options = Options { rate_limits: false, ..Options::default() };
         change(&mut options);
         let sim = SimDiscord::start(listener, options).await.unwrap();
-        Self { sim, client: reqwest::Client::new() }
+        let contract = Arc::new(Contract::new(sim.world()));
+        Self { sim, client: reqwest::Client::new(), contract }
     }
 
     pub(crate) fn user(&self, name: &str) -> Id<UserMarker> {
@@ -131,6 +138,7 @@ pub(crate) struct Bot {
     pub(crate) shard: Shard,
     pub(crate) guild: Guild,
     pub(crate) user: Id<UserMarker>,
+    contract: Arc<Contract>,
 }
 
 impl Bot {
@@ -140,13 +148,14 @@ impl Bot {
             .proxy_url(sim.sim.gateway_url())
             .build();
         let mut shard = Shard::with_config(ShardId::ONE, config);
+        let contract = Arc::clone(&sim.contract);
         let mut user = None;
         loop {
-            match next(&mut shard).await {
+            match next(&mut shard, &contract).await {
                 Event::Ready(ready) => user = Some(ready.user.id),
                 Event::GuildCreate(guild) => {
                     let GuildCreate::Available(guild) = *guild else { panic!("unavailable") };
-                    return Self { shard, guild, user: user.unwrap() };
+                    return Self { shard, guild, user: user.unwrap(), contract };
                 }
                 _ => {}
             }
@@ -154,7 +163,7 @@ impl Bot {
     }
 
     pub(crate) async fn event(&mut self) -> Event {
-        next(&mut self.shard).await
+        next(&mut self.shard, &self.contract).await
     }
 
     pub(crate) async fn wait_for(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
@@ -174,18 +183,20 @@ impl Bot {
 }
 
 /// Returns the next event; one that cannot be read fails the test, a lost connection does not.
-async fn next(shard: &mut Shard) -> Event {
+async fn next(shard: &mut Shard, contract: &Contract) -> Event {
     loop {
-        let event = tokio::time::timeout(PATIENCE, shard.next_event(EventTypeFlags::all())).await;
-        match event.expect("no event came").expect("the shard has ended") {
-            Ok(event) => return event,
-            Err(error) => assert!(
-                !matches!(
-                    error.kind(),
-                    twilight_gateway::error::ReceiveMessageErrorType::Deserializing { .. }
-                ),
-                "{error:?}"
-            ),
+        let frame = tokio::time::timeout(PATIENCE, shard.next()).await;
+        match frame.expect("no event came").expect("the shard has ended") {
+            Ok(Frame::Close(frame)) => return Event::GatewayClose(frame),
+            Ok(Frame::Text(json)) => {
+                contract.heard(&json);
+                let event = twilight_gateway::parse(json.clone(), EventTypeFlags::all());
+                if let Some(event) = event.unwrap_or_else(|error| panic!("{error:?}: {json}")) {
+                    return event.into();
+                }
+            }
+            // It connects anew by itself.
+            Err(_lost) => {}
         }
     }
 }
