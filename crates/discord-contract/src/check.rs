@@ -267,6 +267,12 @@ impl<'a> Check<'a> {
             }
             return;
         }
+        if exchange.status == 429
+            && exchange.response.is_string()
+            && tolerated(|it| matches!(it, Difference::TurnedAway))
+        {
+            return;
+        }
         let part = self.answer();
         let Some(declared) = self.document.response(operation, exchange.status) else {
             return self.refuse(part, String::new(), "the operation has no such status");

@@ -22,6 +22,8 @@ pub(crate) enum Difference {
     BooleansInQueries,
     /// Any operation may answer 5XX, with an error's body or with what is no JSON.
     ServerErrors,
+    /// Any operation may answer 429 with what is no JSON.
+    TurnedAway,
     /// A request may come without the body that the document demands.
     NoBody { method: &'static str, template: &'static str },
     /// A part of a component is replaced by other JSON.
@@ -31,7 +33,7 @@ pub(crate) enum Difference {
 /// The one table of deviations. Nothing else is tolerated.
 #[rustfmt::skip]
 pub(crate) static DEVIATIONS: &[Deviation] = {
-    use Difference::{BooleansInQueries, Component, IdsAsNumbers, IntegersAsDigits, NoBody, ServerErrors, UnionsMatchAny};
+    use Difference::{BooleansInQueries, Component, IdsAsNumbers, IntegersAsDigits, NoBody, ServerErrors, TurnedAway, UnionsMatchAny};
     &[
         Deviation {
             difference: UnionsMatchAny,
@@ -52,6 +54,10 @@ pub(crate) static DEVIATIONS: &[Deviation] = {
         Deviation {
             difference: ServerErrors,
             reason: "the failures of a server are in no document; they happen to every operation",
+        },
+        Deviation {
+            difference: TurnedAway,
+            reason: "an address with too many invalid requests is turned away before Discord hears it",
         },
         Deviation {
             difference: NoBody { method: "DELETE", template: "/guilds/{guild_id}/bans/{user_id}" },

@@ -1,6 +1,7 @@
 //! The control API, `/sim/v1`: the hand that lets people speak, sets up the world, orders faults and
 //! looks at what was done. `openapi.json` beside this module describes it.
 
+mod clock;
 mod error;
 mod faults;
 mod guilds;
@@ -8,6 +9,7 @@ mod log;
 mod members;
 mod messages;
 mod settings;
+mod users;
 mod watch;
 mod world;
 
@@ -18,7 +20,7 @@ use axum::{
     extract::Request,
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, patch, post, put},
+    routing::{delete, get, patch, post, put},
 };
 use http::{HeaderValue, Method, StatusCode, header};
 
@@ -33,6 +35,8 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
     let api = Router::new()
         .route("/world", get(world::show))
         .route("/users", post(members::create_user))
+        .route("/users/{user}", patch(users::update))
+        .route("/presences/{user}", put(users::show))
         .route("/dms", post(messages::open_dm))
         .route("/messages", post(messages::speak))
         .route("/messages/{channel}/{message}", patch(messages::edit).delete(messages::delete))
@@ -43,12 +47,15 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/bans/{guild}/{user}", put(members::ban).delete(members::unban))
         .route("/guilds", post(guilds::create))
         .route("/guilds/{guild}", get(guilds::show).delete(guilds::delete))
+        .route("/guilds/{guild}/availability", put(guilds::set_available))
         .route("/roles", post(guilds::create_role))
         .route("/roles/{guild}/{role}", patch(guilds::update_role).delete(guilds::delete_role))
         .route("/channels", post(guilds::create_channel))
         .route("/channels/{channel}", patch(guilds::update_channel).delete(guilds::delete_channel))
         .route("/channels/{channel}/messages", get(messages::list))
         .route("/faults", get(faults::list).post(faults::order).delete(faults::clear))
+        .route("/faults/{fault}", delete(faults::withdraw))
+        .route("/clock", get(clock::show).post(clock::jump).delete(clock::set_right))
         .route("/gateway", get(faults::sessions).post(faults::disturb))
         .route("/log", get(log::read_log))
         .route("/events", get(watch::events))

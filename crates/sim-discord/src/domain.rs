@@ -18,6 +18,7 @@ mod messages;
 mod moderation;
 mod permissions;
 mod pins;
+mod presence;
 mod reactions;
 mod refusal;
 mod search;
@@ -38,7 +39,7 @@ pub(crate) use channels::ChannelChange;
 pub(crate) use demo::{DEMO_TOKEN, ERY_PERMISSIONS};
 pub(crate) use dispatch::{Audience, Dispatch, Effect, Outcome, Payload};
 pub use file::WorldFileError;
-pub(crate) use file::{BitsFile, OverwriteFile};
+pub(crate) use file::{BitsFile, Excerpt, OverwriteFile};
 pub(crate) use guilds::{GuildSeed, RoleChange};
 pub(crate) use ids::{
     ApplicationId, AttachmentId, AuditLogEntryId, ChannelId, GuildId, MessageId, Mint, RoleId,
@@ -48,9 +49,11 @@ pub(crate) use members::MemberChange;
 pub(crate) use mentions::AllowedMentions;
 pub(crate) use messages::{Draft, Edit, NewAttachment, Page, ReplyTo, page_of};
 pub(crate) use moderation::Ban;
+pub(crate) use presence::{Presence, Status};
 pub(crate) use reactions::Emoji;
 pub(crate) use refusal::{FieldError, Refusal};
 pub(crate) use search::Search;
+pub(crate) use users::UserChange;
 
 /// How many messages a channel keeps unless told otherwise; older ones are forgotten.
 const DEFAULT_MESSAGES_PER_CHANNEL: usize = 50_000;
@@ -67,6 +70,10 @@ pub struct World {
     /// The direct message of two people, the lower id first.
     pub(crate) dms: BTreeMap<(UserId, UserId), ChannelId>,
     pub(crate) bots: Vec<Bot>,
+    /// How those are shown who are online.
+    pub(crate) presences: BTreeMap<UserId, Presence>,
+    /// The guilds that have an outage.
+    pub(crate) unavailable: BTreeSet<GuildId>,
     nonces: messages::Nonces,
     files: Files,
     pub(crate) messages_per_channel: usize,
@@ -84,6 +91,8 @@ impl World {
             channels: HashMap::new(),
             dms: BTreeMap::new(),
             bots: Vec::new(),
+            presences: BTreeMap::new(),
+            unavailable: BTreeSet::new(),
             nonces: messages::Nonces::default(),
             files: Files::default(),
             messages_per_channel: DEFAULT_MESSAGES_PER_CHANNEL,

@@ -4,8 +4,10 @@
     reason = "in Discord's bodies a field that is null is not one that is missing"
 )]
 
+mod clock;
 mod control;
 mod domain;
+mod faults;
 mod gateway;
 mod handle;
 mod options;

@@ -6,6 +6,7 @@ use crate::domain::World;
 
 /// How the simulator is set up. The default is the demo, as strict as Discord.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each of them switches something by itself")]
 pub struct Options {
     /// The world to begin with; the demo's where there is none.
     pub world: Option<World>,
@@ -32,6 +33,10 @@ pub struct Options {
     pub identify_limit: bool,
     /// What `GET /gateway/bot` tells of how many shards may identify at once.
     pub max_concurrency: u64,
+    /// Whether a bot that began all its sessions of the day is turned away.
+    pub session_start_limit: bool,
+    /// How many sessions a bot may begin in a day.
+    pub session_starts: u64,
     /// The seed of faults that strike with a probability.
     pub seed: u64,
     /// What time it is in the world.
@@ -53,6 +58,8 @@ impl Default for Options {
             full_member_lists: false,
             identify_limit: false,
             max_concurrency: 1,
+            session_start_limit: false,
+            session_starts: 1_000,
             seed: 0,
             clock: Arc::new(SystemClock),
         }

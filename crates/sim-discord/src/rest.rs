@@ -7,7 +7,6 @@
 mod answer;
 mod call;
 mod channels;
-mod faults;
 mod form;
 mod guilds;
 mod log;
@@ -20,7 +19,6 @@ mod routes;
 mod serve;
 mod users;
 
-pub(crate) use faults::{FaultSpec, Faults};
 pub(crate) use log::Log;
-pub(crate) use rate_limits::RateLimits;
+pub(crate) use rate_limits::{LimitSettings, RateLimits};
 pub(crate) use serve::serve;

@@ -70,10 +70,17 @@ impl SimDiscord {
                 debug!(%error, "a connection keeps Nagle's algorithm");
             }
         });
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
         let serving = axum::serve(listener, app).with_graceful_shutdown(stopping.cancelled_owned());
+        let delays = Arc::clone(&shared);
         let server = spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "the simulated Discord stopped serving");
+            tokio::select! {
+                served = serving.into_future() => {
+                    if let Err(error) = served {
+                        tracing::error!(%error, "the simulated Discord stopped serving");
+                    }
+                }
+                never = gateway::release_delayed(&delays) => match never {},
             }
         });
         Ok(Self { address, token, shared, server: Some(server) })
@@ -191,6 +198,7 @@ async fn connect(
     match upgrade {
         Ok(upgrade) => {
             let own_url = shared.gateway_url(&headers);
+            let upgrade = upgrade.max_message_size(gateway::MAX_MESSAGE_BYTES);
             upgrade.on_upgrade(move |socket| gateway::serve(socket, shared, query, own_url))
         }
         Err(rejection) => rejection.into_response(),

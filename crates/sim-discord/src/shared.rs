@@ -11,13 +11,15 @@ use http::{HeaderMap, header};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use ery_clock::{Clock, UnixMillis};
+use ery_clock::UnixMillis;
 
 use crate::{
+    clock::WorldClock,
     domain::{ChannelId, Dispatch, Effect, GuildId, Outcome, Payload, Refusal, World},
+    faults::Faults,
     gateway::{SessionSettings, Sessions},
     options::Options,
-    rest::{Faults, Log, RateLimits},
+    rest::{LimitSettings, Log, RateLimits},
     wire,
 };
 
@@ -27,7 +29,7 @@ const EVENTS_CAPACITY: usize = 4_096;
 /// What may be set while the simulator runs, beside [`SessionSettings`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LiveSettings {
-    pub(crate) rate_limits: bool,
+    pub(crate) limits: LimitSettings,
     pub(crate) heartbeat_interval: Duration,
 }
 
@@ -64,7 +66,9 @@ impl State {
         let body = match &dispatch.payload {
             Payload::Shared(body) | Payload::Message { full: body, .. } => body.clone(),
             Payload::Guild(guild) => match self.world.guilds.get(guild) {
-                Some(guild) => wire::guild_create(&self.world, guild, guild.owner, true),
+                Some(guild) => {
+                    wire::guild_create(&self.world, guild, guild.owner, wire::Roster::Everybody)
+                }
                 None => wire::guild_left(*guild),
             },
         };
@@ -84,9 +88,9 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     live: Mutex<LiveSettings>,
     pub(crate) rate_limits: Mutex<RateLimits>,
-    pub(crate) faults: Mutex<Faults>,
+    pub(crate) faults: Arc<Faults>,
     pub(crate) log: Mutex<Log>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: WorldClock,
     pub(crate) stopping: CancellationToken,
     pub(crate) address: SocketAddr,
 }
@@ -102,18 +106,22 @@ impl Shared {
             full_member_lists: options.full_member_lists,
             identify_limit: options.identify_limit,
             max_concurrency: options.max_concurrency,
+            start_limit: options.session_start_limit,
+            starts: options.session_starts,
         };
+        let faults = Arc::new(Faults::new(options.seed));
+        let sessions = Sessions::new(settings, Arc::clone(&faults));
         let (events, _) = broadcast::channel(EVENTS_CAPACITY);
         Self {
-            state: Mutex::new(State { world, sessions: Sessions::new(settings), events }),
+            state: Mutex::new(State { world, sessions, events }),
             live: Mutex::new(LiveSettings {
-                rate_limits: options.rate_limits,
+                limits: LimitSettings::new(options.rate_limits),
                 heartbeat_interval: options.heartbeat_interval,
             }),
             rate_limits: Mutex::new(RateLimits::default()),
-            faults: Mutex::new(Faults::new(options.seed)),
+            faults,
             log: Mutex::new(Log::new(options.log_capacity)),
-            clock: options.clock,
+            clock: WorldClock::new(options.clock),
             stopping: CancellationToken::new(),
             address,
         }

@@ -4,6 +4,7 @@
 
 mod guild;
 mod message;
+mod presence;
 mod time;
 mod user;
 
@@ -11,14 +12,15 @@ use bytes::Bytes;
 use serde::Serialize;
 
 pub(crate) use guild::{
-    AuditLogView, ChannelView, GuildForm, GuildView, MyGuildView, RoleView, audit_entry_create,
-    channel_event, channel_pins_update, dm_channel, guild_create, guild_left, role_deleted,
-    role_event,
+    AuditLogView, ChannelView, GuildForm, GuildView, MyGuildView, RoleView, Roster,
+    audit_entry_create, channel_event, channel_pins_update, dm_channel, guild_create, guild_left,
+    guild_unavailable, role_deleted, role_event,
 };
 pub(crate) use message::{
     MessageView, Sight, dispatched_message, message_delete, message_delete_bulk, reaction_add,
     reaction_remove, reactions_cleared,
 };
+pub(crate) use presence::{PresenceView, presence_update};
 pub(crate) use time::{Iso, parse_iso};
 pub(crate) use user::{
     ApplicationView, MeView, MemberView, UserView, member_event, typing_start, user_event,

@@ -14,6 +14,12 @@ pub(super) struct ControlError {
 }
 
 impl ControlError {
+    /// Says what is not there.
+    pub(super) fn not_found(problem: impl Into<String>) -> Self {
+        let body = json!({ "message": problem.into(), "code": 0 });
+        Self { status: 404, body: wire::render(&body) }
+    }
+
     /// Says what is wrong with a request.
     pub(super) fn bad_request(problem: impl Into<String>) -> Self {
         let body = json!({ "message": problem.into(), "code": 0 });

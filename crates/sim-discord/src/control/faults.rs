@@ -1,17 +1,21 @@
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{ControlError, Reply, read};
-use crate::{gateway::Disturbance, rest::FaultSpec, shared::Shared};
+use crate::{
+    domain::UserId,
+    faults::FaultSpec,
+    gateway::{Disturbance, Target},
+    shared::Shared,
+};
 
 /// `GET /sim/v1/faults`: those that wait to strike.
 pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Reply {
-    let faults = shared.faults.lock().unwrap_or_else(PoisonError::into_inner);
-    Reply::json(&json!({ "faults": faults.waiting() }))
+    Reply::json(&json!({ "faults": shared.faults.waiting() }))
 }
 
 /// `POST /sim/v1/faults`
@@ -19,22 +23,31 @@ pub(super) async fn order(
     State(shared): State<Arc<Shared>>,
     body: Bytes,
 ) -> Result<Reply, ControlError> {
-    let fault: FaultSpec = read(&body)?;
-    if let Some(problem) = fault.problem() {
+    let spec: FaultSpec = read(&body)?;
+    if let Some(problem) = spec.problem() {
         return Err(ControlError::bad_request(problem));
     }
-    let reply = Reply::created(&fault);
-    if shared.faults.lock().unwrap_or_else(PoisonError::into_inner).order(fault) {
-        Ok(reply)
-    } else {
-        Err(ControlError::bad_request("too many faults wait already; DELETE clears them"))
+    match shared.faults.order(spec) {
+        Some(fault) => Ok(Reply::created(&fault)),
+        None => Err(ControlError::bad_request("too many faults wait already; DELETE clears them")),
     }
 }
 
 /// `DELETE /sim/v1/faults`
 pub(super) async fn clear(State(shared): State<Arc<Shared>>) -> Reply {
-    let cleared = shared.faults.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    Reply::json(&json!({ "cleared": cleared }))
+    Reply::json(&json!({ "cleared": shared.faults.clear() }))
+}
+
+/// `DELETE /sim/v1/faults/{fault}`
+pub(super) async fn withdraw(
+    State(shared): State<Arc<Shared>>,
+    Path(fault): Path<u64>,
+) -> Result<Reply, ControlError> {
+    if shared.faults.withdraw(fault) {
+        Ok(Reply::no_content())
+    } else {
+        Err(ControlError::not_found(format!("no fault {fault} waits")))
+    }
 }
 
 /// `GET /sim/v1/gateway`: the sessions.
@@ -52,21 +65,33 @@ enum Deed {
     Reconnect,
     Drop,
     Invalid,
+    Close,
     Stall,
     Heartbeat,
     Repeat,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Disturbing {
     #[serde(rename = "do")]
     deed: Deed,
-    /// All shards where it is not said.
+    /// All shards where it is not said, and so on.
     #[serde(default)]
     shard: Option<u64>,
+    #[serde(default)]
+    bot_id: Option<UserId>,
+    #[serde(default)]
+    session_id: Option<String>,
     /// How many dispatches a `repeat` says once more.
     #[serde(default)]
     count: Option<usize>,
+    /// Whether an `invalid` session may be resumed all the same.
+    #[serde(default)]
+    resumable: bool,
+    /// What a `close` closes with.
+    #[serde(default)]
+    code: Option<u16>,
 }
 
 /// `POST /sim/v1/gateway`
@@ -78,11 +103,25 @@ pub(super) async fn disturb(
     let what = match disturbing.deed {
         Deed::Reconnect => Disturbance::Reconnect,
         Deed::Drop => Disturbance::Drop,
-        Deed::Invalid => Disturbance::Invalidate,
+        Deed::Invalid => Disturbance::Invalidate { resumable: disturbing.resumable },
+        Deed::Close => match disturbing.code.unwrap_or(4_000) {
+            code if code == 1_000 || code == 1_001 || (4_000..5_000).contains(&code) => {
+                Disturbance::Close(code)
+            }
+            _ => {
+                let problem = "code must be 1000, 1001 or between 4000 and 4999";
+                return Err(ControlError::bad_request(problem));
+            }
+        },
         Deed::Stall => Disturbance::Stall,
         Deed::Heartbeat => Disturbance::Heartbeat,
         Deed::Repeat => Disturbance::Repeat { count: disturbing.count.unwrap_or(10) },
     };
-    let count = shared.lock().sessions.disturb(what, disturbing.shard);
+    let target =
+        Target { shard: disturbing.shard, bot: disturbing.bot_id, session: disturbing.session_id };
+    let now = shared.clock.now();
+    let mut state = shared.lock();
+    let count = state.sessions.disturb(what, &target);
+    state.let_go(now);
     Ok(Reply::json(&json!({ "sessions": count })))
 }

@@ -143,6 +143,23 @@ pub(super) async fn delete(
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Availability {
+    available: bool,
+}
+
+/// `PUT /sim/v1/guilds/{guild}/availability`: an outage of one guild begins or ends.
+pub(super) async fn set_available(
+    State(shared): State<Arc<Shared>>,
+    Path(guild): Path<GuildId>,
+    body: Bytes,
+) -> Result<Reply, ControlError> {
+    let Availability { available } = read(&body)?;
+    shared.act(|world, _| world.set_available(guild, available))?;
+    Ok(Reply::no_content())
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct RoleBody {
     #[serde(default)]
     guild_id: Option<GuildId>,

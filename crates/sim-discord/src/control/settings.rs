@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{ControlError, Reply, read};
-use crate::shared::Shared;
+use crate::{rest::LimitSettings, shared::Shared};
 
 /// The shortest heartbeat interval that makes sense.
 const MIN_HEARTBEAT_MS: u64 = 50;
@@ -23,7 +23,14 @@ fn current(shared: &Shared) -> Value {
     let sessions = shared.lock().sessions.settings.clone();
     let log_capacity = shared.log.lock().unwrap_or_else(PoisonError::into_inner).capacity();
     json!({
-        "rate_limits": live.rate_limits,
+        "rate_limits": live.limits.enabled,
+        "route_limits": live.limits.routes,
+        "long_limits": live.limits.long,
+        "global_limit": live.limits.global,
+        "global_requests_per_second": live.limits.global_per_second,
+        "invalid_limit": live.limits.invalid,
+        "invalid_requests": live.limits.invalid_requests,
+        "invalid_window_ms": millis(live.limits.invalid_window),
         "heartbeat_interval_ms": millis(live.heartbeat_interval),
         "log_capacity": log_capacity,
         "replay_capacity": sessions.replay_capacity,
@@ -32,6 +39,8 @@ fn current(shared: &Shared) -> Value {
         "full_member_lists": sessions.full_member_lists,
         "identify_limit": sessions.identify_limit,
         "max_concurrency": sessions.max_concurrency,
+        "session_start_limit": sessions.start_limit,
+        "session_starts": sessions.starts,
     })
 }
 
@@ -45,6 +54,20 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>) -> Reply {
 struct Change {
     #[serde(default)]
     rate_limits: Option<bool>,
+    #[serde(default)]
+    route_limits: Option<bool>,
+    #[serde(default)]
+    long_limits: Option<bool>,
+    #[serde(default)]
+    global_limit: Option<bool>,
+    #[serde(default)]
+    global_requests_per_second: Option<u32>,
+    #[serde(default)]
+    invalid_limit: Option<bool>,
+    #[serde(default)]
+    invalid_requests: Option<u32>,
+    #[serde(default)]
+    invalid_window_ms: Option<u64>,
     #[serde(default)]
     heartbeat_interval_ms: Option<u64>,
     #[serde(default)]
@@ -61,6 +84,29 @@ struct Change {
     identify_limit: Option<bool>,
     #[serde(default)]
     max_concurrency: Option<u64>,
+    #[serde(default)]
+    session_start_limit: Option<bool>,
+    #[serde(default)]
+    session_starts: Option<u64>,
+    /// Draws anew from here what strikes with a probability.
+    #[serde(default)]
+    seed: Option<u64>,
+}
+
+impl Change {
+    fn apply_to_limits(&self, limits: &mut LimitSettings) {
+        limits.enabled = self.rate_limits.unwrap_or(limits.enabled);
+        limits.routes = self.route_limits.unwrap_or(limits.routes);
+        limits.long = self.long_limits.unwrap_or(limits.long);
+        limits.global = self.global_limit.unwrap_or(limits.global);
+        limits.global_per_second =
+            self.global_requests_per_second.unwrap_or(limits.global_per_second);
+        limits.invalid = self.invalid_limit.unwrap_or(limits.invalid);
+        limits.invalid_requests = self.invalid_requests.unwrap_or(limits.invalid_requests);
+        if let Some(window) = self.invalid_window_ms {
+            limits.invalid_window = Duration::from_millis(window);
+        }
+    }
 }
 
 /// `PATCH /sim/v1/settings`: what is not named stays; new connections find the new values.
@@ -77,11 +123,14 @@ pub(super) async fn update(
         return Err(ControlError::bad_request("max_concurrency must be 1 or more"));
     }
     shared.change_settings(|live| {
-        live.rate_limits = change.rate_limits.unwrap_or(live.rate_limits);
+        change.apply_to_limits(&mut live.limits);
         if let Some(interval) = change.heartbeat_interval_ms {
             live.heartbeat_interval = Duration::from_millis(interval);
         }
     });
+    if let Some(seed) = change.seed {
+        shared.faults.reseed(seed);
+    }
     if let Some(capacity) = change.log_capacity {
         shared.log.lock().unwrap_or_else(PoisonError::into_inner).set_capacity(capacity);
     }
@@ -95,6 +144,8 @@ pub(super) async fn update(
         sessions.full_member_lists = change.full_member_lists.unwrap_or(sessions.full_member_lists);
         sessions.identify_limit = change.identify_limit.unwrap_or(sessions.identify_limit);
         sessions.max_concurrency = change.max_concurrency.unwrap_or(sessions.max_concurrency);
+        sessions.start_limit = change.session_start_limit.unwrap_or(sessions.start_limit);
+        sessions.starts = change.session_starts.unwrap_or(sessions.starts);
     }
     Ok(Reply::json(&current(&shared)))
 }

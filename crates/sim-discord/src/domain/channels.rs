@@ -65,7 +65,8 @@ impl World {
         if let Some(place) = self.guilds.get_mut(&guild) {
             place.channels.insert(id);
         }
-        let audience = Audience::Channel(guild, id);
+        // Bots are told of all channels of a guild, as GUILD_CREATE does; not of what is said there.
+        let audience = Audience::Guild(guild);
         let mut dispatches = vec![Dispatch::shared("CHANNEL_CREATE", audience, body)];
         let deed = channel_deed(action::CHANNEL_CREATE, id, changes, reason);
         self.record(guild, actor, deed, now, &mut dispatches);
@@ -126,7 +127,6 @@ impl World {
         }
         let body = wire::channel_event(place);
         let name = place.name.clone();
-        // Who may see it cannot be told any more once it is gone, so all of the guild are told.
         let audience = Audience::Guild(guild);
         let mut dispatches = vec![Dispatch::shared("CHANNEL_DELETE", audience, body)];
         self.channels.remove(&channel);
@@ -245,7 +245,7 @@ impl World {
     ) {
         if let Some(place) = self.channels.get(&channel) {
             let body = wire::channel_event(place);
-            let audience = Audience::Channel(guild, channel);
+            let audience = Audience::Guild(guild);
             dispatches.push(Dispatch::shared("CHANNEL_UPDATE", audience, body));
         }
     }

@@ -8,7 +8,7 @@ use ery_clock::{Clock, UnixMillis};
 
 use super::{
     Actor, ChannelChange, ChannelId, ChannelKind, Draft, Emoji, GuildId, GuildSeed, MessageId,
-    Outcome, Overwrite, OverwriteTarget, ReplyTo, RoleChange, RoleId, UserId, World,
+    Outcome, Overwrite, OverwriteTarget, Presence, ReplyTo, RoleChange, RoleId, UserId, World,
     guilds::DEFAULT_EVERYONE,
 };
 
@@ -115,6 +115,10 @@ impl Demo<'_> {
         demo.join(people.zoe, &[]);
 
         let channels = demo.channels(muted, moderator, ery);
+        for person in [people.mara, people.theo, people.bob, people.alice] {
+            let presence = Presence::online();
+            must(demo.world.set_presence(person, presence, now));
+        }
         demo.now = now - TALK_BEGAN_BEFORE;
         demo.talk(&people, &channels);
     }

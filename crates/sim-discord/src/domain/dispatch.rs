@@ -17,6 +17,8 @@ pub(crate) enum Audience {
     Dm(ChannelId),
     /// One person, whether a member or not.
     User(UserId, GuildId),
+    /// One account, in whatever guild.
+    Account(UserId),
 }
 
 impl Audience {
@@ -31,14 +33,14 @@ impl Audience {
             | Self::Channel(guild, _)
             | Self::AuditLog(guild)
             | Self::User(_, guild) => Some(guild),
-            Self::Dm(_) => None,
+            Self::Dm(_) | Self::Account(_) => None,
         }
     }
 
     pub(crate) fn channel(self) -> Option<ChannelId> {
         match self {
             Self::Channel(_, channel) | Self::Dm(channel) => Some(channel),
-            Self::Guild(_) | Self::AuditLog(_) | Self::User(..) => None,
+            Self::Guild(_) | Self::AuditLog(_) | Self::User(..) | Self::Account(_) => None,
         }
     }
 }

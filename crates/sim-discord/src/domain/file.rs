@@ -1,6 +1,6 @@
 //! A world as a JSON document: what `GET /sim/v1/world` answers, and what `--world` reads.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use twilight_model::guild::Permissions;
@@ -9,8 +9,8 @@ use ery_clock::UnixMillis;
 
 use super::{
     ApplicationId, Ban, Bot, Channel, ChannelId, ChannelKind, Guild, GuildId, Member, Message,
-    MessageId, MessageKind, Overwrite, OverwriteTarget, Reference, Role, RoleId, User, UserId,
-    World, created_at, guilds::DEFAULT_EVERYONE,
+    MessageId, MessageKind, Overwrite, OverwriteTarget, Presence, Reference, Role, RoleId, Status,
+    User, UserId, World, created_at, guilds::DEFAULT_EVERYONE,
 };
 use crate::wire::{Iso, parse_iso};
 
@@ -27,6 +27,31 @@ pub enum WorldFileError {
 
 fn wrong(place: impl Into<String>, problem: impl Into<String>) -> WorldFileError {
     WorldFileError::Content { place: place.into(), problem: problem.into() }
+}
+
+/// Which part of the world is told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Excerpt {
+    /// How many of the latest messages of each channel.
+    pub(crate) messages: usize,
+    /// This guild alone.
+    pub(crate) guild: Option<GuildId>,
+    /// The guilds with greater ids.
+    pub(crate) after: Option<GuildId>,
+    /// So many guilds at most.
+    pub(crate) guilds: Option<usize>,
+    /// So many members of each guild at most.
+    pub(crate) members: Option<usize>,
+}
+
+impl Excerpt {
+    /// Tells whether all guilds are meant; only then those are told who are in none of them.
+    fn is_whole(&self) -> bool {
+        self.guild.is_none()
+            && self.after.is_none()
+            && self.guilds.is_none()
+            && self.members.is_none()
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -203,6 +228,9 @@ struct UserFile {
     bot: bool,
     #[serde(default = "yes")]
     accepts_dms: bool,
+    /// Of a person: whether they are online when the world begins.
+    #[serde(default, skip_serializing_if = "Status::is_offline")]
+    status: Status,
 }
 
 fn yes() -> bool {
@@ -211,18 +239,6 @@ fn yes() -> bool {
 
 fn ignored<'de, D: Deserializer<'de>, T: Default>(deserializer: D) -> Result<T, D::Error> {
     serde::de::IgnoredAny::deserialize(deserializer).map(|_| T::default())
-}
-
-impl UserFile {
-    fn new(user: &User) -> Self {
-        Self {
-            id: user.id,
-            username: user.username.clone(),
-            global_name: user.global_name.clone(),
-            bot: user.is_bot,
-            accepts_dms: user.accepts_dms,
-        }
-    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -297,33 +313,49 @@ impl World {
         Ok(world)
     }
 
-    /// Returns the world as a document, with the latest `messages` of each channel.
-    pub(crate) fn to_file(&self, messages: usize, now: UnixMillis) -> WorldFile {
-        let in_guilds: BTreeSet<UserId> =
-            self.guilds.values().flat_map(|guild| guild.members.keys().copied()).collect();
-        let elsewhere =
-            self.users.values().filter(|user| !in_guilds.contains(&user.id) && !user.is_bot);
-        let mut users: Vec<UserFile> = elsewhere.map(UserFile::new).collect();
-        users.sort_unstable_by_key(|user| user.id);
+    /// Returns the world, or a part of it, as a document.
+    pub(crate) fn to_file(&self, excerpt: &Excerpt, now: UnixMillis) -> WorldFile {
+        let first = excerpt.guild.or(excerpt.after).map_or(0, GuildId::get);
+        let guilds = self.guilds.values().filter(|guild| {
+            excerpt.guild.is_none_or(|wanted| guild.id == wanted)
+                && excerpt.after.is_none_or(|_| guild.id.get() > first)
+        });
+        let guilds = guilds.take(excerpt.guilds.unwrap_or(usize::MAX));
+        let is_whole = excerpt.is_whole();
+        let mut users: Vec<UserFile> = Vec::new();
+        if is_whole {
+            let in_guilds: HashSet<UserId> =
+                self.guilds.values().flat_map(|guild| guild.members.keys().copied()).collect();
+            let elsewhere =
+                self.users.values().filter(|user| !in_guilds.contains(&user.id) && !user.is_bot);
+            users = elsewhere.map(|user| self.user_file(user)).collect();
+            users.sort_unstable_by_key(|user| user.id);
+        }
+        let dms = self.dms.iter().filter(|_| is_whole);
         WorldFile {
-            guilds: self
-                .guilds
-                .values()
-                .map(|guild| self.guild_file(guild, messages, now))
-                .collect(),
+            guilds: guilds.map(|guild| self.guild_file(guild, excerpt, now)).collect(),
             bots: self.bots.iter().map(|bot| self.bot_file(bot)).collect(),
             users,
-            dms: self
-                .dms
-                .iter()
-                .filter_map(|(pair, id)| self.dm_file(*pair, *id, messages))
-                .collect(),
+            dms: dms.filter_map(|(pair, id)| self.dm_file(*pair, *id, excerpt.messages)).collect(),
         }
     }
 
     /// Returns one guild as it stands in a document.
     pub(crate) fn one_guild_file(&self, guild: GuildId, now: UnixMillis) -> Option<GuildFile> {
-        self.guilds.get(&guild).map(|guild| self.guild_file(guild, 0, now))
+        let excerpt = Excerpt::default();
+        self.guilds.get(&guild).map(|guild| self.guild_file(guild, &excerpt, now))
+    }
+
+    fn user_file(&self, user: &User) -> UserFile {
+        UserFile {
+            id: user.id,
+            username: user.username.clone(),
+            global_name: user.global_name.clone(),
+            bot: user.is_bot,
+            accepts_dms: user.accepts_dms,
+            // A bot is online while it has a session, which no file can say.
+            status: if user.is_bot { Status::Offline } else { self.presence(user.id).status },
+        }
     }
 
     fn bot_file(&self, bot: &Bot) -> BotFile {
@@ -352,9 +384,10 @@ impl World {
         Some(DmFile { id, recipient_ids: [one, other], messages })
     }
 
-    fn guild_file(&self, guild: &Guild, messages: usize, now: UnixMillis) -> GuildFile {
-        let user = |id: UserId| self.users.get(&id).map(UserFile::new);
-        let members = guild.members.values().filter_map(|member| {
+    fn guild_file(&self, guild: &Guild, excerpt: &Excerpt, now: UnixMillis) -> GuildFile {
+        let user = |id: UserId| self.users.get(&id).map(|user| self.user_file(user));
+        let told = guild.members.values().take(excerpt.members.unwrap_or(usize::MAX));
+        let members = told.filter_map(|member| {
             Some(MemberFile {
                 user: user(member.user)?,
                 nick: member.nick.clone(),
@@ -379,7 +412,7 @@ impl World {
             system_channel_id: guild.system_channel,
             rules_channel_id: guild.rules_channel,
             roles: guild.roles.values().map(role_file).collect(),
-            channels: channels.map(|channel| channel_file(channel, messages)).collect(),
+            channels: channels.map(|channel| channel_file(channel, excerpt.messages)).collect(),
             members: members.collect(),
             bans: bans.collect(),
         }
@@ -395,6 +428,10 @@ impl World {
             is_bot,
             accepts_dms: user.accepts_dms,
         });
+        let presence = Presence::new(user.status, Vec::new());
+        if presence.is_visible() && !is_bot {
+            self.presences.insert(user.id, presence);
+        }
     }
 
     fn load_bot(&mut self, bot: BotFile, now: UnixMillis) -> Result<(), WorldFileError> {
@@ -683,12 +720,16 @@ mod tests {
 
     const NOW: UnixMillis = UnixMillis(1_750_000_000_000);
 
+    fn everything() -> Excerpt {
+        Excerpt { messages: usize::MAX, ..Excerpt::default() }
+    }
+
     #[test]
     fn a_world_reads_back_as_it_was_told() {
         let world = World::demo(&ManualClock::at(NOW));
-        let told = serde_json::to_value(world.to_file(usize::MAX, NOW)).unwrap();
+        let told = serde_json::to_value(world.to_file(&everything(), NOW)).unwrap();
         let again = World::from_json(&serde_json::to_vec(&told).unwrap(), NOW).unwrap();
-        assert_eq!(serde_json::to_value(again.to_file(usize::MAX, NOW)).unwrap(), told);
+        assert_eq!(serde_json::to_value(again.to_file(&everything(), NOW)).unwrap(), told);
         assert_eq!(told["bots"][0]["token"], super::super::DEMO_TOKEN);
     }
 
@@ -705,7 +746,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_place() {
         let world = World::demo(&ManualClock::at(NOW));
-        let good = serde_json::to_value(world.to_file(0, NOW)).unwrap();
+        let good = serde_json::to_value(world.to_file(&Excerpt::default(), NOW)).unwrap();
         let error = |change: &dyn Fn(&mut serde_json::Value)| {
             let mut document = good.clone();
             change(&mut document);

@@ -292,12 +292,34 @@ impl World {
         }
     }
 
+    /// Begins or ends an outage of a guild, of which its bots hear nothing meanwhile.
+    pub(crate) fn set_available(&mut self, guild: GuildId, is_available: bool) -> Outcome<()> {
+        self.guild(guild)?;
+        let has_changed = if is_available {
+            self.unavailable.remove(&guild)
+        } else {
+            self.unavailable.insert(guild)
+        };
+        if !has_changed {
+            return Ok(Effect::none(()));
+        }
+        let audience = Audience::Guild(guild);
+        let dispatch = if is_available {
+            let payload = Payload::Guild(guild);
+            Dispatch { name: "GUILD_CREATE", audience, payload, about: None }
+        } else {
+            Dispatch::shared("GUILD_DELETE", audience, wire::guild_unavailable(guild))
+        };
+        Ok(Effect::new((), vec![dispatch]))
+    }
+
     /// Removes a guild for good; its bots are told.
     pub(crate) fn delete_guild(&mut self, guild: GuildId) -> Outcome<()> {
         let gone = self.guilds.remove(&guild).ok_or(Refusal::UnknownGuild)?;
         for channel in &gone.channels {
             self.channels.remove(channel);
         }
+        self.unavailable.remove(&guild);
         let bots = gone.members.keys().filter(|user| self.bot(**user).is_some());
         let dispatches = bots.map(|bot| Dispatch {
             name: "GUILD_DELETE",

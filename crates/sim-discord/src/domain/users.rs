@@ -2,9 +2,52 @@
 
 use ery_clock::UnixMillis;
 
-use super::{Bot, Channel, ChannelId, ChannelKind, Effect, Outcome, Refusal, User, UserId, World};
+use super::{
+    Audience, Bot, Channel, ChannelId, ChannelKind, Dispatch, Effect, GuildId, Outcome, Refusal,
+    User, UserId, World,
+};
+use crate::wire;
+
+/// A change of an account; what is none stays.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UserChange {
+    pub(crate) username: Option<String>,
+    pub(crate) global_name: Option<Option<String>>,
+    pub(crate) accepts_dms: Option<bool>,
+}
 
 impl World {
+    /// Changes an account: every guild that it is in is told, and the account itself.
+    pub(crate) fn update_user(&mut self, user: UserId, change: UserChange) -> Outcome<()> {
+        if let Some(name) = &change.username {
+            check_username(name)?;
+        }
+        let account = self.users.get_mut(&user).ok_or(Refusal::UnknownUser)?;
+        if let Some(name) = change.username {
+            account.username = name;
+        }
+        if let Some(name) = change.global_name {
+            account.global_name = name.filter(|name| !name.is_empty());
+        }
+        account.accepts_dms = change.accepts_dms.unwrap_or(account.accepts_dms);
+        let is_bot = account.is_bot;
+        let mut dispatches = Vec::new();
+        if is_bot {
+            let body = wire::render(&wire::MeView::new(account));
+            dispatches.push(Dispatch::shared("USER_UPDATE", Audience::Account(user), body));
+        }
+        let guilds: Vec<GuildId> = self
+            .guilds
+            .values()
+            .filter(|guild| guild.members.contains_key(&user))
+            .map(|guild| guild.id)
+            .collect();
+        for guild in guilds {
+            self.dispatch_member_update(guild, user, &mut dispatches);
+        }
+        Ok(Effect::new((), dispatches))
+    }
+
     /// Makes an account.
     pub(crate) fn create_user(
         &mut self,
@@ -83,4 +126,13 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Checks a name's length: 2 to 32 characters.
+fn check_username(name: &str) -> Result<(), Refusal> {
+    if (2..=32).contains(&name.chars().count()) {
+        return Ok(());
+    }
+    let message = "Must be between 2 and 32 in length.";
+    Err(Refusal::field(&["username"], "BASE_TYPE_BAD_LENGTH", message))
 }

@@ -20,11 +20,14 @@ pub(crate) enum CloseReason {
     InvalidIntents,
     DisallowedIntents,
     GoingAway,
+    /// By an order from outside, with its code.
+    Ordered(u16),
 }
 
 impl CloseReason {
     pub(crate) fn code(self) -> u16 {
         match self {
+            Self::Ordered(code) => code,
             Self::GoingAway => 1001,
             Self::UnknownError => 4000,
             Self::UnknownOpcode => 4001,
@@ -45,11 +48,12 @@ impl CloseReason {
 
     pub(crate) fn words(self) -> &'static str {
         match self {
+            Self::Ordered(_) => "Closed by order.",
             Self::GoingAway => "Going away.",
             Self::UnknownError => "Unknown error.",
             Self::UnknownOpcode => "Unknown opcode.",
             Self::Undecodable => "Error while decoding payload.",
-            Self::EtfUnsupported => "This simulator speaks encoding=json only.",
+            Self::EtfUnsupported => "This simulator speaks JSON only: use encoding=json.",
             Self::NotAuthenticated => "Not authenticated.",
             Self::AuthenticationFailed => "Authentication failed.",
             Self::AlreadyAuthenticated => "Already authenticated.",
@@ -66,6 +70,6 @@ impl CloseReason {
 
     /// Tells whether the session can be resumed after it.
     pub(crate) fn keeps_session(self) -> bool {
-        !matches!(self, Self::InvalidSequence | Self::TimedOut)
+        !matches!(self.code(), 4_004 | 4_007 | 4_009..=4_014)
     }
 }

@@ -1,10 +1,10 @@
 //! Transport compression: one context for the whole connection, flushed after each message.
 
-use std::io;
+use std::io::{self, Write as _};
 
 use axum::extract::ws::{Message, Utf8Bytes};
 use bytes::Bytes;
-use flate2::{Compress, Compression, FlushCompress, Status};
+use flate2::{Compress, Compression, FlushCompress, Status, write::ZlibEncoder};
 use zstd::stream::raw::{Encoder, InBuffer, Operation, OutBuffer};
 
 /// How frames are packed before they are sent.
@@ -18,9 +18,14 @@ pub(crate) enum Transport {
     ZstdStream,
 }
 
+/// Frames from this size on are compressed where each is packed by itself.
+const PAYLOAD_BYTES: usize = 1_024;
+
 /// Packs frames. Speed counts here more than size.
 pub(crate) enum Codec {
     Plain,
+    /// Each large frame by itself, as `compress` in IDENTIFY asks for.
+    Payloads,
     Zlib(Box<Compress>),
     Zstd(Box<Encoder<'static>>),
 }
@@ -39,6 +44,13 @@ impl Codec {
         })
     }
 
+    /// Compresses large frames from now on, unless the whole connection is compressed already.
+    pub(crate) fn compress_payloads(&mut self) {
+        if matches!(self, Self::Plain) {
+            *self = Self::Payloads;
+        }
+    }
+
     /// Packs one frame.
     ///
     /// # Errors
@@ -47,6 +59,14 @@ impl Codec {
     pub(crate) fn pack(&mut self, frame: String) -> io::Result<Message> {
         let packed = match self {
             Self::Plain => return Ok(Message::Text(Utf8Bytes::from(frame))),
+            Self::Payloads if frame.len() < PAYLOAD_BYTES => {
+                return Ok(Message::Text(Utf8Bytes::from(frame)));
+            }
+            Self::Payloads => {
+                let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+                zlib.write_all(frame.as_bytes())?;
+                zlib.finish()?
+            }
             Self::Zlib(zlib) => deflate(zlib, frame.as_bytes())?,
             Self::Zstd(zstd) => compress(zstd, frame.as_bytes())?,
         };
@@ -102,6 +122,8 @@ fn compress(zstd: &mut Encoder<'static>, input: &[u8]) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use flate2::{Decompress, FlushDecompress};
     use zstd::stream::raw::Decoder;
 
@@ -133,6 +155,26 @@ mod tests {
             inflate.decompress_vec(message, &mut output, FlushDecompress::Sync).unwrap();
             assert!(output == frame.as_bytes());
         }
+    }
+
+    #[test]
+    fn large_payloads_are_compressed_one_by_one() {
+        let mut codec = Codec::new(Transport::Plain).unwrap();
+        codec.compress_payloads();
+        for frame in frames() {
+            match codec.pack(frame.clone()).unwrap() {
+                Message::Text(text) => assert!(text.len() < PAYLOAD_BYTES && *text == frame),
+                Message::Binary(packed) => {
+                    let mut plain = String::new();
+                    flate2::read::ZlibDecoder::new(&packed[..]).read_to_string(&mut plain).unwrap();
+                    assert!(frame.len() >= PAYLOAD_BYTES && plain == frame);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        let mut streamed = Codec::new(Transport::ZlibStream).unwrap();
+        streamed.compress_payloads();
+        assert!(matches!(streamed, Codec::Zlib(_)));
     }
 
     #[test]

@@ -14,10 +14,12 @@ use super::{
     frames::{self, Incoming, Unreadable},
     sessions::{Attachment, Disturbance, Outgoing, Rejected},
 };
-use crate::shared::Shared;
+use crate::{faults::FaultKind, shared::Shared};
 
 /// Discord takes no longer frames.
 const MAX_FRAME_BYTES: usize = 4_096;
+/// Frames up to here are read, so that those that are too long are closed with the right code.
+pub(crate) const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 const MAX_FRAMES: u32 = 120;
 const FRAMES_WINDOW: Duration = Duration::from_mins(1);
 /// What is granted beyond one and a half heartbeat intervals.
@@ -147,7 +149,12 @@ impl Connection {
 
     async fn receive(&mut self, message: Option<Result<Message, axum::Error>>) -> ControlFlow<End> {
         let text = match message {
-            None | Some(Err(_)) => return ControlFlow::Break(End::Cut),
+            None => return ControlFlow::Break(End::Cut),
+            // Not WebSocket, not UTF-8 or far too long; or the line broke, and nobody hears it.
+            Some(Err(error)) => {
+                debug!(%error, "a frame could not be read");
+                return hang_up(CloseReason::Undecodable);
+            }
             Some(Ok(Message::Close(frame))) => {
                 let for_good = frame.is_some_and(|frame| matches!(frame.code, 1000 | 1001));
                 return ControlFlow::Break(End::Left { for_good });
@@ -186,43 +193,113 @@ impl Connection {
     }
 
     async fn handle(&mut self, incoming: Incoming) -> ControlFlow<End> {
+        let is_known = self.attachment.is_some();
         match incoming {
             Incoming::Heartbeat => {
                 self.last_heartbeat = Instant::now();
+                if let Some(suffered) = self.suffer("HEARTBEAT").await {
+                    return suffered;
+                }
                 self.send(frames::heartbeat_ack()).await
             }
-            Incoming::Identify(_) | Incoming::Resume(_) if self.attachment.is_some() => {
+            Incoming::Identify(_) | Incoming::Resume(_) if is_known => {
                 hang_up(CloseReason::AlreadyAuthenticated)
             }
             Incoming::Identify(identify) => {
-                let attached = {
-                    let state = &mut *self.shared.lock();
-                    let asks_shard = identify.shard.is_some();
-                    state.sessions.identify(&state.world, &identify, asks_shard, &self.own_url)
-                };
+                if let Some(suffered) = self.suffer("IDENTIFY").await {
+                    return suffered;
+                }
+                if identify.compress == Some(true) {
+                    self.codec.compress_payloads();
+                }
+                let now = self.shared.clock.now();
+                let attached = self.shared.lock().identify(identify, &self.own_url, now);
                 self.begin(attached).await
             }
             Incoming::Resume(resume) => {
-                let attached = {
-                    let state = &mut *self.shared.lock();
-                    state.sessions.resume(&state.world, &resume)
-                };
+                if let Some(suffered) = self.suffer("RESUME").await {
+                    return suffered;
+                }
+                let now = self.shared.clock.now();
+                let attached = self.shared.lock().resume(&resume, now);
                 self.begin(attached).await
             }
-            Incoming::RequestMembers(_) | Incoming::Ignored if self.attachment.is_none() => {
-                hang_up(CloseReason::NotAuthenticated)
+            asked => self.asked(asked),
+        }
+    }
+
+    /// Does what only a client with a session may ask for.
+    fn asked(&mut self, asked: Incoming) -> ControlFlow<End> {
+        let Some(attachment) = &self.attachment else {
+            return hang_up(CloseReason::NotAuthenticated);
+        };
+        let session = Arc::clone(&attachment.session);
+        let enforce_limits = self.shared.settings().limits.enabled;
+        let now = self.shared.clock.now();
+        let state = &mut *self.shared.lock();
+        let world = &state.world;
+        match asked {
+            Incoming::Presence(update) => {
+                if let Some(bot) = state.sessions.bot(&session) {
+                    state.show(bot, update.into_presence(), now);
+                }
             }
             Incoming::RequestMembers(request) => {
-                let enforce_limits = self.shared.settings().rate_limits;
-                if let Some(attachment) = &self.attachment {
-                    let state = &mut *self.shared.lock();
-                    let session = &attachment.session;
-                    state.sessions.request_members(&state.world, session, request, enforce_limits);
-                }
-                ControlFlow::Continue(())
+                state.sessions.answer(&session, |session, ways| {
+                    session.request_members(world, request, enforce_limits, ways);
+                });
             }
-            Incoming::Ignored => ControlFlow::Continue(()),
+            Incoming::RequestSounds(request) => state.sessions.answer(&session, |session, ways| {
+                session.request_sounds(world, &request, ways);
+            }),
+            Incoming::RequestChannelInfo(request) => {
+                state.sessions.answer(&session, |session, ways| {
+                    session.request_channel_info(world, &request, ways);
+                });
+            }
+            Incoming::Voice | Incoming::Heartbeat | Incoming::Identify(_) | Incoming::Resume(_) => {
+            }
         }
+        ControlFlow::Continue(())
+    }
+
+    /// Suffers the faults that are ordered for what a client sent; returns what comes of it if it is
+    /// not acted upon.
+    async fn suffer(&mut self, event: &'static str) -> Option<ControlFlow<End>> {
+        for fault in self.shared.faults.strike_gateway(event) {
+            match fault.kind {
+                FaultKind::Delay => {
+                    let stopping = self.shared.stopping.clone();
+                    tokio::select! {
+                        () = tokio::time::sleep(fault.delay()) => {}
+                        () = stopping.cancelled() => return Some(hang_up(CloseReason::GoingAway)),
+                    }
+                }
+                FaultKind::Refuse => return Some(self.send(frames::invalid_session(false)).await),
+                FaultKind::Error => {
+                    return Some(hang_up(CloseReason::Ordered(fault.status.unwrap_or(4_000))));
+                }
+                FaultKind::Cut => return Some(ControlFlow::Break(End::Cut)),
+                FaultKind::Lose => return Some(ControlFlow::Continue(())),
+                FaultKind::Stall => {
+                    self.stall();
+                    return Some(ControlFlow::Continue(()));
+                }
+                FaultKind::Reconnect => {
+                    let asked = self.send(frames::reconnect()).await;
+                    if asked.is_break() {
+                        return Some(asked);
+                    }
+                }
+                FaultKind::Duplicate
+                | FaultKind::RateLimit
+                | FaultKind::LoseResponse
+                | FaultKind::NotReady => {
+                    // They are never ordered for what a client sends.
+                }
+            }
+        }
+        None
     }
 
     async fn begin(&mut self, attached: Result<Attachment, Rejected>) -> ControlFlow<End> {
@@ -235,7 +312,7 @@ impl Connection {
                 });
                 self.sent(frames.collect()).await
             }
-            Err(Rejected::InvalidSession) => self.send(frames::invalid_session()).await,
+            Err(Rejected::InvalidSession) => self.send(frames::invalid_session(false)).await,
             Err(Rejected::Close(reason)) => hang_up(reason),
         }
     }
@@ -249,9 +326,10 @@ impl Connection {
         let mut frames = Vec::with_capacity(batch.len());
         let mut is_over = false;
         let mut stalls = false;
+        let mut closes = None;
         for outgoing in batch.drain(..) {
             match outgoing {
-                _ if stalls || is_over => {}
+                _ if stalls || is_over || closes.is_some() => {}
                 Outgoing::Dispatch(entry) => {
                     frames.push(frames::dispatch(entry.name, entry.sequence, text_of(&entry.body)));
                 }
@@ -259,10 +337,11 @@ impl Connection {
                 Outgoing::Disturb(Disturbance::Heartbeat) => {
                     frames.push(frames::heartbeat_request());
                 }
-                Outgoing::Disturb(Disturbance::Invalidate) => {
-                    frames.push(frames::invalid_session());
+                Outgoing::Disturb(Disturbance::Invalidate { resumable }) => {
+                    frames.push(frames::invalid_session(resumable));
                     is_over = true;
                 }
+                Outgoing::Disturb(Disturbance::Close(code)) => closes = Some(code),
                 Outgoing::Disturb(Disturbance::Stall) => stalls = true,
                 Outgoing::Disturb(Disturbance::Drop | Disturbance::Repeat { .. }) => {
                     // These are done to the session, and never reach a queue.
@@ -271,7 +350,10 @@ impl Connection {
         }
         let sent = self.sent(frames).await;
         if is_over {
-            self.attachment = None;
+            self.let_go();
+        }
+        if let Some(code) = closes.filter(|_| sent.is_continue()) {
+            return hang_up(CloseReason::Ordered(code));
         }
         if stalls {
             self.stall();
@@ -282,8 +364,14 @@ impl Connection {
     /// From now on hears everything and says nothing; what happens is kept for the resume.
     fn stall(&mut self) {
         self.is_stalled = true;
+        self.let_go();
+    }
+
+    /// Parts from the session, which can be resumed if it has not ended.
+    fn let_go(&mut self) {
         if let Some(attachment) = self.attachment.take() {
-            self.shared.lock().sessions.detach(&attachment.session, attachment.link, true);
+            let now = self.shared.clock.now();
+            self.shared.lock().detach(&attachment.session, attachment.link, true, now);
         }
     }
 
@@ -326,7 +414,8 @@ impl Connection {
             End::Cut => true,
         };
         if let Some(attachment) = self.attachment.take() {
-            self.shared.lock().sessions.detach(&attachment.session, attachment.link, keep);
+            let now = self.shared.clock.now();
+            self.shared.lock().detach(&attachment.session, attachment.link, keep, now);
         }
         match end {
             End::Close(reason) => close(&mut self.socket, reason).await,

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Deserializer};
-use serde_json::{json, value::RawValue};
+use serde_json::{Map, Value, json, value::RawValue};
 
-use crate::domain::{GuildId, UserId};
+use crate::domain::{ChannelId, GuildId, Presence, Status, UserId};
 
 /// Writes a dispatch around its `d`, which is written once for all sessions.
 pub(super) fn dispatch(name: &str, sequence: u64, body: &str) -> String {
@@ -35,8 +35,8 @@ pub(super) fn reconnect() -> String {
     r#"{"t":null,"s":null,"op":7,"d":null}"#.to_owned()
 }
 
-pub(super) fn invalid_session() -> String {
-    r#"{"t":null,"s":null,"op":9,"d":false}"#.to_owned()
+pub(super) fn invalid_session(resumable: bool) -> String {
+    format!(r#"{{"t":null,"s":null,"op":9,"d":{resumable}}}"#)
 }
 
 /// What a client sends.
@@ -45,9 +45,12 @@ pub(super) enum Incoming {
     Heartbeat,
     Identify(Identify),
     Resume(Resume),
+    Presence(PresenceUpdate),
     RequestMembers(RequestMembers),
-    /// Understood, and without any effect on this world: presence, voice, soundboard, channel info.
-    Ignored,
+    RequestSounds(RequestSounds),
+    RequestChannelInfo(RequestChannelInfo),
+    /// Understood, and without any effect: there are no voice servers in this world.
+    Voice,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -68,10 +71,33 @@ pub(super) struct Identify {
     pub(super) token: String,
     #[serde(deserialize_with = "number")]
     pub(super) intents: u64,
+    /// Demanded, and not looked into.
+    #[serde(rename = "properties")]
+    _properties: Map<String, Value>,
+    /// Not yet known to be two numbers: what else it is has a close code of its own.
     #[serde(default)]
-    pub(super) shard: Option<[u64; 2]>,
+    pub(super) shard: Option<Value>,
     #[serde(default)]
     pub(super) large_threshold: Option<u64>,
+    /// Whether large frames may be compressed one by one.
+    #[serde(default)]
+    pub(super) compress: Option<bool>,
+    #[serde(default)]
+    pub(super) presence: Option<PresenceUpdate>,
+}
+
+/// How a bot wants to be shown.
+#[derive(Debug, Deserialize)]
+pub(super) struct PresenceUpdate {
+    pub(super) status: Status,
+    #[serde(default)]
+    activities: Option<Vec<Map<String, Value>>>,
+}
+
+impl PresenceUpdate {
+    pub(super) fn into_presence(self) -> Presence {
+        Presence::new(self.status, self.activities.unwrap_or_default())
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -92,7 +118,27 @@ pub(super) struct RequestMembers {
     #[serde(default)]
     pub(super) user_ids: Option<OneOrMany<UserId>>,
     #[serde(default)]
+    pub(super) presences: Option<bool>,
+    #[serde(default)]
     pub(super) nonce: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RequestSounds {
+    pub(super) guild_ids: Vec<GuildId>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RequestChannelInfo {
+    pub(super) guild_id: GuildId,
+}
+
+#[derive(Deserialize)]
+struct VoiceState {
+    #[serde(rename = "guild_id")]
+    _guild: GuildId,
+    #[serde(rename = "channel_id", default)]
+    _channel: Option<ChannelId>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -136,9 +182,12 @@ impl Incoming {
         match frame.op {
             1 => Ok(Self::Heartbeat),
             2 => parsed(d).map(Self::Identify),
-            3 | 4 | 31 | 43 => Ok(Self::Ignored),
+            3 => parsed(d).map(Self::Presence),
+            4 => parsed::<VoiceState>(d).map(|_| Self::Voice),
             6 => parsed(d).map(Self::Resume),
             8 => parsed(d).map(Self::RequestMembers),
+            31 => parsed(d).map(Self::RequestSounds),
+            43 => parsed(d).map(Self::RequestChannelInfo),
             _ => Err(Unreadable::UnknownOpcode),
         }
     }
@@ -159,6 +208,11 @@ mod tests {
     fn what_cannot_be_read_says_why() {
         assert_eq!(Incoming::read("{").unwrap_err(), Unreadable::Undecodable);
         assert_eq!(Incoming::read(r#"{"op":2,"d":{}}"#).unwrap_err(), Unreadable::Undecodable);
+        let without_properties = r#"{"op":2,"d":{"token":"t","intents":0}}"#;
+        assert_eq!(Incoming::read(without_properties).unwrap_err(), Unreadable::Undecodable);
+        let unknown_status = r#"{"op":3,"d":{"status":"away","activities":[]}}"#;
+        assert_eq!(Incoming::read(unknown_status).unwrap_err(), Unreadable::Undecodable);
+        assert_eq!(Incoming::read(r#"{"op":4,"d":{}}"#).unwrap_err(), Unreadable::Undecodable);
         assert_eq!(Incoming::read(r#"{"op":99,"d":null}"#).unwrap_err(), Unreadable::UnknownOpcode);
         assert!(matches!(Incoming::read(r#"{"op":1,"d":null}"#), Ok(Incoming::Heartbeat)));
     }

@@ -1,17 +1,14 @@
 //! The sessions of bots: who hears what, in which order, and what is kept to be said again.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use serde::Serialize;
 use serde_json::json;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
-use twilight_model::guild::Permissions;
 use uuid::Uuid;
 
 use ery_clock::UnixMillis;
@@ -19,22 +16,23 @@ use ery_ids::SHARD_FORMULA_SHIFT;
 
 use super::{
     close::CloseReason,
-    frames::{Identify, RequestMembers, Resume},
-    intents,
+    delayed::Delayed,
+    frames::{Identify, Resume},
+    intents, ready,
+    session::{Session, Ways},
 };
 use crate::{
-    domain::{Audience, Bot, Dispatch, GuildId, Member, Payload, UserId, World},
-    wire,
+    domain::{Bot, Dispatch, GuildId, UserId, World},
+    faults::Faults,
 };
 
 /// Discord allows a shard so many guilds.
 const MAX_GUILDS_PER_SHARD: usize = 2_500;
 /// Past so many sessions, those that have been without a connection for longest are forgotten.
 const MAX_SESSIONS: usize = 1_000;
-const MEMBERS_PER_CHUNK: usize = 1_000;
-/// All members of a guild may be asked for once in this time.
-const ALL_MEMBERS_EVERY: Duration = Duration::from_secs(30);
 const IDENTIFY_EVERY: Duration = Duration::from_secs(5);
+/// In such a time a bot may begin so many sessions as the settings say.
+const STARTS_WINDOW: Duration = Duration::from_hours(24);
 
 /// What can be set about sessions, also while they run.
 #[derive(Clone, Debug)]
@@ -50,6 +48,10 @@ pub(crate) struct SessionSettings {
     /// Whether IDENTIFYs are held to `max_concurrency` in five seconds.
     pub(crate) identify_limit: bool,
     pub(crate) max_concurrency: u64,
+    /// Whether a bot that began all its sessions of the day is turned away.
+    pub(crate) start_limit: bool,
+    /// How many sessions a bot may begin in a day.
+    pub(crate) starts: u64,
 }
 
 /// One dispatch of one session.
@@ -74,8 +76,10 @@ pub(crate) enum Disturbance {
     Reconnect,
     /// Cut the connection without a word.
     Drop,
-    /// End the session, and say so.
-    Invalidate,
+    /// Say that the session is invalid; it ends unless it may be resumed.
+    Invalidate { resumable: bool },
+    /// Close with a code.
+    Close(u16),
     /// Say nothing any more, not even to heartbeats.
     Stall,
     /// Ask for a heartbeat.
@@ -84,12 +88,28 @@ pub(crate) enum Disturbance {
     Repeat { count: usize },
 }
 
+/// Which connections are disturbed; all where nothing is said.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Target {
+    pub(crate) shard: Option<u64>,
+    pub(crate) bot: Option<UserId>,
+    pub(crate) session: Option<String>,
+}
+
+impl Target {
+    fn is(&self, session: &Session) -> bool {
+        self.shard.is_none_or(|shard| session.shard.0 == shard)
+            && self.bot.is_none_or(|bot| session.bot == bot)
+            && self.session.as_ref().is_none_or(|id| **id == *session.id)
+    }
+}
+
 /// The way to one connection.
 #[derive(Debug)]
 pub(super) struct Link {
-    id: u64,
-    queue: mpsc::Sender<Outgoing>,
-    kick: CancellationToken,
+    pub(super) id: u64,
+    pub(super) queue: mpsc::Sender<Outgoing>,
+    pub(super) kick: CancellationToken,
 }
 
 /// A connection's side of its [`Link`].
@@ -111,20 +131,31 @@ pub(super) enum Rejected {
     InvalidSession,
 }
 
+/// Who may begin a session, and of what.
 #[derive(Debug)]
-struct Session {
-    id: Arc<str>,
-    bot: UserId,
+pub(super) struct Admitted {
+    pub(super) bot: UserId,
     shard: (u64, u64),
+    asks_shard: bool,
     intents: u64,
     large_threshold: usize,
-    sequence: u64,
-    replay: VecDeque<Entry>,
-    link: Option<Link>,
-    /// Since when it has no connection.
-    alone_since: Option<Instant>,
-    /// When all members of a guild were last asked for.
-    asked_for_all: HashMap<GuildId, Instant>,
+    guilds: Vec<GuildId>,
+}
+
+/// How many sessions a bot began since a moment.
+#[derive(Clone, Copy, Debug)]
+struct Starts {
+    began: Instant,
+    used: u64,
+}
+
+/// How many sessions a bot may still begin, and when that is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StartLimit {
+    pub(crate) total: u64,
+    pub(crate) remaining: u64,
+    pub(crate) reset_after: Duration,
+    pub(crate) max_concurrency: u64,
 }
 
 /// All sessions of all bots.
@@ -132,67 +163,28 @@ struct Session {
 pub(crate) struct Sessions {
     by_id: HashMap<Arc<str>, Session>,
     pub(crate) settings: SessionSettings,
+    faults: Arc<Faults>,
+    delayed: Delayed,
     next_link: u64,
     identifies: u64,
     last_identify: HashMap<(UserId, u64), Instant>,
-}
-
-#[derive(Serialize)]
-struct Ready<'a> {
-    v: u8,
-    user_settings: Empty,
-    user: wire::MeView<'a>,
-    session_type: &'static str,
-    session_id: &'a str,
-    resume_gateway_url: &'a str,
-    relationships: [(); 0],
-    private_channels: [(); 0],
-    presences: [(); 0],
-    guilds: Vec<UnavailableGuild>,
-    guild_join_requests: [(); 0],
-    geo_ordered_rtc_regions: [(); 0],
-    game_relationships: [(); 0],
-    auth: Empty,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shard: Option<[u64; 2]>,
-    application: ReadyApplication,
-    _trace: [&'static str; 1],
-}
-
-#[derive(Serialize)]
-struct Empty {}
-
-#[derive(Serialize)]
-struct UnavailableGuild {
-    id: GuildId,
-    unavailable: bool,
-}
-
-#[derive(Serialize)]
-struct ReadyApplication {
-    id: crate::domain::ApplicationId,
-    flags: u64,
-}
-
-#[derive(Serialize)]
-struct MembersChunk<'a> {
-    guild_id: GuildId,
-    members: Vec<wire::MemberView<'a>>,
-    chunk_index: usize,
-    chunk_count: usize,
-    not_found: &'a [UserId],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nonce: Option<&'a str>,
+    starts: HashMap<UserId, Starts>,
+    /// The bots of sessions that ended, until [`Sessions::take_gone`] asks.
+    ended: Vec<UserId>,
 }
 
 impl Sessions {
-    pub(crate) fn new(settings: SessionSettings) -> Self {
+    pub(crate) fn new(settings: SessionSettings, faults: Arc<Faults>) -> Self {
         Self {
             by_id: HashMap::new(),
             settings,
+            faults,
+            delayed: Delayed::default(),
             next_link: 0,
             identifies: 0,
             last_identify: HashMap::new(),
+            starts: HashMap::new(),
+            ended: Vec::new(),
         }
     }
 
@@ -201,20 +193,47 @@ impl Sessions {
         self.identifies
     }
 
-    /// Begins a session; its first dispatches are `READY` and one `GUILD_CREATE` for each guild.
-    pub(super) fn identify(
+    /// Returns whose session it is, if it is there.
+    pub(super) fn bot(&self, session: &str) -> Option<UserId> {
+        self.by_id.get(session).map(|session| session.bot)
+    }
+
+    /// Returns what the delayed dispatches are told by.
+    pub(super) fn delayed_changed(&self) -> Arc<Notify> {
+        self.delayed.changed()
+    }
+
+    /// Tells how many sessions a bot may still begin.
+    pub(crate) fn start_limit(&self, bot: UserId) -> StartLimit {
+        let now = Instant::now();
+        let (used, reset_after) = self
+            .starts
+            .get(&bot)
+            .map(|starts| (starts.used, (starts.began + STARTS_WINDOW).duration_since(now)))
+            .filter(|(_, left)| !left.is_zero())
+            .unwrap_or((0, STARTS_WINDOW));
+        StartLimit {
+            total: self.settings.starts,
+            remaining: self.settings.starts.saturating_sub(used),
+            reset_after,
+            max_concurrency: self.settings.max_concurrency,
+        }
+    }
+
+    /// Checks whether a session may begin.
+    pub(super) fn admit(
         &mut self,
         world: &World,
         identify: &Identify,
-        asks_shard: bool,
-        own_url: &str,
-    ) -> Result<Attachment, Rejected> {
+    ) -> Result<Admitted, Rejected> {
         self.sweep();
-        let token = identify.token.strip_prefix("Bot ").unwrap_or(&identify.token);
-        let bot =
-            world.bot_by_token(token).ok_or(Rejected::Close(CloseReason::AuthenticationFailed))?;
-        let [shard, count] = identify.shard.unwrap_or([0, 1]);
-        if shard >= count {
+        let bot = bot_of(world, &identify.token)?;
+        let shard = identify.shard.as_ref().filter(|shard| !shard.is_null());
+        let (index, count) = match shard {
+            Some(shard) => two_numbers(shard).ok_or(Rejected::Close(CloseReason::InvalidShard))?,
+            None => (0, 1),
+        };
+        if index >= count {
             return Err(Rejected::Close(CloseReason::InvalidShard));
         }
         if identify.intents & !intents::KNOWN != 0 {
@@ -226,41 +245,69 @@ impl Sessions {
         let guilds: Vec<GuildId> = world
             .guilds
             .values()
+            .filter(|guild| shard_of(guild.id, count) == index)
             .filter(|guild| guild.members.contains_key(&bot.user))
             .map(|guild| guild.id)
-            .filter(|guild| shard_of(*guild, count) == shard)
             .collect();
         if guilds.len() > MAX_GUILDS_PER_SHARD {
             return Err(Rejected::Close(CloseReason::ShardingRequired));
         }
-        self.check_identify_limit(bot.user, shard)?;
-        self.identifies += 1;
-
-        let id: Arc<str> = Uuid::new_v4().simple().to_string().into();
-        let mut session = Session {
-            id: Arc::clone(&id),
+        if self.settings.start_limit && self.start_limit(bot.user).remaining == 0 {
+            // Discord resets the token of a bot that goes on past its last session of the day.
+            return Err(Rejected::Close(CloseReason::AuthenticationFailed));
+        }
+        self.check_identify_limit(bot.user, index)?;
+        Ok(Admitted {
             bot: bot.user,
-            shard: (shard, count),
+            shard: (index, count),
+            asks_shard: shard.is_some(),
             intents: identify.intents,
             large_threshold: large_threshold(identify.large_threshold),
-            sequence: 0,
-            replay: VecDeque::new(),
-            link: None,
-            alone_since: None,
-            asked_for_all: HashMap::new(),
-        };
-        let ready = ready(world, bot, &id, own_url, &guilds, asks_shard.then_some([shard, count]));
-        session.push("READY", ready, &self.settings);
-        let mut first: Vec<Entry> = session.replay.iter().cloned().collect();
-        if identify.intents & intents::GUILDS != 0 {
-            for guild in guilds {
-                let body = session.guild_create(world, guild, &self.settings);
-                first.push(session.push("GUILD_CREATE", body, &self.settings));
+            guilds,
+        })
+    }
+
+    /// Begins a session; its first dispatches are `READY` and one `GUILD_CREATE` for each guild.
+    pub(super) fn begin(
+        &mut self,
+        world: &World,
+        admitted: Admitted,
+        own_url: &str,
+    ) -> Result<Attachment, Rejected> {
+        let bot = world.bot(admitted.bot);
+        let bot = bot.ok_or(Rejected::Close(CloseReason::AuthenticationFailed))?;
+        self.count_start(admitted.bot);
+        let id: Arc<str> = Uuid::new_v4().simple().to_string().into();
+        let mut session = Session::new(
+            Arc::clone(&id),
+            (admitted.bot, admitted.shard),
+            admitted.intents,
+            admitted.large_threshold,
+        );
+        let (index, count) = admitted.shard;
+        let shard = admitted.asks_shard.then_some([index, count]);
+        let ready = ready::body(world, bot, &id, own_url, &admitted.guilds, shard);
+        let mut first = vec![session.push("READY", ready, &self.settings)];
+        if admitted.intents & intents::GUILDS != 0 {
+            for guild in admitted.guilds {
+                let (name, body) = session.guild_now(world, guild, &self.settings);
+                let mut ways = Ways::new(&self.settings, &self.faults, &mut self.delayed);
+                session.first_dispatch(name, body, &mut ways, &mut first);
             }
         }
         let attachment = self.attach(&mut session, first);
         self.by_id.insert(id, session);
         Ok(attachment)
+    }
+
+    fn count_start(&mut self, bot: UserId) {
+        self.identifies += 1;
+        let now = Instant::now();
+        let starts = self.starts.entry(bot).or_insert(Starts { began: now, used: 0 });
+        if now.duration_since(starts.began) >= STARTS_WINDOW {
+            *starts = Starts { began: now, used: 0 };
+        }
+        starts.used += 1;
     }
 
     fn check_identify_limit(&mut self, bot: UserId, shard: u64) -> Result<(), Rejected> {
@@ -287,15 +334,14 @@ impl Sessions {
         resume: &Resume,
     ) -> Result<Attachment, Rejected> {
         self.sweep();
-        let token = resume.token.strip_prefix("Bot ").unwrap_or(&resume.token);
-        let bot =
-            world.bot_by_token(token).ok_or(Rejected::Close(CloseReason::AuthenticationFailed))?;
+        let bot = bot_of(world, &resume.token)?;
         let id = resume.session_id.as_str();
         if self.by_id.get(id).is_none_or(|session| session.bot != bot.user) {
             return Err(Rejected::InvalidSession);
         }
         // Taken out, because a resume that fails ends the session.
         let mut session = self.by_id.remove(id).ok_or(Rejected::InvalidSession)?;
+        self.ended.push(session.bot);
         let seen = resume.seq.unwrap_or(0);
         if seen > session.sequence {
             return Err(Rejected::Close(CloseReason::InvalidSequence));
@@ -336,16 +382,37 @@ impl Sessions {
             found.link = None;
             found.alone_since = Some(Instant::now());
         } else {
-            self.by_id.remove(session);
+            self.end(session);
         }
+    }
+
+    /// Ends a session, which nobody can resume then.
+    pub(super) fn end(&mut self, session: &str) {
+        if let Some(ended) = self.by_id.remove(session) {
+            self.ended.push(ended.bot);
+        }
+    }
+
+    /// Returns the bots that had a session and have none any more, each once.
+    pub(super) fn take_gone(&mut self) -> Vec<UserId> {
+        let mut gone = std::mem::take(&mut self.ended);
+        gone.sort_unstable();
+        gone.dedup();
+        gone.retain(|bot| self.by_id.values().all(|session| session.bot != *bot));
+        gone
     }
 
     /// Forgets the sessions that nobody took up again in time.
     fn sweep(&mut self) {
         let window = self.settings.resume_window;
         let now = Instant::now();
+        let ended = &mut self.ended;
         self.by_id.retain(|_, session| {
-            session.alone_since.is_none_or(|since| now.duration_since(since) <= window)
+            let stays = session.alone_since.is_none_or(|since| now.duration_since(since) <= window);
+            if !stays {
+                ended.push(session.bot);
+            }
+            stays
         });
         while self.by_id.len() > MAX_SESSIONS {
             let alone = self
@@ -353,50 +420,48 @@ impl Sessions {
                 .values()
                 .filter_map(|session| Some((session.alone_since?, Arc::clone(&session.id))));
             let Some((_, longest_alone)) = alone.min() else { break };
-            self.by_id.remove(&longest_alone);
+            self.end(&longest_alone);
         }
     }
 
     /// Passes a dispatch to every session that may hear it.
     pub(crate) fn deliver(&mut self, world: &World, dispatch: &Dispatch, now: UnixMillis) {
+        let mut is_any_alone = false;
+        let mut ways = Ways::new(&self.settings, &self.faults, &mut self.delayed);
         for session in self.by_id.values_mut() {
+            is_any_alone |= session.alone_since.is_some();
             if let Some(body) = session.hears(world, dispatch, &self.settings, now) {
-                session.push(dispatch.name, body, &self.settings);
+                session.dispatch(dispatch.name, body, &mut ways);
             }
         }
-        if self.by_id.values().any(|session| session.alone_since.is_some()) {
+        if is_any_alone {
             self.sweep();
         }
     }
 
-    /// Answers op 8: the members that were asked for, in chunks.
-    pub(super) fn request_members(
-        &mut self,
-        world: &World,
-        session: &str,
-        request: RequestMembers,
-        enforce_limits: bool,
-    ) {
-        let Some(session) = self.by_id.get_mut(session) else { return };
-        let wanted = Wanted {
-            query: request.query.unwrap_or_default(),
-            limit: request.limit.unwrap_or(0),
-            users: request.user_ids.map(super::frames::OneOrMany::into_vec),
-            nonce: request.nonce,
-        };
-        for guild in request.guild_id.into_vec() {
-            session.send_members(world, guild, &wanted, enforce_limits, &self.settings);
+    /// Passes on the delayed dispatches whose time has come; returns when the next one's comes.
+    pub(super) fn release_due(&mut self) -> Option<Instant> {
+        for late in self.delayed.take_due(Instant::now()) {
+            if let Some(session) = self.by_id.get_mut(&late.session) {
+                session.push(late.name, late.body, &self.settings);
+            }
+        }
+        self.delayed.next_due()
+    }
+
+    /// Lets a session say something in answer to what its client asked.
+    pub(super) fn answer(&mut self, session: &str, ask: impl FnOnce(&mut Session, &mut Ways<'_>)) {
+        let mut ways = Ways::new(&self.settings, &self.faults, &mut self.delayed);
+        if let Some(session) = self.by_id.get_mut(session) {
+            ask(session, &mut ways);
         }
     }
 
-    /// Does something to the connections, of one shard or of all; returns how many there were.
-    pub(crate) fn disturb(&mut self, what: Disturbance, shard: Option<u64>) -> usize {
+    /// Does something to connections; returns how many there were.
+    pub(crate) fn disturb(&mut self, what: Disturbance, target: &Target) -> usize {
         let mut disturbed = 0;
         let mut ended = Vec::new();
-        for session in self.by_id.values_mut() {
-            if shard.is_some_and(|shard| session.shard.0 != shard) {
-                continue;
-            }
+        for session in self.by_id.values_mut().filter(|session| target.is(session)) {
             let Some(link) = &session.link else { continue };
             disturbed += 1;
             match what {
@@ -408,12 +473,12 @@ impl Sessions {
                 Disturbance::Repeat { count } => session.repeat(count),
                 _ => session.send(Outgoing::Disturb(what)),
             }
-            if what == Disturbance::Invalidate {
+            if what == (Disturbance::Invalidate { resumable: false }) {
                 ended.push(Arc::clone(&session.id));
             }
         }
         for id in ended {
-            self.by_id.remove(&id);
+            self.end(&id);
         }
         disturbed
     }
@@ -434,187 +499,7 @@ impl Sessions {
     }
 }
 
-/// Which members a client asked for.
-struct Wanted {
-    query: String,
-    limit: usize,
-    users: Option<Vec<UserId>>,
-    nonce: Option<String>,
-}
-
-impl Session {
-    /// Numbers a dispatch, keeps it, and sends it if anybody is connected.
-    fn push(&mut self, name: &'static str, body: Bytes, settings: &SessionSettings) -> Entry {
-        self.sequence += 1;
-        let entry = Entry { sequence: self.sequence, name, body };
-        self.replay.push_back(entry.clone());
-        while self.replay.len() > settings.replay_capacity.max(1) {
-            self.replay.pop_front();
-        }
-        self.send(Outgoing::Dispatch(entry.clone()));
-        entry
-    }
-
-    fn repeat(&mut self, count: usize) {
-        let skipped = self.replay.len().saturating_sub(count);
-        let again: Vec<Entry> = self.replay.iter().skip(skipped).cloned().collect();
-        for entry in again {
-            self.send(Outgoing::Dispatch(entry));
-        }
-    }
-
-    /// Hands something to the connection; one that does not keep up is cut, and may resume.
-    fn send(&mut self, outgoing: Outgoing) {
-        let Some(link) = &self.link else { return };
-        if link.queue.try_send(outgoing).is_err() {
-            link.kick.cancel();
-            self.link = None;
-            self.alone_since = Some(Instant::now());
-        }
-    }
-
-    /// Returns what this session hears of a dispatch, if anything.
-    fn hears(
-        &self,
-        world: &World,
-        dispatch: &Dispatch,
-        settings: &SessionSettings,
-        now: UnixMillis,
-    ) -> Option<Bytes> {
-        let guild = dispatch.audience.guild();
-        let shard = guild.map_or(0, |guild| shard_of(guild, self.shard.1));
-        if shard != self.shard.0 {
-            return None;
-        }
-        let about_itself = dispatch.about == Some(self.bot);
-        let needed = intents::needed_for(dispatch.name, guild.is_some());
-        let own_member = about_itself && dispatch.name == "GUILD_MEMBER_UPDATE";
-        if needed != 0 && self.intents & needed == 0 && !own_member {
-            return None;
-        }
-        if about_itself && dispatch.name == "GUILD_MEMBER_ADD" {
-            return None; // it is told by GUILD_CREATE
-        }
-        if !self.is_in(world, dispatch.audience, now) {
-            return None;
-        }
-        Some(match &dispatch.payload {
-            Payload::Shared(body) => body.clone(),
-            Payload::Guild(guild) => self.guild_create(world, *guild, settings),
-            Payload::Message { channel, message, full } => {
-                if self.intents & intents::MESSAGE_CONTENT != 0 {
-                    return Some(full.clone());
-                }
-                let sight = wire::Sight::WithoutContent(self.bot);
-                let found = world.channels.get(channel)?.messages.get(message)?;
-                wire::dispatched_message(world, found, dispatch.name, sight)
-            }
-        })
-    }
-
-    fn is_in(&self, world: &World, audience: Audience, now: UnixMillis) -> bool {
-        match audience {
-            Audience::Guild(guild) => world.member(guild, self.bot).is_some(),
-            Audience::Channel(_, channel) => world
-                .channels
-                .get(&channel)
-                .and_then(|channel| world.permissions_in(channel, self.bot, now))
-                .is_some_and(|rights| rights.contains(Permissions::VIEW_CHANNEL)),
-            Audience::AuditLog(guild) => {
-                world.require_in_guild(self.bot, guild, Permissions::VIEW_AUDIT_LOG, now).is_ok()
-            }
-            Audience::Dm(channel) => world
-                .channels
-                .get(&channel)
-                .is_some_and(|channel| channel.recipients.contains(&self.bot)),
-            Audience::User(user, _) => user == self.bot,
-        }
-    }
-
-    /// Returns a whole guild. Without the presences intent, or in a large guild, Discord names the
-    /// bot alone among the members.
-    fn guild_create(&self, world: &World, guild: GuildId, settings: &SessionSettings) -> Bytes {
-        let Some(guild) = world.guilds.get(&guild) else { return wire::guild_left(guild) };
-        let is_small = guild.members.len() <= self.large_threshold;
-        let knows_presences = self.intents & intents::GUILD_PRESENCES != 0;
-        let with_members = is_small && (knows_presences || settings.full_member_lists);
-        wire::guild_create(world, guild, self.bot, with_members)
-    }
-
-    fn send_members(
-        &mut self,
-        world: &World,
-        guild: GuildId,
-        wanted: &Wanted,
-        enforce_limits: bool,
-        settings: &SessionSettings,
-    ) {
-        let Some(place) = world.guilds.get(&guild).filter(|place| {
-            place.members.contains_key(&self.bot) && shard_of(guild, self.shard.1) == self.shard.0
-        }) else {
-            return;
-        };
-        let wants_all = wanted.users.is_none() && wanted.query.is_empty() && wanted.limit == 0;
-        if wants_all && enforce_limits && self.is_asked_too_often(guild, wanted, settings) {
-            return;
-        }
-        let mut not_found = Vec::new();
-        let members: Vec<&Member> = match &wanted.users {
-            Some(users) => {
-                let asked = users.iter().take(100);
-                let (found, missing): (Vec<_>, Vec<_>) =
-                    asked.partition(|user| place.members.contains_key(user));
-                not_found = missing.into_iter().copied().collect();
-                found.into_iter().filter_map(|user| place.members.get(user)).collect()
-            }
-            None if wants_all && self.intents & intents::GUILD_MEMBERS == 0 => {
-                place.members.get(&self.bot).into_iter().collect()
-            }
-            None => {
-                let most = if wants_all { usize::MAX } else { wanted.limit.clamp(1, 100) };
-                world.search_members(guild, &wanted.query, most).unwrap_or_default()
-            }
-        };
-        let count = members.len().div_ceil(MEMBERS_PER_CHUNK).max(1);
-        for index in 0..count {
-            let chunk = members.iter().skip(index * MEMBERS_PER_CHUNK).take(MEMBERS_PER_CHUNK);
-            let body = wire::render(&MembersChunk {
-                guild_id: guild,
-                members: chunk.map(|member| wire::MemberView::new(world, member)).collect(),
-                chunk_index: index,
-                chunk_count: count,
-                not_found: &not_found,
-                nonce: wanted.nonce.as_deref(),
-            });
-            self.push("GUILD_MEMBERS_CHUNK", body, settings);
-        }
-    }
-
-    /// Tells whether all members were asked for lately, and says so to the client.
-    fn is_asked_too_often(
-        &mut self,
-        guild: GuildId,
-        wanted: &Wanted,
-        settings: &SessionSettings,
-    ) -> bool {
-        let now = Instant::now();
-        let last = self.asked_for_all.get(&guild).copied();
-        let wait = last.map(|last| ALL_MEMBERS_EVERY.saturating_sub(now.duration_since(last)));
-        if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
-            let body = wire::render(&json!({
-                "opcode": 8,
-                "retry_after": wait.as_secs_f64(),
-                "meta": { "guild_id": guild, "nonce": wanted.nonce },
-            }));
-            self.push("RATE_LIMITED", body, settings);
-            return true;
-        }
-        self.asked_for_all.insert(guild, now);
-        false
-    }
-}
-
-fn shard_of(guild: GuildId, count: u64) -> u64 {
+pub(super) fn shard_of(guild: GuildId, count: u64) -> u64 {
     (guild.get() >> SHARD_FORMULA_SHIFT) % count.max(1)
 }
 
@@ -622,35 +507,14 @@ fn large_threshold(asked: Option<u64>) -> usize {
     usize::try_from(asked.unwrap_or(50).clamp(50, 250)).unwrap_or(250)
 }
 
-fn ready(
-    world: &World,
-    bot: &Bot,
-    session: &str,
-    own_url: &str,
-    guilds: &[GuildId],
-    shard: Option<[u64; 2]>,
-) -> Bytes {
-    let Some(user) = world.users.get(&bot.user) else { return Bytes::from_static(b"{}") };
-    wire::render(&Ready {
-        v: 10,
-        user_settings: Empty {},
-        user: wire::MeView::new(user),
-        session_type: "normal",
-        session_id: session,
-        resume_gateway_url: own_url,
-        relationships: [],
-        private_channels: [],
-        presences: [],
-        guilds: guilds.iter().map(|id| UnavailableGuild { id: *id, unavailable: true }).collect(),
-        guild_join_requests: [],
-        geo_ordered_rtc_regions: [],
-        game_relationships: [],
-        auth: Empty {},
-        shard,
-        application: ReadyApplication {
-            id: bot.application,
-            flags: wire::ApplicationView::flags(bot),
-        },
-        _trace: ["[\"sim-discord\"]"],
-    })
+fn bot_of<'a>(world: &'a World, token: &str) -> Result<&'a Bot, Rejected> {
+    let token = token.strip_prefix("Bot ").unwrap_or(token);
+    world.bot_by_token(token).ok_or(Rejected::Close(CloseReason::AuthenticationFailed))
+}
+
+fn two_numbers(value: &serde_json::Value) -> Option<(u64, u64)> {
+    match value.as_array()?.as_slice() {
+        [index, count] => Some((index.as_u64()?, count.as_u64()?)),
+        _ => None,
+    }
 }

@@ -30,7 +30,6 @@ pub(crate) struct Call<'a> {
     pub(super) reason: Option<String>,
     /// `ws://host:port`
     pub(super) gateway_url: &'a str,
-    pub(super) max_concurrency: u64,
 }
 
 impl Call<'_> {

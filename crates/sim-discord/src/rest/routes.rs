@@ -41,17 +41,21 @@ impl Verb {
 // Discord tells no numbers in advance; these are such as its headers have shown.
 static GATEWAY: Bucket = Bucket::new("gateway", 2, 5_000);
 static ME: Bucket = Bucket::new("users/@me", 5, 5_000);
+static EDIT_ME: Bucket = Bucket::new("users/@me/edit", 2, 60_000);
 static USER: Bucket = Bucket::new("users", 30, 30_000);
 static OPEN_DM: Bucket = Bucket::new("users/@me/channels", 10, 10_000);
 static CHANNEL: Bucket = Bucket::new("channels", 10, 10_000);
-static EDIT_CHANNEL: Bucket = Bucket::new("channels/edit", 5, 15_000);
+// Names and topics may be changed twice in ten minutes, whoever does it.
+static EDIT_CHANNEL: Bucket =
+    Bucket::new("channels/edit", 5, 15_000).with_long_window(2, 600_000, &["name", "topic"]);
+static CREATE_CHANNEL: Bucket = Bucket::new("guilds/channels", 10, 15_000);
 static TYPING: Bucket = Bucket::new("channels/typing", 5, 5_000);
 static READ_MESSAGES: Bucket = Bucket::new("channels/messages/read", 5, 5_000);
 static CREATE_MESSAGE: Bucket = Bucket::new("channels/messages/create", 5, 5_000);
 static EDIT_MESSAGE: Bucket = Bucket::new("channels/messages/edit", 5, 5_000);
 static DELETE_MESSAGE: Bucket = Bucket::new("channels/messages/delete", 5, 1_000);
 static BULK_DELETE: Bucket = Bucket::new("channels/messages/bulk-delete", 1, 1_000);
-static REACT: Bucket = Bucket::new("channels/messages/reactions", 1, 250);
+static REACT: Bucket = Bucket::new("channels/messages/reactions", 1, 250).shared();
 static READ_REACTIONS: Bucket = Bucket::new("channels/messages/reactions/read", 5, 5_000);
 static PINS: Bucket = Bucket::new("channels/pins", 5, 5_000);
 static GUILD: Bucket = Bucket::new("guilds", 10, 10_000);
@@ -74,6 +78,7 @@ static ENDPOINTS: &[Endpoint] = {
         Endpoint(Get, "/oauth2/applications/@me", &ME, users::application),
         Endpoint(Get, "/applications/@me", &ME, users::application),
         Endpoint(Get, "/users/@me", &ME, users::me),
+        Endpoint(Patch, "/users/@me", &EDIT_ME, users::update_me),
         Endpoint(Get, "/users/{user_id}", &USER, users::get),
         Endpoint(Get, "/users/@me/guilds", &ME, users::guilds),
         Endpoint(Delete, "/users/@me/guilds/{guild_id}", &ME, users::leave_guild),
@@ -109,7 +114,7 @@ static ENDPOINTS: &[Endpoint] = {
 
         Endpoint(Get, "/guilds/{guild_id}", &GUILD, guilds::get),
         Endpoint(Get, "/guilds/{guild_id}/channels", &GUILD, guilds::channels),
-        Endpoint(Post, "/guilds/{guild_id}/channels", &EDIT_CHANNEL, guilds::create_channel),
+        Endpoint(Post, "/guilds/{guild_id}/channels", &CREATE_CHANNEL, guilds::create_channel),
         Endpoint(Get, "/guilds/{guild_id}/threads/active", &GUILD, guilds::active_threads),
         Endpoint(Get, "/guilds/{guild_id}/roles", &ROLES, guilds::roles),
         Endpoint(Post, "/guilds/{guild_id}/roles", &ROLES, guilds::create_role),

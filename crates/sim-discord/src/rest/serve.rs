@@ -1,13 +1,14 @@
 //! What is done around every endpoint.
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, PoisonError},
     time::Duration,
 };
 
 use axum::{
     body::{Body, to_bytes},
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     response::Response,
 };
 use bytes::Bytes;
@@ -21,13 +22,13 @@ use ery_clock::UnixMillis;
 use super::{
     answer::Answer,
     call::Call,
-    faults::{FaultKind, FaultSpec, When},
     log::Record,
-    rate_limits::{RateLimits, Standing, Verdict},
+    rate_limits::{Asked, Limited, Scope, Standing},
     routes::{self, Match},
 };
 use crate::{
     domain::{self, Refusal},
+    faults::{FaultKind, FaultSpec, LimitScope, When},
     percent,
     shared::Shared,
     wire,
@@ -46,18 +47,24 @@ const GLOBAL: HeaderName = HeaderName::from_static("x-ratelimit-global");
 const REASON: HeaderName = HeaderName::from_static("x-audit-log-reason");
 
 /// Answers one request below `/api`.
-pub(crate) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+pub(crate) async fn serve(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
     let at = shared.clock.now();
     let (parts, body) = request.into_parts();
     let mut exchange = Exchange {
         shared: &shared,
         parts: &parts,
+        peer,
         at,
         body: Bytes::new(),
         bucket: None,
         standing: None,
         limited: None,
         lost: None,
+        banned_for: None,
     };
     let answer = exchange.answer(body).await;
     exchange.finish(&answer)
@@ -67,6 +74,7 @@ pub(crate) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
 struct Exchange<'a> {
     shared: &'a Shared,
     parts: &'a Parts,
+    peer: SocketAddr,
     at: UnixMillis,
     body: Bytes,
     bucket: Option<&'a HeaderValue>,
@@ -74,6 +82,8 @@ struct Exchange<'a> {
     limited: Option<Limited>,
     /// The fault that keeps the client from its answer.
     lost: Option<&'static str>,
+    /// How long the client's address is still turned away, if it is.
+    banned_for: Option<Duration>,
 }
 
 #[derive(Serialize)]
@@ -89,18 +99,16 @@ struct LimitedBody {
     global: bool,
 }
 
-#[derive(Clone, Copy)]
-struct Limited {
-    retry_after: Duration,
-    is_global: bool,
-}
-
 impl Exchange<'_> {
     async fn answer(&mut self, body: Body) -> Answer {
         let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
             return Answer::from(&Refusal::TooLarge);
         };
         self.body = body;
+        if let Some(left) = self.banned_for() {
+            self.banned_for = Some(left);
+            return Answer { status: 429, body: Bytes::from_static(b"error code: 1015") };
+        }
         let path = below_version(self.parts.uri.path());
         let found = match routes::find(&self.parts.method, path) {
             Ok(found) => found,
@@ -109,12 +117,7 @@ impl Exchange<'_> {
         self.bucket = Some(&found.route.bucket_header);
 
         let method = self.parts.method.as_str();
-        let struck = self
-            .shared
-            .faults
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .strike(method, found.route.template);
+        let struck = self.shared.faults.strike(method, found.route.template);
         let delay: Duration = struck.iter().map(FaultSpec::delay).sum();
         let fault = struck.into_iter().find(|fault| fault.kind != FaultKind::Delay);
         let waits = fault.as_ref().is_none_or(|fault| fault.kind != FaultKind::RateLimit);
@@ -140,7 +143,13 @@ impl Exchange<'_> {
             }
             FaultKind::RateLimit => {
                 let retry_after = Duration::from_millis(fault.delay_ms.unwrap_or(1_000));
-                self.limit(Limited { retry_after, is_global: fault.global })
+                let scope = match fault.scope {
+                    Some(LimitScope::Shared) => Scope::Shared,
+                    Some(LimitScope::Global) => Scope::Global,
+                    None if fault.global => Scope::Global,
+                    Some(LimitScope::User) | None => Scope::User,
+                };
+                self.limit(Limited { retry_after, scope })
             }
             FaultKind::LoseResponse => {
                 let answer = self.carry_out(found);
@@ -155,7 +164,29 @@ impl Exchange<'_> {
                 let retry_after = fault.delay_ms.unwrap_or(0).div_ceil(1_000);
                 Answer::from(&Refusal::SearchNotReady { retry_after })
             }
-            FaultKind::Delay => self.carry_out(found),
+            // A delay has passed already, and the others never happen to a request.
+            FaultKind::Delay
+            | FaultKind::Refuse
+            | FaultKind::Duplicate
+            | FaultKind::Lose
+            | FaultKind::Stall
+            | FaultKind::Reconnect => self.carry_out(found),
+        }
+    }
+
+    fn banned_for(&self) -> Option<Duration> {
+        let settings = self.shared.settings().limits;
+        let limits = self.shared.rate_limits.lock().unwrap_or_else(PoisonError::into_inner);
+        limits.banned_for(self.peer.ip(), &settings, Instant::now())
+    }
+
+    /// Counts what Discord counts towards turning an address away.
+    fn count_invalid(&self, status: u16) {
+        let is_shared = self.limited.is_some_and(|limited| limited.scope == Scope::Shared);
+        if matches!(status, 401 | 403) || (status == 429 && !is_shared) {
+            let settings = self.shared.settings().limits;
+            let mut limits = self.shared.rate_limits.lock().unwrap_or_else(PoisonError::into_inner);
+            limits.count_invalid(self.peer.ip(), &settings, Instant::now());
         }
     }
 
@@ -164,7 +195,7 @@ impl Exchange<'_> {
         let body = LimitedBody {
             message: "You are being rate limited.",
             retry_after: limited.retry_after.as_secs_f64(),
-            global: limited.is_global,
+            global: limited.scope == Scope::Global,
         };
         Answer { status: 429, body: wire::render(&body) }
     }
@@ -186,22 +217,26 @@ impl Exchange<'_> {
             .map(|bot| bot.user);
         let Some(bot) = bot else { return Answer::from(&Refusal::Unauthorized) };
 
-        if self.shared.settings().rate_limits {
-            let mut limits = self.shared.rate_limits.lock().unwrap_or_else(PoisonError::into_inner);
-            match limits.count(bot, found.route.bucket, found.major(), Instant::now()) {
-                Verdict::Allowed(standing) => self.standing = Some(standing),
-                Verdict::Limited { standing, retry_after, is_global } => {
-                    self.standing = Some(standing);
-                    return self.limit(Limited { retry_after, is_global });
-                }
-            }
-        } else {
-            self.standing = Some(RateLimits::unlimited());
+        let settings = self.shared.settings().limits;
+        let asked = Asked {
+            bot: Some(bot),
+            bucket: found.route.bucket,
+            major: found.major(),
+            body: &self.body,
+        };
+        let (standing, limited) = self
+            .shared
+            .rate_limits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .count(&asked, &settings, Instant::now());
+        self.standing = Some(standing);
+        if let Some(limited) = limited {
+            return self.limit(limited);
         }
         if let Err(refusal) = domain::check_reason(reason.as_deref()) {
             return Answer::from(&refusal);
         }
-        let max_concurrency = state.sessions.settings.max_concurrency;
         let mut call = Call {
             state,
             bot,
@@ -212,14 +247,13 @@ impl Exchange<'_> {
             content_type: content_type.unwrap_or_default(),
             reason,
             gateway_url: &gateway_url,
-            max_concurrency,
         };
         match (found.route.handler)(&mut call) {
             Ok(answer) => answer,
             Err(refusal) => {
                 if let Refusal::Slowmode { retry_after_ms } = refusal {
                     let retry_after = Duration::from_millis(retry_after_ms);
-                    self.limited = Some(Limited { retry_after, is_global: false });
+                    self.limited = Some(Limited { retry_after, scope: Scope::User });
                 }
                 Answer::from(&refusal)
             }
@@ -243,6 +277,10 @@ impl Exchange<'_> {
             debug!(fault, "cutting a connection as ordered");
             return cut();
         }
+        if let Some(left) = self.banned_for {
+            return turned_away(answer, left);
+        }
+        self.count_invalid(answer.status);
         let mut response = Response::new(Body::from(answer.body.clone()));
         *response.status_mut() =
             StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -252,7 +290,9 @@ impl Exchange<'_> {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         headers.insert(header::VIA, HeaderValue::from_static("1.1 sim-discord"));
-        if let (Some(standing), Some(bucket)) = (self.standing, self.bucket) {
+        // A global limit belongs to no bucket, so its answer names none.
+        let is_global = self.limited.is_some_and(|limited| limited.scope == Scope::Global);
+        if let (Some(standing), Some(bucket), false) = (self.standing, self.bucket, is_global) {
             self.write_standing(headers, standing, bucket);
         }
         if let Some(limited) = self.limited {
@@ -275,15 +315,27 @@ impl Exchange<'_> {
 fn write_limited(headers: &mut HeaderMap, limited: Limited) {
     let whole_seconds = limited.retry_after.as_millis().div_ceil(1_000);
     headers.insert(header::RETRY_AFTER, decimal(whole_seconds.to_string()));
-    let scope = if limited.is_global { "global" } else { "user" };
-    headers.insert(SCOPE, HeaderValue::from_static(scope));
-    if limited.is_global {
+    headers.insert(SCOPE, HeaderValue::from_static(limited.scope.name()));
+    if limited.scope == Scope::Global {
         headers.insert(GLOBAL, HeaderValue::from_static("true"));
     }
 }
 
 fn decimal(text: String) -> HeaderValue {
     HeaderValue::try_from(text).expect("digits and a point may stand in a header")
+}
+
+/// Returns what stands in front of Discord answers to an address that asked too many invalid things:
+/// no JSON, and without the header by which clients know Discord's own answers.
+fn turned_away(answer: &Answer, left: Duration) -> Response {
+    let mut response = Response::new(Body::from(answer.body.clone()));
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    let headers = response.headers_mut();
+    let plain = HeaderValue::from_static("text/plain; charset=UTF-8");
+    headers.insert(header::CONTENT_TYPE, plain);
+    let whole_seconds = left.as_millis().div_ceil(1_000);
+    headers.insert(header::RETRY_AFTER, decimal(whole_seconds.to_string()));
+    response
 }
 
 /// Returns an answer that fails before its first byte, upon which the server hangs up.

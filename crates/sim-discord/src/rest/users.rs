@@ -5,9 +5,12 @@ use twilight_model::guild::Permissions;
 
 use super::{answer::Answer, call::Call};
 use crate::{
-    domain::{GuildId, Refusal, UserId},
+    domain::{GuildId, Refusal, UserChange, UserId},
     wire,
 };
+
+/// Discord recommends one shard for so many guilds.
+const GUILDS_PER_SHARD: usize = 1_000;
 
 #[expect(clippy::unnecessary_wraps, reason = "all endpoints have one form")]
 pub(super) fn gateway(call: &mut Call<'_>) -> Result<Answer, Refusal> {
@@ -16,15 +19,17 @@ pub(super) fn gateway(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 
 #[expect(clippy::unnecessary_wraps, reason = "all endpoints have one form")]
 pub(super) fn gateway_bot(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let used = call.state.sessions.identifies();
+    let limit = call.state.sessions.start_limit(call.bot);
+    let own = call.state.world.guilds.values();
+    let own = own.filter(|guild| guild.members.contains_key(&call.bot)).count();
     Ok(Answer::json(&json!({
         "url": call.gateway_url,
-        "shards": 1,
+        "shards": own.div_ceil(GUILDS_PER_SHARD).max(1),
         "session_start_limit": {
-            "total": 1_000,
-            "remaining": 1_000_u64.saturating_sub(used).max(1),
-            "reset_after": 86_400_000,
-            "max_concurrency": call.max_concurrency,
+            "total": limit.total,
+            "remaining": limit.remaining,
+            "reset_after": u64::try_from(limit.reset_after.as_millis()).unwrap_or(u64::MAX),
+            "max_concurrency": limit.max_concurrency,
         },
     })))
 }
@@ -39,6 +44,16 @@ pub(super) fn me(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     Ok(Answer::json(&wire::MeView::new(call.state.world.user(call.bot)?)))
 }
 
+pub(super) fn update_me(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let mut form = call.form()?;
+    let username = form.text("username");
+    form.finish()?;
+    let change = UserChange { username, ..UserChange::default() };
+    let effect = call.state.world.update_user(call.bot, change)?;
+    call.apply(effect);
+    me(call)
+}
+
 pub(super) fn get(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let user = call.state.world.user(call.id("user_id")?)?;
     Ok(Answer::json(&wire::UserView::new(user)))
@@ -50,13 +65,14 @@ pub(super) fn guilds(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let after: Option<GuildId> = call.query_id("after")?;
     let with_counts = call.query_flag("with_counts").unwrap_or(false);
     let (bot, now) = (call.bot, call.now);
-    let own = call.state.world.guilds.values().filter_map(|guild| {
+    let world = &call.state.world;
+    let own = world.guilds.values().filter_map(|guild| {
         let member = guild.members.get(&bot)?;
         let is_wanted = before.is_none_or(|before| guild.id < before)
             && after.is_none_or(|after| guild.id > after);
         is_wanted.then(|| {
             let rights: Permissions = guild.permissions_of(member, now);
-            wire::MyGuildView::new(guild, bot, rights, with_counts)
+            wire::MyGuildView::new(world, guild, bot, rights, with_counts)
         })
     });
     let mut own: Vec<_> = own.collect();

@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use twilight_model::guild::Permissions;
 
-use super::{Iso, MemberView, UserView, render};
+use super::{Iso, MemberView, PresenceView, UserView, render};
 use crate::domain::{
     AuditEntry, Channel, ChannelId, ChannelKind, Guild, GuildId, MessageId, Overwrite,
     OverwriteTarget, Role, RoleId, UserId, World,
@@ -212,8 +212,21 @@ pub(crate) fn dm_channel(world: &World, channel: &Channel, viewer: UserId) -> Va
 pub(crate) enum GuildForm {
     /// What `GET /guilds/{id}` answers, with counts or without.
     Rest { with_counts: bool },
-    /// What `GUILD_CREATE` tells `viewer`, with all members or only themselves.
-    Gateway { viewer: UserId, with_members: bool },
+    /// What `GUILD_CREATE` tells `viewer`.
+    Gateway { viewer: UserId, roster: Roster },
+}
+
+/// Which members `GUILD_CREATE` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Roster {
+    /// The viewer alone.
+    Own,
+    /// Those who are online, and the viewer, with their presences.
+    Online,
+    /// All, with the presences of those who are online.
+    Everybody,
+    /// All, without presences.
+    EverybodyUnseen,
 }
 
 #[derive(Debug, Serialize)]
@@ -283,7 +296,7 @@ struct LiveFields<'a> {
     members: Vec<MemberView<'a>>,
     channels: Vec<ChannelView<'a>>,
     threads: [(); 0],
-    presences: [(); 0],
+    presences: Vec<PresenceView<'a>>,
     stage_instances: [(); 0],
     guild_scheduled_events: [(); 0],
     soundboard_sounds: [(); 0],
@@ -304,8 +317,8 @@ impl<'a> GuildView<'a> {
         let count = with_counts.then_some(guild.members.len());
         let live = match form {
             GuildForm::Rest { .. } => None,
-            GuildForm::Gateway { viewer, with_members } => {
-                Some(LiveFields::new(world, guild, viewer, with_members))
+            GuildForm::Gateway { viewer, roster } => {
+                Some(LiveFields::new(world, guild, viewer, roster))
             }
         };
         Self {
@@ -355,19 +368,30 @@ impl<'a> GuildView<'a> {
             embed_enabled: false,
             embed_channel_id: None,
             approximate_member_count: count,
-            approximate_presence_count: count,
+            approximate_presence_count: with_counts.then(|| world.online_in(guild).len()),
             live,
         }
     }
 }
 
 impl<'a> LiveFields<'a> {
-    fn new(world: &'a World, guild: &'a Guild, viewer: UserId, with_members: bool) -> Self {
+    fn new(world: &'a World, guild: &'a Guild, viewer: UserId, roster: Roster) -> Self {
         let own = guild.members.get(&viewer);
-        let members = if with_members {
-            guild.members.values().map(|member| MemberView::new(world, member)).collect()
-        } else {
-            own.map(|member| MemberView::new(world, member)).into_iter().collect()
+        let view = |member| MemberView::new(world, member);
+        let online = match roster {
+            Roster::Own | Roster::EverybodyUnseen => Vec::new(),
+            Roster::Online | Roster::Everybody => world.online_in(guild),
+        };
+        let members = match roster {
+            Roster::Own => own.map(view).into_iter().collect(),
+            Roster::Online => {
+                let unseen = own.filter(|own| !world.presence(own.user).is_visible());
+                let online = online.iter().filter_map(|user| guild.members.get(user));
+                online.chain(unseen).map(view).collect()
+            }
+            Roster::Everybody | Roster::EverybodyUnseen => {
+                guild.members.values().map(view).collect()
+            }
         };
         let channels = guild.channels.iter().filter_map(|id| world.channels.get(id));
         Self {
@@ -379,7 +403,10 @@ impl<'a> LiveFields<'a> {
             members,
             channels: channels.map(ChannelView::new).collect(),
             threads: [],
-            presences: [],
+            presences: online
+                .into_iter()
+                .map(|user| PresenceView::new(world, None, user))
+                .collect(),
             stage_instances: [],
             guild_scheduled_events: [],
             soundboard_sounds: [],
@@ -393,13 +420,8 @@ impl<'a> LiveFields<'a> {
 }
 
 /// Returns the `d` of `GUILD_CREATE`.
-pub(crate) fn guild_create(
-    world: &World,
-    guild: &Guild,
-    viewer: UserId,
-    with_members: bool,
-) -> Bytes {
-    render(&GuildView::new(world, guild, GuildForm::Gateway { viewer, with_members }))
+pub(crate) fn guild_create(world: &World, guild: &Guild, viewer: UserId, roster: Roster) -> Bytes {
+    render(&GuildView::new(world, guild, GuildForm::Gateway { viewer, roster }))
 }
 
 /// One of the guilds of `GET /users/@me/guilds`.
@@ -420,12 +442,12 @@ pub(crate) struct MyGuildView<'a> {
 
 impl<'a> MyGuildView<'a> {
     pub(crate) fn new(
+        world: &World,
         guild: &'a Guild,
         viewer: UserId,
         permissions: Permissions,
         with_counts: bool,
     ) -> Self {
-        let count = with_counts.then_some(guild.members.len());
         Self {
             id: guild.id,
             name: &guild.name,
@@ -434,8 +456,8 @@ impl<'a> MyGuildView<'a> {
             owner: guild.owner == viewer,
             permissions: Bits(permissions),
             features: [],
-            approximate_member_count: count,
-            approximate_presence_count: count,
+            approximate_member_count: with_counts.then_some(guild.members.len()),
+            approximate_presence_count: with_counts.then(|| world.online_in(guild).len()),
         }
     }
 }
@@ -527,6 +549,12 @@ struct GuildLeft {
 }
 
 #[derive(Serialize)]
+struct GuildUnavailable {
+    id: GuildId,
+    unavailable: bool,
+}
+
+#[derive(Serialize)]
 struct PinsUpdate {
     #[serde(skip_serializing_if = "Option::is_none")]
     guild_id: Option<GuildId>,
@@ -552,6 +580,11 @@ pub(crate) fn channel_pins_update(channel: &Channel) -> Bytes {
         channel_id: channel.id,
         last_pin_timestamp: channel.last_pin.map(Iso),
     })
+}
+
+/// Returns the `d` of a `GUILD_DELETE` that says that the guild has an outage.
+pub(crate) fn guild_unavailable(guild: GuildId) -> Bytes {
+    render(&GuildUnavailable { id: guild, unavailable: true })
 }
 
 /// Returns the `d` of a `GUILD_DELETE` that says that the bot is no member any more.

@@ -5,7 +5,7 @@ use std::{io::Write as _, sync::Arc, time::Duration};
 use ery_sim_discord::DEMO_TOKEN;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Message, protocol::frame::coding::CloseCode},
@@ -16,41 +16,42 @@ use crate::{
     support::{PATIENCE, Sim},
 };
 
-const ALL_INTENTS: u64 = 0x1_FFFF;
-const GUILD_MESSAGES: u64 = 1 << 9;
+pub(crate) const ALL_INTENTS: u64 = 0x1_FFFF;
+pub(crate) const GUILD_MESSAGES: u64 = 1 << 9;
 
-struct Socket(WebSocketStream<TcpStream>, Arc<Contract>);
+/// A bare connection to the Gateway.
+pub(crate) struct Socket(pub(crate) WebSocketStream<TcpStream>, Arc<Contract>);
 
 impl Socket {
-    async fn connect(sim: &Sim, query: &str) -> Self {
+    pub(crate) async fn connect(sim: &Sim, query: &str) -> Self {
         let stream = TcpStream::connect(sim.sim.addr()).await.unwrap();
         let url = format!("{}{query}", sim.sim.gateway_url());
         Self(client_async(url, stream).await.unwrap().0, Arc::clone(&sim.contract))
     }
 
     /// Connects, and takes HELLO.
-    async fn greeted(sim: &Sim) -> Self {
+    pub(crate) async fn greeted(sim: &Sim) -> Self {
         let mut socket = Self::connect(sim, "/?v=10&encoding=json").await;
         assert_eq!(socket.frame().await["op"], 10);
         socket
     }
 
-    async fn identified(sim: &Sim, intents: u64) -> (Self, Value) {
+    pub(crate) async fn identified(sim: &Sim, intents: u64) -> (Self, Value) {
         let mut socket = Self::greeted(sim).await;
         socket.send(identify(intents, [0, 1])).await;
         let ready = socket.dispatch("READY").await;
         (socket, ready)
     }
 
-    async fn send(&mut self, frame: Value) {
+    pub(crate) async fn send(&mut self, frame: Value) {
         self.0.send(Message::text(frame.to_string())).await.unwrap();
     }
 
-    async fn message(&mut self) -> Message {
+    pub(crate) async fn message(&mut self) -> Message {
         timeout(PATIENCE, self.0.next()).await.unwrap().unwrap().unwrap()
     }
 
-    async fn frame(&mut self) -> Value {
+    pub(crate) async fn frame(&mut self) -> Value {
         let message = self.message().await;
         let text = message.to_text().unwrap();
         self.1.heard(text);
@@ -58,7 +59,7 @@ impl Socket {
     }
 
     /// Waits for a dispatch by its name; returns the whole frame.
-    async fn dispatch(&mut self, name: &str) -> Value {
+    pub(crate) async fn dispatch(&mut self, name: &str) -> Value {
         loop {
             let frame = self.frame().await;
             if frame["t"] == name {
@@ -67,7 +68,7 @@ impl Socket {
         }
     }
 
-    async fn close_code(&mut self) -> u16 {
+    pub(crate) async fn close_code(&mut self) -> u16 {
         loop {
             if let Message::Close(frame) = self.message().await {
                 return frame.map_or(0, |frame| frame.code.into());
@@ -76,7 +77,7 @@ impl Socket {
     }
 }
 
-fn identify(intents: u64, shard: [u64; 2]) -> Value {
+pub(crate) fn identify(intents: u64, shard: [u64; 2]) -> Value {
     let properties = json!({ "os": "linux", "browser": "test", "device": "test" });
     json!({ "op": 2, "d": {
         "token": DEMO_TOKEN, "intents": intents, "shard": shard, "properties": properties
@@ -92,9 +93,15 @@ async fn what_is_wrong_is_closed_with_its_code() {
         (json!({ "op": 77, "d": null }), 4001),
         (json!("no object"), 4002),
         (json!({ "op": 2, "d": { "token": 5 } }), 4002),
-        (json!({ "op": 3, "d": null }), 4003),
+        (json!({ "op": 2, "d": { "token": DEMO_TOKEN, "intents": 0 } }), 4002),
+        (json!({ "op": 3, "d": null }), 4002),
+        (json!({ "op": 3, "d": { "status": "idle", "activities": [] } }), 4003),
+        (json!({ "op": 4, "d": { "guild_id": "1", "channel_id": null } }), 4003),
+        (json!({ "op": 8, "d": { "guild_id": "1", "query": "", "limit": 0 } }), 4003),
         (wrong_token, 4004),
         (identify(0, [2, 2]), 4010),
+        (with_shard(json!("first")), 4010),
+        (with_shard(json!([0])), 4010),
         (identify(1 << 40, [0, 1]), 4013),
     ];
     for (frame, code) in table {
@@ -105,6 +112,41 @@ async fn what_is_wrong_is_closed_with_its_code() {
     let (mut socket, _) = Socket::identified(&sim, 0).await;
     socket.send(identify(0, [0, 1])).await;
     assert_eq!(socket.close_code().await, 4005);
+}
+
+fn with_shard(shard: Value) -> Value {
+    let mut frame = identify(0, [0, 1]);
+    frame["d"]["shard"] = shard;
+    frame
+}
+
+#[tokio::test]
+async fn what_is_no_frame_of_json_is_undecodable() {
+    let sim = Sim::start().await;
+    let long = json!({ "op": 1, "d": null, "x": "x".repeat(4_096) }).to_string();
+    let huge = "x".repeat(2 * 1024 * 1024);
+    for message in [
+        Message::text("{\"op\":1"),
+        Message::text("null"),
+        Message::text(long),
+        Message::text(huge),
+        Message::binary(vec![0xFF, 0xFE]),
+    ] {
+        let mut socket = Socket::greeted(&sim).await;
+        // The other side may have hung up on the rest of a huge frame already.
+        let sent = socket.0.send(message).await;
+        assert_eq!(socket.close_code().await, 4002, "{sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn text_that_is_not_utf8_is_undecodable() {
+    let sim = Sim::start().await;
+    let mut socket = Socket::greeted(&sim).await;
+    // A masked text frame of two bytes, written past the library, which would not.
+    let frame = [0x81, 0x82, 0, 0, 0, 0, 0xC3, 0x28];
+    socket.0.get_mut().write_all(&frame).await.unwrap();
+    assert_eq!(socket.close_code().await, 4002);
 }
 
 #[tokio::test]

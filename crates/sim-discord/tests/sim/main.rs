@@ -7,7 +7,10 @@
 
 mod contract;
 mod control;
+mod faults;
 mod gateway;
+mod limits;
+mod presences;
 mod rest;
 mod support;
 mod twilight;
