@@ -5,10 +5,12 @@ mod clock;
 mod error;
 mod faults;
 mod guilds;
+mod invites;
 mod log;
 mod members;
 mod messages;
 mod settings;
+mod threads;
 mod users;
 mod watch;
 mod world;
@@ -53,6 +55,12 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/channels", post(guilds::create_channel))
         .route("/channels/{channel}", patch(guilds::update_channel).delete(guilds::delete_channel))
         .route("/channels/{channel}/messages", get(messages::list))
+        .route("/threads", post(threads::create))
+        .route("/threads/{thread}", patch(threads::update).delete(threads::delete))
+        .route("/threads/{thread}/members/{user}", put(threads::join).delete(threads::leave))
+        .route("/invites", get(invites::list).post(invites::create))
+        .route("/invites/{code}", delete(invites::delete))
+        .route("/invites/{code}/uses", post(invites::accept))
         .route("/faults", get(faults::list).post(faults::order).delete(faults::clear))
         .route("/faults/{fault}", delete(faults::withdraw))
         .route("/clock", get(clock::show).post(clock::jump).delete(clock::set_right))

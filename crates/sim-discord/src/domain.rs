@@ -10,12 +10,16 @@ mod demo;
 mod dispatch;
 mod embeds;
 mod file;
+mod forums;
 mod guilds;
 mod ids;
+mod invites;
 mod members;
 mod mentions;
 mod messages;
 mod moderation;
+mod notices;
+mod passing;
 mod permissions;
 mod pins;
 mod presence;
@@ -24,6 +28,10 @@ mod refusal;
 mod search;
 #[cfg(test)]
 mod tests;
+mod thread_changes;
+mod thread_lists;
+mod thread_members;
+mod threads;
 mod users;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -35,16 +43,18 @@ use twilight_model::guild::Permissions;
 use ery_clock::UnixMillis;
 
 pub(crate) use audit::{AuditEntry, AuditLogQuery, check_reason};
-pub(crate) use channels::ChannelChange;
+pub(crate) use channels::{ChannelChange, ChannelSettings};
 pub(crate) use demo::{DEMO_TOKEN, ERY_PERMISSIONS};
 pub(crate) use dispatch::{Audience, Dispatch, Effect, Outcome, Payload};
 pub use file::WorldFileError;
 pub(crate) use file::{BitsFile, Excerpt, OverwriteFile};
+pub(crate) use forums::{Forum, ForumTag, PostEmoji, TagChange};
 pub(crate) use guilds::{GuildSeed, RoleChange};
 pub(crate) use ids::{
-    ApplicationId, AttachmentId, AuditLogEntryId, ChannelId, GuildId, MessageId, Mint, RoleId,
-    UserId, created_at,
+    ApplicationId, AttachmentId, AuditLogEntryId, ChannelId, EmojiId, GuildId, MessageId, Mint,
+    RoleId, TagId, UserId, created_at,
 };
+pub(crate) use invites::{Invite, NewInvite};
 pub(crate) use members::MemberChange;
 pub(crate) use mentions::AllowedMentions;
 pub(crate) use messages::{Draft, Edit, NewAttachment, Page, ReplyTo, page_of};
@@ -53,6 +63,9 @@ pub(crate) use presence::{Presence, Status};
 pub(crate) use reactions::Emoji;
 pub(crate) use refusal::{FieldError, Refusal};
 pub(crate) use search::Search;
+pub(crate) use thread_changes::ThreadChange;
+pub(crate) use thread_lists::{Archived, ThreadList};
+pub(crate) use threads::{HAS_THREAD, NewThread, Thread, ThreadMember};
 pub(crate) use users::UserChange;
 
 /// How many messages a channel keeps unless told otherwise; older ones are forgotten.
@@ -74,6 +87,10 @@ pub struct World {
     pub(crate) presences: BTreeMap<UserId, Presence>,
     /// The guilds that have an outage.
     pub(crate) unavailable: BTreeSet<GuildId>,
+    /// By their codes.
+    pub(crate) invites: BTreeMap<String, Invite>,
+    /// When it is next looked at what is due by itself.
+    next_look: UnixMillis,
     nonces: messages::Nonces,
     files: Files,
     pub(crate) messages_per_channel: usize,
@@ -93,6 +110,8 @@ impl World {
             bots: Vec::new(),
             presences: BTreeMap::new(),
             unavailable: BTreeSet::new(),
+            invites: BTreeMap::new(),
+            next_look: UnixMillis(0),
             nonces: messages::Nonces::default(),
             files: Files::default(),
             messages_per_channel: DEFAULT_MESSAGES_PER_CHANNEL,
@@ -184,7 +203,9 @@ pub(crate) struct Guild {
     pub(crate) owner: UserId,
     pub(crate) roles: BTreeMap<RoleId, Role>,
     pub(crate) members: BTreeMap<UserId, Member>,
+    /// Without its threads.
     pub(crate) channels: BTreeSet<ChannelId>,
+    pub(crate) threads: BTreeSet<ChannelId>,
     pub(crate) bans: BTreeMap<UserId, Ban>,
     pub(crate) audit_log: VecDeque<AuditEntry>,
     pub(crate) system_channel: Option<ChannelId>,
@@ -248,11 +269,25 @@ impl ChannelKind {
     pub(crate) const PRIVATE_THREAD: Self = Self(12);
     pub(crate) const STAGE: Self = Self(13);
     pub(crate) const FORUM: Self = Self(15);
+    pub(crate) const MEDIA: Self = Self(16);
 
     /// Tells whether guilds have such channels, threads aside.
     pub(crate) fn is_of_guild(self) -> bool {
-        [Self::TEXT, Self::VOICE, Self::CATEGORY, Self::ANNOUNCEMENT, Self::STAGE, Self::FORUM]
-            .contains(&self)
+        matches!(
+            self,
+            Self::TEXT
+                | Self::VOICE
+                | Self::CATEGORY
+                | Self::ANNOUNCEMENT
+                | Self::STAGE
+                | Self::FORUM
+                | Self::MEDIA
+        )
+    }
+
+    /// Tells whether such a channel holds nothing but posts, which are threads.
+    pub(crate) fn is_forum(self) -> bool {
+        matches!(self, Self::FORUM | Self::MEDIA)
     }
 
     pub(crate) fn is_voice(self) -> bool {
@@ -265,7 +300,7 @@ impl ChannelKind {
 
     /// Tells whether messages can be sent there.
     pub(crate) fn holds_messages(self) -> bool {
-        !matches!(self, Self::CATEGORY | Self::FORUM)
+        !matches!(self, Self::CATEGORY | Self::FORUM | Self::MEDIA)
     }
 }
 
@@ -296,6 +331,12 @@ pub(crate) struct Channel {
     /// Slow mode, in seconds.
     pub(crate) rate_limit_per_user: u32,
     pub(crate) overwrites: Vec<Overwrite>,
+    /// What only some kinds of channels have.
+    pub(crate) settings: ChannelSettings,
+    /// Of a forum alone.
+    pub(crate) forum: Option<Box<Forum>>,
+    /// Of a thread alone.
+    pub(crate) thread: Option<Box<Thread>>,
     /// The two people of a direct message.
     pub(crate) recipients: Vec<UserId>,
     pub(crate) last_message: Option<MessageId>,
@@ -303,6 +344,8 @@ pub(crate) struct Channel {
     pub(crate) messages: BTreeMap<MessageId, Message>,
     /// When each member last spoke, while slow mode is on.
     pub(crate) last_spoke: HashMap<UserId, UnixMillis>,
+    /// When each member last began a thread, while slow mode is on.
+    pub(crate) last_thread: HashMap<UserId, UnixMillis>,
 }
 
 impl Channel {
@@ -324,11 +367,15 @@ impl Channel {
             nsfw: false,
             rate_limit_per_user: 0,
             overwrites: Vec::new(),
+            settings: ChannelSettings::default(),
+            forum: kind.is_forum().then(Box::default),
+            thread: None,
             recipients: Vec::new(),
             last_message: None,
             last_pin: None,
             messages: BTreeMap::new(),
             last_spoke: HashMap::new(),
+            last_thread: HashMap::new(),
         }
     }
 
@@ -351,8 +398,13 @@ pub(crate) struct MessageKind(pub(crate) u8);
 
 impl MessageKind {
     pub(crate) const DEFAULT: Self = Self(0);
+    pub(crate) const RECIPIENT_ADD: Self = Self(1);
+    pub(crate) const RECIPIENT_REMOVE: Self = Self(2);
+    pub(crate) const NAME_CHANGE: Self = Self(4);
     pub(crate) const PIN: Self = Self(6);
+    pub(crate) const THREAD_CREATED: Self = Self(18);
     pub(crate) const REPLY: Self = Self(19);
+    pub(crate) const THREAD_STARTER: Self = Self(21);
 
     pub(crate) fn is_system(self) -> bool {
         !matches!(self, Self::DEFAULT | Self::REPLY)
@@ -361,7 +413,8 @@ impl MessageKind {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reference {
-    pub(crate) message: MessageId,
+    /// None where a whole channel is meant.
+    pub(crate) message: Option<MessageId>,
     pub(crate) channel: ChannelId,
     pub(crate) guild: Option<GuildId>,
 }
@@ -404,6 +457,39 @@ pub(crate) struct Message {
     pub(crate) reference: Option<Reference>,
     pub(crate) nonce: Option<Nonce>,
     pub(crate) flags: u64,
+}
+
+impl Message {
+    /// Returns a message that says nothing yet.
+    pub(crate) fn new(
+        id: MessageId,
+        channel: ChannelId,
+        guild: Option<GuildId>,
+        author: UserId,
+        kind: MessageKind,
+    ) -> Self {
+        Self {
+            id,
+            channel,
+            guild,
+            author,
+            kind,
+            content: String::new(),
+            edited_at: None,
+            tts: false,
+            mention_everyone: false,
+            mentions: Vec::new(),
+            mention_roles: Vec::new(),
+            attachments: Vec::new(),
+            embeds: Vec::new(),
+            components: Vec::new(),
+            pinned_at: None,
+            reactions: Vec::new(),
+            reference: None,
+            nonce: None,
+            flags: 0,
+        }
+    }
 }
 
 /// The bytes of attached files, the oldest dropped first.

@@ -9,6 +9,7 @@ mod call;
 mod channels;
 mod form;
 mod guilds;
+mod invites;
 mod log;
 mod members;
 mod messages;
@@ -17,6 +18,7 @@ mod rate_limits;
 mod reactions;
 mod routes;
 mod serve;
+mod threads;
 mod users;
 
 pub(crate) use log::Log;

@@ -72,7 +72,7 @@ impl SimDiscord {
         });
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
         let serving = axum::serve(listener, app).with_graceful_shutdown(stopping.cancelled_owned());
-        let delays = Arc::clone(&shared);
+        let (delays, time) = (Arc::clone(&shared), Arc::clone(&shared));
         let server = spawn(async move {
             tokio::select! {
                 served = serving.into_future() => {
@@ -81,6 +81,7 @@ impl SimDiscord {
                     }
                 }
                 never = gateway::release_delayed(&delays) => match never {},
+                never = time.keep_time() => match never {},
             }
         });
         Ok(Self { address, token, shared, server: Some(server) })

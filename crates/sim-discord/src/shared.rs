@@ -26,6 +26,9 @@ use crate::{
 /// How many world events a watcher may be behind before it misses some.
 const EVENTS_CAPACITY: usize = 4_096;
 
+/// How often it is looked at what is due by itself.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// What may be set while the simulator runs, beside [`SessionSettings`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LiveSettings {
@@ -57,6 +60,12 @@ impl State {
             self.publish(dispatch);
         }
         effect.value
+    }
+
+    /// Lets happen what is due by itself.
+    pub(crate) fn pass_time(&mut self, now: UnixMillis) {
+        let effect = self.world.pass_time(now);
+        self.apply(effect, now);
     }
 
     fn publish(&self, dispatch: &Dispatch) {
@@ -141,6 +150,22 @@ impl Shared {
         let now = self.clock.now();
         let effect = change(&mut state.world, now)?;
         Ok(state.apply(effect, now))
+    }
+
+    /// Lets happen what is due by itself, every second.
+    ///
+    /// # Cancel safety
+    ///
+    /// It can be dropped at any time.
+    pub(crate) async fn keep_time(&self) -> std::convert::Infallible {
+        let mut seconds = tokio::time::interval(LOOK_EVERY);
+        seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            seconds.tick().await;
+            let mut state = self.lock();
+            let now = self.clock.now();
+            state.pass_time(now);
+        }
     }
 
     /// Returns the address of the Gateway as the client reaches it, without a slash at the end.

@@ -3,8 +3,10 @@
 //! Fields follow Discord's own description of its API, so that typed clients can read them.
 
 mod guild;
+mod invite;
 mod message;
 mod presence;
+mod thread;
 mod time;
 mod user;
 
@@ -16,11 +18,17 @@ pub(crate) use guild::{
     audit_entry_create, channel_event, channel_pins_update, dm_channel, guild_create, guild_left,
     guild_unavailable, role_deleted, role_event,
 };
+pub(crate) use invite::{InviteDetail, InviteView, invite_create, invite_delete};
 pub(crate) use message::{
     MessageView, Sight, dispatched_message, message_delete, message_delete_bulk, reaction_add,
     reaction_remove, reactions_cleared,
 };
 pub(crate) use presence::{PresenceView, presence_update};
+pub(crate) use thread::{
+    GuildChannelView, ThreadListView, ThreadMemberView, ThreadView, forum_tags, thread_create,
+    thread_delete, thread_entered, thread_event, thread_list_sync, thread_member_update,
+    thread_members_update,
+};
 pub(crate) use time::{Iso, parse_iso};
 pub(crate) use user::{
     ApplicationView, MeView, MemberView, UserView, member_event, typing_start, user_event,

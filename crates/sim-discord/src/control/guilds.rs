@@ -282,6 +282,7 @@ impl ChannelBody {
                 .permission_overwrites
                 .as_ref()
                 .map(|overwrites| overwrites.iter().map(OverwriteFile::read).collect()),
+            ..ChannelChange::default()
         }
     }
 }
@@ -327,7 +328,7 @@ pub(super) async fn update_channel(
     let change = edit.change();
     shared.act(|world, now| world.update_channel(Actor::Operator, channel, change, None, now))?;
     let state = shared.lock();
-    Ok(Reply::json(&wire::ChannelView::new(state.world.channel(channel)?)))
+    Ok(Reply::json(&wire::GuildChannelView::new(state.world.channel(channel)?, None)))
 }
 
 /// `DELETE /sim/v1/channels/{channel}`

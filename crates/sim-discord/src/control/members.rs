@@ -38,7 +38,18 @@ pub(super) struct NewUser {
     accepts_dms: Option<bool>,
 }
 
-fn make_user(world: &mut World, new: &NewUser, now: UnixMillis) -> Result<UserId, Refusal> {
+impl NewUser {
+    /// Returns a person of whom nothing but the name is said.
+    pub(super) fn named(username: String) -> Self {
+        Self { username, global_name: None, bot: false, token: None, accepts_dms: None }
+    }
+}
+
+pub(super) fn make_user(
+    world: &mut World,
+    new: &NewUser,
+    now: UnixMillis,
+) -> Result<UserId, Refusal> {
     if !(1..=32).contains(&new.username.chars().count()) {
         let message = "Must be between 1 and 32 in length.";
         return Err(Refusal::field(&["username"], "BASE_TYPE_BAD_LENGTH", message));
@@ -144,7 +155,7 @@ pub(super) async fn create(
 }
 
 /// Who does it, with their rights; nobody in the world where it is not said.
-fn actor(user: Option<UserId>) -> Actor {
+pub(super) fn actor(user: Option<UserId>) -> Actor {
     user.map_or(Actor::Operator, Actor::User)
 }
 
@@ -202,7 +213,7 @@ pub(super) async fn remove(
 ) -> Result<Reply, ControlError> {
     shared.act(|world, now| match by.actor_id {
         Some(actor) => world.kick(Actor::User(actor), guild, user, by.reason.as_deref(), now),
-        None => world.leave(guild, user),
+        None => world.leave(guild, user, now),
     })?;
     Ok(Reply::no_content())
 }

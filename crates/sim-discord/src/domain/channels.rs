@@ -6,27 +6,74 @@ use twilight_model::guild::Permissions;
 use ery_clock::UnixMillis;
 
 use super::{
-    Actor, Audience, Channel, ChannelId, ChannelKind, Dispatch, Effect, GuildId, Outcome,
-    Overwrite, OverwriteTarget, Refusal, World,
+    Actor, Audience, Channel, ChannelId, ChannelKind, Dispatch, Effect, GuildId, Mint, Outcome,
+    Overwrite, OverwriteTarget, PostEmoji, Refusal, TagChange, World,
     audit::{Deed, action, change},
     guilds::{bits, check_name},
+    threads::{check_auto_archive, check_slowmode},
 };
 use crate::wire;
 
 const MAX_CHANNELS: usize = 500;
 const MAX_TOPIC: usize = 1_024;
-const MAX_SLOWMODE: u32 = 21_600;
+const MAX_FORUM_TOPIC: usize = 4_096;
+const DEFAULT_BITRATE: u32 = 64_000;
+/// What a guild without boosts may have.
+const BITRATES: std::ops::RangeInclusive<u32> = 8_000..=96_000;
+/// The flag of a forum in which every post needs a tag; the only one that can be set.
+const REQUIRES_TAG: u64 = 1 << 4;
+
+/// What only some kinds of channels have; in the others it means nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct ChannelSettings {
+    pub(crate) bitrate: u32,
+    pub(crate) user_limit: u32,
+    pub(crate) rtc_region: Option<String>,
+    pub(crate) video_quality_mode: Option<u8>,
+    /// Minutes, of threads for which it is not said.
+    pub(crate) default_auto_archive: Option<u16>,
+    /// Slow mode of new threads, in seconds.
+    pub(crate) default_thread_rate_limit_per_user: u32,
+    pub(crate) flags: u64,
+}
+
+impl Default for ChannelSettings {
+    fn default() -> Self {
+        Self {
+            bitrate: DEFAULT_BITRATE,
+            user_limit: 0,
+            rtc_region: None,
+            video_quality_mode: None,
+            default_auto_archive: None,
+            default_thread_rate_limit_per_user: 0,
+            flags: 0,
+        }
+    }
+}
 
 /// A channel's properties; what is none stays, or is Discord's default in a new channel.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ChannelChange {
     pub(crate) name: Option<String>,
+    /// Text to announcement or back; not of a new channel.
+    pub(crate) kind: Option<ChannelKind>,
     pub(crate) topic: Option<Option<String>>,
     pub(crate) rate_limit_per_user: Option<u32>,
     pub(crate) nsfw: Option<bool>,
     pub(crate) position: Option<i64>,
     pub(crate) parent: Option<Option<ChannelId>>,
     pub(crate) overwrites: Option<Vec<Overwrite>>,
+    pub(crate) bitrate: Option<u32>,
+    pub(crate) user_limit: Option<u32>,
+    pub(crate) rtc_region: Option<Option<String>>,
+    pub(crate) video_quality_mode: Option<u8>,
+    pub(crate) default_auto_archive: Option<Option<u16>>,
+    pub(crate) default_thread_rate_limit_per_user: Option<u32>,
+    pub(crate) flags: Option<u64>,
+    pub(crate) tags: Option<Vec<TagChange>>,
+    pub(crate) default_reaction: Option<Option<PostEmoji>>,
+    pub(crate) default_sort_order: Option<Option<u8>>,
+    pub(crate) default_layout: Option<u8>,
 }
 
 impl World {
@@ -48,18 +95,22 @@ impl World {
             return Err(Refusal::TooManyChannels);
         }
         if !kind.is_of_guild() {
-            let message = "Value must be one of {0, 2, 4, 5, 13, 15}.";
+            let message = "Value must be one of {0, 2, 4, 5, 13, 15, 16}.";
             return Err(Refusal::field(&["type"], "BASE_TYPE_CHOICES", message));
         }
         let name = edit.name.clone().unwrap_or_default();
         check_name(&name)?;
-        self.check_channel_change(guild, &edit)?;
         let next = place.channels.len();
         let id: ChannelId = self.mint.next(now);
         let mut channel = Channel::new(id, Some(guild), kind, name);
+        self.check_channel_change(guild, &channel, &edit)?;
         channel.position = i64::try_from(next).unwrap_or(i64::MAX);
-        let changes = vec![change("name", Value::Null, json!(channel.name))];
-        apply(&mut channel, edit);
+        apply(&mut channel, edit, &mut self.mint, now);
+        let changes: Vec<Value> = properties(&channel)
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| change(key, Value::Null, value))
+            .collect();
         let body = wire::channel_event(&channel);
         self.channels.insert(id, channel);
         if let Some(place) = self.guilds.get_mut(&guild) {
@@ -84,6 +135,9 @@ impl World {
     ) -> Outcome<()> {
         let place = self.channel(channel)?;
         let guild = place.guild.ok_or(Refusal::DmChannel)?;
+        if place.kind.is_thread() {
+            return Err(Refusal::WrongChannelType);
+        }
         if let Actor::User(actor) = actor {
             let mut needed = Permissions::MANAGE_CHANNELS;
             if edit.overwrites.is_some() {
@@ -94,10 +148,12 @@ impl World {
         if let Some(name) = &edit.name {
             check_name(name)?;
         }
-        self.check_channel_change(guild, &edit)?;
+        self.check_channel_change(guild, place, &edit)?;
+        let seen = self.seen_by_bots(guild, now);
+        let drops_tags = edit.tags.is_some();
         let place = self.channels.get_mut(&channel).ok_or(Refusal::UnknownChannel)?;
         let before = properties(place);
-        apply(place, edit);
+        apply(place, edit, &mut self.mint, now);
         let pairs = before.into_iter().zip(properties(place));
         let changes: Vec<Value> = pairs
             .filter(|((_, old), (_, new))| old != new)
@@ -105,6 +161,10 @@ impl World {
             .collect();
         let mut dispatches = Vec::new();
         self.dispatch_channel_update(guild, channel, &mut dispatches);
+        if drops_tags {
+            self.drop_unknown_tags(guild, channel);
+        }
+        self.sync_threads(guild, &seen, now, &mut dispatches);
         if !changes.is_empty() {
             let deed = channel_deed(action::CHANNEL_UPDATE, channel, changes, reason);
             self.record(guild, actor, deed, now, &mut dispatches);
@@ -122,6 +182,9 @@ impl World {
     ) -> Outcome<()> {
         let place = self.channel(channel)?;
         let guild = place.guild.ok_or(Refusal::DmChannel)?;
+        if place.kind.is_thread() {
+            return self.delete_thread(actor, channel, reason, now);
+        }
         if let Actor::User(actor) = actor {
             self.require(actor, place, Permissions::MANAGE_CHANNELS, now)?;
         }
@@ -133,6 +196,8 @@ impl World {
         if let Some(place) = self.guilds.get_mut(&guild) {
             place.channels.remove(&channel);
         }
+        self.forget_threads_of(guild, channel);
+        self.forget_invites(guild, Some(channel));
         for other in self.channels.values_mut().filter(|other| other.parent == Some(channel)) {
             other.parent = None;
         }
@@ -154,6 +219,9 @@ impl World {
     ) -> Outcome<()> {
         let place = self.channel(channel)?;
         let guild = place.guild.ok_or(Refusal::DmChannel)?;
+        if place.kind.is_thread() {
+            return Err(Refusal::WrongChannelType);
+        }
         let existing = place.overwrites.iter().find(|found| found.target == target).copied();
         if let Actor::User(actor) = actor {
             let has = self.require(actor, place, Permissions::MANAGE_ROLES, now)?;
@@ -167,6 +235,7 @@ impl World {
                 return Err(Refusal::MissingPermissions);
             }
         }
+        let seen = self.seen_by_bots(guild, now);
         let place = self.channels.get_mut(&channel).ok_or(Refusal::UnknownChannel)?;
         place.overwrites.retain(|found| found.target != target);
         let action = match (existing, value) {
@@ -180,6 +249,7 @@ impl World {
         }
         let mut dispatches = Vec::new();
         self.dispatch_channel_update(guild, channel, &mut dispatches);
+        self.sync_threads(guild, &seen, now, &mut dispatches);
         let (kind, id, name) = self.describe(guild, target);
         let old = existing.map(|old| (old.allow, old.deny));
         let part = |of: Option<(Permissions, Permissions)>, pick: fn((_, _)) -> Permissions| {
@@ -213,28 +283,52 @@ impl World {
         }
     }
 
-    fn check_channel_change(&self, guild: GuildId, edit: &ChannelChange) -> Result<(), Refusal> {
+    fn check_channel_change(
+        &self,
+        guild: GuildId,
+        channel: &Channel,
+        edit: &ChannelChange,
+    ) -> Result<(), Refusal> {
+        let most = if channel.kind.is_forum() { MAX_FORUM_TOPIC } else { MAX_TOPIC };
         if let Some(Some(topic)) = &edit.topic
-            && topic.chars().count() > MAX_TOPIC
+            && topic.chars().count() > most
         {
-            let message = "Must be 1024 or fewer in length.";
+            let message = format!("Must be {most} or fewer in length.");
             return Err(Refusal::field(&["topic"], "BASE_TYPE_MAX_LENGTH", message));
         }
-        if edit.rate_limit_per_user.is_some_and(|seconds| seconds > MAX_SLOWMODE) {
-            let message = "int value should be less than or equal to 21600.";
-            return Err(Refusal::field(&["rate_limit_per_user"], "NUMBER_TYPE_MAX", message));
+        check_slowmode(edit.rate_limit_per_user)?;
+        check_auto_archive("default_auto_archive_duration", edit.default_auto_archive.flatten())?;
+        check_kind_change(channel.kind, edit.kind)?;
+        check_voice(channel.kind, edit)?;
+        if let (Some(forum), Some(tags)) = (&channel.forum, &edit.tags) {
+            forum.check_tags(tags)?;
         }
         if let Some(Some(parent)) = edit.parent {
             let is_category = self.channels.get(&parent).is_some_and(|parent| {
                 parent.guild == Some(guild) && parent.kind == ChannelKind::CATEGORY
             });
-            if !is_category {
+            if !is_category || channel.kind == ChannelKind::CATEGORY {
                 let message = "Category does not exist";
                 let code = "CHANNEL_PARENT_INVALID";
                 return Err(Refusal::field(&["parent_id"], code, message));
             }
         }
         Ok(())
+    }
+
+    /// Takes the tags that a forum has no more from its posts.
+    fn drop_unknown_tags(&mut self, guild: GuildId, forum: ChannelId) {
+        let tags = self.channels.get(&forum).and_then(|channel| channel.forum.as_deref());
+        let Some(tags) = tags.map(|forum| forum.tags.clone()) else { return };
+        let Some(guild) = self.guilds.get(&guild) else { return };
+        for id in &guild.threads {
+            if let Some(post) = self.channels.get_mut(id)
+                && post.parent == Some(forum)
+                && let Some(thread) = &mut post.thread
+            {
+                thread.applied_tags.retain(|tag| tags.iter().any(|known| known.id == *tag));
+            }
+        }
     }
 
     fn dispatch_channel_update(
@@ -251,16 +345,49 @@ impl World {
     }
 }
 
-fn apply(channel: &mut Channel, edit: ChannelChange) {
+/// Lets a text channel become one of announcements, and back; nothing else can change.
+fn check_kind_change(from: ChannelKind, to: Option<ChannelKind>) -> Result<(), Refusal> {
+    let can_change = [ChannelKind::TEXT, ChannelKind::ANNOUNCEMENT];
+    match to {
+        Some(to) if to != from && !(can_change.contains(&from) && can_change.contains(&to)) => {
+            let message = "Cannot change the type of this channel to that one.";
+            Err(Refusal::field(&["type"], "CHANNEL_TYPE_INVALID", message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_voice(kind: ChannelKind, edit: &ChannelChange) -> Result<(), Refusal> {
+    if let Some(bitrate) = edit.bitrate.filter(|_| kind.is_voice()) {
+        if bitrate < *BITRATES.start() {
+            let message = "int value should be greater than or equal to 8000.";
+            return Err(Refusal::field(&["bitrate"], "NUMBER_TYPE_MIN", message));
+        }
+        if bitrate > *BITRATES.end() {
+            let message = "int value should be less than or equal to 96000.";
+            return Err(Refusal::field(&["bitrate"], "NUMBER_TYPE_MAX", message));
+        }
+    }
+    let most = if kind == ChannelKind::STAGE { 10_000 } else { 99 };
+    if kind.is_voice() && edit.user_limit.is_some_and(|limit| limit > most) {
+        let message = format!("int value should be less than or equal to {most}.");
+        return Err(Refusal::field(&["user_limit"], "NUMBER_TYPE_MAX", message));
+    }
+    Ok(())
+}
+
+fn apply(channel: &mut Channel, edit: ChannelChange, mint: &mut Mint, now: UnixMillis) {
     if let Some(name) = edit.name {
         channel.name = name;
     }
+    channel.kind = edit.kind.unwrap_or(channel.kind);
     if let Some(topic) = edit.topic {
         channel.topic = topic.filter(|topic| !topic.is_empty());
     }
     if let Some(seconds) = edit.rate_limit_per_user {
         channel.rate_limit_per_user = seconds;
         channel.last_spoke.clear();
+        channel.last_thread.clear();
     }
     channel.nsfw = edit.nsfw.unwrap_or(channel.nsfw);
     channel.position = edit.position.unwrap_or(channel.position);
@@ -268,17 +395,52 @@ fn apply(channel: &mut Channel, edit: ChannelChange) {
     if let Some(overwrites) = edit.overwrites {
         channel.overwrites = overwrites;
     }
+    let settings = &mut channel.settings;
+    settings.bitrate = edit.bitrate.unwrap_or(settings.bitrate);
+    settings.user_limit = edit.user_limit.unwrap_or(settings.user_limit);
+    if let Some(region) = edit.rtc_region {
+        settings.rtc_region = region;
+    }
+    settings.video_quality_mode = edit.video_quality_mode.or(settings.video_quality_mode);
+    settings.default_auto_archive =
+        edit.default_auto_archive.unwrap_or(settings.default_auto_archive);
+    if let Some(seconds) = edit.default_thread_rate_limit_per_user {
+        settings.default_thread_rate_limit_per_user = seconds;
+    }
+    let Some(forum) = &mut channel.forum else { return };
+    settings.flags = edit.flags.map_or(settings.flags, |flags| flags & REQUIRES_TAG);
+    if let Some(tags) = edit.tags {
+        forum.set_tags(tags, mint, now);
+    }
+    if let Some(reaction) = edit.default_reaction {
+        forum.default_reaction = reaction;
+    }
+    forum.default_sort_order = edit.default_sort_order.unwrap_or(forum.default_sort_order);
+    forum.default_layout = edit.default_layout.unwrap_or(forum.default_layout);
 }
 
 /// Returns what the audit log compares.
-fn properties(channel: &Channel) -> [(&'static str, Value); 5] {
-    [
+fn properties(channel: &Channel) -> Vec<(&'static str, Value)> {
+    let settings = &channel.settings;
+    let mut properties = vec![
         ("name", json!(channel.name)),
+        ("type", json!(channel.kind.0)),
         ("topic", json!(channel.topic)),
         ("rate_limit_per_user", json!(channel.rate_limit_per_user)),
         ("nsfw", json!(channel.nsfw)),
         ("position", json!(channel.position)),
-    ]
+        ("default_auto_archive_duration", json!(settings.default_auto_archive)),
+        ("flags", json!(settings.flags)),
+    ];
+    if channel.kind.is_voice() {
+        properties.push(("bitrate", json!(settings.bitrate)));
+        properties.push(("user_limit", json!(settings.user_limit)));
+        properties.push(("rtc_region", json!(settings.rtc_region)));
+    }
+    if let Some(forum) = &channel.forum {
+        properties.push(("available_tags", wire::forum_tags(forum)));
+    }
+    properties
 }
 
 fn channel_deed(

@@ -1,16 +1,23 @@
 //! What a change of the world makes Discord say, and to whom.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use twilight_model::guild::Permissions;
 
 use super::{ChannelId, GuildId, MessageId, Refusal, UserId};
 
 /// Whom a dispatch is for; the gateway holds each session to its intents besides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Audience {
     /// Every member of the guild.
     Guild(GuildId),
     /// Every member who may see the channel.
     Channel(GuildId, ChannelId),
+    /// Every member who may see the channel and has these rights there.
+    Holders(GuildId, ChannelId, Permissions),
+    /// These bots, who were found before a change that would keep them from being found.
+    Among(GuildId, Arc<[UserId]>),
     /// Every member who may read the audit log.
     AuditLog(GuildId),
     /// The two people of a direct message.
@@ -27,20 +34,28 @@ impl Audience {
         guild.map_or(Self::Dm(channel), |guild| Self::Channel(guild, channel))
     }
 
-    pub(crate) fn guild(self) -> Option<GuildId> {
+    pub(crate) fn guild(&self) -> Option<GuildId> {
         match self {
             Self::Guild(guild)
             | Self::Channel(guild, _)
+            | Self::Holders(guild, ..)
+            | Self::Among(guild, _)
             | Self::AuditLog(guild)
-            | Self::User(_, guild) => Some(guild),
+            | Self::User(_, guild) => Some(*guild),
             Self::Dm(_) | Self::Account(_) => None,
         }
     }
 
-    pub(crate) fn channel(self) -> Option<ChannelId> {
+    pub(crate) fn channel(&self) -> Option<ChannelId> {
         match self {
-            Self::Channel(_, channel) | Self::Dm(channel) => Some(channel),
-            Self::Guild(_) | Self::AuditLog(_) | Self::User(..) | Self::Account(_) => None,
+            Self::Channel(_, channel) | Self::Holders(_, channel, _) | Self::Dm(channel) => {
+                Some(*channel)
+            }
+            Self::Guild(_)
+            | Self::Among(..)
+            | Self::AuditLog(_)
+            | Self::User(..)
+            | Self::Account(_) => None,
         }
     }
 }

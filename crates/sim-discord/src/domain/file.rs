@@ -1,5 +1,8 @@
 //! A world as a JSON document: what `GET /sim/v1/world` answers, and what `--world` reads.
 
+mod invites;
+mod threads;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -13,6 +16,9 @@ use super::{
     User, UserId, World, created_at, guilds::DEFAULT_EVERYONE,
 };
 use crate::wire::{Iso, parse_iso};
+
+use invites::InviteFile;
+use threads::{ChannelSettingsFile, ThreadFile};
 
 /// Why a world file was not loaded.
 #[derive(Debug, thiserror::Error)]
@@ -84,9 +90,13 @@ pub(crate) struct GuildFile {
     roles: Vec<RoleFile>,
     #[serde(default)]
     channels: Vec<ChannelFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    threads: Vec<ThreadFile>,
     members: Vec<MemberFile>,
     #[serde(default)]
     bans: Vec<BanFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    invites: Vec<InviteFile>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -181,7 +191,7 @@ impl OverwriteFile {
 #[serde(deny_unknown_fields)]
 struct ChannelFile {
     id: ChannelId,
-    /// 0 text, 2 voice, 4 category, 5 announcement, 13 stage, 15 forum.
+    /// 0 text, 2 voice, 4 category, 5 announcement, 13 stage, 15 forum, 16 media.
     #[serde(rename = "type", default)]
     kind: u8,
     name: String,
@@ -197,6 +207,8 @@ struct ChannelFile {
     rate_limit_per_user: u32,
     #[serde(default)]
     permission_overwrites: Vec<OverwriteFile>,
+    #[serde(flatten)]
+    settings: ChannelSettingsFile,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     messages: Vec<MessageFile>,
 }
@@ -413,8 +425,14 @@ impl World {
             rules_channel_id: guild.rules_channel,
             roles: guild.roles.values().map(role_file).collect(),
             channels: channels.map(|channel| channel_file(channel, excerpt.messages)).collect(),
+            threads: guild
+                .threads
+                .iter()
+                .filter_map(|id| threads::thread_file(self.channels.get(id)?, excerpt.messages))
+                .collect(),
             members: members.collect(),
             bans: bans.collect(),
+            invites: self.invite_files(guild.id),
         }
     }
 
@@ -477,6 +495,7 @@ impl World {
             roles: BTreeMap::new(),
             members: BTreeMap::new(),
             channels: BTreeSet::new(),
+            threads: BTreeSet::new(),
             bans: BTreeMap::new(),
             audit_log: VecDeque::new(),
             system_channel: file.system_channel_id,
@@ -515,6 +534,15 @@ impl World {
                 .map_err(|problem| wrong(place, problem))?;
             guild.channels.insert(id);
             self.channels.insert(id, channel);
+        }
+        for thread in file.threads {
+            let place = format!("{place}, thread {}", thread.id());
+            let id =
+                self.load_thread(guild.id, thread, now).map_err(|problem| wrong(place, problem))?;
+            guild.threads.insert(id);
+        }
+        for invite in file.invites {
+            self.load_invite(&guild, invite, now).map_err(|problem| wrong(&place, problem))?;
         }
         self.guilds.insert(guild.id, guild);
         Ok(())
@@ -558,7 +586,7 @@ impl World {
     ) -> Result<Channel, String> {
         let kind = ChannelKind(file.kind);
         if !kind.is_of_guild() {
-            return Err(format!("its type {} is none of 0, 2, 4, 5, 13, 15", file.kind));
+            return Err(format!("its type {} is none of 0, 2, 4, 5, 13, 15, 16", file.kind));
         }
         if self.channels.contains_key(&file.id) {
             return Err("another channel has its id".to_owned());
@@ -571,6 +599,7 @@ impl World {
         channel.nsfw = file.nsfw;
         channel.rate_limit_per_user = file.rate_limit_per_user;
         channel.overwrites = file.permission_overwrites.iter().map(OverwriteFile::read).collect();
+        file.settings.read(&mut channel);
         self.load_messages(&mut channel, file.messages, now)?;
         Ok(channel)
     }
@@ -618,7 +647,7 @@ impl World {
                 return Err(format!("nobody is {}, the author of message {id}", file.author_id));
             }
             let reference = file.reply_to.map(|message| Reference {
-                message,
+                message: Some(message),
                 channel: channel.id,
                 guild: channel.guild,
             });
@@ -690,6 +719,7 @@ fn channel_file(channel: &Channel, messages: usize) -> ChannelFile {
         nsfw: channel.nsfw,
         rate_limit_per_user: channel.rate_limit_per_user,
         permission_overwrites: channel.overwrites.iter().map(OverwriteFile::new).collect(),
+        settings: ChannelSettingsFile::new(channel),
         messages: messages_of(channel, messages),
     }
 }
@@ -704,7 +734,7 @@ fn messages_of(channel: &Channel, most: usize) -> Vec<MessageFile> {
             author_id: message.author,
             content: message.content.clone(),
             timestamp: Some(Iso(created_at(message.id)).to_string()),
-            reply_to: message.reference.map(|reference| reference.message),
+            reply_to: message.reference.and_then(|reference| reference.message),
             pinned: message.pinned_at.is_some(),
         })
         .collect();

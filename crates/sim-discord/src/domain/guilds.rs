@@ -86,6 +86,7 @@ impl World {
             roles: BTreeMap::from([(everyone.id, everyone)]),
             members: BTreeMap::from([(seed.owner, owner)]),
             channels: BTreeSet::new(),
+            threads: BTreeSet::new(),
             bans: BTreeMap::new(),
             audit_log: VecDeque::new(),
             system_channel: None,
@@ -170,6 +171,7 @@ impl World {
         now: UnixMillis,
     ) -> Outcome<()> {
         self.check_role_change(actor, guild, Some(role), &edit, now)?;
+        let seen = self.seen_by_bots(guild, now);
         let place = self.guilds.get_mut(&guild).ok_or(Refusal::UnknownGuild)?;
         let is_everyone = role == place.everyone();
         let found = place.roles.get_mut(&role).ok_or(Refusal::UnknownRole)?;
@@ -197,6 +199,7 @@ impl World {
         let changes: Vec<Value> = differ.map(|(key, old, new)| change(key, old, new)).collect();
         let mut dispatches = Vec::new();
         self.dispatch_role("GUILD_ROLE_UPDATE", guild, role, &mut dispatches);
+        self.sync_threads(guild, &seen, now, &mut dispatches);
         if !changes.is_empty() {
             let deed = role_deed(action::ROLE_UPDATE, role, changes, reason);
             self.record(guild, actor, deed, now, &mut dispatches);
@@ -316,10 +319,11 @@ impl World {
     /// Removes a guild for good; its bots are told.
     pub(crate) fn delete_guild(&mut self, guild: GuildId) -> Outcome<()> {
         let gone = self.guilds.remove(&guild).ok_or(Refusal::UnknownGuild)?;
-        for channel in &gone.channels {
+        for channel in gone.channels.iter().chain(&gone.threads) {
             self.channels.remove(channel);
         }
         self.unavailable.remove(&guild);
+        self.forget_invites(guild, None);
         let bots = gone.members.keys().filter(|user| self.bot(**user).is_some());
         let dispatches = bots.map(|bot| Dispatch {
             name: "GUILD_DELETE",

@@ -3,8 +3,8 @@
 use twilight_model::id::{
     Id,
     marker::{
-        ApplicationMarker, AttachmentMarker, AuditLogEntryMarker, ChannelMarker, GuildMarker,
-        MessageMarker, RoleMarker, UserMarker,
+        ApplicationMarker, AttachmentMarker, AuditLogEntryMarker, ChannelMarker, EmojiMarker,
+        GuildMarker, MessageMarker, RoleMarker, TagMarker, UserMarker,
     },
 };
 
@@ -14,9 +14,11 @@ pub(crate) type ApplicationId = Id<ApplicationMarker>;
 pub(crate) type AttachmentId = Id<AttachmentMarker>;
 pub(crate) type AuditLogEntryId = Id<AuditLogEntryMarker>;
 pub(crate) type ChannelId = Id<ChannelMarker>;
+pub(crate) type EmojiId = Id<EmojiMarker>;
 pub(crate) type GuildId = Id<GuildMarker>;
 pub(crate) type MessageId = Id<MessageMarker>;
 pub(crate) type RoleId = Id<RoleMarker>;
+pub(crate) type TagId = Id<TagMarker>;
 pub(crate) type UserId = Id<UserMarker>;
 
 /// The first second of 2015, from which snowflakes count.

@@ -75,6 +75,7 @@ impl World {
         now: UnixMillis,
     ) -> Outcome<()> {
         self.check_member_change(actor, guild, target, &change, now)?;
+        let seen = self.seen_by_bots(guild, now);
         let place = self.guilds.get_mut(&guild).ok_or(Refusal::UnknownGuild)?;
         let everyone = place.everyone();
         let names: Vec<(RoleId, String)> =
@@ -96,6 +97,7 @@ impl World {
         let after = member.clone();
         let mut dispatches = Vec::new();
         self.dispatch_member_update(guild, target, &mut dispatches);
+        self.sync_threads(guild, &seen, now, &mut dispatches);
         for deed in deeds_of(&before, &after, &names, reason) {
             self.record(guild, actor, deed, now, &mut dispatches);
         }
@@ -196,6 +198,7 @@ impl World {
             return Ok(Effect::none(()));
         }
         let name = found.name.clone();
+        let seen = self.seen_by_bots(guild, now);
         if let Some(place) = self.guilds.get_mut(&guild)
             && let Some(member) = place.members.get_mut(&target)
         {
@@ -208,6 +211,7 @@ impl World {
         }
         let mut dispatches = Vec::new();
         self.dispatch_member_update(guild, target, &mut dispatches);
+        self.sync_threads(guild, &seen, now, &mut dispatches);
         let key = if has { "$add" } else { "$remove" };
         let deed = Deed {
             action: action::MEMBER_ROLE_UPDATE,

@@ -12,8 +12,9 @@ use twilight_model::guild::Permissions;
 use ery_clock::UnixMillis;
 
 use super::{
-    Actor, AllowedMentions, Attachment, Audience, Channel, ChannelId, Dispatch, Effect, FieldError,
-    GuildId, Message, MessageId, MessageKind, Nonce, Outcome, Reference, Refusal, UserId, World,
+    Actor, AllowedMentions, Attachment, Audience, Channel, ChannelId, ChannelKind, Dispatch,
+    Effect, FieldError, GuildId, Message, MessageId, MessageKind, Nonce, Outcome, Reference,
+    Refusal, UserId, World,
     audit::{Deed, Done, action},
     created_at, embeds,
     mentions::Mentions,
@@ -133,8 +134,21 @@ impl World {
         draft: Draft,
         now: UnixMillis,
     ) -> Outcome<Created> {
+        self.write_message(author, channel, draft, None, now)
+    }
+
+    /// Sends a message, or, with `id`, the first one of a forum's post, which has the post's id.
+    pub(super) fn write_message(
+        &mut self,
+        author: UserId,
+        channel: ChannelId,
+        draft: Draft,
+        id: Option<MessageId>,
+        now: UnixMillis,
+    ) -> Outcome<Created> {
         let place = self.channel(channel)?;
-        let rights = self.check_may_send(author, place, &draft, now)?;
+        let is_first = id.is_some();
+        let rights = self.check_may_send(author, place, &draft, is_first, now)?;
         check_draft(&draft)?;
         let embeds = embeds::accept(draft.embeds)?;
 
@@ -157,7 +171,7 @@ impl World {
         self.mention_replied(place, reference, author, &allowed, &mut mentions);
 
         let guild = place.guild;
-        let id: MessageId = self.mint.next(now);
+        let id: MessageId = id.unwrap_or_else(|| self.mint.next(now));
         let attachments = self.keep_attachments(channel, draft.attachments, now);
         let message = Message {
             id,
@@ -180,10 +194,14 @@ impl World {
             nonce: draft.nonce,
             flags: draft.flags & SETTABLE_FLAGS,
         };
+        let mentioned = message.mentions.clone();
         if let Some(key) = nonce_key {
             self.nonces.keep(key, id, now);
         }
         let mut dispatches = Vec::with_capacity(1);
+        if !is_first {
+            self.stir_thread(channel, author, &mentioned, now, &mut dispatches);
+        }
         self.insert_message(message, now, &mut dispatches);
         Ok(Effect::new(Created { message: id, is_repeat: false }, dispatches))
     }
@@ -195,7 +213,7 @@ impl World {
         now: UnixMillis,
         dispatches: &mut Vec<Dispatch>,
     ) {
-        let (id, author) = (message.id, message.author);
+        let (id, author, kind) = (message.id, message.author, message.kind);
         let most = self.messages_per_channel;
         let Some(channel) = self.channels.get_mut(&message.channel) else { return };
         let channel_id = channel.id;
@@ -204,8 +222,15 @@ impl World {
         if channel.messages.len() > most {
             channel.messages.pop_first();
         }
-        if channel.rate_limit_per_user > 0 {
+        if channel.rate_limit_per_user > 0 && !kind.is_system() {
             channel.last_spoke.insert(author, now);
+        }
+        if let Some(thread) = &mut channel.thread {
+            thread.last_active = now;
+            if !begins_thread(channel_id, id, kind) {
+                thread.message_count += 1;
+                thread.total_messages += 1;
+            }
         }
         dispatches.extend(self.message_dispatch("MESSAGE_CREATE", channel_id, id));
     }
@@ -232,9 +257,17 @@ impl World {
         author: UserId,
         channel: &Channel,
         draft: &Draft,
+        is_first: bool,
         now: UnixMillis,
     ) -> Result<Permissions, Refusal> {
-        let rights = self.require(author, channel, Permissions::SEND_MESSAGES, now)?;
+        // Who may begin a post need not have the right to speak in others.
+        let parent = channel.parent.filter(|_| is_first);
+        let decides = parent.and_then(|parent| self.channels.get(&parent)).unwrap_or(channel);
+        let rights = self.require(author, decides, Permissions::SEND_MESSAGES, now)?;
+        let is_locked = channel.thread.as_ref().is_some_and(|thread| thread.is_locked);
+        if is_locked && !rights.contains(Permissions::MANAGE_THREADS) {
+            return Err(Refusal::ThreadLocked);
+        }
         if !channel.kind.holds_messages() {
             return Err(Refusal::NonTextChannel);
         }
@@ -249,19 +282,10 @@ impl World {
         if needed.iter().any(|(wanted, right)| *wanted && !rights.contains(*right)) {
             return Err(Refusal::MissingPermissions);
         }
-        let spared = Permissions::BYPASS_SLOWMODE
-            | Permissions::MANAGE_MESSAGES
-            | Permissions::MANAGE_CHANNELS;
-        if channel.rate_limit_per_user > 0
-            && !rights.intersects(spared)
+        if !spared_from_slowmode(channel.kind, rights)
             && let Some(last) = channel.last_spoke.get(&author)
         {
-            let again = *last + Duration::from_secs(channel.rate_limit_per_user.into());
-            if again > now {
-                let wait = again.since(now);
-                let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-                return Err(Refusal::Slowmode { retry_after_ms });
-            }
+            check_slowmode(*last, channel.rate_limit_per_user, now)?;
         }
         Ok(rights)
     }
@@ -276,7 +300,7 @@ impl World {
     ) {
         let answered = reference
             .filter(|_| allowed.replied_user)
-            .and_then(|reference| channel.messages.get(&reference.message));
+            .and_then(|reference| channel.messages.get(&reference.message?));
         if let Some(answered) = answered
             && answered.author != author
             && self.users.contains_key(&answered.author)
@@ -325,6 +349,7 @@ impl World {
         if found.kind.is_system() {
             return Err(Refusal::SystemMessage);
         }
+        Self::refuse_archived(place)?;
         if found.author != editor {
             let may = edit.changes_only_flags() && edit.flags.is_some();
             if !may {
@@ -489,7 +514,12 @@ impl World {
     fn remove_messages(&mut self, channel: ChannelId, ids: &[MessageId]) {
         if let Some(channel) = self.channels.get_mut(&channel) {
             for id in ids {
-                channel.messages.remove(id);
+                let Some(gone) = channel.messages.remove(id) else { continue };
+                if let Some(thread) = &mut channel.thread
+                    && !begins_thread(channel.id, gone.id, gone.kind)
+                {
+                    thread.message_count = thread.message_count.saturating_sub(1);
+                }
             }
         }
     }
@@ -570,6 +600,33 @@ pub(crate) fn page_of(channel: &Channel, page: Page, limit: usize) -> Vec<&Messa
     }
 }
 
+/// Tells whether a message is what its thread began with, which the thread does not count.
+fn begins_thread(thread: ChannelId, message: MessageId, kind: MessageKind) -> bool {
+    kind == MessageKind::THREAD_STARTER || message == thread.cast()
+}
+
+/// Tells whether slow mode does not hold for somebody with these rights.
+pub(super) fn spared_from_slowmode(kind: ChannelKind, rights: Permissions) -> bool {
+    let mut sparing =
+        Permissions::BYPASS_SLOWMODE | Permissions::MANAGE_MESSAGES | Permissions::MANAGE_CHANNELS;
+    sparing.set(Permissions::MANAGE_THREADS, kind.is_thread());
+    rights.intersects(sparing)
+}
+
+/// Refuses what comes too soon after the last time.
+pub(super) fn check_slowmode(
+    last: UnixMillis,
+    seconds: u32,
+    now: UnixMillis,
+) -> Result<(), Refusal> {
+    let again = last + Duration::from_secs(seconds.into());
+    if seconds == 0 || again <= now {
+        return Ok(());
+    }
+    let retry_after_ms = u64::try_from(again.since(now).as_millis()).unwrap_or(u64::MAX);
+    Err(Refusal::Slowmode { retry_after_ms })
+}
+
 /// Finds what a reply answers; a message that is not there is an error or nothing, as asked.
 fn referenced(
     channel: &Channel,
@@ -588,7 +645,8 @@ fn referenced(
             "Cannot reply to a system message",
         )),
         Some(message) if !elsewhere => {
-            Ok(Some(Reference { message: message.id, channel: channel.id, guild: channel.guild }))
+            let (message, channel, guild) = (Some(message.id), channel.id, channel.guild);
+            Ok(Some(Reference { message, channel, guild }))
         }
         _ if reply.fail_if_not_exists => Err(Refusal::field(
             &["message_reference"],

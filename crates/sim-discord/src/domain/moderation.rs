@@ -35,7 +35,7 @@ impl World {
             return Err(Refusal::UnknownMember);
         }
         let mut dispatches = Vec::new();
-        self.remove_member(guild, target, &mut dispatches);
+        self.remove_member(guild, target, now, &mut dispatches);
         let deed = deed(action::MEMBER_KICK, target, reason);
         self.record(guild, actor, deed, now, &mut dispatches);
         Ok(Effect::new((), dispatches))
@@ -64,7 +64,7 @@ impl World {
         if !delete.is_zero() {
             self.delete_recent(guild, target, now - delete, &mut dispatches);
         }
-        self.remove_member(guild, target, &mut dispatches);
+        self.remove_member(guild, target, now, &mut dispatches);
         self.dispatch_ban("GUILD_BAN_ADD", guild, target, &mut dispatches);
         let deed = deed(action::MEMBER_BAN_ADD, target, reason);
         self.record(guild, actor, deed, now, &mut dispatches);
@@ -93,13 +93,13 @@ impl World {
     }
 
     /// Lets somebody leave of their own accord; the owner cannot.
-    pub(crate) fn leave(&mut self, guild: GuildId, user: UserId) -> Outcome<()> {
+    pub(crate) fn leave(&mut self, guild: GuildId, user: UserId, now: UnixMillis) -> Outcome<()> {
         let place = self.guild(guild)?;
         if !place.members.contains_key(&user) || place.owner == user {
             return Err(Refusal::UnknownGuild);
         }
         let mut dispatches = Vec::new();
-        self.remove_member(guild, user, &mut dispatches);
+        self.remove_member(guild, user, now, &mut dispatches);
         Ok(Effect::new((), dispatches))
     }
 
@@ -140,8 +140,10 @@ impl World {
         &mut self,
         guild: GuildId,
         target: UserId,
+        now: UnixMillis,
         dispatches: &mut Vec<Dispatch>,
     ) {
+        self.let_out_of_threads(guild, target, now, dispatches);
         let Some(place) = self.guilds.get_mut(&guild) else { return };
         if place.members.remove(&target).is_none() {
             return;
@@ -198,6 +200,7 @@ impl World {
         let recent: Vec<(ChannelId, Vec<MessageId>)> = place
             .channels
             .iter()
+            .chain(&place.threads)
             .filter_map(|id| self.channels.get(id))
             .map(|channel| {
                 let newest = channel.messages.values().rev();

@@ -194,7 +194,11 @@ impl World {
             Some(parent) => self.channels.get(&parent).map_or(&[][..], |parent| &parent.overwrites),
             None => &channel.overwrites,
         };
-        Some(guild.permissions_in(channel, overwrites, member, now))
+        let rights = guild.permissions_in(channel, overwrites, member, now);
+        let is_hidden = channel.kind == ChannelKind::PRIVATE_THREAD
+            && !rights.contains(Permissions::MANAGE_THREADS)
+            && channel.thread.as_ref().is_none_or(|thread| !thread.members.contains_key(&user));
+        Some(if is_hidden { Permissions::empty() } else { rights })
     }
 
     /// Demands that `actor` sees `channel` and has all of `needed` there.

@@ -9,6 +9,7 @@ use super::{
     Actor, Audience, ChannelId, Dispatch, Effect, Message, MessageId, MessageKind, Outcome,
     Reference, Refusal, UserId, World,
     audit::{Deed, action},
+    notices::Notice,
 };
 use crate::wire;
 
@@ -30,6 +31,7 @@ impl World {
         if found.kind.is_system() {
             return Err(Refusal::SystemMessage);
         }
+        Self::refuse_archived(place)?;
         if found.pinned_at.is_some() {
             return Ok(Effect::none(()));
         }
@@ -39,29 +41,9 @@ impl World {
         }
         let guild = place.guild;
         let mut dispatches = self.set_pinned(actor, channel, message, Some(now), reason, now);
-        let id = self.mint.next(now);
-        let notice = Message {
-            id,
-            channel,
-            guild,
-            author: actor,
-            kind: MessageKind::PIN,
-            content: String::new(),
-            edited_at: None,
-            tts: false,
-            mention_everyone: false,
-            mentions: Vec::new(),
-            mention_roles: Vec::new(),
-            attachments: Vec::new(),
-            embeds: Vec::new(),
-            components: Vec::new(),
-            pinned_at: None,
-            reactions: Vec::new(),
-            reference: Some(Reference { message, channel, guild }),
-            nonce: None,
-            flags: 0,
-        };
-        self.insert_message(notice, now, &mut dispatches);
+        let reference = Some(Reference { message: Some(message), channel, guild });
+        let notice = Notice { reference, ..Notice::default() };
+        self.post_notice(channel, actor, MessageKind::PIN, notice, now, &mut dispatches);
         Ok(Effect::new((), dispatches))
     }
 
@@ -76,6 +58,7 @@ impl World {
     ) -> Outcome<()> {
         let place = self.channel(channel)?;
         self.require(actor, place, Permissions::PIN_MESSAGES, now)?;
+        Self::refuse_archived(place)?;
         if place.message(message)?.pinned_at.is_none() {
             return Ok(Effect::none(()));
         }

@@ -57,6 +57,7 @@ impl World {
     ) -> Outcome<()> {
         let place = self.channel(channel)?;
         let rights = self.require(user, place, Permissions::READ_MESSAGE_HISTORY, now)?;
+        Self::refuse_archived(place)?;
         let found = place.message(message)?;
         let author = found.author;
         let existing = found.reactions.iter().position(|reaction| reaction.emoji.is(&emoji));
@@ -94,6 +95,7 @@ impl World {
         let needed =
             if whose == actor { Permissions::empty() } else { Permissions::MANAGE_MESSAGES };
         self.require(actor, place, needed, now)?;
+        Self::refuse_archived(place)?;
         let found = place.message(message)?;
         let author = found.author;
         let at = found.reactions.iter().position(|reaction| reaction.emoji.is(emoji));
@@ -124,6 +126,7 @@ impl World {
         let place = self.channel(channel)?;
         let guild = place.guild.ok_or(Refusal::DmChannel)?;
         self.require(actor, place, Permissions::MANAGE_MESSAGES, now)?;
+        Self::refuse_archived(place)?;
         place.message(message)?;
         let found = self.message_mut(channel, message)?;
         let before = found.reactions.len();

@@ -96,6 +96,30 @@ pub(crate) enum Refusal {
     InvalidJson,
     #[error("Cannot reply without permission to read message history")]
     CannotReply,
+    #[error("Unknown tag")]
+    UnknownTag,
+    #[error("Maximum number of thread participants has been reached (1000)")]
+    TooManyThreadMembers,
+    #[error("Tag names must be unique")]
+    DuplicateTags,
+    #[error("A tag is required to create a forum post in this channel")]
+    TagRequired,
+    #[error("Cannot execute action on this channel type")]
+    WrongChannelType,
+    #[error("Thread is archived")]
+    ThreadArchived,
+    #[error("A thread has already been created for this message")]
+    ThreadExists,
+    #[error("Thread is locked")]
+    ThreadLocked,
+    #[error("Maximum number of active threads reached")]
+    TooManyThreads,
+    #[error("Unknown Invite")]
+    UnknownInvite,
+    #[error("Maximum number of invites reached (1000)")]
+    TooManyInvites,
+    #[error("The user is banned from this guild.")]
+    BannedFromGuild,
     #[error("Index not yet available. Try again later")]
     SearchNotReady { retry_after: u64 },
 }
@@ -124,6 +148,15 @@ impl Refusal {
             | Self::TooOldToBulkDelete
             | Self::InvalidForm(_)
             | Self::InvalidJson
+            | Self::TooManyThreadMembers
+            | Self::DuplicateTags
+            | Self::TagRequired
+            | Self::WrongChannelType
+            | Self::ThreadArchived
+            | Self::ThreadExists
+            | Self::ThreadLocked
+            | Self::TooManyThreads
+            | Self::TooManyInvites
             | Self::CannotReply => 400,
             Self::Unauthorized => 401,
             Self::MissingAccess
@@ -131,6 +164,7 @@ impl Refusal {
             | Self::CannotMessageUser
             | Self::NoMutualGuilds
             | Self::MissingPermissions
+            | Self::BannedFromGuild
             | Self::SystemMessage => 403,
             Self::NoSuchRoute
             | Self::UnknownChannel
@@ -140,6 +174,8 @@ impl Refusal {
             | Self::UnknownOverwrite
             | Self::UnknownRole
             | Self::UnknownUser
+            | Self::UnknownTag
+            | Self::UnknownInvite
             | Self::UnknownBan => 404,
             Self::MethodNotAllowed => 405,
             Self::TooLarge => 413,
@@ -182,6 +218,18 @@ impl Refusal {
             Self::InvalidJson => 50_109,
             Self::NoMutualGuilds => 50_278,
             Self::SearchNotReady { .. } => 110_000,
+            Self::UnknownTag => 10_087,
+            Self::TooManyThreadMembers => 30_033,
+            Self::DuplicateTags => 40_061,
+            Self::TagRequired => 40_067,
+            Self::WrongChannelType => 50_024,
+            Self::ThreadArchived => 50_083,
+            Self::ThreadExists => 160_004,
+            Self::ThreadLocked => 160_005,
+            Self::TooManyThreads => 160_006,
+            Self::UnknownInvite => 10_006,
+            Self::TooManyInvites => 30_016,
+            Self::BannedFromGuild => 40_007,
             Self::CannotReply => 160_002,
         }
     }

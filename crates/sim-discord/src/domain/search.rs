@@ -50,10 +50,11 @@ impl World {
             .map(str::to_lowercase)
             .collect();
         let readable =
-            guild.channels.iter().filter_map(|id| self.channels.get(id)).filter(|channel| {
-                (search.channels.is_empty() || search.channels.contains(&channel.id))
-                    && self.require(reader, channel, Permissions::READ_MESSAGE_HISTORY, now).is_ok()
-            });
+            guild.channels.iter().chain(&guild.threads).filter_map(|id| self.channels.get(id));
+        let readable = readable.filter(|channel| {
+            (search.channels.is_empty() || search.channels.contains(&channel.id))
+                && self.require(reader, channel, Permissions::READ_MESSAGE_HISTORY, now).is_ok()
+        });
         let mut found: BTreeSet<(u64, ChannelId)> = BTreeSet::new();
         for channel in readable {
             let matching =

@@ -17,7 +17,7 @@ use super::{
     sessions::{Disturbance, Entry, Link, Outgoing, SessionSettings, shard_of},
 };
 use crate::{
-    domain::{Audience, Dispatch, GuildId, Payload, UserId, World},
+    domain::{Audience, ChannelId, Dispatch, GuildId, Payload, UserId, World},
     faults::{FaultKind, Faults},
     wire::{self, Roster},
 };
@@ -199,7 +199,10 @@ impl Session {
             return None;
         }
         let about_itself = dispatch.about == Some(self.bot);
-        let needed = intents::needed_for(dispatch.name, guild.is_some());
+        let mut needed = intents::needed_for(dispatch.name, guild.is_some());
+        if dispatch.name == "THREAD_MEMBERS_UPDATE" && !about_itself {
+            needed = intents::GUILD_MEMBERS;
+        }
         let own_member = about_itself && dispatch.name == "GUILD_MEMBER_UPDATE";
         if needed != 0 && self.intents & needed == 0 && !own_member {
             return None;
@@ -214,7 +217,7 @@ impl Session {
         {
             return None;
         }
-        if !self.is_in(world, dispatch.audience, now) {
+        if !self.is_in(world, &dispatch.audience, now) {
             return None;
         }
         Some(match &dispatch.payload {
@@ -231,22 +234,25 @@ impl Session {
         })
     }
 
-    fn is_in(&self, world: &World, audience: Audience, now: UnixMillis) -> bool {
+    fn is_in(&self, world: &World, audience: &Audience, now: UnixMillis) -> bool {
+        let has = |channel: &ChannelId, needed: Permissions| {
+            let channel = world.channels.get(channel);
+            let rights = channel.and_then(|channel| world.permissions_in(channel, self.bot, now));
+            rights.is_some_and(|rights| rights.contains(needed | Permissions::VIEW_CHANNEL))
+        };
         match audience {
-            Audience::Guild(guild) => world.member(guild, self.bot).is_some(),
-            Audience::Channel(_, channel) => world
-                .channels
-                .get(&channel)
-                .and_then(|channel| world.permissions_in(channel, self.bot, now))
-                .is_some_and(|rights| rights.contains(Permissions::VIEW_CHANNEL)),
+            Audience::Guild(guild) => world.member(*guild, self.bot).is_some(),
+            Audience::Channel(_, channel) => has(channel, Permissions::VIEW_CHANNEL),
+            Audience::Holders(_, channel, needed) => has(channel, *needed),
+            Audience::Among(_, bots) => bots.contains(&self.bot),
             Audience::AuditLog(guild) => {
-                world.require_in_guild(self.bot, guild, Permissions::VIEW_AUDIT_LOG, now).is_ok()
+                world.require_in_guild(self.bot, *guild, Permissions::VIEW_AUDIT_LOG, now).is_ok()
             }
             Audience::Dm(channel) => world
                 .channels
-                .get(&channel)
+                .get(channel)
                 .is_some_and(|channel| channel.recipients.contains(&self.bot)),
-            Audience::User(user, _) | Audience::Account(user) => user == self.bot,
+            Audience::User(user, _) | Audience::Account(user) => *user == self.bot,
         }
     }
 

@@ -1,10 +1,17 @@
 //! Channels themselves.
 
+use std::ops::RangeInclusive;
+
 use twilight_model::guild::Permissions;
 
-use super::{answer::Answer, call::Call, form::Form};
+use super::{
+    answer::Answer,
+    call::Call,
+    form::Form,
+    threads::{self, minutes, seconds},
+};
 use crate::{
-    domain::{ChannelChange, ChannelId, Overwrite, OverwriteTarget, Refusal},
+    domain::{ChannelChange, ChannelId, Overwrite, OverwriteTarget, PostEmoji, Refusal, TagChange},
     wire,
 };
 
@@ -20,13 +27,16 @@ pub(super) fn shown(call: &Call<'_>, channel: ChannelId) -> Result<Answer, Refus
     let world = &call.state.world;
     let channel = world.channel(channel)?;
     Ok(match channel.guild {
-        Some(_) => Answer::json(&wire::ChannelView::new(channel)),
+        Some(_) => Answer::json(&wire::GuildChannelView::new(channel, Some(call.bot))),
         None => Answer::json(&wire::dm_channel(world, channel, call.bot)),
     })
 }
 
 pub(super) fn update(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let channel = call.id("channel_id")?;
+    if call.state.world.channel(channel)?.kind.is_thread() {
+        return threads::update(call, channel);
+    }
     let mut form = call.form()?;
     let change = change_of(&mut form);
     form.finish()?;
@@ -42,10 +52,9 @@ pub(super) fn update(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 pub(super) fn change_of(form: &mut Form) -> ChannelChange {
     ChannelChange {
         name: form.text("name"),
+        kind: None,
         topic: form.nullable_text("topic"),
-        rate_limit_per_user: form
-            .up_to("rate_limit_per_user", 21_600)
-            .and_then(|seconds| u32::try_from(seconds).ok()),
+        rate_limit_per_user: seconds(form, "rate_limit_per_user"),
         nsfw: form.boolean("nsfw"),
         position: form.integer("position"),
         parent: form.nullable_id("parent_id"),
@@ -56,7 +65,67 @@ pub(super) fn change_of(form: &mut Form) -> ChannelChange {
             });
             objects.filter_map(|(index, mut inner)| overwrite_of(form, index, &mut inner)).collect()
         }),
+        bitrate: number(form, "bitrate"),
+        user_limit: number(form, "user_limit"),
+        rtc_region: form.nullable_text("rtc_region"),
+        video_quality_mode: choice(form, "video_quality_mode", 1..=2),
+        default_auto_archive: auto_archive_of(form),
+        default_thread_rate_limit_per_user: seconds(form, "default_thread_rate_limit_per_user"),
+        flags: form.integer("flags").and_then(|flags| u64::try_from(flags).ok()),
+        tags: tags_of(form),
+        default_reaction: default_reaction_of(form),
+        default_sort_order: nullable_choice(form, "default_sort_order", 0..=1),
+        default_layout: choice(form, "default_forum_layout", 0..=2),
     }
+}
+
+fn number(form: &mut Form, key: &str) -> Option<u32> {
+    form.up_to(key, u64::from(u32::MAX)).and_then(|number| u32::try_from(number).ok())
+}
+
+/// Reads one of a few numbers. Null counts as not there.
+pub(super) fn choice(form: &mut Form, key: &str, of: RangeInclusive<u8>) -> Option<u8> {
+    let number = form.integer(key)?;
+    let chosen = u8::try_from(number).ok().filter(|number| of.contains(number));
+    if chosen.is_none() {
+        let all: Vec<String> = of.map(|number| number.to_string()).collect();
+        let message = format!("Value must be one of {{{}}}.", all.join(", "));
+        form.error(key, "BASE_TYPE_CHOICES", message);
+    }
+    chosen
+}
+
+/// Reads one of a few numbers that may be null.
+fn nullable_choice(form: &mut Form, key: &str, of: RangeInclusive<u8>) -> Option<Option<u8>> {
+    if form.takes_null(key) { Some(None) } else { choice(form, key, of).map(Some) }
+}
+
+fn auto_archive_of(form: &mut Form) -> Option<Option<u16>> {
+    const KEY: &str = "default_auto_archive_duration";
+    if form.takes_null(KEY) { Some(None) } else { minutes(form, KEY).map(Some) }
+}
+
+fn tags_of(form: &mut Form) -> Option<Vec<TagChange>> {
+    form.objects("available_tags", |form| {
+        let name = form.text("name");
+        if name.is_none() {
+            form.require("name");
+        }
+        TagChange {
+            id: form.id("id"),
+            name: name.unwrap_or_default(),
+            is_moderated: form.boolean("moderated").unwrap_or(false),
+            emoji: PostEmoji::of(form.id("emoji_id"), form.text("emoji_name")),
+        }
+    })
+}
+
+fn default_reaction_of(form: &mut Form) -> Option<Option<PostEmoji>> {
+    const KEY: &str = "default_reaction_emoji";
+    if form.takes_null(KEY) {
+        return Some(None);
+    }
+    form.object(KEY, |form| PostEmoji::of(form.id("emoji_id"), form.text("emoji_name")))
 }
 
 fn overwrite_of(outer: &mut Form, index: usize, form: &mut Form) -> Option<Overwrite> {

@@ -152,6 +152,38 @@ impl Form {
         }
     }
 
+    /// Takes a field if it is null, and tells whether it was.
+    pub(crate) fn takes_null(&mut self, key: &str) -> bool {
+        let is_null = self.fields.get(key).is_some_and(Value::is_null);
+        if is_null {
+            self.fields.remove(key);
+        }
+        is_null
+    }
+
+    /// Takes a list of objects and reads each with `read`. Null counts as not there.
+    pub(crate) fn objects<T>(
+        &mut self,
+        key: &str,
+        mut read: impl FnMut(&mut Form) -> T,
+    ) -> Option<Vec<T>> {
+        let list = self.list(key)?;
+        let mut results = Vec::with_capacity(list.len());
+        for (index, value) in list.into_iter().enumerate() {
+            let Value::Object(fields) = value else {
+                let message = "Only dictionaries may be used in a DictType";
+                self.error(&format!("{key}/{index}"), "DICT_TYPE_CONVERT", message);
+                continue;
+            };
+            let mut path = self.path.clone();
+            path.extend([key.to_owned(), index.to_string()]);
+            let mut form = Form { fields, path, errors: Vec::new() };
+            results.push(read(&mut form));
+            self.errors.append(&mut form.errors);
+        }
+        Some(results)
+    }
+
     /// Takes an object and reads it with `read`. Null counts as not there.
     pub(crate) fn object<T>(&mut self, key: &str, read: impl FnOnce(&mut Form) -> T) -> Option<T> {
         match self.take(key)? {

@@ -54,12 +54,6 @@ pub(super) fn create_channel(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     Ok(Answer { status: 201, ..shown(call, channel)? })
 }
 
-/// There are no threads in this world yet, so there are no active ones.
-pub(super) fn active_threads(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    own_guild(call)?;
-    Ok(Answer::json(&json!({ "threads": [], "members": [], "has_more": false })))
-}
-
 pub(super) fn roles(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let roles: Vec<_> = own_guild(call)?.roles.values().map(wire::RoleView::new).collect();
     Ok(Answer::json(&roles))

@@ -55,7 +55,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     shown(call, channel, created.message)
 }
 
-fn draft_of(form: &mut Form, files: Vec<Part>) -> Draft {
+pub(super) fn draft_of(form: &mut Form, files: Vec<Part>) -> Draft {
     let described = form.list("attachments").unwrap_or_default();
     Draft {
         content: form.text("content").unwrap_or_default(),

@@ -6,8 +6,8 @@ use http::{HeaderValue, Method};
 use sha2::{Digest, Sha256};
 
 use super::{
-    answer::Answer, call::Call, channels, guilds, members, messages, rate_limits::Bucket,
-    reactions, users,
+    answer::Answer, call::Call, channels, guilds, invites, members, messages, rate_limits::Bucket,
+    reactions, threads, users,
 };
 use crate::{domain::Refusal, percent};
 
@@ -58,6 +58,10 @@ static BULK_DELETE: Bucket = Bucket::new("channels/messages/bulk-delete", 1, 1_0
 static REACT: Bucket = Bucket::new("channels/messages/reactions", 1, 250).shared();
 static READ_REACTIONS: Bucket = Bucket::new("channels/messages/reactions/read", 5, 5_000);
 static PINS: Bucket = Bucket::new("channels/pins", 5, 5_000);
+static CREATE_THREAD: Bucket = Bucket::new("channels/threads/create", 10, 10_000);
+static READ_THREADS: Bucket = Bucket::new("channels/threads/read", 10, 10_000);
+static THREAD_MEMBERS: Bucket = Bucket::new("channels/thread-members", 10, 10_000);
+static INVITES: Bucket = Bucket::new("invites", 10, 10_000);
 static GUILD: Bucket = Bucket::new("guilds", 10, 10_000);
 static READ_MEMBERS: Bucket = Bucket::new("guilds/members/read", 10, 10_000);
 static EDIT_MEMBER: Bucket = Bucket::new("guilds/members/edit", 10, 10_000);
@@ -112,10 +116,28 @@ static ENDPOINTS: &[Endpoint] = {
         Endpoint(Delete, "/channels/{channel_id}/messages/{message_id}/reactions/{emoji_name}/@me", &REACT, reactions::remove_own),
         Endpoint(Delete, "/channels/{channel_id}/messages/{message_id}/reactions/{emoji_name}/{user_id}", &REACT, reactions::remove),
 
+        Endpoint(Post, "/channels/{channel_id}/messages/{message_id}/threads", &CREATE_THREAD, threads::create_from_message),
+        Endpoint(Post, "/channels/{channel_id}/threads", &CREATE_THREAD, threads::create),
+        Endpoint(Get, "/channels/{channel_id}/threads/archived/public", &READ_THREADS, threads::archived_public),
+        Endpoint(Get, "/channels/{channel_id}/threads/archived/private", &READ_THREADS, threads::archived_private),
+        Endpoint(Get, "/channels/{channel_id}/users/@me/threads/archived/private", &READ_THREADS, threads::archived_joined),
+        Endpoint(Get, "/channels/{channel_id}/thread-members", &READ_THREADS, threads::members),
+        Endpoint(Put, "/channels/{channel_id}/thread-members/@me", &THREAD_MEMBERS, threads::join),
+        Endpoint(Delete, "/channels/{channel_id}/thread-members/@me", &THREAD_MEMBERS, threads::leave),
+        Endpoint(Get, "/channels/{channel_id}/thread-members/{user_id}", &READ_THREADS, threads::get_member),
+        Endpoint(Put, "/channels/{channel_id}/thread-members/{user_id}", &THREAD_MEMBERS, threads::add_member),
+        Endpoint(Delete, "/channels/{channel_id}/thread-members/{user_id}", &THREAD_MEMBERS, threads::remove_member),
+
+        Endpoint(Get, "/channels/{channel_id}/invites", &INVITES, invites::of_channel),
+        Endpoint(Post, "/channels/{channel_id}/invites", &INVITES, invites::create),
+        Endpoint(Get, "/guilds/{guild_id}/invites", &INVITES, invites::of_guild),
+        Endpoint(Get, "/invites/{code}", &INVITES, invites::get),
+        Endpoint(Delete, "/invites/{code}", &INVITES, invites::delete),
+
         Endpoint(Get, "/guilds/{guild_id}", &GUILD, guilds::get),
         Endpoint(Get, "/guilds/{guild_id}/channels", &GUILD, guilds::channels),
         Endpoint(Post, "/guilds/{guild_id}/channels", &CREATE_CHANNEL, guilds::create_channel),
-        Endpoint(Get, "/guilds/{guild_id}/threads/active", &GUILD, guilds::active_threads),
+        Endpoint(Get, "/guilds/{guild_id}/threads/active", &GUILD, threads::active),
         Endpoint(Get, "/guilds/{guild_id}/roles", &ROLES, guilds::roles),
         Endpoint(Post, "/guilds/{guild_id}/roles", &ROLES, guilds::create_role),
         Endpoint(Get, "/guilds/{guild_id}/roles/member-counts", &ROLES, guilds::role_member_counts),

@@ -237,10 +237,13 @@ impl Exchange<'_> {
         if let Err(refusal) = domain::check_reason(reason.as_deref()) {
             return Answer::from(&refusal);
         }
+        // A thread that is due to be archived is so for whoever asks, whenever they ask.
+        let now = self.shared.clock.now();
+        state.pass_time(now);
         let mut call = Call {
             state,
             bot,
-            now: self.shared.clock.now(),
+            now,
             params: &found.params,
             query: &query,
             body: &self.body,

@@ -85,7 +85,7 @@ pub(super) fn guilds(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 
 pub(super) fn leave_guild(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let guild: GuildId = call.id("guild_id")?;
-    let effect = call.state.world.leave(guild, call.bot)?;
+    let effect = call.state.world.leave(guild, call.bot, call.now)?;
     call.apply(effect);
     Ok(Answer::no_content())
 }

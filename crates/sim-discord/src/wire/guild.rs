@@ -5,9 +5,9 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use twilight_model::guild::Permissions;
 
-use super::{Iso, MemberView, PresenceView, UserView, render};
+use super::{Iso, MemberView, PresenceView, ThreadView, UserView, forum_tags, render};
 use crate::domain::{
-    AuditEntry, Channel, ChannelId, ChannelKind, Guild, GuildId, MessageId, Overwrite,
+    AuditEntry, Channel, ChannelId, EmojiId, Forum, Guild, GuildId, MessageId, Overwrite,
     OverwriteTarget, Role, RoleId, UserId, World,
 };
 
@@ -123,36 +123,62 @@ pub(crate) struct ChannelView<'a> {
     permission_overwrites: Vec<OverwriteView>,
     parent_id: Option<ChannelId>,
     nsfw: bool,
-    flags: u32,
+    flags: u64,
     rate_limit_per_user: u32,
     topic: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_auto_archive_duration: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_thread_rate_limit_per_user: Option<u32>,
     last_message_id: Option<MessageId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_pin_timestamp: Option<Iso>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    voice: Option<VoiceFields>,
+    voice: Option<VoiceFields<'a>>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    forum: Option<ForumFields>,
+    forum: Option<ForumFields<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct VoiceFields {
+struct VoiceFields<'a> {
     bitrate: u32,
     user_limit: u32,
-    rtc_region: Null,
+    rtc_region: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    video_quality_mode: Option<u8>,
 }
 
 #[derive(Debug, Serialize)]
-struct ForumFields {
-    available_tags: [(); 0],
-    default_reaction_emoji: Null,
-    default_sort_order: Null,
+struct ForumFields<'a> {
+    available_tags: Value,
+    default_reaction_emoji: Option<DefaultReaction<'a>>,
+    default_sort_order: Option<u8>,
     default_forum_layout: u8,
+}
+
+#[derive(Debug, Serialize)]
+struct DefaultReaction<'a> {
+    emoji_id: Option<EmojiId>,
+    emoji_name: Option<&'a str>,
+}
+
+impl<'a> ForumFields<'a> {
+    fn new(forum: &'a Forum) -> Self {
+        let reaction = forum.default_reaction.as_ref();
+        Self {
+            available_tags: forum_tags(forum),
+            default_reaction_emoji: reaction
+                .map(|emoji| DefaultReaction { emoji_id: emoji.id(), emoji_name: emoji.name() }),
+            default_sort_order: forum.default_sort_order,
+            default_forum_layout: forum.default_layout,
+        }
+    }
 }
 
 impl<'a> ChannelView<'a> {
     pub(crate) fn new(channel: &'a Channel) -> Self {
-        let is_forum = channel.kind == ChannelKind::FORUM;
+        let settings = &channel.settings;
+        let slow_threads = settings.default_thread_rate_limit_per_user;
         Self {
             id: channel.id,
             kind: channel.kind.0,
@@ -162,22 +188,20 @@ impl<'a> ChannelView<'a> {
             permission_overwrites: channel.overwrites.iter().map(OverwriteView::new).collect(),
             parent_id: channel.parent,
             nsfw: channel.nsfw,
-            flags: 0,
+            flags: settings.flags,
             rate_limit_per_user: channel.rate_limit_per_user,
             topic: channel.topic.as_deref(),
+            default_auto_archive_duration: settings.default_auto_archive,
+            default_thread_rate_limit_per_user: (slow_threads > 0).then_some(slow_threads),
             last_message_id: channel.last_message,
             last_pin_timestamp: channel.last_pin.map(Iso),
             voice: channel.kind.is_voice().then_some(VoiceFields {
-                bitrate: 64_000,
-                user_limit: 0,
-                rtc_region: None,
+                bitrate: settings.bitrate,
+                user_limit: settings.user_limit,
+                rtc_region: settings.rtc_region.as_deref(),
+                video_quality_mode: settings.video_quality_mode,
             }),
-            forum: is_forum.then_some(ForumFields {
-                available_tags: [],
-                default_reaction_emoji: None,
-                default_sort_order: None,
-                default_forum_layout: 0,
-            }),
+            forum: channel.forum.as_deref().map(ForumFields::new),
         }
     }
 }
@@ -295,7 +319,7 @@ struct LiveFields<'a> {
     voice_states: [(); 0],
     members: Vec<MemberView<'a>>,
     channels: Vec<ChannelView<'a>>,
-    threads: [(); 0],
+    threads: Vec<ThreadView<'a>>,
     presences: Vec<PresenceView<'a>>,
     stage_instances: [(); 0],
     guild_scheduled_events: [(); 0],
@@ -394,6 +418,8 @@ impl<'a> LiveFields<'a> {
             }
         };
         let channels = guild.channels.iter().filter_map(|id| world.channels.get(id));
+        // Nobody's timeout keeps them from seeing, so the moment does not matter.
+        let threads = world.active_threads(viewer, guild.id, UnixMillis(i64::MAX)).into_iter();
         Self {
             joined_at: Iso(own.map_or(UnixMillis(0), |member| member.joined_at)),
             large: guild.members.len() > LARGE,
@@ -402,7 +428,7 @@ impl<'a> LiveFields<'a> {
             voice_states: [],
             members,
             channels: channels.map(ChannelView::new).collect(),
-            threads: [],
+            threads: threads.filter_map(|thread| ThreadView::new(thread, Some(viewer))).collect(),
             presences: online
                 .into_iter()
                 .map(|user| PresenceView::new(world, None, user))
@@ -505,7 +531,7 @@ pub(crate) struct AuditLogView<'a> {
     integrations: [(); 0],
     webhooks: [(); 0],
     guild_scheduled_events: [(); 0],
-    threads: [(); 0],
+    threads: Vec<ThreadView<'a>>,
     application_commands: [(); 0],
     auto_moderation_rules: [(); 0],
 }
@@ -515,6 +541,9 @@ impl<'a> AuditLogView<'a> {
         let actors = entries.iter().map(|entry| entry.user);
         let targets = entries.iter().filter_map(|entry| UserId::new_checked(entry.target?));
         let named: BTreeSet<UserId> = actors.chain(targets).collect();
+        let targets: BTreeSet<ChannelId> =
+            entries.iter().filter_map(|entry| ChannelId::new_checked(entry.target?)).collect();
+        let threads = targets.iter().filter_map(|id| world.channels.get(id));
         Self {
             audit_log_entries: entries
                 .iter()
@@ -524,7 +553,7 @@ impl<'a> AuditLogView<'a> {
             integrations: [],
             webhooks: [],
             guild_scheduled_events: [],
-            threads: [],
+            threads: threads.filter_map(|thread| ThreadView::new(thread, None)).collect(),
             application_commands: [],
             auto_moderation_rules: [],
         }

@@ -2,10 +2,10 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Iso, MemberView, UserView, render};
+use super::{Iso, MemberView, ThreadView, UserView, render};
 use crate::domain::{
-    Attachment, AttachmentId, Channel, ChannelId, Emoji, GuildId, Message, MessageId, Nonce,
-    Reaction, RoleId, UserId, World, created_at,
+    Attachment, AttachmentId, Channel, ChannelId, Emoji, GuildId, HAS_THREAD, Message, MessageId,
+    MessageKind, Nonce, Reaction, RoleId, UserId, World, created_at,
 };
 
 type Null = Option<()>;
@@ -69,6 +69,9 @@ pub(crate) struct MessageView<'a> {
     referenced_message: Option<Option<Box<MessageView<'a>>>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reactions: Vec<ReactionView<'a>>,
+    /// The thread that was begun at it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread: Option<Box<ThreadView<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hit: Option<bool>,
 }
@@ -86,7 +89,8 @@ struct ReferenceView {
     #[serde(rename = "type")]
     kind: u8,
     channel_id: ChannelId,
-    message_id: MessageId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<MessageId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     guild_id: Option<GuildId>,
 }
@@ -187,18 +191,21 @@ impl<'a> MessageView<'a> {
 
     fn with_reference(world: &'a World, message: &'a Message, sight: Sight) -> Self {
         let mut view = Self::plain(world, message, sight);
+        if message.flags & HAS_THREAD != 0 {
+            let thread = world.channels.get(&message.id.cast());
+            view.thread = thread.and_then(|thread| ThreadView::new(thread, None)).map(Box::new);
+        }
         if let Some(reference) = message.reference {
-            let found = world
-                .channels
-                .get(&reference.channel)
-                .and_then(|channel| channel.messages.get(&reference.message));
+            let found = reference
+                .message
+                .and_then(|message| world.channels.get(&reference.channel)?.messages.get(&message));
             view.message_reference = Some(ReferenceView {
                 kind: 0,
                 channel_id: reference.channel,
                 message_id: reference.message,
                 guild_id: reference.guild,
             });
-            if !message.kind.is_system() {
+            if !message.kind.is_system() || message.kind == MessageKind::THREAD_STARTER {
                 let found = found.map(|found| Box::new(Self::plain(world, found, sight)));
                 view.referenced_message = Some(found);
             }
@@ -235,6 +242,7 @@ impl<'a> MessageView<'a> {
             message_reference: None,
             referenced_message: None,
             reactions: Vec::new(),
+            thread: None,
             hit: None,
         }
     }

@@ -154,8 +154,12 @@ async fn the_description_names_what_is_there() {
     assert!(paths.len() > 20);
     for (path, operations) in paths {
         let concrete = path.replace("{channel}", "1").replace("{message}", "2");
-        let concrete =
-            concrete.replace("{guild}", "3").replace("{user}", "4").replace("{role}", "5");
+        let concrete = concrete
+            .replace("{guild}", "3")
+            .replace("{user}", "4")
+            .replace("{role}", "5")
+            .replace("{thread}", "6")
+            .replace("{code}", "abc");
         for method in operations.as_object().unwrap().keys().filter(|key| *key != "parameters") {
             let name = method.to_uppercase();
             let method: Method = name.parse().unwrap();

@@ -4,7 +4,7 @@ use ery_sim_discord::DEMO_TOKEN;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Sim, now};
+use crate::support::{Sim, code, now};
 
 impl Sim {
     fn messages_of(&self, channel: &str) -> String {
@@ -29,10 +29,6 @@ impl Sim {
         let text = self.client.get(url).send().await.unwrap().text().await.unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
-}
-
-fn code(answer: &(u16, Value)) -> (u16, u64) {
-    (answer.0, answer.1["code"].as_u64().unwrap_or(0))
 }
 
 fn in_minutes(minutes: i64) -> String {

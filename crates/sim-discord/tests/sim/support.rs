@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ery_clock::{Clock, SystemClock, UnixMillis};
-use ery_sim_discord::{DEMO_TOKEN, Options, SimDiscord};
+use ery_clock::{Clock, ManualClock, SystemClock, UnixMillis};
+use ery_sim_discord::{DEMO_TOKEN, Options, SimDiscord, World};
 use futures::StreamExt;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -30,6 +30,11 @@ pub(crate) fn now() -> UnixMillis {
     SystemClock.now()
 }
 
+/// An answer's status, and Discord's code if it has one.
+pub(crate) fn code(answer: &(u16, Value)) -> (u16, u64) {
+    (answer.0, answer.1["code"].as_u64().unwrap_or(0))
+}
+
 #[expect(clippy::struct_field_names, reason = "`sim.sim` is the simulator of the test's own `sim`")]
 pub(crate) struct Sim {
     pub(crate) sim: SimDiscord,
@@ -53,6 +58,18 @@ impl Sim {
         let sim = SimDiscord::start(listener, options).await.unwrap();
         let contract = Arc::new(Contract::new(sim.world()));
         Self { sim, client: reqwest::Client::new(), contract }
+    }
+
+    /// Starts the demo without rate limits, at a time of day that the test sets.
+    pub(crate) async fn start_at(clock: &Arc<ManualClock>) -> Self {
+        let clock: Arc<ManualClock> = Arc::clone(clock);
+        Self::start_with(|options| options.clock = clock).await
+    }
+
+    /// Starts another one with a world as it was told.
+    pub(crate) async fn again_from(&self, told: &Value) -> Self {
+        let world = World::from_json(told.to_string().as_bytes(), now()).unwrap();
+        Self::start_with(|options| options.world = Some(world)).await
     }
 
     pub(crate) fn user(&self, name: &str) -> Id<UserMarker> {
@@ -144,9 +161,13 @@ pub(crate) struct Bot {
 impl Bot {
     /// Connects, and waits for the demo's guild.
     pub(crate) async fn connect(sim: &Sim, intents: Intents) -> Self {
-        let config: Config = ConfigBuilder::new(DEMO_TOKEN.to_owned(), intents)
-            .proxy_url(sim.sim.gateway_url())
-            .build();
+        Self::connect_as(sim, DEMO_TOKEN, intents).await
+    }
+
+    /// Connects as the bot with this token.
+    pub(crate) async fn connect_as(sim: &Sim, token: &str, intents: Intents) -> Self {
+        let config: Config =
+            ConfigBuilder::new(token.to_owned(), intents).proxy_url(sim.sim.gateway_url()).build();
         let mut shard = Shard::with_config(ShardId::ONE, config);
         let contract = Arc::clone(&sim.contract);
         let mut user = None;

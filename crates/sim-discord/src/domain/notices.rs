@@ -1,0 +1,36 @@
+//! Messages of the system: what happened, told in the channel where it happened.
+
+use ery_clock::UnixMillis;
+
+use super::{ChannelId, Dispatch, Message, MessageKind, Reference, UserId, World};
+
+/// What a message of the system says beside its kind.
+#[derive(Debug, Default)]
+pub(super) struct Notice {
+    pub(super) content: String,
+    pub(super) mentions: Vec<UserId>,
+    pub(super) reference: Option<Reference>,
+}
+
+impl World {
+    /// Puts a message of the system into a channel, in the name of whoever caused it.
+    pub(super) fn post_notice(
+        &mut self,
+        channel: ChannelId,
+        author: UserId,
+        kind: MessageKind,
+        notice: Notice,
+        now: UnixMillis,
+        dispatches: &mut Vec<Dispatch>,
+    ) {
+        let guild = self.channels.get(&channel).and_then(|channel| channel.guild);
+        let id = self.mint.next(now);
+        let message = Message {
+            content: notice.content,
+            mentions: notice.mentions,
+            reference: notice.reference,
+            ..Message::new(id, channel, guild, author, kind)
+        };
+        self.insert_message(message, now, dispatches);
+    }
+}

@@ -1,0 +1,24 @@
+//! What happens by itself as time passes.
+
+use std::time::Duration;
+
+use ery_clock::UnixMillis;
+
+use super::{Effect, World};
+
+/// How long nobody looks again after having looked.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+
+impl World {
+    /// Does what is due by `now`; looks only now and then, since it is called all the time.
+    pub(crate) fn pass_time(&mut self, now: UnixMillis) -> Effect<()> {
+        if now < self.next_look {
+            return Effect::none(());
+        }
+        self.next_look = now + BETWEEN_LOOKS;
+        let mut dispatches = Vec::new();
+        self.archive_idle_threads(now, &mut dispatches);
+        self.forget_old_invites(now);
+        Effect::new((), dispatches)
+    }
+}
