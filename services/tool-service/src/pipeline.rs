@@ -1,6 +1,7 @@
 //! The one path of every tool call: offered, parsed, resolved, decided, opened, done, closed.
 
 mod ask;
+mod doubt;
 mod record;
 
 use std::{
@@ -282,6 +283,11 @@ impl Pipeline {
             let opened_at = UnixMillis(execution.opened_at_ms);
             self.act(ask, &plan, &act, (opened_at, send_by), How::Perform).await?
         };
+        if done.settled == Settled::Failed && shared.clock.now() >= self.settled_at(&execution) {
+            // Another may have taken the call for abandoned, and have done it: it is judged anew,
+            // as any call that finds its execution begun.
+            return Box::pin(self.run(ask)).await;
+        }
         self.close(ask, execution, done, changes).await
     }
 
@@ -295,7 +301,7 @@ impl Pipeline {
     ) -> Result<CallToolResponse, CallError> {
         let shared = &*self.shared;
         let opened_at = UnixMillis(execution.opened_at_ms);
-        let settled_at = UnixMillis(execution.send_by_ms) + shared.settings.request_timeout;
+        let settled_at = self.settled_at(&execution);
         let mut execution = execution;
         // The first attempt may be under way still; who makes it may also close it.
         while shared.clock.now() < settled_at {
@@ -329,7 +335,7 @@ impl Pipeline {
                 match (recovery, plan) {
                     (Recovery::Repeat { send_by }, Some(plan)) => {
                         metrics::recovered("repeated");
-                        self.act(ask, &plan, &act, (opened_at, send_by), How::Perform).await?
+                        self.repeat(ask, &plan, &act, (opened_at, send_by)).await?
                     }
                     (_, plan) if class == RetryClass::Nonce => {
                         metrics::recovered("looked_up");

@@ -90,6 +90,31 @@ async fn an_open_send_is_repeated_under_its_nonce_while_that_is_known() {
 }
 
 #[tokio::test]
+async fn a_repeat_that_is_refused_does_not_hide_what_was_sent() {
+    let it = Harness::start().await;
+    let mut call = left_open(&it, true).await;
+    it.clock.advance(Duration::from_secs(21));
+    call.fence.as_mut().unwrap().epoch = 6;
+    it.fault(SEND, "error", json!({"status": 403, "count": 1})).await;
+    let response = it.run(&call).await;
+    expect(&response, CallOutcome::Done);
+    assert_ne!(response.message_id, 0);
+    assert_eq!(it.said("general"), ["the answer"]);
+    assert_eq!(it.store.execution(&call.key).state(), ExecutionState::Done);
+}
+
+#[tokio::test]
+async fn a_second_attempt_that_is_refused_does_not_hide_the_first() {
+    let it = Harness::start().await;
+    it.fault(SEND, "lose_response", json!({"count": 1})).await;
+    it.fault(SEND, "error", json!({"status": 403, "count": 1})).await;
+    let call = it.call("bob", "general", "send_message", json!({"content": "the answer"}));
+    expect(&it.run(&call).await, CallOutcome::Done);
+    assert_eq!(it.said("general"), ["the answer"]);
+    assert_eq!(it.requests("POST", "/messages").await.len(), 2);
+}
+
+#[tokio::test]
 async fn an_open_send_is_looked_up_once_its_nonce_is_forgotten() {
     let it = Harness::start().await;
     let call = left_open(&it, true).await;
@@ -165,4 +190,21 @@ async fn nothing_is_written_after_the_deadline() {
     assert!(response.reason.contains("too long"), "{}", response.reason);
     assert_eq!(it.said("general"), ["warm"]);
     assert_eq!(it.store.execution(&call.key).state(), ExecutionState::Failed);
+}
+
+#[tokio::test]
+async fn a_first_attempt_that_comes_much_too_late_is_no_failure() {
+    let it = Harness::start().await;
+    expect(
+        &it.run(&it.call("bob", "general", "send_message", json!({"content": "warm"}))).await,
+        CallOutcome::Done,
+    );
+    // By now another replica may have taken the call for abandoned, and have repeated it.
+    let clock = std::sync::Arc::clone(&it.clock);
+    *it.budgets.before_grant.lock().unwrap() =
+        Some(Box::new(move || clock.advance(Duration::from_secs(30))));
+    let call = it.call("bob", "general", "send_message", json!({"content": "late"}));
+    expect(&it.run(&call).await, CallOutcome::Done);
+    assert_eq!(it.said("general"), ["warm", "late"]);
+    assert_eq!(it.store.execution(&call.key).state(), ExecutionState::Done);
 }

@@ -193,3 +193,20 @@ async fn an_open_timeout_is_repeated_with_the_end_that_was_stored() {
     expect(&it.run(&call).await, CallOutcome::Done);
     assert_eq!(timed_out_until(&it, "bob").await, before, "it was not prolonged");
 }
+
+#[tokio::test]
+async fn an_open_timeout_whose_repeat_is_refused_is_in_doubt() {
+    let it = Harness::start().await;
+    let act = json!({"member": it.user("bob").to_string(), "duration_seconds": 600});
+    let mut call = timeout(&it, "theo", &act);
+    call.orders = vec![order("timeout_member", &act)];
+    it.store.with(|state| state.lose_ends = u32::MAX);
+    assert_eq!(it.try_run(&call).await.unwrap_err().code(), tonic::Code::Unavailable);
+    assert!(timed_out_until(&it, "bob").await.is_string());
+
+    it.store.with(|state| state.lose_ends = 0);
+    it.clock.advance(Duration::from_mins(1));
+    let refusal = json!({"status": 403, "count": 1});
+    it.fault("PATCH /guilds/{guild_id}/members/{user_id}", "error", refusal).await;
+    expect(&it.run(&call).await, CallOutcome::InDoubt);
+}

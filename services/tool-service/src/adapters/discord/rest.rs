@@ -324,9 +324,12 @@ impl Discord {
                 Err(error) => error,
             };
             if !error.is_worth_repeating() || attempt == self.settings.retries {
-                // What was in doubt is not settled by a later attempt that was not even sent.
+                // What was in doubt is settled neither by a later attempt that was not even sent,
+                // nor by one that Discord refuses; only reading can be refused as a whole.
+                let is_read = request.method == Method::Get;
+                let is_answered = is_read && matches!(error, RestError::Refused { .. });
                 return Err(match was_in_doubt {
-                    Some(earlier) if !matches!(error, RestError::Refused { .. }) => earlier,
+                    Some(earlier) if !is_answered => earlier,
                     _ => error,
                 });
             }
