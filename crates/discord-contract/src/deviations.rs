@@ -64,6 +64,10 @@ pub(crate) static DEVIATIONS: &[Deviation] = {
             reason: "the prose knows of no body, and libraries send none",
         },
         Deviation {
+            difference: NoBody { method: "PUT", template: "/guilds/{guild_id}/bans/{user_id}" },
+            reason: "every field may be left out, and discord.py writes the one that it has into the query",
+        },
+        Deviation {
             difference: Component {
                 name: "InnerErrors", at: "/properties/_errors/items",
                 becomes: r#"{

@@ -159,7 +159,12 @@ pub(super) fn ban(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let seconds = form.up_to("delete_message_seconds", MAX_DELETE_SECONDS);
     let days = form.up_to("delete_message_days", 7);
     form.finish()?;
-    let delete = Duration::from_secs(seconds.or(days.map(|days| days * 86_400)).unwrap_or(0));
+    // discord.py writes them into the query, which Discord reads where the body has nothing.
+    let most = usize::try_from(MAX_DELETE_SECONDS).unwrap_or(usize::MAX);
+    let in_query = call.query_number("delete_message_seconds", 0..=most, 0)? as u64;
+    let days_in_query = call.query_number("delete_message_days", 0..=7, 0)? as u64;
+    let in_body = seconds.or(days.map(|days| days * 86_400));
+    let delete = Duration::from_secs(in_body.unwrap_or(in_query.max(days_in_query * 86_400)));
     let (actor, now) = (call.actor(), call.now);
     let reason = call.reason.clone();
     let effect = call.state.world.ban(actor, guild, user, delete, reason.as_deref(), now)?;

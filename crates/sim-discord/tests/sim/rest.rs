@@ -261,6 +261,14 @@ async fn kicks_and_bans_take_effect_once() {
         !sim.sim.world().messages(sim.channel("general")).iter().any(|m| m.id.to_string() == spam)
     );
     assert_eq!(sim.rest(Method::GET, &ban, Value::Null).await.1["user"]["username"], "bob");
+    // discord.py writes the same into the query.
+    let more = sim.say("alice", "general", "more spam").await;
+    let by_query = format!("/guilds/{}/bans/{}", sim.guild(), sim.user("alice"));
+    let by_query = format!("{by_query}?delete_message_seconds=3600");
+    assert_eq!(sim.rest(Method::PUT, &by_query, Value::Null).await.0, 204);
+    assert!(
+        !sim.sim.world().messages(sim.channel("general")).iter().any(|m| m.id.to_string() == more)
+    );
     assert_eq!(sim.rest(Method::DELETE, &ban, Value::Null).await.0, 204);
     assert_eq!(code(&sim.rest(Method::DELETE, &ban, Value::Null).await), (404, 10_026));
     assert_eq!(code(&sim.rest(Method::GET, &sim.member("bob"), Value::Null).await), (404, 10_007));
