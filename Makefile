@@ -32,7 +32,7 @@ check: system ## Formatting, lints, documentation, dependency rules
 	else echo "cargo-deny is not installed; tests/tests/layers.rs holds deny.toml's bans, licences and sources"; fi
 
 .PHONY: test
-test: tools ## Run the whole suite; installs the servers and the browser that it needs
+test: tools ## Run the whole suite; installs the servers, the browser and the client that it needs
 	cargo build $(ALL)
 	cargo nextest run --workspace
 	cargo test --workspace --doc --quiet
@@ -45,9 +45,10 @@ bench: tools ## Measure the main job, embedded and cluster, as ratios to ceiling
 	target/quick/ery-bench
 
 .PHONY: tools
-tools: system ## Install nats-server, redis-server, a browser and the test runner where they are missing
+tools: system ## Install nats-server, redis-server, a browser, discord.py and the test runner where they are missing
 	.ci/servers.sh
 	.ci/browser.sh
+	.ci/clients.sh
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
 
 .PHONY: system
