@@ -13,6 +13,7 @@ mod invites;
 mod limits;
 mod presences;
 mod rest;
+mod resume;
 mod support;
 mod threads;
 mod twilight;
