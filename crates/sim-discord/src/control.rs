@@ -2,6 +2,7 @@
 //! looks at what was done. `openapi.json` beside this module describes it.
 
 mod clock;
+mod emojis;
 mod error;
 mod faults;
 mod guilds;
@@ -9,6 +10,7 @@ mod invites;
 mod log;
 mod members;
 mod messages;
+mod scheduled_events;
 mod settings;
 mod threads;
 mod users;
@@ -58,6 +60,17 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/threads", post(threads::create))
         .route("/threads/{thread}", patch(threads::update).delete(threads::delete))
         .route("/threads/{thread}/members/{user}", put(threads::join).delete(threads::leave))
+        .route("/emojis", post(emojis::create))
+        .route("/emojis/{guild}/{emoji}", delete(emojis::delete))
+        .route("/scheduled-events", post(scheduled_events::create))
+        .route(
+            "/scheduled-events/{guild}/{event}",
+            patch(scheduled_events::update).delete(scheduled_events::delete),
+        )
+        .route(
+            "/scheduled-events/{guild}/{event}/users/{user}",
+            put(scheduled_events::subscribe).delete(scheduled_events::unsubscribe),
+        )
         .route("/invites", get(invites::list).post(invites::create))
         .route("/invites/{code}", delete(invites::delete))
         .route("/invites/{code}/uses", post(invites::accept))

@@ -6,11 +6,14 @@
 
 mod audit;
 mod channels;
+mod crossposts;
 mod demo;
 mod dispatch;
 mod embeds;
+mod emojis;
 mod file;
 mod forums;
+mod guild_settings;
 mod guilds;
 mod ids;
 mod invites;
@@ -19,12 +22,14 @@ mod mentions;
 mod messages;
 mod moderation;
 mod notices;
+mod ordering;
 mod passing;
 mod permissions;
 mod pins;
 mod presence;
 mod reactions;
 mod refusal;
+mod scheduled_events;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -46,22 +51,26 @@ pub(crate) use audit::{AuditEntry, AuditLogQuery, check_reason};
 pub(crate) use channels::{ChannelChange, ChannelSettings};
 pub(crate) use demo::{DEMO_TOKEN, ERY_PERMISSIONS};
 pub(crate) use dispatch::{Audience, Dispatch, Effect, Outcome, Payload};
+pub(crate) use emojis::{EmojiChange, GuildEmoji, NewEmoji, check_image};
 pub use file::WorldFileError;
 pub(crate) use file::{BitsFile, Excerpt, OverwriteFile};
 pub(crate) use forums::{Forum, ForumTag, PostEmoji, TagChange};
+pub(crate) use guild_settings::{GuildChange, GuildSettings};
 pub(crate) use guilds::{GuildSeed, RoleChange};
 pub(crate) use ids::{
     ApplicationId, AttachmentId, AuditLogEntryId, ChannelId, EmojiId, GuildId, MessageId, Mint,
-    RoleId, TagId, UserId, created_at,
+    RoleId, ScheduledEventId, TagId, UserId, created_at,
 };
 pub(crate) use invites::{Invite, NewInvite};
 pub(crate) use members::MemberChange;
 pub(crate) use mentions::AllowedMentions;
 pub(crate) use messages::{Draft, Edit, NewAttachment, Page, ReplyTo, page_of};
 pub(crate) use moderation::Ban;
+pub(crate) use ordering::ChannelMove;
 pub(crate) use presence::{Presence, Status};
 pub(crate) use reactions::Emoji;
 pub(crate) use refusal::{FieldError, Refusal};
+pub(crate) use scheduled_events::{EventChange, EventStatus, ScheduledEvent, Venue};
 pub(crate) use search::Search;
 pub(crate) use thread_changes::ThreadChange;
 pub(crate) use thread_lists::{Archived, ThreadList};
@@ -206,10 +215,13 @@ pub(crate) struct Guild {
     /// Without its threads.
     pub(crate) channels: BTreeSet<ChannelId>,
     pub(crate) threads: BTreeSet<ChannelId>,
+    pub(crate) emojis: BTreeMap<EmojiId, GuildEmoji>,
+    pub(crate) events: BTreeMap<ScheduledEventId, ScheduledEvent>,
     pub(crate) bans: BTreeMap<UserId, Ban>,
     pub(crate) audit_log: VecDeque<AuditEntry>,
     pub(crate) system_channel: Option<ChannelId>,
     pub(crate) rules_channel: Option<ChannelId>,
+    pub(crate) settings: GuildSettings,
 }
 
 impl Guild {

@@ -7,7 +7,9 @@
 mod answer;
 mod call;
 mod channels;
+mod emojis;
 mod form;
+mod guild_settings;
 mod guilds;
 mod invites;
 mod log;
@@ -17,6 +19,7 @@ mod multipart;
 mod rate_limits;
 mod reactions;
 mod routes;
+mod scheduled_events;
 mod serve;
 mod threads;
 mod users;

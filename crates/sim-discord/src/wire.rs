@@ -2,10 +2,12 @@
 //!
 //! Fields follow Discord's own description of its API, so that typed clients can read them.
 
+mod emoji;
 mod guild;
 mod invite;
 mod message;
 mod presence;
+mod scheduled_event;
 mod thread;
 mod time;
 mod user;
@@ -13,10 +15,11 @@ mod user;
 use bytes::Bytes;
 use serde::Serialize;
 
+pub(crate) use emoji::{GuildEmojiView, emojis_update};
 pub(crate) use guild::{
-    AuditLogView, ChannelView, GuildForm, GuildView, MyGuildView, RoleView, Roster,
-    audit_entry_create, channel_event, channel_pins_update, dm_channel, guild_create, guild_left,
-    guild_unavailable, role_deleted, role_event,
+    AuditLogView, ChannelView, GuildForm, GuildPreviewView, GuildView, MyGuildView, RoleView,
+    Roster, audit_entry_create, channel_event, channel_pins_update, dm_channel, guild_create,
+    guild_left, guild_unavailable, guild_update, role_deleted, role_event,
 };
 pub(crate) use invite::{InviteDetail, InviteView, invite_create, invite_delete};
 pub(crate) use message::{
@@ -24,6 +27,7 @@ pub(crate) use message::{
     reaction_remove, reactions_cleared,
 };
 pub(crate) use presence::{PresenceView, presence_update};
+pub(crate) use scheduled_event::{EventUserView, ScheduledEventView, event_user, scheduled_event};
 pub(crate) use thread::{
     GuildChannelView, ThreadListView, ThreadMemberView, ThreadView, forum_tags, thread_create,
     thread_delete, thread_entered, thread_event, thread_list_sync, thread_member_update,

@@ -20,6 +20,7 @@ const MAX_ENTRIES: usize = 10_000;
 
 /// Discord's numbers for what was done.
 pub(crate) mod action {
+    pub(crate) const GUILD_UPDATE: u16 = 1;
     pub(crate) const CHANNEL_CREATE: u16 = 10;
     pub(crate) const CHANNEL_UPDATE: u16 = 11;
     pub(crate) const CHANNEL_DELETE: u16 = 12;
@@ -36,10 +37,16 @@ pub(crate) mod action {
     pub(crate) const ROLE_DELETE: u16 = 32;
     pub(crate) const INVITE_CREATE: u16 = 40;
     pub(crate) const INVITE_DELETE: u16 = 42;
+    pub(crate) const EMOJI_CREATE: u16 = 60;
+    pub(crate) const EMOJI_UPDATE: u16 = 61;
+    pub(crate) const EMOJI_DELETE: u16 = 62;
     pub(crate) const MESSAGE_DELETE: u16 = 72;
     pub(crate) const MESSAGE_BULK_DELETE: u16 = 73;
     pub(crate) const MESSAGE_PIN: u16 = 74;
     pub(crate) const MESSAGE_UNPIN: u16 = 75;
+    pub(crate) const EVENT_CREATE: u16 = 100;
+    pub(crate) const EVENT_UPDATE: u16 = 101;
+    pub(crate) const EVENT_DELETE: u16 = 102;
     pub(crate) const THREAD_CREATE: u16 = 110;
     pub(crate) const THREAD_UPDATE: u16 = 111;
     pub(crate) const THREAD_DELETE: u16 = 112;

@@ -7,7 +7,7 @@ use ery_clock::UnixMillis;
 
 use super::{
     Actor, Audience, Channel, ChannelId, ChannelKind, Dispatch, Effect, GuildId, Mint, Outcome,
-    Overwrite, OverwriteTarget, PostEmoji, Refusal, TagChange, World,
+    Overwrite, OverwriteTarget, PostEmoji, Refusal, TagChange, UserId, World,
     audit::{Deed, action, change},
     guilds::{bits, check_name},
     threads::{check_auto_archive, check_slowmode},
@@ -83,14 +83,17 @@ impl World {
         actor: Actor,
         guild: GuildId,
         kind: ChannelKind,
-        edit: ChannelChange,
+        mut edit: ChannelChange,
         reason: Option<&str>,
         now: UnixMillis,
     ) -> Outcome<ChannelId> {
+        let place = self.guild(guild)?;
         if let Actor::User(actor) = actor {
             self.require_in_guild(actor, guild, Permissions::MANAGE_CHANNELS, now)?;
+            if let (Some(wanted), Some(member)) = (&edit.overwrites, place.members.get(&actor)) {
+                check_overwrites(place.permissions_of(member, now), &[], wanted)?;
+            }
         }
-        let place = self.guild(guild)?;
         if place.channels.len() >= MAX_CHANNELS {
             return Err(Refusal::TooManyChannels);
         }
@@ -104,6 +107,11 @@ impl World {
         let id: ChannelId = self.mint.next(now);
         let mut channel = Channel::new(id, Some(guild), kind, name);
         self.check_channel_change(guild, &channel, &edit)?;
+        if edit.overwrites.is_none() {
+            // Of a category it takes what that says.
+            let parent = edit.parent.flatten().and_then(|parent| self.channels.get(&parent));
+            edit.overwrites = parent.map(|parent| parent.overwrites.clone());
+        }
         channel.position = i64::try_from(next).unwrap_or(i64::MAX);
         apply(&mut channel, edit, &mut self.mint, now);
         let changes: Vec<Value> = properties(&channel)
@@ -138,22 +146,14 @@ impl World {
         if place.kind.is_thread() {
             return Err(Refusal::WrongChannelType);
         }
-        if let Actor::User(actor) = actor {
-            let mut needed = Permissions::MANAGE_CHANNELS;
-            if edit.overwrites.is_some() {
-                needed |= Permissions::MANAGE_ROLES;
-            }
-            self.require(actor, place, needed, now)?;
-        }
-        if let Some(name) = &edit.name {
-            check_name(name)?;
-        }
-        self.check_channel_change(guild, place, &edit)?;
+        self.check_channel_edit(actor, place, guild, &edit, now)?;
         let seen = self.seen_by_bots(guild, now);
         let drops_tags = edit.tags.is_some();
         let place = self.channels.get_mut(&channel).ok_or(Refusal::UnknownChannel)?;
         let before = properties(place);
+        let had = place.overwrites.clone();
         apply(place, edit, &mut self.mint, now);
+        let has = place.overwrites.clone();
         let pairs = before.into_iter().zip(properties(place));
         let changes: Vec<Value> = pairs
             .filter(|((_, old), (_, new))| old != new)
@@ -168,6 +168,9 @@ impl World {
         if !changes.is_empty() {
             let deed = channel_deed(action::CHANNEL_UPDATE, channel, changes, reason);
             self.record(guild, actor, deed, now, &mut dispatches);
+        }
+        for changed in overwrites_changed(&had, &has) {
+            self.record_overwrite(actor, (guild, channel), changed, reason, now, &mut dispatches);
         }
         Ok(Effect::new((), dispatches))
     }
@@ -188,6 +191,9 @@ impl World {
         if let Actor::User(actor) = actor {
             self.require(actor, place, Permissions::MANAGE_CHANNELS, now)?;
         }
+        if self.guild(guild)?.needs(channel) {
+            return Err(Refusal::NeededByCommunity);
+        }
         let body = wire::channel_event(place);
         let name = place.name.clone();
         let audience = Audience::Guild(guild);
@@ -198,6 +204,7 @@ impl World {
         }
         self.forget_threads_of(guild, channel);
         self.forget_invites(guild, Some(channel));
+        self.forget_events_of(guild, channel, &mut dispatches);
         for other in self.channels.values_mut().filter(|other| other.parent == Some(channel)) {
             other.parent = None;
         }
@@ -231,33 +238,51 @@ impl World {
             let changed = allow.symmetric_difference(old.0) | deny.symmetric_difference(old.1);
             let is_admin = has.contains(Permissions::ADMINISTRATOR);
             let takes_roles = changed.contains(Permissions::MANAGE_ROLES) && !is_admin;
-            if !has.contains(changed) || takes_roles {
+            if !self.grantable(actor, guild, has, now).contains(changed) || takes_roles {
                 return Err(Refusal::MissingPermissions);
             }
         }
         let seen = self.seen_by_bots(guild, now);
         let place = self.channels.get_mut(&channel).ok_or(Refusal::UnknownChannel)?;
+        if existing.is_none() && value.is_none() {
+            return Err(Refusal::UnknownOverwrite);
+        }
         place.overwrites.retain(|found| found.target != target);
-        let action = match (existing, value) {
-            (None, None) => return Err(Refusal::UnknownOverwrite),
-            (Some(_), None) => action::OVERWRITE_DELETE,
-            (None, Some(_)) => action::OVERWRITE_CREATE,
-            (Some(_), Some(_)) => action::OVERWRITE_UPDATE,
-        };
         if let Some((allow, deny)) = value {
             place.overwrites.push(Overwrite { target, allow, deny });
         }
         let mut dispatches = Vec::new();
         self.dispatch_channel_update(guild, channel, &mut dispatches);
         self.sync_threads(guild, &seen, now, &mut dispatches);
-        let (kind, id, name) = self.describe(guild, target);
         let old = existing.map(|old| (old.allow, old.deny));
-        let part = |of: Option<(Permissions, Permissions)>, pick: fn((_, _)) -> Permissions| {
+        let place = (guild, channel);
+        self.record_overwrite(actor, place, (target, old, value), reason, now, &mut dispatches);
+        Ok(Effect::new((), dispatches))
+    }
+
+    /// Writes down what became of an overwrite; nothing where it is as before.
+    fn record_overwrite(
+        &mut self,
+        actor: Actor,
+        (guild, channel): (GuildId, ChannelId),
+        (target, old, new): (OverwriteTarget, Option<AllowDeny>, Option<AllowDeny>),
+        reason: Option<&str>,
+        now: UnixMillis,
+        dispatches: &mut Vec<Dispatch>,
+    ) {
+        let action = match (old, new) {
+            (None, None) => return,
+            (Some(_), None) => action::OVERWRITE_DELETE,
+            (None, Some(_)) => action::OVERWRITE_CREATE,
+            (Some(_), Some(_)) => action::OVERWRITE_UPDATE,
+        };
+        let (kind, id, name) = self.describe(guild, target);
+        let part = |of: Option<AllowDeny>, pick: fn(AllowDeny) -> Permissions| {
             of.map_or(Value::Null, |of| bits(pick(of)))
         };
         let changes = vec![
-            change("allow", part(old, |of| of.0), part(value, |of| of.0)),
-            change("deny", part(old, |of| of.1), part(value, |of| of.1)),
+            change("allow", part(old, |of| of.0), part(new, |of| of.0)),
+            change("deny", part(old, |of| of.1), part(new, |of| of.1)),
         ];
         let mut options = json!({ "id": id.to_string(), "type": kind });
         if let Some(name) = name {
@@ -265,8 +290,7 @@ impl World {
         }
         let deed =
             Deed { action, target: Some(channel.get()), changes, options: Some(options), reason };
-        self.record(guild, actor, deed, now, &mut dispatches);
-        Ok(Effect::new((), dispatches))
+        self.record(guild, actor, deed, now, dispatches);
     }
 
     fn describe(
@@ -281,6 +305,45 @@ impl World {
             }
             OverwriteTarget::Member(member) => ("1", member.get(), None),
         }
+    }
+
+    /// Checks that somebody may change a channel so.
+    pub(super) fn check_channel_edit(
+        &self,
+        actor: Actor,
+        channel: &Channel,
+        guild: GuildId,
+        edit: &ChannelChange,
+        now: UnixMillis,
+    ) -> Result<(), Refusal> {
+        if let Actor::User(actor) = actor {
+            let rights = self.require(actor, channel, Permissions::MANAGE_CHANNELS, now)?;
+            if let Some(wanted) = &edit.overwrites {
+                let rights = self.grantable(actor, guild, rights, now);
+                check_overwrites(rights, &channel.overwrites, wanted)?;
+            }
+        }
+        if let Some(name) = &edit.name {
+            check_name(name)?;
+        }
+        self.check_channel_change(guild, channel, edit)
+    }
+
+    /// Returns the bits that somebody may allow and deny in a channel: those that they have there,
+    /// and those that they have in the guild, so that they can take back what they denied
+    /// themselves. Whether they may manage roles is a matter of the channel alone.
+    fn grantable(
+        &self,
+        actor: UserId,
+        guild: GuildId,
+        rights: Permissions,
+        now: UnixMillis,
+    ) -> Permissions {
+        let place = self.guilds.get(&guild);
+        let in_guild = place.and_then(|place| {
+            place.members.get(&actor).map(|member| place.permissions_of(member, now))
+        });
+        rights | (in_guild.unwrap_or(Permissions::empty()) - Permissions::MANAGE_ROLES)
     }
 
     fn check_channel_change(
@@ -343,6 +406,48 @@ impl World {
             dispatches.push(Dispatch::shared("CHANNEL_UPDATE", audience, body));
         }
     }
+}
+
+/// What an overwrite allows and denies.
+type AllowDeny = (Permissions, Permissions);
+
+/// Returns what differs between two lists of overwrites.
+fn overwrites_changed(
+    before: &[Overwrite],
+    after: &[Overwrite],
+) -> Vec<(OverwriteTarget, Option<AllowDeny>, Option<AllowDeny>)> {
+    let find = |list: &[Overwrite], target: OverwriteTarget| {
+        let found = list.iter().find(|overwrite| overwrite.target == target);
+        found.map(|overwrite| (overwrite.allow, overwrite.deny))
+    };
+    let new = after.iter().filter(|overwrite| find(before, overwrite.target).is_none());
+    let all = before.iter().chain(new).map(|overwrite| overwrite.target);
+    let changed = all.map(|target| (target, find(before, target), find(after, target)));
+    changed.filter(|(_, before, after)| before != after).collect()
+}
+
+/// Checks that somebody may set overwrites: only bits that they have, and the right to manage roles
+/// only as an administrator.
+fn check_overwrites(
+    rights: Permissions,
+    before: &[Overwrite],
+    wanted: &[Overwrite],
+) -> Result<(), Refusal> {
+    let nothing = (Permissions::empty(), Permissions::empty());
+    let changed = overwrites_changed(before, wanted);
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let bits = changed.into_iter().fold(Permissions::empty(), |bits, (_, old, new)| {
+        let (old, new) = (old.unwrap_or(nothing), new.unwrap_or(nothing));
+        bits | old.0.symmetric_difference(new.0) | old.1.symmetric_difference(new.1)
+    });
+    let is_admin = rights.contains(Permissions::ADMINISTRATOR);
+    let takes_roles = bits.contains(Permissions::MANAGE_ROLES) && !is_admin;
+    if !rights.contains(bits | Permissions::MANAGE_ROLES) || takes_roles {
+        return Err(Refusal::MissingPermissions);
+    }
+    Ok(())
 }
 
 /// Lets a text channel become one of announcements, and back; nothing else can change.

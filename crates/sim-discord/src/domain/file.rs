@@ -1,6 +1,8 @@
 //! A world as a JSON document: what `GET /sim/v1/world` answers, and what `--world` reads.
 
 mod invites;
+mod planned;
+mod settings;
 mod threads;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
@@ -18,6 +20,8 @@ use super::{
 use crate::wire::{Iso, parse_iso};
 
 use invites::InviteFile;
+use planned::{GuildEmojiFile, ScheduledEventFile};
+use settings::GuildSettingsFile;
 use threads::{ChannelSettingsFile, ThreadFile};
 
 /// Why a world file was not loaded.
@@ -86,6 +90,8 @@ pub(crate) struct GuildFile {
     system_channel_id: Option<ChannelId>,
     #[serde(default)]
     rules_channel_id: Option<ChannelId>,
+    #[serde(flatten)]
+    settings: GuildSettingsFile,
     #[serde(default)]
     roles: Vec<RoleFile>,
     #[serde(default)]
@@ -97,6 +103,10 @@ pub(crate) struct GuildFile {
     bans: Vec<BanFile>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     invites: Vec<InviteFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    emojis: Vec<GuildEmojiFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    scheduled_events: Vec<ScheduledEventFile>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -423,6 +433,7 @@ impl World {
             owner_id: guild.owner,
             system_channel_id: guild.system_channel,
             rules_channel_id: guild.rules_channel,
+            settings: GuildSettingsFile::new(&guild.settings),
             roles: guild.roles.values().map(role_file).collect(),
             channels: channels.map(|channel| channel_file(channel, excerpt.messages)).collect(),
             threads: guild
@@ -433,6 +444,8 @@ impl World {
             members: members.collect(),
             bans: bans.collect(),
             invites: self.invite_files(guild.id),
+            emojis: guild.emojis.values().map(GuildEmojiFile::new).collect(),
+            scheduled_events: guild.events.values().map(ScheduledEventFile::new).collect(),
         }
     }
 
@@ -496,10 +509,13 @@ impl World {
             members: BTreeMap::new(),
             channels: BTreeSet::new(),
             threads: BTreeSet::new(),
+            emojis: BTreeMap::new(),
+            events: BTreeMap::new(),
             bans: BTreeMap::new(),
             audit_log: VecDeque::new(),
             system_channel: file.system_channel_id,
             rules_channel: file.rules_channel_id,
+            settings: file.settings.read(),
         };
         for role in file.roles {
             self.mint.observe(role.id, now);
@@ -541,6 +557,8 @@ impl World {
                 self.load_thread(guild.id, thread, now).map_err(|problem| wrong(place, problem))?;
             guild.threads.insert(id);
         }
+        self.load_planned(&mut guild, (file.emojis, file.scheduled_events), now)
+            .map_err(|problem| wrong(&place, problem))?;
         for invite in file.invites {
             self.load_invite(&guild, invite, now).map_err(|problem| wrong(&place, problem))?;
         }

@@ -8,8 +8,8 @@ use twilight_model::guild::Permissions;
 use ery_clock::UnixMillis;
 
 use super::{
-    Actor, Audience, Dispatch, Effect, Guild, GuildId, Member, Outcome, Payload, Refusal, Role,
-    RoleId, UserId, World,
+    Actor, Audience, Dispatch, Effect, Guild, GuildId, GuildSettings, Member, Outcome, Payload,
+    Refusal, Role, RoleId, UserId, World,
     audit::{Deed, action, change},
 };
 use crate::wire;
@@ -87,10 +87,13 @@ impl World {
             members: BTreeMap::from([(seed.owner, owner)]),
             channels: BTreeSet::new(),
             threads: BTreeSet::new(),
+            emojis: BTreeMap::new(),
+            events: BTreeMap::new(),
             bans: BTreeMap::new(),
             audit_log: VecDeque::new(),
             system_channel: None,
             rules_channel: None,
+            settings: GuildSettings::default(),
         };
         self.guilds.insert(id, guild);
         Ok(Effect::none(id))

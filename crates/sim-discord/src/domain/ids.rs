@@ -4,7 +4,7 @@ use twilight_model::id::{
     Id,
     marker::{
         ApplicationMarker, AttachmentMarker, AuditLogEntryMarker, ChannelMarker, EmojiMarker,
-        GuildMarker, MessageMarker, RoleMarker, TagMarker, UserMarker,
+        GuildMarker, MessageMarker, RoleMarker, ScheduledEventMarker, TagMarker, UserMarker,
     },
 };
 
@@ -18,6 +18,7 @@ pub(crate) type EmojiId = Id<EmojiMarker>;
 pub(crate) type GuildId = Id<GuildMarker>;
 pub(crate) type MessageId = Id<MessageMarker>;
 pub(crate) type RoleId = Id<RoleMarker>;
+pub(crate) type ScheduledEventId = Id<ScheduledEventMarker>;
 pub(crate) type TagId = Id<TagMarker>;
 pub(crate) type UserId = Id<UserMarker>;
 

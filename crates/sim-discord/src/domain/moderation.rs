@@ -20,6 +20,15 @@ pub(crate) struct Ban {
     pub(crate) reason: Option<String>,
 }
 
+/// What came of banning many.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BulkBan {
+    pub(crate) banned: Vec<UserId>,
+    pub(crate) failed: Vec<UserId>,
+}
+
+const MAX_BULK_BAN: usize = 200;
+
 impl World {
     /// Removes a member, who may come back.
     pub(crate) fn kick(
@@ -69,6 +78,42 @@ impl World {
         let deed = deed(action::MEMBER_BAN_ADD, target, reason);
         self.record(guild, actor, deed, now, &mut dispatches);
         Ok(Effect::new((), dispatches))
+    }
+
+    /// Bans many at once, and tells who was banned and who was not; none is an error.
+    pub(crate) fn bulk_ban(
+        &mut self,
+        actor: Actor,
+        guild: GuildId,
+        targets: &[UserId],
+        delete: Duration,
+        reason: Option<&str>,
+        now: UnixMillis,
+    ) -> Outcome<BulkBan> {
+        if let Actor::User(actor) = actor {
+            let needed = Permissions::BAN_MEMBERS | Permissions::MANAGE_GUILD;
+            self.require_in_guild(actor, guild, needed, now)?;
+        }
+        if targets.is_empty() || targets.len() > MAX_BULK_BAN {
+            let message = "Must be between 1 and 200 in length.";
+            return Err(Refusal::field(&["user_ids"], "BASE_TYPE_BAD_LENGTH", message));
+        }
+        let mut done = BulkBan::default();
+        let mut dispatches = Vec::new();
+        for target in targets {
+            let is_banned = self.guild(guild)?.bans.contains_key(target);
+            match self.ban(actor, guild, *target, delete, reason, now) {
+                Ok(banned) if !is_banned => {
+                    dispatches.extend(banned.dispatches);
+                    done.banned.push(*target);
+                }
+                _ => done.failed.push(*target),
+            }
+        }
+        if done.banned.is_empty() {
+            return Err(Refusal::BulkBanFailed);
+        }
+        Ok(Effect::new(done, dispatches))
     }
 
     /// Lifts a ban.

@@ -19,6 +19,7 @@ impl World {
         let mut dispatches = Vec::new();
         self.archive_idle_threads(now, &mut dispatches);
         self.forget_old_invites(now);
+        self.advance_events(now, &mut dispatches);
         Effect::new((), dispatches)
     }
 }

@@ -5,36 +5,59 @@ use twilight_model::guild::Permissions;
 use ery_clock::UnixMillis;
 
 use super::{
-    Audience, ChannelId, Dispatch, Effect, MessageId, Outcome, Reaction, Refusal, UserId, World,
+    Audience, Channel, ChannelId, Dispatch, Effect, EmojiId, MessageId, Outcome, Reaction, Refusal,
+    UserId, World,
 };
 use crate::wire;
 
 const MAX_DIFFERENT: usize = 20;
 
-/// A unicode emoji. There are no custom ones in this world, so all of those are unknown.
+/// An emoji as somebody reacts with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Emoji(String);
+pub(crate) enum Emoji {
+    Unicode(String),
+    /// A guild's own; its name is how it was called when it was first used.
+    Custom {
+        id: EmojiId,
+        name: String,
+        is_animated: bool,
+    },
+}
 
 impl Emoji {
-    /// Reads an emoji as clients write it, percent-decoded.
+    /// Reads an emoji as clients write it, percent-decoded: `👍`, or `name:id`.
     pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
+        if let Some((name, id)) = text.rsplit_once(':')
+            && let Some(id) = id.parse().ok().and_then(EmojiId::new_checked)
+        {
+            let name = name.rsplit(':').next().unwrap_or_default().to_owned();
+            return Ok(Self::Custom { id, name, is_animated: false });
+        }
         let looks_like_one = text.chars().any(is_pictograph) && text.chars().count() <= 16;
         let has_words = text.chars().any(|c| c.is_alphabetic() && c.is_ascii() || c == ':');
         if looks_like_one && !has_words {
-            Ok(Self(text.to_owned()))
+            Ok(Self::Unicode(text.to_owned()))
         } else {
             Err(Refusal::UnknownEmoji)
         }
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.0
+        match self {
+            Self::Unicode(name) | Self::Custom { name, .. } => name,
+        }
     }
 
     /// Compares without the variation selector, which clients write or leave out.
     fn is(&self, other: &Self) -> bool {
-        let plain = |emoji: &Self| emoji.0.replace('\u{FE0F}', "");
-        self.0 == other.0 || plain(self) == plain(other)
+        let plain = |emoji: &str| emoji.replace('\u{FE0F}', "");
+        match (self, other) {
+            (Self::Unicode(one), Self::Unicode(other)) => {
+                one == other || plain(one) == plain(other)
+            }
+            (Self::Custom { id, .. }, Self::Custom { id: other, .. }) => id == other,
+            _ => false,
+        }
     }
 }
 
@@ -71,6 +94,11 @@ impl World {
             }
             Some(_) | None => {}
         }
+        let emoji = match existing {
+            // What others reacted with, everybody may react with.
+            Some(at) => found.reactions[at].emoji.clone(),
+            None => self.usable_emoji(user, place, emoji, rights)?,
+        };
         let body = wire::reaction_add(self, place, message, author, user, &emoji);
         let audience = Audience::of_channel(place.guild, channel);
         let found = self.message_mut(channel, message)?;
@@ -79,6 +107,29 @@ impl World {
             None => found.reactions.push(Reaction { emoji, users: vec![user] }),
         }
         Ok(Effect::new((), vec![Dispatch::shared("MESSAGE_REACTION_ADD", audience, body)]))
+    }
+
+    /// Finds an emoji of a guild's own as it is: of the channel's guild, or of another that `user` is
+    /// in too, for those who may use external ones.
+    fn usable_emoji(
+        &self,
+        user: UserId,
+        place: &Channel,
+        emoji: Emoji,
+        rights: Permissions,
+    ) -> Result<Emoji, Refusal> {
+        let Emoji::Custom { id, .. } = emoji else { return Ok(emoji) };
+        let (guild, found) = self.guild_emoji(id).ok_or(Refusal::UnknownEmoji)?;
+        let member = self.member(guild, user).ok_or(Refusal::UnknownEmoji)?;
+        let is_free = found.roles.is_empty();
+        if !is_free && !found.roles.iter().any(|role| member.roles.contains(role)) {
+            return Err(Refusal::UnknownEmoji);
+        }
+        if place.guild != Some(guild) && !rights.contains(Permissions::USE_EXTERNAL_EMOJIS) {
+            return Err(Refusal::MissingPermissions);
+        }
+        let (name, is_animated) = (found.name.clone(), found.is_animated);
+        Ok(Emoji::Custom { id, name, is_animated })
     }
 
     /// Takes away `whose` reaction: one's own, or with `MANAGE_MESSAGES` another's.
@@ -183,9 +234,20 @@ mod tests {
         for emoji in ["👍", "❤️", "👩‍👩‍👧", "1️⃣", "🇩🇪", "✅", "☕"] {
             assert!(Emoji::parse(emoji).is_ok(), "{emoji}");
         }
-        for text in ["", "a", "thumbsup", "name:123456789", "1", "👍 yes", "é"] {
+        for text in ["", "a", "thumbsup", "name:", ":x:y", "1", "👍 yes", "é"] {
             assert_eq!(Emoji::parse(text), Err(Refusal::UnknownEmoji), "{text}");
         }
+    }
+
+    #[test]
+    fn an_emoji_of_a_guild_is_its_id() {
+        let wave = Emoji::parse("wave:123456789").unwrap();
+        assert_eq!(
+            (wave.name(), wave.is(&Emoji::parse("hello:123456789").unwrap())),
+            ("wave", true)
+        );
+        assert!(!wave.is(&Emoji::parse("wave:5").unwrap()));
+        assert_eq!(Emoji::parse("a:wave:5").unwrap().name(), "wave");
     }
 
     #[test]

@@ -120,6 +120,24 @@ pub(crate) enum Refusal {
     TooManyInvites,
     #[error("The user is banned from this guild.")]
     BannedFromGuild,
+    #[error("Unknown Guild Scheduled Event")]
+    UnknownEvent,
+    #[error("Maximum number of emojis reached (50)")]
+    TooManyEmojis,
+    #[error("Maximum number of animated emojis reached (50)")]
+    TooManyAnimatedEmojis,
+    #[error("Maximum number of uncompleted guild scheduled events reached (100)")]
+    TooManyEvents,
+    #[error("Failed to resize asset below the maximum size: 262144 bytes")]
+    ImageTooLarge,
+    #[error("Cannot update a finished event")]
+    EventIsOver,
+    #[error("This message has already been crossposted.")]
+    AlreadyCrossposted,
+    #[error("Cannot delete a channel required for Community guilds")]
+    NeededByCommunity,
+    #[error("Failed to ban users")]
+    BulkBanFailed,
     #[error("Index not yet available. Try again later")]
     SearchNotReady { retry_after: u64 },
 }
@@ -157,6 +175,14 @@ impl Refusal {
             | Self::ThreadLocked
             | Self::TooManyThreads
             | Self::TooManyInvites
+            | Self::TooManyEmojis
+            | Self::TooManyAnimatedEmojis
+            | Self::TooManyEvents
+            | Self::ImageTooLarge
+            | Self::EventIsOver
+            | Self::AlreadyCrossposted
+            | Self::NeededByCommunity
+            | Self::BulkBanFailed
             | Self::CannotReply => 400,
             Self::Unauthorized => 401,
             Self::MissingAccess
@@ -176,6 +202,7 @@ impl Refusal {
             | Self::UnknownUser
             | Self::UnknownTag
             | Self::UnknownInvite
+            | Self::UnknownEvent
             | Self::UnknownBan => 404,
             Self::MethodNotAllowed => 405,
             Self::TooLarge => 413,
@@ -230,6 +257,15 @@ impl Refusal {
             Self::UnknownInvite => 10_006,
             Self::TooManyInvites => 30_016,
             Self::BannedFromGuild => 40_007,
+            Self::UnknownEvent => 10_070,
+            Self::TooManyEmojis => 30_008,
+            Self::TooManyAnimatedEmojis => 30_018,
+            Self::TooManyEvents => 30_038,
+            Self::ImageTooLarge => 50_138,
+            Self::EventIsOver => 180_000,
+            Self::AlreadyCrossposted => 40_033,
+            Self::NeededByCommunity => 50_074,
+            Self::BulkBanFailed => 500_000,
             Self::CannotReply => 160_002,
         }
     }

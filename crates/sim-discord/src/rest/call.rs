@@ -131,6 +131,18 @@ impl Call<'_> {
         object(self.body).map(|fields| (Form::new(fields), Vec::new()))
     }
 
+    /// Reads the body as a JSON list.
+    pub(super) fn list(&self) -> Result<Vec<Value>, Refusal> {
+        match serde_json::from_slice(self.body) {
+            Ok(Value::Array(list)) => Ok(list),
+            Ok(_) => {
+                let message = "Only iterables may be used in a ListType";
+                Err(Refusal::field(&[], "LIST_TYPE_CONVERT", message))
+            }
+            Err(_) => Err(Refusal::InvalidJson),
+        }
+    }
+
     /// Answers with the guild's member `user`.
     pub(super) fn member_answer(
         &self,

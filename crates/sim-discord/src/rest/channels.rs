@@ -11,7 +11,10 @@ use super::{
     threads::{self, minutes, seconds},
 };
 use crate::{
-    domain::{ChannelChange, ChannelId, Overwrite, OverwriteTarget, PostEmoji, Refusal, TagChange},
+    domain::{
+        ChannelChange, ChannelId, ChannelKind, Overwrite, OverwriteTarget, PostEmoji, Refusal,
+        TagChange,
+    },
     wire,
 };
 
@@ -38,7 +41,8 @@ pub(super) fn update(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         return threads::update(call, channel);
     }
     let mut form = call.form()?;
-    let change = change_of(&mut form);
+    let kind = choice(&mut form, "type", 0..=16).map(ChannelKind);
+    let change = ChannelChange { kind, ..change_of(&mut form) };
     form.finish()?;
     let (actor, now) = (call.actor(), call.now);
     let reason = call.reason.clone();

@@ -184,6 +184,26 @@ impl Form {
         Some(results)
     }
 
+    /// Reads each object of a list that is a whole body, and reports everything that is wrong.
+    pub(crate) fn read_all<T>(
+        list: Vec<Value>,
+        mut read: impl FnMut(&mut Form) -> T,
+    ) -> Result<Vec<T>, Refusal> {
+        let mut all = Form::new(Map::new());
+        let mut results = Vec::with_capacity(list.len());
+        for (index, value) in list.into_iter().enumerate() {
+            let Value::Object(fields) = value else {
+                let message = "Only dictionaries may be used in a DictType";
+                all.error(&index.to_string(), "DICT_TYPE_CONVERT", message);
+                continue;
+            };
+            let mut form = Form { fields, path: vec![index.to_string()], errors: Vec::new() };
+            results.push(read(&mut form));
+            all.errors.append(&mut form.errors);
+        }
+        all.finish().map(|()| results)
+    }
+
     /// Takes an object and reads it with `read`. Null counts as not there.
     pub(crate) fn object<T>(&mut self, key: &str, read: impl FnOnce(&mut Form) -> T) -> Option<T> {
         match self.take(key)? {

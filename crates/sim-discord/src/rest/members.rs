@@ -172,6 +172,30 @@ pub(super) fn ban(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     Ok(Answer::no_content())
 }
 
+pub(super) fn bulk_ban(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let guild = own_guild(call)?;
+    let mut form = call.form()?;
+    let users: Option<Vec<UserId>> = form.ids("user_ids");
+    if users.is_none() {
+        form.require("user_ids");
+    }
+    let seconds = form.up_to("delete_message_seconds", MAX_DELETE_SECONDS);
+    form.finish()?;
+    let (users, delete) = (users.unwrap_or_default(), Duration::from_secs(seconds.unwrap_or(0)));
+    let (actor, now) = (call.actor(), call.now);
+    let reason = call.reason.clone();
+    let world = &mut call.state.world;
+    let effect = world.bulk_ban(actor, guild, &users, delete, reason.as_deref(), now)?;
+    let done = call.apply(effect);
+    Ok(Answer::json(&json!({ "banned_users": done.banned, "failed_users": done.failed })))
+}
+
+/// Answers with the bot's own member.
+pub(super) fn own(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let guild = own_guild(call)?;
+    call.member_answer(guild, call.bot)
+}
+
 pub(super) fn unban(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let guild = own_guild(call)?;
     let user = call.id("user_id")?;

@@ -188,6 +188,13 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     Ok(Answer::no_content())
 }
 
+pub(super) fn crosspost(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let (channel, message) = (call.id("channel_id")?, call.id("message_id")?);
+    let effect = call.state.world.crosspost(call.bot, channel, message, call.now)?;
+    call.apply(effect);
+    shown(call, channel, message)
+}
+
 pub(super) fn bulk_delete(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let channel = call.id("channel_id")?;
     let mut form = call.form()?;

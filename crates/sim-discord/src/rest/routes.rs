@@ -6,8 +6,8 @@ use http::{HeaderValue, Method};
 use sha2::{Digest, Sha256};
 
 use super::{
-    answer::Answer, call::Call, channels, guilds, invites, members, messages, rate_limits::Bucket,
-    reactions, threads, users,
+    answer::Answer, call::Call, channels, emojis, guild_settings, guilds, invites, members,
+    messages, rate_limits::Bucket, reactions, scheduled_events, threads, users,
 };
 use crate::{domain::Refusal, percent};
 
@@ -62,6 +62,9 @@ static CREATE_THREAD: Bucket = Bucket::new("channels/threads/create", 10, 10_000
 static READ_THREADS: Bucket = Bucket::new("channels/threads/read", 10, 10_000);
 static THREAD_MEMBERS: Bucket = Bucket::new("channels/thread-members", 10, 10_000);
 static INVITES: Bucket = Bucket::new("invites", 10, 10_000);
+static EMOJIS: Bucket = Bucket::new("guilds/emojis", 5, 5_000);
+static EVENTS: Bucket = Bucket::new("guilds/scheduled-events", 5, 5_000);
+static EDIT_GUILD: Bucket = Bucket::new("guilds/edit", 5, 15_000);
 static GUILD: Bucket = Bucket::new("guilds", 10, 10_000);
 static READ_MEMBERS: Bucket = Bucket::new("guilds/members/read", 10, 10_000);
 static EDIT_MEMBER: Bucket = Bucket::new("guilds/members/edit", 10, 10_000);
@@ -109,6 +112,8 @@ static ENDPOINTS: &[Endpoint] = {
         Endpoint(Patch, "/channels/{channel_id}/messages/{message_id}", &EDIT_MESSAGE, messages::update),
         Endpoint(Delete, "/channels/{channel_id}/messages/{message_id}", &DELETE_MESSAGE, messages::delete),
 
+        Endpoint(Post, "/channels/{channel_id}/messages/{message_id}/crosspost", &CREATE_MESSAGE, messages::crosspost),
+
         Endpoint(Delete, "/channels/{channel_id}/messages/{message_id}/reactions", &REACT, reactions::clear),
         Endpoint(Get, "/channels/{channel_id}/messages/{message_id}/reactions/{emoji_name}", &READ_REACTIONS, reactions::users),
         Endpoint(Delete, "/channels/{channel_id}/messages/{message_id}/reactions/{emoji_name}", &REACT, reactions::clear_emoji),
@@ -134,7 +139,29 @@ static ENDPOINTS: &[Endpoint] = {
         Endpoint(Get, "/invites/{code}", &INVITES, invites::get),
         Endpoint(Delete, "/invites/{code}", &INVITES, invites::delete),
 
+        Endpoint(Get, "/guilds/{guild_id}/emojis", &EMOJIS, emojis::list),
+        Endpoint(Post, "/guilds/{guild_id}/emojis", &EMOJIS, emojis::create),
+        Endpoint(Get, "/guilds/{guild_id}/emojis/{emoji_id}", &EMOJIS, emojis::get),
+        Endpoint(Patch, "/guilds/{guild_id}/emojis/{emoji_id}", &EMOJIS, emojis::update),
+        Endpoint(Delete, "/guilds/{guild_id}/emojis/{emoji_id}", &EMOJIS, emojis::delete),
+        Endpoint(Get, "/guilds/{guild_id}/stickers", &EMOJIS, emojis::stickers),
+
+        Endpoint(Get, "/guilds/{guild_id}/scheduled-events", &EVENTS, scheduled_events::list),
+        Endpoint(Post, "/guilds/{guild_id}/scheduled-events", &EVENTS, scheduled_events::create),
+        Endpoint(Get, "/guilds/{guild_id}/scheduled-events/{guild_scheduled_event_id}", &EVENTS, scheduled_events::get),
+        Endpoint(Patch, "/guilds/{guild_id}/scheduled-events/{guild_scheduled_event_id}", &EVENTS, scheduled_events::update),
+        Endpoint(Delete, "/guilds/{guild_id}/scheduled-events/{guild_scheduled_event_id}", &EVENTS, scheduled_events::delete),
+        Endpoint(Get, "/guilds/{guild_id}/scheduled-events/{guild_scheduled_event_id}/users", &EVENTS, scheduled_events::users),
+
         Endpoint(Get, "/guilds/{guild_id}", &GUILD, guilds::get),
+        Endpoint(Patch, "/guilds/{guild_id}", &EDIT_GUILD, guild_settings::update),
+        Endpoint(Get, "/guilds/{guild_id}/preview", &GUILD, guild_settings::preview),
+        Endpoint(Get, "/guilds/{guild_id}/regions", &GUILD, guild_settings::guild_regions),
+        Endpoint(Get, "/voice/regions", &ME, guild_settings::regions),
+        Endpoint(Patch, "/guilds/{guild_id}/channels", &EDIT_CHANNEL, guild_settings::move_channels),
+        Endpoint(Patch, "/guilds/{guild_id}/roles", &ROLES, guild_settings::move_roles),
+        Endpoint(Post, "/guilds/{guild_id}/bulk-ban", &BANS, members::bulk_ban),
+        Endpoint(Get, "/users/@me/guilds/{guild_id}/member", &ME, members::own),
         Endpoint(Get, "/guilds/{guild_id}/channels", &GUILD, guilds::channels),
         Endpoint(Post, "/guilds/{guild_id}/channels", &CREATE_CHANNEL, guilds::create_channel),
         Endpoint(Get, "/guilds/{guild_id}/threads/active", &GUILD, threads::active),

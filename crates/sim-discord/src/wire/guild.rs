@@ -5,7 +5,10 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use twilight_model::guild::Permissions;
 
-use super::{Iso, MemberView, PresenceView, ThreadView, UserView, forum_tags, render};
+use super::{
+    GuildEmojiView, Iso, MemberView, PresenceView, ScheduledEventView, ThreadView, UserView,
+    forum_tags, render,
+};
 use crate::domain::{
     AuditEntry, Channel, ChannelId, EmojiId, Forum, Guild, GuildId, MessageId, Overwrite,
     OverwriteTarget, Role, RoleId, UserId, World,
@@ -263,12 +266,12 @@ pub(crate) struct GuildView<'a> {
     home_header: Null,
     splash: Null,
     discovery_splash: Null,
-    features: [(); 0],
+    features: &'a BTreeSet<String>,
     banner: Null,
     owner_id: UserId,
     application_id: Null,
     region: &'static str,
-    afk_channel_id: Null,
+    afk_channel_id: Option<ChannelId>,
     afk_timeout: u32,
     system_channel_id: Option<ChannelId>,
     system_channel_flags: u32,
@@ -286,16 +289,16 @@ pub(crate) struct GuildView<'a> {
     vanity_url_code: Null,
     premium_tier: u8,
     premium_subscription_count: u32,
-    preferred_locale: &'static str,
+    preferred_locale: &'a str,
     rules_channel_id: Option<ChannelId>,
-    safety_alerts_channel_id: Null,
-    public_updates_channel_id: Null,
+    safety_alerts_channel_id: Option<ChannelId>,
+    public_updates_channel_id: Option<ChannelId>,
     hub_type: Null,
     premium_progress_bar_enabled: bool,
     latest_onboarding_question_id: Null,
     nsfw: bool,
     nsfw_level: u8,
-    emojis: [(); 0],
+    emojis: Vec<GuildEmojiView<'a>>,
     stickers: [(); 0],
     incidents_data: Null,
     inventory_settings: Null,
@@ -322,7 +325,7 @@ struct LiveFields<'a> {
     threads: Vec<ThreadView<'a>>,
     presences: Vec<PresenceView<'a>>,
     stage_instances: [(); 0],
-    guild_scheduled_events: [(); 0],
+    guild_scheduled_events: Vec<ScheduledEventView<'a>>,
     soundboard_sounds: [(); 0],
     embedded_activities: [(); 0],
     activity_instances: [(); 0],
@@ -345,6 +348,7 @@ impl<'a> GuildView<'a> {
                 Some(LiveFields::new(world, guild, viewer, roster))
             }
         };
+        let settings = &guild.settings;
         Self {
             id: guild.id,
             name: &guild.name,
@@ -353,22 +357,22 @@ impl<'a> GuildView<'a> {
             home_header: None,
             splash: None,
             discovery_splash: None,
-            features: [],
+            features: &settings.features,
             banner: None,
             owner_id: guild.owner,
             application_id: None,
             region: "deprecated",
-            afk_channel_id: None,
-            afk_timeout: 300,
+            afk_channel_id: settings.afk_channel,
+            afk_timeout: settings.afk_timeout,
             system_channel_id: guild.system_channel,
-            system_channel_flags: 0,
+            system_channel_flags: settings.system_channel_flags,
             widget_enabled: false,
             widget_channel_id: None,
-            verification_level: 1,
+            verification_level: settings.verification_level,
             roles: guild.roles.values().map(RoleView::new).collect(),
-            default_message_notifications: 1,
+            default_message_notifications: settings.default_message_notifications,
             mfa_level: 0,
-            explicit_content_filter: 2,
+            explicit_content_filter: settings.explicit_content_filter,
             max_presences: None,
             max_members: 500_000,
             max_stage_video_channel_users: 50,
@@ -376,16 +380,16 @@ impl<'a> GuildView<'a> {
             vanity_url_code: None,
             premium_tier: 0,
             premium_subscription_count: 0,
-            preferred_locale: "en-US",
+            preferred_locale: &settings.preferred_locale,
             rules_channel_id: guild.rules_channel,
-            safety_alerts_channel_id: None,
-            public_updates_channel_id: None,
+            safety_alerts_channel_id: settings.safety_alerts_channel,
+            public_updates_channel_id: settings.public_updates_channel,
             hub_type: None,
-            premium_progress_bar_enabled: false,
+            premium_progress_bar_enabled: settings.shows_boost_progress,
             latest_onboarding_question_id: None,
             nsfw: false,
             nsfw_level: 0,
-            emojis: [],
+            emojis: GuildEmojiView::all(guild),
             stickers: [],
             incidents_data: None,
             inventory_settings: None,
@@ -419,7 +423,9 @@ impl<'a> LiveFields<'a> {
         };
         let channels = guild.channels.iter().filter_map(|id| world.channels.get(id));
         // Nobody's timeout keeps them from seeing, so the moment does not matter.
-        let threads = world.active_threads(viewer, guild.id, UnixMillis(i64::MAX)).into_iter();
+        let any_time = UnixMillis(i64::MAX);
+        let threads = world.active_threads(viewer, guild.id, any_time).into_iter();
+        let events = world.visible_events(viewer, guild.id, any_time).into_iter();
         Self {
             joined_at: Iso(own.map_or(UnixMillis(0), |member| member.joined_at)),
             large: guild.members.len() > LARGE,
@@ -434,7 +440,9 @@ impl<'a> LiveFields<'a> {
                 .map(|user| PresenceView::new(world, None, user))
                 .collect(),
             stage_instances: [],
-            guild_scheduled_events: [],
+            guild_scheduled_events: events
+                .map(|event| ScheduledEventView::new(world, event, true))
+                .collect(),
             soundboard_sounds: [],
             embedded_activities: [],
             activity_instances: [],
@@ -450,6 +458,47 @@ pub(crate) fn guild_create(world: &World, guild: &Guild, viewer: UserId, roster:
     render(&GuildView::new(world, guild, GuildForm::Gateway { viewer, roster }))
 }
 
+/// Returns the `d` of `GUILD_UPDATE`.
+pub(crate) fn guild_update(world: &World, guild: &Guild) -> Bytes {
+    render(&GuildView::new(world, guild, GuildForm::Rest { with_counts: false }))
+}
+
+/// A guild as `GET /guilds/{id}/preview` tells it.
+#[derive(Debug, Serialize)]
+pub(crate) struct GuildPreviewView<'a> {
+    id: GuildId,
+    name: &'a str,
+    icon: Null,
+    description: Option<&'a str>,
+    home_header: Null,
+    splash: Null,
+    discovery_splash: Null,
+    features: &'a BTreeSet<String>,
+    approximate_member_count: usize,
+    approximate_presence_count: usize,
+    emojis: Vec<GuildEmojiView<'a>>,
+    stickers: [(); 0],
+}
+
+impl<'a> GuildPreviewView<'a> {
+    pub(crate) fn new(world: &World, guild: &'a Guild) -> Self {
+        Self {
+            id: guild.id,
+            name: &guild.name,
+            icon: None,
+            description: guild.description.as_deref(),
+            home_header: None,
+            splash: None,
+            discovery_splash: None,
+            features: &guild.settings.features,
+            approximate_member_count: guild.members.len(),
+            approximate_presence_count: world.online_in(guild).len(),
+            emojis: GuildEmojiView::all(guild),
+            stickers: [],
+        }
+    }
+}
+
 /// One of the guilds of `GET /users/@me/guilds`.
 #[derive(Debug, Serialize)]
 pub(crate) struct MyGuildView<'a> {
@@ -459,7 +508,7 @@ pub(crate) struct MyGuildView<'a> {
     banner: Null,
     owner: bool,
     permissions: Bits,
-    features: [(); 0],
+    features: &'a BTreeSet<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     approximate_member_count: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -481,7 +530,7 @@ impl<'a> MyGuildView<'a> {
             banner: None,
             owner: guild.owner == viewer,
             permissions: Bits(permissions),
-            features: [],
+            features: &guild.settings.features,
             approximate_member_count: with_counts.then_some(guild.members.len()),
             approximate_presence_count: with_counts.then(|| world.online_in(guild).len()),
         }
@@ -530,7 +579,7 @@ pub(crate) struct AuditLogView<'a> {
     users: Vec<UserView<'a>>,
     integrations: [(); 0],
     webhooks: [(); 0],
-    guild_scheduled_events: [(); 0],
+    guild_scheduled_events: Vec<ScheduledEventView<'a>>,
     threads: Vec<ThreadView<'a>>,
     application_commands: [(); 0],
     auto_moderation_rules: [(); 0],
@@ -544,6 +593,7 @@ impl<'a> AuditLogView<'a> {
         let targets: BTreeSet<ChannelId> =
             entries.iter().filter_map(|entry| ChannelId::new_checked(entry.target?)).collect();
         let threads = targets.iter().filter_map(|id| world.channels.get(id));
+        let events = targets.iter().filter_map(|id| world.event_anywhere(id.cast()));
         Self {
             audit_log_entries: entries
                 .iter()
@@ -552,7 +602,9 @@ impl<'a> AuditLogView<'a> {
             users: named.iter().filter_map(|id| world.users.get(id)).map(UserView::new).collect(),
             integrations: [],
             webhooks: [],
-            guild_scheduled_events: [],
+            guild_scheduled_events: events
+                .map(|event| ScheduledEventView::new(world, event, false))
+                .collect(),
             threads: threads.filter_map(|thread| ThreadView::new(thread, None)).collect(),
             application_commands: [],
             auto_moderation_rules: [],

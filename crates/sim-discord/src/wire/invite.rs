@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -65,7 +67,7 @@ struct InviteGuild<'a> {
     banner: Null,
     description: Option<&'a str>,
     icon: Null,
-    features: [(); 0],
+    features: &'a BTreeSet<String>,
     verification_level: u8,
     vanity_url_code: Null,
     nsfw_level: u8,
@@ -102,8 +104,8 @@ impl<'a> InviteView<'a> {
                 banner: None,
                 description: guild.description.as_deref(),
                 icon: None,
-                features: [],
-                verification_level: 1,
+                features: &guild.settings.features,
+                verification_level: guild.settings.verification_level,
                 vanity_url_code: None,
                 nsfw_level: 0,
                 nsfw: false,
@@ -113,7 +115,7 @@ impl<'a> InviteView<'a> {
             guild_id: guild.id,
             channel: InviteChannel { id: channel.id, kind: channel.kind.0, name: &channel.name },
             approximate_member_count: count,
-            approximate_presence_count: count,
+            approximate_presence_count: with_counts.then(|| world.online_in(guild).len()),
             use_: (detail == InviteDetail::Managed).then(|| InviteUse::new(invite)),
         })
     }

@@ -4,11 +4,9 @@ use serde_json::Value;
 
 use super::{Iso, MemberView, ThreadView, UserView, render};
 use crate::domain::{
-    Attachment, AttachmentId, Channel, ChannelId, Emoji, GuildId, HAS_THREAD, Message, MessageId,
-    MessageKind, Nonce, Reaction, RoleId, UserId, World, created_at,
+    Attachment, AttachmentId, Channel, ChannelId, Emoji, EmojiId, GuildId, HAS_THREAD, Message,
+    MessageId, MessageKind, Nonce, Reaction, RoleId, UserId, World, created_at,
 };
-
-type Null = Option<()>;
 
 /// How much of messages is shown.
 #[derive(Clone, Copy, Debug)]
@@ -124,13 +122,19 @@ impl<'a> AttachmentView<'a> {
 
 #[derive(Debug, Serialize)]
 struct EmojiView<'a> {
-    id: Null,
+    id: Option<EmojiId>,
     name: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    animated: bool,
 }
 
 impl<'a> EmojiView<'a> {
     fn new(emoji: &'a Emoji) -> Self {
-        Self { id: None, name: emoji.name() }
+        let (id, animated) = match emoji {
+            Emoji::Unicode(_) => (None, false),
+            Emoji::Custom { id, is_animated, .. } => (Some(*id), *is_animated),
+        };
+        Self { id, name: emoji.name(), animated }
     }
 }
 

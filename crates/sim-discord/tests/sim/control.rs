@@ -159,7 +159,9 @@ async fn the_description_names_what_is_there() {
             .replace("{user}", "4")
             .replace("{role}", "5")
             .replace("{thread}", "6")
-            .replace("{code}", "abc");
+            .replace("{code}", "abc")
+            .replace("{event}", "7")
+            .replace("{emoji}", "8");
         for method in operations.as_object().unwrap().keys().filter(|key| *key != "parameters") {
             let name = method.to_uppercase();
             let method: Method = name.parse().unwrap();

@@ -7,13 +7,16 @@
 
 mod contract;
 mod control;
+mod emojis;
 mod faults;
 mod gateway;
+mod guilds;
 mod invites;
 mod limits;
 mod presences;
 mod rest;
 mod resume;
+mod scheduled_events;
 mod support;
 mod threads;
 mod twilight;
