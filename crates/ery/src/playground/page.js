@@ -10,6 +10,7 @@ const AUDIT_SHOWN = 100;
 const TYPING_MS = 10_000;
 const TEXT_CHANNELS = new Set([0, 5, 10, 11, 12]);
 const CATEGORY = 4;
+const FORUMS = new Set([15, 16]);
 const SPEAKER_KEY = 'ery.playground.speaker';
 
 const state = {
@@ -166,7 +167,9 @@ async function loadWorld() {
   state.guild = state.guilds.find((guild) => guild.id === wanted) ?? state.guilds[0] ?? null;
   state.members = new Map((state.guild?.members ?? []).map((member) => [member.user.id, member]));
   state.roles = new Map((state.guild?.roles ?? []).map((role) => [role.id, role]));
-  state.channels = new Map((state.guild?.channels ?? []).map((channel) => [channel.id, channel]));
+  const threads = (state.guild?.threads ?? []).filter((thread) => !thread.archived || thread.id === state.channel);
+  const channels = [...(state.guild?.channels ?? []), ...threads];
+  state.channels = new Map(channels.map((channel) => [channel.id, channel]));
   for (const dm of state.dms) {
     const recipients = dm.recipient_ids ?? (dm.recipients ?? []).map((user) => user.id);
     const people = recipients.filter((user) => !state.bots.has(user)).map(nameOf);
@@ -253,11 +256,16 @@ function showChannels() {
     }
   };
   const roots = text.filter((channel) => !isThread(channel));
+  const forums = all.filter((channel) => FORUMS.has(channel.type)).sort(byPosition);
   roots.filter((channel) => !ids.has(channel.parent_id)).forEach(add);
   for (const category of categories) {
     const inside = roots.filter((channel) => channel.parent_id === category.id);
     if (inside.length > 0) items.push(make('li', { class: 'category' }, category.name));
     inside.forEach(add);
+  }
+  for (const forum of forums) {
+    items.push(make('li', { class: 'category' }, forum.name));
+    text.filter((post) => isThread(post) && post.parent_id === forum.id).forEach((post) => items.push(channelItem(post)));
   }
   items.push(make('li', { class: 'category' }, 'Direct messages with Ery'));
   all.filter((channel) => channel.is_dm).forEach((channel) => items.push(channelItem(channel)));
@@ -507,13 +515,22 @@ function contentNode(message) {
 /** Returns what Discord's own client says for messages that are no person's words. */
 function systemText(message) {
   const name = authorName(message);
+  const others = (message.mentions ?? []).map((user) => nameOf(user.id)).join(', ');
   switch (message.type ?? 0) {
+    case 1:
+      return `${name} added ${others} to the thread.`;
+    case 2:
+      return `${name} removed ${others} from the thread.`;
+    case 4:
+      return `${name} changed the thread’s name: ${message.content}`;
     case 6:
       return `${name} pinned a message.`;
     case 7:
       return `${name} joined the server.`;
     case 18:
       return `${name} started a thread: ${message.content}`;
+    case 21:
+      return `${name} started this thread at: ${message.referenced_message?.content ?? 'a message that is gone'}`;
     default:
       return null;
   }
