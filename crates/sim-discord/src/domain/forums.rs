@@ -125,3 +125,48 @@ impl Forum {
         self.tags.iter().find(|tag| tag.id == id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(id: Option<u64>, name: &str, is_moderated: bool) -> TagChange {
+        TagChange { id: id.map(TagId::new), name: name.to_owned(), is_moderated, emoji: None }
+    }
+
+    fn forum() -> Forum {
+        let mut forum = Forum::default();
+        let tags = vec![wanted(Some(1), "idea", false), wanted(Some(2), "done", true)];
+        forum.set_tags(tags, &mut Mint::default(), UnixMillis(1_750_000_000_000));
+        forum
+    }
+
+    #[test]
+    fn tags_are_twenty_at_most_and_have_names_of_their_own() {
+        let many = |count: usize| -> Vec<TagChange> {
+            (0..count).map(|index| wanted(None, &index.to_string(), false)).collect()
+        };
+        assert_eq!(forum().check_tags(&many(20)), Ok(()));
+        assert!(matches!(forum().check_tags(&many(21)), Err(Refusal::InvalidForm(_))));
+        let long = [wanted(None, &"x".repeat(21), false)];
+        assert!(matches!(forum().check_tags(&long), Err(Refusal::InvalidForm(_))));
+        let twice = [wanted(Some(1), "same", false), wanted(None, "same", false)];
+        assert_eq!(forum().check_tags(&twice), Err(Refusal::DuplicateTags));
+        let unknown = [wanted(Some(3), "new", false)];
+        assert_eq!(forum().check_tags(&unknown), Err(Refusal::UnknownTag));
+    }
+
+    #[test]
+    fn a_moderated_tag_is_given_and_taken_by_moderators() {
+        let (idea, done) = (TagId::new(1), TagId::new(2));
+        let forum = forum();
+        assert_eq!(forum.check_applied(&[idea], &[], false), Ok(()));
+        assert_eq!(forum.check_applied(&[done], &[], false), Err(Refusal::MissingPermissions));
+        assert_eq!(forum.check_applied(&[], &[done], false), Err(Refusal::MissingPermissions));
+        assert_eq!(forum.check_applied(&[idea, done], &[done], false), Ok(()));
+        assert_eq!(forum.check_applied(&[done], &[], true), Ok(()));
+        assert_eq!(forum.check_applied(&[TagId::new(9)], &[], true), Err(Refusal::UnknownTag));
+        let six = [idea; 6];
+        assert!(matches!(forum.check_applied(&six, &[], true), Err(Refusal::InvalidForm(_))));
+    }
+}

@@ -155,3 +155,19 @@ fn apply(channel: &mut Channel, edit: ThreadChange, now: UnixMillis) {
         channel.settings.flags = flags & PINNED;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_told_apart_by_who_may_make_them() {
+        let back = ThreadChange { archived: Some(false), ..ThreadChange::default() };
+        assert!(back.only_brings_back() && back.only_archives() && back.is_for_its_owner());
+        let locked = ThreadChange { locked: Some(true), ..back.clone() };
+        assert!(!locked.only_brings_back() && locked.only_archives());
+        assert!(!locked.is_for_its_owner());
+        let named = ThreadChange { name: Some("new".to_owned()), ..back };
+        assert!(!named.only_brings_back() && !named.only_archives() && named.is_for_its_owner());
+    }
+}

@@ -469,3 +469,41 @@ pub(super) fn thread_deed(
 ) -> Deed<'_> {
     Deed { action, target: Some(thread.get()), changes, options: None, reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixMillis = UnixMillis(1_750_000_000_000);
+
+    #[test]
+    fn a_channel_says_which_threads_can_begin_in_it() {
+        use ChannelKind as Kind;
+        let wrong = Err(Refusal::WrongChannelType);
+        for (parent, wanted, kind) in [
+            (Kind::TEXT, None, Ok(Kind::PRIVATE_THREAD)),
+            (Kind::TEXT, Some(Kind::PUBLIC_THREAD), Ok(Kind::PUBLIC_THREAD)),
+            (Kind::TEXT, Some(Kind::ANNOUNCEMENT_THREAD), wrong.clone()),
+            (Kind::ANNOUNCEMENT, Some(Kind::ANNOUNCEMENT_THREAD), Ok(Kind::ANNOUNCEMENT_THREAD)),
+            (Kind::ANNOUNCEMENT, None, wrong.clone()),
+            (Kind::FORUM, Some(Kind::PRIVATE_THREAD), Ok(Kind::PUBLIC_THREAD)),
+            (Kind::VOICE, Some(Kind::PUBLIC_THREAD), wrong.clone()),
+            (Kind::PUBLIC_THREAD, Some(Kind::PUBLIC_THREAD), wrong),
+        ] {
+            assert_eq!(kind_of_new(parent, wanted), kind, "{parent:?} with {wanted:?}");
+        }
+    }
+
+    #[test]
+    fn a_thread_is_idle_once_its_time_without_activity_is_over() {
+        let mut thread = Thread::begun_by(UserId::new(1), NOW);
+        thread.auto_archive = 60;
+        let hour = Duration::from_hours(1);
+        assert!(!thread.is_idle(NOW + hour - Duration::from_millis(1)));
+        assert!(thread.is_idle(NOW + hour));
+        thread.archive_changed = NOW + hour;
+        assert!(!thread.is_idle(NOW + hour));
+        thread.is_archived = true;
+        assert!(!thread.is_idle(NOW + hour * 9));
+    }
+}

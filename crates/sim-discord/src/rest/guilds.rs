@@ -1,6 +1,6 @@
 //! Guilds: what they are, their channels and roles, their audit log, and the search.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use twilight_model::guild::Permissions;
@@ -12,7 +12,9 @@ use super::{
     form::Form,
 };
 use crate::{
-    domain::{AuditLogQuery, ChannelKind, Guild, GuildId, Refusal, RoleChange, RoleId, Search},
+    domain::{
+        AuditLogQuery, ChannelKind, Guild, GuildId, Refusal, RoleChange, RoleId, Search, ThreadList,
+    },
     wire,
 };
 
@@ -179,13 +181,19 @@ pub(super) fn search(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     };
     let world = &call.state.world;
     let result = world.search(call.bot, guild, &search, call.now)?;
+    // The threads in which something was found are told beside it, with the bot's memberships.
+    let found: BTreeSet<_> = result.messages.iter().map(|message| message.channel).collect();
+    let threads = found.iter().filter_map(|id| world.channels.get(id));
+    let threads = threads.filter(|channel| channel.kind.is_thread()).collect();
+    let list = ThreadList { threads, has_more: false };
+    let beside = json!(wire::ThreadListView::new(&list, call.bot));
     let hit = |message| [wire::MessageView::hit(world, message, call.sight())];
     let messages: Vec<_> = result.messages.into_iter().map(hit).collect();
     Ok(Answer::json(&json!({
         "messages": messages,
         "doing_deep_historical_index": false,
         "total_results": result.total,
-        "threads": [],
-        "members": [],
+        "threads": beside["threads"],
+        "members": beside["members"],
     })))
 }

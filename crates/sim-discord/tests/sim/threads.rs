@@ -429,3 +429,54 @@ async fn a_thread_in_which_nothing_happens_is_archived_in_time() {
     bot.wait_for(|event| matches!(event, Event::ThreadUpdate(_))).await;
     assert!(is_archived().await);
 }
+
+#[tokio::test]
+async fn the_search_tells_the_threads_in_which_it_found_something() {
+    let sim = Sim::start().await;
+    let thread = sim.thread("general", json!({ "name": "jam", "type": 11 })).await;
+    let hidden = json!({
+        "channel_id": sim.channel("general"), "user_id": sim.user("mara"), "name": "h", "type": 12
+    });
+    let hidden = sim.post("/threads", hidden).await;
+    sim.speak("bob", &thread, "elderberry in public").await;
+    sim.speak("mara", &hidden, "elderberry in private").await;
+    let path = format!("/guilds/{}/messages/search?content=elderberry", sim.guild());
+    let found = sim.rest(Method::GET, &path, Value::Null).await.1;
+    assert_eq!(found["total_results"], 2, "Ery manages threads, and sees private ones");
+    assert_eq!(found["threads"].as_array().unwrap().len(), 2);
+    assert_eq!(found["members"][0]["id"], thread["id"]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_thread_of_a_world_file_is_named() {
+    let sim = Sim::start().await;
+    sim.thread("general", json!({ "name": "lost", "type": 11 })).await;
+    let good = sim.get("/world").await;
+    let error = |change: &dyn Fn(&mut Value)| {
+        let mut told = good.clone();
+        change(&mut told["guilds"][0]["threads"][0]);
+        ery_sim_discord::World::from_json(told.to_string().as_bytes(), now())
+            .unwrap_err()
+            .to_string()
+    };
+    let parent = error(&|thread| thread["parent_id"] = json!("77"));
+    assert!(parent.contains("lost") && parent.contains("parent 77"), "{parent}");
+    let kind = error(&|thread| thread["type"] = json!(0));
+    assert!(kind.contains("its type 0 is none of"), "{kind}");
+    let owner = error(&|thread| thread["owner_id"] = json!("5"));
+    assert!(owner.contains("nobody is 5"), "{owner}");
+}
+
+#[tokio::test]
+async fn slow_mode_holds_for_beginning_threads_too() {
+    let sim = Sim::start().await;
+    let general = format!("/channels/{}", sim.channel("general"));
+    let slow = json!({ "rate_limit_per_user": 60 });
+    assert_eq!(sim.control(Method::PATCH, &general, slow).await.0, 200);
+    let begin = json!({
+        "channel_id": sim.channel("general"), "user_id": sim.user("bob"), "name": "one"
+    });
+    assert_eq!(sim.control(Method::POST, "/threads", begin.clone()).await.0, 201);
+    let again = sim.control(Method::POST, "/threads", begin).await;
+    assert_eq!(code(&again), (429, 20_016));
+}
