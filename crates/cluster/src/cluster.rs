@@ -38,7 +38,7 @@ impl Cluster {
     ) -> Result<Self, ConnectError> {
         let (nats, redis) = tokio::try_join!(
             // Large, and awaited once.
-            Box::pin(NatsLink::connect(nats_settings)),
+            Box::pin(NatsLink::connect(nats_settings, Arc::clone(&clock))),
             Box::pin(RedisLink::connect(redis_settings)),
         )?;
         let (nats, redis) = (Arc::new(nats), Arc::new(redis));

@@ -21,6 +21,8 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
+use ery_clock::Clock;
+
 use crate::{
     ConnectError, NatsSettings,
     background::{Backoff, jittered},
@@ -77,12 +79,16 @@ pub(crate) struct NatsLink {
     /// How many more publishes may be under way.
     window: Semaphore,
     settings: NatsSettings,
+    clock: Arc<dyn Clock>,
     ensured_at: Mutex<Instant>,
 }
 
 impl NatsLink {
     /// Connects, trying for as long as the settings say, and makes what is missing.
-    pub(crate) async fn connect(settings: &NatsSettings) -> Result<Self, ConnectError> {
+    pub(crate) async fn connect(
+        settings: &NatsSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ConnectError> {
         let deadline = Instant::now() + settings.connect_timeout;
         let (changes, state) = watch::channel(LinkState::default());
         let (options, addresses, servers) = options(settings, changes)?;
@@ -95,7 +101,7 @@ impl NatsLink {
             .ack_timeout(settings.request_timeout)
             .build(client.clone());
         let (tasks, events, resume_points, cursors) =
-            made(&context, settings, &servers, deadline).await?;
+            made(&context, settings, &*clock, &servers, deadline).await?;
         Ok(Self {
             client,
             context,
@@ -106,6 +112,7 @@ impl NatsLink {
             state,
             window: Semaphore::new(settings.publish_window),
             settings: settings.clone(),
+            clock,
             ensured_at: Mutex::new(Instant::now()),
         })
     }
@@ -185,7 +192,7 @@ impl NatsLink {
         if ensured_at.elapsed() < ENSURE_PERIOD {
             return;
         }
-        let ensured = ensure(&self.context, &self.settings);
+        let ensured = ensure(&self.context, &self.settings, &*self.clock);
         match timeout(self.settings.request_timeout, ensured).await {
             Ok(Ok(())) => {}
             Ok(Err((name, error))) => {
@@ -330,13 +337,14 @@ type Made = (Stream<()>, Stream<()>, kv::Store, kv::Store);
 async fn made(
     context: &Context,
     settings: &NatsSettings,
+    clock: &dyn Clock,
     servers: &Servers,
     deadline: Instant,
 ) -> Result<Made, ConnectError> {
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
     loop {
         let attempt = async {
-            ensure(context, settings).await?;
+            ensure(context, settings, clock).await?;
             opened(context).await
         };
         let (name, error) = match timeout_at(deadline, attempt).await {
@@ -360,10 +368,14 @@ async fn made(
 type Failure = (&'static str, BoxError);
 
 /// Makes streams, the consumer and the buckets as the settings say, whoever else does so too.
-async fn ensure(context: &Context, settings: &NatsSettings) -> Result<(), Failure> {
+async fn ensure(
+    context: &Context,
+    settings: &NatsSettings,
+    clock: &dyn Clock,
+) -> Result<(), Failure> {
     for config in [tasks_config(settings), events_config(settings)] {
         let name = if config.name == subjects::TASKS { subjects::TASKS } else { subjects::EVENTS };
-        ensure_stream(context, config).await.map_err(|error| (name, error))?;
+        ensure_stream(context, config, clock).await.map_err(|error| (name, error))?;
     }
     context
         .create_consumer_on_stream(orchestrator_config(settings), subjects::TASKS)
@@ -397,8 +409,19 @@ async fn opened(context: &Context) -> Result<Made, Failure> {
     ))
 }
 
-async fn ensure_stream(context: &Context, config: stream::Config) -> Result<(), BoxError> {
-    match context.create_stream(config.clone()).await {
+/// Makes a stream, or brings one that is there to its settings.
+///
+/// Invariant NOTHING-LOST: a stream that is made anew begins behind every position that a former
+/// one can have given out, by the clock in microseconds: what somebody still knows by an old
+/// position, and removes, is then nobody else's. Redis holds such numbers without loss until 2255.
+async fn ensure_stream(
+    context: &Context,
+    config: stream::Config,
+    clock: &dyn Clock,
+) -> Result<(), BoxError> {
+    let begins = u64::try_from(clock.now().0).unwrap_or(0).saturating_mul(1_000);
+    let new = stream::Config { first_sequence: Some(begins), ..config.clone() };
+    match context.create_stream(new).await {
         Ok(_) => Ok(()),
         Err(error) => match error.kind() {
             CreateStreamErrorKind::JetStream(error)

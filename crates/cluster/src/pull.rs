@@ -84,6 +84,13 @@ impl Pull {
         }
     }
 
+    /// Returns the number of the connection over which the last delivery came, or of an earlier one.
+    ///
+    /// What came over a former connection and waits here is read before a new one is noticed.
+    pub(crate) fn connects(&self) -> u64 {
+        self.connects
+    }
+
     /// Waits for the next delivery; asks for more on the way.
     ///
     /// # Cancel safety

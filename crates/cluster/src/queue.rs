@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use async_nats::Subject;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
@@ -19,7 +18,12 @@ use ery_channel_queue::{BoxLease, ChannelQueue, Delivery, Hint, QueueError, Task
 use ery_clock::{Clock, UnixMillis};
 use ery_ids::{ChannelKey, Fence, OwnerToken, ReplicaId};
 
-use self::{held::HeldChannels, held_hints::HeldHints, lease::ClusterLease, tasks::Tasks};
+use self::{
+    held::HeldChannels,
+    held_hints::HeldHints,
+    lease::ClusterLease,
+    tasks::{Handle, Tasks},
+};
 use crate::{
     ClusterMembership, NatsSettings, RedisSettings,
     envelope::Envelope,
@@ -52,9 +56,6 @@ struct Inner {
     longest_exchange: Duration,
     compress_above: usize,
 }
-
-/// By what a delivery is acknowledged: where its ack goes, if it came from the consumer.
-struct Handle(Option<Subject>);
 
 impl ClusterQueue {
     pub(crate) fn new(
@@ -108,9 +109,9 @@ impl ChannelQueue for ClusterQueue {
     }
 
     async fn turn_away(&self, delivery: Delivery) -> Result<(), QueueError> {
-        let reply = delivery.handle.downcast::<Handle>().ok().and_then(|handle| handle.0);
         let tasks = &self.inner.tasks;
-        tasks.remove(delivery.position.0, reply).await.map_err(QueueError::Unavailable)
+        let position = delivery.position.0;
+        tasks.remove(position, handle_of(delivery)).await.map_err(QueueError::Unavailable)
     }
 
     async fn hint(&self, channel: ChannelKey) -> Hint {
@@ -127,8 +128,8 @@ impl ChannelQueue for ClusterQueue {
         let inner = &self.inner;
         let channel = delivery.task.channel;
         let position = delivery.position.0;
-        let reply = delivery.handle.downcast::<Handle>().ok().and_then(|handle| handle.0);
-        if inner.held.note(channel, position, reply.as_ref()) {
+        let handle = handle_of(delivery);
+        if inner.held.note(channel, position, &handle) {
             return Ok(None);
         }
         let keys = ChannelKeys::of(channel);
@@ -139,18 +140,12 @@ impl ChannelQueue for ClusterQueue {
             .map_err(unavailable)?;
         let Some(epoch) = granted else {
             // Whoever holds it may be in this process by now, and about to give it back.
-            inner.held.note(channel, position, reply.as_ref());
+            inner.held.note(channel, position, &handle);
             return Ok(None);
         };
         let fence = Fence { channel, epoch, owner };
-        Ok(Some(Box::new(ClusterLease::new(
-            inner,
-            fence,
-            keys,
-            asked_at,
-            position,
-            reply.as_ref(),
-        ))))
+        let lease = ClusterLease::new(inner, fence, keys, asked_at, position, &handle);
+        Ok(Some(Box::new(lease)))
     }
 }
 
@@ -178,6 +173,13 @@ impl Inner {
             })
             .changed(channel);
     }
+}
+
+fn handle_of(delivery: Delivery) -> Handle {
+    *delivery
+        .handle
+        .downcast()
+        .expect("every delivery of this queue is made with a handle of its own")
 }
 
 fn unavailable(error: RedisError) -> QueueError {

@@ -692,6 +692,68 @@ async fn streams_that_a_server_lost_are_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_done_in_a_stream_that_was_lost_removes_nothing_of_the_next() {
+    let servers = Servers::start().await;
+    let cluster = short(&servers).await;
+    let queue = cluster.queue();
+    let mut wakeups = queue.wakeups(4).await.unwrap();
+    queue.publish(task(channel(1), 1)).await.unwrap();
+    let mut lease = take(&queue, &mut wakeups, channel(1)).await;
+    let done = read_all(&mut lease).await;
+    assert_eq!(numbers(&done), [1]);
+
+    let context = common::jetstream(&servers.nats).await;
+    context.delete_stream("ERY_TASKS").await.unwrap();
+    // Another channel's, so that this lease does not read it.
+    soon("a publish is taken", async {
+        while queue.publish(task(channel(2), 2)).await.is_err() {}
+    })
+    .await;
+    lease.remove(&done);
+    lease.release().await.unwrap();
+
+    let mut next = take(&queue, &mut wakeups, channel(2)).await;
+    assert_eq!(numbers(&read_all(&mut next).await), [2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_read_over_a_former_connection_is_left_to_redelivery() {
+    let mut servers = Servers::start().await;
+    let cluster = short(&servers).await;
+    let queue = cluster.queue();
+    let mut wakeups = queue.wakeups(4).await.unwrap();
+    queue.publish(task(channel(1), 1)).await.unwrap();
+    let mut lease = take(&queue, &mut wakeups, channel(1)).await;
+    let done = read_all(&mut lease).await;
+
+    servers.nats.restart().await.unwrap();
+    // A new connection is known once something is taken over it.
+    soon("a publish is taken", async {
+        while queue.publish(task(channel(2), 2)).await.is_err() {}
+    })
+    .await;
+    lease.remove(&done);
+    lease.release().await.unwrap();
+
+    let mut again = take(&queue, &mut wakeups, channel(1)).await;
+    let done = read_all(&mut again).await;
+    assert_eq!(numbers(&done), [1], "nobody can know that it still stood there");
+    again.remove(&done);
+    again.release().await.unwrap();
+    soon("it leaves the queue", async {
+        let context = common::jetstream(&servers.nats).await;
+        loop {
+            let mut stream = context.get_stream("ERY_TASKS").await.unwrap();
+            if stream.info().await.unwrap().state.messages == 1 {
+                break;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_replicas_may_start_at_once_and_bring_streams_to_their_settings() {
     let servers = Servers::start().await;
     let all = (0..8).map(|_| async {

@@ -3,10 +3,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use async_nats::Subject;
 use tokio_util::sync::CancellationToken;
 
 use ery_ids::{ChannelKey, OwnerToken};
+
+use super::tasks::Handle;
 
 /// How many ack handles are kept for one channel; a task beyond them is deleted by its position.
 const MAX_HANDLES: usize = 1_024;
@@ -23,28 +24,30 @@ struct Held {
     /// Being given back: whoever hears of something asks Redis, which orders the two.
     is_leaving: bool,
     heard: u64,
-    handles: BTreeMap<u64, Subject>,
+    handles: BTreeMap<u64, Handle>,
 }
 
 impl Held {
-    fn note(&mut self, position: u64, reply: Option<&Subject>) {
+    fn note(&mut self, position: u64, handle: &Handle) {
         self.heard = self.heard.max(position);
-        let Some(reply) = reply else { return };
+        if handle.reply.is_none() {
+            return;
+        }
         if self.handles.len() < MAX_HANDLES || self.handles.contains_key(&position) {
-            self.handles.insert(position, reply.clone());
+            self.handles.insert(position, handle.clone());
         }
     }
 }
 
 impl HeldChannels {
     /// Notes a delivery for the holder; says whether it will surely look before it leaves.
-    pub(super) fn note(&self, channel: ChannelKey, position: u64, reply: Option<&Subject>) -> bool {
+    pub(super) fn note(&self, channel: ChannelKey, position: u64, handle: &Handle) -> bool {
         let mut channels = self.lock();
         let Some(held) = channels.get_mut(&channel) else { return false };
         if held.lost.is_cancelled() {
             return false;
         }
-        held.note(position, reply);
+        held.note(position, handle);
         !held.is_leaving
     }
 
@@ -55,10 +58,10 @@ impl HeldChannels {
         owner: OwnerToken,
         lost: CancellationToken,
         position: u64,
-        reply: Option<&Subject>,
+        handle: &Handle,
     ) {
         let mut held = Held { owner, lost, is_leaving: false, heard: 0, handles: BTreeMap::new() };
-        held.note(position, reply);
+        held.note(position, handle);
         self.lock().insert(channel, held);
     }
 
@@ -98,12 +101,12 @@ impl HeldChannels {
         channel: ChannelKey,
         owner: &OwnerToken,
         position: u64,
-    ) -> Option<Subject> {
+    ) -> Option<Handle> {
         self.with(channel, owner, |held| held.handles.remove(&position)).flatten()
     }
 
     /// Returns all handles of a holding.
-    pub(super) fn handles(&self, channel: ChannelKey, owner: &OwnerToken) -> Vec<Subject> {
+    pub(super) fn handles(&self, channel: ChannelKey, owner: &OwnerToken) -> Vec<Handle> {
         self.with(channel, owner, |held| held.handles.values().cloned().collect())
             .unwrap_or_default()
     }
@@ -141,10 +144,15 @@ impl HeldChannels {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::tasks::Connection, *};
 
     fn channel() -> ChannelKey {
         ChannelKey::from_raw(1, 2).unwrap()
+    }
+
+    /// A delivery that did not come from the consumer.
+    fn unasked() -> Handle {
+        Handle { reply: None, connection: Connection(0) }
     }
 
     fn owner(name: &str) -> OwnerToken {
@@ -153,16 +161,16 @@ mod tests {
 
     fn held(name: &str) -> (HeldChannels, CancellationToken) {
         let (channels, lost) = (HeldChannels::default(), CancellationToken::new());
-        channels.begin(channel(), owner(name), lost.clone(), 5, None);
+        channels.begin(channel(), owner(name), lost.clone(), 5, &unasked());
         (channels, lost)
     }
 
     #[test]
     fn a_holder_does_not_leave_what_it_has_heard_of() {
         let (channels, _lost) = held("a");
-        assert!(channels.note(channel(), 7, None));
+        assert!(channels.note(channel(), 7, &unasked()));
         assert!(!channels.leave(channel(), &owner("a"), 5));
-        assert!(channels.note(channel(), 8, None), "it stays");
+        assert!(channels.note(channel(), 8, &unasked()), "it stays");
         assert!(channels.leave(channel(), &owner("a"), 8));
     }
 
@@ -170,18 +178,18 @@ mod tests {
     fn what_is_heard_of_while_leaving_must_ask_redis() {
         let (channels, _lost) = held("a");
         assert!(channels.leave(channel(), &owner("a"), 5));
-        assert!(!channels.note(channel(), 6, None));
+        assert!(!channels.note(channel(), 6, &unasked()));
         channels.stay(channel(), &owner("a"), 6);
         assert_eq!(channels.heard(channel(), &owner("a")), 6);
-        assert!(channels.note(channel(), 7, None));
+        assert!(channels.note(channel(), 7, &unasked()));
     }
 
     #[test]
     fn a_lost_holding_notes_nothing_and_ends_only_itself() {
         let (channels, lost) = held("a");
         lost.cancel();
-        assert!(!channels.note(channel(), 6, None));
-        channels.begin(channel(), owner("b"), CancellationToken::new(), 6, None);
+        assert!(!channels.note(channel(), 6, &unasked()));
+        channels.begin(channel(), owner("b"), CancellationToken::new(), 6, &unasked());
         channels.end(channel(), &owner("a"));
         assert!(channels.is_held(channel()));
         channels.end(channel(), &owner("b"));
@@ -191,8 +199,9 @@ mod tests {
     #[test]
     fn handles_are_bounded() {
         let (channels, _lost) = held("a");
+        let handle = Handle { reply: Some("r".into()), connection: Connection(0) };
         for position in 0..2_000 {
-            channels.note(channel(), position, Some(&Subject::from("r")));
+            channels.note(channel(), position, &handle);
         }
         assert_eq!(channels.handles(channel(), &owner("a")).len(), MAX_HANDLES);
         assert!(channels.take_handle(channel(), &owner("a"), 3).is_some());

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use async_nats::{Subject, client::Request, jetstream::message::StreamMessage};
+use async_nats::{client::Request, jetstream::message::StreamMessage};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
@@ -14,7 +14,11 @@ use ery_channel_queue::{ChannelLease, Position, QueueError, Released, Waiting};
 use ery_clock::UnixMillis;
 use ery_ids::{Epoch, Fence};
 
-use super::{IN_PROGRESS, Inner, unavailable};
+use super::{
+    IN_PROGRESS, Inner,
+    tasks::{Connection, Handle},
+    unavailable,
+};
 use crate::{
     background::{Owned, jittered, spawn},
     envelope,
@@ -46,6 +50,10 @@ pub(super) struct ClusterLease {
     next: u64,
     /// The highest position that has been read, or known not to be there.
     read_mark: u64,
+    /// The connection over which was read what stands at `read_from` and behind it; what was read
+    /// before came over a former one.
+    read_over: Connection,
+    read_from: u64,
     /// What Redis has not been told of the exchange.
     untold: Exchange,
     removals: Vec<JoinHandle<()>>,
@@ -59,11 +67,11 @@ impl ClusterLease {
         keys: ChannelKeys,
         taken_at: Instant,
         position: u64,
-        reply: Option<&Subject>,
+        handle: &Handle,
     ) -> Self {
         let lost = CancellationToken::new();
         let channel = fence.channel;
-        inner.held.begin(channel, fence.owner.clone(), lost.clone(), position, reply);
+        inner.held.begin(channel, fence.owner.clone(), lost.clone(), position, handle);
         inner.hint_held(channel);
         let renewal = Renewal {
             inner: Arc::clone(inner),
@@ -79,6 +87,8 @@ impl ClusterLease {
             lost,
             next: 0,
             read_mark: 0,
+            read_over: inner.tasks.connection(),
+            read_from: 0,
             untold: Exchange::AsItIs,
             removals: Vec::new(),
             _renewal: Owned::spawn(renewal.run(taken_at)),
@@ -97,6 +107,10 @@ impl ClusterLease {
     /// nothing has been heard of.
     async fn read_next(&mut self) -> Result<Option<StreamMessage>, QueueError> {
         let tasks = &self.inner.tasks;
+        let connection = tasks.connection();
+        if self.read_over != connection {
+            (self.read_over, self.read_from) = (connection, self.next);
+        }
         let read = tasks.read(&self.subject, self.next).await.map_err(QueueError::Unavailable)?;
         if read.is_some() {
             return Ok(read);
@@ -182,22 +196,27 @@ impl ChannelLease for ClusterLease {
     }
 
     fn remove(&mut self, done: &[Waiting]) {
-        let (channel, owner) = (self.fence.channel, &self.fence.owner);
+        let (channel, owner, read_over) = (self.fence.channel, &self.fence.owner, self.read_over);
         let removals: Vec<_> = done
             .iter()
+            // What was read over a former connection is left to redelivery, which finds it finished.
+            .filter(|waiting| waiting.position.0 >= self.read_from)
             .map(|waiting| {
                 let position = waiting.position.0;
-                (position, self.inner.held.take_handle(channel, owner, position))
+                let handle = self.inner.held.take_handle(channel, owner, position);
+                // A delivery that came over another connection may be of another task.
+                let handle = handle.filter(|handle| handle.connection == read_over);
+                (position, handle.unwrap_or(Handle { reply: None, connection: read_over }))
             })
             .collect();
         let tasks = self.inner.tasks.clone();
         self.removals.retain(|removal| !removal.is_finished());
         self.removals.push(spawn(async move {
             stream::iter(removals)
-                .for_each_concurrent(REMOVALS_AT_ONCE, |(position, reply)| {
+                .for_each_concurrent(REMOVALS_AT_ONCE, |(position, handle)| {
                     let tasks = tasks.clone();
                     async move {
-                        if let Err(error) = tasks.remove(position, reply).await {
+                        if let Err(error) = tasks.remove(position, handle).await {
                             // It comes again, and is found finished.
                             tracing::debug!(%error, "could not remove a task");
                         }
@@ -347,7 +366,8 @@ impl Renewal {
     async fn report_progress(&self) {
         loop {
             tokio::time::sleep(jittered(self.inner.ack_wait / 3)).await;
-            for reply in self.inner.held.handles(self.fence.channel, &self.fence.owner) {
+            let handles = self.inner.held.handles(self.fence.channel, &self.fence.owner);
+            for reply in handles.into_iter().filter_map(|handle| handle.reply) {
                 if let Err(error) = self.inner.nats.client.publish(reply, IN_PROGRESS).await {
                     tracing::debug!(%error, "could not say that a task is in progress");
                     break;

@@ -21,6 +21,27 @@ pub(super) struct Tasks {
     nats: Arc<NatsLink>,
 }
 
+/// The connection over which a position was learnt.
+///
+/// A server that was cut off from power may have lost its last tasks, and then gives their positions
+/// to others: what was learnt before says nothing of what stands there now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Connection(pub(super) u64);
+
+/// By what a delivery is acknowledged.
+#[derive(Clone, Debug)]
+pub(super) struct Handle {
+    /// Where its ack goes, if it came from the consumer.
+    pub(super) reply: Option<Subject>,
+    pub(super) connection: Connection,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("connected anew since task {position} was read; it is left to redelivery")]
+struct ConnectedAnew {
+    position: u64,
+}
+
 #[derive(Serialize)]
 struct Delete {
     seq: u64,
@@ -65,19 +86,36 @@ impl Tasks {
         }
     }
 
+    /// Returns the connection over which positions are learnt now.
+    pub(super) fn connection(&self) -> Connection {
+        Connection(self.nats.state.borrow().connects)
+    }
+
     /// Removes a task: by its own handle if there is one, else by its position.
-    pub(super) async fn remove(
-        &self,
-        position: u64,
-        reply: Option<Subject>,
-    ) -> Result<(), BoxError> {
+    ///
+    /// # Errors
+    ///
+    /// Among others, if there was another connection since its position was learnt: it comes again,
+    /// and is found finished. The request is not repeated over the next connection either.
+    pub(super) async fn remove(&self, position: u64, handle: Handle) -> Result<(), BoxError> {
+        let mut state = self.nats.state.clone();
+        let Connection(learnt) = handle.connection;
+        tokio::select! {
+            biased;
+            Ok(_) = state.wait_for(|state| state.connects != learnt) => {
+                Err(ConnectedAnew { position }.into())
+            }
+            removed = self.remove_now(position, handle.reply) => removed,
+        }
+    }
+
+    async fn remove_now(&self, position: u64, reply: Option<Subject>) -> Result<(), BoxError> {
         if let Some(reply) = reply
-            && self.nats.ask(|| self.nats.client.request(reply.clone(), DONE)).await.is_ok()
+            && self.nats.client.request(reply, DONE).await.is_ok()
         {
             return Ok(());
         }
         let request = Delete { seq: position, no_erase: true };
-        let question = || self.nats.api::<serde_json::Value>(subjects::delete_task(), &request);
-        self.nats.ask(question).await.map(drop)
+        self.nats.api::<serde_json::Value>(subjects::delete_task(), &request).await.map(drop)
     }
 }

@@ -8,7 +8,10 @@ use tokio::sync::mpsc;
 use ery_channel_queue::{Delivery, Position, Wakeups};
 use ery_ids::ChannelKey;
 
-use super::{Handle, Inner, adoption};
+use super::{
+    Inner, adoption,
+    tasks::{Connection, Handle},
+};
 use crate::{
     background::Owned,
     envelope,
@@ -85,7 +88,9 @@ impl Source {
         loop {
             let delivery = tokio::select! {
                 pulled = self.pull.next() => match pulled {
-                    Pulled::Message(message) => delivered(&message),
+                    Pulled::Message(message) => {
+                        delivered(&message, Connection(self.pull.connects()))
+                    }
                     Pulled::Gone => {
                         self.inner.nats.look_after().await;
                         None
@@ -102,6 +107,7 @@ impl Source {
     /// Makes a delivery of what waits first in a channel.
     async fn head(&self, channel: ChannelKey) -> Option<Delivery> {
         let subject = subjects::task(channel);
+        let connection = self.inner.tasks.connection();
         let message = match self.inner.tasks.read(&subject, 0).await {
             Ok(message) => message?,
             Err(error) => {
@@ -113,7 +119,8 @@ impl Source {
         match task {
             Ok(task) => {
                 let position = Position(message.sequence);
-                Some(Delivery { task, position, handle: Box::new(Handle(None)) })
+                let handle = Box::new(Handle { reply: None, connection });
+                Some(Delivery { task, position, handle })
             }
             Err(error) => {
                 report(&error, message.sequence);
@@ -123,14 +130,14 @@ impl Source {
     }
 }
 
-fn delivered(message: &Message) -> Option<Delivery> {
+fn delivered(message: &Message, connection: Connection) -> Option<Delivery> {
     let reply = message.reply.clone()?;
     let position = subjects::parse_delivered(&reply)?.stream_sequence;
     match envelope::read_task(&message.subject, message.headers.as_ref(), &message.payload) {
         Ok(task) => Some(Delivery {
             task,
             position: Position(position),
-            handle: Box::new(Handle(Some(reply))),
+            handle: Box::new(Handle { reply: Some(reply), connection }),
         }),
         Err(error) => {
             report(&error, position);
