@@ -7,6 +7,7 @@ demo's, and this program alone acts in it.
 """
 
 import asyncio
+import base64
 import datetime
 import io
 import sys
@@ -26,6 +27,10 @@ from discord.gateway import DiscordWebSocket  # noqa: E402
 from discord.http import Route  # noqa: E402
 
 PATIENCE = 20
+# The smallest picture that is one.
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 # The two places in which discord.py has Discord's addresses.
 Route.BASE = f"{ADDRESS}/api/v10"
@@ -357,6 +362,79 @@ async def invites(trial):
     await invite.delete()
     await gone
     await refused(10006, trial.client.fetch_invite(invite.code))
+
+
+@area
+async def emojis(trial):
+    guild = trial.guild
+    await trial.may(manage_expressions=True, create_expressions=True)
+    told = trial.until("guild_emojis_update")
+    emoji = await guild.create_custom_emoji(name="tide", image=PIXEL, reason="for the harbour")
+    await told
+    assert emoji in guild.emojis and str(emoji) == f"<:tide:{emoji.id}>"
+    message = await trial.channel("general").send(f"look {emoji}")
+    await message.add_reaction(emoji)
+    fetched = await trial.channel("general").fetch_message(message.id)
+    assert fetched.reactions[0].emoji == emoji and fetched.reactions[0].me
+    renamed = await emoji.edit(name="ebb")
+    assert renamed.name == "ebb"
+    assert [found.name for found in await guild.fetch_emojis()] == ["ebb"]
+    await emoji.delete()
+    await refused(10014, guild.fetch_emoji(emoji.id))
+
+
+@area
+async def scheduled_events(trial):
+    guild, bob = trial.guild, trial.member("bob")
+    await trial.may(create_events=True, manage_events=True)
+    start = discord.utils.utcnow() + datetime.timedelta(days=1)
+    outside = {"entity_type": discord.EntityType.external, "privacy_level": discord.PrivacyLevel.guild_only}
+    made = trial.until("scheduled_event_create")
+    event = await guild.create_scheduled_event(
+        name="Regatta", description="Boats", location="The quay", start_time=start,
+        end_time=start + datetime.timedelta(hours=2), **outside)
+    assert (await made).id == event.id and event.location == "The quay"
+    joined = trial.until("scheduled_event_user_add")
+    await trial.control.call("PUT", f"/scheduled-events/{guild.id}/{event.id}/users/{bob.id}")
+    assert (await joined)[1] == bob
+    assert [user.id async for user in event.users()] == [bob.id]
+    assert (await guild.fetch_scheduled_event(event.id)).user_count == 1
+    changed = trial.until("scheduled_event_update", lambda _, after: after.name == "Great regatta")
+    await event.edit(name="Great regatta")
+    await changed
+    event = await event.start()
+    assert (await guild.fetch_scheduled_event(event.id)).status is discord.EventStatus.active
+    await event.end()
+    other = await guild.create_scheduled_event(
+        name="Never", location="Nowhere", start_time=start, end_time=start + datetime.timedelta(hours=1), **outside)
+    gone = trial.until("scheduled_event_delete", lambda deleted: deleted.id == other.id)
+    await other.delete()
+    await gone
+    with_past = guild.create_scheduled_event(
+        name="Past", location="Here", start_time=start - datetime.timedelta(days=2),
+        end_time=start + datetime.timedelta(hours=1), **outside)
+    await refused(50035, with_past)
+
+
+@area
+async def guild_settings(trial):
+    guild = trial.guild
+    await trial.may(manage_guild=True)
+    changed = trial.until("guild_update", lambda _, after: after.name == "New harbour")
+    edited = await guild.edit(name="New harbour", description="Boats and cake",
+                              verification_level=discord.VerificationLevel.low,
+                              default_notifications=discord.NotificationLevel.only_mentions,
+                              system_channel=trial.channel("general"), reason="a fresh start")
+    await changed
+    assert (edited.name, edited.verification_level) == ("New harbour", discord.VerificationLevel.low)
+    fetched = await trial.client.fetch_guild(guild.id)
+    assert fetched.default_notifications is discord.NotificationLevel.only_mentions
+    assert (await anext(guild.audit_logs(action=discord.AuditLogAction.guild_update))).reason == "a fresh start"
+    category = await guild.create_category("Docks")
+    inside = await category.create_voice_channel("Talk", bitrate=64000, user_limit=5)
+    assert inside.category_id == category.id and inside.user_limit == 5
+    await inside.delete()
+    await category.delete()
 
 
 @area

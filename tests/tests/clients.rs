@@ -24,6 +24,9 @@ const AREAS: &[&str] = &[
     "threads",
     "forums",
     "invites",
+    "emojis",
+    "scheduled_events",
+    "guild_settings",
     "rate_limits",
     "resuming",
 ];
