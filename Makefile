@@ -40,8 +40,9 @@ test: tools ## Run the whole suite; installs the servers, the browser and the cl
 	echo "Discord's contract was not checked: there is no $$openapi (ERY_TEST_OPENAPI_FILE says where it is)"
 
 .PHONY: bench
-bench: tools ## Measure the main job, embedded and cluster, as ratios to ceilings of the same run
-	cargo build --profile quick --workspace --bins
+bench: tools ## Measure the main job and the simulator, as ratios to ceilings of the same run
+	cargo build --profile quick --workspace --bins --example speed
+	target/quick/examples/speed
 	target/quick/ery-bench
 
 .PHONY: tools

@@ -3,6 +3,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use ery_settings::Sources;
+use ery_sim_discord::Generator;
 
 /// Ery, an AI community manager for Discord.
 #[derive(Debug, Parser)]
@@ -74,6 +75,9 @@ pub(crate) struct SimDiscord {
     /// The simulated world [default: a small community]
     #[arg(long, value_name = "FILE")]
     pub(crate) world: Option<PathBuf>,
+    /// Make up a world, as `guilds=2000,members=100000`; also channels, roles, messages, seed
+    #[arg(long, value_name = "SIZES", conflicts_with = "world")]
+    pub(crate) generate: Option<Generator>,
     /// The bot's token
     #[arg(long, value_name = "TOKEN")]
     pub(crate) token: Option<String>,

@@ -20,7 +20,13 @@ pub(crate) async fn run(arguments: &cli::SimDiscord) -> Result<(), Failure> {
     let mut signals =
         Signals::catch().map_err(|error| Failure::caused("could not catch signals", &error))?;
     let (listener, _) = bind(arguments.listen, "--listen").await?;
-    let world = world(arguments.world.as_deref())?;
+    let world = match &arguments.generate {
+        Some(generator) => Some(
+            World::generate(generator, &SystemClock)
+                .map_err(|error| Failure::settings(format!("--generate: {error}")))?,
+        ),
+        None => world(arguments.world.as_deref())?,
+    };
     let options = Options {
         world,
         token: arguments.token.clone(),

@@ -50,6 +50,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/members/{guild}/{user}", patch(members::update).delete(members::remove))
         .route("/bans/{guild}/{user}", put(members::ban).delete(members::unban))
         .route("/guilds", post(guilds::create))
+        .route("/generate", post(world::generate))
         .route("/guilds/{guild}", get(guilds::show).delete(guilds::delete))
         .route("/guilds/{guild}/availability", put(guilds::set_available))
         .route("/roles", post(guilds::create_role))
@@ -117,4 +118,125 @@ async fn open_to_pages(request: Request, next: Next) -> Response {
         headers.insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Map, Value};
+
+    use super::OPENAPI;
+
+    const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+    fn document() -> Value {
+        serde_json::from_str(OPENAPI).unwrap()
+    }
+
+    /// Returns every operation of the document: method, path, and what is said of it.
+    fn operations(document: &Value) -> Vec<(String, String, &Map<String, Value>)> {
+        let mut operations = Vec::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                if METHODS.contains(&method.as_str()) {
+                    let operation = operation.as_object().unwrap();
+                    operations.push((method.clone(), path.clone(), operation));
+                }
+            }
+        }
+        operations
+    }
+
+    /// Returns the lines of this module that make routes, as method and path: a router cannot be
+    /// asked for them.
+    fn routes() -> BTreeSet<(String, String)> {
+        let code = include_str!("control.rs").split("#[cfg(test)]").next().unwrap();
+        let mut routes = BTreeSet::new();
+        for line in code.split(".route(").skip(1) {
+            let line = line.split(".fallback").next().unwrap();
+            let path = line.split('"').nth(1).unwrap();
+            for method in METHODS {
+                let makes = [format!(" {method}("), format!(".{method}("), format!("\n{method}(")];
+                if makes.iter().any(|makes| line.contains(makes.as_str())) {
+                    routes.insert((method.to_owned(), format!("/sim/v1{path}")));
+                }
+            }
+        }
+        routes
+    }
+
+    #[test]
+    fn every_route_is_described_and_nothing_else_is() {
+        let document = document();
+        let described: BTreeSet<(String, String)> = operations(&document)
+            .into_iter()
+            .map(|(method, path, _)| (method, path))
+            // The health of the whole server is described here too, and served elsewhere.
+            .filter(|(_, path)| path != "/sim/v1/openapi.json" && path != "/healthz")
+            .collect();
+        let mut routes = routes();
+        routes.remove(&("get".to_owned(), "/sim/v1/openapi.json".to_owned()));
+        assert!(routes.len() > 30, "{routes:?}");
+        assert_eq!(described, routes);
+    }
+
+    #[test]
+    fn the_description_is_an_openapi_document() {
+        let document = document();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1."));
+        assert!(document["info"]["title"].is_string() && document["info"]["version"].is_string());
+        let mut names = BTreeSet::new();
+        for (method, path, operation) in operations(&document) {
+            let place = format!("{method} {path}");
+            assert!(operation["summary"].is_string(), "{place}");
+            let name = operation["operationId"].as_str().unwrap().to_owned();
+            assert!(names.insert(name.clone()), "{name} is there twice");
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(!responses.is_empty(), "{place}");
+            for (status, response) in responses {
+                let is_status =
+                    status.len() == 3 && status.starts_with(|it| ('1'..='5').contains(&it));
+                assert!(is_status && response["description"].is_string(), "{place} {status}");
+            }
+            let of_path = document["paths"][&path]["parameters"].as_array().into_iter();
+            let of_operation = operation.get("parameters").and_then(Value::as_array).into_iter();
+            let parameters: Vec<&Value> = of_path.chain(of_operation).flatten().collect();
+            let declared: BTreeSet<&str> = parameters
+                .iter()
+                .filter(|one| one["in"] == "path")
+                .map(|one| {
+                    assert_eq!(one["required"], true, "{place}");
+                    one["name"].as_str().unwrap()
+                })
+                .collect();
+            let in_path: BTreeSet<&str> = path
+                .split('/')
+                .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+                .collect();
+            assert_eq!(declared, in_path, "{place}");
+            assert!(parameters.iter().all(|one| one["schema"].is_object()), "{place}");
+        }
+        references_lead_somewhere(&document, &document);
+    }
+
+    fn references_lead_somewhere(document: &Value, part: &Value) {
+        match part {
+            Value::Object(fields) => {
+                if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {
+                    let pointer = reference.strip_prefix('#').unwrap();
+                    assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+                }
+                for value in fields.values() {
+                    references_lead_somewhere(document, value);
+                }
+            }
+            Value::Array(items) => {
+                for value in items {
+                    references_lead_somewhere(document, value);
+                }
+            }
+            _ => {}
+        }
+    }
 }

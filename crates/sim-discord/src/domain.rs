@@ -13,6 +13,7 @@ mod embeds;
 mod emojis;
 mod file;
 mod forums;
+mod generate;
 mod guild_settings;
 mod guilds;
 mod ids;
@@ -55,6 +56,7 @@ pub(crate) use emojis::{EmojiChange, GuildEmoji, NewEmoji, check_image};
 pub use file::WorldFileError;
 pub(crate) use file::{BitsFile, Excerpt, OverwriteFile};
 pub(crate) use forums::{Forum, ForumTag, PostEmoji, TagChange};
+pub use generate::{Generator, GeneratorError};
 pub(crate) use guild_settings::{GuildChange, GuildSettings};
 pub(crate) use guilds::{GuildSeed, RoleChange};
 pub(crate) use ids::{

@@ -17,7 +17,7 @@ mod server;
 mod shared;
 mod wire;
 
-pub use domain::{World, WorldFileError};
+pub use domain::{Generator, GeneratorError, World, WorldFileError};
 pub use handle::{Refused, SeenMessage, WorldHandle};
 pub use options::Options;
 pub use server::{SimDiscord, StartError};

@@ -25,6 +25,9 @@ use crate::{
 
 /// How many world events a watcher may be behind before it misses some.
 const EVENTS_CAPACITY: usize = 4_096;
+/// How long, and how often, a burst waits for connections that are behind.
+const BREATH: Duration = Duration::from_millis(1);
+const MAX_BREATHS: usize = 1_000;
 
 /// How often it is looked at what is due by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -165,6 +168,18 @@ impl Shared {
             let mut state = self.lock();
             let now = self.clock.now();
             state.pass_time(now);
+        }
+    }
+
+    /// Lets others have their turn, and connections catch up that are far behind; for a while at most,
+    /// since a connection that hears nothing at all is cut in the end.
+    pub(crate) async fn breathe(&self) {
+        tokio::task::yield_now().await;
+        for _ in 0..MAX_BREATHS {
+            if !self.lock().sessions.is_any_behind() {
+                return;
+            }
+            tokio::time::sleep(BREATH).await;
         }
     }
 

@@ -20,6 +20,10 @@ use crate::{
 
 /// The largest file that is made of nothing but its size.
 const MAX_EMPTY_FILE: usize = 25 * 1024 * 1024;
+/// How often one request may say the same.
+const MAX_REPEATED: usize = 1_000_000;
+/// After so many of them others have their turn.
+const BREATH: usize = 64;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Speech {
@@ -38,6 +42,9 @@ pub(super) struct Speech {
     embeds: Vec<Value>,
     #[serde(default)]
     nonce: Option<String>,
+    /// Says it so many times; the answer is the last message.
+    #[serde(default)]
+    count: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -104,13 +111,27 @@ pub(super) async fn speak(
         nonce: speech.nonce.map(Nonce::Text),
         ..Draft::default()
     };
-    let state = &mut *shared.lock();
-    let now = shared.clock.now();
-    let channel = speech.channel_id;
-    let draft = with_mentions(&state.world, channel, draft)?;
-    let effect = state.world.create_message(speech.author_id, channel, draft, now)?;
-    let created = state.apply(effect, now);
-    shown(&state.world, channel, created.message)
+    let (channel, author) = (speech.channel_id, speech.author_id);
+    let count = speech.count.unwrap_or(1);
+    if !(1..=MAX_REPEATED).contains(&count) {
+        let problem = format!("count must be between 1 and {MAX_REPEATED}");
+        return Err(ControlError::bad_request(problem));
+    }
+    let mut said = None;
+    for index in 1..=count {
+        {
+            let state = &mut *shared.lock();
+            let now = shared.clock.now();
+            let draft = with_mentions(&state.world, channel, draft.clone())?;
+            let effect = state.world.create_message(author, channel, draft, now)?;
+            said = Some(state.apply(effect, now).message);
+        }
+        if index % BREATH == 0 {
+            shared.breathe().await;
+        }
+    }
+    let said = said.ok_or(Refusal::EmptyMessage)?;
+    shown(&shared.lock().world, channel, said)
 }
 
 fn with_mentions(world: &World, channel: ChannelId, draft: Draft) -> Result<Draft, Refusal> {

@@ -1,11 +1,13 @@
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
+use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::json;
 
-use super::Reply;
+use super::{ControlError, Reply, read};
 use crate::{
-    domain::{Excerpt, GuildId},
+    domain::{Excerpt, Generator, GuildId},
     shared::Shared,
 };
 
@@ -40,4 +42,16 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, Query(wanted): Query
     };
     let file = shared.lock().world.to_file(&excerpt, now);
     Reply::json(&file)
+}
+
+/// `POST /sim/v1/generate`: more guilds are made up, with all bots in them. Everything else waits
+/// meanwhile.
+pub(super) async fn generate(
+    State(shared): State<Arc<Shared>>,
+    body: Bytes,
+) -> Result<Reply, ControlError> {
+    let generator: Generator = read(&body)?;
+    generator.check().map_err(|error| ControlError::bad_request(error.to_string()))?;
+    let guilds = shared.act(|world, now| world.grow(&generator, now))?;
+    Ok(Reply::created(&json!({ "guilds": guilds })))
 }

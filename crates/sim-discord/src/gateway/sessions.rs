@@ -439,6 +439,12 @@ impl Sessions {
         }
     }
 
+    /// Tells whether more waits for some connection than half of what may.
+    pub(crate) fn is_any_behind(&self) -> bool {
+        let links = self.by_id.values().filter_map(|session| session.link.as_ref());
+        links.map(|link| &link.queue).any(|queue| queue.capacity() < queue.max_capacity() / 2)
+    }
+
     /// Passes on the delayed dispatches whose time has come; returns when the next one's comes.
     pub(super) fn release_due(&mut self) -> Option<Instant> {
         for late in self.delayed.take_due(Instant::now()) {

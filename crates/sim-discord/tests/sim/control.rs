@@ -199,3 +199,64 @@ async fn stopping_ends_every_connection() {
     while timeout(PATIENCE, watching.next()).await.unwrap().is_some() {}
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
+
+#[tokio::test]
+async fn a_large_world_is_made_up_and_told_in_parts() {
+    let sim = Sim::start().await;
+    let order = json!({ "guilds": 7, "members": 70, "channels": 2, "seed": 3 });
+    let made = sim.post("/generate", order).await;
+    assert_eq!(made["guilds"].as_array().unwrap().len(), 7);
+    let one = made["guilds"][2].as_str().unwrap();
+    let (_, seen) = sim.rest(Method::GET, &format!("/guilds/{one}"), Value::Null).await;
+    assert_eq!(seen["id"], one, "the bot is in it");
+    let part = sim.get(&format!("/world?guild={one}&members=3")).await;
+    assert_eq!(part["guilds"].as_array().unwrap().len(), 1);
+    assert_eq!(part["guilds"][0]["members"].as_array().unwrap().len(), 3);
+
+    let (mut told, mut after) = (Vec::new(), "0".to_owned());
+    loop {
+        let path = if after == "0" {
+            "/world?limit=3".to_owned()
+        } else {
+            format!("/world?limit=3&after={after}")
+        };
+        let page = sim.get(&path).await;
+        let guilds = page["guilds"].as_array().unwrap();
+        let Some(last) = guilds.last() else { break };
+        last["id"].as_str().unwrap().clone_into(&mut after);
+        told.extend(guilds.iter().map(|guild| guild["id"].clone()));
+    }
+    let all = sim.get("/world").await;
+    let all: Vec<Value> =
+        all["guilds"].as_array().unwrap().iter().map(|guild| guild["id"].clone()).collect();
+    assert_eq!((told.len(), told), (8, all));
+    let wrong = json!({ "guilds": 7, "members": 6 });
+    assert_eq!(sim.control(Method::POST, "/generate", wrong).await.0, 400);
+}
+
+#[tokio::test]
+async fn somebody_says_very_much_and_all_of_it_is_heard() {
+    // More than may wait for a connection, so that the one who speaks must wait.
+    const COUNT: usize = 10_000;
+    let sim = Sim::start().await;
+    let (mut socket, _) =
+        crate::gateway::Socket::identified(&sim, crate::gateway::GUILD_MESSAGES).await;
+    let body = json!({
+        "channel_id": sim.channel("general"), "author_id": sim.user("bob"), "content": "again",
+        "count": COUNT
+    });
+    let hearing = async {
+        for expected in 0..COUNT {
+            let text = socket.message().await.into_text().unwrap();
+            let sequence = format!("\"s\":{},", expected + 2);
+            assert!(text.contains(&sequence), "{sequence} is not next: {text}");
+        }
+    };
+    let (said, ()) = tokio::join!(sim.post("/messages", body), hearing);
+    assert_eq!(said["content"], "again");
+    let too_much = json!({
+        "channel_id": sim.channel("general"), "author_id": sim.user("bob"), "content": "again",
+        "count": 0
+    });
+    assert_eq!(sim.control(Method::POST, "/messages", too_much).await.0, 400);
+}
