@@ -481,7 +481,6 @@ async fn a_nats_server_that_is_killed_and_started_again_loses_and_reorders_nothi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "starts three servers; run by hand"]
 async fn three_servers_whose_leader_is_killed_lose_and_reorder_nothing() {
     const CHANNELS: u64 = 10;
     const EACH: u64 = 80;
