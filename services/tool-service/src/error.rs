@@ -40,6 +40,9 @@ pub(crate) enum CallError {
     State(#[from] StateError),
     #[error("discord did not answer the request")]
     Discord(#[from] RestError),
+    /// Nothing final is known of the thread's answer. The same call goes on with it.
+    #[error("discord cannot be reached, and the answer waits for it")]
+    Unsettled,
 }
 
 /// Why the state of a guild is not known.
@@ -68,6 +71,7 @@ impl CallError {
             Self::Store(_) => "store_error",
             Self::State(_) => "state_error",
             Self::Discord(_) => "discord_error",
+            Self::Unsettled => "unsettled",
         }
     }
 
@@ -76,9 +80,9 @@ impl CallError {
         match self {
             Self::Invalid(_) | Self::Store(StoreError::Refused(_)) => Code::InvalidArgument,
             Self::Store(StoreError::StaleEpoch) => Code::Aborted,
-            Self::Store(StoreError::Unavailable(_)) | Self::State(StateError::NotFollowing) => {
-                Code::Unavailable
-            }
+            Self::Store(StoreError::Unavailable(_))
+            | Self::State(StateError::NotFollowing)
+            | Self::Unsettled => Code::Unavailable,
             Self::State(StateError::NoSuchGuild) => Code::NotFound,
             Self::State(StateError::Rest(error)) => rest_code(error),
             Self::Discord(error) => rest_code(error),

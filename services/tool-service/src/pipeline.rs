@@ -5,7 +5,7 @@ mod doubt;
 mod record;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -59,6 +59,9 @@ pub(crate) struct Pipeline {
     shared: Arc<Shared>,
     /// The calls under way, so that a repeat joins the first one: by key, epoch and owner.
     running: Mutex<HashMap<String, Running>>,
+    /// Sends that this process tried and that have no end yet, by key. Nothing of them is under way
+    /// here, and under their nonce they may be made again at once, whoever else tries.
+    unsettled: Mutex<HashSet<String>>,
 }
 
 /// Takes a call off the list of those under way, however it ends.
@@ -86,7 +89,7 @@ struct Plan {
 
 impl Pipeline {
     pub(crate) fn new(shared: Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { shared, running: Mutex::default() })
+        Arc::new(Self { shared, running: Mutex::default(), unsettled: Mutex::default() })
     }
 
     /// Carries a call out, to its end even if the caller goes away meanwhile.
@@ -303,8 +306,10 @@ impl Pipeline {
         let opened_at = UnixMillis(execution.opened_at_ms);
         let settled_at = self.settled_at(&execution);
         let mut execution = execution;
+        let is_over_here =
+            self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).contains(&ask.key);
         // The first attempt may be under way still; who makes it may also close it.
-        while shared.clock.now() < settled_at {
+        while !is_over_here && shared.clock.now() < settled_at {
             let left = settled_at.since(shared.clock.now());
             tokio::time::sleep(left.min(LOOK_AGAIN)).await;
             let begun = self.begin(ask, execution.clone()).await?;
@@ -430,6 +435,13 @@ impl Pipeline {
         done: Done,
         changes: Vec<ChangedTrigger>,
     ) -> Result<CallToolResponse, CallError> {
+        // Invariant NOTHING-LOST: an answer is not given up because Discord is away. Its execution
+        // stays open, and the caller, or the channel's next holder, asks for it again.
+        if done.is_unsettled && ask.is_answer {
+            self.leave_unsettled(&ask.key);
+            return Err(CallError::Unsettled);
+        }
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).remove(&ask.key);
         let state = match done.settled {
             Settled::Done => ExecutionState::Done,
             Settled::Failed => ExecutionState::Failed,
@@ -450,6 +462,16 @@ impl Pipeline {
         execution.result.clone_from(&request.result);
         self.shared.executions.end(ask.home, request).await?;
         Ok(record::answer_of(execution, changes))
+    }
+
+    /// Remembers that a send has no end and is not under way here. Past the bound all are forgotten:
+    /// then whoever makes them again waits until they cannot be under way anywhere.
+    fn leave_unsettled(&self, key: &str) {
+        let mut unsettled = self.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
+        if unsettled.len() >= self.shared.settings.calls {
+            unsettled.clear();
+        }
+        unsettled.insert(key.to_owned());
     }
 }
 

@@ -626,9 +626,11 @@ fn finished_by(
     let Closing { outcome: planned, detail, .. } = closing;
     match outcome {
         CallOutcome::Done => Finished { outcome: planned, detail, answer: message },
+        // Perhaps nobody saw it, so it must stand where an operator looks (NOTHING-LOST).
         CallOutcome::InDoubt => {
+            let outcome = if planned == Outcome::Done { Outcome::Failed } else { planned };
             let doubt = "nothing could tell whether the answer was sent";
-            Finished { outcome: planned, detail: joined(&detail, doubt), answer: message }
+            Finished { outcome, detail: joined(&detail, doubt), answer: message }
         }
         CallOutcome::Denied | CallOutcome::Failed | CallOutcome::NeedsApproval => {
             let outcome = if planned == Outcome::Done { Outcome::Failed } else { planned };

@@ -30,7 +30,9 @@ impl Pipeline {
         times: (UnixMillis, UnixMillis),
     ) -> Result<Done, CallError> {
         let done = self.act(ask, plan, act, times, How::Perform).await?;
-        if done.settled != Settled::Failed || plan.entry.spec.tier == Tier::Read {
+        // An answer that Discord is not there for is no end, and is asked for again.
+        let is_waiting = ask.is_answer && done.is_unsettled;
+        if is_waiting || done.settled != Settled::Failed || plan.entry.spec.tier == Tier::Read {
             return Ok(done);
         }
         match plan.entry.spec.retry {

@@ -26,6 +26,8 @@ pub(crate) struct Done {
     /// HTTP status of Discord's answer, 0 if none came.
     pub(crate) rest_status: u16,
     pub(crate) sent: Option<Message>,
+    /// Whether this is no end: Discord could not be reached, and the same call may be made again.
+    pub(crate) is_unsettled: bool,
 }
 
 /// What people and the model are told when nobody knows.
@@ -43,6 +45,7 @@ impl Done {
             content: Value::Object(content),
             rest_status: status,
             sent: None,
+            is_unsettled: false,
         }
     }
 
@@ -52,6 +55,7 @@ impl Done {
             content: failure("failed", &reason.into()),
             rest_status: status,
             sent: None,
+            is_unsettled: false,
         }
     }
 
@@ -61,7 +65,13 @@ impl Done {
             content: failure("in_doubt", IN_DOUBT),
             rest_status: status,
             sent: None,
+            is_unsettled: false,
         }
+    }
+
+    /// Says that this is no end, since what is in the way passes.
+    pub(crate) fn unsettled(self) -> Self {
+        Self { is_unsettled: true, ..self }
     }
 
     /// Says how a request failed that would have changed something.

@@ -126,6 +126,7 @@ impl Tool for SendMessage {
         let answer = match run.discord.repeatedly(&request(act, run)).await {
             Ok(answer) => answer,
             Err(error) if error.is_in_doubt() => return self.settle(act, run, &error).await,
+            Err(error) if error.passes() => return Done::of_write(&error).unsettled(),
             Err(error) => return Done::of_write(&error),
         };
         match answer.json::<RawMessage>() {
@@ -144,7 +145,8 @@ impl Tool for SendMessage {
             Ok(Found::Nothing | Found::TooMuchSince) => Done::in_doubt(0),
             Err(error) => {
                 tracing::warn!(error = %error, "cannot look up whether a message was sent");
-                Done::in_doubt(error.status())
+                let done = Done::in_doubt(error.status());
+                if error.is_in_doubt() || error.passes() { done.unsettled() } else { done }
             }
         }
     }
@@ -157,7 +159,9 @@ impl SendMessage {
         tracing::warn!(error = %error, "a send has no clear answer; looking for it");
         match find(act, run).await {
             Ok(Found::Message(message)) => sent(*message, error.status(), run),
-            Ok(Found::Nothing | Found::TooMuchSince) | Err(_) => Done::in_doubt(error.status()),
+            Ok(Found::Nothing | Found::TooMuchSince) | Err(_) => {
+                Done::in_doubt(error.status()).unsettled()
+            }
         }
     }
 }

@@ -174,6 +174,45 @@ async fn what_nobody_can_tell_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_threads_answer_waits_for_a_discord_that_is_away() {
+    let it = Harness::start_with(|settings| {
+        settings.retries = 1;
+        settings.breaker_failures = 1_000;
+    })
+    .await;
+    it.fault(SEND, "error", json!({"status": 503, "when": "before", "count": 3})).await;
+    let mut call = it.call("bob", "general", "send_message", json!({"content": "the answer"}));
+    call.is_answer = true;
+    let status = it.try_run(&call).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    assert_eq!(it.store.execution(&call.key).state(), ExecutionState::Open);
+    assert!(it.said("general").is_empty());
+    // Who asks again need not wait: what this process tried has come to its end.
+    expect(&it.run(&call).await, CallOutcome::Done);
+    assert_eq!(it.said("general"), ["the answer"]);
+    assert_eq!(it.store.execution(&call.key).state(), ExecutionState::Done);
+}
+
+#[tokio::test]
+async fn a_threads_answer_that_nobody_could_look_up_is_looked_up_later() {
+    let it = Harness::start_with(|settings| {
+        settings.retries = 1;
+        settings.breaker_failures = 1_000;
+    })
+    .await;
+    it.fault(SEND, "error", json!({"status": 502, "when": "after", "count": 2})).await;
+    let look = "GET /channels/{channel_id}/messages";
+    it.fault(look, "error", json!({"status": 500, "count": 4})).await;
+    let mut call = it.call("bob", "general", "send_message", json!({"content": "the answer"}));
+    call.is_answer = true;
+    assert_eq!(it.try_run(&call).await.unwrap_err().code(), Code::Unavailable);
+    it.clock.advance(Duration::from_mins(10));
+    assert_eq!(it.try_run(&call).await.unwrap_err().code(), Code::Unavailable);
+    expect(&it.run(&call).await, CallOutcome::Done);
+    assert_eq!(it.said("general"), ["the answer"], "it is not sent again");
+}
+
+#[tokio::test]
 async fn nothing_is_written_after_the_deadline() {
     let it = Harness::start().await;
     expect(

@@ -262,7 +262,7 @@ fn an_answer_that_was_not_sent_fails_the_thread() {
 }
 
 #[test]
-fn an_answer_in_doubt_is_no_failure_but_is_noted() {
+fn an_answer_in_doubt_fails_the_thread_since_perhaps_nobody_saw_it() {
     let mut thread = asking();
     thread.step(Input::ModelAnswered(says("hello")), T0);
     let outcome = CallOutcome::InDoubt;
@@ -270,7 +270,7 @@ fn an_answer_in_doubt_is_no_failure_but_is_noted() {
     let effect = thread.step(input, T0);
     assert_eq!(
         finished(&effect),
-        (Outcome::Done, "nothing could tell whether the answer was sent")
+        (Outcome::Failed, "nothing could tell whether the answer was sent")
     );
 }
 

@@ -196,6 +196,24 @@ impl RestError {
         }
     }
 
+    /// Returns whether the request was not made for a reason that passes by itself.
+    pub(crate) fn passes(&self) -> bool {
+        match self {
+            Self::RateLimited { .. }
+            | Self::TooLate
+            | Self::TooManyInvalid
+            | Self::BreakerOpen
+            | Self::NotConnected(_) => true,
+            Self::Refused { .. }
+            | Self::RefusedBefore { .. }
+            | Self::Unauthorized
+            | Self::ServerError { .. }
+            | Self::ConnectionLost(_)
+            | Self::TimedOut
+            | Self::Unreadable { .. } => false,
+        }
+    }
+
     /// Returns the HTTP status, 0 if none came.
     pub(crate) fn status(&self) -> u16 {
         match self {
