@@ -5,6 +5,8 @@ mod domain;
 mod error;
 mod handlers;
 mod metrics;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod ports;
 mod service;
 mod settings;

@@ -16,6 +16,9 @@ mod error;
 
 mod metrics;
 
+#[cfg(feature = "mutants")]
+mod mutants;
+
 pub use error::{FenceError, FileError, OpenError, StoreError};
 pub use ports::Ports;
 pub use service::Service;

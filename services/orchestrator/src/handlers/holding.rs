@@ -542,6 +542,12 @@ impl<'a> Holding<'a> {
         thread: TaskThread,
         work: Work<'_>,
     ) -> Result<(), ThreadError> {
+        #[cfg(feature = "mutants")]
+        if crate::mutants::is_on("ack") {
+            let is_of_turn =
+                |trigger: &TriggerId| turn.messages.iter().any(|it| it.trigger == *trigger);
+            self.remove(lease, |_, trigger| is_of_turn(trigger));
+        }
         let begun = Instant::now();
         let steps = AtomicU32::new(thread.step_count());
         let fence = self.fence.clone();
