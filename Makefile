@@ -45,6 +45,21 @@ bench: tools ## Measure the main job and the simulator, as ratios to ceilings of
 	target/quick/examples/speed
 	target/quick/ery-bench
 
+.PHONY: chaos
+chaos: tools ## Let everything fail under load, and judge what people saw; DURATION= SEED= MODE=
+	cargo build --profile quick --workspace --bins
+	target/quick/ery-chaos --duration $(or $(DURATION),600) $(if $(SEED),--seed $(SEED)) \
+		--mode $(or $(MODE),faults)
+
+# With deliberate faults in it, so it has a folder of its own, and no ordinary build sees them.
+.PHONY: chaos-mutants
+chaos-mutants: tools ## Prove that the judge of `make chaos` finds a broken fence and early acknowledgements
+	cargo build --profile quick --workspace --bins --features ery/mutants --target-dir target/mutants
+	for mutant in fence ack; do \
+		target/mutants/quick/ery-chaos --mode holders --mutant $$mutant $(if $(SEED),--seed $(SEED)) \
+			--duration 30 --lease 1000 --ack-wait 2000; \
+	done
+
 .PHONY: tools
 tools: system ## Install nats-server, redis-server, a browser, discord.py and the test runner where they are missing
 	.ci/servers.sh

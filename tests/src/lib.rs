@@ -3,6 +3,7 @@
 #![expect(clippy::missing_errors_doc, reason = "every error here is a test's failure")]
 
 mod browser;
+pub mod chaos;
 mod checker;
 mod contract;
 mod platform;

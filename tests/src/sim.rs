@@ -1,6 +1,6 @@
 use anyhow::{Context, bail};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::AsyncBufReadExt as _;
 
@@ -37,7 +37,7 @@ pub struct Channel {
 }
 
 /// One REST request and its response.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct LogEntry {
     pub seq: u64,
     pub at_ms: i64,
