@@ -247,7 +247,9 @@ impl<'a> Run<'a> {
         let (holder, channel) = (self.holder, self.channel());
         let wanted = usize::try_from(holder.settings.context_messages).unwrap_or(usize::MAX);
         let missing = wanted.saturating_sub(history.len());
-        if missing == 0 || holder.histories.is_read(channel) {
+        // What a former holder filled up stands in the store by now.
+        let is_resumed = !self.thread.is_fresh();
+        if missing == 0 || is_resumed || holder.histories.is_read(channel) {
             return history;
         }
         let oldest = history.first().map(|message| message.id);
