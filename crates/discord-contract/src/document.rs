@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     deviations,
+    exchange::decoded,
     schema::{self, Direction},
 };
 
@@ -146,7 +147,8 @@ impl Template {
         let mut parameters = Vec::new();
         for (segment, part) in self.segments.iter().zip(parts) {
             match segment {
-                Segment::Literal(literal) if literal == part => {}
+                // A client may encode `@`, as discord.js does in `@original`.
+                Segment::Literal(literal) if *literal == decoded(part) => {}
                 Segment::Literal(_) => return None,
                 Segment::Parameter(name) => parameters.push((name.as_str(), *part)),
             }
@@ -170,6 +172,7 @@ mod tests {
             found.map(|found| found.template.to_owned())
         };
         assert_eq!(find("/users/@me").as_deref(), Some("/users/@me"));
+        assert_eq!(find("/users/%40me").as_deref(), Some("/users/@me"));
         assert_eq!(find("/users/5").as_deref(), Some("/users/{user_id}"));
         assert_eq!(find("/users/5/x").as_deref(), Some("/users/{user_id}/x"));
         assert_eq!(find("/users"), None);
