@@ -11,7 +11,8 @@ use super::{ControlError, Reply, members::present, read};
 use crate::{
     domain::{
         Actor, BitsFile, ChannelChange, ChannelId, ChannelKind, Dispatch, ERY_PERMISSIONS, Effect,
-        GuildId, GuildSeed, Outcome, OverwriteFile, Refusal, RoleChange, RoleId, UserId, World,
+        EmojiId, GuildId, GuildSeed, Outcome, OverwriteFile, PostEmoji, Refusal, RoleChange,
+        RoleId, TagChange, TagId, UserId, World,
     },
     shared::Shared,
     wire,
@@ -264,9 +265,47 @@ pub(super) struct ChannelBody {
     rate_limit_per_user: Option<u32>,
     #[serde(default)]
     permission_overwrites: Option<Vec<OverwriteFile>>,
+    #[serde(default)]
+    bitrate: Option<u32>,
+    #[serde(default)]
+    user_limit: Option<u32>,
+    #[serde(default)]
+    default_auto_archive_duration: Option<u16>,
+    #[serde(default)]
+    default_thread_rate_limit_per_user: Option<u32>,
+    /// Of a forum: 16 demands a tag of every post.
+    #[serde(default)]
+    flags: Option<u64>,
+    #[serde(default)]
+    available_tags: Option<Vec<TagBody>>,
     /// Makes so many channels, and answers with a list.
     #[serde(default)]
     count: Option<usize>,
+}
+
+/// A tag of a forum; one without an id is new.
+#[derive(Clone, Debug, Deserialize)]
+struct TagBody {
+    #[serde(default)]
+    id: Option<TagId>,
+    name: String,
+    #[serde(default)]
+    moderated: bool,
+    #[serde(default)]
+    emoji_id: Option<EmojiId>,
+    #[serde(default)]
+    emoji_name: Option<String>,
+}
+
+impl TagBody {
+    fn change(self) -> TagChange {
+        TagChange {
+            id: self.id,
+            name: self.name,
+            is_moderated: self.moderated,
+            emoji: PostEmoji::of(self.emoji_id, self.emoji_name),
+        }
+    }
 }
 
 impl ChannelBody {
@@ -282,6 +321,15 @@ impl ChannelBody {
                 .permission_overwrites
                 .as_ref()
                 .map(|overwrites| overwrites.iter().map(OverwriteFile::read).collect()),
+            bitrate: self.bitrate,
+            user_limit: self.user_limit,
+            default_auto_archive: self.default_auto_archive_duration.map(Some),
+            default_thread_rate_limit_per_user: self.default_thread_rate_limit_per_user,
+            flags: self.flags,
+            tags: self
+                .available_tags
+                .clone()
+                .map(|tags| tags.into_iter().map(TagBody::change).collect()),
             ..ChannelChange::default()
         }
     }

@@ -12,7 +12,8 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 impl World {
     /// Does what is due by `now`; looks only now and then, since it is called all the time.
     pub(crate) fn pass_time(&mut self, now: UnixMillis) -> Effect<()> {
-        if now < self.next_look {
+        // A clock that was set back does not keep it from looking.
+        if now < self.next_look && self.next_look.since(now) <= BETWEEN_LOOKS {
             return Effect::none(());
         }
         self.next_look = now + BETWEEN_LOOKS;

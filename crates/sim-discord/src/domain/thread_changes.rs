@@ -6,8 +6,8 @@ use twilight_model::guild::Permissions;
 use ery_clock::UnixMillis;
 
 use super::{
-    Actor, Channel, ChannelId, ChannelKind, Effect, MessageKind, Outcome, Refusal, TagId, Thread,
-    World,
+    Actor, Channel, ChannelId, ChannelKind, Effect, Forum, MessageKind, Outcome, Refusal, TagId,
+    Thread, World,
     audit::{action, change},
     guilds::check_name,
     notices::Notice,
@@ -55,11 +55,14 @@ impl World {
         &mut self,
         actor: Actor,
         id: ChannelId,
-        edit: ThreadChange,
+        mut edit: ThreadChange,
         reason: Option<&str>,
         now: UnixMillis,
     ) -> Outcome<()> {
         let (guild, channel) = self.thread_with_guild(id).ok_or(Refusal::UnknownChannel)?;
+        if self.forum_of(channel).is_none() {
+            edit.applied_tags = None; // only posts have tags
+        }
         let thread = channel.thread.as_deref().ok_or(Refusal::UnknownChannel)?;
         self.check_thread_change(actor, channel, thread, &edit, now)?;
         let is_renamed = edit.name.as_ref().is_some_and(|name| *name != channel.name);
@@ -91,6 +94,10 @@ impl World {
         Ok(Effect::new((), dispatches))
     }
 
+    fn forum_of(&self, post: &Channel) -> Option<&Forum> {
+        self.channels.get(&post.parent?)?.forum.as_deref()
+    }
+
     fn check_thread_change(
         &self,
         actor: Actor,
@@ -118,8 +125,7 @@ impl World {
         }
         check_auto_archive("auto_archive_duration", edit.auto_archive)?;
         check_slowmode(edit.rate_limit_per_user)?;
-        let forum = channel.parent.and_then(|parent| self.channels.get(&parent)?.forum.as_deref());
-        match (&edit.applied_tags, forum) {
+        match (&edit.applied_tags, self.forum_of(channel)) {
             (Some(tags), Some(forum)) => forum.check_applied(tags, &thread.applied_tags, manages),
             _ => Ok(()),
         }

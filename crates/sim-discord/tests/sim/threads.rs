@@ -480,3 +480,24 @@ async fn slow_mode_holds_for_beginning_threads_too() {
     let again = sim.control(Method::POST, "/threads", begin).await;
     assert_eq!(code(&again), (429, 20_016));
 }
+
+#[tokio::test]
+async fn a_forum_is_set_up_from_outside_and_only_posts_have_tags() {
+    let sim = Sim::start().await;
+    let forum = json!({
+        "guild_id": sim.guild(), "name": "help", "type": 15, "flags": 16,
+        "available_tags": [{ "name": "open", "emoji_name": "❓" }]
+    });
+    let forum = sim.post("/channels", forum).await;
+    let tag = &forum["available_tags"][0]["id"];
+    let post = json!({
+        "channel_id": forum["id"], "user_id": sim.user("bob"), "name": "How?", "content": "So?"
+    });
+    assert_eq!(code(&sim.control(Method::POST, "/threads", post.clone()).await), (400, 40_067));
+    let mut tagged = post;
+    tagged["applied_tags"] = json!([tag]);
+    assert_eq!(sim.post("/threads", tagged).await["applied_tags"], json!([tag]));
+    let thread = sim.thread("general", json!({ "name": "bare", "type": 11 })).await;
+    let edited = sim.patch(&thread, json!({ "applied_tags": [tag] })).await;
+    assert_eq!((edited.0, edited.1.get("applied_tags")), (200, None));
+}
