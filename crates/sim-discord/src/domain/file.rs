@@ -5,17 +5,18 @@ mod planned;
 mod settings;
 mod threads;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use twilight_model::guild::Permissions;
 
 use ery_clock::UnixMillis;
 
 use super::{
-    ApplicationId, Ban, Bot, Channel, ChannelId, ChannelKind, Guild, GuildId, Member, Message,
-    MessageId, MessageKind, Overwrite, OverwriteTarget, Presence, Reference, Role, RoleId, Status,
-    User, UserId, World, created_at, guilds::DEFAULT_EVERYONE,
+    ApplicationId, Ban, Bot, Channel, ChannelId, ChannelKind, Emoji, Guild, GuildId, Member,
+    Message, MessageId, MessageKind, Overwrite, OverwriteTarget, Presence, Reaction, Reference,
+    Role, RoleId, Status, User, UserId, World, created_at, embeds, guilds::DEFAULT_EVERYONE,
 };
 use crate::wire::{Iso, parse_iso};
 
@@ -237,6 +238,40 @@ struct MessageFile {
     reply_to: Option<MessageId>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pinned: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    edited_timestamp: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    embeds: Vec<Value>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    reactions: Vec<ReactionFile>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReactionFile {
+    /// A unicode emoji, or `name:id` of a guild's own.
+    emoji: String,
+    /// In the order in which they reacted.
+    user_ids: Vec<UserId>,
+}
+
+impl ReactionFile {
+    fn new(reaction: &Reaction) -> Self {
+        let emoji = match &reaction.emoji {
+            Emoji::Unicode(name) => name.clone(),
+            Emoji::Custom { id, name, .. } => format!("{name}:{id}"),
+        };
+        Self { emoji, user_ids: reaction.users.clone() }
+    }
+
+    fn read(self, users: &HashMap<UserId, User>) -> Result<Reaction, String> {
+        let emoji =
+            Emoji::parse(&self.emoji).map_err(|_| format!("`{}` is no emoji", self.emoji))?;
+        if let Some(nobody) = self.user_ids.iter().find(|user| !users.contains_key(user)) {
+            return Err(format!("nobody is {nobody}, who reacted with {}", self.emoji));
+        }
+        Ok(Reaction { emoji, users: self.user_ids })
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -669,6 +704,17 @@ impl World {
                 channel: channel.id,
                 guild: channel.guild,
             });
+            let edited_at = match &file.edited_timestamp {
+                Some(text) => {
+                    let at = parse_iso(text);
+                    Some(at.ok_or_else(|| format!("`{text}` is no moment in ISO 8601"))?)
+                }
+                None => None,
+            };
+            let embeds = embeds::accept(file.embeds)
+                .map_err(|refusal| format!("an embed of message {id}: {refusal}"))?;
+            let reactions = file.reactions.into_iter().map(|reaction| reaction.read(&self.users));
+            let reactions: Result<Vec<Reaction>, String> = reactions.collect();
             let message = Message {
                 id,
                 channel: channel.id,
@@ -676,16 +722,16 @@ impl World {
                 author: file.author_id,
                 kind: if reference.is_some() { MessageKind::REPLY } else { MessageKind::DEFAULT },
                 content: file.content,
-                edited_at: None,
+                edited_at,
                 tts: false,
                 mention_everyone: false,
                 mentions: Vec::new(),
                 mention_roles: Vec::new(),
                 attachments: Vec::new(),
-                embeds: Vec::new(),
+                embeds,
                 components: Vec::new(),
                 pinned_at: file.pinned.then(|| created_at(id)),
-                reactions: Vec::new(),
+                reactions: reactions?,
                 reference,
                 nonce: None,
                 flags: 0,
@@ -754,6 +800,9 @@ fn messages_of(channel: &Channel, most: usize) -> Vec<MessageFile> {
             timestamp: Some(Iso(created_at(message.id)).to_string()),
             reply_to: message.reference.and_then(|reference| reference.message),
             pinned: message.pinned_at.is_some(),
+            edited_timestamp: message.edited_at.map(|at| Iso(at).to_string()),
+            embeds: message.embeds.clone(),
+            reactions: message.reactions.iter().map(ReactionFile::new).collect(),
         })
         .collect();
     messages.reverse();
@@ -779,6 +828,7 @@ mod tests {
         let again = World::from_json(&serde_json::to_vec(&told).unwrap(), NOW).unwrap();
         assert_eq!(serde_json::to_value(again.to_file(&everything(), NOW)).unwrap(), told);
         assert_eq!(told["bots"][0]["token"], super::super::DEMO_TOKEN);
+        assert!(told.to_string().contains(r#"{"emoji":"🎉","user_ids":["#));
     }
 
     #[test]

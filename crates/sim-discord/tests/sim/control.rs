@@ -11,6 +11,10 @@ use crate::support::{PATIENCE, Sim, now};
 #[tokio::test]
 async fn the_world_can_be_told_and_loaded_again() {
     let sim = Sim::start().await;
+    let rich =
+        json!({ "embeds": [{ "title": "a title", "fields": [{ "name": "n", "value": "v" }] }] });
+    let path = format!("/channels/{}/messages", sim.channel("general"));
+    assert_eq!(sim.rest(Method::POST, &path, rich).await.0, 200);
     sim.say("bob", "general", "remember me").await;
     let told = sim.get("/world?messages=1000").await;
     assert_eq!(told["bots"][0]["token"], ery_sim_discord::DEMO_TOKEN);
@@ -22,6 +26,9 @@ async fn the_world_can_be_told_and_loaded_again() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = Options { world: Some(world), ..Options::default() };
     let again = SimDiscord::start(listener, options).await.unwrap();
+    let url = format!("{}/world?messages=1000", again.control_url());
+    let retold: Value = sim.client.get(url).send().await.unwrap().json().await.unwrap();
+    assert_eq!(retold["guilds"][0]["channels"], told["guilds"][0]["channels"]);
     let general = again.world().channel_named("general").unwrap();
     assert_eq!(again.world().messages(general).last().unwrap().content, "remember me");
     again.stop().await;
