@@ -2,10 +2,12 @@
 //! looks at what was done. `openapi.json` beside this module describes it.
 
 mod clock;
+mod commands;
 mod emojis;
 mod error;
 mod faults;
 mod guilds;
+mod interactions;
 mod invites;
 mod log;
 mod members;
@@ -45,6 +47,8 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/messages", post(messages::speak))
         .route("/messages/{channel}/{message}", patch(messages::edit).delete(messages::delete))
         .route("/reactions", post(messages::react).delete(messages::unreact))
+        .route("/interactions", post(interactions::interact))
+        .route("/interactions/{interaction}", get(interactions::show))
         .route("/typing", post(messages::start_typing))
         .route("/members", post(members::create))
         .route("/members/{guild}/{user}", patch(members::update).delete(members::remove))
@@ -53,6 +57,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/generate", post(world::generate))
         .route("/guilds/{guild}", get(guilds::show).delete(guilds::delete))
         .route("/guilds/{guild}/availability", put(guilds::set_available))
+        .route("/command-permissions/{guild}/{command}", put(commands::set_permissions))
         .route("/roles", post(guilds::create_role))
         .route("/roles/{guild}/{role}", patch(guilds::update_role).delete(guilds::delete_role))
         .route("/channels", post(guilds::create_channel))

@@ -6,6 +6,8 @@
 
 mod audit;
 mod channels;
+mod commands;
+mod components;
 mod crossposts;
 mod demo;
 mod dispatch;
@@ -17,6 +19,7 @@ mod generate;
 mod guild_settings;
 mod guilds;
 mod ids;
+mod interactions;
 mod invites;
 mod members;
 mod mentions;
@@ -50,6 +53,10 @@ use ery_clock::UnixMillis;
 
 pub(crate) use audit::{AuditEntry, AuditLogQuery, check_reason};
 pub(crate) use channels::{ChannelChange, ChannelSettings};
+pub(crate) use commands::{
+    Command, CommandChange, CommandKind, CommandPermission, CommandScope, Commands,
+    PermissionTarget, change_of,
+};
 pub(crate) use demo::{DEMO_TOKEN, ERY_PERMISSIONS};
 pub(crate) use dispatch::{Audience, Dispatch, Effect, Outcome, Payload};
 pub(crate) use emojis::{EmojiChange, GuildEmoji, NewEmoji, check_image};
@@ -60,8 +67,13 @@ pub use generate::{Generator, GeneratorError};
 pub(crate) use guild_settings::{GuildChange, GuildSettings};
 pub(crate) use guilds::{GuildSeed, RoleChange};
 pub(crate) use ids::{
-    ApplicationId, AttachmentId, AuditLogEntryId, ChannelId, EmojiId, GuildId, MessageId, Mint,
-    RoleId, ScheduledEventId, TagId, UserId, created_at,
+    ApplicationId, AttachmentId, AuditLogEntryId, ChannelId, CommandId, CommandVersionId, EmojiId,
+    GuildId, InteractionId, MessageId, Mint, RoleId, ScheduledEventId, TagId, UserId, WebhookId,
+    created_at,
+};
+pub(crate) use interactions::{
+    Callback, CommandUse, Deed, EPHEMERAL, Interaction, InteractionKind, Interactions, LOADING,
+    Origin, Resolved, Which, callback,
 };
 pub(crate) use invites::{Invite, NewInvite};
 pub(crate) use members::MemberChange;
@@ -102,6 +114,8 @@ pub struct World {
     pub(crate) invites: BTreeMap<String, Invite>,
     /// When it is next looked at what is due by itself.
     next_look: UnixMillis,
+    pub(crate) commands: Commands,
+    pub(crate) interactions: Interactions,
     nonces: messages::Nonces,
     files: Files,
     pub(crate) messages_per_channel: usize,
@@ -123,6 +137,8 @@ impl World {
             unavailable: BTreeSet::new(),
             invites: BTreeMap::new(),
             next_look: UnixMillis(0),
+            commands: Commands::default(),
+            interactions: Interactions::default(),
             nonces: messages::Nonces::default(),
             files: Files::default(),
             messages_per_channel: DEFAULT_MESSAGES_PER_CHANNEL,
@@ -419,9 +435,11 @@ impl MessageKind {
     pub(crate) const THREAD_CREATED: Self = Self(18);
     pub(crate) const REPLY: Self = Self(19);
     pub(crate) const THREAD_STARTER: Self = Self(21);
+    pub(crate) const SLASH_COMMAND: Self = Self(20);
+    pub(crate) const CONTEXT_COMMAND: Self = Self(23);
 
     pub(crate) fn is_system(self) -> bool {
-        !matches!(self, Self::DEFAULT | Self::REPLY)
+        !matches!(self, Self::DEFAULT | Self::REPLY | Self::SLASH_COMMAND | Self::CONTEXT_COMMAND)
     }
 }
 
@@ -471,6 +489,11 @@ pub(crate) struct Message {
     pub(crate) reference: Option<Reference>,
     pub(crate) nonce: Option<Nonce>,
     pub(crate) flags: u64,
+    /// The application by which it was sent in answer to an interaction.
+    pub(crate) application: Option<ApplicationId>,
+    pub(crate) webhook: Option<WebhookId>,
+    /// The interaction that it answers.
+    pub(crate) origin: Option<Box<Origin>>,
 }
 
 impl Message {
@@ -502,6 +525,9 @@ impl Message {
             reference: None,
             nonce: None,
             flags: 0,
+            application: None,
+            webhook: None,
+            origin: None,
         }
     }
 }

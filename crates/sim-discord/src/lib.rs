@@ -8,6 +8,7 @@ mod clock;
 mod control;
 mod domain;
 mod faults;
+mod form;
 mod gateway;
 mod handle;
 mod options;

@@ -7,10 +7,11 @@
 mod answer;
 mod call;
 mod channels;
+mod commands;
 mod emojis;
-mod form;
 mod guild_settings;
 mod guilds;
+mod interactions;
 mod invites;
 mod log;
 mod members;
@@ -23,7 +24,10 @@ mod scheduled_events;
 mod serve;
 mod threads;
 mod users;
+mod webhooks;
 
 pub(crate) use log::Log;
 pub(crate) use rate_limits::{LimitSettings, RateLimits};
 pub(crate) use serve::serve;
+
+use crate::form;

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use ery_clock::UnixMillis;
@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) world: World,
     pub(crate) sessions: Sessions,
     events: broadcast::Sender<Arc<WorldEvent>>,
+    /// Counts the answers to interactions, for those who wait for one.
+    answers: watch::Sender<u64>,
 }
 
 impl State {
@@ -69,6 +71,15 @@ impl State {
     pub(crate) fn pass_time(&mut self, now: UnixMillis) {
         let effect = self.world.pass_time(now);
         self.apply(effect, now);
+    }
+
+    /// Wakes those who wait for the answer to an interaction.
+    pub(crate) fn tell_answers(&self) {
+        self.answers.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn answers(&self) -> watch::Receiver<u64> {
+        self.answers.subscribe()
     }
 
     fn publish(&self, dispatch: &Dispatch) {
@@ -125,7 +136,7 @@ impl Shared {
         let sessions = Sessions::new(settings, Arc::clone(&faults));
         let (events, _) = broadcast::channel(EVENTS_CAPACITY);
         Self {
-            state: Mutex::new(State { world, sessions, events }),
+            state: Mutex::new(State { world, sessions, events, answers: watch::Sender::new(0) }),
             live: Mutex::new(LiveSettings {
                 limits: LimitSettings::new(options.rate_limits),
                 heartbeat_interval: options.heartbeat_interval,

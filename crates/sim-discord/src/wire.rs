@@ -2,8 +2,10 @@
 //!
 //! Fields follow Discord's own description of its API, so that typed clients can read them.
 
+mod command;
 mod emoji;
 mod guild;
+mod interaction;
 mod invite;
 mod message;
 mod presence;
@@ -15,12 +17,14 @@ mod user;
 use bytes::Bytes;
 use serde::Serialize;
 
+pub(crate) use command::{CommandView, command_permissions, command_permissions_view};
 pub(crate) use emoji::{GuildEmojiView, emojis_update};
 pub(crate) use guild::{
     AuditLogView, ChannelView, GuildForm, GuildPreviewView, GuildView, MyGuildView, RoleView,
     Roster, audit_entry_create, channel_event, channel_pins_update, dm_channel, guild_create,
     guild_left, guild_unavailable, guild_update, role_deleted, role_event,
 };
+pub(crate) use interaction::{callback_response, interaction_create, interaction_state, resolved};
 pub(crate) use invite::{InviteDetail, InviteView, invite_create, invite_delete};
 pub(crate) use message::{
     MessageView, Sight, dispatched_message, message_delete, message_delete_bulk, reaction_add,

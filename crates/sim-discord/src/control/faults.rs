@@ -2,12 +2,12 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{ControlError, Reply, read};
 use crate::{
-    domain::UserId,
+    domain::{InteractionId, UserId},
     faults::FaultSpec,
     gateway::{Disturbance, Target},
     shared::Shared,
@@ -18,11 +18,32 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Reply {
     Reply::json(&json!({ "faults": shared.faults.waiting() }))
 }
 
+/// A fault that strikes at once, and waits for no request.
+#[derive(Debug, Deserialize)]
+struct Expiry {
+    kind: ExpiryKind,
+    /// All that wait for their answer where it is not said.
+    #[serde(default)]
+    interaction_id: Option<InteractionId>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ExpiryKind {
+    ExpireInteraction,
+}
+
 /// `POST /sim/v1/faults`
 pub(super) async fn order(
     State(shared): State<Arc<Shared>>,
     body: Bytes,
 ) -> Result<Reply, ControlError> {
+    if let Ok(expiry) = serde_json::from_slice::<Expiry>(&body) {
+        let mut state = shared.lock();
+        let expired = state.world.interactions.expire(expiry.interaction_id);
+        state.tell_answers();
+        return Ok(Reply::created(&json!({ "kind": expiry.kind, "expired": expired })));
+    }
     let spec: FaultSpec = read(&body)?;
     if let Some(problem) = spec.problem() {
         return Err(ControlError::bad_request(problem));

@@ -66,7 +66,7 @@ pub(super) struct AttachedFile {
 }
 
 impl AttachedFile {
-    fn read(self) -> Result<NewAttachment, ControlError> {
+    pub(super) fn read(self) -> Result<NewAttachment, ControlError> {
         let content = match (self.content, self.data, self.size) {
             (Some(text), _, _) => Bytes::from(text),
             (None, Some(data), _) => STANDARD.decode(data).map(Bytes::from).map_err(|_| {

@@ -50,6 +50,7 @@ pub(crate) mod action {
     pub(crate) const THREAD_CREATE: u16 = 110;
     pub(crate) const THREAD_UPDATE: u16 = 111;
     pub(crate) const THREAD_DELETE: u16 = 112;
+    pub(crate) const APPLICATION_COMMAND_PERMISSION_UPDATE: u16 = 121;
 }
 
 #[derive(Clone, Debug)]

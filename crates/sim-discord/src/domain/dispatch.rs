@@ -26,6 +26,8 @@ pub(crate) enum Audience {
     User(UserId, GuildId),
     /// One account, in whatever guild.
     Account(UserId),
+    /// One bot, of what is in no guild.
+    Bot(UserId),
 }
 
 impl Audience {
@@ -42,7 +44,7 @@ impl Audience {
             | Self::Among(guild, _)
             | Self::AuditLog(guild)
             | Self::User(_, guild) => Some(*guild),
-            Self::Dm(_) | Self::Account(_) => None,
+            Self::Dm(_) | Self::Account(_) | Self::Bot(_) => None,
         }
     }
 
@@ -55,7 +57,8 @@ impl Audience {
             | Self::Among(..)
             | Self::AuditLog(_)
             | Self::User(..)
-            | Self::Account(_) => None,
+            | Self::Account(_)
+            | Self::Bot(_) => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A world as a JSON document: what `GET /sim/v1/world` answers, and what `--world` reads.
 
+mod commands;
 mod invites;
 mod planned;
 mod settings;
@@ -20,6 +21,7 @@ use super::{
 };
 use crate::wire::{Iso, parse_iso};
 
+use commands::CommandFile;
 use invites::InviteFile;
 use planned::{GuildEmojiFile, ScheduledEventFile};
 use settings::GuildSettingsFile;
@@ -335,6 +337,9 @@ struct BotFile {
     owner_id: Option<UserId>,
     #[serde(default = "yes")]
     privileged_intents: bool,
+    /// As REST tells them; one with a `guild_id` is that guild's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    commands: Vec<CommandFile>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -355,7 +360,9 @@ impl World {
     pub fn from_json(document: &[u8], now: UnixMillis) -> Result<Self, WorldFileError> {
         let file: WorldFile = serde_json::from_slice(document).map_err(WorldFileError::Shape)?;
         let mut world = Self::empty();
-        for bot in file.bots {
+        let mut commands = Vec::new();
+        for mut bot in file.bots {
+            commands.push((bot.id, std::mem::take(&mut bot.commands)));
             world.load_bot(bot, now)?;
         }
         for user in &file.users {
@@ -366,6 +373,11 @@ impl World {
         }
         for dm in file.dms {
             world.load_dm(dm, now)?;
+        }
+        for (bot, commands) in commands {
+            for command in commands {
+                world.load_command_file(bot, command, now)?;
+            }
         }
         Ok(world)
     }
@@ -427,6 +439,7 @@ impl World {
             token: bot.token.clone(),
             owner_id: bot.owner,
             privileged_intents: bot.privileged_intents,
+            commands: self.command_files(bot),
         }
     }
 
@@ -715,26 +728,15 @@ impl World {
                 .map_err(|refusal| format!("an embed of message {id}: {refusal}"))?;
             let reactions = file.reactions.into_iter().map(|reaction| reaction.read(&self.users));
             let reactions: Result<Vec<Reaction>, String> = reactions.collect();
+            let kind = if reference.is_some() { MessageKind::REPLY } else { MessageKind::DEFAULT };
             let message = Message {
-                id,
-                channel: channel.id,
-                guild: channel.guild,
-                author: file.author_id,
-                kind: if reference.is_some() { MessageKind::REPLY } else { MessageKind::DEFAULT },
                 content: file.content,
                 edited_at,
-                tts: false,
-                mention_everyone: false,
-                mentions: Vec::new(),
-                mention_roles: Vec::new(),
-                attachments: Vec::new(),
                 embeds,
-                components: Vec::new(),
                 pinned_at: file.pinned.then(|| created_at(id)),
                 reactions: reactions?,
                 reference,
-                nonce: None,
-                flags: 0,
+                ..Message::new(id, channel.id, channel.guild, file.author_id, kind)
             };
             if channel.messages.insert(id, message).is_some() {
                 return Err(format!("message {id} is there twice"));

@@ -3,8 +3,9 @@
 use twilight_model::id::{
     Id,
     marker::{
-        ApplicationMarker, AttachmentMarker, AuditLogEntryMarker, ChannelMarker, EmojiMarker,
-        GuildMarker, MessageMarker, RoleMarker, ScheduledEventMarker, TagMarker, UserMarker,
+        ApplicationMarker, AttachmentMarker, AuditLogEntryMarker, ChannelMarker, CommandMarker,
+        CommandVersionMarker, EmojiMarker, GuildMarker, InteractionMarker, MessageMarker,
+        RoleMarker, ScheduledEventMarker, TagMarker, UserMarker, WebhookMarker,
     },
 };
 
@@ -15,12 +16,16 @@ pub(crate) type AttachmentId = Id<AttachmentMarker>;
 pub(crate) type AuditLogEntryId = Id<AuditLogEntryMarker>;
 pub(crate) type ChannelId = Id<ChannelMarker>;
 pub(crate) type EmojiId = Id<EmojiMarker>;
+pub(crate) type CommandId = Id<CommandMarker>;
+pub(crate) type CommandVersionId = Id<CommandVersionMarker>;
 pub(crate) type GuildId = Id<GuildMarker>;
+pub(crate) type InteractionId = Id<InteractionMarker>;
 pub(crate) type MessageId = Id<MessageMarker>;
 pub(crate) type RoleId = Id<RoleMarker>;
 pub(crate) type ScheduledEventId = Id<ScheduledEventMarker>;
 pub(crate) type TagId = Id<TagMarker>;
 pub(crate) type UserId = Id<UserMarker>;
+pub(crate) type WebhookId = Id<WebhookMarker>;
 
 /// The first second of 2015, from which snowflakes count.
 const DISCORD_EPOCH_MS: i64 = 1_420_070_400_000;

@@ -31,6 +31,11 @@ impl AllowedMentions {
         }
     }
 
+    /// What holds where a webhook or an answer to an interaction says nothing of it: only people.
+    pub(super) fn users_only() -> Self {
+        Self { parse_roles: false, parse_everyone: false, ..Self::all() }
+    }
+
     /// Checks that a kind is not both parsed and listed, and that the lists are short enough.
     pub(super) fn check(&self) -> Result<(), Refusal> {
         let mut errors = Vec::new();

@@ -1,6 +1,7 @@
 //! Messages: sending, editing, deleting, reading.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, VecDeque},
     time::Duration,
 };
@@ -16,6 +17,7 @@ use super::{
     Effect, FieldError, GuildId, Message, MessageId, MessageKind, Nonce, Outcome, Reference,
     Refusal, UserId, World,
     audit::{Deed, Done, action},
+    components::{self, IS_COMPONENTS_V2, ShownFile},
     created_at, embeds,
     mentions::Mentions,
 };
@@ -30,7 +32,7 @@ const NONCE_WINDOW: Duration = Duration::from_mins(5);
 const MAX_NONCES: usize = 100_000;
 const BULK_DELETE_AGE: Duration = Duration::from_hours(14 * 24);
 /// What a sender may set: no embeds, no notification, components of the second version.
-const SETTABLE_FLAGS: u64 = (1 << 2) | (1 << 12) | (1 << 15);
+const SETTABLE_FLAGS: u64 = (1 << 2) | (1 << 12) | IS_COMPONENTS_V2;
 const SUPPRESS_EMBEDS: u64 = 1 << 2;
 
 /// A message that somebody wants to send.
@@ -63,6 +65,16 @@ pub(crate) struct NewAttachment {
     pub(crate) content: Bytes,
 }
 
+/// By whom a message is, beside what it says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sender {
+    pub(super) author: UserId,
+    pub(super) kind: MessageKind,
+    pub(super) reference: Option<Reference>,
+    /// What the sender may do in the channel.
+    pub(super) rights: Permissions,
+}
+
 /// What came of sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Created {
@@ -80,6 +92,8 @@ pub(crate) struct Edit {
     pub(crate) allowed_mentions: Option<AllowedMentions>,
     /// The attachments that stay.
     pub(crate) attachments: Option<Vec<u64>>,
+    /// New files, beside those that stay.
+    pub(crate) files: Vec<NewAttachment>,
     pub(crate) flags: Option<u64>,
 }
 
@@ -89,6 +103,7 @@ impl Edit {
             && self.embeds.is_none()
             && self.components.is_none()
             && self.attachments.is_none()
+            && self.files.is_empty()
     }
 }
 
@@ -149,9 +164,6 @@ impl World {
         let place = self.channel(channel)?;
         let is_first = id.is_some();
         let rights = self.check_may_send(author, place, &draft, is_first, now)?;
-        check_draft(&draft)?;
-        let embeds = embeds::accept(draft.embeds)?;
-
         let nonce_key = match draft.nonce.clone().filter(|_| draft.enforce_nonce) {
             Some(nonce) => {
                 let key = (author, channel, nonce);
@@ -166,34 +178,11 @@ impl World {
 
         let place = self.channel(channel)?;
         let reference = referenced(place, draft.reply_to.as_ref(), rights)?;
-        let allowed = draft.allowed_mentions.unwrap_or_else(AllowedMentions::all);
-        let mut mentions = self.mentions_in(place, &draft.content, &allowed, rights);
-        self.mention_replied(place, reference, author, &allowed, &mut mentions);
-
-        let guild = place.guild;
-        let id: MessageId = id.unwrap_or_else(|| self.mint.next(now));
-        let attachments = self.keep_attachments(channel, draft.attachments, now);
-        let message = Message {
-            id,
-            channel,
-            guild,
-            author,
-            kind: if reference.is_some() { MessageKind::REPLY } else { MessageKind::DEFAULT },
-            content: draft.content,
-            edited_at: None,
-            tts: draft.tts,
-            mention_everyone: mentions.everyone,
-            mentions: mentions.users,
-            mention_roles: mentions.roles,
-            attachments,
-            embeds,
-            components: draft.components,
-            pinned_at: None,
-            reactions: Vec::new(),
-            reference,
-            nonce: draft.nonce,
-            flags: draft.flags & SETTABLE_FLAGS,
-        };
+        let kind = if reference.is_some() { MessageKind::REPLY } else { MessageKind::DEFAULT };
+        let sender = Sender { author, kind, reference, rights };
+        let composed = self.compose(sender, channel, draft, now)?;
+        let message = Message { id: id.unwrap_or(composed.id), ..composed };
+        let id = message.id;
         let mentioned = message.mentions.clone();
         if let Some(key) = nonce_key {
             self.nonces.keep(key, id, now);
@@ -204,6 +193,69 @@ impl World {
         }
         self.insert_message(message, now, &mut dispatches);
         Ok(Effect::new(Created { message: id, is_repeat: false }, dispatches))
+    }
+
+    /// Makes a message of a draft, held to all limits of what a message may be.
+    pub(super) fn compose(
+        &mut self,
+        sender: Sender,
+        channel: ChannelId,
+        draft: Draft,
+        now: UnixMillis,
+    ) -> Result<Message, Refusal> {
+        check_draft(&draft)?;
+        let embeds = embeds::accept(draft.embeds)?;
+        let is_v2 = draft.flags & IS_COMPONENTS_V2 != 0;
+        let files: Vec<String> =
+            draft.attachments.iter().map(|file| safe_filename(&file.filename)).collect();
+        let mut components = components::accept(draft.components, is_v2, &files)?;
+        let place = self.channel(channel)?;
+        let allowed = draft.allowed_mentions.unwrap_or_else(AllowedMentions::all);
+        let text = text_of(&draft.content, &components);
+        let mut mentions = self.mentions_in(place, &text, &allowed, sender.rights);
+        self.mention_replied(place, sender.reference, sender.author, &allowed, &mut mentions);
+
+        let guild = place.guild;
+        let id: MessageId = self.mint.next(now);
+        let attachments = self.keep_attachments(channel, draft.attachments, now);
+        self.show_files(&mut components, &attachments, now);
+        Ok(Message {
+            content: draft.content,
+            tts: draft.tts,
+            mention_everyone: mentions.everyone,
+            mentions: mentions.users,
+            mention_roles: mentions.roles,
+            attachments,
+            embeds,
+            components,
+            reference: sender.reference,
+            nonce: draft.nonce,
+            flags: draft.flags & SETTABLE_FLAGS,
+            ..Message::new(id, channel, guild, sender.author, sender.kind)
+        })
+    }
+
+    /// Gives the media of components their addresses.
+    fn show_files(
+        &mut self,
+        components: &mut [Value],
+        attachments: &[Attachment],
+        now: UnixMillis,
+    ) {
+        if components.is_empty() {
+            return;
+        }
+        let files: Vec<ShownFile<'_>> = attachments
+            .iter()
+            .map(|file| ShownFile {
+                id: file.id,
+                filename: &file.filename,
+                url: &file.url,
+                content_type: file.content_type.as_deref(),
+                size: file.size,
+            })
+            .collect();
+        components::complete_media(components, &files, &mut self.mint, now);
     }
 
     /// Puts a message into its channel and dispatches it.
@@ -310,7 +362,7 @@ impl World {
         }
     }
 
-    fn keep_attachments(
+    pub(super) fn keep_attachments(
         &mut self,
         channel: ChannelId,
         attachments: Vec<NewAttachment>,
@@ -359,58 +411,80 @@ impl World {
                 return Err(Refusal::MissingPermissions);
             }
         }
-        let content = edit.content.as_deref().unwrap_or(&found.content);
-        check_content(content)?;
-        let embeds = edit.embeds.map(embeds::accept).transpose()?;
-        let stays = |attachment: &Attachment| {
-            edit.attachments.as_ref().is_none_or(|kept| kept.contains(&attachment.id.get()))
-        };
-        let is_empty = content.trim().is_empty()
-            && embeds.as_ref().unwrap_or(&found.embeds).is_empty()
-            && edit.components.as_ref().unwrap_or(&found.components).is_empty()
-            && !found.attachments.iter().any(stays);
-        if is_empty {
-            return Err(Refusal::EmptyMessage);
-        }
-        let mentions = match &edit.content {
-            Some(content) => {
-                let allowed = edit.allowed_mentions.unwrap_or_else(AllowedMentions::all);
-                allowed.check()?;
-                let mut mentions = self.mentions_in(place, content, &allowed, rights);
-                self.mention_replied(place, found.reference, editor, &allowed, &mut mentions);
-                Some(mentions)
-            }
-            None => None,
-        };
-        let only_flags = edit.content.is_none() && embeds.is_none() && edit.components.is_none();
-
+        let found = found.clone();
+        let revised = self.revise(found, edit, rights, now)?;
         let place = self.channels.get_mut(&channel).ok_or(Refusal::UnknownChannel)?;
-        let found = place.messages.get_mut(&message).ok_or(Refusal::UnknownMessage)?;
+        place.messages.insert(message, revised);
+        let dispatch = self.message_dispatch("MESSAGE_UPDATE", channel, message);
+        Ok(Effect::new((), dispatch.into_iter().collect()))
+    }
+
+    /// Returns a message as an edit leaves it, held to all limits of what a message may be.
+    pub(super) fn revise(
+        &mut self,
+        mut found: Message,
+        edit: Edit,
+        rights: Permissions,
+        now: UnixMillis,
+    ) -> Result<Message, Refusal> {
+        let only_flags = edit.changes_only_flags();
+        let says_anew = edit.content.is_some() || edit.components.is_some();
+        let is_v2 = (found.flags | edit.flags.unwrap_or(0)) & IS_COMPONENTS_V2 != 0;
         if let Some(kept) = &edit.attachments {
             found.attachments.retain(|attachment| kept.contains(&attachment.id.get()));
         }
+        check_attachment_count(found.attachments.len() + edit.files.len())?;
+        let new_files = edit.files.iter().map(|file| safe_filename(&file.filename));
+        let files: Vec<String> =
+            found.attachments.iter().map(|file| file.filename.clone()).chain(new_files).collect();
         if let Some(content) = edit.content {
+            check_content(&content)?;
             found.content = content;
         }
-        if let Some(mentions) = mentions {
+        if let Some(embeds) = edit.embeds {
+            found.embeds = embeds::accept(embeds)?;
+        }
+        if let Some(components) = edit.components {
+            found.components = components::accept(components, is_v2, &files)?;
+        }
+        if is_v2 {
+            components::check_alone(&[
+                ("content", !found.content.is_empty()),
+                ("embeds", !found.embeds.is_empty()),
+            ])?;
+        }
+        let is_empty = found.content.trim().is_empty()
+            && found.embeds.is_empty()
+            && found.components.is_empty()
+            && files.is_empty();
+        if is_empty {
+            return Err(Refusal::EmptyMessage);
+        }
+        if says_anew {
+            let allowed = edit.allowed_mentions.unwrap_or_else(AllowedMentions::all);
+            allowed.check()?;
+            let place = self.channel(found.channel)?;
+            let text = text_of(&found.content, &found.components);
+            let mut mentions = self.mentions_in(place, &text, &allowed, rights);
+            let (reference, author) = (found.reference, found.author);
+            self.mention_replied(place, reference, author, &allowed, &mut mentions);
             found.mentions = mentions.users;
             found.mention_roles = mentions.roles;
             found.mention_everyone = mentions.everyone;
         }
-        if let Some(embeds) = embeds {
-            found.embeds = embeds;
-        }
-        if let Some(components) = edit.components {
-            found.components = components;
-        }
-        if let Some(flags) = edit.flags {
-            found.flags = (found.flags & !SUPPRESS_EMBEDS) | (flags & SUPPRESS_EMBEDS);
-        }
-        if !only_flags || edit.attachments.is_some() {
+        if !only_flags {
             found.edited_at = Some(now);
         }
-        let dispatch = self.message_dispatch("MESSAGE_UPDATE", channel, message);
-        Ok(Effect::new((), dispatch.into_iter().collect()))
+        if let Some(flags) = edit.flags {
+            found.flags =
+                (found.flags & !SUPPRESS_EMBEDS) | (flags & (SUPPRESS_EMBEDS | IS_COMPONENTS_V2));
+        }
+        let kept = self.keep_attachments(found.channel, edit.files, now);
+        found.attachments.extend(kept);
+        let mut components = std::mem::take(&mut found.components);
+        self.show_files(&mut components, &found.attachments, now);
+        found.components = components;
+        Ok(found)
     }
 
     /// Deletes a message: one's own, or with `MANAGE_MESSAGES` another's.
@@ -511,7 +585,7 @@ impl World {
         ));
     }
 
-    fn remove_messages(&mut self, channel: ChannelId, ids: &[MessageId]) {
+    pub(super) fn remove_messages(&mut self, channel: ChannelId, ids: &[MessageId]) {
         if let Some(channel) = self.channels.get_mut(&channel) {
             for id in ids {
                 let Some(gone) = channel.messages.remove(id) else { continue };
@@ -670,10 +744,7 @@ fn safe_filename(name: &str) -> String {
 
 fn check_draft(draft: &Draft) -> Result<(), Refusal> {
     check_content(&draft.content)?;
-    if draft.attachments.len() > MAX_ATTACHMENTS {
-        let message = "Must be 10 or fewer in length.";
-        return Err(Refusal::field(&["attachments"], "BASE_TYPE_MAX_LENGTH", message));
-    }
+    check_attachment_count(draft.attachments.len())?;
     if let Some(Nonce::Text(nonce)) = &draft.nonce
         && nonce.chars().count() > MAX_NONCE
     {
@@ -683,11 +754,38 @@ fn check_draft(draft: &Draft) -> Result<(), Refusal> {
     if let Some(allowed) = &draft.allowed_mentions {
         allowed.check()?;
     }
+    if draft.flags & IS_COMPONENTS_V2 != 0 {
+        components::check_alone(&[
+            ("content", !draft.content.is_empty()),
+            ("embeds", !draft.embeds.is_empty()),
+        ])?;
+    }
     let is_empty = draft.content.trim().is_empty()
         && draft.embeds.is_empty()
         && draft.attachments.is_empty()
         && draft.components.is_empty();
     if is_empty { Err(Refusal::EmptyMessage) } else { Ok(()) }
+}
+
+fn check_attachment_count(count: usize) -> Result<(), Refusal> {
+    if count > MAX_ATTACHMENTS {
+        let message = "Must be 10 or fewer in length.";
+        return Err(Refusal::field(&["attachments"], "BASE_TYPE_MAX_LENGTH", message));
+    }
+    Ok(())
+}
+
+/// Returns what people read: the content, and the texts among the components.
+fn text_of<'a>(content: &'a str, components: &[Value]) -> Cow<'a, str> {
+    let mut text = Cow::Borrowed(content);
+    components::for_each(components, &mut |component| {
+        if let Some(shown) = component["content"].as_str() {
+            let text = text.to_mut();
+            text.push('\n');
+            text.push_str(shown);
+        }
+    });
+    text
 }
 
 fn check_content(content: &str) -> Result<(), Refusal> {

@@ -1,5 +1,7 @@
 //! Why Discord does not do what it was asked, with its own codes and words.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -52,6 +54,26 @@ pub(crate) enum Refusal {
     UnknownEmoji,
     #[error("Unknown Ban")]
     UnknownBan,
+    #[error("Unknown application command")]
+    UnknownCommand,
+    #[error("Unknown application command permissions")]
+    UnknownCommandPermissions,
+    #[error("Unknown Webhook")]
+    UnknownWebhook,
+    #[error("Unknown interaction")]
+    UnknownInteraction,
+    #[error("Interaction has already been acknowledged.")]
+    InteractionAnswered,
+    #[error("Invalid Webhook Token")]
+    InvalidWebhookToken,
+    #[error("Bots cannot use this endpoint")]
+    NotForBots,
+    #[error("You are not authorized to perform this action on this application")]
+    NotYourApplication,
+    #[error("Maximum number of application commands reached ({most})")]
+    TooManyCommands { most: usize },
+    #[error("Max number of daily application command creates has been reached (200)")]
+    TooManyCommandCreates { retry_after_ms: u64 },
     #[error("This action cannot be performed due to slowmode rate limit")]
     Slowmode { retry_after_ms: u64 },
     #[error("Maximum number of pins reached for the channel (250)")]
@@ -157,6 +179,8 @@ impl Refusal {
             | Self::TooManyRoles
             | Self::TooManyReactions
             | Self::TooManyChannels
+            | Self::TooManyCommands { .. }
+            | Self::InteractionAnswered
             | Self::DmChannel
             | Self::EmptyMessage
             | Self::NonTextChannel
@@ -184,8 +208,10 @@ impl Refusal {
             | Self::NeededByCommunity
             | Self::BulkBanFailed
             | Self::CannotReply => 400,
-            Self::Unauthorized => 401,
-            Self::MissingAccess
+            Self::Unauthorized | Self::InvalidWebhookToken => 401,
+            Self::NotForBots
+            | Self::NotYourApplication
+            | Self::MissingAccess
             | Self::NotOwnMessage
             | Self::CannotMessageUser
             | Self::NoMutualGuilds
@@ -203,10 +229,14 @@ impl Refusal {
             | Self::UnknownTag
             | Self::UnknownInvite
             | Self::UnknownEvent
-            | Self::UnknownBan => 404,
+            | Self::UnknownBan
+            | Self::UnknownCommand
+            | Self::UnknownWebhook
+            | Self::UnknownInteraction
+            | Self::UnknownCommandPermissions => 404,
             Self::MethodNotAllowed => 405,
             Self::TooLarge => 413,
-            Self::Slowmode { .. } => 429,
+            Self::Slowmode { .. } | Self::TooManyCommandCreates { .. } => 429,
         }
     }
 
@@ -223,12 +253,21 @@ impl Refusal {
             Self::UnknownUser => 10_013,
             Self::UnknownEmoji => 10_014,
             Self::UnknownBan => 10_026,
+            Self::UnknownWebhook => 10_015,
+            Self::UnknownInteraction => 10_062,
+            Self::UnknownCommand => 10_063,
+            Self::UnknownCommandPermissions => 10_066,
+            Self::NotForBots => 20_001,
+            Self::NotYourApplication => 20_012,
             Self::Slowmode { .. } => 20_016,
             Self::TooManyPins => 30_003,
             Self::TooManyRoles => 30_005,
             Self::TooManyReactions => 30_010,
             Self::TooManyChannels => 30_013,
+            Self::TooManyCommands { .. } => 30_032,
+            Self::TooManyCommandCreates { .. } => 30_034,
             Self::TooLarge => 40_005,
+            Self::InteractionAnswered => 40_060,
             Self::MissingAccess => 50_001,
             Self::DmChannel => 50_003,
             Self::NotOwnMessage => 50_005,
@@ -238,6 +277,7 @@ impl Refusal {
             Self::MissingPermissions => 50_013,
             Self::BulkDeleteCount => 50_016,
             Self::SystemMessage => 50_021,
+            Self::InvalidWebhookToken => 50_027,
             Self::InvalidRole => 50_028,
             Self::InvalidRecipient => 50_033,
             Self::TooOldToBulkDelete => 50_034,
@@ -270,6 +310,16 @@ impl Refusal {
         }
     }
 
+    /// Returns how long to wait, where waiting helps.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Slowmode { retry_after_ms } | Self::TooManyCommandCreates { retry_after_ms } => {
+                Some(Duration::from_millis(*retry_after_ms))
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the body as Discord writes it.
     pub(crate) fn body(&self) -> RefusalBody {
         let mut body = RefusalBody {
@@ -281,9 +331,8 @@ impl Refusal {
         };
         match self {
             Self::InvalidForm(errors) => body.errors = Some(nested(errors)),
-            Self::Slowmode { retry_after_ms } => {
-                let seconds = std::time::Duration::from_millis(*retry_after_ms).as_secs_f64();
-                body.retry_after = Some(json!(seconds));
+            Self::Slowmode { .. } | Self::TooManyCommandCreates { .. } => {
+                body.retry_after = self.retry_after().map(|wait| json!(wait.as_secs_f64()));
             }
             Self::SearchNotReady { retry_after } => {
                 body.documents_indexed = Some(0);

@@ -252,7 +252,9 @@ impl Session {
                 .channels
                 .get(channel)
                 .is_some_and(|channel| channel.recipients.contains(&self.bot)),
-            Audience::User(user, _) | Audience::Account(user) => *user == self.bot,
+            Audience::User(user, _) | Audience::Account(user) | Audience::Bot(user) => {
+                *user == self.bot
+            }
         }
     }
 

@@ -108,6 +108,19 @@ impl Call<'_> {
         self.form_and_files().map(|(form, _)| form)
     }
 
+    /// Reads the body as a JSON list; null is an empty one.
+    pub(super) fn list_body(&self) -> Result<Vec<Value>, Refusal> {
+        match serde_json::from_slice(self.body) {
+            Ok(Value::Array(list)) => Ok(list),
+            Ok(Value::Null) => Ok(Vec::new()),
+            Ok(_) => {
+                let message = "Only iterables may be used in a ListType";
+                Err(Refusal::field(&[], "LIST_TYPE_CONVERT", message))
+            }
+            Err(_) => Err(Refusal::InvalidJson),
+        }
+    }
+
     /// Reads the body as a JSON object, or as a form with one and with files.
     pub(super) fn form_and_files(&self) -> Result<(Form, Vec<Part>), Refusal> {
         if let Some(boundary) = multipart::boundary(self.content_type) {

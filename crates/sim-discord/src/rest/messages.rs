@@ -158,25 +158,37 @@ fn attachment_of(file: Part, described: &[Value]) -> NewAttachment {
 
 pub(super) fn update(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let (channel, message) = (call.id("channel_id")?, call.id("message_id")?);
-    let mut form = call.form()?;
-    let edit = Edit {
+    let (mut form, files) = call.form_and_files()?;
+    let edit = edit_of(&mut form, files);
+    form.finish()?;
+    let effect = call.state.world.edit_message(call.bot, channel, message, edit, call.now)?;
+    call.apply(effect);
+    shown(call, channel, message)
+}
+
+/// Reads an edit. What is null is taken away.
+pub(super) fn edit_of(form: &mut Form, files: Vec<Part>) -> Edit {
+    let attachments =
+        if form.is_null("attachments") { Some(Vec::new()) } else { form.list("attachments") };
+    let described = attachments.clone().unwrap_or_default();
+    let components =
+        if form.is_null("components") { Some(Vec::new()) } else { form.list("components") };
+    let embeds = if form.is_null("embeds") { Some(Vec::new()) } else { embeds_of(form) };
+    Edit {
         content: form.nullable_text("content").map(Option::unwrap_or_default),
-        embeds: embeds_of(&mut form),
-        components: form.list("components"),
-        allowed_mentions: allowed_mentions_of(&mut form),
-        attachments: form.list("attachments").map(|kept| {
+        embeds,
+        components,
+        allowed_mentions: allowed_mentions_of(form),
+        attachments: attachments.map(|kept| {
             let id = |attachment: &Value| match &attachment["id"] {
                 Value::String(id) => id.parse().ok(),
                 id => id.as_u64(),
             };
             kept.iter().filter_map(id).collect()
         }),
-        flags: flags_of(&mut form),
-    };
-    form.finish()?;
-    let effect = call.state.world.edit_message(call.bot, channel, message, edit, call.now)?;
-    call.apply(effect);
-    shown(call, channel, message)
+        files: files.into_iter().map(|file| attachment_of(file, &described)).collect(),
+        flags: flags_of(form),
+    }
 }
 
 pub(super) fn delete(call: &mut Call<'_>) -> Result<Answer, Refusal> {

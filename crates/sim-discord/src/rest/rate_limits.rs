@@ -91,7 +91,6 @@ impl Bucket {
     }
 
     /// Takes the bucket out of the global limit, as interactions and their webhooks are.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the routes of interactions come with them"))]
     pub(super) const fn outside_global(mut self) -> Self {
         self.is_outside_global = true;
         self

@@ -6,8 +6,9 @@ use http::{HeaderValue, Method};
 use sha2::{Digest, Sha256};
 
 use super::{
-    answer::Answer, call::Call, channels, emojis, guild_settings, guilds, invites, members,
-    messages, rate_limits::Bucket, reactions, scheduled_events, threads, users,
+    answer::Answer, call::Call, channels, commands, emojis, guild_settings, guilds, interactions,
+    invites, members, messages, rate_limits::Bucket, reactions, scheduled_events, threads, users,
+    webhooks,
 };
 use crate::{domain::Refusal, percent};
 
@@ -73,6 +74,9 @@ static REMOVE_MEMBER: Bucket = Bucket::new("guilds/members/remove", 5, 1_000);
 static BANS: Bucket = Bucket::new("guilds/bans", 5, 1_000);
 static AUDIT_LOG: Bucket = Bucket::new("guilds/audit-logs", 5, 5_000);
 static SEARCH: Bucket = Bucket::new("guilds/search", 5, 5_000);
+static COMMANDS: Bucket = Bucket::new("applications/commands", 10, 10_000);
+static INTERACTIONS: Bucket = Bucket::new("interactions", 5, 5_000).outside_global();
+static WEBHOOK_MESSAGES: Bucket = Bucket::new("webhooks/messages", 5, 2_000).outside_global();
 static ROLES: Bucket = Bucket::new("guilds/roles", 10, 10_000);
 
 /// Templates with a literal stand before those with a parameter in the same place.
@@ -152,6 +156,27 @@ static ENDPOINTS: &[Endpoint] = {
         Endpoint(Patch, "/guilds/{guild_id}/scheduled-events/{guild_scheduled_event_id}", &EVENTS, scheduled_events::update),
         Endpoint(Delete, "/guilds/{guild_id}/scheduled-events/{guild_scheduled_event_id}", &EVENTS, scheduled_events::delete),
         Endpoint(Get, "/guilds/{guild_id}/scheduled-events/{guild_scheduled_event_id}/users", &EVENTS, scheduled_events::users),
+        Endpoint(Get, "/applications/{application_id}/commands", &COMMANDS, commands::list),
+        Endpoint(Post, "/applications/{application_id}/commands", &COMMANDS, commands::create),
+        Endpoint(Put, "/applications/{application_id}/commands", &COMMANDS, commands::set),
+        Endpoint(Get, "/applications/{application_id}/commands/{command_id}", &COMMANDS, commands::get),
+        Endpoint(Patch, "/applications/{application_id}/commands/{command_id}", &COMMANDS, commands::update),
+        Endpoint(Delete, "/applications/{application_id}/commands/{command_id}", &COMMANDS, commands::delete),
+        Endpoint(Get, "/applications/{application_id}/guilds/{guild_id}/commands", &COMMANDS, commands::list),
+        Endpoint(Post, "/applications/{application_id}/guilds/{guild_id}/commands", &COMMANDS, commands::create),
+        Endpoint(Put, "/applications/{application_id}/guilds/{guild_id}/commands", &COMMANDS, commands::set),
+        Endpoint(Get, "/applications/{application_id}/guilds/{guild_id}/commands/permissions", &COMMANDS, commands::list_permissions),
+        Endpoint(Get, "/applications/{application_id}/guilds/{guild_id}/commands/{command_id}", &COMMANDS, commands::get),
+        Endpoint(Patch, "/applications/{application_id}/guilds/{guild_id}/commands/{command_id}", &COMMANDS, commands::update),
+        Endpoint(Delete, "/applications/{application_id}/guilds/{guild_id}/commands/{command_id}", &COMMANDS, commands::delete),
+        Endpoint(Get, "/applications/{application_id}/guilds/{guild_id}/commands/{command_id}/permissions", &COMMANDS, commands::get_permissions),
+        Endpoint(Put, "/applications/{application_id}/guilds/{guild_id}/commands/{command_id}/permissions", &COMMANDS, commands::set_permissions),
+
+        Endpoint(Post, "/interactions/{interaction_id}/{interaction_token}/callback", &INTERACTIONS, interactions::answer),
+        Endpoint(Post, "/webhooks/{webhook_id}/{webhook_token}", &WEBHOOK_MESSAGES, webhooks::execute),
+        Endpoint(Get, "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}", &WEBHOOK_MESSAGES, webhooks::get_message),
+        Endpoint(Patch, "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}", &WEBHOOK_MESSAGES, webhooks::update_message),
+        Endpoint(Delete, "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}", &WEBHOOK_MESSAGES, webhooks::delete_message),
 
         Endpoint(Get, "/guilds/{guild_id}", &GUILD, guilds::get),
         Endpoint(Patch, "/guilds/{guild_id}", &EDIT_GUILD, guild_settings::update),
@@ -204,6 +229,8 @@ pub(super) struct Route {
     pub(super) bucket: &'static Bucket,
     pub(super) bucket_header: HeaderValue,
     pub(super) handler: Handler,
+    /// Whether a token in the path stands in for a bot's.
+    pub(super) has_own_token: bool,
 }
 
 /// A route that was found, and what its parameters stand for.
@@ -216,7 +243,9 @@ pub(super) struct Match {
 impl Match {
     /// Returns the top-level id, by which rate limits are counted apart.
     pub(super) fn major(&self) -> u64 {
-        let is_major = |name: &str| matches!(name, "channel_id" | "guild_id" | "webhook_id");
+        let is_major = |name: &str| {
+            matches!(name, "channel_id" | "guild_id" | "webhook_id" | "interaction_id")
+        };
         let major = self.params.first().filter(|(name, _)| is_major(name));
         major.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
     }
@@ -245,6 +274,7 @@ static ROUTES: LazyLock<Vec<Vec<Route>>> = LazyLock::new(|| {
             bucket,
             bucket_header: bucket_header(bucket.name),
             handler: *handler,
+            has_own_token: template.contains("_token}"),
         });
     }
     routes

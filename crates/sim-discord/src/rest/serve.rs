@@ -1,6 +1,7 @@
 //! What is done around every endpoint.
 
 use std::{
+    borrow::Cow,
     net::SocketAddr,
     sync::{Arc, PoisonError},
     time::Duration,
@@ -27,7 +28,7 @@ use super::{
     routes::{self, Match},
 };
 use crate::{
-    domain::{self, Refusal},
+    domain::{self, Refusal, UserId},
     faults::{FaultKind, FaultSpec, LimitScope, When},
     percent,
     shared::Shared,
@@ -36,6 +37,9 @@ use crate::{
 
 /// Discord takes no larger request.
 const MAX_BODY_BYTES: usize = 25 * 1024 * 1024;
+
+/// Who asks without credentials: an account that is nowhere and may do nothing.
+const NOBODY: UserId = UserId::new(1);
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -211,19 +215,22 @@ impl Exchange<'_> {
         let mut state = self.shared.lock();
         let state = &mut *state;
         let token = header_text(&self.parts.headers, &header::AUTHORIZATION);
-        let bot = token
-            .and_then(|value| value.strip_prefix("Bot "))
-            .and_then(|token| state.world.bot_by_token(token.trim()))
-            .map(|bot| bot.user);
-        let Some(bot) = bot else { return Answer::from(&Refusal::Unauthorized) };
+        let bot = if found.route.has_own_token {
+            None // the endpoint looks at the token in the path
+        } else {
+            let bot = token
+                .and_then(|value| value.strip_prefix("Bot "))
+                .and_then(|token| state.world.bot_by_token(token.trim()))
+                .map(|bot| bot.user);
+            if bot.is_none() {
+                return Answer::from(&Refusal::Unauthorized);
+            }
+            bot
+        };
 
         let settings = self.shared.settings().limits;
-        let asked = Asked {
-            bot: Some(bot),
-            bucket: found.route.bucket,
-            major: found.major(),
-            body: &self.body,
-        };
+        let asked =
+            Asked { bot, bucket: found.route.bucket, major: found.major(), body: &self.body };
         let (standing, limited) = self
             .shared
             .rate_limits
@@ -242,7 +249,7 @@ impl Exchange<'_> {
         state.pass_time(now);
         let mut call = Call {
             state,
-            bot,
+            bot: bot.unwrap_or(NOBODY),
             now,
             params: &found.params,
             query: &query,
@@ -254,8 +261,7 @@ impl Exchange<'_> {
         match (found.route.handler)(&mut call) {
             Ok(answer) => answer,
             Err(refusal) => {
-                if let Refusal::Slowmode { retry_after_ms } = refusal {
-                    let retry_after = Duration::from_millis(retry_after_ms);
+                if let Some(retry_after) = refusal.retry_after() {
                     self.limited = Some(Limited { retry_after, scope: Scope::User });
                 }
                 Answer::from(&refusal)
@@ -266,10 +272,11 @@ impl Exchange<'_> {
     /// Logs the exchange and writes the answer, or cuts the connection.
     fn finish(self, answer: &Answer) -> Response {
         let path = self.parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let path = without_token(path);
         self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).push(Record {
             at: self.at,
             method: self.parts.method.as_str(),
-            path,
+            path: &path,
             headers: &self.parts.headers,
             body: &self.body,
             status: answer.status,
@@ -353,6 +360,20 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str>
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
+/// Hides the token of an interaction or a webhook in a path.
+fn without_token(path: &str) -> Cow<'_, str> {
+    let below = below_version(path);
+    let mut parts = below.splitn(4, '/').skip(1);
+    let (kind, id, rest) = (parts.next(), parts.next(), parts.next());
+    let (Some(kind @ ("interactions" | "webhooks")), Some(id), Some(rest)) = (kind, id, rest)
+    else {
+        return Cow::Borrowed(path);
+    };
+    let version = &path[..path.len() - below.len()];
+    let token = rest.find(['/', '?']).unwrap_or(rest.len());
+    Cow::Owned(format!("{version}/{kind}/{id}/<redacted>{}", &rest[token..]))
+}
+
 /// Takes `/api` and the version off a path.
 fn below_version(path: &str) -> &str {
     let path = path.strip_prefix("/api").unwrap_or(path);
@@ -369,6 +390,26 @@ fn below_version(path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_in_paths_are_hidden() {
+        for (path, shown) in [
+            ("/api/v10/webhooks/5/secret", "/api/v10/webhooks/5/<redacted>"),
+            ("/api/v10/webhooks/5/secret?wait=true", "/api/v10/webhooks/5/<redacted>?wait=true"),
+            (
+                "/api/v10/webhooks/5/secret/messages/@original",
+                "/api/v10/webhooks/5/<redacted>/messages/@original",
+            ),
+            (
+                "/api/v10/interactions/5/secret/callback",
+                "/api/v10/interactions/5/<redacted>/callback",
+            ),
+            ("/api/v10/webhooks/5", "/api/v10/webhooks/5"),
+            ("/api/v10/channels/5/messages", "/api/v10/channels/5/messages"),
+        ] {
+            assert_eq!(without_token(path), shown);
+        }
+    }
 
     #[test]
     fn the_version_may_be_written_or_left_out() {

@@ -2,10 +2,15 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Iso, MemberView, ThreadView, UserView, render};
+use super::{
+    Iso, MemberView, ThreadView, UserView,
+    interaction::{LegacyOriginView, OriginView},
+    render,
+};
 use crate::domain::{
-    Attachment, AttachmentId, Channel, ChannelId, Emoji, EmojiId, GuildId, HAS_THREAD, Message,
-    MessageId, MessageKind, Nonce, Reaction, RoleId, UserId, World, created_at,
+    ApplicationId, Attachment, AttachmentId, Channel, ChannelId, EPHEMERAL, Emoji, EmojiId,
+    GuildId, HAS_THREAD, Message, MessageId, MessageKind, Nonce, Reaction, RoleId, UserId,
+    WebhookId, World, created_at,
 };
 
 /// How much of messages is shown.
@@ -71,6 +76,14 @@ pub(crate) struct MessageView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     thread: Option<Box<ThreadView<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    application_id: Option<ApplicationId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook_id: Option<WebhookId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interaction: Option<LegacyOriginView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interaction_metadata: Option<OriginView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     hit: Option<bool>,
 }
 
@@ -94,7 +107,7 @@ struct ReferenceView {
 }
 
 #[derive(Debug, Serialize)]
-struct AttachmentView<'a> {
+pub(super) struct AttachmentView<'a> {
     id: AttachmentId,
     filename: &'a str,
     size: u64,
@@ -107,7 +120,7 @@ struct AttachmentView<'a> {
 }
 
 impl<'a> AttachmentView<'a> {
-    fn new(attachment: &'a Attachment) -> Self {
+    pub(super) fn new(attachment: &'a Attachment) -> Self {
         Self {
             id: attachment.id,
             filename: &attachment.filename,
@@ -219,6 +232,7 @@ impl<'a> MessageView<'a> {
 
     fn plain(world: &'a World, message: &'a Message, sight: Sight) -> Self {
         let full = !sight.hides(message);
+        let origin = message.origin.as_deref();
         let attachments = if full { message.attachments.as_slice() } else { &[] };
         let mention =
             |user: &UserId| MentionView { user: UserView::of(world, *user), member: None };
@@ -247,6 +261,10 @@ impl<'a> MessageView<'a> {
             referenced_message: None,
             reactions: Vec::new(),
             thread: None,
+            application_id: message.application,
+            webhook_id: message.webhook,
+            interaction: origin.and_then(|origin| LegacyOriginView::new(world, origin)),
+            interaction_metadata: origin.map(|origin| OriginView::new(world, origin)),
             hit: None,
         }
     }
@@ -264,7 +282,8 @@ pub(crate) fn dispatched_message(
     if name == "MESSAGE_CREATE" {
         view.nonce = message.nonce.as_ref();
     }
-    if let Some(guild) = message.guild {
+    // What one person alone sees goes past the guild.
+    if let Some(guild) = message.guild.filter(|_| message.flags & EPHEMERAL == 0) {
         view.guild_id = Some(guild);
         view.member = world.member(guild, message.author).map(MemberView::partial);
         for (mention, user) in view.mentions.iter_mut().zip(&message.mentions) {

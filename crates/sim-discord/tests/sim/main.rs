@@ -5,12 +5,14 @@
     reason = "the helpers of tests unwrap what no test can go on without"
 )]
 
+mod commands;
 mod contract;
 mod control;
 mod emojis;
 mod faults;
 mod gateway;
 mod guilds;
+mod interactions;
 mod invites;
 mod limits;
 mod presences;

@@ -1,5 +1,7 @@
 //! Reading JSON bodies the way Discord does: lenient with types, exact about what is wrong.
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Value};
 use twilight_model::id::Id;
 
@@ -34,6 +36,20 @@ impl Form {
     /// Takes a field; `None` if it is not there.
     pub(crate) fn take(&mut self, key: &str) -> Option<Value> {
         self.fields.remove(key)
+    }
+
+    /// Tells whether a field is there and null; it is taken then.
+    pub(crate) fn is_null(&mut self, key: &str) -> bool {
+        let is_null = self.fields.get(key).is_some_and(Value::is_null);
+        if is_null {
+            self.fields.remove(key);
+        }
+        is_null
+    }
+
+    /// Returns the names of the fields that were not taken yet.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.fields.keys().cloned().collect()
     }
 
     /// Takes a text; a number is one too. Null counts as not there.
@@ -224,10 +240,124 @@ impl Form {
         }
     }
 
+    /// Takes a list of at most `most` objects and reads each with `read`. Null counts as not there.
+    pub(crate) fn object_list<T>(
+        &mut self,
+        key: &str,
+        most: usize,
+        read: impl FnMut(&mut Form) -> T,
+    ) -> Option<Vec<T>> {
+        let list = self.list(key)?;
+        if list.len() > most {
+            let message = format!("Must be {most} or fewer in length.");
+            self.error(key, "BASE_TYPE_MAX_LENGTH", message);
+        }
+        let mut path = self.path.clone();
+        path.push(key.to_owned());
+        Some(read_each(list, &path, &mut self.errors, read))
+    }
+
+    /// Takes a text that has to be there and be so many characters long.
+    pub(crate) fn text_within(&mut self, key: &str, bounds: RangeInclusive<usize>) -> String {
+        let broken = self.errors.len();
+        let text = self.text(key);
+        if text.is_none() && self.errors.len() == broken {
+            self.require(key);
+        }
+        let text = text.unwrap_or_default();
+        if self.errors.len() == broken {
+            self.check_length(key, &text, bounds);
+        }
+        text
+    }
+
+    /// Says so if a text is not so many characters long.
+    pub(crate) fn check_length(&mut self, key: &str, text: &str, bounds: RangeInclusive<usize>) {
+        let (least, most) = (*bounds.start(), *bounds.end());
+        if bounds.contains(&text.chars().count()) {
+            return;
+        }
+        if least == 0 {
+            let message = format!("Must be {most} or fewer in length.");
+            self.error(key, "BASE_TYPE_MAX_LENGTH", message);
+        } else {
+            let message = format!("Must be between {least} and {most} in length.");
+            self.error(key, "BASE_TYPE_BAD_LENGTH", message);
+        }
+    }
+
+    /// Takes an integer that is one of `choices`. Null counts as not there.
+    pub(crate) fn choice(&mut self, key: &str, choices: &[i64]) -> Option<i64> {
+        let number = self.integer(key)?;
+        if !choices.contains(&number) {
+            self.not_one_of(key, choices);
+            return None;
+        }
+        Some(number)
+    }
+
+    /// Says that a field is none of `choices`.
+    pub(crate) fn not_one_of(&mut self, key: &str, choices: &[i64]) {
+        let choices: Vec<String> = choices.iter().map(i64::to_string).collect();
+        let message = format!("Value must be one of {{{}}}.", choices.join(", "));
+        self.error(key, "BASE_TYPE_CHOICES", message);
+    }
+
+    /// Takes a number, whole or not. Null counts as not there.
+    pub(crate) fn number(&mut self, key: &str) -> Option<serde_json::Number> {
+        match self.take(key)? {
+            Value::Null => None,
+            Value::Number(number) => Some(number),
+            other => {
+                let message = format!("Value \"{}\" is not float.", plain(&other));
+                self.error(key, "NUMBER_TYPE_COERCE", message);
+                None
+            }
+        }
+    }
+
+    /// Tells whether nothing was wrong so far.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.errors.is_empty()
+    }
+
     /// Says that a field had to be there.
     pub(crate) fn require(&mut self, key: &str) {
         self.error(key, "BASE_TYPE_REQUIRED", "This field is required");
     }
+}
+
+/// Reads each of a list's objects with `read`, below `path`; what is no object is an error.
+fn read_each<T>(
+    list: Vec<Value>,
+    path: &[String],
+    errors: &mut Vec<FieldError>,
+    mut read: impl FnMut(&mut Form) -> T,
+) -> Vec<T> {
+    let mut results = Vec::with_capacity(list.len());
+    for (index, value) in list.into_iter().enumerate() {
+        let mut path = path.to_vec();
+        path.push(index.to_string());
+        if let Value::Object(fields) = value {
+            let mut form = Form { fields, path, errors: Vec::new() };
+            results.push(read(&mut form));
+            errors.append(&mut form.errors);
+        } else {
+            let message = "Only dictionaries may be used in a DictType".to_owned();
+            errors.push(FieldError { path, code: "DICT_TYPE_CONVERT", message });
+        }
+    }
+    results
+}
+
+/// Reads a body that is a list of objects.
+pub(crate) fn read_list<T>(
+    list: Vec<Value>,
+    read: impl FnMut(&mut Form) -> T,
+) -> Result<Vec<T>, Refusal> {
+    let mut errors = Vec::new();
+    let results = read_each(list, &[], &mut errors, read);
+    if errors.is_empty() { Ok(results) } else { Err(Refusal::InvalidForm(errors)) }
 }
 
 fn id_of<M>(value: &Value) -> Option<Id<M>> {
