@@ -44,6 +44,9 @@ const INVALID_SESSION_WAIT_MS: std::ops::RangeInclusive<u64> = 1_000..=5_000;
 /// Discord's dispatch that tells what somebody plays; of no use, and the most frequent by far.
 const PRESENCE_UPDATE: &str = "presence_update";
 
+/// Nothing was heard on a connection, not even an answer to a heartbeat.
+const SILENT: &str = "silent";
+
 /// Why a shard is held no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -62,6 +65,21 @@ enum Parting {
         code: Option<u16>,
         cause: Option<ReceiveMessageError>,
     },
+}
+
+impl Parting {
+    /// Tells whether Discord answered at the address that was asked, whatever it said.
+    fn did_answer(&self) -> bool {
+        match self {
+            Self::Ended(_) | Self::Stalled => true,
+            Self::Closed { reason, cause, .. } => {
+                let is_unreachable = cause.as_ref().is_some_and(|error| {
+                    matches!(error.kind(), ReceiveMessageErrorType::Reconnect)
+                });
+                !is_unreachable && *reason != SILENT
+            }
+        }
+    }
 }
 
 /// What happened in one turn of a held shard.
@@ -85,6 +103,8 @@ pub(crate) struct Holding<'a> {
     /// The last dispatch received, from which the session goes on; none: a new one is begun.
     last: Option<Mark>,
     reconnects: Backoff,
+    /// Whether the session's own address was the last that did not answer.
+    is_resume_url_silent: bool,
     /// Since when there has been a session on this connection.
     connected_since: Option<Instant>,
 }
@@ -131,6 +151,7 @@ impl<'a> Holding<'a> {
             tick,
             last: saved,
             reconnects: Backoff::new(Duration::from_secs(1), settings.reconnect_max_wait),
+            is_resume_url_silent: false,
             connected_since: None,
         }
     }
@@ -144,6 +165,8 @@ impl<'a> Holding<'a> {
         loop {
             let mut discord = self.discord_shard();
             let parting = self.receive(&mut discord, &mut is_handover_due).await;
+            let did_answer = self.connected_since.is_some() || parting.did_answer();
+            self.is_resume_url_silent = !did_answer && !self.is_resume_url_silent;
             let lasted = self.disconnected();
             let waited = match parting {
                 Parting::Ended(Ended::ClaimLost) => return Ok(Ended::ClaimLost),
@@ -199,8 +222,9 @@ impl<'a> Holding<'a> {
         if let Some(last) = &self.last {
             let session = &last.session;
             config = config.session(TwilightSession::new(last.sequence, session.id.clone()));
-            // An address that did not answer gives way to the ordinary one, every other time.
-            if !session.resume_url.is_empty() && self.reconnects.failures().is_multiple_of(2) {
+            // Only one that did not answer gives way to the ordinary one, every other time: however
+            // short a session was, Discord wants it resumed where it said.
+            if !session.resume_url.is_empty() && !self.is_resume_url_silent {
                 config = config.resume_url(session.resume_url.clone());
             }
         }
@@ -230,7 +254,7 @@ impl<'a> Holding<'a> {
                     }
                     let closed = |reason| Parting::Closed { reason, code: None, cause: None };
                     if last_frame.elapsed() >= settings.silence_limit {
-                        return closed("silent");
+                        return closed(SILENT);
                     }
                     if let Some((since, reason)) = closing
                         && since.elapsed() >= CLOSE_PATIENCE

@@ -4,7 +4,7 @@
 mod platform;
 mod stand;
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::atomic::Ordering, time::Duration};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::json;
@@ -379,6 +379,30 @@ async fn a_resume_address_that_does_not_answer_gives_way() {
     said.extend(stand.chat(3));
     let second = stand.connected().await;
     assert_eq!(stand.until_published(&said).await, said);
+    assert_eq!(stand.identifies().await, 1);
+    second.drain().await;
+}
+
+#[tokio::test]
+async fn a_young_session_is_resumed_at_the_address_that_discord_gave_it() {
+    let stand = Stand::new().await;
+    let detour = stand.detour().await;
+    let discord = Discord { gateway_url: Some(detour.url.clone()), ..stand.discord() };
+    let first = stand.start_with(Stand::settings(), discord);
+    stand.until_sessions(1).await;
+    let mut said = stand.chat(3);
+    stand.until_published(&said).await;
+    first.drain().await;
+    assert_eq!(stand.platform.point(0, 1).unwrap().resume_url, detour.url);
+
+    let second = stand.connected().await;
+    // Each time within its first ten seconds.
+    for resumed in [3, 4] {
+        stand.disturb("drop").await;
+        said.extend(stand.chat(3));
+        assert_eq!(stand.until_published(&said).await, said);
+        assert_eq!(detour.connections.load(Ordering::SeqCst), resumed);
+    }
     assert_eq!(stand.identifies().await, 1);
     second.drain().await;
 }

@@ -1,8 +1,19 @@
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{
+    fmt::Debug,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::oneshot, time::Instant};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    time::Instant,
+};
 use twilight_model::id::{
     Id,
     marker::{ChannelMarker, UserMarker},
@@ -25,6 +36,19 @@ pub(crate) struct Stand {
     pub(crate) sim: SimDiscord,
     pub(crate) platform: Arc<Platform>,
     http: reqwest::Client,
+}
+
+/// Another address of the simulated Gateway.
+pub(crate) struct Detour {
+    pub(crate) url: String,
+    pub(crate) connections: Arc<AtomicUsize>,
+    tasks: Tasks,
+}
+
+impl Drop for Detour {
+    fn drop(&mut self) {
+        self.tasks.stopping().cancel();
+    }
 }
 
 /// A service that runs.
@@ -87,6 +111,27 @@ impl Stand {
             drop(ended.send(service.run(own).await));
         });
         Running { tasks, replica, result }
+    }
+
+    /// Opens another address of the simulated Gateway, and counts who connects there. Discord tells
+    /// sessions that are begun there to be resumed there.
+    pub(crate) async fn detour(&self) -> Detour {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        let target = self.sim.gateway_url().trim_start_matches("ws://").to_owned();
+        let (tasks, connections) = (Tasks::new(), Arc::new(AtomicUsize::new(0)));
+        let (own, count) = (tasks.clone(), Arc::clone(&connections));
+        tasks.spawn_work("detour", async move {
+            while let Ok((mut inner, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let mut outer = TcpStream::connect(&target).await.unwrap();
+                own.spawn_work("connection", async move {
+                    // However it ends, both sides see it.
+                    drop(tokio::io::copy_bidirectional(&mut inner, &mut outer).await);
+                });
+            }
+        });
+        Detour { url, connections, tasks }
     }
 
     /// Starts a service, and waits until its session has begun.
