@@ -15,6 +15,9 @@ pub struct Task {
     /// Judges "already done", and guards against a second publish.
     pub trigger: TriggerId,
     pub channel: ChannelKey,
+    /// How often the trigger was put back after its thread had failed for good. 0: it comes from
+    /// where it arose. Each time counts as another publish.
+    pub retry: u32,
     /// Ery's own user, as the session that received it knows it.
     pub bot: Id<UserMarker>,
     /// When the process received it from Discord.
@@ -100,7 +103,8 @@ pub enum QueueError {
 pub trait ChannelQueue: Send + Sync {
     /// Puts a task behind those of its channel; returns when that is durable.
     ///
-    /// A task whose trigger was published in the last minutes already changes nothing.
+    /// A task whose trigger was published in the last minutes already, as the same retry, changes
+    /// nothing.
     ///
     /// # Errors
     ///

@@ -16,7 +16,8 @@ pub use holding::{
 };
 pub use order::{
     a_direct_message_channel_is_read_like_any_other, a_large_task_is_read_as_it_was_published,
-    a_repeated_publish_stands_once, publishing_again_after_removal_changes_nothing,
+    a_repeated_publish_stands_once, a_retry_comes_back_once,
+    publishing_again_after_removal_changes_nothing,
     reading_neither_skips_nor_reorders_while_publishing_goes_on,
     tasks_are_read_in_the_order_of_publishing,
 };
@@ -118,6 +119,7 @@ macro_rules! channel_queue_contract {
             a_large_task_is_read_as_it_was_published,
             a_reader_takes_no_more_than_its_prefetch,
             a_repeated_publish_stands_once,
+            a_retry_comes_back_once,
             a_task_that_is_not_removed_is_delivered_again,
             epochs_rise_with_every_holding,
             handing_over_wakes_another_taker_at_once,
@@ -142,6 +144,7 @@ fn task(channel: ChannelKey, number: u64) -> Task {
     Task {
         trigger: TriggerId::Message(Id::new(number)),
         channel,
+        retry: 0,
         bot: Id::new(77),
         received_at: UnixMillis(
             1_700_000_000_000 + i64::try_from(number).expect("tests are small"),

@@ -1,6 +1,6 @@
 //! How tasks and events are written on the wire: headers, and a payload that may be compressed.
 
-use std::{io, str::FromStr};
+use std::{fmt::Write as _, io, str::FromStr};
 
 use async_nats::{HeaderMap, header::HeaderValue};
 use bytes::Bytes;
@@ -17,6 +17,7 @@ const ID: &str = "Nats-Msg-Id";
 const RECEIVED_AT: &str = "Ery-Received-At";
 const BOT: &str = "Ery-Bot";
 const TRIGGER: &str = "Ery-Trigger";
+const RETRY: &str = "Ery-Retry";
 const ENCODING: &str = "Ery-Encoding";
 const TRACEPARENT: &str = "traceparent";
 
@@ -58,9 +59,16 @@ impl Envelope {
     pub(crate) async fn of_task(task: &Task, compress_above: usize) -> Result<Self, Unwritable> {
         let trigger = task.trigger.to_string();
         // A trigger is one of its channel's, and deduplication is the whole stream's.
-        let id = format!("{}:{trigger}", subjects::channel_name(task.channel));
+        let mut id = format!("{}:{trigger}", subjects::channel_name(task.channel));
+        if task.retry > 0 {
+            // Else a retry within the window would be taken for the publish that it repeats.
+            write!(id, ":retry-{}", task.retry).expect("writing to a string cannot fail");
+        }
         let mut headers = common(&id, task.bot, task.received_at, task.traceparent.as_deref())?;
         headers.insert(TRIGGER, value(TRIGGER, &trigger)?);
+        if task.retry > 0 {
+            headers.insert(RETRY, value(RETRY, &task.retry.to_string())?);
+        }
         Ok(compressed(headers, task.payload.clone(), compress_above).await)
     }
 
@@ -97,6 +105,10 @@ pub(crate) fn read_task(
     Ok(Task {
         trigger: parse::<TriggerId>(headers, TRIGGER)?,
         channel,
+        retry: match headers.get(RETRY) {
+            Some(_) => parse(headers, RETRY)?,
+            None => 0,
+        },
         bot: bot(headers)?,
         received_at: UnixMillis(parse(headers, RECEIVED_AT)?),
         traceparent: headers.get(TRACEPARENT).map(|value| value.as_str().to_owned()),
@@ -204,6 +216,7 @@ mod tests {
         Task {
             trigger: "sa.a-1.5".parse().unwrap(),
             channel: ChannelKey::from_raw(0, 9 << 22).unwrap(),
+            retry: 3,
             bot: Id::new(7),
             received_at: UnixMillis(-1),
             traceparent: Some("00-ab-cd-01".into()),

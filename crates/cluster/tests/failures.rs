@@ -41,6 +41,7 @@ fn task(channel: ChannelKey, number: u64) -> Task {
     Task {
         trigger: TriggerId::Message(Id::new(number)),
         channel,
+        retry: 0,
         bot: Id::new(77),
         received_at: UnixMillis(5),
         traceparent: None,
@@ -739,7 +740,7 @@ async fn what_was_read_over_a_former_connection_is_left_to_redelivery() {
     assert_eq!(numbers(&done), [1], "nobody can know that it still stood there");
     again.remove(&done);
     again.release().await.unwrap();
-    soon("it leaves the queue", async {
+    let leaves = async {
         let context = common::jetstream(&servers.nats).await;
         loop {
             let mut stream = context.get_stream("ERY_TASKS").await.unwrap();
@@ -748,8 +749,8 @@ async fn what_was_read_over_a_former_connection_is_left_to_redelivery() {
             }
             sleep(Duration::from_millis(50)).await;
         }
-    })
-    .await;
+    };
+    soon("it leaves the queue", Box::pin(leaves)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

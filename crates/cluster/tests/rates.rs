@@ -20,6 +20,7 @@ fn task(channel: u64, number: u64) -> Task {
     Task {
         trigger: TriggerId::Message(Id::new(number)),
         channel: ChannelKey::from_raw(1_000 << 22, (1 + channel) << 22).unwrap(),
+        retry: 0,
         bot: Id::new(77),
         received_at: UnixMillis(5),
         traceparent: None,

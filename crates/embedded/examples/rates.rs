@@ -94,6 +94,7 @@ fn task(number: u64) -> Task {
     Task {
         trigger: TriggerId::Message(Id::new(1 + number)),
         channel: ChannelKey::new(Some(Id::new((1 + key) << 22)), Id::new((1_000 + key) << 22)),
+        retry: 0,
         bot: Id::new(7),
         received_at: SystemClock.now(),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),

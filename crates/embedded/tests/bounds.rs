@@ -23,6 +23,7 @@ fn task(channel: ChannelKey, number: u64) -> Task {
     Task {
         trigger: TriggerId::Message(Id::new(number)),
         channel,
+        retry: 0,
         bot: Id::new(7),
         received_at: UnixMillis(5),
         traceparent: None,

@@ -40,6 +40,7 @@ fn task(number: u64) -> Task {
     Task {
         trigger: TriggerId::Message(Id::new(number)),
         channel: channel(number),
+        retry: 0,
         bot: Id::new(7),
         received_at: UnixMillis(1_700_000_000_000),
         traceparent: None,

@@ -7,6 +7,8 @@ use twilight_model::id::Id;
 
 use ery_ids::ChannelKey;
 
+use crate::Task;
+
 use super::{
     Record, Stand, Timing, channel, eventually, finish, join, next_of, numbers, open_wakeups,
     publish, read_all, spawn, spawn_worker, take, task,
@@ -54,6 +56,28 @@ pub async fn a_repeated_publish_stands_once(stand: &dyn Stand) {
     let mut lease = take(&views.a, &mut wakeups, channel).await;
     let read = read_all(&mut lease, 100).await;
     assert_eq!(numbers(&read), [5, 6]);
+    finish(lease, &read).await;
+}
+
+/// A trigger that is put back is another publish, also right after it was removed; and each retry
+/// stands once.
+pub async fn a_retry_comes_back_once(stand: &dyn Stand) {
+    let views = stand.open(Timing::LONG).await;
+    let channel = channel(1);
+    publish(&views.a, channel, [5].into_iter()).await;
+    let mut wakeups = open_wakeups(&views.a).await;
+    let mut lease = take(&views.a, &mut wakeups, channel).await;
+    let read = read_all(&mut lease, 100).await;
+    finish(lease, &read).await;
+    for retry in [1, 1, 2, 1, 2] {
+        let retried = Task { retry, ..task(channel, 5) };
+        views.b.publish(retried).await.expect("the queue takes a retry");
+    }
+    let mut lease = take(&views.a, &mut wakeups, channel).await;
+    let read = read_all(&mut lease, 100).await;
+    let retries: Vec<u32> = read.iter().map(|waiting| waiting.task.retry).collect();
+    assert_eq!((numbers(&read), retries), (vec![5, 5], vec![1, 2]));
+    assert_eq!(read[1].task, Task { retry: 2, ..task(channel, 5) });
     finish(lease, &read).await;
 }
 

@@ -519,6 +519,7 @@ mod tests {
         let task = Task {
             trigger: TriggerId::Message(Id::new(number)),
             channel,
+            retry: 0,
             bot: Id::new(7),
             received_at: UnixMillis(0),
             traceparent: None,

@@ -8,13 +8,16 @@ use ery_ids::{ChannelKey, TriggerId};
 use crate::database::ReadError;
 
 /// The file's schema, in order; released ones are never edited.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../migrations/queue/0001_tasks.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/queue/0001_tasks.sql"),
+    include_str!("../../migrations/queue/0002_retries.sql"),
+];
 
 /// How many rows one trim looks at, so that no commit waits long for it.
 const TRIM_ROWS: u32 = 2_048;
 
 const COLUMNS: &str =
-    "position, \"trigger\", guild, channel, bot, received_at, traceparent, payload";
+    "position, \"trigger\", guild, channel, bot, received_at, traceparent, payload, retry";
 
 /// Why a row could not be read as a task.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +60,9 @@ pub(super) fn insert(
 ) -> rusqlite::Result<bool> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO tasks
-             (position, \"trigger\", guild, channel, bot, received_at, traceparent, payload)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (\"trigger\") DO NOTHING",
+             (position, \"trigger\", guild, channel, bot, received_at, traceparent, payload, retry)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (\"trigger\", retry) DO NOTHING",
     )?;
     let written = statement.execute(params![
         position.cast_signed(),
@@ -70,6 +73,7 @@ pub(super) fn insert(
         task.received_at.0,
         task.traceparent,
         &task.payload[..],
+        task.retry,
     ])?;
     Ok(written == 1)
 }
@@ -173,6 +177,7 @@ fn read_row(row: &Row<'_>) -> Result<(u64, Task), LoadError> {
         received_at: UnixMillis(row.get(5)?),
         traceparent: row.get(6)?,
         payload: row.get::<_, Vec<u8>>(7)?.into(),
+        retry: row.get(8)?,
     };
     Ok((id(0)?, task))
 }

@@ -147,6 +147,7 @@ impl Numbers {
         let task = Task {
             trigger: TriggerId::Message(Id::new(number)),
             channel: ChannelKey { home, channel: Id::new(6) },
+            retry: 0,
             bot: Id::new(1),
             received_at: UnixMillis(0),
             traceparent: None,

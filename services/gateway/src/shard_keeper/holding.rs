@@ -370,6 +370,7 @@ impl<'a> Holding<'a> {
             (Some(message), Some(channel)) if dispatch.author != Some(session.bot) => Some(Task {
                 trigger: TriggerId::Message(message),
                 channel: ChannelKey { home, channel },
+                retry: 0,
                 bot: session.bot,
                 received_at,
                 traceparent: traceparent.clone(),
