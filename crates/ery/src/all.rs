@@ -74,7 +74,7 @@ impl Everything {
         let replica = ReplicaId::random();
 
         let [gateway, orchestrator, callees, last] = [(); 4].map(|()| Tasks::new());
-        let store = services::store(settings, &clock).await?;
+        let store = services::store(settings, &clock, &queue).await?;
         let store_routes = store.routes();
         let store_peers = Peers::local(ery_rpc::local(store_routes.clone()));
         let readiness = health.part("store");

@@ -141,7 +141,7 @@ impl Wiring<'_> {
                 Ok(Some(routes))
             }
             ServiceName::Store => {
-                let service = services::store(settings, clock).await?;
+                let service = services::store(settings, clock, &cluster.queue()).await?;
                 let routes = service.routes();
                 tasks.spawn("store", async move { service.run(own).await });
                 Ok(Some(routes))

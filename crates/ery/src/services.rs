@@ -23,11 +23,13 @@ use crate::{
 pub(crate) async fn store(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
+    queue: &Arc<dyn ChannelQueue>,
 ) -> Result<ery_store::Service, Failure> {
     let ports = ery_store::Ports {
         data_dir: settings.data_dir.clone(),
         key: None,
         clock: Arc::clone(clock),
+        queue: Arc::clone(queue),
     };
     ery_store::Service::open(settings.store.clone(), ports)
         .await

@@ -2,10 +2,13 @@
 
 pub(crate) mod arrivals;
 pub(crate) mod columns;
+pub(crate) mod dead_letters;
 pub(crate) mod folder;
+pub(crate) mod gaps;
 pub(crate) mod global;
 pub(crate) mod migrations;
 pub(crate) mod read;
+pub(crate) mod scheduled_tasks;
 pub(crate) mod shard;
 pub(crate) mod shards;
 pub(crate) mod write_channels;

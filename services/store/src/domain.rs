@@ -2,15 +2,19 @@
 //!
 //! Pure and synchronous: the rows are read and written by the adapters.
 
+pub(crate) mod dead_letter;
 pub(crate) mod execution;
 pub(crate) mod fence;
+pub(crate) mod gap;
 pub(crate) mod message;
+pub(crate) mod scheduled_task;
 pub(crate) mod thread;
 
 pub(crate) use execution::{Closing, Decision, Execution, ExecutionState, Tier};
 pub(crate) use fence::{Claim, Highest};
 pub(crate) use message::{Attachment, Mention, Merge, Message, MessageChange, Standing};
+pub(crate) use scheduled_task::ScheduledTask;
 pub(crate) use thread::{
-    Attempt, ChannelState, DeadLetter, Exchange, LastAnswer, Outcome, Step, StepKind, TaskThread,
-    Trigger, TriggerChange, Usage,
+    Attempt, ChannelState, Exchange, LastAnswer, Outcome, Step, StepKind, TaskThread, Trigger,
+    TriggerChange, Usage,
 };

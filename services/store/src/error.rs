@@ -95,6 +95,8 @@ pub enum StoreError {
     ExecutionUnknown { key: ExecutionKey, channel: ChannelKey },
     #[error("execution {key} is closed already: {state}")]
     ExecutionClosed { key: ExecutionKey, state: &'static str },
+    #[error("dead letter {id} is unknown")]
+    DeadLetterUnknown { id: String },
     #[error("every shard that may be open at once is in use")]
     ShardsBusy,
     #[error("{shard} cannot be opened")]
@@ -125,6 +127,7 @@ impl StoreError {
             Self::Fence(_) => Code::Aborted,
             Self::ThreadUnknown { .. }
             | Self::ThreadNotFound { .. }
+            | Self::DeadLetterUnknown { .. }
             | Self::ExecutionUnknown { .. } => Code::NotFound,
             Self::ThreadEnded { .. }
             | Self::AnotherThreadRuns { .. }

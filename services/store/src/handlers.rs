@@ -4,7 +4,9 @@ mod append_steps;
 mod begin_execution;
 mod begin_thread;
 mod end_execution;
+mod find_gaps;
 mod finish_thread;
+mod get_dead_letter;
 mod get_thread;
 mod ingest_messages;
 mod list_dead_letters;
@@ -14,7 +16,9 @@ mod list_threads;
 mod open_channel;
 mod parse;
 mod record_attempt;
+mod record_dead_event;
 mod render;
+mod retry_dead_letters;
 mod scope;
 
 use std::sync::Arc;
@@ -74,4 +78,8 @@ rpcs! {
     list_threads: ListThreadsRequest => ListThreadsResponse;
     list_executions: ListExecutionsRequest => ListExecutionsResponse;
     list_dead_letters: ListDeadLettersRequest => ListDeadLettersResponse;
+    get_dead_letter: GetDeadLetterRequest => GetDeadLetterResponse;
+    retry_dead_letters: RetryDeadLettersRequest => RetryDeadLettersResponse;
+    record_dead_event: RecordDeadEventRequest => RecordDeadEventResponse;
+    find_gaps: FindGapsRequest => FindGapsResponse;
 }

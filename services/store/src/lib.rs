@@ -6,6 +6,10 @@ mod ports;
 
 mod service;
 
+mod agenda;
+
+mod scheduler;
+
 mod handlers;
 
 mod domain;

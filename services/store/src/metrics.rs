@@ -10,6 +10,8 @@ pub(crate) struct Metrics {
     commit_duration: Histogram<f64>,
     refused_by_epoch: Counter<u64>,
     open_shards: UpDownCounter<i64>,
+    tasks_published: Counter<u64>,
+    publishes_failed: Counter<u64>,
 }
 
 impl Metrics {
@@ -42,6 +44,14 @@ impl Metrics {
                 .i64_up_down_counter("ery_store_open_shards")
                 .with_description("Shard files open now")
                 .build(),
+            tasks_published: meter
+                .u64_counter("ery_store_tasks_published")
+                .with_description("Tasks that were due and stand in the channel queue")
+                .build(),
+            publishes_failed: meter
+                .u64_counter("ery_store_publishes_failed")
+                .with_description("Times that a shard's tasks could not be published; they wait")
+                .build(),
         }
     }
 
@@ -53,6 +63,14 @@ impl Metrics {
 
     pub(crate) fn refused_by_epoch(&self) {
         self.refused_by_epoch.add(1, &[]);
+    }
+
+    pub(crate) fn task_published(&self) {
+        self.tasks_published.add(1, &[]);
+    }
+
+    pub(crate) fn publish_failed(&self) {
+        self.publishes_failed.add(1, &[]);
     }
 
     pub(crate) fn shard_opened(&self) {

@@ -1,17 +1,21 @@
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+use ery_channel_queue::ChannelQueue;
 use ery_clock::Clock;
 use ery_lifecycle::Tasks;
 use ery_proto::store::v1::store_service_server::StoreServiceServer;
 
 use crate::{
     adapters::{folder::Folder, global, shard::Opening, shards::Shards, write_messages},
+    agenda::Agenda,
     error::{OpenError, StoreError},
     handlers::Handlers,
     metrics::Metrics,
     ports::Ports,
+    scheduler::Scheduler,
     settings::Settings,
 };
 
@@ -26,9 +30,16 @@ const TRIM_LIMIT: u32 = 500;
 
 /// The store of one data folder. Cheap to clone; the folder is held until the last clone and the
 /// last of its routes are gone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Service {
     inner: Arc<Inner>,
+    queue: Arc<dyn ChannelQueue>,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("inner", &self.inner).finish_non_exhaustive()
+    }
 }
 
 /// What every call works with.
@@ -38,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) shards: Shards,
     pub(crate) metrics: Metrics,
+    /// When each shard is to be looked at for tasks that are due.
+    pub(crate) agenda: Agenda,
 }
 
 impl Service {
@@ -49,7 +62,7 @@ impl Service {
     /// another number of shards, or `global.db` is under another key or of a newer version.
     pub async fn open(settings: Settings, ports: Ports) -> Result<Self, OpenError> {
         settings.validate()?;
-        let Ports { data_dir, key, clock } = ports;
+        let Ports { data_dir, key, clock, queue } = ports;
         let folder = Folder::hold(&data_dir)?;
         global::check(&folder, key.as_ref(), settings.shards, clock.now()).await?;
         let metrics = Metrics::new();
@@ -60,7 +73,9 @@ impl Service {
             metrics: metrics.clone(),
         };
         let shards = Shards::new(folder, opening, &settings);
-        Ok(Self { inner: Arc::new(Inner { settings, clock, shards, metrics }) })
+        let agenda = Agenda::default();
+        let inner = Arc::new(Inner { settings, clock, shards, metrics, agenda });
+        Ok(Self { inner, queue })
     }
 
     /// Returns the store's RPCs, for a listener or for this process.
@@ -70,8 +85,8 @@ impl Service {
         Routes::new(server)
     }
 
-    /// Closes shard files that nobody uses and forgets old event ids, until the process drains;
-    /// then closes every file that is not in use.
+    /// Publishes tasks that are due, closes shard files that nobody uses and forgets old event ids,
+    /// until the process drains; then closes every file that is not in use.
     ///
     /// Calls are served before, during and after: one that comes late opens its shard again, and
     /// what it was answered is as durable as ever.
@@ -81,6 +96,13 @@ impl Service {
     /// None at present: what goes wrong with one shard is logged, and does not end the others.
     pub async fn run(self, tasks: Tasks) -> Result<(), StoreError> {
         let draining = tasks.draining();
+        let scheduler = Scheduler::new(Arc::clone(&self.inner), Arc::clone(&self.queue));
+        tokio::join!(scheduler.run(draining.clone()), self.keep_house(draining));
+        self.inner.shards.close_unused(Duration::ZERO).await;
+        Ok(())
+    }
+
+    async fn keep_house(&self, draining: CancellationToken) {
         let idle_close = self.inner.settings.idle_close;
         let mut ticks = tokio::time::interval(HOUSEKEEPING.min(idle_close));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -94,8 +116,6 @@ impl Service {
                 }
             }
         }
-        self.inner.shards.close_unused(Duration::ZERO).await;
-        Ok(())
     }
 
     async fn trim(&self) {

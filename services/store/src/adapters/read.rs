@@ -11,8 +11,8 @@ use crate::{
         write_channels::key,
     },
     domain::{
-        DeadLetter, Decision, Execution, ExecutionState, Message, Outcome, Step, StepKind,
-        TaskThread, Tier, Trigger, TriggerChange, Usage,
+        Decision, Execution, ExecutionState, Message, Outcome, Step, StepKind, TaskThread, Tier,
+        Trigger, TriggerChange, Usage,
     },
     error::StoreError,
 };
@@ -47,7 +47,7 @@ pub(crate) enum Scope {
 
 impl Scope {
     /// Returns guild and channel as the statements take them: NULL stands for any.
-    fn columns(self) -> (Option<i64>, Option<i64>) {
+    pub(crate) fn columns(self) -> (Option<i64>, Option<i64>) {
         match self {
             Self::Channel(channel) => {
                 let (guild, channel) = key(&channel);
@@ -238,46 +238,6 @@ pub(crate) async fn executions(
         .fetch_all(readers)
         .await?;
     rows.iter().map(execution_row).collect()
-}
-
-/// Returns the newest dead letters, newest first.
-pub(crate) async fn dead_letters(
-    readers: &SqlitePool,
-    scope: Scope,
-    limit: u32,
-) -> Result<Vec<DeadLetter>, StoreError> {
-    const TABLE: &str = "dead_letters";
-
-    let (guild, channel) = scope.columns();
-    let rows = query(concat!(
-        "SELECT ",
-        message_columns!(),
-        ", d.guild_id, d.channel_id, d.trigger_id, d.received_at_ms, d.thread_id, d.reason, d.at_ms
-          FROM dead_letters AS d LEFT JOIN messages AS m ON m.message_id = d.message_id
-          WHERE (?1 IS NULL OR d.guild_id = ?1) AND (?2 IS NULL OR d.channel_id = ?2)
-          ORDER BY d.dead_letter_id DESC LIMIT ?3"
-    ))
-    .bind(guild)
-    .bind(channel)
-    .bind(limit)
-    .fetch_all(readers)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let at = |column: usize| MESSAGE_COLUMNS + column;
-            Ok(DeadLetter {
-                channel: channel_of(row, at(0), TABLE)?,
-                trigger: Trigger {
-                    id: trigger_of(row, at(2), TABLE)?,
-                    message: columns::message(row, 0)?,
-                    received_at: row.millis(at(3))?,
-                },
-                thread: row.thread(at(4), TABLE)?.ok_or(StoreError::Row { table: TABLE })?,
-                reason: row.text(at(5))?,
-                at: row.millis(at(6))?,
-            })
-        })
-        .collect()
 }
 
 fn thread_row(row: &impl Columns) -> Result<TaskThread, StoreError> {

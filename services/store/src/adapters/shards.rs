@@ -70,6 +70,25 @@ impl Shards {
         if self.folder.has(shard) { Ok(Some(self.open(shard).await?)) } else { Ok(None) }
     }
 
+    /// Returns a shard, unless nothing was ever written to it.
+    pub(crate) async fn if_existing(
+        &self,
+        shard: StoreShard,
+    ) -> Result<Option<Arc<OpenShard>>, StoreError> {
+        let is_ours = self.slots.len() > shard.0 as usize;
+        if is_ours && self.folder.has(shard) { Ok(Some(self.open(shard).await?)) } else { Ok(None) }
+    }
+
+    /// Closes a shard unless it is in use.
+    pub(crate) async fn close(&self, shard: StoreShard) {
+        close(self.slot(shard)).await;
+    }
+
+    /// Returns whether a shard is open now.
+    pub(crate) async fn is_open(&self, shard: StoreShard) -> bool {
+        self.slot(shard).open.read().await.is_some()
+    }
+
     /// Returns every shard that was ever written to.
     pub(crate) fn all_existing(&self) -> Vec<StoreShard> {
         (0_u32..)
@@ -119,7 +138,8 @@ impl Shards {
         }
     }
 
-    fn shard_of(&self, home: Home) -> StoreShard {
+    /// Returns the shard that is home to `home`.
+    pub(crate) fn shard_of(&self, home: Home) -> StoreShard {
         home.store_shard(u32::try_from(self.slots.len()).expect("the count was a u32"))
     }
 

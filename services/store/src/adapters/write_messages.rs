@@ -7,6 +7,7 @@ use ery_ids::ChannelKey;
 use crate::{
     adapters::{
         columns::{self, id, json_list, message_columns, optional_id},
+        dead_letters,
         write_channels::key,
     },
     domain::{Merge, Message, MessageChange, Standing, message::merge},
@@ -102,6 +103,9 @@ pub(crate) fn apply(
     let merge = merge(standing.as_ref(), change);
     if merge.is_nothing() {
         return Ok(());
+    }
+    if merge.deletes_at.is_some() {
+        dead_letters::forget_message(connection, message_id)?;
     }
     if merge.is_new {
         return insert(connection, channel, message_id, change, &merge);

@@ -6,7 +6,8 @@ use ery_ids::{ChannelKey, Fence, Principal, TaskThreadId, TriggerId};
 
 use crate::{
     adapters::{
-        columns::{self, PrincipalColumns, id, json_list},
+        columns::{PrincipalColumns, id, json_list},
+        dead_letters::{self, DeadTask, NewLetter},
         write_channels::{check_fence, finished_by, key, running, set_state},
         write_messages,
     },
@@ -164,6 +165,8 @@ pub(crate) struct Finish {
     pub(crate) usage: Usage,
     pub(crate) at: UnixMillis,
     pub(crate) step: Option<Step>,
+    /// What the triggers came with, as far as it is known, where they become dead letters.
+    pub(crate) tasks: Vec<DeadTask>,
 }
 
 /// Writes a thread's outcome and the triggers that it finishes; a repeat writes nothing.
@@ -442,14 +445,17 @@ fn repeat_finish(
     if stands != finish.outcome {
         return Err(ended());
     }
+    let channel = &finish.fence.channel;
     for trigger in &finish.finished {
-        match finished_by(connection, &finish.fence.channel, trigger)? {
-            Some(by) if by == thread => {}
-            Some(by) => {
-                return Err(StoreError::TriggerFinished { trigger: trigger.clone(), thread: by });
-            }
-            None => return Err(ended()),
+        let by = finished_by(connection, channel, trigger)?;
+        // Where it was put back since, this end stands all the same.
+        if by == Some(thread) || dead_letters::was_retried(connection, thread, channel, trigger)? {
+            continue;
         }
+        return Err(match by {
+            Some(by) => StoreError::TriggerFinished { trigger: trigger.clone(), thread: by },
+            None => ended(),
+        });
     }
     Ok(())
 }
@@ -479,22 +485,15 @@ fn finish_trigger(
         };
     }
     if finish.outcome == Outcome::Failed {
-        connection
-            .prepare_cached(
-                "INSERT INTO dead_letters (guild_id, channel_id, trigger_id, message_id,
-                     received_at_ms, thread_id, reason, at_ms)
-                 VALUES (?1, ?2, ?3, ?4, coalesce((SELECT received_at_ms FROM task_thread_triggers
-                     WHERE thread_id = ?5 AND trigger_id = ?3), ?7), ?5, ?6, ?7)",
-            )?
-            .execute(params![
-                guild,
-                channel_id,
-                trigger.to_string(),
-                trigger.message().map(columns::id),
-                thread,
-                finish.detail,
-                finish.at.0,
-            ])?;
+        let new = NewLetter {
+            channel,
+            trigger,
+            thread: finish.thread,
+            reason: &finish.detail,
+            at: finish.at,
+            task: finish.tasks.iter().find(|task| task.trigger == *trigger),
+        };
+        dead_letters::insert(connection, &new)?;
     }
     Ok(())
 }

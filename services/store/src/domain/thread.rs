@@ -172,16 +172,6 @@ pub(crate) struct TaskThread {
     pub(crate) changes: Vec<TriggerChange>,
 }
 
-/// A trigger whose thread failed for the last time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DeadLetter {
-    pub(crate) trigger: Trigger,
-    pub(crate) channel: ChannelKey,
-    pub(crate) thread: TaskThreadId,
-    pub(crate) reason: String,
-    pub(crate) at: UnixMillis,
-}
-
 /// An attempt at a thread that did not end it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Attempt {

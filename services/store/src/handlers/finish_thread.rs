@@ -22,6 +22,8 @@ pub(super) async fn handle(
 fn parse(request: FinishThreadRequest) -> Result<Finish, Invalid> {
     let state = request.state.as_ref().map(parse::channel_state).transpose();
     let step = request.step.map(parse::step).transpose();
+    parse::bounded("tasks", &request.tasks)?;
+    let tasks = request.tasks.into_iter().map(parse::dead_task).collect::<Result<_, _>>();
     Ok(Finish {
         fence: parse::fence(request.fence)?,
         thread: parse::thread_id("thread_id", &request.thread_id)?,
@@ -32,5 +34,6 @@ fn parse(request: FinishThreadRequest) -> Result<Finish, Invalid> {
         usage: parse::usage(request.usage),
         at: UnixMillis(request.at_ms),
         step: step.map_err(|invalid| invalid.within("step"))?,
+        tasks: tasks.map_err(|invalid| invalid.within("tasks"))?,
     })
 }

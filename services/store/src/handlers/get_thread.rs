@@ -26,7 +26,7 @@ async fn find(
     scope: Scope,
     thread: TaskThreadId,
 ) -> Result<Option<TaskThread>, StoreError> {
-    let found = scope::read(store, scope, |readers| async move {
+    let found = scope::read(store, scope, |_, readers| async move {
         Ok(read::thread(&readers, thread).await?.into_iter().collect())
     })
     .await?;

@@ -4,7 +4,7 @@ use ery_proto::store::v1::{ListDeadLettersRequest, ListDeadLettersResponse};
 
 use super::{render, scope};
 use crate::{
-    adapters::read::{self, Scope},
+    adapters::{dead_letters, read::Scope},
     error::StoreError,
     service::Inner,
 };
@@ -16,8 +16,9 @@ pub(super) async fn handle(
 ) -> Result<ListDeadLettersResponse, StoreError> {
     let scope = scope::parse(request.guild_id, request.channel_id)?;
     let limit = scope::limit(request.limit, store.settings.max_listed);
-    let mut letters = scope::read(store, scope, |readers| async move {
-        read::dead_letters(&readers, scope, limit).await
+    let is_retryable_only = request.is_retryable_only;
+    let mut letters = scope::read(store, scope, |shard, readers| async move {
+        dead_letters::list(&readers, shard, scope, is_retryable_only, limit).await
     })
     .await?;
     if let Scope::All = scope {

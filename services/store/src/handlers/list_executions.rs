@@ -20,7 +20,7 @@ pub(super) async fn handle(
         thread => Some(parse::thread_id("thread_id", thread)?),
     };
     let limit = scope::limit(request.limit, store.settings.max_listed);
-    let mut executions = scope::read(store, scope, |readers| async move {
+    let mut executions = scope::read(store, scope, |_, readers| async move {
         read::executions(&readers, scope, thread, limit).await
     })
     .await?;

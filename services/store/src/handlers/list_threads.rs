@@ -13,7 +13,7 @@ pub(super) async fn handle(
     let scope = scope::parse(request.guild_id, request.channel_id)?;
     let limit = scope::limit(request.limit, store.settings.max_listed);
     let is_running_only = request.is_running_only;
-    let mut threads = scope::read(store, scope, |readers| async move {
+    let mut threads = scope::read(store, scope, |_, readers| async move {
         read::threads(&readers, scope, is_running_only, limit).await
     })
     .await?;

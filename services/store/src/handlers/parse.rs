@@ -10,9 +10,10 @@ use ery_ids::{
 use ery_proto::{common::v1 as common, store::v1 as proto};
 
 use crate::{
+    adapters::dead_letters::DeadTask,
     domain::{
         Attachment, ChannelState, Decision, Exchange, Execution, ExecutionState, LastAnswer,
-        Mention, Message, Outcome, Step, StepKind, Tier, Trigger, Usage,
+        Mention, Message, Outcome, Step, StepKind, Tier, Trigger, Usage, dead_letter::DeadLetterId,
     },
     error::StoreError,
 };
@@ -310,6 +311,40 @@ pub(super) fn usage(usage: Option<common::Usage>) -> Usage {
         completion: usage.completion_tokens,
         cached: usage.cached_tokens,
     }
+}
+
+/// Reads what a trigger came with.
+pub(super) fn dead_task(task: proto::DeadTask) -> Parsed<DeadTask> {
+    Ok(DeadTask {
+        trigger: trigger_id("trigger_id", task.trigger_id)?,
+        bot: id("bot_id", task.bot_id)?,
+        received_at: UnixMillis(task.received_at_ms),
+        payload: payload(task.payload)?,
+        payload_bytes: size("payload_bytes", task.payload_bytes)?,
+    })
+}
+
+/// Refuses a payload that is too large to be kept: whoever has it leaves it out.
+pub(super) fn payload(payload: Option<Vec<u8>>) -> Parsed<Option<Vec<u8>>> {
+    match payload {
+        Some(payload) if payload.len() > MAX_PAYLOAD_BYTES => {
+            Err(Invalid::new("payload", format!("is longer than {MAX_PAYLOAD_BYTES} bytes")))
+        }
+        payload => Ok(payload),
+    }
+}
+
+/// Reads a size in bytes.
+pub(super) fn size(field: &str, bytes: u64) -> Parsed<u64> {
+    match i64::try_from(bytes) {
+        Ok(_) => Ok(bytes),
+        Err(_) => Err(Invalid::new(field, "is no size")),
+    }
+}
+
+/// Reads the id of a dead letter.
+pub(super) fn dead_letter_id(field: &str, id: &str) -> Parsed<DeadLetterId> {
+    id.parse().map_err(|_| Invalid::new(field, "is no id of a dead letter"))
 }
 
 /// Reads how an execution stands.

@@ -7,8 +7,9 @@ use ery_ids::Principal;
 use ery_proto::{common::v1 as common, store::v1 as proto};
 
 use crate::domain::{
-    ChannelState, DeadLetter, Decision, Execution, ExecutionState, Message, Outcome, Step,
-    StepKind, TaskThread, Tier, Trigger, TriggerChange, Usage,
+    ChannelState, Decision, Execution, ExecutionState, Message, Outcome, Step, StepKind,
+    TaskThread, Tier, Trigger, TriggerChange, Usage,
+    dead_letter::{Dead, DeadLetter},
 };
 
 pub(super) fn message(message: Message) -> common::Message {
@@ -133,14 +134,42 @@ pub(super) fn execution(execution: Execution) -> proto::Execution {
 }
 
 pub(super) fn dead_letter(letter: DeadLetter) -> proto::DeadLetter {
-    proto::DeadLetter {
-        trigger_id: letter.trigger.id.to_string(),
-        guild_id: letter.channel.guild_raw(),
-        channel_id: letter.channel.channel.get(),
-        thread_id: letter.thread.to_string(),
+    let refusal = letter.refusal().map(|refusal| refusal.to_string());
+    let (retried_at_ms, retried_by, published_at_ms) = match letter.retried {
+        Some(retried) => (retried.at.0, retried.by, optional_millis(retried.published_at)),
+        None => Default::default(),
+    };
+    let common = proto::DeadLetter {
+        id: letter.id.to_string(),
+        guild_id: letter.home.guild().map_or(0, Id::get),
+        channel_id: letter.channel.map_or(0, Id::get),
+        received_at_ms: letter.received_at.0,
         reason: letter.reason,
         at_ms: letter.at.0,
-        trigger: Some(trigger(letter.trigger)),
+        retried_at_ms,
+        retried_by,
+        published_at_ms,
+        payload: letter.payload,
+        payload_bytes: letter.payload_bytes,
+        refusal: refusal.unwrap_or_default(),
+        ..proto::DeadLetter::default()
+    };
+    match letter.dead {
+        Dead::Task { trigger: it, thread, attempts } => proto::DeadLetter {
+            kind: proto::DeadLetterKind::Task.into(),
+            trigger_id: it.id.to_string(),
+            thread_id: thread.to_string(),
+            attempts,
+            trigger: Some(trigger(*it)),
+            ..common
+        },
+        Dead::Event { id, kind, handler } => proto::DeadLetter {
+            kind: proto::DeadLetterKind::Event.into(),
+            event_id: id.0,
+            event_kind: kind,
+            handler,
+            ..common
+        },
     }
 }
 

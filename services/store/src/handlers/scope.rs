@@ -6,7 +6,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use sqlx::SqlitePool;
 use twilight_model::id::{Id, marker::ChannelMarker};
 
-use ery_ids::{ChannelKey, Home};
+use ery_ids::{ChannelKey, Home, StoreShard};
 
 use super::parse::{Invalid, optional_id};
 use crate::{adapters::read::Scope, error::StoreError, service::Inner};
@@ -38,7 +38,7 @@ pub(super) async fn read<T, F, R>(
     read: F,
 ) -> Result<Vec<T>, StoreError>
 where
-    F: Fn(SqlitePool) -> R,
+    F: Fn(StoreShard, SqlitePool) -> R,
     R: Future<Output = Result<Vec<T>, StoreError>>,
 {
     let home = match scope {
@@ -48,8 +48,8 @@ where
             let read = &read;
             let lists: Vec<Vec<T>> = stream::iter(store.shards.all_existing())
                 .map(|shard| async move {
-                    let shard = store.shards.open(shard).await?;
-                    read(shard.readers().clone()).await
+                    let open = store.shards.open(shard).await?;
+                    read(shard, open.readers().clone()).await
                 })
                 .buffer_unordered(SHARDS_AT_ONCE)
                 .try_collect()
@@ -58,7 +58,7 @@ where
         }
     };
     match store.shards.existing(home).await? {
-        Some(shard) => read(shard.readers().clone()).await,
+        Some(open) => read(store.shards.shard_of(home), open.readers().clone()).await,
         None => Ok(Vec::new()),
     }
 }

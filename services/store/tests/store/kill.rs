@@ -14,6 +14,7 @@ use ery_proto::store::v1::{
 };
 use ery_store::{Ports, Service, Settings};
 
+use crate::queue::FakeQueue;
 use crate::support::{
     CHANNEL, GUILD, Store, begin, begin_execution, client, created, end_execution, execution,
     fence, finish, message, step,
@@ -153,7 +154,12 @@ async fn check(store: &mut Store, rows: &[String], answer: &Answer) {
 async fn write_until_killed(folder: &Path) -> ! {
     let round = env::var_os("ERY_STORE_KILLED_ROUND").unwrap();
     let round: u64 = OsStr::to_str(&round).unwrap().parse().unwrap();
-    let ports = Ports { data_dir: folder.to_owned(), key: None, clock: Arc::new(SystemClock) };
+    let ports = Ports {
+        data_dir: folder.to_owned(),
+        key: None,
+        clock: Arc::new(SystemClock),
+        queue: Arc::<FakeQueue>::default(),
+    };
     let service = Service::open(Settings::default(), ports).await.unwrap();
     let channels = (0..CHANNELS).map(|index| write_in(&service, round, CHANNEL + index));
     futures::future::join_all(channels).await;

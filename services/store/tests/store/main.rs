@@ -1,12 +1,15 @@
 //! The store through its RPCs, over the transport of one process.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise, helpers too")]
 
+mod dead_letters;
 mod executions;
 mod fencing;
+mod gaps;
 mod input;
 mod kill;
 mod messages;
 mod opening;
+mod queue;
 mod repeats;
 mod support;
 mod threads;

@@ -166,7 +166,10 @@ async fn people_and_guilds_are_noted_as_their_messages_pass() {
         rows.contains(&format!("users: {GUILD} | 500 | Mara | 0 | {NOW} | {later}")),
         "{rows:?}"
     );
-    assert!(rows.contains(&format!("servers: {GUILD} | {NOW} | {later}")), "{rows:?}");
+    assert!(
+        rows.contains(&format!("servers: {GUILD} | {NOW} | {later} |  | NULL | NULL")),
+        "{rows:?}"
+    );
 }
 
 #[tokio::test]

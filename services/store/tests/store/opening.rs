@@ -10,12 +10,18 @@ use ery_proto::{
 use ery_store::{FileError, OpenError, Ports, Service, Settings};
 use tonic::Code;
 
+use crate::queue::FakeQueue;
 use crate::support::{
     CHANNEL, GUILD, Store, client, created, event, fence, message, shard_file, step,
 };
 
 async fn open(folder: &Path, key: Option<FileKey>, shards: u32) -> Result<Service, OpenError> {
-    let ports = Ports { data_dir: folder.to_owned(), key, clock: Arc::new(SystemClock) };
+    let ports = Ports {
+        data_dir: folder.to_owned(),
+        key,
+        clock: Arc::new(SystemClock),
+        queue: Arc::<FakeQueue>::default(),
+    };
     Service::open(Settings { shards, ..Settings::default() }, ports).await
 }
 

@@ -20,6 +20,8 @@ use rusqlite::{Connection, Params, types::ValueRef};
 use tempfile::TempDir;
 use tonic::Status;
 
+use crate::queue::FakeQueue;
+
 pub(crate) const GUILD: u64 = 7 << 22;
 pub(crate) const CHANNEL: u64 = 70 << 22;
 pub(crate) const AUTHOR: u64 = 500;
@@ -31,6 +33,7 @@ pub(crate) struct Store {
     pub(crate) service: Service,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) folder: Arc<TempDir>,
+    pub(crate) queue: Arc<FakeQueue>,
     settings: Settings,
 }
 
@@ -48,13 +51,15 @@ impl Store {
         settings: Settings,
     ) -> Result<Self, OpenError> {
         let clock = Arc::new(ManualClock::at(UnixMillis(NOW)));
+        let queue = Arc::<FakeQueue>::default();
         let ports = Ports {
             data_dir: folder.path().to_owned(),
             key: None,
             clock: Arc::clone(&clock) as Arc<dyn ery_clock::Clock>,
+            queue: Arc::clone(&queue) as Arc<dyn ery_channel_queue::ChannelQueue>,
         };
         let service = Service::open(settings.clone(), ports).await?;
-        Ok(Self { client: client(&service), service, clock, folder, settings })
+        Ok(Self { client: client(&service), service, clock, folder, queue, settings })
     }
 
     /// Closes every file and opens the store again.
@@ -124,7 +129,7 @@ pub(crate) fn shard_file(folder: &Path) -> std::path::PathBuf {
 }
 
 pub(crate) fn rows(file: &Path) -> Vec<String> {
-    const TABLES: [&str; 13] = [
+    const TABLES: [&str; 14] = [
         "users",
         "servers",
         "channel_epochs",
@@ -133,6 +138,7 @@ pub(crate) fn rows(file: &Path) -> Vec<String> {
         "task_thread_steps",
         "finished_triggers",
         "dead_letters",
+        "scheduled_tasks",
         "tool_executions",
         "moderation_logs",
         "learning_data",
@@ -287,6 +293,7 @@ pub(crate) fn finish(
         usage: None,
         at_ms: NOW + 1_000,
         step: None,
+        tasks: Vec::new(),
     }
 }
 

@@ -186,7 +186,8 @@ async fn a_failed_thread_stands_in_the_dead_letter_list() {
     end.usage = Some(Usage { prompt_tokens: 7, completion_tokens: 3, cached_tokens: 2 });
     store.finish(end).await.unwrap();
     for (guild_id, channel_id) in [(0, 0), (GUILD, 0), (GUILD, CHANNEL)] {
-        let request = ListDeadLettersRequest { guild_id, channel_id, limit: 10 };
+        let request =
+            ListDeadLettersRequest { guild_id, channel_id, limit: 10, is_retryable_only: false };
         let letters = store.client.list_dead_letters(request).await.unwrap().into_inner();
         let [letter] = letters.dead_letters.as_slice() else { panic!("{letters:?}") };
         assert_eq!(letter.trigger, Some(trigger(&message(1, "poison"))));
@@ -194,7 +195,12 @@ async fn a_failed_thread_stands_in_the_dead_letter_list() {
         assert_eq!(letter.reason, "five attempts");
         assert_eq!(letter.at_ms, NOW + 1_000);
     }
-    let elsewhere = ListDeadLettersRequest { guild_id: 8 << 22, channel_id: 0, limit: 10 };
+    let elsewhere = ListDeadLettersRequest {
+        guild_id: 8 << 22,
+        channel_id: 0,
+        limit: 10,
+        is_retryable_only: false,
+    };
     let letters = store.client.list_dead_letters(elsewhere).await.unwrap().into_inner();
     assert!(letters.dead_letters.is_empty());
 }
@@ -278,7 +284,12 @@ async fn a_thread_may_be_begun_by_something_that_is_no_message() {
     let mut end = finish(&holder, thread, ThreadOutcome::Failed, &[]);
     end.finished_trigger_ids = vec![due.id.clone()];
     store.finish(end).await.unwrap();
-    let request = ListDeadLettersRequest { guild_id: GUILD, channel_id: CHANNEL, limit: 0 };
+    let request = ListDeadLettersRequest {
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        limit: 0,
+        is_retryable_only: false,
+    };
     let letters = store.client.list_dead_letters(request).await.unwrap().into_inner();
     assert_eq!(letters.dead_letters[0].trigger, Some(due));
 }

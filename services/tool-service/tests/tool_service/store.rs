@@ -10,11 +10,14 @@ use tonic::{Request, Response, Status, async_trait};
 use ery_proto::store::v1::{
     AppendStepsRequest, AppendStepsResponse, BeginExecutionRequest, BeginExecutionResponse,
     BeginThreadRequest, BeginThreadResponse, EndExecutionRequest, EndExecutionResponse, Execution,
-    ExecutionState, FinishThreadRequest, FinishThreadResponse, GetThreadRequest, GetThreadResponse,
+    ExecutionState, FindGapsRequest, FindGapsResponse, FinishThreadRequest, FinishThreadResponse,
+    GetDeadLetterRequest, GetDeadLetterResponse, GetThreadRequest, GetThreadResponse,
     IngestMessagesRequest, IngestMessagesResponse, ListDeadLettersRequest, ListDeadLettersResponse,
     ListExecutionsRequest, ListExecutionsResponse, ListMessagesRequest, ListMessagesResponse,
     ListThreadsRequest, ListThreadsResponse, OpenChannelRequest, OpenChannelResponse,
-    RecordAttemptRequest, RecordAttemptResponse, TriggerChange, store_service_server::StoreService,
+    RecordAttemptRequest, RecordAttemptResponse, RecordDeadEventRequest, RecordDeadEventResponse,
+    RetryDeadLettersRequest, RetryDeadLettersResponse, TriggerChange,
+    store_service_server::StoreService,
 };
 
 #[derive(Clone, Default)]
@@ -174,6 +177,34 @@ impl StoreService for FakeStore {
         &self,
         _: Request<ListDeadLettersRequest>,
     ) -> Result<Response<ListDeadLettersResponse>, Status> {
+        refused()
+    }
+
+    async fn get_dead_letter(
+        &self,
+        _: Request<GetDeadLetterRequest>,
+    ) -> Result<Response<GetDeadLetterResponse>, Status> {
+        refused()
+    }
+
+    async fn retry_dead_letters(
+        &self,
+        _: Request<RetryDeadLettersRequest>,
+    ) -> Result<Response<RetryDeadLettersResponse>, Status> {
+        refused()
+    }
+
+    async fn record_dead_event(
+        &self,
+        _: Request<RecordDeadEventRequest>,
+    ) -> Result<Response<RecordDeadEventResponse>, Status> {
+        refused()
+    }
+
+    async fn find_gaps(
+        &self,
+        _: Request<FindGapsRequest>,
+    ) -> Result<Response<FindGapsResponse>, Status> {
         refused()
     }
 }

@@ -1,0 +1,99 @@
+//! Which messages were missed while Discord held no session for a guild.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use sqlx::{SqlitePool, query};
+use twilight_model::id::{
+    Id,
+    marker::{ChannelMarker, GuildMarker, MessageMarker},
+};
+
+use ery_clock::UnixMillis;
+use ery_ids::EventId;
+
+use crate::{
+    adapters::columns::{self, Columns as _},
+    domain::gap::ChannelEnd,
+    error::StoreError,
+};
+
+/// What is asked for a guild.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) guild: Id<GuildMarker>,
+    pub(crate) event: EventId,
+    pub(crate) received_at: UnixMillis,
+    /// The name under which messages are ingested.
+    pub(crate) ingestion: String,
+    /// Each channel with its last message.
+    pub(crate) channels: Vec<(Id<ChannelMarker>, Id<MessageMarker>)>,
+}
+
+/// Notes that Discord told a guild whole, and returns when it did so before.
+pub(crate) fn note_told(
+    connection: &Connection,
+    question: &Question,
+) -> Result<Option<UnixMillis>, StoreError> {
+    let guild = columns::id(question.guild);
+    let told: Option<(String, Option<i64>, Option<i64>)> = connection
+        .prepare_cached(
+            "SELECT told_by, told_at_ms, told_before_ms FROM servers WHERE guild_id = ?1",
+        )?
+        .query_row([guild], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let before = match told {
+        Some((by, _, before)) if by == question.event.0 => return Ok(before.map(UnixMillis)),
+        Some((_, at, _)) => at,
+        None => None,
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO servers (guild_id, first_seen_ms, last_seen_ms, told_by, told_at_ms)
+             VALUES (?1, ?2, ?2, ?3, ?2)
+             ON CONFLICT DO UPDATE SET told_by = excluded.told_by,
+                 told_before_ms = told_at_ms, told_at_ms = excluded.told_at_ms",
+        )?
+        .execute(params![guild, question.received_at.0, question.event.0])?;
+    Ok(before.map(UnixMillis))
+}
+
+/// Returns what is known of the question's channels from before `cutoff`.
+pub(crate) async fn known(
+    readers: &SqlitePool,
+    question: &Question,
+    cutoff: UnixMillis,
+) -> Result<Vec<ChannelEnd>, StoreError> {
+    let mut known = Vec::with_capacity(question.channels.len());
+    let mut snapshot = readers.begin().await?;
+    for &(channel, last) in &question.channels {
+        // A tombstone is known, too, but stands in no index of the channel.
+        let row = query(
+            "SELECT max(m.message_id) FROM (
+                 SELECT message_id FROM messages WHERE message_id = ?3 AND is_ingested
+                 UNION ALL
+                 SELECT message_id FROM (
+                     SELECT i.message_id FROM messages AS i INDEXED BY messages_of_channel
+                     WHERE i.guild_id = ?1 AND i.channel_id = ?2 AND i.message_id <= ?3
+                         AND i.whole_at_ms IS NOT NULL AND i.deleted_at_ms IS NULL
+                         AND i.is_ingested
+                         AND NOT EXISTS (SELECT 1 FROM handled_events AS h
+                             WHERE h.handler = ?4 AND h.event_id = 'mc.' || i.message_id
+                                 AND h.handled_at_ms > ?5)
+                     ORDER BY i.message_id DESC LIMIT 1)
+             ) AS m
+             WHERE NOT EXISTS (SELECT 1 FROM handled_events AS h
+                 WHERE h.handler = ?4 AND h.event_id = 'mc.' || m.message_id
+                     AND h.handled_at_ms > ?5)",
+        )
+        .bind(columns::id(question.guild))
+        .bind(columns::id(channel))
+        .bind(columns::id(last))
+        .bind(question.ingestion.as_str())
+        .bind(cutoff.0)
+        .fetch_one(&mut *snapshot)
+        .await?;
+        let newest = row.integer_or_null(0)?.and_then(|id| Id::new_checked(id.cast_unsigned()));
+        known.push(ChannelEnd { channel, last, newest });
+    }
+    snapshot.commit().await?;
+    Ok(known)
+}

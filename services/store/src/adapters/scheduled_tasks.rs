@@ -1,0 +1,99 @@
+//! Tasks that wait for their moment, until the channel queue has them.
+
+use rusqlite::{Connection, params};
+use sqlx::{Row as _, SqlitePool, query};
+
+use ery_clock::UnixMillis;
+use ery_ids::ChannelKey;
+
+use crate::{
+    adapters::{columns, columns::Columns as _, write_channels::key},
+    domain::ScheduledTask,
+    error::StoreError,
+};
+
+const TABLE: &str = "scheduled_tasks";
+
+/// Writes a task down, and returns its row.
+pub(crate) fn insert(connection: &Connection, task: &ScheduledTask) -> Result<i64, StoreError> {
+    let (guild, channel) = key(&task.channel);
+    connection
+        .prepare_cached(
+            "INSERT INTO scheduled_tasks (guild_id, channel_id, trigger_id, retry, bot_id,
+                 received_at_ms, payload, due_at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            guild,
+            channel,
+            task.trigger.to_string(),
+            task.retry,
+            columns::id(task.bot),
+            task.received_at.0,
+            task.payload,
+            task.due_at.0,
+        ])?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// Marks a task that the queue has acknowledged; its payload is the queue's from here on.
+pub(crate) fn mark_published(
+    connection: &Connection,
+    row: i64,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE scheduled_tasks SET published_at_ms = ?2, payload = x''
+             WHERE scheduled_task_id = ?1 AND published_at_ms IS NULL",
+        )?
+        .execute(params![row, now.0])?;
+    Ok(())
+}
+
+/// Returns tasks that are due and not published, the longest due first, `limit` at most.
+pub(crate) async fn due(
+    readers: &SqlitePool,
+    now: UnixMillis,
+    limit: u32,
+) -> Result<Vec<(i64, ScheduledTask)>, StoreError> {
+    let unreadable = || StoreError::Row { table: TABLE };
+    let rows = query(
+        "SELECT scheduled_task_id, guild_id, channel_id, trigger_id, retry, bot_id, received_at_ms,
+             payload, due_at_ms
+         FROM scheduled_tasks INDEXED BY scheduled_tasks_due
+         WHERE published_at_ms IS NULL AND due_at_ms <= ?1
+         ORDER BY due_at_ms, scheduled_task_id LIMIT ?2",
+    )
+    .bind(now.0)
+    .bind(limit)
+    .fetch_all(readers)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let guild = row.integer(1)?.cast_unsigned();
+            let channel = row.integer(2)?.cast_unsigned();
+            let task = ScheduledTask {
+                channel: ChannelKey::from_raw(guild, channel).ok_or_else(unreadable)?,
+                trigger: row.text(3)?.parse().map_err(|_| unreadable())?,
+                retry: u32::try_from(row.integer(4)?).map_err(|_| unreadable())?,
+                bot: row.id(5, TABLE)?,
+                received_at: row.millis(6)?,
+                payload: row.bytes_or_null(7)?.unwrap_or_default(),
+                due_at: row.millis(8)?,
+            };
+            Ok((row.integer(0)?, task))
+        })
+        .collect()
+}
+
+/// Returns when the next task is due that is not published.
+pub(crate) async fn next_due(readers: &SqlitePool) -> Result<Option<UnixMillis>, StoreError> {
+    let row = query(
+        "SELECT min(due_at_ms) FROM scheduled_tasks INDEXED BY scheduled_tasks_due
+         WHERE published_at_ms IS NULL",
+    )
+    .fetch_one(readers)
+    .await?;
+    Ok(row.try_get::<Option<i64>, _>(0)?.map(UnixMillis))
+}
