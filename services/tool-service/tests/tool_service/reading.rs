@@ -104,6 +104,7 @@ async fn a_channel_of_another_guild_is_refused() {
         channel_id: foreign.parse().unwrap(),
         before: 0,
         limit: 10,
+        with_payloads: false,
     };
     assert_eq!(it.client().fetch_history(request).await.unwrap_err().code(), tonic::Code::NotFound);
 }
@@ -174,9 +175,19 @@ async fn history_comes_with_the_oldest_first_and_whole() {
         channel_id: it.channel("recipes"),
         before: 0,
         limit: 4,
+        with_payloads: true,
     };
-    let messages = it.client().fetch_history(request).await.unwrap().into_inner().messages;
+    let answer = it.client().fetch_history(request).await.unwrap().into_inner();
+    let messages = answer.messages;
     assert_eq!(messages.len(), 4);
+    // Each also as a dispatch would have it.
+    assert_eq!(answer.payloads.len(), 4);
+    for (message, payload) in messages.iter().zip(&answer.payloads) {
+        let payload: serde_json::Value = serde_json::from_slice(payload).unwrap();
+        assert_eq!(payload["id"], message.message_id.to_string());
+        assert_eq!(payload["guild_id"], it.guild().to_string());
+        assert_eq!(payload["content"], message.content);
+    }
     assert!(messages.is_sorted_by_key(|message| message.message_id));
     assert!(messages.iter().all(|message| {
         message.created_at_ms > 0
