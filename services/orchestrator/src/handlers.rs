@@ -5,5 +5,6 @@ pub(crate) mod events;
 pub(crate) mod holder;
 pub(crate) mod holding;
 pub(crate) mod ingestion;
+pub(crate) mod read_back;
 pub(crate) mod thread_run;
 pub(crate) mod wakeups;

@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     waits: Histogram<f64>,
     events_ingested: Counter<u64>,
     events_refused: Counter<u64>,
+    messages_read_back: Counter<u64>,
     broadcasts_dropped: Counter<u64>,
 }
 
@@ -130,6 +131,10 @@ impl Metrics {
                 "ery_orchestrator_events_refused",
                 "Events that could not be read or were refused by the store, by handler",
             ),
+            messages_read_back: counter(
+                "ery_orchestrator_messages_read_back",
+                "Messages that no session told of, read from Discord afterwards",
+            ),
             broadcasts_dropped: counter(
                 "ery_orchestrator_broadcasts_dropped",
                 "Broadcasts that were dropped because the bus did not keep up",
@@ -192,6 +197,10 @@ impl Metrics {
 
     pub(crate) fn event_refused(&self, handler: &'static str) {
         self.events_refused.add(1, &[KeyValue::new("handler", handler)]);
+    }
+
+    pub(crate) fn read_back(&self, count: usize) {
+        self.messages_read_back.add(u64::try_from(count).unwrap_or(u64::MAX), &[]);
     }
 
     pub(crate) fn broadcast_dropped(&self) {

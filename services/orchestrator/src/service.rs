@@ -15,12 +15,16 @@ use crate::{
         events::{self, Bounds, Consumers},
         holder::{BotRoles, Histories, Holder},
         ingestion::Ingestion,
+        read_back::ReadBack,
         wakeups,
     },
     metrics::Metrics,
     ports::Ports,
     settings::Settings,
 };
+
+/// How many whole guilds of a part are read ahead: each may be some megabytes.
+const WHOLE_GUILDS: Bounds = Bounds { batch: 1, waiting: 8 };
 
 /// The orchestrator: event handlers, the channel queue, task threads.
 #[derive(Debug)]
@@ -62,11 +66,14 @@ impl Service {
         tasks.spawn_work("broadcasts", broadcasts.run(bus, until));
         let (bus, watched) = (Arc::clone(&ports.bus), Arc::clone(&holder.watched));
         tasks.spawn("changed messages", changes::listen(bus, watched, tasks.draining()));
+        let bounds = Bounds { batch: settings.ingest_batch, waiting: settings.ingest_waiting };
+        let ingestion = Ingestion { holder: Arc::clone(&holder) };
+        let read_back = ReadBack::new(Arc::clone(&holder), Arc::clone(&ports.bus));
         let consumers = Consumers {
-            handlers: vec![Arc::new(Ingestion { holder: Arc::clone(&holder) })],
+            handlers: vec![(Arc::new(ingestion), bounds), (Arc::new(read_back), WHOLE_GUILDS)],
             bus: Arc::clone(&ports.bus),
             replica: ports.replica.clone(),
-            bounds: Bounds { batch: settings.ingest_batch, waiting: settings.ingest_waiting },
+            store: holder.store.clone(),
             metrics,
         };
         tasks.spawn("event handlers", consumers.run(tasks.clone(), replicas));

@@ -95,6 +95,16 @@ pub struct Settings {
     pub ingest_batch: usize,
     /// How many events of one part may wait for the store. Past it no more are pulled from the bus.
     pub ingest_waiting: usize,
+
+    /// How many messages of one channel are read back that were missed while Discord held no
+    /// session; the newest of them. 0: none.
+    pub read_back_messages: usize,
+    /// How old a message that was read back may be to be answered still; older ones are context only.
+    /// A conversation has gone on after a quarter of an hour, and an answer then is a surprise.
+    #[serde(with = "humantime_serde")]
+    pub read_back_answered_within: Duration,
+    /// How many channels this process reads back at once, behind everything that people wait for.
+    pub read_back_channels: usize,
 }
 
 impl Default for Settings {
@@ -129,6 +139,9 @@ impl Default for Settings {
             patience: Duration::from_secs(20),
             ingest_batch: 128,
             ingest_waiting: 2_048,
+            read_back_messages: 500,
+            read_back_answered_within: Duration::from_mins(15),
+            read_back_channels: 4,
         }
     }
 }
@@ -249,6 +262,18 @@ impl Settings {
             "orchestrator.ingest_waiting",
             size(self.ingest_waiting),
             "at least `orchestrator.ingest_batch`",
+        )?;
+        within(
+            self.read_back_messages <= 10_000,
+            "orchestrator.read_back_messages",
+            size(self.read_back_messages),
+            "10,000 at most, they are a request for each hundred",
+        )?;
+        within(
+            (1..=64).contains(&self.read_back_channels),
+            "orchestrator.read_back_channels",
+            size(self.read_back_channels),
+            "1 to 64",
         )
     }
 

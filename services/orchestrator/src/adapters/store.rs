@@ -1,9 +1,14 @@
 use std::{collections::HashMap, time::Duration};
 
 use futures::FutureExt;
-use twilight_model::id::{Id, marker::UserMarker};
+use twilight_model::id::{
+    Id,
+    marker::{ChannelMarker, GuildMarker, MessageMarker, UserMarker},
+};
 
+use ery_channel_queue::Task;
 use ery_clock::UnixMillis;
+use ery_event_bus::Event;
 use ery_ids::{Epoch, EventId, Fence, Home, TaskThreadId, TriggerId};
 use ery_proto::store::v1 as proto;
 use ery_rpc::{Peers, Transport, within};
@@ -12,7 +17,7 @@ use crate::{
     adapters::{calls::Retries, convert},
     domain::{
         channel::ChannelState,
-        discord::Edit,
+        discord::{ChannelEnd, Edit},
         journal::{Outcome, ReadStepError, Step, Usage},
         message::Message,
         task_thread::{Change, Executed},
@@ -24,6 +29,13 @@ use crate::{
 
 /// The largest answer of the store: a thread's whole journal with its executions.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
+
+/// The largest payload of a task that is kept with its dead letter: a message, with its embeds and
+/// the one that it replies to, is well below it.
+const LARGEST_DEAD_TASK: usize = 256 * 1024;
+
+/// The largest payload of an event that is kept with its dead letter. It is for reading only.
+const LARGEST_DEAD_EVENT: usize = 64 * 1024;
 
 /// How much of an error the store is told.
 const LONGEST_REASON: usize = 4 * 1024;
@@ -102,6 +114,8 @@ pub(crate) struct Begun {
 pub(crate) struct Ending<'a> {
     pub(crate) id: TaskThreadId,
     pub(crate) triggers: &'a [TriggerId],
+    /// What they came with, where they become dead letters.
+    pub(crate) tasks: &'a [Task],
     pub(crate) state: &'a ChannelState,
     pub(crate) usage: Usage,
     /// The journal's last step; none where the journal cannot be gone on with.
@@ -109,6 +123,14 @@ pub(crate) struct Ending<'a> {
     pub(crate) outcome: Outcome,
     pub(crate) detail: &'a str,
     pub(crate) at: UnixMillis,
+}
+
+/// Messages of a channel that may have been missed: those behind `after`, up to `last`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    pub(crate) channel: Id<ChannelMarker>,
+    pub(crate) after: u64,
+    pub(crate) last: Id<MessageMarker>,
 }
 
 /// A change of messages, as ingestion read it.
@@ -123,7 +145,7 @@ pub(crate) struct Ingested {
 pub(crate) enum IngestedChange {
     Created { message: Box<Message>, gate_reason: &'static str },
     Edited(Box<Edit>),
-    Deleted { messages: Vec<Id<twilight_model::id::marker::MessageMarker>>, at: UnixMillis },
+    Deleted { messages: Vec<Id<MessageMarker>>, at: UnixMillis },
 }
 
 impl Store {
@@ -272,6 +294,7 @@ impl Store {
             usage: Some(convert::usage(ending.usage)),
             at_ms: ending.at.0,
             step: ending.step.map(convert::step),
+            tasks: ending.tasks.iter().map(dead_task).collect(),
         };
         self.retries
             .call("FinishThread", self.timeout, || {
@@ -281,6 +304,76 @@ impl Store {
             })
             .await?;
         Ok(())
+    }
+
+    /// Makes a dead letter of an event that cannot be handled.
+    pub(crate) async fn record_dead_event(
+        &self,
+        handler: &str,
+        event: &Event,
+        reason: &str,
+    ) -> Result<(), CallError> {
+        let client = self.client(event.home);
+        let request = proto::RecordDeadEventRequest {
+            handler: handler.to_owned(),
+            event_id: event.id.to_string(),
+            event_kind: event.kind.clone(),
+            guild_id: event.home.guild().map_or(0, Id::get),
+            channel_id: match (event.channel, event.home) {
+                (Some(channel), _) | (None, Home::Dm(channel)) => channel.get(),
+                (None, Home::Guild(_)) => 0,
+            },
+            bot_id: event.bot.get(),
+            received_at_ms: event.received_at.0,
+            reason: text::cut(reason, LONGEST_REASON).to_owned(),
+            payload: kept(&event.payload, LARGEST_DEAD_EVENT),
+            payload_bytes: size(&event.payload),
+        };
+        self.retries
+            .call("RecordDeadEvent", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.record_dead_event(request).await.map(tonic::Response::into_inner) }.boxed()
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Tells in which channels messages were missed before Discord told the guild by `event`.
+    pub(crate) async fn find_gaps(
+        &self,
+        guild: Id<GuildMarker>,
+        event: &Event,
+        ingestion: &str,
+        ends: &[ChannelEnd],
+    ) -> Result<Vec<Gap>, CallError> {
+        let client = self.client(Home::Guild(guild));
+        let end = |(channel, last): &ChannelEnd| proto::ChannelEnd {
+            channel_id: channel.get(),
+            last_message_id: last.get(),
+        };
+        let request = proto::FindGapsRequest {
+            guild_id: guild.get(),
+            event_id: event.id.to_string(),
+            received_at_ms: event.received_at.0,
+            ingestion: ingestion.to_owned(),
+            channels: ends.iter().map(end).collect(),
+        };
+        let answer = self
+            .retries
+            .call("FindGaps", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.find_gaps(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        let gap = |gap: proto::Gap| {
+            Some(Gap {
+                channel: Id::new_checked(gap.channel_id)?,
+                after: gap.after,
+                last: Id::new_checked(gap.last)?,
+            })
+        };
+        Ok(answer.gaps.into_iter().filter_map(gap).collect())
     }
 
     /// Takes changes of messages in, all of one home.
@@ -303,6 +396,25 @@ impl Store {
             .await?;
         Ok(())
     }
+}
+
+fn dead_task(task: &Task) -> proto::DeadTask {
+    proto::DeadTask {
+        trigger_id: task.trigger.to_string(),
+        bot_id: task.bot.get(),
+        received_at_ms: task.received_at.0,
+        payload: kept(&task.payload, LARGEST_DEAD_TASK),
+        payload_bytes: size(&task.payload),
+    }
+}
+
+/// Returns a payload unless it is too large to be kept.
+fn kept(payload: &[u8], max: usize) -> Option<Vec<u8>> {
+    (payload.len() <= max).then(|| payload.to_vec())
+}
+
+fn size(payload: &[u8]) -> u64 {
+    u64::try_from(payload.len()).unwrap_or(u64::MAX)
 }
 
 fn unfinished_from(thread: proto::Thread) -> Result<Unfinished, CallError> {

@@ -80,6 +80,15 @@ pub(crate) enum Resolved {
     Problem(String),
 }
 
+/// A message that no session told of.
+#[derive(Debug)]
+pub(crate) struct Missed {
+    pub(crate) id: Id<MessageMarker>,
+    pub(crate) author: Id<UserMarker>,
+    /// Its JSON, as a dispatch would have it.
+    pub(crate) payload: Vec<u8>,
+}
+
 impl Tools {
     fn client(&self, home: Home) -> Client {
         Client::new(self.peers.of(home)).max_decoding_message_size(LARGEST_ANSWER)
@@ -236,12 +245,50 @@ impl Tools {
             channel_id: channel.channel.get(),
             before: before.get(),
             limit,
+            with_payloads: false,
         };
         let call = client.fetch_history(within(self.history_timeout, request));
         let answer = tokio::time::timeout(self.history_timeout, call)
             .await
             .map_err(|_| Status::deadline_exceeded("the history took too long"))??;
         Ok(answer.into_inner().messages.into_iter().filter_map(convert::message_from).collect())
+    }
+
+    /// Reads messages before `before` that were missed, as Discord sends them, oldest first; behind
+    /// everything that somebody waits for.
+    pub(crate) async fn read_back(
+        &self,
+        channel: ChannelKey,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<Missed>, CallError> {
+        let client = self.client(channel.home);
+        let request = proto::FetchHistoryRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+            before,
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            with_payloads: true,
+        };
+        let answer = self
+            .retries
+            .call("FetchHistory", self.lookup_timeout, || {
+                let request = within(self.lookup_timeout, request);
+                let mut client = client.clone();
+                async move { client.fetch_history(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        if answer.messages.len() != answer.payloads.len() {
+            return Err(CallError::Unreadable { call: "FetchHistory", lacks: "payloads" });
+        }
+        let messages = answer.messages.into_iter().zip(answer.payloads);
+        Ok(messages
+            .filter_map(|(message, payload)| {
+                let id = Id::new_checked(message.message_id)?;
+                Some(Missed { id, author: Id::new_checked(message.author_id)?, payload })
+            })
+            .collect())
     }
 
     /// Shows that Ery is typing.

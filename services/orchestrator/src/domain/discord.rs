@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use twilight_model::{
     id::{
         Id,
-        marker::{MessageMarker, UserMarker},
+        marker::{ChannelMarker, MessageMarker, UserMarker},
     },
     util::Timestamp,
 };
@@ -19,6 +19,9 @@ const DISCORD_EPOCH: i64 = 1_420_070_400_000;
 
 /// Discord's kind of message reference that is a forward, not a reply.
 const FORWARD: u64 = 1;
+
+/// Discord's kinds of channels that hold threads and no messages: forums and media channels.
+const HOLDERS_OF_THREADS: [u8; 2] = [15, 16];
 
 /// Why a dispatch cannot be understood at all.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,9 @@ pub(crate) struct Edit {
     /// The whole message, where Discord sent enough to know it.
     pub(crate) message: Option<Message>,
 }
+
+/// A channel or an active thread, and its last message.
+pub(crate) type ChannelEnd = (Id<ChannelMarker>, Id<MessageMarker>);
 
 /// Reads a `MESSAGE_CREATE`.
 pub(crate) fn created(payload: &[u8], bot: Id<UserMarker>) -> Result<Message, UnreadableError> {
@@ -64,6 +70,21 @@ pub(crate) fn deleted(payload: &[u8]) -> Result<Vec<Id<MessageMarker>>, Unreadab
     let ids: Vec<_> =
         raw.id.into_iter().chain(raw.ids).filter_map(|id| Id::new_checked(id.0)).collect();
     if ids.is_empty() { Err(UnreadableError::Lacks("id")) } else { Ok(ids) }
+}
+
+/// Reads a `GUILD_CREATE`: its channels and active threads that have messages, each with the last
+/// one's id.
+pub(crate) fn guild_created(payload: &[u8]) -> Result<Vec<ChannelEnd>, UnreadableError> {
+    let raw: RawGuild = serde_json::from_slice(payload)?;
+    let channels = raw.channels.into_iter().chain(raw.threads);
+    Ok(channels
+        // A forum's last message is its last thread.
+        .filter(|channel| !HOLDERS_OF_THREADS.contains(&channel.kind))
+        .filter_map(|channel| {
+            let last = channel.last_message_id.and_then(Id::new_checked)?;
+            Some((channel.id.and_then(Id::new_checked)?, last))
+        })
+        .collect())
 }
 
 /// Returns when Discord made the id.
@@ -155,6 +176,24 @@ struct RawReference {
 struct RawReferenced {
     #[serde(default)]
     author: Option<RawUser>,
+}
+
+#[derive(Deserialize)]
+struct RawGuild {
+    #[serde(default, deserialize_with = "or_default")]
+    channels: Vec<RawChannel>,
+    #[serde(default, deserialize_with = "or_default")]
+    threads: Vec<RawChannel>,
+}
+
+#[derive(Deserialize)]
+struct RawChannel {
+    #[serde(default, deserialize_with = "id")]
+    id: Option<u64>,
+    #[serde(rename = "type", default)]
+    kind: u8,
+    #[serde(default, deserialize_with = "id")]
+    last_message_id: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -404,6 +443,23 @@ mod tests {
         let message = edit.unwrap().unwrap().message.unwrap();
         assert_eq!(message.content, "new");
         assert_eq!(message.edited_at, Some(UnixMillis(1_462_015_105_000)));
+    }
+
+    #[test]
+    fn a_guild_tells_the_last_message_of_channels_and_threads() {
+        let guild = json!({
+            "id": "1", "name": "a guild",
+            "channels": [
+                {"id": "10", "type": 0, "last_message_id": "100"},
+                {"id": "11", "type": 4}, {"id": "12", "type": 0, "last_message_id": null},
+                {"id": "13", "type": 15, "last_message_id": "130"},
+            ],
+            "threads": [{"id": "14", "type": 11, "last_message_id": "140"}],
+        });
+        let ends = guild_created(guild.to_string().as_bytes()).unwrap();
+        assert_eq!(ends, [(Id::new(10), Id::new(100)), (Id::new(14), Id::new(140))]);
+        assert_eq!(guild_created(br#"{"id": "1", "unavailable": true}"#).unwrap(), []);
+        assert!(guild_created(b"[").is_err());
     }
 
     #[test]

@@ -80,6 +80,8 @@ pub(crate) enum Call {
     Ambient,
     /// It is not, and counts only in an open exchange.
     OnlyInExchange,
+    /// It was let through before, and is tried again because its thread had failed.
+    Retried,
 }
 
 /// The gate's first answer, from the message and the config alone.
@@ -132,6 +134,8 @@ pub(crate) fn second(
     now: UnixMillis,
 ) -> Result<(), Reason> {
     let is_for_her = match call {
+        // Neither an exchange that is over nor a pause may lose it now.
+        Call::Retried => return Ok(()),
         Call::Addressed | Call::Ambient => true,
         Call::OnlyInExchange => {
             let is_open = is_called_here || state.is_in_exchange(message.author, now);

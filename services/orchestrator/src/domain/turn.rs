@@ -102,7 +102,7 @@ pub(crate) fn plan<'a>(
         if !may_share {
             break;
         }
-        if call == Call::Addressed {
+        if matches!(call, Call::Addressed | Call::Retried) {
             callers.push(message.author);
         }
     }

@@ -18,7 +18,7 @@ use ery_lifecycle::Tasks;
 use ery_membership::{Membership, MembershipError, Replica, rendezvous};
 
 use crate::{
-    adapters::calls::Pauses,
+    adapters::{calls::Pauses, store::Store},
     error::{CallError, with_causes},
     metrics::Metrics,
 };
@@ -55,11 +55,43 @@ pub(crate) struct Bounds {
 
 /// Consumers of every handler for the parts that are this replica's.
 pub(crate) struct Consumers {
-    pub(crate) handlers: Vec<Arc<dyn EventHandler>>,
+    pub(crate) handlers: Vec<(Arc<dyn EventHandler>, Bounds)>,
     pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) replica: ReplicaId,
-    pub(crate) bounds: Bounds,
+    pub(crate) store: Store,
     pub(crate) metrics: Metrics,
+}
+
+/// Makes a dead letter of an event that cannot be handled, so that it holds nobody up and is not
+/// forgotten (NOTHING-LOST).
+///
+/// # Errors
+///
+/// [`CallError::Unavailable`]: it is not written down, and must come again.
+pub(crate) async fn refuse(
+    store: &Store,
+    metrics: &Metrics,
+    handler: &'static str,
+    event: &Event,
+    error: &(dyn std::error::Error + Send + Sync),
+) -> Result<(), CallError> {
+    let reason = with_causes(error);
+    match store.record_dead_event(handler, event, &reason).await {
+        Ok(()) => {
+            tracing::error!(error = reason, event.id = %event.id, kind = event.kind, handler,
+                "an event cannot be handled; it is a dead letter");
+        }
+        Err(error @ (CallError::Unavailable { .. } | CallError::Fenced { .. })) => {
+            return Err(error);
+        }
+        // Not even that can be written down: the log is all that is left.
+        Err(refusal) => {
+            tracing::error!(error = reason, refusal = with_causes(&refusal), event.id = %event.id,
+                kind = event.kind, handler, "an event cannot be handled; passed over");
+        }
+    }
+    metrics.event_refused(handler);
+    Ok(())
 }
 
 struct Running {
@@ -88,10 +120,10 @@ impl Consumers {
                 running.keys().copied().filter(|(_, part)| !is_ours(*part)).collect();
             stop(lost.into_iter().filter_map(|key| running.remove(&key)).collect()).await;
             for part in Part::all().filter(|part| is_ours(*part)) {
-                for (index, handler) in self.handlers.iter().enumerate() {
+                for (index, (handler, bounds)) in self.handlers.iter().enumerate() {
                     running
                         .entry((index, part))
-                        .or_insert_with(|| self.start(&tasks, Arc::clone(handler), part));
+                        .or_insert_with(|| self.start(&tasks, Arc::clone(handler), *bounds, part));
                 }
             }
             tokio::select! {
@@ -107,14 +139,21 @@ impl Consumers {
         Ok(())
     }
 
-    fn start(&self, tasks: &Tasks, handler: Arc<dyn EventHandler>, part: Part) -> Running {
+    fn start(
+        &self,
+        tasks: &Tasks,
+        handler: Arc<dyn EventHandler>,
+        bounds: Bounds,
+        part: Part,
+    ) -> Running {
         let ended = CancellationToken::new();
         let (stopping, stopped) = oneshot::channel::<Infallible>();
         let consumer = Consumer {
             handler,
             part,
             bus: Arc::clone(&self.bus),
-            bounds: self.bounds,
+            store: self.store.clone(),
+            bounds,
             metrics: self.metrics.clone(),
             ended: ended.clone(),
         };
@@ -149,6 +188,7 @@ struct Consumer {
     handler: Arc<dyn EventHandler>,
     part: Part,
     bus: Arc<dyn EventBus>,
+    store: Store,
     bounds: Bounds,
     metrics: Metrics,
     ended: CancellationToken,
@@ -191,7 +231,7 @@ impl Consumer {
     }
 
     async fn consume(&self, deliveries: ery_event_bus::EventDeliveries) {
-        let mut deliveries = deliveries.ready_chunks(READY_AT_ONCE);
+        let mut deliveries = deliveries.ready_chunks(READY_AT_ONCE.min(self.bounds.waiting));
         let mut lanes = Lanes::default();
         let mut running: FuturesUnordered<BoxFuture<'_, Handled>> = FuturesUnordered::new();
         let mut is_open = true;
@@ -281,12 +321,12 @@ impl Consumer {
                     );
                 }
                 Err(error) => {
-                    if let [event] = events {
-                        self.metrics.event_refused(self.handler.name());
-                        tracing::error!(error = with_causes(&error), event.id = %event.id,
-                            handler = self.handler.name(), "an event cannot be handled; passed over");
+                    let [event] = events else { return Some(false) };
+                    let name = self.handler.name();
+                    let refused = refuse(&self.store, &self.metrics, name, event, &error).await;
+                    if refused.is_ok() {
+                        return Some(false);
                     }
-                    return Some(false);
                 }
             }
             tokio::select! {

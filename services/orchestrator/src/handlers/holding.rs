@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 use twilight_model::id::{Id, marker::UserMarker};
 
-use ery_channel_queue::{BoxLease, QueueError, Released, Waiting};
+use ery_channel_queue::{BoxLease, QueueError, Released, Task, Waiting};
 use ery_clock::UnixMillis;
 use ery_ids::{ChannelKey, Epoch, Fence, TaskThreadId, TriggerId};
 
@@ -604,9 +604,14 @@ impl<'a> Holding<'a> {
             state.left_silent(&askers);
         }
         state.prune(now, settings.member_cooldown);
+        let tasks = match finished.outcome {
+            Outcome::Failed => self.tasks_of(triggers),
+            _ => Vec::new(),
+        };
         let ending = Ending {
             id,
             triggers,
+            tasks: &tasks,
             state: &state,
             usage,
             step: step.as_ref(),
@@ -630,6 +635,12 @@ impl<'a> Holding<'a> {
             }),
         );
         Ok(())
+    }
+
+    /// Returns what the triggers came with, as far as they wait here still.
+    fn tasks_of(&self, triggers: &[TriggerId]) -> Vec<Task> {
+        let tasks = self.backlog.iter().map(|entry| &entry.waiting.task);
+        tasks.filter(|task| triggers.contains(&task.trigger)).cloned().collect()
     }
 
     /// Counts an attempt that ended with an error of the thread's own. It is tried again from its

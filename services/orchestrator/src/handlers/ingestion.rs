@@ -17,7 +17,10 @@ use crate::{
         gate::{self, Call, First, Reason},
     },
     error::CallError,
-    handlers::{events::EventHandler, holder::Holder},
+    handlers::{
+        events::{self, EventHandler},
+        holder::Holder,
+    },
 };
 
 /// The handler's name, by which the store knows its events again.
@@ -46,21 +49,22 @@ impl EventHandler for Ingestion {
 
     async fn handle(&self, home: Home, events: &[Event]) -> Result<(), CallError> {
         let mut ingested = Vec::with_capacity(events.len());
+        let mut unreadable = Vec::new();
         for event in events {
             match self.read(event).await {
                 Ok(Some(change)) => ingested.push(change),
                 Ok(None) => {}
-                Err(error) => {
-                    self.holder.metrics.event_refused(HANDLER);
-                    tracing::error!(%error, event.id = %event.id, kind = event.kind,
-                        "an event cannot be read; passed over");
-                }
+                Err(error) => unreadable.push((event, error)),
             }
         }
-        if ingested.is_empty() {
-            return Ok(());
+        if !ingested.is_empty() {
+            self.holder.store.ingest(HANDLER, home, &ingested).await?;
         }
-        self.holder.store.ingest(HANDLER, home, &ingested).await?;
+        // Behind the others: where one of them is refused, all of them come again.
+        for (event, error) in unreadable {
+            let Holder { store, metrics, .. } = &*self.holder;
+            events::refuse(store, metrics, HANDLER, event, &error).await?;
+        }
         for Ingested { channel, change, .. } in &ingested {
             let changed = match change {
                 IngestedChange::Created { .. } => continue,
@@ -120,7 +124,7 @@ impl Ingestion {
         match gate::first(message, event.bot, &roles, &self.holder.rules) {
             First::No(reason) => reason.as_word(),
             First::Perhaps(Call::OnlyInExchange) => Reason::NotAddressed.as_word(),
-            First::Perhaps(Call::Addressed | Call::Ambient) => "",
+            First::Perhaps(Call::Addressed | Call::Ambient | Call::Retried) => "",
         }
     }
 }

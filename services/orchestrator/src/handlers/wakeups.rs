@@ -140,6 +140,7 @@ pub(crate) async fn read(holder: &Holder, task: &Task) -> Result<Result<Read, Re
     let roles = holder.roles_for(&message, task.bot).await?;
     Ok(match gate::first(&message, task.bot, &roles, &holder.rules) {
         First::No(reason) => Err(reason),
+        First::Perhaps(_) if task.retry > 0 => Ok(Read::Message(Box::new(message), Call::Retried)),
         First::Perhaps(call) => Ok(Read::Message(Box::new(message), call)),
     })
 }

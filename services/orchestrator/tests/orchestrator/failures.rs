@@ -102,6 +102,12 @@ async fn a_thread_that_fails_by_itself_is_a_dead_letter_after_five_attempts() {
     let said = stand.tools.said();
     assert!(said[0].starts_with("Sorry, something went wrong"), "{said:?}");
 
+    // What it came with is kept with the dead letter, as it came.
+    let dead = stand.store.dead_tasks();
+    assert_eq!((dead.len(), dead[0].bot_id), (1, BOT));
+    let id: u64 = dead[0].trigger_id.strip_prefix("m.").unwrap().parse().unwrap();
+    assert_eq!(dead[0].payload, Some(Written::by(ANN, "ery, poison").payload(id)));
+
     // The channel goes on.
     stand.write(Written::by(ANN, "ery, hello")).await;
     until("the next one is finished", || stand.store.finished() == 2).await;
@@ -118,6 +124,30 @@ async fn a_thread_that_cannot_even_begin_is_a_dead_letter_too() {
     assert_eq!(stand.store.outcomes(), [ThreadOutcome::Failed]);
     assert_eq!(stand.store.calls("BeginThread"), 6);
     assert!(stand.is_queue_empty().await);
+}
+
+#[tokio::test]
+async fn a_retry_is_answered_by_a_new_thread_also_where_the_gate_would_say_no_by_now() {
+    let stand = Stand::with(|settings| {
+        settings.exchange_window = Duration::from_millis(200);
+        settings.member_cooldown = Duration::from_mins(1);
+    })
+    .await;
+    let _process = stand.start();
+    stand.tools.faults.add("CallTool", Status::invalid_argument("a bug"), 5);
+    let id = stand.write(Written::by(ANN, "ery, poison")).await;
+    until("it is a dead letter", || stand.store.finished() == 1).await;
+    assert_eq!(stand.tools.said().len(), 1);
+
+    stand.store.put_back(id);
+    let retried = Task { retry: 1, ..Written::by(ANN, "ery, poison").task(id) };
+    stand.queue.publish(retried).await.unwrap();
+    until("it is finished", || stand.store.finished() == 1).await;
+    assert_eq!(stand.store.outcomes(), [ThreadOutcome::Failed, ThreadOutcome::Done]);
+    let answers = stand.tools.answers();
+    assert_eq!(answers.len(), 2);
+    assert_ne!(answers[0].key, answers[1].key, "each thread has an answer of its own");
+    assert_eq!(stand.tools.said()[1], "echo: ery, poison");
 }
 
 #[tokio::test]
@@ -139,6 +169,7 @@ async fn what_cannot_be_read_is_a_dead_letter_and_holds_nobody_up() {
     let task = |trigger, payload: &'static [u8]| Task {
         trigger,
         channel: written.key(),
+        retry: 0,
         bot: Id::new(BOT),
         received_at: UnixMillis(0),
         traceparent: None,

@@ -115,6 +115,41 @@ async fn an_event_that_cannot_be_taken_in_holds_nobody_up() {
     let _process = stand.start();
     until("the last one is taken in", || stand.store.ingested().len() == 1).await;
     assert_eq!(created(&stand.store.ingested()[0]).content, "hello");
+
+    // What was passed over stands in the dead-letter list, with the reason.
+    until("both are given up", || stand.store.dead_events().len() == 2).await;
+    let dead = stand.store.dead_events();
+    let told: Vec<_> = dead.iter().map(|event| event.event_id.as_str()).collect();
+    assert_eq!(told, ["s.1", "s.poison"]);
+    assert_eq!((dead[0].guild_id, dead[0].channel_id), (GUILD, 20));
+    assert_eq!(dead[0].handler, "orchestrator-ingestion");
+    assert_eq!(dead[0].event_kind, "message_create");
+    assert_eq!((dead[0].payload.as_deref(), dead[0].payload_bytes), (Some(&b"{"[..]), 1));
+    assert!(dead[0].reason.starts_with("the dispatch is no JSON of a message"), "{dead:?}");
+    assert!(dead[1].reason.contains("`IngestMessages` was refused"), "{dead:?}");
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_given_up_either_is_not_forgotten() {
+    let stand = Stand::new().await;
+    stand.store.faults.add("RecordDeadEvent", tonic::Status::unavailable("away"), 3);
+    let key = ChannelKey::from_raw(GUILD, 20).unwrap();
+    stand.dispatch("s.1", "message_create", key, b"{".to_vec()).await;
+    create(&stand, &Written::by(ANN, "hello")).await;
+    let _process = stand.start();
+    until("it is given up", || stand.store.dead_events().len() == 1).await;
+    assert_eq!(stand.store.ingested().len(), 1, "the other one is taken in, once");
+}
+
+#[tokio::test]
+async fn of_an_event_that_is_too_large_to_be_kept_the_size_is_told() {
+    let stand = Stand::new().await;
+    let key = ChannelKey::from_raw(GUILD, 20).unwrap();
+    stand.dispatch("s.1", "message_create", key, vec![b'{'; 70 << 10]).await;
+    let _process = stand.start();
+    until("it is given up", || stand.store.dead_events().len() == 1).await;
+    let dead = stand.store.dead_events().remove(0);
+    assert_eq!((dead.payload, dead.payload_bytes), (None, 70 << 10));
 }
 
 #[tokio::test]

@@ -6,5 +6,6 @@ mod answering;
 mod changes;
 mod failures;
 mod ingestion;
+mod read_back;
 mod support;
 mod takeover;

@@ -81,6 +81,19 @@ impl Written {
         ChannelKey::from_raw(self.guild, self.channel).unwrap()
     }
 
+    /// Makes the task of the message.
+    pub(crate) fn task(&self, id: u64) -> Task {
+        Task {
+            trigger: TriggerId::Message(Id::new(id)),
+            channel: self.key(),
+            retry: 0,
+            bot: Id::new(BOT),
+            received_at: SystemClock.now(),
+            traceparent: None,
+            payload: self.payload(id).into(),
+        }
+    }
+
     pub(crate) fn payload(&self, id: u64) -> Vec<u8> {
         let mut payload = json!({
             "id": id.to_string(), "channel_id": self.channel.to_string(), "type": 0,
@@ -174,15 +187,7 @@ impl Stand {
     }
 
     pub(crate) async fn publish(&self, written: &Written, id: u64) {
-        let task = Task {
-            trigger: TriggerId::Message(Id::new(id)),
-            channel: written.key(),
-            bot: Id::new(BOT),
-            received_at: SystemClock.now(),
-            traceparent: None,
-            payload: written.payload(id).into(),
-        };
-        self.queue.publish(task).await.unwrap();
+        self.queue.publish(written.task(id)).await.unwrap();
     }
 
     /// Publishes a dispatch for the handlers.
@@ -202,10 +207,15 @@ impl Stand {
 
     /// Returns a message as the store keeps it.
     pub(crate) fn kept(&self, author: u64, content: &str) -> Message {
+        Self::kept_as(self.next_id(), author, content)
+    }
+
+    /// Returns a message with this id as the store keeps it.
+    pub(crate) fn kept_as(message_id: u64, author: u64, content: &str) -> Message {
         Message {
             guild_id: GUILD,
             channel_id: CHANNEL,
-            message_id: self.next_id(),
+            message_id,
             author_id: author,
             author_name: format!("user{author}"),
             is_own: author == BOT,

@@ -31,6 +31,8 @@ struct State {
     messages: BTreeMap<u64, Kept>,
     events: HashSet<(String, String)>,
     ingested: Vec<IngestEvent>,
+    dead_events: Vec<RecordDeadEventRequest>,
+    dead_tasks: Vec<DeadTask>,
     calls: Vec<&'static str>,
 }
 
@@ -83,6 +85,22 @@ impl FakeStore {
 
     pub(crate) fn ingested(&self) -> Vec<IngestEvent> {
         self.state().ingested.clone()
+    }
+
+    /// Returns the events that were given up, in order.
+    pub(crate) fn dead_events(&self) -> Vec<RecordDeadEventRequest> {
+        self.state().dead_events.clone()
+    }
+
+    /// Returns what the triggers of failed threads came with, in order.
+    pub(crate) fn dead_tasks(&self) -> Vec<DeadTask> {
+        self.state().dead_tasks.clone()
+    }
+
+    /// Lets a trigger start a thread again, as a retry does.
+    pub(crate) fn put_back(&self, message: u64) {
+        let removed = self.state().finished.remove(&format!("m.{message}"));
+        assert!(removed.is_some(), "{message} is not finished");
     }
 
     /// Keeps a message, as ingestion would.
@@ -342,6 +360,7 @@ impl StoreService for FakeStore {
             state.append(index, std::slice::from_ref(step))?;
         }
         let outcome = request.outcome();
+        state.dead_tasks.extend(request.tasks);
         let thread = &mut state.threads[index];
         thread.set_outcome(outcome);
         thread.detail = request.detail;
@@ -436,5 +455,42 @@ impl StoreService for FakeStore {
         _: Request<ListDeadLettersRequest>,
     ) -> Answer<ListDeadLettersResponse> {
         Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+
+    async fn get_dead_letter(
+        &self,
+        _: Request<GetDeadLetterRequest>,
+    ) -> Answer<GetDeadLetterResponse> {
+        Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+
+    async fn retry_dead_letters(
+        &self,
+        _: Request<RetryDeadLettersRequest>,
+    ) -> Answer<RetryDeadLettersResponse> {
+        Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+
+    async fn record_dead_event(
+        &self,
+        request: Request<RecordDeadEventRequest>,
+    ) -> Answer<RecordDeadEventResponse> {
+        let mut state = self.called("RecordDeadEvent")?;
+        state.dead_events.push(request.into_inner());
+        Ok(Response::new(RecordDeadEventResponse {}))
+    }
+
+    async fn find_gaps(&self, request: Request<FindGapsRequest>) -> Answer<FindGapsResponse> {
+        let request = request.into_inner();
+        let state = self.called("FindGaps")?;
+        let gap = |end: &ChannelEnd| {
+            let known = state.messages.values().map(|kept| &kept.message);
+            let of_channel = known.filter(|message| message.channel_id == end.channel_id);
+            let after = of_channel.map(|message| message.message_id).max()?;
+            let (channel_id, last) = (end.channel_id, end.last_message_id);
+            (last > after).then_some(Gap { channel_id, after, last })
+        };
+        let gaps = request.channels.iter().filter_map(gap).collect();
+        Ok(Response::new(FindGapsResponse { gaps }))
     }
 }

@@ -176,12 +176,25 @@ impl ToolService for FakeTools {
     ) -> Answer<FetchHistoryResponse> {
         self.history_calls.fetch_add(1, Ordering::SeqCst);
         let request = request.into_inner();
+        self.faults.check("FetchHistory")?;
         let is_asked_for = |message: &Message| {
             message.channel_id == request.channel_id && message.message_id < request.before
         };
-        let messages = self.history.lock().unwrap().clone();
-        let messages = messages.into_iter().filter(is_asked_for).collect();
-        Ok(Response::new(FetchHistoryResponse { messages }))
+        let mut messages = self.history.lock().unwrap().clone();
+        messages.retain(is_asked_for);
+        messages.drain(..messages.len().saturating_sub(request.limit as usize));
+        let payload = |message: &Message| {
+            serde_json::json!({
+                "id": message.message_id.to_string(), "channel_id": message.channel_id.to_string(),
+                "guild_id": message.guild_id.to_string(), "type": 0, "content": message.content,
+                "author": {"id": message.author_id.to_string(), "username": message.author_name},
+            })
+            .to_string()
+            .into_bytes()
+        };
+        let payloads =
+            if request.with_payloads { messages.iter().map(payload).collect() } else { Vec::new() };
+        Ok(Response::new(FetchHistoryResponse { messages, payloads }))
     }
 
     async fn show_typing(&self, _: Request<ShowTypingRequest>) -> Answer<ShowTypingResponse> {
