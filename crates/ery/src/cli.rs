@@ -103,6 +103,9 @@ pub(crate) enum CtlCommand {
     /// Executions of tools: the audit
     #[command(subcommand)]
     Executions(Executions),
+    /// Dead letters: what was given up after its last try
+    #[command(subcommand)]
+    Dead(Dead),
 }
 
 #[derive(Debug, Subcommand)]
@@ -132,6 +135,34 @@ pub(crate) enum Executions {
         thread: Option<String>,
         #[arg(long, default_value_t = 20)]
         limit: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dead {
+    /// The newest dead letters
+    List {
+        #[command(flatten)]
+        place: Place,
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// One dead letter, with its payload
+    Show { id: String },
+    /// Try dead letters again, each as a new thread
+    #[command(group = clap::ArgGroup::new("which").required(true).args(["ids", "all"]))]
+    Retry {
+        /// Which, by the first column of the list
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+        /// All of a guild, or of a channel, that can be tried again
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        place: Place,
+        /// Who tries it again, as the dead letter keeps it
+        #[arg(long, value_name = "NAME", default_value = "ery ctl")]
+        by: String,
     },
 }
 

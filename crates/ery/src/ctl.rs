@@ -1,6 +1,7 @@
 //! `ery ctl`: looks into a running installation, over the services' own calls.
 
 mod connection;
+mod dead;
 mod view;
 
 use std::{io::Write as _, time::Duration};
@@ -82,6 +83,7 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
             executions.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
             output.list(&executions.iter().map(ExecutionView::from).collect::<Vec<_>>())
         }
+        CtlCommand::Dead(command) => dead::run(command, &stores, &output).await,
     }
 }
 

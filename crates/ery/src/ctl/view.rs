@@ -176,7 +176,7 @@ impl Row for ExecutionView {
     }
 }
 
-fn moment(at_ms: i64) -> String {
+pub(super) fn moment(at_ms: i64) -> String {
     OffsetDateTime::from_unix_timestamp(at_ms.div_euclid(1_000))
         .ok()
         .and_then(|moment| moment.format(&Rfc3339).ok())
