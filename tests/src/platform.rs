@@ -110,12 +110,18 @@ impl Platform {
         Ery::start(service, &[service], &variables)
     }
 
-    /// Runs `ery ctl` against this installation, and returns its JSON.
-    pub async fn ctl(&self, arguments: &[&str]) -> anyhow::Result<Value> {
-        let arguments: Vec<&str> = ["ctl", "--json"].iter().chain(arguments).copied().collect();
+    /// Starts `ery ctl` against this installation.
+    pub fn start_ctl(&self, arguments: &[&str]) -> anyhow::Result<Ery> {
+        let arguments: Vec<&str> = ["ctl"].iter().chain(arguments).copied().collect();
         let variables: Vec<(&str, &str)> =
             self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let mut process = Ery::start("ctl", &arguments, &variables)?;
+        Ery::start("ctl", &arguments, &variables)
+    }
+
+    /// Runs `ery ctl` against this installation, and returns its JSON.
+    pub async fn ctl(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+        let arguments: Vec<&str> = ["--json"].iter().chain(arguments).copied().collect();
+        let mut process = self.start_ctl(&arguments)?;
         let status = process.end(Duration::from_secs(30)).await?;
         let output = process.stdout();
         anyhow::ensure!(status.success(), "ctl ended with {status}: {}", process.stderr());
