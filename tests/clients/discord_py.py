@@ -438,6 +438,130 @@ async def guild_settings(trial):
 
 
 @area
+async def slash_commands(trial):
+    client, guild, channel = trial.client, trial.guild, trial.channel("general")
+    tree, bob = app_commands.CommandTree(client), trial.member("bob")
+
+    @tree.command(description="Greets somebody")
+    @app_commands.describe(who="whom to greet", times="how often")
+    async def greet(interaction: discord.Interaction, who: discord.Member, times: app_commands.Range[int, 1, 5] = 1):
+        assert interaction.user == bob and interaction.channel.id == channel.id
+        assert interaction.permissions.send_messages and interaction.app_permissions.send_messages
+        await interaction.response.send_message(" ".join([f"hello {who.name}"] * times), ephemeral=True)
+
+    @tree.command(description="Thinks for a while")
+    async def think(interaction: discord.Interaction):
+        await interaction.response.defer(thinking=True)
+        await interaction.edit_original_response(content="thought")
+        more = await interaction.followup.send("and another thought", wait=True)
+        await more.edit(content="and a better one")
+        assert (await interaction.original_response()).content == "thought"
+
+    @tree.command(description="Finds a dish")
+    async def dish(interaction: discord.Interaction, name: str):
+        await interaction.response.send_message(name)
+
+    @dish.autocomplete("name")
+    async def dishes(interaction: discord.Interaction, current: str):
+        return [app_commands.Choice(name=name, value=name) for name in ("soup", "salad") if name.startswith(current)]
+
+    @tree.context_menu(name="Quote")
+    async def quote(interaction: discord.Interaction, message: discord.Message):
+        await interaction.response.send_message(f"> {message.content}")
+
+    tree.copy_global_to(guild=guild)
+    synced = await tree.sync(guild=guild)
+    assert {command.name for command in synced} == {"greet", "think", "dish", "Quote"}
+    assert {command.name for command in await tree.fetch_commands(guild=guild)} == {"greet", "think", "dish", "Quote"}
+
+    async def use(**what):
+        body = {"user_id": str(bob.id), "channel_id": str(channel.id), "wait": True, **what}
+        told = await trial.control.call("POST", "/interactions", body)
+        assert told["state"] == "answered", told
+        return told
+
+    told = await use(type="command", command="greet", options={"who": str(trial.member("alice").id), "times": 2})
+    assert told["response"]["type"] == 4
+    assert told["response"]["message"]["content"] == "hello alice hello alice"
+    assert told["response"]["message"]["flags"] & 64
+    told = await use(type="command", command="think")
+    assert told["response"]["type"] == 5
+    deadline = time.monotonic() + PATIENCE
+    while not told["followups"] or told["followups"][0]["content"] != "and a better one":
+        assert time.monotonic() < deadline, told
+        await asyncio.sleep(0.05)
+        told = await trial.control.call("GET", f"/interactions/{told['id']}")
+    assert told["response"]["message"]["content"] == "thought"
+    told = await use(type="autocomplete", command="dish", options={"name": "so"}, focused="name")
+    assert [choice["value"] for choice in told["response"]["choices"]] == ["soup"]
+    said = await trial.control.say(channel, trial.member("alice"), "to be quoted")
+    told = await use(type="command", command="Quote", target_id=str(said))
+    assert told["response"]["message"]["content"] == "> to be quoted"
+    tree.clear_commands(guild=guild)
+    assert await tree.sync(guild=guild) == []
+
+
+@area
+async def components(trial):
+    client, channel, bob = trial.client, trial.channel("general"), trial.member("bob")
+    done = []
+
+    class Order(discord.ui.Modal, title="Order"):
+        dish = discord.ui.TextInput(label="Dish", max_length=20)
+
+        async def on_submit(self, interaction):
+            done.append(("modal", self.dish.value))
+            await interaction.response.send_message(f"one {self.dish.value}")
+
+    class Menu(discord.ui.View):
+        @discord.ui.button(label="Order", style=discord.ButtonStyle.primary)
+        async def order(self, interaction, button):
+            await interaction.response.send_modal(Order())
+
+        @discord.ui.button(label="Close", style=discord.ButtonStyle.danger)
+        async def close(self, interaction, button):
+            button.disabled = True
+            await interaction.response.edit_message(content="closed", view=self)
+
+        @discord.ui.select(options=[discord.SelectOption(label="Soup", value="soup"),
+                                    discord.SelectOption(label="Salad", value="salad")])
+        async def choose(self, interaction, select):
+            done.append(("select", select.values))
+            await interaction.response.defer()
+
+        @discord.ui.select(cls=discord.ui.UserSelect, placeholder="Who?")
+        async def person(self, interaction, select):
+            done.append(("user", [user.name for user in select.values]))
+            await interaction.response.defer()
+
+    view = Menu()
+    message = await channel.send("menu", view=view)
+    order, close = view.order.custom_id, view.close.custom_id
+
+    async def use(**what):
+        body = {"user_id": str(bob.id), "channel_id": str(channel.id), "wait": True, **what}
+        told = await trial.control.call("POST", "/interactions", body)
+        assert told["state"] == "answered", told
+        return told
+
+    told = await use(type="button", message_id=str(message.id), custom_id=order)
+    assert told["response"]["type"] == 9, told
+    field = told["response"]["modal"]["components"][0]["components"][0]["custom_id"]
+    told = await use(type="modal", interaction_id=told["id"], fields={field: "Soup"})
+    assert told["response"]["message"]["content"] == "one Soup"
+    told = await use(type="select", message_id=str(message.id), custom_id=view.choose.custom_id, values=["salad"])
+    assert told["response"]["type"] == 6
+    alice = trial.member("alice")
+    await use(type="select", message_id=str(message.id), custom_id=view.person.custom_id, values=[str(alice.id)])
+    assert done == [("modal", "Soup"), ("select", ["salad"]), ("user", ["alice"])], done
+    told = await use(type="button", message_id=str(message.id), custom_id=close)
+    assert told["response"]["type"] == 7
+    fetched = await channel.fetch_message(message.id)
+    assert fetched.content == "closed" and fetched.components[0].children[1].disabled
+    view.stop()
+
+
+@area
 async def rate_limits(trial):
     channel = trial.channel("recipes")
     before, began = len(await trial.control.log()), time.monotonic()

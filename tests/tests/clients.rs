@@ -27,6 +27,8 @@ const AREAS: &[&str] = &[
     "emojis",
     "scheduled_events",
     "guild_settings",
+    "slash_commands",
+    "components",
     "rate_limits",
     "resuming",
 ];
