@@ -55,10 +55,10 @@ chaos: tools ## Let everything fail under load, and judge what people saw; DURAT
 .PHONY: chaos-mutants
 chaos-mutants: tools ## Prove that the judge of `make chaos` finds a broken fence and early acknowledgements
 	cargo build --profile quick --workspace --bins --features ery/mutants --target-dir target/mutants
-	for mutant in fence ack; do \
-		target/mutants/quick/ery-chaos --mode holders --mutant $$mutant $(if $(SEED),--seed $(SEED)) \
-			--duration 30 --lease 1000 --ack-wait 2000; \
-	done
+	target/mutants/quick/ery-chaos --mode holders --mutant ack $(if $(SEED),--seed $(SEED)) \
+		--duration 25 --channels 60 --lease 1000 --ack-wait 2000
+	target/mutants/quick/ery-chaos --mode holders --mutant fence $(if $(SEED),--seed $(SEED)) \
+		--duration 25 --channels 60 --lease 5000 --ack-wait 7000
 
 .PHONY: tools
 tools: system ## Install nats-server, redis-server, a browser, discord.py and the test runner where they are missing

@@ -25,8 +25,8 @@ pub use report::Report;
 pub enum Mode {
     /// Everything fails at random.
     Faults,
-    /// Holders alone are stopped for longer than their lease, and killed: what a broken fence or a
-    /// broken order of acknowledgements does not survive.
+    /// Holders alone are stopped for longer than their lease, killed, and their leases forgotten:
+    /// what a broken fence or a broken order of acknowledgements does not survive.
     Holders,
     /// Orchestrators alone are killed and drained, at the default settings: how soon their channels
     /// go on.

@@ -72,7 +72,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     let is_mutant = arguments.mutant.is_some();
     if is_mutant {
-        options.patience = Duration::from_secs(20);
+        options.patience = Duration::from_secs(15);
     }
     options.mutant = arguments.mutant;
     let report = chaos(&options).await?;

@@ -241,7 +241,12 @@ impl Fleet {
     }
 
     pub async fn disturb_sessions(&self, what: &str) -> anyhow::Result<bool> {
-        self.sim.post("/sim/v1/gateway", &json!({ "do": what })).await?;
+        let disturbance = match what {
+            // Discord may call a session invalid and let it be resumed all the same.
+            "invalid" => json!({ "do": "invalid", "resumable": true }),
+            what => json!({ "do": what }),
+        };
+        self.sim.post("/sim/v1/gateway", &disturbance).await?;
         Ok(true)
     }
 

@@ -138,15 +138,15 @@ pub(super) async fn faults(options: &Options) -> anyhow::Result<Report> {
     let lease = options.lease.unwrap_or(Duration::from_secs(15));
     let is_holders = options.mode == Mode::Holders;
     let roughness = Roughness {
-        every: Duration::from_millis(if is_holders { 1_200 } else { 2_400 }),
+        every: Duration::from_millis(if is_holders { 700 } else { 2_400 }),
         shortest_stop: if is_holders { lease.mul_f64(1.2) } else { Duration::from_millis(200) },
         longest_stop: lease.mul_f64(2.5),
         orchestrators_only: is_holders,
-        sessions: &["drop", "reconnect", "stall", "repeat"],
+        sessions: &["drop", "reconnect", "stall", "repeat", "invalid", "close"],
     };
     let services: Vec<&str> = stage.fleet.slots.iter().map(|slot| slot.service).collect();
     let planned = plan(options.seed, options.duration, &services, &roughness);
-    let pace = Pace { backlog: 200, fastest: 60.0, bursts: 0.1 };
+    let pace = Pace { backlog: 200, fastest: 60.0, bursts: if is_holders { 0.4 } else { 0.1 } };
 
     let until = CancellationToken::new();
     let speaking_until = until.child_token();
