@@ -12,6 +12,7 @@ mod invites;
 mod log;
 mod members;
 mod messages;
+mod polls;
 mod scheduled_events;
 mod settings;
 mod threads;
@@ -47,6 +48,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/messages", post(messages::speak))
         .route("/messages/{channel}/{message}", patch(messages::edit).delete(messages::delete))
         .route("/reactions", post(messages::react).delete(messages::unreact))
+        .route("/poll-votes", post(polls::vote).delete(polls::unvote))
         .route("/interactions", post(interactions::interact))
         .route("/interactions/{interaction}", get(interactions::show))
         .route("/typing", post(messages::start_typing))

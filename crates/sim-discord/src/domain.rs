@@ -30,6 +30,7 @@ mod ordering;
 mod passing;
 mod permissions;
 mod pins;
+mod polls;
 mod presence;
 mod reactions;
 mod refusal;
@@ -81,6 +82,7 @@ pub(crate) use mentions::AllowedMentions;
 pub(crate) use messages::{Draft, Edit, NewAttachment, Page, ReplyTo, page_of};
 pub(crate) use moderation::Ban;
 pub(crate) use ordering::ChannelMove;
+pub(crate) use polls::{NewAnswer, NewEmojiChoice, NewPoll, Poll, PollAnswer, Vote};
 pub(crate) use presence::{Presence, Status};
 pub(crate) use reactions::Emoji;
 pub(crate) use refusal::{FieldError, Refusal};
@@ -112,6 +114,8 @@ pub struct World {
     pub(crate) unavailable: BTreeSet<GuildId>,
     /// By their codes.
     pub(crate) invites: BTreeMap<String, Invite>,
+    /// The polls that are open, by when they end.
+    open_polls: BTreeSet<(UnixMillis, ChannelId, MessageId)>,
     /// When it is next looked at what is due by itself.
     next_look: UnixMillis,
     pub(crate) commands: Commands,
@@ -136,6 +140,7 @@ impl World {
             presences: BTreeMap::new(),
             unavailable: BTreeSet::new(),
             invites: BTreeMap::new(),
+            open_polls: BTreeSet::new(),
             next_look: UnixMillis(0),
             commands: Commands::default(),
             interactions: Interactions::default(),
@@ -437,6 +442,7 @@ impl MessageKind {
     pub(crate) const THREAD_STARTER: Self = Self(21);
     pub(crate) const SLASH_COMMAND: Self = Self(20);
     pub(crate) const CONTEXT_COMMAND: Self = Self(23);
+    pub(crate) const POLL_RESULT: Self = Self(46);
 
     pub(crate) fn is_system(self) -> bool {
         !matches!(self, Self::DEFAULT | Self::REPLY | Self::SLASH_COMMAND | Self::CONTEXT_COMMAND)
@@ -484,6 +490,7 @@ pub(crate) struct Message {
     pub(crate) attachments: Vec<Attachment>,
     pub(crate) embeds: Vec<Value>,
     pub(crate) components: Vec<Value>,
+    pub(crate) poll: Option<Box<Poll>>,
     pub(crate) pinned_at: Option<UnixMillis>,
     pub(crate) reactions: Vec<Reaction>,
     pub(crate) reference: Option<Reference>,
@@ -520,6 +527,7 @@ impl Message {
             attachments: Vec::new(),
             embeds: Vec::new(),
             components: Vec::new(),
+            poll: None,
             pinned_at: None,
             reactions: Vec::new(),
             reference: None,

@@ -17,6 +17,7 @@ mod log;
 mod members;
 mod messages;
 mod multipart;
+mod polls;
 mod rate_limits;
 mod reactions;
 mod routes;
@@ -27,6 +28,7 @@ mod users;
 mod webhooks;
 
 pub(crate) use log::Log;
+pub(crate) use polls::poll_of;
 pub(crate) use rate_limits::{LimitSettings, RateLimits};
 pub(crate) use serve::serve;
 

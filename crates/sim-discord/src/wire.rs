@@ -8,6 +8,7 @@ mod guild;
 mod interaction;
 mod invite;
 mod message;
+mod poll;
 mod presence;
 mod scheduled_event;
 mod thread;
@@ -30,6 +31,7 @@ pub(crate) use message::{
     MessageView, Sight, dispatched_message, message_delete, message_delete_bulk, reaction_add,
     reaction_remove, reactions_cleared,
 };
+pub(crate) use poll::poll_vote;
 pub(crate) use presence::{PresenceView, presence_update};
 pub(crate) use scheduled_event::{EventUserView, ScheduledEventView, event_user, scheduled_event};
 pub(crate) use thread::{

@@ -11,9 +11,11 @@ use ery_clock::UnixMillis;
 use super::{ControlError, Reply, read};
 use crate::{
     domain::{
-        AllowedMentions, ChannelId, Draft, Edit, Emoji, MessageId, NewAttachment, Nonce, Page,
-        Refusal, ReplyTo, UserId, World, page_of,
+        AllowedMentions, ChannelId, Draft, Edit, Emoji, MessageId, NewAttachment, NewPoll, Nonce,
+        Page, Refusal, ReplyTo, UserId, World, page_of,
     },
+    form::Form,
+    rest::poll_of,
     shared::Shared,
     wire,
 };
@@ -40,6 +42,9 @@ pub(super) struct Speech {
     attachments: Vec<AttachedFile>,
     #[serde(default)]
     embeds: Vec<Value>,
+    /// As Discord reads it.
+    #[serde(default)]
+    poll: Option<Value>,
     #[serde(default)]
     nonce: Option<String>,
     /// Says it so many times; the answer is the last message.
@@ -84,7 +89,11 @@ impl AttachedFile {
 }
 
 /// Answers with a whole message, seen by nobody in particular.
-fn shown(world: &World, channel: ChannelId, message: MessageId) -> Result<Reply, ControlError> {
+pub(super) fn shown(
+    world: &World,
+    channel: ChannelId,
+    message: MessageId,
+) -> Result<Reply, ControlError> {
     let message = world.channel(channel)?.message(message)?;
     Ok(Reply::json(&wire::MessageView::rest(world, message, None, wire::Sight::Full)))
 }
@@ -99,10 +108,12 @@ pub(super) async fn speak(
         speech.attachments.into_iter().map(AttachedFile::read).collect();
     let reply_to =
         speech.reply_to.map(|message| ReplyTo { message, channel: None, fail_if_not_exists: true });
+    let poll = speech.poll.map(read_poll).transpose()?.flatten();
     let draft = Draft {
         content: speech.content,
         embeds: speech.embeds,
         attachments: attachments?,
+        poll,
         allowed_mentions: Some(AllowedMentions {
             replied_user: speech.reply_mentions.unwrap_or(true),
             ..AllowedMentions::all()
@@ -132,6 +143,13 @@ pub(super) async fn speak(
     }
     let said = said.ok_or(Refusal::EmptyMessage)?;
     shown(&shared.lock().world, channel, said)
+}
+
+/// Reads a poll as REST does, with the same errors.
+fn read_poll(poll: Value) -> Result<Option<NewPoll>, Refusal> {
+    let mut form = Form::new([("poll".to_owned(), poll)].into_iter().collect());
+    let poll = poll_of(&mut form);
+    form.finish().map(|()| poll)
 }
 
 fn with_mentions(world: &World, channel: ChannelId, draft: Draft) -> Result<Draft, Refusal> {

@@ -3,6 +3,7 @@
 mod commands;
 mod invites;
 mod planned;
+mod polls;
 mod settings;
 mod threads;
 
@@ -24,6 +25,7 @@ use crate::wire::{Iso, parse_iso};
 use commands::CommandFile;
 use invites::InviteFile;
 use planned::{GuildEmojiFile, ScheduledEventFile};
+use polls::PollFile;
 use settings::GuildSettingsFile;
 use threads::{ChannelSettingsFile, ThreadFile};
 
@@ -244,6 +246,8 @@ struct MessageFile {
     edited_timestamp: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     embeds: Vec<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    poll: Option<PollFile>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     reactions: Vec<ReactionFile>,
 }
@@ -259,11 +263,7 @@ struct ReactionFile {
 
 impl ReactionFile {
     fn new(reaction: &Reaction) -> Self {
-        let emoji = match &reaction.emoji {
-            Emoji::Unicode(name) => name.clone(),
-            Emoji::Custom { id, name, .. } => format!("{name}:{id}"),
-        };
-        Self { emoji, user_ids: reaction.users.clone() }
+        Self { emoji: emoji_text(&reaction.emoji), user_ids: reaction.users.clone() }
     }
 
     fn read(self, users: &HashMap<UserId, User>) -> Result<Reaction, String> {
@@ -273,6 +273,14 @@ impl ReactionFile {
             return Err(format!("nobody is {nobody}, who reacted with {}", self.emoji));
         }
         Ok(Reaction { emoji, users: self.user_ids })
+    }
+}
+
+/// Writes an emoji as [`Emoji::parse`] reads it.
+fn emoji_text(emoji: &Emoji) -> String {
+    match emoji {
+        Emoji::Unicode(name) => name.clone(),
+        Emoji::Custom { id, name, .. } => format!("{name}:{id}"),
     }
 }
 
@@ -728,16 +736,20 @@ impl World {
                 .map_err(|refusal| format!("an embed of message {id}: {refusal}"))?;
             let reactions = file.reactions.into_iter().map(|reaction| reaction.read(&self.users));
             let reactions: Result<Vec<Reaction>, String> = reactions.collect();
+            let poll = file.poll.map(|poll| poll.read(&self.users)).transpose();
+            let poll = poll.map_err(|problem| format!("the poll of message {id}: {problem}"))?;
             let kind = if reference.is_some() { MessageKind::REPLY } else { MessageKind::DEFAULT };
             let message = Message {
                 content: file.content,
                 edited_at,
                 embeds,
                 pinned_at: file.pinned.then(|| created_at(id)),
+                poll: poll.map(Box::new),
                 reactions: reactions?,
                 reference,
                 ..Message::new(id, channel.id, channel.guild, file.author_id, kind)
             };
+            self.watch_poll(&message);
             if channel.messages.insert(id, message).is_some() {
                 return Err(format!("message {id} is there twice"));
             }
@@ -804,6 +816,7 @@ fn messages_of(channel: &Channel, most: usize) -> Vec<MessageFile> {
             pinned: message.pinned_at.is_some(),
             edited_timestamp: message.edited_at.map(|at| Iso(at).to_string()),
             embeds: message.embeds.clone(),
+            poll: message.poll.as_deref().map(PollFile::new),
             reactions: message.reactions.iter().map(ReactionFile::new).collect(),
         })
         .collect();

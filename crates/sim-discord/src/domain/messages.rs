@@ -14,8 +14,8 @@ use ery_clock::UnixMillis;
 
 use super::{
     Actor, AllowedMentions, Attachment, Audience, Channel, ChannelId, ChannelKind, Dispatch,
-    Effect, FieldError, GuildId, Message, MessageId, MessageKind, Nonce, Outcome, Reference,
-    Refusal, UserId, World,
+    Effect, FieldError, GuildId, Message, MessageId, MessageKind, NewPoll, Nonce, Outcome,
+    Reference, Refusal, UserId, World,
     audit::{Deed, Done, action},
     components::{self, IS_COMPONENTS_V2, ShownFile},
     created_at, embeds,
@@ -42,6 +42,7 @@ pub(crate) struct Draft {
     pub(crate) embeds: Vec<Value>,
     pub(crate) components: Vec<Value>,
     pub(crate) attachments: Vec<NewAttachment>,
+    pub(crate) poll: Option<NewPoll>,
     pub(crate) allowed_mentions: Option<AllowedMentions>,
     pub(crate) reply_to: Option<ReplyTo>,
     pub(crate) nonce: Option<Nonce>,
@@ -95,6 +96,8 @@ pub(crate) struct Edit {
     /// New files, beside those that stay.
     pub(crate) files: Vec<NewAttachment>,
     pub(crate) flags: Option<u64>,
+    /// Only what was waited for can still become a poll.
+    pub(crate) poll: Option<NewPoll>,
 }
 
 impl Edit {
@@ -104,6 +107,7 @@ impl Edit {
             && self.components.is_none()
             && self.attachments.is_none()
             && self.files.is_empty()
+            && self.poll.is_none()
     }
 }
 
@@ -215,6 +219,10 @@ impl World {
         let mut mentions = self.mentions_in(place, &text, &allowed, sender.rights);
         self.mention_replied(place, sender.reference, sender.author, &allowed, &mut mentions);
 
+        let poll =
+            draft.poll.map(|poll| self.new_poll(poll, sender.author, place, sender.rights, now));
+        let poll = poll.transpose()?.map(Box::new);
+
         let guild = place.guild;
         let id: MessageId = self.mint.next(now);
         let attachments = self.keep_attachments(channel, draft.attachments, now);
@@ -228,6 +236,7 @@ impl World {
             attachments,
             embeds,
             components,
+            poll,
             reference: sender.reference,
             nonce: draft.nonce,
             flags: draft.flags & SETTABLE_FLAGS,
@@ -266,14 +275,14 @@ impl World {
         dispatches: &mut Vec<Dispatch>,
     ) {
         let (id, author, kind) = (message.id, message.author, message.kind);
+        self.watch_poll(&message);
         let most = self.messages_per_channel;
         let Some(channel) = self.channels.get_mut(&message.channel) else { return };
         let channel_id = channel.id;
         channel.last_message = Some(id);
         channel.messages.insert(id, message);
-        if channel.messages.len() > most {
-            channel.messages.pop_first();
-        }
+        let forgotten =
+            if channel.messages.len() > most { channel.messages.pop_first() } else { None };
         if channel.rate_limit_per_user > 0 && !kind.is_system() {
             channel.last_spoke.insert(author, now);
         }
@@ -283,6 +292,9 @@ impl World {
                 thread.message_count += 1;
                 thread.total_messages += 1;
             }
+        }
+        if let Some((_, forgotten)) = forgotten {
+            self.forget_poll(&forgotten);
         }
         dispatches.extend(self.message_dispatch("MESSAGE_CREATE", channel_id, id));
     }
@@ -329,6 +341,7 @@ impl World {
         let needed = [
             (!draft.embeds.is_empty(), Permissions::EMBED_LINKS),
             (!draft.attachments.is_empty(), Permissions::ATTACH_FILES),
+            (draft.poll.is_some(), Permissions::SEND_POLLS),
             (draft.tts && channel.guild.is_some(), Permissions::SEND_TTS_MESSAGES),
         ];
         if needed.iter().any(|(wanted, right)| *wanted && !rights.contains(*right)) {
@@ -412,6 +425,7 @@ impl World {
             }
         }
         let found = found.clone();
+        let edit = Edit { poll: None, ..edit };
         let revised = self.revise(found, edit, rights, now)?;
         let place = self.channels.get_mut(&channel).ok_or(Refusal::UnknownChannel)?;
         place.messages.insert(message, revised);
@@ -428,6 +442,9 @@ impl World {
         now: UnixMillis,
     ) -> Result<Message, Refusal> {
         let only_flags = edit.changes_only_flags();
+        if found.poll.is_some() && !only_flags {
+            return Err(Refusal::PollEdited);
+        }
         let says_anew = edit.content.is_some() || edit.components.is_some();
         let is_v2 = (found.flags | edit.flags.unwrap_or(0)) & IS_COMPONENTS_V2 != 0;
         if let Some(kept) = &edit.attachments {
@@ -447,15 +464,22 @@ impl World {
         if let Some(components) = edit.components {
             found.components = components::accept(components, is_v2, &files)?;
         }
+        if let Some(poll) = edit.poll {
+            let place = self.channel(found.channel)?;
+            found.poll = Some(Box::new(self.new_poll(poll, found.author, place, rights, now)?));
+            self.watch_poll(&found);
+        }
         if is_v2 {
             components::check_alone(&[
                 ("content", !found.content.is_empty()),
                 ("embeds", !found.embeds.is_empty()),
+                ("poll", found.poll.is_some()),
             ])?;
         }
         let is_empty = found.content.trim().is_empty()
             && found.embeds.is_empty()
             && found.components.is_empty()
+            && found.poll.is_none()
             && files.is_empty();
         if is_empty {
             return Err(Refusal::EmptyMessage);
@@ -586,15 +610,19 @@ impl World {
     }
 
     pub(super) fn remove_messages(&mut self, channel: ChannelId, ids: &[MessageId]) {
-        if let Some(channel) = self.channels.get_mut(&channel) {
-            for id in ids {
-                let Some(gone) = channel.messages.remove(id) else { continue };
-                if let Some(thread) = &mut channel.thread
-                    && !begins_thread(channel.id, gone.id, gone.kind)
-                {
-                    thread.message_count = thread.message_count.saturating_sub(1);
-                }
+        let Some(place) = self.channels.get_mut(&channel) else { return };
+        let mut gone = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(message) = place.messages.remove(id) else { continue };
+            if let Some(thread) = &mut place.thread
+                && !begins_thread(channel, message.id, message.kind)
+            {
+                thread.message_count = thread.message_count.saturating_sub(1);
             }
+            gone.push(message);
+        }
+        for message in gone {
+            self.forget_poll(&message);
         }
     }
 
@@ -758,12 +786,14 @@ fn check_draft(draft: &Draft) -> Result<(), Refusal> {
         components::check_alone(&[
             ("content", !draft.content.is_empty()),
             ("embeds", !draft.embeds.is_empty()),
+            ("poll", draft.poll.is_some()),
         ])?;
     }
     let is_empty = draft.content.trim().is_empty()
         && draft.embeds.is_empty()
         && draft.attachments.is_empty()
-        && draft.components.is_empty();
+        && draft.components.is_empty()
+        && draft.poll.is_none();
     if is_empty { Err(Refusal::EmptyMessage) } else { Ok(()) }
 }
 

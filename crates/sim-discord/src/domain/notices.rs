@@ -1,5 +1,7 @@
 //! Messages of the system: what happened, told in the channel where it happened.
 
+use serde_json::Value;
+
 use ery_clock::UnixMillis;
 
 use super::{ChannelId, Dispatch, Message, MessageKind, Reference, UserId, World};
@@ -9,6 +11,7 @@ use super::{ChannelId, Dispatch, Message, MessageKind, Reference, UserId, World}
 pub(super) struct Notice {
     pub(super) content: String,
     pub(super) mentions: Vec<UserId>,
+    pub(super) embeds: Vec<Value>,
     pub(super) reference: Option<Reference>,
 }
 
@@ -28,6 +31,7 @@ impl World {
         let message = Message {
             content: notice.content,
             mentions: notice.mentions,
+            embeds: notice.embeds,
             reference: notice.reference,
             ..Message::new(id, channel, guild, author, kind)
         };

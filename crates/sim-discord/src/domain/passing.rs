@@ -21,6 +21,7 @@ impl World {
         self.archive_idle_threads(now, &mut dispatches);
         self.forget_old_invites(now);
         self.advance_events(now, &mut dispatches);
+        self.end_due_polls(now, &mut dispatches);
         Effect::new((), dispatches)
     }
 }

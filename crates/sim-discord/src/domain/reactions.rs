@@ -111,7 +111,7 @@ impl World {
 
     /// Finds an emoji of a guild's own as it is: of the channel's guild, or of another that `user` is
     /// in too, for those who may use external ones.
-    fn usable_emoji(
+    pub(super) fn usable_emoji(
         &self,
         user: UserId,
         place: &Channel,

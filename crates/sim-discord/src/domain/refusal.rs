@@ -142,6 +142,14 @@ pub(crate) enum Refusal {
     TooManyInvites,
     #[error("The user is banned from this guild.")]
     BannedFromGuild,
+    #[error("Poll expired")]
+    PollExpired,
+    #[error("Cannot edit a poll message")]
+    PollEdited,
+    #[error("Cannot use an emoji included with the poll")]
+    PollEmoji,
+    #[error("Cannot expire a non-poll message")]
+    NotAPoll,
     #[error("Unknown Guild Scheduled Event")]
     UnknownEvent,
     #[error("Maximum number of emojis reached (50)")]
@@ -206,6 +214,10 @@ impl Refusal {
             | Self::EventIsOver
             | Self::AlreadyCrossposted
             | Self::NeededByCommunity
+            | Self::PollExpired
+            | Self::PollEdited
+            | Self::PollEmoji
+            | Self::NotAPoll
             | Self::BulkBanFailed
             | Self::CannotReply => 400,
             Self::Unauthorized | Self::InvalidWebhookToken => 401,
@@ -306,6 +318,10 @@ impl Refusal {
             Self::AlreadyCrossposted => 40_033,
             Self::NeededByCommunity => 50_074,
             Self::BulkBanFailed => 500_000,
+            Self::PollExpired => 520_001,
+            Self::PollEdited => 520_003,
+            Self::PollEmoji => 520_004,
+            Self::NotAPoll => 520_006,
             Self::CannotReply => 160_002,
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{answer::Answer, call::Call, form::Form, multipart::Part};
+use super::{answer::Answer, call::Call, form::Form, multipart::Part, polls::poll_of};
 use crate::{
     domain::{
         AllowedMentions, ChannelId, Draft, Edit, MessageId, NewAttachment, Nonce, Page, Refusal,
@@ -39,7 +39,11 @@ pub(super) fn get(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 }
 
 /// Answers with a message as the bot sees it.
-fn shown(call: &Call<'_>, channel: ChannelId, message: MessageId) -> Result<Answer, Refusal> {
+pub(super) fn shown(
+    call: &Call<'_>,
+    channel: ChannelId,
+    message: MessageId,
+) -> Result<Answer, Refusal> {
     let world = &call.state.world;
     let message = world.channel(channel)?.message(message)?;
     Ok(Answer::json(&wire::MessageView::rest(world, message, Some(call.bot), call.sight())))
@@ -67,6 +71,7 @@ pub(super) fn draft_of(form: &mut Form, files: Vec<Part>) -> Draft {
         nonce: nonce_of(form),
         enforce_nonce: form.boolean("enforce_nonce").unwrap_or(false),
         tts: form.boolean("tts").unwrap_or(false),
+        poll: poll_of(form),
         flags: flags_of(form).unwrap_or(0),
     }
 }
@@ -188,6 +193,7 @@ pub(super) fn edit_of(form: &mut Form, files: Vec<Part>) -> Edit {
         }),
         files: files.into_iter().map(|file| attachment_of(file, &described)).collect(),
         flags: flags_of(form),
+        poll: poll_of(form),
     }
 }
 

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::{
     answer::Answer, call::Call, channels, commands, emojis, guild_settings, guilds, interactions,
-    invites, members, messages, rate_limits::Bucket, reactions, scheduled_events, threads, users,
-    webhooks,
+    invites, members, messages, polls, rate_limits::Bucket, reactions, scheduled_events, threads,
+    users, webhooks,
 };
 use crate::{domain::Refusal, percent};
 
@@ -53,6 +53,7 @@ static CREATE_CHANNEL: Bucket = Bucket::new("guilds/channels", 10, 15_000);
 static TYPING: Bucket = Bucket::new("channels/typing", 5, 5_000);
 static READ_MESSAGES: Bucket = Bucket::new("channels/messages/read", 5, 5_000);
 static CREATE_MESSAGE: Bucket = Bucket::new("channels/messages/create", 5, 5_000);
+static EXPIRE_POLL: Bucket = Bucket::new("channels/polls/expire", 5, 5_000);
 static EDIT_MESSAGE: Bucket = Bucket::new("channels/messages/edit", 5, 5_000);
 static DELETE_MESSAGE: Bucket = Bucket::new("channels/messages/delete", 5, 1_000);
 static BULK_DELETE: Bucket = Bucket::new("channels/messages/bulk-delete", 1, 1_000);
@@ -136,6 +137,9 @@ static ENDPOINTS: &[Endpoint] = {
         Endpoint(Get, "/channels/{channel_id}/thread-members/{user_id}", &READ_THREADS, threads::get_member),
         Endpoint(Put, "/channels/{channel_id}/thread-members/{user_id}", &THREAD_MEMBERS, threads::add_member),
         Endpoint(Delete, "/channels/{channel_id}/thread-members/{user_id}", &THREAD_MEMBERS, threads::remove_member),
+
+        Endpoint(Get, "/channels/{channel_id}/polls/{message_id}/answers/{answer_id}", &READ_MESSAGES, polls::voters),
+        Endpoint(Post, "/channels/{channel_id}/polls/{message_id}/expire", &EXPIRE_POLL, polls::expire),
 
         Endpoint(Get, "/channels/{channel_id}/invites", &INVITES, invites::of_channel),
         Endpoint(Post, "/channels/{channel_id}/invites", &INVITES, invites::create),

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{
     Iso, MemberView, ThreadView, UserView,
     interaction::{LegacyOriginView, OriginView},
+    poll::PollView,
     render,
 };
 use crate::domain::{
@@ -50,6 +51,8 @@ pub(crate) struct MessageView<'a> {
     edited_timestamp: Option<Iso>,
     flags: u64,
     components: &'a [Value],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poll: Option<PollView<'a>>,
     id: MessageId,
     channel_id: ChannelId,
     author: UserView<'a>,
@@ -134,7 +137,7 @@ impl<'a> AttachmentView<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct EmojiView<'a> {
+pub(super) struct EmojiView<'a> {
     id: Option<EmojiId>,
     name: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -142,7 +145,7 @@ struct EmojiView<'a> {
 }
 
 impl<'a> EmojiView<'a> {
-    fn new(emoji: &'a Emoji) -> Self {
+    pub(super) fn new(emoji: &'a Emoji) -> Self {
         let (id, animated) = match emoji {
             Emoji::Unicode(_) => (None, false),
             Emoji::Custom { id, is_animated, .. } => (Some(*id), *is_animated),
@@ -197,6 +200,7 @@ impl<'a> MessageView<'a> {
         Self {
             reactions: reactions.iter().map(|found| ReactionView::new(found, viewer)).collect(),
             nonce: message.nonce.as_ref(),
+            poll: shown_poll(message, viewer, sight),
             ..Self::with_reference(world, message, sight)
         }
     }
@@ -247,6 +251,7 @@ impl<'a> MessageView<'a> {
             edited_timestamp: message.edited_at.map(Iso),
             flags: message.flags,
             components: if full { &message.components } else { &[] },
+            poll: shown_poll(message, None, sight),
             id: message.id,
             channel_id: message.channel,
             author: UserView::of(world, message.author),
@@ -268,6 +273,12 @@ impl<'a> MessageView<'a> {
             hit: None,
         }
     }
+}
+
+/// Returns a message's poll as `viewer` sees it, for whom it is hidden as its content is.
+fn shown_poll(message: &Message, viewer: Option<UserId>, sight: Sight) -> Option<PollView<'_>> {
+    let poll = message.poll.as_deref().filter(|_| !sight.hides(message));
+    poll.map(|poll| PollView::new(poll, viewer))
 }
 
 /// Returns the `d` of `MESSAGE_CREATE` and `MESSAGE_UPDATE`: with guild and member.

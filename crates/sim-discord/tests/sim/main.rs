@@ -15,6 +15,7 @@ mod guilds;
 mod interactions;
 mod invites;
 mod limits;
+mod polls;
 mod presences;
 mod rest;
 mod resume;

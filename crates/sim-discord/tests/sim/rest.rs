@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Sim, code, now};
 
 impl Sim {
-    fn messages_of(&self, channel: &str) -> String {
+    pub(crate) fn messages_of(&self, channel: &str) -> String {
         format!("/channels/{}/messages", self.channel(channel))
     }
 

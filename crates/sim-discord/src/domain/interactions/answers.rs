@@ -215,6 +215,9 @@ impl World {
         dispatches: &mut Vec<Dispatch>,
     ) -> Result<(), Refusal> {
         let found = self.any_message(interaction.channel, id).ok_or(Refusal::UnknownMessage)?;
+        if found.flags & LOADING == 0 {
+            edit.poll = None;
+        }
         let found = Message { flags: found.flags & !LOADING, ..found.clone() };
         edit.allowed_mentions.get_or_insert_with(AllowedMentions::users_only);
         let rights = self.sender_of(interaction, None, now).rights;
@@ -274,6 +277,7 @@ impl World {
                 components: Some(draft.components),
                 allowed_mentions: draft.allowed_mentions,
                 files: draft.attachments,
+                poll: draft.poll,
                 flags: Some(draft.flags),
                 ..Edit::default()
             };
