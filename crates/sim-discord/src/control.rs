@@ -18,6 +18,7 @@ mod settings;
 mod threads;
 mod users;
 mod watch;
+mod webhooks;
 mod world;
 
 use std::sync::Arc;
@@ -82,6 +83,8 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/invites", get(invites::list).post(invites::create))
         .route("/invites/{code}", delete(invites::delete))
         .route("/invites/{code}/uses", post(invites::accept))
+        .route("/webhooks", post(webhooks::create))
+        .route("/webhooks/{webhook}", delete(webhooks::delete))
         .route("/faults", get(faults::list).post(faults::order).delete(faults::clear))
         .route("/faults/{fault}", delete(faults::withdraw))
         .route("/clock", get(clock::show).post(clock::jump).delete(clock::set_right))

@@ -43,6 +43,7 @@ mod thread_lists;
 mod thread_members;
 mod threads;
 mod users;
+mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -92,6 +93,7 @@ pub(crate) use thread_changes::ThreadChange;
 pub(crate) use thread_lists::{Archived, ThreadList};
 pub(crate) use threads::{HAS_THREAD, NewThread, Thread, ThreadMember};
 pub(crate) use users::UserChange;
+pub(crate) use webhooks::{Persona, Posted, Posting, Webhook, WebhookChange};
 
 /// How many messages a channel keeps unless told otherwise; older ones are forgotten.
 const DEFAULT_MESSAGES_PER_CHANNEL: usize = 50_000;
@@ -116,6 +118,7 @@ pub struct World {
     pub(crate) invites: BTreeMap<String, Invite>,
     /// The polls that are open, by when they end.
     open_polls: BTreeSet<(UnixMillis, ChannelId, MessageId)>,
+    pub(crate) webhooks: BTreeMap<WebhookId, Webhook>,
     /// When it is next looked at what is due by itself.
     next_look: UnixMillis,
     pub(crate) commands: Commands,
@@ -141,6 +144,7 @@ impl World {
             unavailable: BTreeSet::new(),
             invites: BTreeMap::new(),
             open_polls: BTreeSet::new(),
+            webhooks: BTreeMap::new(),
             next_look: UnixMillis(0),
             commands: Commands::default(),
             interactions: Interactions::default(),
@@ -496,9 +500,11 @@ pub(crate) struct Message {
     pub(crate) reference: Option<Reference>,
     pub(crate) nonce: Option<Nonce>,
     pub(crate) flags: u64,
-    /// The application by which it was sent in answer to an interaction.
+    /// The application by which it was sent in answer to an interaction, or whose webhook said it.
     pub(crate) application: Option<ApplicationId>,
     pub(crate) webhook: Option<WebhookId>,
+    /// As whom a webhook said it; none of what answers an interaction.
+    pub(crate) persona: Option<Box<Persona>>,
     /// The interaction that it answers.
     pub(crate) origin: Option<Box<Origin>>,
 }
@@ -535,6 +541,7 @@ impl Message {
             flags: 0,
             application: None,
             webhook: None,
+            persona: None,
             origin: None,
         }
     }

@@ -14,6 +14,7 @@ mod scheduled_event;
 mod thread;
 mod time;
 mod user;
+mod webhook;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -43,6 +44,7 @@ pub(crate) use time::{Iso, parse_iso};
 pub(crate) use user::{
     ApplicationView, MeView, MemberView, UserView, member_event, typing_start, user_event,
 };
+pub(crate) use webhook::{WebhookDetail, WebhookView, webhooks_update};
 
 /// Writes a view as JSON.
 pub(crate) fn render(view: &impl Serialize) -> Bytes {

@@ -37,6 +37,9 @@ pub(crate) mod action {
     pub(crate) const ROLE_DELETE: u16 = 32;
     pub(crate) const INVITE_CREATE: u16 = 40;
     pub(crate) const INVITE_DELETE: u16 = 42;
+    pub(crate) const WEBHOOK_CREATE: u16 = 50;
+    pub(crate) const WEBHOOK_UPDATE: u16 = 51;
+    pub(crate) const WEBHOOK_DELETE: u16 = 52;
     pub(crate) const EMOJI_CREATE: u16 = 60;
     pub(crate) const EMOJI_UPDATE: u16 = 61;
     pub(crate) const EMOJI_DELETE: u16 = 62;

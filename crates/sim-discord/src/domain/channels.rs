@@ -204,6 +204,7 @@ impl World {
         }
         self.forget_threads_of(guild, channel);
         self.forget_invites(guild, Some(channel));
+        self.forget_webhooks(guild, Some(channel));
         self.forget_events_of(guild, channel, &mut dispatches);
         for other in self.channels.values_mut().filter(|other| other.parent == Some(channel)) {
             other.parent = None;

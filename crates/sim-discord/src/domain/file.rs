@@ -6,6 +6,7 @@ mod planned;
 mod polls;
 mod settings;
 mod threads;
+mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -28,6 +29,7 @@ use planned::{GuildEmojiFile, ScheduledEventFile};
 use polls::PollFile;
 use settings::GuildSettingsFile;
 use threads::{ChannelSettingsFile, ThreadFile};
+use webhooks::{PersonaFile, WebhookFile};
 
 /// Why a world file was not loaded.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +110,8 @@ pub(crate) struct GuildFile {
     bans: Vec<BanFile>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     invites: Vec<InviteFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    webhooks: Vec<WebhookFile>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     emojis: Vec<GuildEmojiFile>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -235,6 +239,9 @@ struct MessageFile {
     #[serde(default)]
     id: Option<MessageId>,
     author_id: UserId,
+    /// Of what a webhook said, whose id the author's then is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    webhook: Option<PersonaFile>,
     content: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timestamp: Option<String>,
@@ -500,6 +507,7 @@ impl World {
             members: members.collect(),
             bans: bans.collect(),
             invites: self.invite_files(guild.id),
+            webhooks: self.webhook_files(guild.id),
             emojis: guild.emojis.values().map(GuildEmojiFile::new).collect(),
             scheduled_events: guild.events.values().map(ScheduledEventFile::new).collect(),
         }
@@ -618,6 +626,9 @@ impl World {
         for invite in file.invites {
             self.load_invite(&guild, invite, now).map_err(|problem| wrong(&place, problem))?;
         }
+        for webhook in file.webhooks {
+            self.load_webhook(&guild, webhook, now).map_err(|problem| wrong(&place, problem))?;
+        }
         self.guilds.insert(guild.id, guild);
         Ok(())
     }
@@ -717,7 +728,7 @@ impl World {
                 }
                 None => self.mint.next(at),
             };
-            if !self.users.contains_key(&file.author_id) {
+            if file.webhook.is_none() && !self.users.contains_key(&file.author_id) {
                 return Err(format!("nobody is {}, the author of message {id}", file.author_id));
             }
             let reference = file.reply_to.map(|message| Reference {
@@ -747,6 +758,9 @@ impl World {
                 poll: poll.map(Box::new),
                 reactions: reactions?,
                 reference,
+                application: file.webhook.as_ref().and_then(|webhook| webhook.application_id),
+                webhook: file.webhook.as_ref().map(|_| file.author_id.cast()),
+                persona: file.webhook.map(|webhook| Box::new(webhook.read())),
                 ..Message::new(id, channel.id, channel.guild, file.author_id, kind)
             };
             self.watch_poll(&message);
@@ -810,6 +824,10 @@ fn messages_of(channel: &Channel, most: usize) -> Vec<MessageFile> {
         .map(|message| MessageFile {
             id: Some(message.id),
             author_id: message.author,
+            webhook: message
+                .persona
+                .as_deref()
+                .map(|persona| PersonaFile::new(persona, message.application)),
             content: message.content.clone(),
             timestamp: Some(Iso(created_at(message.id)).to_string()),
             reply_to: message.reference.and_then(|reference| reference.message),

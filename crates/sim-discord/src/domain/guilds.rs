@@ -327,6 +327,7 @@ impl World {
         }
         self.unavailable.remove(&guild);
         self.forget_invites(guild, None);
+        self.forget_webhooks(guild, None);
         let bots = gone.members.keys().filter(|user| self.bot(**user).is_some());
         let dispatches = bots.map(|bot| Dispatch {
             name: "GUILD_DELETE",

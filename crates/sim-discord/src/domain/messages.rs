@@ -193,7 +193,7 @@ impl World {
         }
         let mut dispatches = Vec::with_capacity(1);
         if !is_first {
-            self.stir_thread(channel, author, &mentioned, now, &mut dispatches);
+            self.stir_thread(channel, Some(author), &mentioned, now, &mut dispatches);
         }
         self.insert_message(message, now, &mut dispatches);
         Ok(Effect::new(Created { message: id, is_repeat: false }, dispatches))

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use ery_clock::UnixMillis;
 
-use super::{ChannelId, Dispatch, Message, MessageKind, Reference, UserId, World};
+use super::{ChannelId, Dispatch, Message, MessageKind, Persona, Reference, UserId, World};
 
 /// What a message of the system says beside its kind.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub(super) struct Notice {
     pub(super) mentions: Vec<UserId>,
     pub(super) embeds: Vec<Value>,
     pub(super) reference: Option<Reference>,
+    /// As whom a webhook caused it.
+    pub(super) persona: Option<Box<Persona>>,
 }
 
 impl World {
@@ -33,6 +35,8 @@ impl World {
             mentions: notice.mentions,
             embeds: notice.embeds,
             reference: notice.reference,
+            webhook: notice.persona.as_ref().map(|_| author.cast()),
+            persona: notice.persona,
             ..Message::new(id, channel, guild, author, kind)
         };
         self.insert_message(message, now, dispatches);

@@ -286,10 +286,15 @@ impl World {
         let result = poll.result();
         dispatches.extend(self.message_dispatch("MESSAGE_UPDATE", channel, message));
         let Some(place) = self.channels.get(&channel) else { return };
-        let Some(author) = place.messages.get(&message).map(|found| found.author) else { return };
+        let Some(found) = place.messages.get(&message) else { return };
+        let (author, persona) = (found.author, found.persona.clone());
         let reference = Reference { message: Some(message), channel, guild: place.guild };
-        let notice =
-            Notice { embeds: vec![result], reference: Some(reference), ..Notice::default() };
+        let notice = Notice {
+            embeds: vec![result],
+            reference: Some(reference),
+            persona,
+            ..Notice::default()
+        };
         self.post_notice(channel, author, MessageKind::POLL_RESULT, notice, now, dispatches);
     }
 }

@@ -166,6 +166,14 @@ pub(crate) enum Refusal {
     AlreadyCrossposted,
     #[error("Cannot delete a channel required for Community guilds")]
     NeededByCommunity,
+    #[error("Maximum number of webhooks reached (15)")]
+    TooManyWebhooks,
+    #[error("Webhooks posted to forum channels must have a thread_name or thread_id")]
+    WebhookNeedsThread,
+    #[error("Webhooks posted to forum channels cannot have both a thread_name and thread_id")]
+    WebhookThreadTwice,
+    #[error("Webhooks can only create threads in forum channels")]
+    WebhookThreadElsewhere,
     #[error("Failed to ban users")]
     BulkBanFailed,
     #[error("Index not yet available. Try again later")]
@@ -218,6 +226,10 @@ impl Refusal {
             | Self::PollEdited
             | Self::PollEmoji
             | Self::NotAPoll
+            | Self::TooManyWebhooks
+            | Self::WebhookNeedsThread
+            | Self::WebhookThreadTwice
+            | Self::WebhookThreadElsewhere
             | Self::BulkBanFailed
             | Self::CannotReply => 400,
             Self::Unauthorized | Self::InvalidWebhookToken => 401,
@@ -317,6 +329,10 @@ impl Refusal {
             Self::EventIsOver => 180_000,
             Self::AlreadyCrossposted => 40_033,
             Self::NeededByCommunity => 50_074,
+            Self::TooManyWebhooks => 30_007,
+            Self::WebhookNeedsThread => 220_001,
+            Self::WebhookThreadTwice => 220_002,
+            Self::WebhookThreadElsewhere => 220_003,
             Self::BulkBanFailed => 500_000,
             Self::PollExpired => 520_001,
             Self::PollEdited => 520_003,

@@ -193,6 +193,28 @@ impl World {
         Ok(Effect::new(id, dispatches))
     }
 
+    /// Begins a post for a webhook, which owns it and is no member of it; its message is to follow.
+    pub(super) fn open_webhook_post(
+        &mut self,
+        webhook: UserId,
+        forum: ChannelId,
+        new: NewThread,
+        now: UnixMillis,
+        dispatches: &mut Vec<Dispatch>,
+    ) -> Result<ChannelId, Refusal> {
+        let parent = self.channel(forum)?;
+        let guild = parent.guild.ok_or(Refusal::DmChannel)?;
+        self.check_new_thread(webhook, parent, &new, Permissions::all(), now)?;
+        let id: ChannelId = self.mint.next(now);
+        let kind = ChannelKind::PUBLIC_THREAD;
+        self.open_thread(webhook, Place { guild, parent: forum, id, kind }, new, now);
+        if let Some(thread) = self.channels.get_mut(&id).and_then(|it| it.thread.as_deref_mut()) {
+            thread.members.remove(&webhook);
+        }
+        self.announce_thread(id, dispatches);
+        Ok(id)
+    }
+
     fn check_new_thread(
         &self,
         actor: UserId,
@@ -340,7 +362,7 @@ impl World {
         Ok(Effect::new((), dispatches))
     }
 
-    fn forget_thread(&mut self, guild: GuildId, id: ChannelId) {
+    pub(super) fn forget_thread(&mut self, guild: GuildId, id: ChannelId) {
         self.channels.remove(&id);
         if let Some(guild) = self.guilds.get_mut(&guild) {
             guild.threads.remove(&id);
@@ -360,10 +382,11 @@ impl World {
     }
 
     /// Brings a thread back that somebody speaks in, and lets the speaker and whom they mention in.
+    /// A webhook is nobody who could be let in.
     pub(super) fn stir_thread(
         &mut self,
         id: ChannelId,
-        author: UserId,
+        author: Option<UserId>,
         mentioned: &[UserId],
         now: UnixMillis,
         dispatches: &mut Vec<Dispatch>,
@@ -376,8 +399,11 @@ impl World {
             thread.archive_changed = now;
             self.dispatch_thread_update(id, dispatches);
         }
-        let may_invite = !is_private || self.may_invite_to_thread(author, id, now);
-        self.let_into_thread(id, author, now, dispatches);
+        let may_invite =
+            !is_private || author.is_some_and(|author| self.may_invite_to_thread(author, id, now));
+        if let Some(author) = author {
+            self.let_into_thread(id, author, now, dispatches);
+        }
         for user in mentioned.iter().filter(|_| may_invite) {
             if self.may_see_parent(*user, id, now) {
                 self.let_into_thread(id, *user, now, dispatches);

@@ -9,20 +9,26 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// JSON, or nothing.
     pub(crate) body: Bytes,
+    /// What the log tells in place of a body that has secrets in it.
+    pub(crate) logged: Option<Bytes>,
 }
 
 impl Answer {
+    pub(crate) fn new(status: u16, body: Bytes) -> Self {
+        Self { status, body, logged: None }
+    }
+
     pub(crate) fn json(view: &impl Serialize) -> Self {
-        Self { status: 200, body: wire::render(view) }
+        Self::new(200, wire::render(view))
     }
 
     pub(crate) fn no_content() -> Self {
-        Self { status: 204, body: Bytes::new() }
+        Self::new(204, Bytes::new())
     }
 }
 
 impl From<&Refusal> for Answer {
     fn from(refusal: &Refusal) -> Self {
-        Self { status: refusal.status(), body: wire::render(&refusal.body()) }
+        Self::new(refusal.status(), wire::render(&refusal.body()))
     }
 }

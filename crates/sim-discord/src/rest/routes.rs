@@ -77,6 +77,8 @@ static AUDIT_LOG: Bucket = Bucket::new("guilds/audit-logs", 5, 5_000);
 static SEARCH: Bucket = Bucket::new("guilds/search", 5, 5_000);
 static COMMANDS: Bucket = Bucket::new("applications/commands", 10, 10_000);
 static INTERACTIONS: Bucket = Bucket::new("interactions", 5, 5_000).outside_global();
+static WEBHOOKS: Bucket = Bucket::new("webhooks", 5, 5_000).outside_global();
+static MANAGE_WEBHOOKS: Bucket = Bucket::new("channels/webhooks", 5, 5_000);
 static WEBHOOK_MESSAGES: Bucket = Bucket::new("webhooks/messages", 5, 2_000).outside_global();
 static ROLES: Bucket = Bucket::new("guilds/roles", 10, 10_000);
 
@@ -177,6 +179,15 @@ static ENDPOINTS: &[Endpoint] = {
         Endpoint(Put, "/applications/{application_id}/guilds/{guild_id}/commands/{command_id}/permissions", &COMMANDS, commands::set_permissions),
 
         Endpoint(Post, "/interactions/{interaction_id}/{interaction_token}/callback", &INTERACTIONS, interactions::answer),
+        Endpoint(Get, "/channels/{channel_id}/webhooks", &MANAGE_WEBHOOKS, webhooks::of_channel),
+        Endpoint(Post, "/channels/{channel_id}/webhooks", &MANAGE_WEBHOOKS, webhooks::create),
+        Endpoint(Get, "/guilds/{guild_id}/webhooks", &MANAGE_WEBHOOKS, webhooks::of_guild),
+        Endpoint(Get, "/webhooks/{webhook_id}", &WEBHOOKS, webhooks::get),
+        Endpoint(Patch, "/webhooks/{webhook_id}", &WEBHOOKS, webhooks::update),
+        Endpoint(Delete, "/webhooks/{webhook_id}", &WEBHOOKS, webhooks::delete),
+        Endpoint(Get, "/webhooks/{webhook_id}/{webhook_token}", &WEBHOOKS, webhooks::get_by_token),
+        Endpoint(Patch, "/webhooks/{webhook_id}/{webhook_token}", &WEBHOOKS, webhooks::update_by_token),
+        Endpoint(Delete, "/webhooks/{webhook_id}/{webhook_token}", &WEBHOOKS, webhooks::delete_by_token),
         Endpoint(Post, "/webhooks/{webhook_id}/{webhook_token}", &WEBHOOK_MESSAGES, webhooks::execute),
         Endpoint(Get, "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}", &WEBHOOK_MESSAGES, webhooks::get_message),
         Endpoint(Patch, "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}", &WEBHOOK_MESSAGES, webhooks::update_message),

@@ -111,7 +111,7 @@ impl Exchange<'_> {
         self.body = body;
         if let Some(left) = self.banned_for() {
             self.banned_for = Some(left);
-            return Answer { status: 429, body: Bytes::from_static(b"error code: 1015") };
+            return Answer::new(429, Bytes::from_static(b"error code: 1015"));
         }
         let path = below_version(self.parts.uri.path());
         let found = match routes::find(&self.parts.method, path) {
@@ -143,7 +143,7 @@ impl Exchange<'_> {
                 let words =
                     StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
                 let message = format!("{status}: {}", words.unwrap_or("Unknown"));
-                Answer { status, body: wire::render(&ErrorBody { message, code: 0 }) }
+                Answer::new(status, wire::render(&ErrorBody { message, code: 0 }))
             }
             FaultKind::RateLimit => {
                 let retry_after = Duration::from_millis(fault.delay_ms.unwrap_or(1_000));
@@ -162,7 +162,7 @@ impl Exchange<'_> {
             }
             FaultKind::Cut => {
                 self.lost = Some("cut");
-                Answer { status: 0, body: Bytes::new() }
+                Answer::new(0, Bytes::new())
             }
             FaultKind::NotReady => {
                 let retry_after = fault.delay_ms.unwrap_or(0).div_ceil(1_000);
@@ -201,7 +201,7 @@ impl Exchange<'_> {
             retry_after: limited.retry_after.as_secs_f64(),
             global: limited.scope == Scope::Global,
         };
-        Answer { status: 429, body: wire::render(&body) }
+        Answer::new(429, wire::render(&body))
     }
 
     fn carry_out(&mut self, found: &Match) -> Answer {
@@ -280,7 +280,7 @@ impl Exchange<'_> {
             headers: &self.parts.headers,
             body: &self.body,
             status: answer.status,
-            response: answer.body.clone(),
+            response: answer.logged.as_ref().unwrap_or(&answer.body).clone(),
             fault: self.lost,
         });
         if let Some(fault) = self.lost {

@@ -7,7 +7,7 @@ use twilight_model::guild::Permissions;
 
 use super::{
     GuildEmojiView, Iso, MemberView, PresenceView, ScheduledEventView, ThreadView, UserView,
-    forum_tags, render,
+    WebhookDetail, WebhookView, forum_tags, render,
 };
 use crate::domain::{
     AuditEntry, Channel, ChannelId, EmojiId, Forum, Guild, GuildId, MessageId, Overwrite,
@@ -578,7 +578,7 @@ pub(crate) struct AuditLogView<'a> {
     audit_log_entries: Vec<AuditEntryView<'a>>,
     users: Vec<UserView<'a>>,
     integrations: [(); 0],
-    webhooks: [(); 0],
+    webhooks: Vec<WebhookView<'a>>,
     guild_scheduled_events: Vec<ScheduledEventView<'a>>,
     threads: Vec<ThreadView<'a>>,
     application_commands: [(); 0],
@@ -593,6 +593,7 @@ impl<'a> AuditLogView<'a> {
         let targets: BTreeSet<ChannelId> =
             entries.iter().filter_map(|entry| ChannelId::new_checked(entry.target?)).collect();
         let threads = targets.iter().filter_map(|id| world.channels.get(id));
+        let webhooks = targets.iter().filter_map(|id| world.webhooks.get(&id.cast()));
         let events = targets.iter().filter_map(|id| world.event_anywhere(id.cast()));
         Self {
             audit_log_entries: entries
@@ -601,7 +602,9 @@ impl<'a> AuditLogView<'a> {
                 .collect(),
             users: named.iter().filter_map(|id| world.users.get(id)).map(UserView::new).collect(),
             integrations: [],
-            webhooks: [],
+            webhooks: webhooks
+                .map(|webhook| WebhookView::new(world, webhook, WebhookDetail::WithoutToken))
+                .collect(),
             guild_scheduled_events: events
                 .map(|event| ScheduledEventView::new(world, event, false))
                 .collect(),

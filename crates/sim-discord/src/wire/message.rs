@@ -254,7 +254,10 @@ impl<'a> MessageView<'a> {
             poll: shown_poll(message, None, sight),
             id: message.id,
             channel_id: message.channel,
-            author: UserView::of(world, message.author),
+            author: match &message.persona {
+                Some(persona) => UserView::of_webhook(message.author, persona),
+                None => UserView::of(world, message.author),
+            },
             pinned: message.pinned_at.is_some(),
             mention_everyone: message.mention_everyone,
             tts: message.tts,

@@ -3,7 +3,7 @@ use serde::Serialize;
 
 use super::{Iso, render};
 use crate::domain::{
-    ApplicationId, Bot, Channel, ChannelId, GuildId, Member, RoleId, User, UserId, World,
+    ApplicationId, Bot, Channel, ChannelId, GuildId, Member, Persona, RoleId, User, UserId, World,
 };
 
 use ery_clock::UnixMillis;
@@ -17,7 +17,7 @@ pub(crate) struct UserView<'a> {
     username: &'a str,
     discriminator: Discriminator,
     global_name: Option<&'a str>,
-    avatar: Null,
+    avatar: Option<&'a str>,
     avatar_decoration_data: Null,
     collectibles: Null,
     banner: Null,
@@ -34,7 +34,11 @@ impl<'a> UserView<'a> {
         Self {
             id: user.id,
             username: &user.username,
-            discriminator: Discriminator(user.is_bot.then_some(user.id)),
+            discriminator: if user.is_bot {
+                Discriminator::Bot(user.id)
+            } else {
+                Discriminator::Person
+            },
             global_name: user.global_name.as_deref(),
             avatar: None,
             avatar_decoration_data: None,
@@ -53,7 +57,7 @@ impl<'a> UserView<'a> {
         UserView {
             id,
             username: "deleted_user",
-            discriminator: Discriminator(None),
+            discriminator: Discriminator::Person,
             global_name: None,
             avatar: None,
             avatar_decoration_data: None,
@@ -67,22 +71,38 @@ impl<'a> UserView<'a> {
         }
     }
 
+    /// Stands for a webhook, which is no account but is shown as one.
+    pub(crate) fn of_webhook(id: UserId, persona: &'a Persona) -> Self {
+        Self {
+            username: &persona.name,
+            discriminator: Discriminator::Webhook,
+            avatar: persona.avatar.as_deref(),
+            bot: true,
+            ..Self::deleted(id)
+        }
+    }
+
     pub(crate) fn of(world: &'a World, id: UserId) -> Self {
         world.users.get(&id).map_or_else(|| Self::deleted(id), Self::new)
     }
 }
 
-/// `0` for people; bots still have four digits.
+/// `0` for people; bots still have four digits, and webhooks have four that say nothing.
 #[derive(Clone, Copy, Debug)]
-struct Discriminator(Option<UserId>);
+enum Discriminator {
+    Person,
+    Bot(UserId),
+    Webhook,
+}
 
 impl Serialize for Discriminator {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            None => serializer.serialize_str("0"),
-            Some(bot) => {
+        match self {
+            Self::Person => serializer.serialize_str("0"),
+            Self::Bot(bot) => {
                 serializer.collect_str(&format_args!("{:04}", (bot.get() >> 22) % 9_999 + 1))
             }
+            Self::Webhook => serializer.serialize_str("0000"),
         }
     }
 }

@@ -15,7 +15,7 @@ impl Sim {
     }
 
     /// Gives everybody further rights.
-    async fn grant(&self, bits: u64) {
+    pub(crate) async fn grant(&self, bits: u64) {
         let guild = self.guild();
         let everyone = format!("/guilds/{guild}/roles/{guild}");
         let role = self.rest(Method::GET, &everyone, Value::Null).await.1;

@@ -16,21 +16,21 @@ impl Sim {
         told["id"].as_str().unwrap().to_owned()
     }
 
-    async fn register(&self, command: Value) {
+    pub(crate) async fn register(&self, command: Value) {
         let path = format!("/applications/{}/commands", self.application().await);
         let (status, answer) = self.rest(Method::POST, &path, command).await;
         assert_eq!(status, 201, "{answer}");
     }
 
     /// Lets somebody interact in #general; whether they may is for the test to say.
-    async fn interact(&self, who: &str, mut deed: Value) -> (u16, Value) {
+    pub(crate) async fn interact(&self, who: &str, mut deed: Value) -> (u16, Value) {
         deed["user_id"] = json!(self.user(who));
         deed["channel_id"] = json!(self.channel("general"));
         self.control(Method::POST, "/interactions", deed).await
     }
 
     /// Asks the REST API without any credentials.
-    async fn open(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn open(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
         let url = format!("{}{path}", self.sim.api_url());
         let mut request = self.client.request(method, url);
         if !body.is_null() {

@@ -23,3 +23,4 @@ mod scheduled_events;
 mod support;
 mod threads;
 mod twilight;
+mod webhooks;

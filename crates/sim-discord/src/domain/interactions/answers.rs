@@ -192,6 +192,8 @@ impl World {
             dispatches.push(self.ephemeral_dispatch("MESSAGE_CREATE", &message));
             self.interactions.keep_ephemeral(message);
         } else {
+            let (channel, mentioned) = (message.channel, message.mentions.clone());
+            self.stir_thread(channel, Some(message.author), &mentioned, now, dispatches);
             self.insert_message(message, now, dispatches);
         }
         id
