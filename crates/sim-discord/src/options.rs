@@ -12,7 +12,8 @@ pub struct Options {
     pub world: Option<World>,
     /// The token of the world's first bot, in place of the one that the world says.
     pub token: Option<String>,
-    /// Whether rate limits are enforced.
+    /// Whether rate limits are enforced; without them `identify_limit` and `session_start_limit`
+    /// are not either.
     pub rate_limits: bool,
     /// How many requests the log keeps; older ones are dropped.
     pub log_capacity: usize,
@@ -56,9 +57,9 @@ impl Default for Options {
             resume_window: Duration::from_mins(3),
             messages_per_channel: 50_000,
             full_member_lists: false,
-            identify_limit: false,
+            identify_limit: true,
             max_concurrency: 1,
-            session_start_limit: false,
+            session_start_limit: true,
             session_starts: 1_000,
             seed: 0,
             clock: Arc::new(SystemClock),

@@ -127,9 +127,9 @@ impl Shared {
             queue_capacity: options.queue_capacity,
             resume_window: options.resume_window,
             full_member_lists: options.full_member_lists,
-            identify_limit: options.identify_limit,
+            identify_limit: options.rate_limits && options.identify_limit,
             max_concurrency: options.max_concurrency,
-            start_limit: options.session_start_limit,
+            start_limit: options.rate_limits && options.session_start_limit,
             starts: options.session_starts,
         };
         let faults = Arc::new(Faults::new(options.seed));

@@ -142,9 +142,11 @@ pub(super) async fn update(
             sessions.resume_window = Duration::from_millis(window);
         }
         sessions.full_member_lists = change.full_member_lists.unwrap_or(sessions.full_member_lists);
-        sessions.identify_limit = change.identify_limit.unwrap_or(sessions.identify_limit);
+        let identifies = change.identify_limit.or(change.rate_limits);
+        sessions.identify_limit = identifies.unwrap_or(sessions.identify_limit);
         sessions.max_concurrency = change.max_concurrency.unwrap_or(sessions.max_concurrency);
-        sessions.start_limit = change.session_start_limit.unwrap_or(sessions.start_limit);
+        let starts = change.session_start_limit.or(change.rate_limits);
+        sessions.start_limit = starts.unwrap_or(sessions.start_limit);
         sessions.starts = change.session_starts.unwrap_or(sessions.starts);
     }
     Ok(Reply::json(&current(&shared)))

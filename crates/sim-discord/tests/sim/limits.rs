@@ -118,7 +118,7 @@ async fn sessions_of_a_day_are_counted_and_may_be_limited() {
 #[tokio::test]
 async fn shards_of_one_bucket_identify_one_by_one() {
     let sim = Sim::start_with(|options| {
-        options.identify_limit = true;
+        options.rate_limits = true;
         options.max_concurrency = 2;
     })
     .await;
