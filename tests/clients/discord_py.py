@@ -417,6 +417,32 @@ async def scheduled_events(trial):
 
 
 @area
+async def webhooks(trial):
+    channel = trial.channel("general")
+    await trial.may(manage_webhooks=True)
+    told = trial.until("webhooks_update")
+    webhook = await channel.create_webhook(name="Weather", reason="forecasts")
+    assert (await told).id == channel.id
+    assert webhook.id in [found.id for found in await channel.webhooks()]
+    heard = trial.until("message", lambda message: message.webhook_id == webhook.id)
+    sent = await webhook.send("rain", username="Cloud", wait=True, embed=discord.Embed(title="Today"))
+    message = await heard
+    assert (message.id, message.author.name, message.content) == (sent.id, "Cloud", "rain")
+    assert (await sent.edit(content="sun")).content == "sun"
+    assert (await webhook.fetch_message(sent.id)).content == "sun"
+    await sent.delete()
+    thread = await channel.create_thread(name="Forecast", type=discord.ChannelType.public_thread)
+    inside = await webhook.send("in a thread", thread=thread, wait=True)
+    assert inside.channel.id == thread.id
+    by_url = discord.Webhook.partial(webhook.id, webhook.token, session=trial.control.session)
+    await by_url.send("by its token alone", file=discord.File(io.BytesIO(b"x"), "x.txt"))
+    assert (await webhook.edit(name="Climate")).name == "Climate"
+    await webhook.delete()
+    await refused(10015, by_url.send("gone"))
+    await refused(50035, channel.create_webhook(name="Clyde"))
+
+
+@area
 async def guild_settings(trial):
     guild = trial.guild
     await trial.may(manage_guild=True)

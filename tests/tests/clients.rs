@@ -26,6 +26,7 @@ const AREAS: &[&str] = &[
     "invites",
     "emojis",
     "scheduled_events",
+    "webhooks",
     "guild_settings",
     "slash_commands",
     "components",
