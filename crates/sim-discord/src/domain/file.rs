@@ -502,7 +502,9 @@ impl World {
             threads: guild
                 .threads
                 .iter()
-                .filter_map(|id| threads::thread_file(self.channels.get(id)?, excerpt.messages))
+                .filter_map(|id| {
+                    threads::thread_file(self, self.channels.get(id)?, excerpt.messages)
+                })
                 .collect(),
             members: members.collect(),
             bans: bans.collect(),

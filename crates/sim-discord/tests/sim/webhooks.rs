@@ -391,6 +391,9 @@ async fn in_a_forum_a_webhook_begins_posts() {
     let active = format!("/guilds/{}/threads/active", sim.guild());
     let active = sim.rest(Method::GET, &active, Value::Null).await.1;
     assert_eq!(active["threads"].as_array().unwrap().len(), 1);
+    let told = sim.get("/world?messages=5").await;
+    let again = sim.again_from(&told).await;
+    assert_eq!(again.get("/world?messages=5").await, told);
 }
 
 #[tokio::test]

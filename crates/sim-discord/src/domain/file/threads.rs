@@ -123,6 +123,7 @@ impl ChannelSettingsFile {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "a document says each of them by itself")]
 pub(super) struct ThreadFile {
     id: ChannelId,
     parent_id: ChannelId,
@@ -131,6 +132,9 @@ pub(super) struct ThreadFile {
     kind: u8,
     name: String,
     owner_id: UserId,
+    /// Of a post that a webhook began, whose id the owner's then is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    by_webhook: bool,
     #[serde(default)]
     archived: bool,
     #[serde(default)]
@@ -179,7 +183,7 @@ impl ThreadFile {
 }
 
 /// Returns a thread as it stands in a document; none if the channel is none.
-pub(super) fn thread_file(channel: &Channel, messages: usize) -> Option<ThreadFile> {
+pub(super) fn thread_file(world: &World, channel: &Channel, messages: usize) -> Option<ThreadFile> {
     let thread = channel.thread.as_deref()?;
     let member = |(user, member): (&UserId, &ThreadMember)| ThreadMemberFile {
         user_id: *user,
@@ -191,6 +195,7 @@ pub(super) fn thread_file(channel: &Channel, messages: usize) -> Option<ThreadFi
         kind: channel.kind.0,
         name: channel.name.clone(),
         owner_id: thread.owner,
+        by_webhook: !world.users.contains_key(&thread.owner),
         archived: thread.is_archived,
         locked: thread.is_locked,
         invitable: thread.is_invitable,
@@ -232,7 +237,7 @@ impl World {
             }
             None => Ok(now),
         };
-        if !self.users.contains_key(&file.owner_id) {
+        if !file.by_webhook && !self.users.contains_key(&file.owner_id) {
             return Err(format!("nobody is {}, its owner", file.owner_id));
         }
         let mut thread = Thread::begun_by(file.owner_id, moment(file.create_timestamp.as_ref())?);
