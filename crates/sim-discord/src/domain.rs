@@ -15,6 +15,7 @@ mod embeds;
 mod emojis;
 mod file;
 mod forums;
+mod forwards;
 mod generate;
 mod guild_settings;
 mod guilds;
@@ -65,6 +66,7 @@ pub(crate) use emojis::{EmojiChange, GuildEmoji, NewEmoji, check_image};
 pub use file::WorldFileError;
 pub(crate) use file::{BitsFile, Excerpt, OverwriteFile};
 pub(crate) use forums::{Forum, ForumTag, PostEmoji, TagChange};
+pub(crate) use forwards::Forward;
 pub use generate::{Generator, GeneratorError};
 pub(crate) use guild_settings::{GuildChange, GuildSettings};
 pub(crate) use guilds::{GuildSeed, RoleChange};
@@ -80,7 +82,7 @@ pub(crate) use interactions::{
 pub(crate) use invites::{Invite, NewInvite};
 pub(crate) use members::MemberChange;
 pub(crate) use mentions::AllowedMentions;
-pub(crate) use messages::{Draft, Edit, NewAttachment, Page, ReplyTo, page_of};
+pub(crate) use messages::{Draft, Edit, NewAttachment, Page, ReplyTo, SUPPRESS_EMBEDS, page_of};
 pub(crate) use moderation::Ban;
 pub(crate) use ordering::ChannelMove;
 pub(crate) use polls::{NewAnswer, NewEmojiChoice, NewPoll, Poll, PollAnswer, Vote};
@@ -495,6 +497,10 @@ pub(crate) struct Message {
     pub(crate) embeds: Vec<Value>,
     pub(crate) components: Vec<Value>,
     pub(crate) poll: Option<Box<Poll>>,
+    /// Of a forward, what it shows.
+    pub(crate) snapshot: Option<Box<Message>>,
+    /// How many messages were in its thread before it.
+    pub(crate) position: Option<u32>,
     pub(crate) pinned_at: Option<UnixMillis>,
     pub(crate) reactions: Vec<Reaction>,
     pub(crate) reference: Option<Reference>,
@@ -534,6 +540,8 @@ impl Message {
             embeds: Vec::new(),
             components: Vec::new(),
             poll: None,
+            snapshot: None,
+            position: None,
             pinned_at: None,
             reactions: Vec::new(),
             reference: None,

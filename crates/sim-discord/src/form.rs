@@ -70,12 +70,13 @@ impl Form {
         }
     }
 
-    /// Takes an integer, or its digits in a string. Null counts as not there.
+    /// Takes an integer, or its digits in a string. `1.0` is one too, which discord.py writes; null
+    /// counts as not there.
     pub(crate) fn integer(&mut self, key: &str) -> Option<i64> {
         let value = self.take(key)?;
         let number = match &value {
             Value::Null => return None,
-            Value::Number(number) => number.as_i64(),
+            Value::Number(number) => number.as_i64().or_else(|| whole(number)),
             Value::String(text) => text.parse().ok(),
             _ => None,
         };
@@ -327,6 +328,11 @@ impl Form {
     }
 }
 
+/// Returns a number that was written with a point, and is whole all the same.
+fn whole(number: &serde_json::Number) -> Option<i64> {
+    number.to_string().strip_suffix(".0")?.parse().ok()
+}
+
 /// Reads each of a list's objects with `read`, below `path`; what is no object is an error.
 fn read_each<T>(
     list: Vec<Value>,
@@ -387,12 +393,16 @@ mod tests {
 
     #[test]
     fn numbers_and_ids_may_be_written_as_strings_or_numbers() {
-        let mut form = form(json!({ "a": "5", "b": 6, "c": "7", "d": 8, "e": null }));
+        let mut form =
+            form(json!({ "a": "5", "b": 6, "c": "7", "d": 8, "e": null, "f": 9.0, "g": 9.5 }));
         assert_eq!((form.integer("a"), form.integer("b")), (Some(5), Some(6)));
         assert_eq!(form.id::<UserMarker>("c").map(Id::get), Some(7));
         assert_eq!(form.id::<UserMarker>("d").map(Id::get), Some(8));
         assert_eq!(form.nullable_id::<UserMarker>("e"), Some(None));
-        assert!(form.finish().is_ok());
+        assert_eq!(form.integer("f"), Some(9));
+        assert!(form.is_sound());
+        assert_eq!(form.integer("g"), None);
+        assert!(form.finish().is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A world as a JSON document: what `GET /sim/v1/world` answers, and what `--world` reads.
 
 mod commands;
+mod forwards;
 mod invites;
 mod planned;
 mod polls;
@@ -19,11 +20,13 @@ use ery_clock::UnixMillis;
 use super::{
     ApplicationId, Ban, Bot, Channel, ChannelId, ChannelKind, Emoji, Guild, GuildId, Member,
     Message, MessageId, MessageKind, Overwrite, OverwriteTarget, Presence, Reaction, Reference,
-    Role, RoleId, Status, User, UserId, World, created_at, embeds, guilds::DEFAULT_EVERYONE,
+    Role, RoleId, Status, User, UserId, World, created_at, embeds, forwards::HAS_SNAPSHOT,
+    guilds::DEFAULT_EVERYONE,
 };
 use crate::wire::{Iso, parse_iso};
 
 use commands::CommandFile;
+use forwards::ForwardedFile;
 use invites::InviteFile;
 use planned::{GuildEmojiFile, ScheduledEventFile};
 use polls::PollFile;
@@ -255,6 +258,8 @@ struct MessageFile {
     embeds: Vec<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     poll: Option<PollFile>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    forwarded: Option<ForwardedFile>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     reactions: Vec<ReactionFile>,
 }
@@ -738,6 +743,11 @@ impl World {
                 channel: channel.id,
                 guild: channel.guild,
             });
+            let forwarded = file.forwarded.map(ForwardedFile::read).transpose();
+            let forwarded =
+                forwarded.map_err(|problem| format!("message {id} forwards {problem}"))?;
+            let (forwarded, snapshot) = forwarded.unzip();
+            let flags = if snapshot.is_some() { HAS_SNAPSHOT } else { 0 };
             let edited_at = match &file.edited_timestamp {
                 Some(text) => {
                     let at = parse_iso(text);
@@ -758,8 +768,10 @@ impl World {
                 embeds,
                 pinned_at: file.pinned.then(|| created_at(id)),
                 poll: poll.map(Box::new),
+                snapshot,
+                flags,
                 reactions: reactions?,
-                reference,
+                reference: forwarded.or(reference),
                 application: file.webhook.as_ref().and_then(|webhook| webhook.application_id),
                 webhook: file.webhook.as_ref().map(|_| file.author_id.cast()),
                 persona: file.webhook.map(|webhook| Box::new(webhook.read())),
@@ -832,16 +844,22 @@ fn messages_of(channel: &Channel, most: usize) -> Vec<MessageFile> {
                 .map(|persona| PersonaFile::new(persona, message.application)),
             content: message.content.clone(),
             timestamp: Some(Iso(created_at(message.id)).to_string()),
-            reply_to: message.reference.and_then(|reference| reference.message),
+            reply_to: answered(message),
             pinned: message.pinned_at.is_some(),
             edited_timestamp: message.edited_at.map(|at| Iso(at).to_string()),
             embeds: message.embeds.clone(),
             poll: message.poll.as_deref().map(PollFile::new),
+            forwarded: ForwardedFile::new(message),
             reactions: message.reactions.iter().map(ReactionFile::new).collect(),
         })
         .collect();
     messages.reverse();
     messages
+}
+
+/// Returns what a message answers; what a forward shows stands beside it.
+fn answered(message: &Message) -> Option<MessageId> {
+    message.reference.filter(|_| message.snapshot.is_none())?.message
 }
 
 #[cfg(test)]

@@ -19,12 +19,14 @@ use super::{
     audit::{Deed, Done, action},
     components::{self, IS_COMPONENTS_V2, ShownFile},
     created_at, embeds,
+    forwards::{Forward, HAS_SNAPSHOT},
     mentions::Mentions,
 };
 use crate::wire;
 
 const MAX_CONTENT: usize = 2_000;
 const MAX_ATTACHMENTS: usize = 10;
+const MAX_STICKERS: usize = 3;
 const MAX_NONCE: usize = 25;
 /// "A few minutes", says Discord.
 const NONCE_WINDOW: Duration = Duration::from_mins(5);
@@ -33,7 +35,7 @@ const MAX_NONCES: usize = 100_000;
 const BULK_DELETE_AGE: Duration = Duration::from_hours(14 * 24);
 /// What a sender may set: no embeds, no notification, components of the second version.
 const SETTABLE_FLAGS: u64 = (1 << 2) | (1 << 12) | IS_COMPONENTS_V2;
-const SUPPRESS_EMBEDS: u64 = 1 << 2;
+pub(crate) const SUPPRESS_EMBEDS: u64 = 1 << 2;
 
 /// A message that somebody wants to send.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +47,9 @@ pub(crate) struct Draft {
     pub(crate) poll: Option<NewPoll>,
     pub(crate) allowed_mentions: Option<AllowedMentions>,
     pub(crate) reply_to: Option<ReplyTo>,
+    pub(crate) forward: Option<Forward>,
+    /// How many stickers; there are none in this world.
+    pub(crate) stickers: usize,
     pub(crate) nonce: Option<Nonce>,
     pub(crate) enforce_nonce: bool,
     pub(crate) tts: bool,
@@ -219,6 +224,8 @@ impl World {
         let mut mentions = self.mentions_in(place, &text, &allowed, sender.rights);
         self.mention_replied(place, sender.reference, sender.author, &allowed, &mut mentions);
 
+        let forwarded = draft.forward.map(|forward| self.snapshot(sender.author, forward, now));
+        let (forwarded, snapshot) = forwarded.transpose()?.unzip();
         let poll =
             draft.poll.map(|poll| self.new_poll(poll, sender.author, place, sender.rights, now));
         let poll = poll.transpose()?.map(Box::new);
@@ -237,9 +244,11 @@ impl World {
             embeds,
             components,
             poll,
-            reference: sender.reference,
+            reference: forwarded.or(sender.reference),
             nonce: draft.nonce,
-            flags: draft.flags & SETTABLE_FLAGS,
+            flags: (draft.flags & SETTABLE_FLAGS)
+                | if snapshot.is_some() { HAS_SNAPSHOT } else { 0 },
+            snapshot: snapshot.map(Box::new),
             ..Message::new(id, channel, guild, sender.author, sender.kind)
         })
     }
@@ -270,7 +279,7 @@ impl World {
     /// Puts a message into its channel and dispatches it.
     pub(super) fn insert_message(
         &mut self,
-        message: Message,
+        mut message: Message,
         now: UnixMillis,
         dispatches: &mut Vec<Dispatch>,
     ) {
@@ -280,6 +289,7 @@ impl World {
         let Some(channel) = self.channels.get_mut(&message.channel) else { return };
         let channel_id = channel.id;
         channel.last_message = Some(id);
+        message.position = channel.thread.as_ref().map(|thread| thread.total_messages);
         channel.messages.insert(id, message);
         let forgotten =
             if channel.messages.len() > most { channel.messages.pop_first() } else { None };
@@ -480,6 +490,7 @@ impl World {
             && found.embeds.is_empty()
             && found.components.is_empty()
             && found.poll.is_none()
+            && found.snapshot.is_none()
             && files.is_empty();
         if is_empty {
             return Err(Refusal::EmptyMessage);
@@ -773,6 +784,8 @@ fn safe_filename(name: &str) -> String {
 fn check_draft(draft: &Draft) -> Result<(), Refusal> {
     check_content(&draft.content)?;
     check_attachment_count(draft.attachments.len())?;
+    check_stickers(draft.stickers)?;
+    Forward::check_alone(draft)?;
     if let Some(Nonce::Text(nonce)) = &draft.nonce
         && nonce.chars().count() > MAX_NONCE
     {
@@ -793,8 +806,21 @@ fn check_draft(draft: &Draft) -> Result<(), Refusal> {
         && draft.embeds.is_empty()
         && draft.attachments.is_empty()
         && draft.components.is_empty()
-        && draft.poll.is_none();
+        && draft.poll.is_none()
+        && draft.forward.is_none();
     if is_empty { Err(Refusal::EmptyMessage) } else { Ok(()) }
+}
+
+/// Refuses stickers: none of them is there.
+fn check_stickers(count: usize) -> Result<(), Refusal> {
+    match count {
+        0 => Ok(()),
+        1..=MAX_STICKERS => Err(Refusal::UnknownSticker),
+        _ => {
+            let message = "Must be 3 or fewer in length.";
+            Err(Refusal::field(&["sticker_ids"], "BASE_TYPE_MAX_LENGTH", message))
+        }
+    }
 }
 
 fn check_attachment_count(count: usize) -> Result<(), Refusal> {

@@ -142,6 +142,12 @@ pub(crate) enum Refusal {
     TooManyInvites,
     #[error("The user is banned from this guild.")]
     BannedFromGuild,
+    #[error("Unknown sticker")]
+    UnknownSticker,
+    #[error("Cannot reference a message without permission to read message history")]
+    CannotReference,
+    #[error("You cannot forward a message whose content you cannot read")]
+    CannotForward,
     #[error("Poll expired")]
     PollExpired,
     #[error("Cannot edit a poll message")]
@@ -231,6 +237,7 @@ impl Refusal {
             | Self::WebhookThreadTwice
             | Self::WebhookThreadElsewhere
             | Self::BulkBanFailed
+            | Self::CannotReference
             | Self::CannotReply => 400,
             Self::Unauthorized | Self::InvalidWebhookToken => 401,
             Self::NotForBots
@@ -241,6 +248,7 @@ impl Refusal {
             | Self::NoMutualGuilds
             | Self::MissingPermissions
             | Self::BannedFromGuild
+            | Self::CannotForward
             | Self::SystemMessage => 403,
             Self::NoSuchRoute
             | Self::UnknownChannel
@@ -251,6 +259,7 @@ impl Refusal {
             | Self::UnknownRole
             | Self::UnknownUser
             | Self::UnknownTag
+            | Self::UnknownSticker
             | Self::UnknownInvite
             | Self::UnknownEvent
             | Self::UnknownBan
@@ -334,6 +343,9 @@ impl Refusal {
             Self::WebhookThreadTwice => 220_002,
             Self::WebhookThreadElsewhere => 220_003,
             Self::BulkBanFailed => 500_000,
+            Self::UnknownSticker => 10_060,
+            Self::CannotReference => 160_009,
+            Self::CannotForward => 160_014,
             Self::PollExpired => 520_001,
             Self::PollEdited => 520_003,
             Self::PollEmoji => 520_004,

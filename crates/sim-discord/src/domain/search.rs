@@ -16,7 +16,7 @@ pub(crate) struct Search {
     pub(crate) channels: Vec<ChannelId>,
     pub(crate) mentions: Vec<UserId>,
     pub(crate) mentions_everyone: Option<bool>,
-    /// `link`, `embed`, `poll`, `file`, `image`; a `-` in front turns it round.
+    /// `link`, `embed`, `poll`, `snapshot`, `file`, `image`; a `-` in front turns it round.
     pub(crate) has: Vec<String>,
     pub(crate) pinned: Option<bool>,
     pub(crate) min_id: Option<u64>,
@@ -108,6 +108,7 @@ fn has(message: &Message, what: &str) -> bool {
     match what {
         "link" => message.content.contains("http://") || message.content.contains("https://"),
         "embed" => !message.embeds.is_empty(),
+        "snapshot" => message.snapshot.is_some(),
         "poll" => message.poll.is_some(),
         "file" => !message.attachments.is_empty(),
         "image" => message.attachments.iter().any(|attachment| is_image(&attachment.content_type)),

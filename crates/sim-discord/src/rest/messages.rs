@@ -5,11 +5,15 @@ use serde_json::Value;
 use super::{answer::Answer, call::Call, form::Form, multipart::Part, polls::poll_of};
 use crate::{
     domain::{
-        AllowedMentions, ChannelId, Draft, Edit, MessageId, NewAttachment, Nonce, Page, Refusal,
-        ReplyTo,
+        AllowedMentions, ChannelId, Draft, Edit, Forward, MessageId, NewAttachment, Nonce, Page,
+        Refusal, ReplyTo,
     },
     wire,
 };
+
+/// The types of references.
+const REPLY: i64 = 0;
+const FORWARD: i64 = 1;
 
 pub(super) fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let channel = call.id("channel_id")?;
@@ -61,13 +65,16 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 
 pub(super) fn draft_of(form: &mut Form, files: Vec<Part>) -> Draft {
     let described = form.list("attachments").unwrap_or_default();
+    let (reply_to, forward) = reference_of(form);
     Draft {
         content: form.text("content").unwrap_or_default(),
         embeds: embeds_of(form).unwrap_or_default(),
         components: form.list("components").unwrap_or_default(),
         attachments: files.into_iter().map(|file| attachment_of(file, &described)).collect(),
         allowed_mentions: allowed_mentions_of(form),
-        reply_to: reply_of(form),
+        reply_to,
+        forward,
+        stickers: form.list("sticker_ids").map_or(0, |ids| ids.len()),
         nonce: nonce_of(form),
         enforce_nonce: form.boolean("enforce_nonce").unwrap_or(false),
         tts: form.boolean("tts").unwrap_or(false),
@@ -100,22 +107,27 @@ fn nonce_of(form: &mut Form) -> Option<Nonce> {
     }
 }
 
-fn reply_of(form: &mut Form) -> Option<ReplyTo> {
-    form.object("message_reference", |form| {
+/// Reads what a message answers, or what it forwards.
+fn reference_of(form: &mut Form) -> (Option<ReplyTo>, Option<Forward>) {
+    let reference = form.object("message_reference", |form| {
         let message = form.id("message_id");
         if message.is_none() {
             form.require("message_id");
         }
-        if form.integer("type").is_some_and(|kind| kind != 0) {
-            form.error("type", "BASE_TYPE_CHOICES", "Value must be one of {0}.");
+        let channel = form.id("channel_id");
+        let forwards = form.choice("type", &[REPLY, FORWARD]) == Some(FORWARD);
+        if forwards && channel.is_none() {
+            form.require("channel_id");
         }
-        Some(ReplyTo {
-            message: message?,
-            channel: form.id("channel_id"),
-            fail_if_not_exists: form.boolean("fail_if_not_exists").unwrap_or(true),
+        let fail_if_not_exists = form.boolean("fail_if_not_exists").unwrap_or(true);
+        let message = message?;
+        Some(if forwards {
+            (None, channel.map(|channel| Forward { channel, message }))
+        } else {
+            (Some(ReplyTo { message, channel, fail_if_not_exists }), None)
         })
-    })
-    .flatten()
+    });
+    reference.flatten().unwrap_or_default()
 }
 
 fn allowed_mentions_of(form: &mut Form) -> Option<AllowedMentions> {

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::domain::{
     ApplicationId, Attachment, AttachmentId, Channel, ChannelId, EPHEMERAL, Emoji, EmojiId,
-    GuildId, HAS_THREAD, Message, MessageId, MessageKind, Nonce, Reaction, RoleId, UserId,
-    WebhookId, World, created_at,
+    GuildId, HAS_THREAD, Message, MessageId, MessageKind, Nonce, Reaction, RoleId, SUPPRESS_EMBEDS,
+    UserId, WebhookId, World, created_at,
 };
 
 /// How much of messages is shown.
@@ -53,6 +53,11 @@ pub(crate) struct MessageView<'a> {
     components: &'a [Value],
     #[serde(skip_serializing_if = "Option::is_none")]
     poll: Option<PollView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_snapshots: Option<[SnapshotView<'a>; 1]>,
+    /// In a thread.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<u32>,
     id: MessageId,
     channel_id: ChannelId,
     author: UserView<'a>,
@@ -96,6 +101,44 @@ struct MentionView<'a> {
     user: UserView<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     member: Option<MemberView<'a>>,
+}
+
+/// What a forward shows.
+#[derive(Debug, Serialize)]
+struct SnapshotView<'a> {
+    message: ForwardedView<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct ForwardedView<'a> {
+    #[serde(rename = "type")]
+    kind: u8,
+    content: &'a str,
+    mentions: Vec<UserView<'a>>,
+    mention_roles: &'a [RoleId],
+    attachments: Vec<AttachmentView<'a>>,
+    embeds: &'a [Value],
+    timestamp: Iso,
+    edited_timestamp: Option<Iso>,
+    flags: u64,
+    components: &'a [Value],
+}
+
+impl<'a> ForwardedView<'a> {
+    fn new(world: &'a World, message: &'a Message) -> Self {
+        Self {
+            kind: message.kind.0,
+            content: &message.content,
+            mentions: message.mentions.iter().map(|user| UserView::of(world, *user)).collect(),
+            mention_roles: &message.mention_roles,
+            attachments: message.attachments.iter().map(AttachmentView::new).collect(),
+            embeds: shown_embeds(message),
+            timestamp: Iso(created_at(message.id)),
+            edited_timestamp: message.edited_at.map(Iso),
+            flags: message.flags,
+            components: &message.components,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -221,12 +264,13 @@ impl<'a> MessageView<'a> {
                 .message
                 .and_then(|message| world.channels.get(&reference.channel)?.messages.get(&message));
             view.message_reference = Some(ReferenceView {
-                kind: 0,
+                kind: u8::from(message.snapshot.is_some()),
                 channel_id: reference.channel,
                 message_id: reference.message,
                 guild_id: reference.guild,
             });
-            if !message.kind.is_system() || message.kind == MessageKind::THREAD_STARTER {
+            let answers = !message.kind.is_system() && message.snapshot.is_none();
+            if answers || message.kind == MessageKind::THREAD_STARTER {
                 let found = found.map(|found| Box::new(Self::plain(world, found, sight)));
                 view.referenced_message = Some(found);
             }
@@ -246,12 +290,18 @@ impl<'a> MessageView<'a> {
             mentions: message.mentions.iter().map(mention).collect(),
             mention_roles: &message.mention_roles,
             attachments: attachments.iter().map(AttachmentView::new).collect(),
-            embeds: if full { &message.embeds } else { &[] },
+            embeds: if full { shown_embeds(message) } else { &[] },
             timestamp: Iso(created_at(message.id)),
             edited_timestamp: message.edited_at.map(Iso),
             flags: message.flags,
             components: if full { &message.components } else { &[] },
             poll: shown_poll(message, None, sight),
+            message_snapshots: message
+                .snapshot
+                .as_deref()
+                .filter(|_| full)
+                .map(|shown| [SnapshotView { message: ForwardedView::new(world, shown) }]),
+            position: message.position,
             id: message.id,
             channel_id: message.channel,
             author: match &message.persona {
@@ -276,6 +326,11 @@ impl<'a> MessageView<'a> {
             hit: None,
         }
     }
+}
+
+/// Returns a message's embeds, unless they are suppressed.
+fn shown_embeds(message: &Message) -> &[Value] {
+    if message.flags & SUPPRESS_EMBEDS == 0 { &message.embeds } else { &[] }
 }
 
 /// Returns a message's poll as `viewer` sees it, for whom it is hidden as its content is.

@@ -42,19 +42,19 @@ impl Sim {
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
-    async fn answer(&self, interaction: &Interaction, body: Value) -> (u16, Value) {
+    pub(crate) async fn answer(&self, interaction: &Interaction, body: Value) -> (u16, Value) {
         let path = format!("/interactions/{}/{}/callback", interaction.id, interaction.token);
         self.open(Method::POST, &path, body).await
     }
 }
 
-async fn heard(bot: &mut Bot) -> Interaction {
+pub(crate) async fn heard(bot: &mut Bot) -> Interaction {
     let event = bot.wait_for(|event| matches!(event, Event::InteractionCreate(_))).await;
     let Event::InteractionCreate(interaction) = event else { unreachable!() };
     interaction.0
 }
 
-fn responses(interaction: &Interaction) -> String {
+pub(crate) fn responses(interaction: &Interaction) -> String {
     format!("/webhooks/{}/{}", interaction.application_id, interaction.token)
 }
 

@@ -10,6 +10,7 @@ mod contract;
 mod control;
 mod emojis;
 mod faults;
+mod forwards;
 mod gateway;
 mod guilds;
 mod interactions;

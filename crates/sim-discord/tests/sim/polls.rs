@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 use twilight_gateway::{Event, Intents};
 use twilight_model::channel::message::MessageType;
 
-use crate::support::{Bot, Sim, code, now};
+use crate::{
+    interactions::{heard, responses},
+    support::{Bot, Sim, code, now},
+};
 
 fn poll() -> Value {
     json!({
@@ -309,4 +312,21 @@ async fn a_world_file_holds_polls_with_their_votes() {
     // It is still open there, and ends there.
     let (status, ended) = again.polled(Method::POST, &asked, "expire").await;
     assert_eq!((status, &ended["poll"]["results"]["is_finalized"]), (200, &json!(true)));
+}
+
+#[tokio::test]
+async fn an_answer_that_was_waited_for_may_be_a_poll() {
+    let sim = Sim::start().await;
+    sim.register(json!({ "name": "ask", "description": "Ask people" })).await;
+    let mut bot = Bot::connect(&sim, Intents::all()).await;
+    let deed = json!({ "type": "command", "command": "ask" });
+    assert_eq!(sim.interact("bob", deed).await.0, 201);
+    let interaction = heard(&mut bot).await;
+    assert_eq!(sim.answer(&interaction, json!({ "type": 5 })).await.0, 204);
+    let whole = json!({ "poll": with(&json!({ "duration": 2.0 })) });
+    let (status, asked) = sim.open(Method::POST, &responses(&interaction), whole).await;
+    assert_eq!((status, &asked["poll"]["question"]["text"]), (200, &json!("Soup?")));
+    assert_eq!(sim.vote("bob", &asked, 2).await.0, 200);
+    let (status, ended) = sim.polled(Method::POST, &asked, "expire").await;
+    assert_eq!((status, &ended["poll"]["results"]["answer_counts"][0]["id"]), (200, &json!(2)));
 }

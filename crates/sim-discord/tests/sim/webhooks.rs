@@ -212,13 +212,13 @@ async fn a_webhook_speaks_under_a_name_of_its_own_or_another() {
     let content = format!("@everyone <@{bob}>");
     let body = json!({
         "username": "Cloud", "avatar_url": "https://example.org/cloud.png", "content": content,
-        "embeds": [{ "title": "Today" }], "flags": 4, "tts": false
+        "embeds": [{ "title": "Today" }], "flags": 4096, "tts": false
     });
     let (status, said) = sim.post_by(&webhook, "", body).await;
     assert_eq!((status, text(&said["author"], "username")), (200, "Cloud"));
     assert_eq!(text(&said["author"], "discriminator"), "0000");
     assert_eq!(text(&said["author"], "avatar").len(), 32);
-    assert_eq!((&said["flags"], &said["embeds"][0]["title"]), (&json!(4), &json!("Today")));
+    assert_eq!((&said["flags"], &said["embeds"][0]["title"]), (&json!(4096), &json!("Today")));
     assert_eq!(
         (&said["mention_everyone"], &said["mentions"][0]["id"]),
         (&json!(false), &json!(bob))
