@@ -443,6 +443,26 @@ async def webhooks(trial):
 
 
 @area
+async def polls(trial):
+    channel, bob = trial.channel("general"), trial.member("bob")
+    poll = discord.Poll(question="Soup?", duration=datetime.timedelta(hours=1))
+    poll.add_answer(text="Leek", emoji="\N{LEAFY GREEN}").add_answer(text="Fish")
+    message = await channel.send(poll=poll)
+    assert message.poll.question == "Soup?" and [answer.text for answer in message.poll.answers] == ["Leek", "Fish"]
+    voted = trial.until("poll_vote_add", lambda user, answer: user == bob)
+    await trial.control.call("POST", "/poll-votes", {
+        "channel_id": str(channel.id), "message_id": str(message.id), "user_id": str(bob.id), "answer_id": 2})
+    _, answer = await voted
+    assert answer.id == 2
+    fetched = await channel.fetch_message(message.id)
+    voters = [user.id async for user in fetched.poll.answers[1].voters()]
+    assert voters == [bob.id]
+    ended = await fetched.end_poll()
+    assert ended.poll.is_finalised() and ended.poll.answers[1].vote_count == 1
+    await refused(50035, channel.send(poll=discord.Poll(question="", duration=datetime.timedelta(hours=1))))
+
+
+@area
 async def guild_settings(trial):
     guild = trial.guild
     await trial.may(manage_guild=True)

@@ -27,6 +27,7 @@ const AREAS: &[&str] = &[
     "emojis",
     "scheduled_events",
     "webhooks",
+    "polls",
     "guild_settings",
     "slash_commands",
     "components",
