@@ -459,7 +459,7 @@ async def polls(trial):
     assert voters == [bob.id]
     ended = await fetched.end_poll()
     assert ended.poll.is_finalised() and ended.poll.answers[1].vote_count == 1
-    await refused(50035, channel.send(poll=discord.Poll(question="", duration=datetime.timedelta(hours=1))))
+    await refused(520003, ended.edit(content="No soup."))
 
 
 @area
