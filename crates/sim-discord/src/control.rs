@@ -31,12 +31,20 @@ use axum::{
     routing::{delete, get, patch, post, put},
 };
 use http::{HeaderValue, Method, StatusCode, header};
+use serde::Deserialize;
 
-use crate::shared::Shared;
+use crate::{domain::UserId, shared::Shared};
 
 use error::{ControlError, Reply, read};
 
 const OPENAPI: &str = include_str!("control/openapi.json");
+
+/// Who does it, with their rights; the operator where it is not said.
+#[derive(Debug, Deserialize)]
+struct By {
+    #[serde(default)]
+    user_id: Option<UserId>,
+}
 
 /// Returns everything below `/sim/v1`.
 pub(crate) fn router() -> Router<Arc<Shared>> {

@@ -4,7 +4,7 @@ use axum::extract::{Path, Query, State};
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::{ControlError, Reply, members::actor, read};
+use super::{By, ControlError, Reply, members::actor, read};
 use crate::{
     domain::{EmojiId, GuildId, NewEmoji, Refusal, RoleId, UserId},
     shared::Shared,
@@ -36,12 +36,6 @@ pub(super) async fn create(
     let state = shared.lock();
     let emoji = state.world.guild(guild)?.emojis.get(&id).ok_or(Refusal::UnknownEmoji)?;
     Ok(Reply::created(&GuildEmojiView::with_creator(&state.world, emoji)))
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct By {
-    #[serde(default)]
-    user_id: Option<UserId>,
 }
 
 /// `DELETE /sim/v1/emojis/{guild}/{emoji}`

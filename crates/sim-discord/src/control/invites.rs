@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::{
-    ControlError, Reply,
+    By, ControlError, Reply,
     members::{NewUser, actor, make_user},
     read,
 };
@@ -70,12 +70,6 @@ pub(super) async fn list(
     let (invites, _) = world.guild_invites(actor(None), listing.guild_id, now)?;
     let view = |invite| InviteView::new(world, invite, InviteDetail::Managed);
     Ok(Reply::json(&invites.into_iter().filter_map(view).collect::<Vec<_>>()))
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct By {
-    #[serde(default)]
-    user_id: Option<UserId>,
 }
 
 /// `DELETE /sim/v1/invites/{code}`

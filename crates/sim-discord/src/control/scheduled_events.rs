@@ -7,7 +7,7 @@ use serde::Deserialize;
 use ery_clock::UnixMillis;
 
 use super::{
-    ControlError, Reply,
+    By, ControlError, Reply,
     members::{actor, present},
     read,
 };
@@ -102,12 +102,6 @@ fn shown(
     let world = &state.world;
     let event = world.guild(guild)?.events.get(&id).ok_or(Refusal::UnknownEvent)?;
     Ok(serde_json::json!(ScheduledEventView::new(world, event, true)))
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct By {
-    #[serde(default)]
-    user_id: Option<UserId>,
 }
 
 /// `DELETE /sim/v1/scheduled-events/{guild}/{event}`

@@ -4,7 +4,7 @@ use axum::extract::{Path, Query, State};
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::{ControlError, Reply, members::actor, read};
+use super::{By, ControlError, Reply, members::actor, read};
 use crate::{
     domain::{
         AllowedMentions, ChannelId, ChannelKind, Draft, MessageId, NewThread, Refusal, TagId,
@@ -122,12 +122,6 @@ pub(super) async fn update(
     shared.act(|world, now| world.update_thread(actor, thread, change, None, now))?;
     let state = shared.lock();
     Ok(Reply::json(&wire::GuildChannelView::new(state.world.channel(thread)?, edit.user_id)))
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct By {
-    #[serde(default)]
-    user_id: Option<UserId>,
 }
 
 /// `DELETE /sim/v1/threads/{thread}`
