@@ -52,13 +52,15 @@ chaos: tools ## Let everything fail under load, and judge what people saw; DURAT
 		--mode $(or $(MODE),faults)
 
 # With deliberate faults in it, so it has a folder of its own, and no ordinary build sees them.
+MUTANT_RUN := target/mutants/quick/ery-chaos --mode holders --channels 60 --lease 1000 --ack-wait 2000
+
 .PHONY: chaos-mutants
 chaos-mutants: tools ## Prove that the judge of `make chaos` finds a broken fence and early acknowledgements
 	cargo build --profile quick --workspace --bins --features ery/mutants --target-dir target/mutants
-	target/mutants/quick/ery-chaos --mode holders --mutant ack $(if $(SEED),--seed $(SEED)) \
-		--duration 25 --channels 60 --lease 1000 --ack-wait 2000
-	target/mutants/quick/ery-chaos --mode holders --mutant fence $(if $(SEED),--seed $(SEED)) \
-		--duration 25 --channels 60 --lease 5000 --ack-wait 7000
+	$(MUTANT_RUN) --duration 40 --mutant fence $(if $(SEED),--seed $(SEED))
+	$(MUTANT_RUN) --duration 40 --mutant fence,lease $(if $(SEED),--seed $(SEED))
+	$(MUTANT_RUN) --duration 8 --mutant ack $(if $(SEED),--seed $(SEED))
+	$(MUTANT_RUN) --duration 25 --mutant lease --harmless $(if $(SEED),--seed $(SEED))
 
 .PHONY: tools
 tools: system ## Install nats-server, redis-server, a browser, discord.py and the test runner where they are missing

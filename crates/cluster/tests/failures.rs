@@ -408,17 +408,13 @@ async fn a_frozen_redis_is_waited_for_no_longer_than_its_time() {
     queue.publish(task(channel(1), 1)).await.unwrap();
     let mut wakeups = queue.wakeups(4).await.unwrap();
     let delivery = wakeups.next().await.unwrap();
-    let redis = servers.redis.id().unwrap().to_string();
-    let signal = async |signal: &str| {
-        tokio::process::Command::new("kill").args([signal, &redis]).status().await.unwrap()
-    };
-    assert!(signal("-STOP").await.success());
+    servers.redis.signal("STOP").await.unwrap();
     let begun = Instant::now();
     assert_eq!(queue.hint(channel(1)).await, Hint::Unknown);
     assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
     assert!(matches!(queue.take(delivery).await, Err(QueueError::Unavailable(_))));
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    assert!(signal("-CONT").await.success());
+    servers.redis.signal("CONT").await.unwrap();
     let mut lease = take(&queue, &mut wakeups, channel(1)).await;
     assert_eq!(numbers(&read_all(&mut lease).await), [1]);
 }

@@ -68,6 +68,17 @@ impl Process {
         }
     }
 
+    /// Sends it a signal by its name.
+    pub(crate) async fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let Some(id) = self.child.id() else { bail!("{} has ended", self.name) };
+        let sent =
+            Command::new("kill").args([&format!("-{signal}"), &id.to_string()]).status().await?;
+        if !sent.success() {
+            bail!("could not send {signal} to {}", self.name);
+        }
+        Ok(())
+    }
+
     /// Returns the id of the process while it runs.
     pub(crate) fn id(&self) -> Option<u32> {
         self.child.id()

@@ -75,6 +75,15 @@ impl RedisServer {
         Ok(command.query_async(&mut connection).await?)
     }
 
+    /// Sends it a signal by its name: `STOP`, `CONT`.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    pub async fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        self.process.signal(signal).await
+    }
+
     /// Ends it as an operator does.
     ///
     /// # Errors

@@ -28,9 +28,12 @@ struct Arguments {
     /// After how many milliseconds a task is delivered again
     #[arg(long)]
     ack_wait: Option<u64>,
-    /// A deliberate fault of the product: then the judge must find something
+    /// Deliberate faults of the product, with commas: then the judge must find something
     #[arg(long)]
     mutant: Option<String>,
+    /// The mutant breaks a precaution that nothing depends on: the judge must find nothing
+    #[arg(long, requires = "mutant")]
+    harmless: bool,
     /// Where evidence is kept [default: `chaos` beside the build]
     #[arg(long)]
     evidence: Option<PathBuf>,
@@ -70,9 +73,9 @@ async fn main() -> anyhow::Result<ExitCode> {
     if let Some(ack_wait) = arguments.ack_wait {
         options.ack_wait = Some(Duration::from_millis(ack_wait));
     }
-    let is_mutant = arguments.mutant.is_some();
+    let is_mutant = arguments.mutant.is_some() && !arguments.harmless;
     if is_mutant {
-        options.patience = Duration::from_secs(15);
+        options.patience = Duration::from_secs(10);
     }
     options.mutant = arguments.mutant;
     let report = chaos(&options).await?;

@@ -52,6 +52,8 @@ pub struct Fleet {
     pub nats: Mutex<NatsServer>,
     pub redis: Mutex<RedisServer>,
     pub slots: Vec<Slot>,
+    /// Ery's own id.
+    pub bot: String,
     variables: Vec<(String, String)>,
     remains: StdMutex<Vec<Remains>>,
     /// Held while Discord's REST API misbehaves in one way, since its faults are cleared together.
@@ -113,12 +115,14 @@ impl Fleet {
         .into();
         variables.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
 
+        let bot = sim.world().await?.bots[0]["id"].as_str().context("a bot")?.to_owned();
         let mut fleet = Self {
             sim,
             model,
             nats: Mutex::new(nats),
             redis: Mutex::new(redis),
             slots: Vec::new(),
+            bot,
             variables,
             remains: StdMutex::default(),
             rest: Mutex::default(),
@@ -237,6 +241,15 @@ impl Fleet {
     pub async fn flush_redis(&self) -> anyhow::Result<bool> {
         let Ok(redis) = self.redis.try_lock() else { return Ok(false) };
         redis.flush_all().await?;
+        Ok(true)
+    }
+
+    /// Holds redis-server still for a while.
+    pub async fn stop_redis(&self, hold: Duration) -> anyhow::Result<bool> {
+        let Ok(redis) = self.redis.try_lock() else { return Ok(false) };
+        redis.signal("STOP").await?;
+        sleep(hold).await;
+        redis.signal("CONT").await?;
         Ok(true)
     }
 

@@ -1,12 +1,12 @@
 //! Members who speak to Ery, and whoever watches what becomes of it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use anyhow::Context;
+use futures::{TryStreamExt, stream};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,9 @@ use super::{
 
 /// How often the log is read.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// In how many channels at once something more is said.
+const INSIST_AT_ONCE: usize = 16;
 
 /// How fast members speak.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +55,14 @@ impl Watch {
         self.said().keys().filter(|message| !seen.covered.contains_key(message)).count()
     }
 
+    /// Returns the channels in which messages wait.
+    fn waiting(&self) -> BTreeSet<u64> {
+        let seen = self.seen();
+        let said = self.said();
+        let waits = said.iter().filter(|(message, _)| !seen.covered.contains_key(message));
+        waits.map(|(_, channel)| *channel).collect()
+    }
+
     /// Reads what is new in the log.
     pub(super) async fn look(&self, fleet: &Fleet) -> anyhow::Result<()> {
         let after = self.seen().last_seq;
@@ -83,7 +94,6 @@ pub(super) async fn speak(
     until: &CancellationToken,
 ) -> anyhow::Result<()> {
     let mut random = StdRng::seed_from_u64(seed ^ 0x5eed);
-    let bot = fleet.sim.world().await?.bots[0]["id"].as_str().context("a bot")?.to_owned();
     let places: Vec<(&Guild, u64)> = guilds
         .iter()
         .flat_map(|guild| guild.channels.iter().map(move |channel| (guild, *channel)))
@@ -108,14 +118,40 @@ pub(super) async fn speak(
         for _ in 0..count {
             number += 1;
             let member = &guild.members[random.random_range(0..guild.members.len())];
-            let text = format!("<@{bot}> hello, this is number {number}");
-            let message = fleet.sim.say(&channel.to_string(), member, &text).await?;
-            watch.said().insert(message, channel);
+            say(fleet, watch, channel, member, &format!("hello, this is number {number}")).await?;
         }
         tokio::select! {
             () = sleep(Duration::from_secs_f64(f64::from(count) / rate)) => {}
             () = until.cancelled() => {}
         }
     }
+    Ok(())
+}
+
+/// Says one thing more wherever something waits, which wakes whoever does not hold the channel.
+pub(super) async fn insist(fleet: &Fleet, guilds: &[Guild], watch: &Watch) -> anyhow::Result<()> {
+    let waiting = watch.waiting();
+    let places = guilds.iter().flat_map(|guild| {
+        let member = guild.members.first();
+        guild.channels.iter().filter_map(move |channel| Some((*channel, member?)))
+    });
+    stream::iter(places.filter(|(channel, _)| waiting.contains(channel)).map(Ok))
+        .try_for_each_concurrent(INSIST_AT_ONCE, |(channel, member)| {
+            say(fleet, watch, channel, member, "and this, too")
+        })
+        .await
+}
+
+/// Lets a member say something to Ery.
+async fn say(
+    fleet: &Fleet,
+    watch: &Watch,
+    channel: u64,
+    member: &str,
+    text: &str,
+) -> anyhow::Result<()> {
+    let text = format!("<@{}> {text}", fleet.bot);
+    let message = fleet.sim.say(&channel.to_string(), member, &text).await?;
+    watch.said().insert(message, channel);
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::{
     Mode, Options,
     checker::{Evidence, Rule, Verdict, judge},
     fleet::{Fleet, Guild},
-    load::{Pace, Watch, speak},
+    load::{Pace, Watch, insist, speak},
     model::Behaviour,
     report::{Diary, Report},
     schedule::{Action, Planned, Roughness, plan},
@@ -18,6 +18,9 @@ use super::{
 
 /// How often a run is judged while it goes on.
 const JUDGE_EVERY: Duration = Duration::from_secs(2);
+
+/// How long it takes from a word to whoever takes its channel.
+const TO_TAKE: Duration = Duration::from_millis(50);
 
 /// A community on a running platform.
 pub(super) struct Stage {
@@ -46,6 +49,18 @@ impl Stage {
         fleet.calm_rest().await?;
         diary.say(format!("{} processes, {} channels", fleet.slots.len(), options.channels));
         Ok(Self { fleet, guilds, watch: Watch::default(), diary })
+    }
+
+    /// Lets Redis forget who holds what, has others take the channels in which something waits, and
+    /// keeps Redis from telling the former holders for a while.
+    async fn forget_leases(&self, hold: Duration) -> anyhow::Result<bool> {
+        let Self { fleet, guilds, watch, .. } = self;
+        if !fleet.flush_redis().await? {
+            return Ok(false);
+        }
+        insist(fleet, guilds, watch).await?;
+        sleep(TO_TAKE).await;
+        fleet.stop_redis(hold).await
     }
 
     /// Returns what there is to judge so far.
@@ -146,7 +161,12 @@ pub(super) async fn faults(options: &Options) -> anyhow::Result<Report> {
     };
     let services: Vec<&str> = stage.fleet.slots.iter().map(|slot| slot.service).collect();
     let planned = plan(options.seed, options.duration, &services, &roughness);
-    let pace = Pace { backlog: 200, fastest: 60.0, bursts: if is_holders { 0.4 } else { 0.1 } };
+    let pace = Pace {
+        // Few enough that what is left at the end is soon answered.
+        backlog: if is_holders { 80 } else { 200 },
+        fastest: 60.0,
+        bursts: if is_holders { 0.4 } else { 0.1 },
+    };
 
     let until = CancellationToken::new();
     let speaking_until = until.child_token();
@@ -232,6 +252,7 @@ async fn act(stage: &Stage, action: Action) -> anyhow::Result<()> {
         Action::KillNats { down } => fleet.kill_nats(*down).await?,
         Action::KillRedis { down } => fleet.kill_redis(*down).await?,
         Action::FlushRedis => fleet.flush_redis().await?,
+        Action::ForgetLeases { hold } => stage.forget_leases(*hold).await?,
         Action::Sessions { what } => fleet.disturb_sessions(what).await?,
         Action::Rest { what, hold } => fleet.misbehave(what, *hold).await?,
         Action::Provider { share, hold } => fleet.fail_provider(*share, *hold).await?,

@@ -28,6 +28,11 @@ pub(super) enum Action {
         down: Duration,
     },
     FlushRedis,
+    /// All leases are forgotten while their holders live, others are woken to take the channels, and
+    /// for `hold` nobody can learn that from Redis.
+    ForgetLeases {
+        hold: Duration,
+    },
     /// A disturbance of Discord's sessions, by its name in the control API.
     Sessions {
         what: &'static str,
@@ -54,6 +59,7 @@ impl Action {
             Self::KillNats { .. } => "kill nats-server",
             Self::KillRedis { .. } => "kill redis-server",
             Self::FlushRedis => "empty redis-server",
+            Self::ForgetLeases { .. } => "forget leases",
             Self::Sessions { .. } => "sessions",
             Self::Rest { .. } => "rest",
             Self::Provider { .. } => "provider",
@@ -100,10 +106,19 @@ pub(super) fn plan(
     loop {
         at += roughness.every.mul_f64(random.random_range(0.3..1.7));
         if at >= duration {
-            return planned;
+            break;
         }
         planned.push(Planned { at, action: action(&mut random, slots, roughness) });
     }
+    if roughness.orchestrators_only {
+        // What is under way then nobody asks for again: only what was kept comes back.
+        let at = duration.mul_f64(0.99);
+        planned.retain(|planned| planned.at < at);
+        planned.extend((0..slots.len()).filter(|slot| slots[*slot] == "orchestrator").map(
+            |slot| Planned { at, action: Action::Kill { slot, down: Duration::from_secs(1) } },
+        ));
+    }
+    planned
 }
 
 fn action(random: &mut StdRng, slots: &[&'static str], roughness: &Roughness) -> Action {
@@ -125,7 +140,7 @@ fn action(random: &mut StdRng, slots: &[&'static str], roughness: &Roughness) ->
         return match dice {
             // A holder that is frozen past its lease knows so when it wakes, and stops by itself. One
             // whose lease is forgotten learns of it later: then the fence alone is in the way.
-            0..50 => Action::FlushRedis,
+            0..50 => Action::ForgetLeases { hold: roughness.shortest_stop / 3 },
             50..85 => Action::Stop { slot, hold },
             _ => Action::Kill { slot, down },
         };
@@ -161,6 +176,9 @@ impl fmt::Display for Action {
                 write!(f, "redis-server: SIGKILL, away for {} ms", ms(down))
             }
             Self::FlushRedis => write!(f, "redis-server: FLUSHALL"),
+            Self::ForgetLeases { hold } => {
+                write!(f, "redis-server: FLUSHALL, words everywhere, SIGSTOP for {} ms", ms(hold))
+            }
             Self::Sessions { what } => write!(f, "Discord's sessions: {what}"),
             Self::Rest { what, hold } => write!(f, "Discord's REST: {what} for {} ms", ms(hold)),
             Self::Provider { share, hold } => {
@@ -209,13 +227,20 @@ mod tests {
     }
 
     #[test]
-    fn where_holders_alone_are_hit_nothing_else_is() {
-        for planned in plan(3, Duration::from_mins(5), &SLOTS, &roughness(true)) {
+    fn where_holders_alone_are_hit_nothing_else_is_and_at_the_end_all_are_killed() {
+        let planned = plan(3, Duration::from_mins(5), &SLOTS, &roughness(true));
+        let killed = planned.iter().rev().map_while(|planned| match planned.action {
+            Action::Kill { slot, .. } => Some(slot),
+            _ => None,
+        });
+        let killed: Vec<_> = killed.collect();
+        assert!(killed.starts_with(&[2, 1]), "{killed:?}");
+        for planned in planned {
             match planned.action {
                 Action::Kill { slot, .. } | Action::Stop { slot, .. } => {
                     assert_eq!(SLOTS[slot], "orchestrator");
                 }
-                Action::FlushRedis => {}
+                Action::ForgetLeases { .. } => {}
                 other => panic!("{other:?}"),
             }
         }

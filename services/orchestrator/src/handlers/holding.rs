@@ -9,6 +9,8 @@ use std::{
 use futures::FutureExt;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
+#[cfg(feature = "mutants")]
+use tokio_util::sync::CancellationToken;
 use twilight_model::id::{Id, marker::UserMarker};
 
 use ery_channel_queue::{BoxLease, QueueError, Released, Task, Waiting};
@@ -112,6 +114,8 @@ async fn hold_until_free(holder: &Holder, mut lease: BoxLease, known: (TriggerId
     let mut false_alarms = 0;
     loop {
         let lost = lease.lost();
+        #[cfg(feature = "mutants")]
+        let lost = if crate::mutants::is_on("lease") { CancellationToken::new() } else { lost };
         holding.has_read_any = false;
         let stopped = tokio::select! {
             biased;
