@@ -181,7 +181,7 @@ fn log_moderation(connection: &Connection, key: &ExecutionKey) -> Result<(), Sto
                  target_user_id, principal_kind, principal_id, principal_version, reason, at_ms)
              SELECT guild_id, channel_id, execution_id, tool, tier,
                  CASE WHEN json_valid(arguments)
-                     THEN CAST(coalesce(arguments ->> '$.user_id', arguments ->> '$.member_id')
+                     THEN CAST(coalesce(arguments ->> '$.member', arguments ->> '$.of.member')
                          AS INTEGER) END,
                  principal_kind, principal_id, principal_version, audit_reason, closed_at_ms
              FROM tool_executions WHERE key = ?1",

@@ -109,7 +109,7 @@ async fn a_moderation_act_that_happened_is_logged_with_its_target() {
         let act = Execution {
             tool: "timeout_member".to_owned(),
             tier: tier.to_owned(),
-            arguments: r#"{"user_id":"612","until":5}"#.to_owned(),
+            arguments: r#"{"member":"612","until":5}"#.to_owned(),
             audit_reason: "spam".to_owned(),
             ..execution(thread, call)
         };
