@@ -21,7 +21,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 use twilight_model::id::{
     Id,
-    marker::{ChannelMarker, GuildMarker, UserMarker},
+    marker::{ChannelMarker, GuildMarker, RoleMarker, UserMarker},
 };
 
 use ery_event_bus::{Event, EventBus, Followed};
@@ -32,7 +32,7 @@ use crate::{
         wire::{RawChannel, RawGuild, RawMember, RawThreads, RawUser},
     },
     domain::{
-        guild::{Channel, Guild, GuildState, Member},
+        guild::{Channel, Guild, GuildState, Member, Role},
         text,
     },
     error::StateError,
@@ -51,6 +51,14 @@ const MEMBERS_AT_ONCE: usize = 8;
 
 /// The most that Discord gives for one search of members.
 const MAX_FOUND_MEMBERS: usize = 100;
+
+/// How new what is known of members must be.
+#[derive(Clone, Copy)]
+enum Freshness {
+    /// As events told.
+    AsKnown,
+    Anew,
+}
 
 /// All guilds that this replica knows.
 pub(crate) struct Guilds {
@@ -133,6 +141,24 @@ impl Guilds {
         guild: Id<GuildMarker>,
         users: &[Id<UserMarker>],
     ) -> Result<GuildState, StateError> {
+        self.state_by(guild, users, Freshness::AsKnown).await
+    }
+
+    /// Returns a guild with these members read anew, and the bot's own.
+    pub(crate) async fn state_anew(
+        &self,
+        guild: Id<GuildMarker>,
+        users: &[Id<UserMarker>],
+    ) -> Result<GuildState, StateError> {
+        self.state_by(guild, users, Freshness::Anew).await
+    }
+
+    async fn state_by(
+        &self,
+        guild: Id<GuildMarker>,
+        users: &[Id<UserMarker>],
+        freshness: Freshness,
+    ) -> Result<GuildState, StateError> {
         let bot = self.bot().await?;
         let (slot, known) = self.loaded(guild).await?;
         let mut wanted: Vec<_> = users.iter().copied().chain([bot]).collect();
@@ -141,7 +167,13 @@ impl Guilds {
         let mut members = HashMap::with_capacity(wanted.len());
         let slot = &slot;
         let mut reads = futures::stream::iter(wanted)
-            .map(|user| async move { (user, self.member(guild, slot, user).await) })
+            .map(|user| async move {
+                let member = match freshness {
+                    Freshness::Anew if user != bot => self.member_anew(guild, slot, user).await,
+                    Freshness::Anew | Freshness::AsKnown => self.member(guild, slot, user).await,
+                };
+                (user, member)
+            })
             .buffer_unordered(MEMBERS_AT_ONCE);
         while let Some((user, member)) = reads.next().await {
             members.insert(user, member?);
@@ -169,12 +201,36 @@ impl Guilds {
 
     /// Takes over what an answer of Discord's said of a member.
     pub(crate) fn saw_member(&self, guild: Id<GuildMarker>, member: Member) {
+        self.saw(guild, Change::Member(Box::new(member)));
+    }
+
+    /// Takes over that somebody is no member any more.
+    pub(crate) fn saw_member_go(&self, guild: Id<GuildMarker>, user: Id<UserMarker>) {
+        self.saw(guild, Change::MemberGone(user));
+    }
+
+    /// Takes over what an answer of Discord's said of a role.
+    pub(crate) fn saw_role(&self, guild: Id<GuildMarker>, role: Role) {
+        self.saw(guild, Change::Role(role));
+    }
+
+    /// Takes over that a role is gone.
+    pub(crate) fn saw_role_go(&self, guild: Id<GuildMarker>, role: Id<RoleMarker>) {
+        self.saw(guild, Change::RoleGone(role));
+    }
+
+    /// Takes over what an answer of Discord's said of a channel.
+    pub(crate) fn saw_channel(&self, guild: Id<GuildMarker>, channel: Channel) {
+        self.saw(guild, Change::Channel(Box::new(channel)));
+    }
+
+    fn saw(&self, guild: Id<GuildMarker>, change: Change) {
         let slot = {
             let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             slots.get(&guild).cloned()
         };
         if let Some(slot) = slot {
-            slot.apply(Change::Member(Box::new(member)));
+            slot.apply(change);
         }
     }
 
@@ -386,23 +442,45 @@ impl Guilds {
             slot.end_member(user, fetching, None);
             return Ok(known);
         }
-        let path = format!("guilds/{guild}/members/{user}");
-        let route = format!("guilds/{guild}/members");
-        let request = Request::new(Method::Get, route, path, guild.get(), self.discord.send_by());
-        metrics::member_loaded();
-        let read = match self.discord.repeatedly(&request).await {
-            Ok(answer) => answer.json::<RawMember>().map(|raw| Some(raw.member())),
-            Err(RestError::Refused { status: 404, .. }) => Ok(None),
-            Err(error) => Err(error),
-        };
-        match read {
+        match self.read_member(guild, user).await {
             Ok(member) => Ok(slot
-                .end_member(user, fetching, Some(member.map(Arc::new)))
+                .end_member(user, fetching, Some(member))
                 .expect("a member that was read is kept")),
             Err(error) => {
                 slot.end_member(user, fetching, None);
                 Err(error.into())
             }
+        }
+    }
+
+    /// Reads a member whatever is known of them, and keeps what was read unless an event told
+    /// something else meanwhile.
+    async fn member_anew(
+        &self,
+        guild: Id<GuildMarker>,
+        slot: &Slot,
+        user: Id<UserMarker>,
+    ) -> Result<Option<Arc<Member>>, StateError> {
+        let fetching = slot.begin_member(user).await;
+        let known = slot.known(user);
+        let read = self.read_member(guild, user).await;
+        slot.end_reread(user, fetching, known.as_ref(), read.as_ref().ok());
+        Ok(read?)
+    }
+
+    async fn read_member(
+        &self,
+        guild: Id<GuildMarker>,
+        user: Id<UserMarker>,
+    ) -> Result<Option<Arc<Member>>, RestError> {
+        let path = format!("guilds/{guild}/members/{user}");
+        let route = format!("guilds/{guild}/members");
+        let request = Request::new(Method::Get, route, path, guild.get(), self.discord.send_by());
+        metrics::member_loaded();
+        match self.discord.repeatedly(&request).await {
+            Ok(answer) => answer.json::<RawMember>().map(|raw| Some(Arc::new(raw.member()))),
+            Err(RestError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 }

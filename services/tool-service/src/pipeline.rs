@@ -37,7 +37,7 @@ use crate::{
         execution::{self, NONCE_LIFE, Recovery, recover},
         guild::GuildState,
         reason::Reason,
-        tool::{Needs, Place, Reads, RetryClass, Subject, Tier},
+        tool::{Needs, Reads, RetryClass, Tier},
     },
     error::CallError,
     metrics,
@@ -81,6 +81,7 @@ impl Drop for Listed {
 struct Plan {
     entry: &'static Entry,
     act: Value,
+    tier: Tier,
     needs: Needs,
     state: Option<GuildState>,
     people: Vec<Id<UserMarker>>,
@@ -180,9 +181,11 @@ impl Pipeline {
             Err(Problem::Unknown(error)) => return Err(error.into()),
         };
         // The order itself is carried out, not what the model made of it.
-        let order = (spec.tier >= Tier::Reversible)
-            .then(|| execution::ordered(spec.name, &act, ask.orders()))
-            .flatten();
+        let order = entry
+            .tool
+            .tier_of(&act)
+            .filter(|tier| *tier >= Tier::Reversible)
+            .and_then(|_| execution::ordered(spec.name, &act, ask.orders()));
         let is_ordered = order.is_some();
         let act = order.unwrap_or(act);
 
@@ -196,19 +199,28 @@ impl Pipeline {
             Some(guild) => Some(shared.guilds.guild(guild).await?),
             None => None,
         };
-        let Some(needs) = entry.tool.needs_of(&act, guild.as_deref(), ask.here) else {
+        let tier = entry.tool.tier_of(&act);
+        let needs = entry.tool.needs_of(&act, guild.as_deref(), ask.here);
+        let Some((tier, needs)) = tier.zip(needs) else {
             return Ok(Judged::invalid("The order's arguments do not fit the tool.".into()));
         };
         let state = match ask.guild() {
             Some(guild) => {
                 let mut users = people.clone();
-                users.extend(needs.subject.map(|Subject { user, .. }| user));
-                Some(shared.guilds.state(guild, &users).await?)
+                users.extend(needs.subject.map(|subject| subject.user));
+                Some(match tier {
+                    // What cannot be undone is not decided on what events told.
+                    Tier::Destructive => shared.guilds.state_anew(guild, &users).await?,
+                    Tier::Read | Tier::Harmless | Tier::Reversible => {
+                        shared.guilds.state(guild, &users).await?
+                    }
+                })
             }
             None => None,
         };
         let call = Call {
             tool: spec,
+            tier,
             needs: &needs,
             principal: ask.principal.as_ref(),
             askers: &ask.askers,
@@ -221,14 +233,22 @@ impl Pipeline {
         Ok(match decision {
             Decision::Allow { reads } => {
                 let needs = Needs { reads: Reads::Channels(reads), ..needs };
-                Judged::Allowed(Box::new(Plan { entry, act, needs, state, people, is_ordered }))
+                Judged::Allowed(Box::new(Plan {
+                    entry,
+                    act,
+                    tier,
+                    needs,
+                    state,
+                    people,
+                    is_ordered,
+                }))
             }
             Decision::Deny(reason) => {
-                let verdict = Verdict::denied(&reason, Some(act)).of(spec, is_ordered);
+                let verdict = Verdict::denied(&reason, Some(act)).of(tier, is_ordered);
                 Judged::Final(Box::new(verdict))
             }
             Decision::NeedsApproval(reason) => {
-                let verdict = Verdict::needs_approval(&reason, act).of(spec, is_ordered);
+                let verdict = Verdict::needs_approval(&reason, act).of(tier, is_ordered);
                 Judged::Final(Box::new(verdict))
             }
         })
@@ -261,11 +281,12 @@ impl Pipeline {
     async fn carry_out(&self, ask: &Ask, plan: Plan) -> Result<CallToolResponse, CallError> {
         let shared = &*self.shared;
         let now = shared.clock.now();
-        let Some(act) = plan.entry.tool.fixed(plan.act.clone(), now) else {
+        let state = plan.state.as_ref();
+        let Some(act) = plan.entry.tool.fixed(plan.act.clone(), now, state) else {
             let verdict = Verdict::invalid("The arguments do not fit the tool.".into());
             return self.refuse(ask, verdict).await;
         };
-        let verdict = Verdict::allowed(act.clone(), ask).of(plan.entry.spec, plan.is_ordered);
+        let verdict = Verdict::allowed(act.clone(), ask).of(plan.tier, plan.is_ordered);
         let execution = ask.execution(&verdict, now, shared.settings.send_by);
         let begun = self.begin(ask, execution).await?;
         let changes = ask::changes(&begun);
@@ -278,7 +299,7 @@ impl Pipeline {
             }
             return Ok(record::answer_of(execution, changes));
         }
-        let is_withdrawn = plan.entry.spec.tier > Tier::Read && ask.is_withdrawn(&changes);
+        let is_withdrawn = plan.tier > Tier::Read && ask.is_withdrawn(&changes);
         let done = if is_withdrawn {
             Done::failed(0, "The message that asked for this was deleted.")
         } else {
@@ -322,19 +343,18 @@ impl Pipeline {
         // What was allowed and begun is settled as it was stored; but it is begun anew only
         // while the rights for it still hold. Where it is only looked for, the repeats of former
         // holders must have come to their end, too.
-        let is_looked_for = tools::find(&execution.tool)
-            .is_some_and(|entry| entry.spec.retry == RetryClass::Nonce)
+        let stored: Option<Value> = serde_json::from_str(&execution.arguments).ok();
+        let begun = tools::find(&execution.tool).zip(stored);
+        let begun = begun.and_then(|(entry, act)| Some((entry, entry.tool.retry_of(&act)?, act)));
+        let is_looked_for = begun.as_ref().is_some_and(|(_, class, _)| *class == RetryClass::Nonce)
             && shared.clock.now() >= opened_at + NONCE_LIFE;
         let conclusive_at = opened_at + NONCE_LIFE + shared.settings.request_timeout;
         while is_looked_for && shared.clock.now() < conclusive_at {
             let left = conclusive_at.since(shared.clock.now());
             tokio::time::sleep(left.min(LOOK_AGAIN)).await;
         }
-        let stored: Option<Value> = serde_json::from_str(&execution.arguments).ok();
-        let tool = tools::find(&execution.tool);
-        let done = match (tool, stored) {
-            (Some(entry), Some(act)) => {
-                let class = entry.spec.retry;
+        let done = match begun {
+            Some((entry, class, act)) => {
                 let now = shared.clock.now();
                 let recovery = recover(class, opened_at, shared.settings.send_by, now);
                 match (recovery, plan) {
@@ -342,7 +362,7 @@ impl Pipeline {
                         metrics::recovered("repeated");
                         self.repeat(ask, &plan, &act, (opened_at, send_by)).await?
                     }
-                    (_, plan) if class == RetryClass::Nonce => {
+                    (_, plan) if class != RetryClass::Safe => {
                         metrics::recovered("looked_up");
                         let plan = match plan {
                             Some(plan) => plan,
@@ -351,7 +371,7 @@ impl Pipeline {
                         let send_by = now + shared.settings.send_by;
                         self.act(ask, &plan, &act, (opened_at, send_by), How::LookUp).await?
                     }
-                    (_, _) if entry.spec.tier == Tier::Read => {
+                    (_, _) if entry.tool.tier_of(&act) == Some(Tier::Read) => {
                         Done::failed(0, "The rights for that have changed meanwhile.")
                     }
                     (_, _) => {
@@ -360,7 +380,7 @@ impl Pipeline {
                     }
                 }
             }
-            (None, _) | (_, None) => Done::in_doubt(0),
+            None => Done::in_doubt(0),
         };
         self.close(ask, execution, done, changes).await
     }
@@ -371,15 +391,9 @@ impl Pipeline {
             Some(guild) => Some(self.shared.guilds.state(guild, &[]).await?),
             None => None,
         };
-        let needs = Needs {
-            place: Place::Channel(ask.here),
-            bot: Permissions::empty(),
-            asker: Permissions::empty(),
-            subject: None,
-            reads: Reads::Nothing,
-        };
-        let act = Value::Null;
-        Ok(Plan { entry, act, needs, state, people: Vec::new(), is_ordered: false })
+        let needs = Needs::in_channel(ask.here, Permissions::empty());
+        let (act, tier, people) = (Value::Null, entry.spec.tier, Vec::new());
+        Ok(Plan { entry, act, tier, needs, state, people, is_ordered: false })
     }
 
     async fn act(
@@ -397,6 +411,7 @@ impl Pipeline {
         };
         let nonce = execution::nonce(&ask.key);
         let run = Run {
+            key: &ask.key,
             discord: &shared.discord,
             guilds: &shared.guilds,
             home: ask.home,

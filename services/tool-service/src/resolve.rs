@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use twilight_model::id::{
     Id,
-    marker::{ChannelMarker, GuildMarker, MessageMarker, UserMarker},
+    marker::{ChannelMarker, GuildMarker, MessageMarker, RoleMarker, UserMarker},
 };
 
 use crate::{
     domain::{
-        guild::{ChannelKind, Guild},
+        guild::{Channel, ChannelKind, Guild, Role},
         output::Filter,
-        reference::{self, ChannelReference, MemberReference},
+        reference::{self, ChannelReference, MemberReference, RoleReference},
         text,
     },
     error::StateError,
@@ -90,6 +90,70 @@ impl Scene<'_> {
         }
     }
 
+    /// Returns the role that `text` names: an id, a mention, or a name in this guild.
+    pub(crate) async fn role(&self, text: &str) -> Result<Id<RoleMarker>, Problem> {
+        let guild = self.the_guild().await?;
+        let name = match reference::role(text) {
+            Some(RoleReference::Id(role)) if guild.roles.contains_key(&role) => return Ok(role),
+            Some(RoleReference::Id(_)) => {
+                return Err(Problem::unclear("That role is not in this server."));
+            }
+            Some(RoleReference::Name(name)) => name,
+            None => {
+                return Err(Problem::unclear(
+                    "Name one role: by a mention, by its id, or by its exact name.",
+                ));
+            }
+        };
+        let wanted = name.to_lowercase();
+        if wanted == "everyone" {
+            return Ok(guild.everyone());
+        }
+        let named = |role: &&Role| role.name.trim_start_matches('@').to_lowercase() == wanted;
+        let mut found: Vec<_> = guild.roles.values().filter(named).collect();
+        found.sort_unstable_by_key(|role| role.id);
+        match found.as_slice() {
+            [] => Err(Problem::unclear(format!(
+                "There is no role with exactly the name “{}”.",
+                text::name(&name)
+            ))),
+            [one] => Ok(one.id),
+            several => {
+                let ids = several.iter().take(MAX_CANDIDATES).map(|role| role.id.to_string());
+                Err(Problem::unclear(format!(
+                    "Several roles have the name “{}”: {}. Say which one by its id.",
+                    text::name(&name),
+                    ids.collect::<Vec<_>>().join(", "),
+                )))
+            }
+        }
+    }
+
+    /// Returns the channel, thread or category that `text` names.
+    pub(crate) async fn channel_or_category(
+        &self,
+        text: &str,
+    ) -> Result<Id<ChannelMarker>, Problem> {
+        let id = match reference::channel(text) {
+            Some(ChannelReference::Id(id)) => id,
+            Some(ChannelReference::Name(name)) => {
+                let wanted = name.to_lowercase();
+                return self
+                    .one_channel(&name, |channel| channel.name.to_lowercase() == wanted)
+                    .await;
+            }
+            None => {
+                return Err(Problem::unclear(
+                    "Name one channel: by a mention, by its id, or by its exact name.",
+                ));
+            }
+        };
+        match self.guilds.channel(self.guild_id()?, id).await? {
+            Some(found) => Ok(found.id),
+            None => Err(Problem::unclear("That channel is not in this server.")),
+        }
+    }
+
     /// Returns the message of this channel that `text` names: an id, or a link.
     pub(crate) fn message_here(&self, text: &str) -> Result<Id<MessageMarker>, Problem> {
         match reference::message(text) {
@@ -136,15 +200,22 @@ impl Scene<'_> {
     }
 
     async fn channel_named(&self, name: &str) -> Result<Id<ChannelMarker>, Problem> {
-        let guild = self.the_guild().await?;
         let wanted = name.to_lowercase();
-        let mut found: Vec<_> = guild
-            .channels
-            .values()
-            .filter(|channel| channel.kind != ChannelKind::Holder)
-            .filter(|channel| channel.name.to_lowercase() == wanted)
-            .map(|channel| channel.id)
-            .collect();
+        self.one_channel(name, |channel| {
+            channel.kind != ChannelKind::Holder && channel.name.to_lowercase() == wanted
+        })
+        .await
+    }
+
+    async fn one_channel(
+        &self,
+        name: &str,
+        fits: impl Fn(&Channel) -> bool + Send,
+    ) -> Result<Id<ChannelMarker>, Problem> {
+        let guild = self.the_guild().await?;
+        let channels = guild.channels.values();
+        let mut found: Vec<_> =
+            channels.filter(|channel| fits(channel)).map(|channel| channel.id).collect();
         found.sort_unstable();
         match found.as_slice() {
             [] => Err(Problem::unclear(format!(

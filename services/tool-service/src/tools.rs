@@ -3,12 +3,20 @@
 mod add_reaction;
 mod answer;
 mod arguments;
+mod audit;
+mod ban_member;
 mod fetch_messages;
 mod get_member_info;
+mod kick_member;
 mod listing;
+mod manage_permissions;
+mod manage_roles;
+mod permission_list;
+mod reason;
 mod search_messages;
 mod send_message;
 mod timeout_member;
+mod warn_member;
 
 use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
@@ -29,13 +37,13 @@ use crate::{
     adapters::discord::Discord,
     domain::{
         guild::{Guild, GuildState},
-        tool::{Needs, Spec},
+        tool::{Needs, RetryClass, Spec, Tier},
     },
     guilds::Guilds,
     resolve::{Problem, Scene},
 };
 
-pub(crate) use answer::{Done, Settled, failure};
+pub(crate) use answer::{Done, Later, Settled, failure};
 
 /// The tool by which a thread answers.
 pub(crate) const ANSWER_TOOL: &str = "send_message";
@@ -60,8 +68,19 @@ pub(crate) trait Tool: Send + Sync + 'static {
     /// Tells what a call needs; `guild` is none in a direct message.
     fn needs(&self, act: &Self::Act, guild: Option<&Guild>, here: Id<ChannelMarker>) -> Needs;
 
-    /// Fixes what depends on the moment, so that a repeat does exactly the same.
-    fn fix(&self, act: Self::Act, _now: UnixMillis) -> Self::Act {
+    /// Tells how much an act can do; never more than its tool.
+    fn tier(&self, _act: &Self::Act) -> Tier {
+        self.spec().tier
+    }
+
+    /// Tells what may be done about an act whose outcome is not known.
+    fn retry(&self, _act: &Self::Act) -> RetryClass {
+        self.spec().retry
+    }
+
+    /// Fixes what depends on the moment, so that a repeat does exactly the same; `state` is what
+    /// the decision was made on.
+    fn fix(&self, act: Self::Act, _now: UnixMillis, _state: Option<&GuildState>) -> Self::Act {
         act
     }
 
@@ -76,6 +95,8 @@ pub(crate) trait Tool: Send + Sync + 'static {
 
 /// What a tool has while it acts.
 pub(crate) struct Run<'a> {
+    /// The execution's key, which Discord's audit log names.
+    pub(crate) key: &'a str,
     pub(crate) discord: &'a Discord,
     pub(crate) guilds: &'a Guilds,
     pub(crate) home: Home,
@@ -115,7 +136,11 @@ pub(crate) trait AnyTool: Send + Sync {
         guild: Option<&Guild>,
         here: Id<ChannelMarker>,
     ) -> Option<Needs>;
-    fn fixed(&self, act: Value, now: UnixMillis) -> Option<Value>;
+    /// None if `act` is not this tool's.
+    fn tier_of(&self, act: &Value) -> Option<Tier>;
+    /// None if `act` is not this tool's.
+    fn retry_of(&self, act: &Value) -> Option<RetryClass>;
+    fn fixed(&self, act: Value, now: UnixMillis, state: Option<&GuildState>) -> Option<Value>;
     async fn perform_json(&self, act: &Value, run: &Run<'_>) -> Done;
     async fn look_up_json(&self, act: &Value, run: &Run<'_>) -> Done;
 }
@@ -140,8 +165,16 @@ impl<T: Tool> AnyTool for T {
         Some(self.needs(&act, guild, here))
     }
 
-    fn fixed(&self, act: Value, now: UnixMillis) -> Option<Value> {
-        serde_json::to_value(self.fix(serde_json::from_value(act).ok()?, now)).ok()
+    fn tier_of(&self, act: &Value) -> Option<Tier> {
+        Some(self.tier(&T::Act::deserialize(act).ok()?))
+    }
+
+    fn retry_of(&self, act: &Value) -> Option<RetryClass> {
+        Some(self.retry(&T::Act::deserialize(act).ok()?))
+    }
+
+    fn fixed(&self, act: Value, now: UnixMillis, state: Option<&GuildState>) -> Option<Value> {
+        serde_json::to_value(self.fix(serde_json::from_value(act).ok()?, now, state)).ok()
     }
 
     async fn perform_json(&self, act: &Value, run: &Run<'_>) -> Done {
@@ -193,7 +226,12 @@ static TOOLS: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry::new(send_message::SendMessage),
         Entry::new(fetch_messages::FetchMessages),
         Entry::new(add_reaction::AddReaction),
+        Entry::new(ban_member::BanMember),
+        Entry::new(kick_member::KickMember),
         Entry::new(timeout_member::TimeoutMember),
+        Entry::new(warn_member::WarnMember),
+        Entry::new(manage_roles::ManageRoles),
+        Entry::new(manage_permissions::ManagePermissions),
         Entry::new(get_member_info::GetMemberInfo),
         Entry::new(search_messages::SearchMessages),
     ]
@@ -220,7 +258,6 @@ pub(crate) fn is_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::tool::Tier;
 
     #[test]
     fn every_schema_is_closed_and_names_ids_as_strings() {
@@ -248,7 +285,12 @@ mod tests {
                 ("send_message", Tier::Harmless),
                 ("fetch_messages", Tier::Read),
                 ("add_reaction", Tier::Harmless),
+                ("ban_member", Tier::Destructive),
+                ("kick_member", Tier::Destructive),
                 ("timeout_member", Tier::Reversible),
+                ("warn_member", Tier::Reversible),
+                ("manage_roles", Tier::Destructive),
+                ("manage_permissions", Tier::Destructive),
                 ("get_member_info", Tier::Read),
                 ("search_messages", Tier::Read),
             ]

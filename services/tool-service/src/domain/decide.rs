@@ -1,5 +1,7 @@
 //! Whether a call may be made: the one function in front of all tools (ASKER-BOUND).
 
+mod rights;
+
 use std::collections::BTreeSet;
 
 use twilight_model::{
@@ -25,6 +27,8 @@ use super::{
 #[derive(Clone, Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) tool: &'static Spec,
+    /// How much exactly this act can do.
+    pub(crate) tier: Tier,
     pub(crate) needs: &'a Needs,
     /// On whose authority; `None` is nobody, who may only read.
     pub(crate) principal: Option<&'a Principal>,
@@ -108,6 +112,9 @@ fn check(
     if let Some(subject) = call.needs.subject {
         world.subject_may_be_acted_on(subject, &authority)?;
     }
+    if let Some(change) = call.needs.rights {
+        rights::may_be_changed(&world, change, &authority)?;
+    }
     Ok(reads)
 }
 
@@ -116,7 +123,7 @@ fn check(
 /// decided before.
 fn approval(call: &Call<'_>) -> Option<Reason> {
     let is_person = matches!(call.principal, Some(Principal::Person(_)) | None);
-    (call.tool.tier >= Tier::Reversible && is_person && !call.is_ordered)
+    (call.tier >= Tier::Reversible && is_person && !call.is_ordered)
         .then_some(Reason::NeedsOrder { is_tainted: call.is_tainted })
 }
 
@@ -131,14 +138,14 @@ enum Authority {
 }
 
 fn authority(call: &Call<'_>, guild: Option<&GuildState>) -> Result<Authority, Reason> {
-    let only_reads = call.tool.tier == Tier::Read;
+    let only_reads = call.tier == Tier::Read;
     if call.is_answer {
         return Ok(Authority::Bot);
     }
     match call.principal {
         Some(Principal::Rule { .. }) => return Ok(Authority::Bot),
         Some(Principal::Expiry { .. }) => {
-            let lifts = call.needs.subject.is_some_and(|subject| subject.act == SubjectAct::Lift);
+            let lifts = call.needs.subject.is_some_and(|subject| subject.act.lifts());
             return if lifts { Ok(Authority::Bot) } else { Err(Reason::ExpiryOnlyLifts) };
         }
         None if only_reads && call.askers.is_empty() => return Ok(Authority::Nobody),
@@ -146,7 +153,7 @@ fn authority(call: &Call<'_>, guild: Option<&GuildState>) -> Result<Authority, R
         Some(Principal::Person(_)) | None => {}
     }
     let people = people(call.principal, call.askers);
-    if people.len() > 1 && call.tool.tier > Tier::Harmless {
+    if people.len() > 1 && call.tier > Tier::Harmless {
         return Err(Reason::SharedTurn);
     }
     if let Some(state) = guild {
@@ -166,7 +173,7 @@ fn in_dm(call: &Call<'_>) -> Result<Vec<Id<ChannelMarker>>, Reason> {
         Place::Channel(channel) => channel == call.here,
         Place::Guild => false,
     };
-    if !call.tool.works_in_dm || call.needs.subject.is_some() || call.tool.tier > Tier::Harmless {
+    if !call.tool.works_in_dm || call.needs.subject.is_some() || call.tier > Tier::Harmless {
         return Err(Reason::NotInDm { tool: call.tool.name });
     }
     let reads = match &call.needs.reads {
@@ -342,22 +349,41 @@ impl World<'_> {
         if people.contains(&subject.user) {
             return Err(Reason::TargetIsSelf);
         }
-        let target = self.state.member(subject.user).ok_or(Reason::TargetNotMember)?;
-        if target.user == guild.owner {
+        if subject.user == guild.owner {
             return Err(Reason::TargetIsOwner);
         }
-        let rights = permissions::in_guild(guild, target, self.now);
-        if rights.contains(Permissions::ADMINISTRATOR) {
+        let Some(target) = self.state.member(subject.user) else {
+            // Who is no member has no rank.
+            return match subject.act {
+                SubjectAct::Ban | SubjectAct::Unban => Ok(()),
+                _ => Err(Reason::TargetNotMember),
+            };
+        };
+        if subject.act == SubjectAct::Unban {
+            // A member is not banned: there is nothing to be lifted.
+            return Ok(());
+        }
+        let is_administrator =
+            permissions::in_guild(guild, target, self.now).contains(Permissions::ADMINISTRATOR);
+        let is_exempt = matches!(subject.act, SubjectAct::Sanction | SubjectAct::Lift);
+        if is_administrator && is_exempt {
             return Err(Reason::TargetIsAdministrator);
         }
+        let mut askers_are_administrators = !people.is_empty();
         for person in people {
             let who = who(*person, people);
             let member = self.state.member(*person).ok_or(Reason::AskerNotMember { who })?;
             if !permissions::outranks(guild, member, target) {
                 return Err(Reason::RankTooLow { who });
             }
+            askers_are_administrators &=
+                permissions::in_guild(guild, member, self.now).contains(Permissions::ADMINISTRATOR);
         }
-        if !permissions::outranks(guild, self.bot()?, target) {
+        if is_administrator && !askers_are_administrators {
+            return Err(Reason::TargetNeedsAdministrator);
+        }
+        // A reproof asks nothing of Discord.
+        if subject.act != SubjectAct::Warn && !permissions::outranks(guild, self.bot()?, target) {
             return Err(Reason::RankTooLow { who: Who::Ery });
         }
         Ok(())
@@ -390,6 +416,12 @@ fn nobody() -> Member {
     }
 }
 
+#[cfg(test)]
+#[path = "decide/properties_tests.rs"]
+mod properties_tests;
+#[cfg(test)]
+#[path = "decide/rights_tests.rs"]
+mod rights_tests;
 #[cfg(test)]
 #[path = "decide_tests.rs"]
 mod tests;

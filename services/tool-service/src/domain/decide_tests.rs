@@ -13,10 +13,10 @@ const REACT: Permissions = Permissions::ADD_REACTIONS;
 const FOREIGN: Permissions = Permissions::USE_EXTERNAL_EMOJIS;
 const MODERATE: Permissions = Permissions::MODERATE_MEMBERS;
 
-static READ: Spec = spec("read", Tier::Read, true);
-static HARMLESS: Spec = spec("harmless", Tier::Harmless, true);
-static REVERSIBLE: Spec = spec("reversible", Tier::Reversible, false);
-static DESTRUCTIVE: Spec = spec("destructive", Tier::Destructive, false);
+pub(super) static READ: Spec = spec("read", Tier::Read, true);
+pub(super) static HARMLESS: Spec = spec("harmless", Tier::Harmless, true);
+pub(super) static REVERSIBLE: Spec = spec("reversible", Tier::Reversible, false);
+pub(super) static DESTRUCTIVE: Spec = spec("destructive", Tier::Destructive, false);
 
 const fn spec(name: &'static str, tier: Tier, works_in_dm: bool) -> Spec {
     Spec { name, description: "", tier, retry: RetryClass::Safe, works_in_dm }
@@ -35,33 +35,20 @@ fn fetch(channel: u64) -> Needs {
 }
 
 fn in_channel(channel: u64, needed: Permissions, reads: Reads) -> Needs {
-    let place = Place::Channel(Id::new(channel));
-    Needs { place, bot: needed, asker: needed, subject: None, reads }
+    Needs { reads, ..Needs::in_channel(Id::new(channel), needed) }
 }
 
 fn search() -> Needs {
     let reads = Reads::WhatMayBeRead { at_most: 500 };
-    Needs {
-        place: Place::Guild,
-        bot: Permissions::empty(),
-        asker: Permissions::empty(),
-        subject: None,
-        reads,
-    }
+    Needs { reads, ..Needs::in_guild(Permissions::empty()) }
 }
 
-fn on(user: u64, act: SubjectAct) -> Needs {
+pub(super) fn on(user: u64, act: SubjectAct) -> Needs {
     let needed = if act == SubjectAct::Look { Permissions::empty() } else { MODERATE };
-    Needs {
-        place: Place::Guild,
-        bot: needed,
-        asker: needed,
-        subject: Some(Subject { user: Id::new(user), act }),
-        reads: Reads::Nothing,
-    }
+    Needs { subject: Some(Subject { user: Id::new(user), act }), ..Needs::in_guild(needed) }
 }
 
-fn call<'a>(
+pub(super) fn call<'a>(
     tool: &'static Spec,
     needs: &'a Needs,
     principal: Option<&'a Principal>,
@@ -69,6 +56,7 @@ fn call<'a>(
 ) -> Call<'a> {
     Call {
         tool,
+        tier: tool.tier,
         needs,
         principal,
         askers: &[],
@@ -80,7 +68,7 @@ fn call<'a>(
 }
 
 /// One letter for each way in which a decision can end.
-fn letter(decision: &Decision) -> char {
+pub(super) fn letter(decision: &Decision) -> char {
     let reason = match decision {
         Decision::Allow { .. } => return '+',
         Decision::NeedsApproval(_) => return 'w',
@@ -93,6 +81,16 @@ fn letter(decision: &Decision) -> char {
         Reason::RankTooLow { .. } => 'r',
         Reason::TargetIsOwner => 'o',
         Reason::TargetIsAdministrator => 'a',
+        Reason::TargetNeedsAdministrator => 'A',
+        Reason::NoSuchRole => 'N',
+        Reason::RoleIsEveryone => 'y',
+        Reason::RoleIsManaged => 'm',
+        Reason::RankBelowRole { who: Who::Ery } => 'u',
+        Reason::RankBelowRole { .. } => 'q',
+        Reason::CannotGrant { who: Who::Ery, .. } => 'G',
+        Reason::CannotGrant { .. } => 'g',
+        Reason::OnlyAdministrators { who: Who::Ery, .. } => 'Z',
+        Reason::OnlyAdministrators { .. } => 'z',
         Reason::TargetIsSelf => 's',
         Reason::TargetIsEry => 'e',
         Reason::TargetNotMember => 'n',
@@ -111,11 +109,11 @@ fn letter(decision: &Decision) -> char {
     }
 }
 
-fn ends(call: &Call<'_>, state: Option<&GuildState>) -> char {
+pub(super) fn ends(call: &Call<'_>, state: Option<&GuildState>) -> char {
     letter(&decide(call, state, &Policy::default(), NOW))
 }
 
-fn person(user: u64) -> Principal {
+pub(super) fn person(user: u64) -> Principal {
     Principal::Person(Id::new(user))
 }
 
@@ -582,6 +580,10 @@ fn every_sentence_is_one_and_names_no_hidden_channel() {
         Reason::TargetNotMember,
         Reason::TargetIsOwner,
         Reason::TargetIsAdministrator,
+        Reason::TargetNeedsAdministrator,
+        Reason::NoSuchRole,
+        Reason::RoleIsEveryone,
+        Reason::RoleIsManaged,
         Reason::EryNotMember,
         Reason::NeedsOrder { is_tainted: true },
         Reason::NeedsOrder { is_tainted: false },
@@ -591,6 +593,9 @@ fn every_sentence_is_one_and_names_no_hidden_channel() {
             Reason::AskerNotMember { who },
             Reason::AskerTimedOut { who },
             Reason::RankTooLow { who },
+            Reason::RankBelowRole { who },
+            Reason::CannotGrant { who, permission: MODERATE },
+            Reason::OnlyAdministrators { who, permission: MODERATE },
             Reason::Lacks { who, permission: VIEW, place: place.clone() },
             Reason::Lacks { who, permission: MODERATE, place: NamedPlace::Server },
         ]);

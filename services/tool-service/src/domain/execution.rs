@@ -66,6 +66,7 @@ pub(crate) fn recover(
     let send_by = now + send_within;
     match class {
         RetryClass::Safe => Recovery::Repeat { send_by },
+        RetryClass::Reconcile => Recovery::LookUp,
         RetryClass::Nonce => {
             let forgotten_at = opened_at + NONCE_LIFE;
             if now < forgotten_at {
@@ -150,6 +151,7 @@ mod tests {
         );
         let later = OPENED + NONCE_LIFE;
         assert_eq!(recover(RetryClass::Nonce, OPENED, TEN, later), Recovery::LookUp);
+        assert_eq!(recover(RetryClass::Reconcile, OPENED, TEN, soon), Recovery::LookUp);
         assert_eq!(
             recover(RetryClass::Safe, OPENED, TEN, later),
             Recovery::Repeat { send_by: later + TEN }

@@ -52,6 +52,8 @@ pub(crate) struct Role {
     pub(crate) name: Box<str>,
     pub(crate) position: i64,
     pub(crate) permissions: Permissions,
+    /// Whether an integration or Discord itself gives and takes it: a bot's own role, boosters'.
+    pub(crate) is_managed: bool,
 }
 
 impl Role {

@@ -36,6 +36,18 @@ pub(crate) const MODERATION: Permissions = Permissions::KICK_MEMBERS
     .union(Permissions::MANAGE_NICKNAMES)
     .union(Permissions::VIEW_AUDIT_LOG);
 
+/// What reaches far enough that only administrators switch it on or off in a role.
+pub(crate) const DANGEROUS: Permissions = MODERATION
+    .union(Permissions::ADMINISTRATOR)
+    .union(Permissions::MANAGE_WEBHOOKS)
+    .union(Permissions::MANAGE_GUILD_EXPRESSIONS)
+    .union(Permissions::MANAGE_EVENTS)
+    .union(Permissions::MENTION_EVERYONE)
+    .union(Permissions::MUTE_MEMBERS)
+    .union(Permissions::DEAFEN_MEMBERS)
+    .union(Permissions::MOVE_MEMBERS)
+    .union(Permissions::VIEW_CREATOR_MONETIZATION_ANALYTICS);
+
 /// Returns what a member may do in the guild, channels aside.
 pub(crate) fn in_guild(guild: &Guild, member: &Member, now: UnixMillis) -> Permissions {
     let base = base(guild, member.user, &member.roles);
@@ -66,7 +78,9 @@ pub(crate) fn of_roles(
     }
     // A thread whose parent is not known: nothing can be proven.
     let Some(ruling) = guild.ruling(channel) else { return Permissions::empty() };
-    let permissions = by_overwrites(guild, base, user, roles, &ruling.overwrites);
+    // An overwrite makes nobody an administrator, whatever it says.
+    let permissions = by_overwrites(guild, base, user, roles, &ruling.overwrites)
+        .difference(Permissions::ADMINISTRATOR);
     without_what_depends(permissions, channel, ruling)
 }
 
@@ -144,6 +158,13 @@ pub(crate) fn outranks(guild: &Guild, above: &Member, below: &Member) -> bool {
     }
 }
 
+/// Returns whether a member stands above a role in the guild's order.
+pub(crate) fn outranks_role(guild: &Guild, member: &Member, role: &Role) -> bool {
+    member.user == guild.owner
+        || highest_role(guild, member)
+            .is_some_and(|highest| highest.id != role.id && highest.rank(role).is_gt())
+}
+
 fn base(guild: &Guild, user: Id<UserMarker>, roles: &[Id<RoleMarker>]) -> Permissions {
     if user == guild.owner {
         return Permissions::all();
@@ -187,7 +208,31 @@ pub(crate) fn words(permission: Permissions) -> (&'static str, &'static str) {
     NAMES
         .iter()
         .find(|(bit, _, _)| permission.contains(*bit))
-        .map_or(("Administrator", "ADMINISTRATOR"), |(_, words, constant)| (words, constant))
+        .map_or(("a newer permission", "UNKNOWN"), |(_, words, constant)| (words, constant))
+}
+
+/// Returns the permission that goes by this name: Discord's words or its constant, in any case.
+pub(crate) fn named(name: &str) -> Option<Permissions> {
+    let plain = |text: &str| -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let wanted = plain(name);
+    let known = NAMES.iter().map(|(bit, words, constant)| (*bit, *words, *constant));
+    known
+        .chain(OTHER_NAMES.iter().map(|(bit, words)| (*bit, *words, *words)))
+        .find(|(_, words, constant)| plain(words) == wanted || plain(constant) == wanted)
+        .map(|(bit, _, _)| bit)
+}
+
+/// Returns the constants of permissions.
+pub(crate) fn constants(permissions: Permissions) -> Vec<&'static str> {
+    permissions.iter().map(|bit| words(bit).1).collect()
+}
+
+/// Lists permissions as people read them.
+pub(crate) fn listed(permissions: Permissions) -> String {
+    let names: Vec<&str> = permissions.iter().map(|bit| words(bit).0).collect();
+    names.join(", ")
 }
 
 /// Returns the first permission of `wanted` that is missing, the one to be named to people.
@@ -200,6 +245,7 @@ pub(crate) fn first_missing(wanted: Permissions, has: Permissions) -> Option<Per
     missing.iter().next()
 }
 
+/// Source: Discord Docs, Permissions, and the words of Discord's settings.
 const NAMES: &[(Permissions, &str, &str)] = &[
     (Permissions::VIEW_CHANNEL, "View channel", "VIEW_CHANNEL"),
     (Permissions::SEND_MESSAGES, "Send messages", "SEND_MESSAGES"),
@@ -207,6 +253,7 @@ const NAMES: &[(Permissions, &str, &str)] = &[
     (Permissions::READ_MESSAGE_HISTORY, "Read message history", "READ_MESSAGE_HISTORY"),
     (Permissions::ADD_REACTIONS, "Add reactions", "ADD_REACTIONS"),
     (Permissions::USE_EXTERNAL_EMOJIS, "Use external emoji", "USE_EXTERNAL_EMOJIS"),
+    (Permissions::USE_EXTERNAL_STICKERS, "Use external stickers", "USE_EXTERNAL_STICKERS"),
     (Permissions::MODERATE_MEMBERS, "Time out members", "MODERATE_MEMBERS"),
     (Permissions::KICK_MEMBERS, "Kick members", "KICK_MEMBERS"),
     (Permissions::BAN_MEMBERS, "Ban members", "BAN_MEMBERS"),
@@ -228,7 +275,48 @@ const NAMES: &[(Permissions, &str, &str)] = &[
     (Permissions::MENTION_EVERYONE, "Mention @everyone, @here and all roles", "MENTION_EVERYONE"),
     (Permissions::SEND_POLLS, "Create polls", "SEND_POLLS"),
     (Permissions::PIN_MESSAGES, "Pin messages", "PIN_MESSAGES"),
+    (Permissions::BYPASS_SLOWMODE, "Bypass slowmode", "BYPASS_SLOWMODE"),
+    (Permissions::SEND_TTS_MESSAGES, "Send text-to-speech messages", "SEND_TTS_MESSAGES"),
+    (Permissions::SEND_VOICE_MESSAGES, "Send voice messages", "SEND_VOICE_MESSAGES"),
+    (Permissions::USE_SLASH_COMMANDS, "Use application commands", "USE_APPLICATION_COMMANDS"),
+    (Permissions::USE_EXTERNAL_APPS, "Use external apps", "USE_EXTERNAL_APPS"),
+    (Permissions::CHANGE_NICKNAME, "Change nickname", "CHANGE_NICKNAME"),
+    (Permissions::MANAGE_GUILD_EXPRESSIONS, "Manage expressions", "MANAGE_GUILD_EXPRESSIONS"),
+    (Permissions::CREATE_GUILD_EXPRESSIONS, "Create expressions", "CREATE_GUILD_EXPRESSIONS"),
+    (Permissions::VIEW_GUILD_INSIGHTS, "View server insights", "VIEW_GUILD_INSIGHTS"),
+    (
+        Permissions::VIEW_CREATOR_MONETIZATION_ANALYTICS,
+        "View creator monetization analytics",
+        "VIEW_CREATOR_MONETIZATION_ANALYTICS",
+    ),
     (Permissions::CONNECT, "Connect", "CONNECT"),
+    (Permissions::SPEAK, "Speak", "SPEAK"),
+    (Permissions::STREAM, "Video", "STREAM"),
+    (Permissions::USE_VAD, "Use voice activity", "USE_VAD"),
+    (Permissions::PRIORITY_SPEAKER, "Priority speaker", "PRIORITY_SPEAKER"),
+    (Permissions::MUTE_MEMBERS, "Mute members", "MUTE_MEMBERS"),
+    (Permissions::DEAFEN_MEMBERS, "Deafen members", "DEAFEN_MEMBERS"),
+    (Permissions::MOVE_MEMBERS, "Move members", "MOVE_MEMBERS"),
+    (Permissions::REQUEST_TO_SPEAK, "Request to speak", "REQUEST_TO_SPEAK"),
+    (Permissions::USE_EMBEDDED_ACTIVITIES, "Use activities", "USE_EMBEDDED_ACTIVITIES"),
+    (Permissions::USE_SOUNDBOARD, "Use soundboard", "USE_SOUNDBOARD"),
+    (Permissions::USE_EXTERNAL_SOUNDS, "Use external sounds", "USE_EXTERNAL_SOUNDS"),
+    (Permissions::ADMINISTRATOR, "Administrator", "ADMINISTRATOR"),
+];
+
+/// What people and other documents call some of them.
+const OTHER_NAMES: &[(Permissions, &str)] = &[
+    (Permissions::VIEW_CHANNEL, "View channels"),
+    (Permissions::VIEW_CHANNEL, "Read messages"),
+    (Permissions::MANAGE_ROLES, "Manage permissions"),
+    (Permissions::MODERATE_MEMBERS, "Timeout members"),
+    (Permissions::USE_EXTERNAL_EMOJIS, "Use external emojis"),
+    (Permissions::CREATE_INVITE, "Create invite"),
+    (Permissions::CREATE_INVITE, "Create invites"),
+    (Permissions::SEND_POLLS, "Send polls"),
+    (Permissions::USE_SLASH_COMMANDS, "Use slash commands"),
+    (Permissions::MANAGE_GUILD_EXPRESSIONS, "Manage emojis and stickers"),
+    (Permissions::MENTION_EVERYONE, "Mention everyone"),
 ];
 
 #[cfg(test)]

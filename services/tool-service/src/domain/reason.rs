@@ -30,7 +30,14 @@ pub(crate) enum Reason {
     TargetNotMember,
     TargetIsOwner,
     TargetIsAdministrator,
+    TargetNeedsAdministrator,
     RankTooLow { who: Who },
+    NoSuchRole,
+    RoleIsEveryone,
+    RoleIsManaged,
+    RankBelowRole { who: Who },
+    CannotGrant { who: Who, permission: Permissions },
+    OnlyAdministrators { who: Who, permission: Permissions },
     EryNotMember,
     NeedsOrder { is_tainted: bool },
 }
@@ -83,6 +90,15 @@ impl Reason {
             Self::TargetNotMember => "target_not_member",
             Self::TargetIsOwner => "target_is_owner",
             Self::TargetIsAdministrator => "target_is_administrator",
+            Self::TargetNeedsAdministrator => "target_needs_administrator",
+            Self::NoSuchRole => "no_such_role",
+            Self::RoleIsEveryone => "role_is_everyone",
+            Self::RoleIsManaged => "role_is_managed",
+            Self::RankBelowRole { who: Who::Ery } => "bot_rank_below_role",
+            Self::RankBelowRole { .. } => "asker_rank_below_role",
+            Self::CannotGrant { who: Who::Ery, .. } => "bot_cannot_grant",
+            Self::CannotGrant { .. } => "asker_cannot_grant",
+            Self::OnlyAdministrators { .. } => "only_administrators",
             Self::RankTooLow { who: Who::Ery } => "bot_rank_too_low",
             Self::RankTooLow { .. } => "asker_rank_too_low",
             Self::EryNotMember => "bot_not_member",
@@ -133,6 +149,36 @@ impl Reason {
                  (ADMINISTRATOR)."
                     .into()
             }
+            Self::TargetNeedsAdministrator => {
+                "Only somebody with the permission “Administrator” (ADMINISTRATOR) may do that to \
+                 a member who has it, too."
+                    .into()
+            }
+            Self::NoSuchRole => "That role does not exist on this server.".into(),
+            Self::RoleIsEveryone => {
+                "The role of everyone can be neither given nor taken nor deleted.".into()
+            }
+            Self::RoleIsManaged => {
+                "That role belongs to an integration; nobody can give, take or delete it.".into()
+            }
+            Self::RankBelowRole { who: Who::Ery } => {
+                "My highest role is not above that role.".into()
+            }
+            Self::RankBelowRole { who: Who::OneOfYou(user) } => {
+                format!("The highest role of <@{user}> is not above that role.")
+            }
+            Self::RankBelowRole { .. } => "Your highest role is not above that role.".into(),
+            Self::CannotGrant { who, permission } => cannot_grant(*who, *permission),
+            Self::OnlyAdministrators { who, permission } => {
+                let (words, constant) = permissions::words(*permission);
+                let whom = match who {
+                    Who::Ery => "I could only do that as an administrator",
+                    Who::You | Who::OneOfYou(_) | Who::Nobody => {
+                        "Only an administrator may do that"
+                    }
+                };
+                format!("{whom}: it is about the permission “{words}” ({constant}).")
+            }
             Self::RankTooLow { who: Who::Ery } => {
                 "My highest role is not above that member's highest role.".into()
             }
@@ -148,6 +194,20 @@ impl Reason {
                  example “timeout @name for 10 minutes”."
                     .into()
             }
+        }
+    }
+}
+
+fn cannot_grant(who: Who, permission: Permissions) -> String {
+    let (words, constant) = permissions::words(permission);
+    let permission = format!("the permission “{words}” ({constant})");
+    match who {
+        Who::Ery => {
+            format!("I do not have {permission} myself, so I can neither give nor take it.")
+        }
+        Who::OneOfYou(user) => format!("<@{user}> does not have {permission}, so cannot give it."),
+        Who::You | Who::Nobody => {
+            format!("You do not have {permission} yourself, so you cannot give or take it.")
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use twilight_model::id::{
     Id,
-    marker::{ChannelMarker, EmojiMarker, MessageMarker, UserMarker},
+    marker::{ChannelMarker, EmojiMarker, MessageMarker, RoleMarker, UserMarker},
 };
 
 /// The longest name that is looked for; Discord's own bound is 32, for channels 100.
@@ -19,6 +19,14 @@ pub(crate) enum MemberReference {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ChannelReference {
     Id(Id<ChannelMarker>),
+    Name(String),
+}
+
+/// What a `role` argument means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RoleReference {
+    Id(Id<RoleMarker>),
+    /// Without the `@`.
     Name(String),
 }
 
@@ -52,6 +60,22 @@ pub(crate) fn member(text: &str) -> Option<MemberReference> {
         return Id::new_checked(user).map(MemberReference::Id);
     }
     named(text, '@').map(MemberReference::Name)
+}
+
+/// Reads a `role` argument: an id, a mention, or a name; `@everyone` is a name, too.
+pub(crate) fn role(text: &str) -> Option<RoleReference> {
+    let text = text.trim();
+    if let Some(role) = mention(text, &["<@&"]).or_else(|| id_like(text)) {
+        return Id::new_checked(role).map(RoleReference::Id);
+    }
+    named(text, '@').map(RoleReference::Name)
+}
+
+/// Reads who is meant by a mention or an id, where names mean nothing: of people who are no
+/// members.
+pub(crate) fn user_id(text: &str) -> Option<Id<UserMarker>> {
+    let text = text.trim();
+    mention(text, &["<@!", "<@"]).or_else(|| id(text)).and_then(Id::new_checked)
 }
 
 /// Reads a `channel` argument: an id, a mention, or a name.

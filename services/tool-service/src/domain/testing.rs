@@ -74,7 +74,7 @@ pub(crate) fn guild() -> Builder {
     ];
     let roles = roles.map(|(id, position, permissions)| {
         let name = format!("role-{id}").into();
-        (Id::new(id), Role { id: Id::new(id), name, position, permissions })
+        (Id::new(id), Role { id: Id::new(id), name, position, permissions, is_managed: id == ERYS })
     });
     let closed = vec![
         deny_role(GUILD, Permissions::VIEW_CHANNEL),
@@ -147,7 +147,8 @@ impl Builder {
 
     pub(crate) fn add_role(&mut self, id: u64) {
         let permissions = Permissions::empty();
-        let role = Role { id: Id::new(id), name: "more".into(), position: 1, permissions };
+        let (id, name) = (Id::new(id), "more".into());
+        let role = Role { id, name, position: 1, permissions, is_managed: false };
         self.guild.roles.insert(role.id, role);
     }
 

@@ -6,9 +6,11 @@ use twilight_model::{
     guild::Permissions,
     id::{
         Id,
-        marker::{ChannelMarker, UserMarker},
+        marker::{ChannelMarker, RoleMarker, UserMarker},
     },
 };
+
+use super::guild::OverwriteOf;
 
 /// What a tool says of itself.
 #[derive(Debug)]
@@ -16,7 +18,9 @@ pub(crate) struct Spec {
     pub(crate) name: &'static str,
     /// For the model.
     pub(crate) description: &'static str,
+    /// The highest that its acts can have.
     pub(crate) tier: Tier,
+    /// Of most of its acts.
     pub(crate) retry: RetryClass,
     /// Whether it makes sense in a direct message.
     pub(crate) works_in_dm: bool,
@@ -32,7 +36,6 @@ pub(crate) enum Tier {
     /// Moderation that can be undone.
     Reversible,
     /// Cannot be undone, or reaches far.
-    #[cfg_attr(not(test), expect(dead_code, reason = "its tools come with approvals"))]
     Destructive,
 }
 
@@ -60,6 +63,8 @@ pub(crate) enum RetryClass {
     Safe,
     /// Discord itself drops a repeat under the same nonce, for some minutes; later it is looked up.
     Nonce,
+    /// Never repeated: Discord is asked whether it happened.
+    Reconcile,
 }
 
 /// What a call needs before it may be made, as [`super::decide`] checks it.
@@ -69,7 +74,28 @@ pub(crate) struct Needs {
     pub(crate) bot: Permissions,
     pub(crate) asker: Permissions,
     pub(crate) subject: Option<Subject>,
+    /// What it changes about who may do what.
+    pub(crate) rights: Option<RightsChange>,
     pub(crate) reads: Reads,
+}
+
+impl Needs {
+    /// Needs these permissions of the bot and of the asker, on the whole server.
+    pub(crate) fn in_guild(permissions: Permissions) -> Self {
+        Self {
+            place: Place::Guild,
+            bot: permissions,
+            asker: permissions,
+            subject: None,
+            rights: None,
+            reads: Reads::Nothing,
+        }
+    }
+
+    /// Needs these permissions of the bot and of the asker in a channel.
+    pub(crate) fn in_channel(channel: Id<ChannelMarker>, permissions: Permissions) -> Self {
+        Self { place: Place::Channel(channel), ..Self::in_guild(permissions) }
+    }
 }
 
 /// Where the permissions must be held.
@@ -94,6 +120,64 @@ pub(crate) enum SubjectAct {
     Sanction,
     /// Takes a sanction away.
     Lift,
+    /// Reproves the member; nothing of theirs changes.
+    Warn,
+    /// Removes the member from the server.
+    Kick,
+    /// Keeps somebody out, member or not.
+    Ban,
+    /// Lets somebody in again who was kept out.
+    Unban,
+    /// Gives or takes rights of the member's.
+    Rights,
+}
+
+impl SubjectAct {
+    /// Returns whether it ends what was put on somebody.
+    pub(crate) fn lifts(self) -> bool {
+        matches!(self, Self::Lift | Self::Unban)
+    }
+}
+
+/// A change of who may do what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RightsChange {
+    GiveRole(Id<RoleMarker>),
+    TakeRole(Id<RoleMarker>),
+    CreateRole {
+        permissions: Permissions,
+    },
+    ChangeRole {
+        role: Id<RoleMarker>,
+        /// What becomes of its permissions; nothing if none is named.
+        permissions: BitsChange,
+    },
+    DeleteRole(Id<RoleMarker>),
+    Overwrite {
+        of: OverwriteOf,
+        /// The permissions that are allowed, denied or neither from then on; none if the whole
+        /// overwrite goes.
+        changed: Option<Permissions>,
+    },
+}
+
+/// What becomes of a role's permissions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BitsChange {
+    Stay,
+    Set(Permissions),
+    Each { grant: Permissions, revoke: Permissions },
+}
+
+impl BitsChange {
+    /// Returns what a role has afterwards that has `before` now.
+    pub(crate) fn after(self, before: Permissions) -> Permissions {
+        match self {
+            Self::Stay => before,
+            Self::Set(permissions) => permissions,
+            Self::Each { grant, revoke } => before.difference(revoke).union(grant),
+        }
+    }
 }
 
 /// The channels whose content a call brings into the thread's channel.

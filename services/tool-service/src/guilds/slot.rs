@@ -210,6 +210,32 @@ impl Slot {
         Some(read)
     }
 
+    /// Keeps what was read of a member of whom `before` was known, unless that changed meanwhile:
+    /// then an event told something that may be newer.
+    pub(crate) fn end_reread(
+        &self,
+        user: Id<UserMarker>,
+        fetching: Fetching,
+        before: Option<&Option<Arc<Member>>>,
+        read: Option<&Option<Arc<Member>>>,
+    ) {
+        let mut inner = self.lock();
+        drop(fetching);
+        if inner.fetching.get(&user).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+            inner.fetching.remove(&user);
+        }
+        let is_unchanged = match (before.map(Option::as_ref), inner.members.get(&user)) {
+            (Some(Some(before)), Some(Some(now))) => Arc::ptr_eq(before, now),
+            (Some(None), Some(None)) | (None | Some(None), None) => true,
+            _ => false,
+        };
+        if let Some(read) = read
+            && is_unchanged
+        {
+            inner.keep(user, read.clone());
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -32,11 +32,13 @@ impl Pipeline {
         let done = self.act(ask, plan, act, times, How::Perform).await?;
         // An answer that Discord is not there for is no end, and is asked for again.
         let is_waiting = ask.is_answer && done.is_unsettled;
-        if is_waiting || done.settled != Settled::Failed || plan.entry.spec.tier == Tier::Read {
+        if is_waiting || done.settled != Settled::Failed || plan.tier == Tier::Read {
             return Ok(done);
         }
-        match plan.entry.spec.retry {
-            RetryClass::Nonce => self.act(ask, plan, act, times, How::LookUp).await,
+        match plan.entry.tool.retry_of(act).unwrap_or(plan.entry.spec.retry) {
+            RetryClass::Nonce | RetryClass::Reconcile => {
+                self.act(ask, plan, act, times, How::LookUp).await
+            }
             RetryClass::Safe => Ok(Done::in_doubt(done.rest_status)),
         }
     }

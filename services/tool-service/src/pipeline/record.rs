@@ -9,7 +9,7 @@ use ery_proto::{
 
 use super::ask::Ask;
 use crate::{
-    domain::{reason::Reason, tool::Spec},
+    domain::{reason::Reason, tool::Tier},
     tools::failure,
 };
 
@@ -44,9 +44,9 @@ impl Verdict {
         }
     }
 
-    /// Says which tool it is about, and whether the asker's own message ordered it.
-    pub(super) fn of(self, spec: &Spec, is_ordered: bool) -> Self {
-        Self { tier: spec.tier.as_str(), is_ordered, ..self }
+    /// Says how much it could do, and whether the asker's own message ordered it.
+    pub(super) fn of(self, tier: Tier, is_ordered: bool) -> Self {
+        Self { tier: tier.as_str(), is_ordered, ..self }
     }
 
     pub(super) fn denied(reason: &Reason, act: Option<Value>) -> Self {

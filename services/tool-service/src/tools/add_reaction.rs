@@ -18,7 +18,7 @@ use crate::{
         guild::Guild,
         reference::{self, EmojiReference},
         text,
-        tool::{Needs, Place, Reads, RetryClass, Spec, Tier},
+        tool::{Needs, RetryClass, Spec, Tier},
     },
     resolve::{Problem, Scene},
 };
@@ -75,13 +75,7 @@ impl Tool for AddReaction {
         if is_foreign(&act.emoji, guild) {
             needed |= Permissions::USE_EXTERNAL_EMOJIS;
         }
-        Needs {
-            place: Place::Channel(act.channel),
-            bot: needed,
-            asker: needed,
-            subject: None,
-            reads: Reads::Nothing,
-        }
+        Needs::in_channel(act.channel, needed)
     }
 
     async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {

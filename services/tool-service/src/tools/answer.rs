@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use ery_clock::UnixMillis;
 use ery_proto::common::v1::Message;
 
 use crate::adapters::discord::RestError;
@@ -26,8 +27,22 @@ pub(crate) struct Done {
     /// HTTP status of Discord's answer, 0 if none came.
     pub(crate) rest_status: u16,
     pub(crate) sent: Option<Message>,
+    /// What is to happen later because of it.
+    #[expect(dead_code, reason = "the scheduler takes it over as soon as it runs acts")]
+    pub(crate) then: Option<Later>,
     /// Whether this is no end: Discord could not be reached, and the same call may be made again.
     pub(crate) is_unsettled: bool,
+}
+
+/// An act that ends what was done, at its time: a ban that was given for three days.
+///
+/// It is done on the authority of the execution whose end it is ([`ery_ids::Principal::Expiry`]).
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Later {
+    pub(crate) at: UnixMillis,
+    pub(crate) tool: &'static str,
+    /// The exact form.
+    pub(crate) act: Value,
 }
 
 /// What people and the model are told when nobody knows.
@@ -45,6 +60,7 @@ impl Done {
             content: Value::Object(content),
             rest_status: status,
             sent: None,
+            then: None,
             is_unsettled: false,
         }
     }
@@ -55,6 +71,7 @@ impl Done {
             content: failure("failed", &reason.into()),
             rest_status: status,
             sent: None,
+            then: None,
             is_unsettled: false,
         }
     }
@@ -65,6 +82,7 @@ impl Done {
             content: failure("in_doubt", IN_DOUBT),
             rest_status: status,
             sent: None,
+            then: None,
             is_unsettled: false,
         }
     }
@@ -127,15 +145,20 @@ fn refused(status: u16, code: u64) -> String {
     match code {
         10_003 => "That channel does not exist any more.".into(),
         10_004 => "That server does not exist, or I am not in it.".into(),
-        10_007 | 10_013 => "That person is not a member of this server.".into(),
+        10_007 => "That person is not a member of this server.".into(),
+        10_011 => "That role does not exist any more.".into(),
+        10_013 => "Discord knows nobody with that id.".into(),
+        10_026 => "That person is not banned.".into(),
         10_008 => "That message does not exist in this channel.".into(),
         10_014 => "Discord does not know that emoji.".into(),
         20_016 | 20_028 | 20_029 => "Discord limits how much is written here; wait a while.".into(),
+        30_005 => "This server has as many roles as Discord allows: 250.".into(),
         30_010 => "That message has 20 different reactions already, Discord's maximum.".into(),
         50_001 => "Discord says that I have no access there.".into(),
         50_013 => {
             "Discord says that I lack a permission for that, or that my role is too low.".into()
         }
+        50_028 => "Discord does not let anybody have that role by hand.".into(),
         50_083 => "That thread is archived.".into(),
         90_001 => "The author of that message has blocked me, so I cannot react to it.".into(),
         160_002 => "I need the permission “Read message history” (READ_MESSAGE_HISTORY) to \

@@ -14,7 +14,7 @@ use crate::{
         flow::TO_READ,
         guild::Guild,
         reference,
-        tool::{Needs, Place, Reads, RetryClass, Spec, Tier},
+        tool::{Needs, Reads, RetryClass, Spec, Tier},
     },
     resolve::{Problem, Scene},
 };
@@ -109,11 +109,8 @@ impl Tool for FetchMessages {
 
     fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
         Needs {
-            place: Place::Channel(act.channel),
-            bot: TO_READ,
-            asker: TO_READ,
-            subject: None,
             reads: Reads::Channels(vec![act.channel]),
+            ..Needs::in_channel(act.channel, TO_READ)
         }
     }
 

@@ -16,7 +16,7 @@ use crate::{
     domain::{
         guild::{Guild, Member},
         permissions, text,
-        tool::{Needs, Place, Reads, RetryClass, Spec, Subject, SubjectAct, Tier},
+        tool::{Needs, RetryClass, Spec, Subject, SubjectAct, Tier},
     },
     resolve::{Problem, Scene},
 };
@@ -63,11 +63,8 @@ impl Tool for GetMemberInfo {
 
     fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
         Needs {
-            place: Place::Guild,
-            bot: Permissions::empty(),
-            asker: Permissions::empty(),
             subject: Some(Subject { user: act.member, act: SubjectAct::Look }),
-            reads: Reads::Nothing,
+            ..Needs::in_guild(Permissions::empty())
         }
     }
 

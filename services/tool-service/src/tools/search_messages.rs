@@ -18,7 +18,7 @@ use crate::{
     domain::{
         guild::Guild,
         text,
-        tool::{Needs, Place, Reads, RetryClass, Spec, Tier},
+        tool::{Needs, Reads, RetryClass, Spec, Tier},
     },
     resolve::{Problem, Scene},
 };
@@ -105,14 +105,11 @@ impl Tool for SearchMessages {
 
     fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
         Needs {
-            place: Place::Guild,
-            bot: Permissions::empty(),
-            asker: Permissions::empty(),
-            subject: None,
             reads: match act.channel {
                 Some(channel) => Reads::Channels(vec![channel]),
                 None => Reads::WhatMayBeRead { at_most: MAX_CHANNELS },
             },
+            ..Needs::in_guild(Permissions::empty())
         }
     }
 

@@ -20,7 +20,7 @@ use crate::{
         execution::NONCE_LIFE,
         guild::Guild,
         output::MAX_CONTENT,
-        tool::{Needs, Place, Reads, RetryClass, Spec, Tier},
+        tool::{Needs, RetryClass, Spec, Tier},
     },
     resolve::{Problem, Scene},
 };
@@ -113,13 +113,7 @@ impl Tool for SendMessage {
     fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
         // The right to send stands for the one to send in threads where the channel is one.
         let to_send = Permissions::VIEW_CHANNEL | Permissions::SEND_MESSAGES;
-        Needs {
-            place: Place::Channel(act.channel),
-            bot: to_send,
-            asker: to_send,
-            subject: None,
-            reads: Reads::Nothing,
-        }
+        Needs::in_channel(act.channel, to_send)
     }
 
     async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {

@@ -14,22 +14,19 @@ use twilight_model::{
 
 use ery_clock::UnixMillis;
 
-use super::{Done, Run, Tool};
+use super::{Done, Run, Tool, reason};
 use crate::{
     adapters::discord::{
         Method, Request,
         wire::{RawMember, moment, time_stamp},
     },
     domain::{
-        guild::Guild,
+        guild::{Guild, GuildState},
         text,
-        tool::{Needs, Place, Reads, RetryClass, Spec, Subject, SubjectAct, Tier},
+        tool::{Needs, RetryClass, Spec, Subject, SubjectAct, Tier},
     },
     resolve::{Problem, Scene},
 };
-
-/// How long a reason may be; with who asked and the key it fits Discord's 512 characters.
-const MAX_REASON: usize = 400;
 
 pub(crate) struct TimeoutMember;
 
@@ -80,18 +77,10 @@ impl Tool for TimeoutMember {
 
     async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
         let member = scene.member(&parameters.member).await?;
-        let reason = parameters.reason.map(|reason| {
-            let line: String = text::visible(&reason)
-                .chars()
-                .map(|character| if character.is_whitespace() { ' ' } else { character })
-                .take(MAX_REASON)
-                .collect();
-            line.trim().to_owned()
-        });
         Ok(Act {
             member,
             duration_seconds: parameters.duration_seconds,
-            reason: reason.filter(|reason| !reason.is_empty()),
+            reason: reason::one_line(parameters.reason.as_deref()),
             until: None,
         })
     }
@@ -99,18 +88,15 @@ impl Tool for TimeoutMember {
     fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
         let lifts = act.duration_seconds == 0;
         Needs {
-            place: Place::Guild,
-            bot: Permissions::MODERATE_MEMBERS,
-            asker: Permissions::MODERATE_MEMBERS,
             subject: Some(Subject {
                 user: act.member,
                 act: if lifts { SubjectAct::Lift } else { SubjectAct::Sanction },
             }),
-            reads: Reads::Nothing,
+            ..Needs::in_guild(Permissions::MODERATE_MEMBERS)
         }
     }
 
-    fn fix(&self, act: Act, now: UnixMillis) -> Act {
+    fn fix(&self, act: Act, now: UnixMillis, _: Option<&GuildState>) -> Act {
         let duration = Duration::from_secs(u64::from(act.duration_seconds));
         let until = (!duration.is_zero()).then(|| time_stamp(now + duration)).flatten();
         Act { until, ..act }

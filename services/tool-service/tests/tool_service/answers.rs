@@ -130,7 +130,8 @@ async fn what_was_not_offered_or_cannot_be_understood_is_recorded_and_not_done()
     let it = Harness::start().await;
     let hostile = [
         ("nuke_server", json!({}), CallOutcome::Denied),
-        ("ban_member", json!({"member": "1"}), CallOutcome::Denied),
+        ("ban_everybody", json!({"member": "1"}), CallOutcome::Denied),
+        ("ban_member", json!({"member": "1"}), CallOutcome::Failed),
         ("send_message", json!({"content": "x".repeat(2_001)}), CallOutcome::Failed),
         ("send_message", json!({"content": "x", "channel": "1"}), CallOutcome::Failed),
         ("send_message", json!({"content": "x", "reply_to": "../1"}), CallOutcome::Failed),

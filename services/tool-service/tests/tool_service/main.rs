@@ -6,11 +6,16 @@
 )]
 
 mod answers;
+mod bans;
 mod guild_state;
 mod in_doubt;
+mod kicks;
 mod moderation;
+mod overwrites;
 mod people;
 mod reading;
 mod rest;
+mod roles;
 mod store;
 mod support;
+mod warnings;

@@ -32,13 +32,29 @@ async fn listed(it: &Harness, askers: &[&str], is_shared_turn: bool, is_dm: bool
 async fn tools_are_offered_by_who_asks_where() {
     let it =
         Harness::start_with(|settings| settings.disabled_tools = vec!["add_reaction".into()]).await;
-    let all =
-        ["send_message", "fetch_messages", "timeout_member", "get_member_info", "search_messages"];
-    assert_eq!(listed(&it, &["bob"], false, false).await, all);
-    let shared = ["send_message", "fetch_messages", "get_member_info", "search_messages"];
-    assert_eq!(listed(&it, &["bob", "zoe"], true, false).await, shared);
-    assert_eq!(listed(&it, &["bob", "zoe"], false, false).await, shared);
-    assert_eq!(listed(&it, &["bob"], false, true).await, ["send_message", "fetch_messages"]);
+    let all = listed(&it, &["bob"], false, false).await;
+    let has = |tools: &[String], name: &str| tools.iter().any(|tool| tool == name);
+    assert!(!has(&all, "add_reaction"), "it is switched off");
+    for (tool, in_shared_turn, in_dm) in [
+        ("send_message", true, true),
+        ("fetch_messages", true, true),
+        ("get_member_info", true, false),
+        ("search_messages", true, false),
+        ("timeout_member", false, false),
+        ("ban_member", false, false),
+        ("kick_member", false, false),
+        ("warn_member", false, false),
+        ("manage_roles", false, false),
+        ("manage_permissions", false, false),
+    ] {
+        assert!(has(&all, tool), "{tool}");
+        let dm = listed(&it, &["bob"], false, true).await;
+        assert_eq!(has(&dm, tool), in_dm, "{tool}");
+        for says_so in [true, false] {
+            let shared = listed(&it, &["bob", "zoe"], says_so, false).await;
+            assert_eq!(has(&shared, tool), in_shared_turn, "{tool}");
+        }
+    }
     let request = ListToolsRequest {
         guild_id: it.guild(),
         channel_id: it.channel("general"),
@@ -48,7 +64,7 @@ async fn tools_are_offered_by_who_asks_where() {
     for tool in it.client().list_tools(request).await.unwrap().into_inner().tools {
         let schema: Value = serde_json::from_str(&tool.parameters).unwrap();
         assert_eq!(schema["additionalProperties"], false, "{}", tool.name);
-        assert!(["read", "harmless", "reversible"].contains(&tool.tier.as_str()));
+        assert!(["read", "harmless", "reversible", "destructive"].contains(&tool.tier.as_str()));
     }
 }
 

@@ -34,12 +34,18 @@ pub(crate) struct State {
     /// How many ends are lost before one is taken.
     pub(crate) lose_ends: u32,
     pub(crate) begins: u32,
+    pub(crate) last_key: String,
     pub(crate) ends: u32,
 }
 
 impl FakeStore {
     pub(crate) fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
         look(&mut self.0.lock().unwrap())
+    }
+
+    /// Returns the key that was opened last.
+    pub(crate) fn last_key(&self) -> String {
+        self.with(|state| state.last_key.clone())
     }
 
     pub(crate) fn execution(&self, key: &str) -> Execution {
@@ -67,6 +73,7 @@ impl StoreService for FakeStore {
                 return Err(Status::aborted("stale epoch"));
             }
             state.begins += 1;
+            state.last_key.clone_from(&given.key);
             let changes = state.changes.clone();
             let is_new = !state.executions.contains_key(&given.key);
             let execution = state.executions.entry(given.key.clone()).or_insert(given).clone();

@@ -29,7 +29,8 @@ use ery_proto::{
     common::v1::{Fence, Principal, principal::Kind},
     store::v1::store_service_server::StoreServiceServer,
     tool::v1::{
-        CallOutcome, CallToolRequest, CallToolResponse, tool_service_client::ToolServiceClient,
+        CallOutcome, CallToolRequest, CallToolResponse, ResolveCallRequest,
+        tool_service_client::ToolServiceClient,
     },
 };
 use ery_rpc::{Peers, Transport};
@@ -37,6 +38,33 @@ use ery_sim_discord::{Options, SimDiscord};
 use ery_tool_service::{Discord, Ports, Service, Settings};
 
 use crate::store::FakeStore;
+
+/// What a thread is offered.
+const TOOLS: [&str; 23] = [
+    "add_reaction",
+    "ban_member",
+    "create_invite",
+    "create_thread",
+    "delete_message",
+    "edit_message",
+    "fetch_messages",
+    "get_audit_logs",
+    "get_channel_info",
+    "get_member_info",
+    "get_server_info",
+    "kick_member",
+    "manage_channels",
+    "manage_permissions",
+    "manage_roles",
+    "pin_message",
+    "remove_reaction",
+    "schedule_action",
+    "search_messages",
+    "send_dm",
+    "send_message",
+    "timeout_member",
+    "warn_member",
+];
 
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -269,20 +297,27 @@ impl Harness {
             trigger_id: "m.1".into(),
             guild_id: self.guild(),
             channel_id: self.channel(place),
-            offered: [
-                "send_message",
-                "fetch_messages",
-                "add_reaction",
-                "timeout_member",
-                "get_member_info",
-                "search_messages",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
+            offered: TOOLS.map(str::to_owned).to_vec(),
             model: "scripted".into(),
             prompt_version: "1".into(),
             ..CallToolRequest::default()
         }
+    }
+
+    /// A call that its asker's own message orders, word for word.
+    pub(crate) async fn ordered(&self, who: &str, tool: &str, arguments: Value) -> CallToolRequest {
+        let resolve = ResolveCallRequest {
+            guild_id: self.guild(),
+            channel_id: self.channel("general"),
+            tool: tool.into(),
+            arguments: arguments.to_string(),
+            now_ms: self.clock.now().0,
+        };
+        let resolved = self.client().resolve_call(resolve).await.unwrap().into_inner();
+        assert_eq!(resolved.problem, "", "{tool} {arguments}");
+        let mut call = self.call(who, "general", tool, arguments);
+        call.orders = vec![Order { tool: tool.into(), arguments: resolved.arguments }];
+        call
     }
 
     pub(crate) async fn run(&self, request: &CallToolRequest) -> CallToolResponse {
@@ -329,8 +364,17 @@ impl Harness {
 
     /// Orders something of the simulator.
     pub(crate) async fn control(&self, path: &str, body: Value) -> Value {
-        let request = self.http.post(format!("{}{path}", self.sim.control_url())).json(&body);
-        let answer = request.send().await.unwrap();
+        let request = self.http.post(format!("{}{path}", self.sim.control_url()));
+        Self::order_of_sim(request, path, body).await
+    }
+
+    pub(crate) async fn control_patch(&self, path: &str, body: Value) -> Value {
+        let request = self.http.patch(format!("{}{path}", self.sim.control_url()));
+        Self::order_of_sim(request, path, body).await
+    }
+
+    async fn order_of_sim(request: reqwest::RequestBuilder, path: &str, body: Value) -> Value {
+        let answer = request.json(&body).send().await.unwrap();
         let status = answer.status();
         let text = answer.text().await.unwrap();
         assert!(status.is_success(), "{path}: {status} {text}");

@@ -363,6 +363,21 @@ impl Discord {
         Err(was_in_doubt.unwrap_or(RestError::TooLate))
     }
 
+    /// Waits before an attempt is repeated; false if no request may be written after that.
+    pub(crate) async fn wait_to_repeat(&self, attempt: u32, send_by: UnixMillis) -> bool {
+        let wait = self.backoff(attempt);
+        if self.clock.now() + wait >= send_by {
+            return false;
+        }
+        sleep(wait).await;
+        true
+    }
+
+    /// Returns how often a request is repeated at most.
+    pub(crate) fn retries(&self) -> u32 {
+        self.settings.retries
+    }
+
     /// Sends a request once; a 429 is no attempt, and is waited for as told.
     pub(crate) async fn once(&self, request: &Request) -> Result<Answer, RestError> {
         let result = self.attempt(request).await;

@@ -71,6 +71,8 @@ pub(crate) struct RawRole {
     pub(crate) position: i64,
     #[serde(deserialize_with = "bits")]
     pub(crate) permissions: Permissions,
+    #[serde(default)]
+    pub(crate) managed: bool,
 }
 
 impl RawRole {
@@ -80,6 +82,7 @@ impl RawRole {
             name: self.name.as_str().into(),
             position: self.position,
             permissions: self.permissions,
+            is_managed: self.managed,
         }
     }
 }
@@ -174,6 +177,13 @@ impl RawUser {
     pub(crate) fn name(&self) -> &str {
         self.global_name.as_deref().unwrap_or(&self.username)
     }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RawBan {
+    #[serde(default)]
+    pub(crate) user: Option<RawUser>,
+    pub(crate) reason: Option<String>,
 }
 
 /// The parts of an event that say what it is about.

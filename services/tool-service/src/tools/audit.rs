@@ -1,0 +1,71 @@
+//! What Discord's audit log tells of an act of ours: its reason names the execution.
+
+use serde::Deserialize;
+use twilight_model::id::{Id, marker::GuildMarker};
+
+use super::Run;
+use crate::adapters::discord::{Method, Request, RestError};
+
+#[derive(Deserialize)]
+struct RawLog {
+    audit_log_entries: Vec<RawEntry>,
+}
+
+#[derive(Deserialize)]
+struct RawEntry {
+    target_id: Option<String>,
+    reason: Option<String>,
+}
+
+/// What follows from a request that did not succeed and must not be made twice.
+pub(super) enum After {
+    /// It had an effect all the same: on this.
+    Happened {
+        id: u64,
+        status: u16,
+    },
+    /// It had none, and may be made again.
+    Again(RestError),
+    Over(RestError),
+}
+
+/// Finds out what became of a creation that failed.
+///
+/// Only where Discord itself answered, or was never asked, does an empty log mean that nothing will
+/// come of it any more: a request that was lost on its way may still arrive.
+pub(super) async fn after(
+    error: RestError,
+    guild: Id<GuildMarker>,
+    action: u16,
+    run: &Run<'_>,
+) -> After {
+    if matches!(error, RestError::NotConnected(_)) {
+        return After::Again(error);
+    }
+    if !error.is_in_doubt() {
+        return After::Over(error);
+    }
+    match find(guild, action, run).await {
+        Ok(Some(id)) => After::Happened { id, status: error.status() },
+        Ok(None) if matches!(error, RestError::ServerError { .. }) => After::Again(error),
+        Ok(None) | Err(_) => After::Over(error),
+    }
+}
+
+/// Looks for what this execution did; `action` is the log's number for it.
+pub(super) async fn find(
+    guild: Id<GuildMarker>,
+    action: u16,
+    run: &Run<'_>,
+) -> Result<Option<u64>, RestError> {
+    let route = format!("guilds/{guild}/audit-logs");
+    let path = format!("{route}?action_type={action}&user_id={}&limit=100", run.bot);
+    let send_by = run.discord.send_by();
+    let request = Request::new(Method::Get, route, path, guild.get(), send_by);
+    let log: RawLog = run.discord.repeatedly(&request).await?.json()?;
+    let mark = format!("[{}]", run.key);
+    let is_ours =
+        |entry: &RawEntry| entry.reason.as_deref().is_some_and(|reason| reason.ends_with(&mark));
+    let entry = log.audit_log_entries.into_iter().find(is_ours);
+    Ok(entry.and_then(|entry| entry.target_id?.parse().ok()).filter(|id| *id != 0))
+}

@@ -1,0 +1,343 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use twilight_model::{
+    guild::Permissions,
+    id::{
+        Id,
+        marker::{ChannelMarker, GuildMarker, UserMarker},
+    },
+};
+
+use ery_clock::UnixMillis;
+
+use super::{Done, Later, Run, Tool, reason};
+use crate::{
+    adapters::discord::{
+        Method, Request, RestError,
+        wire::{RawBan, time_stamp},
+    },
+    domain::{
+        guild::{Guild, GuildState},
+        reference, text,
+        tool::{Needs, RetryClass, Spec, Subject, SubjectAct, Tier},
+    },
+    resolve::{Problem, Scene},
+};
+
+const NAME: &str = "ban_member";
+
+/// Discord's answer where nobody is banned.
+const UNKNOWN_BAN: u64 = 10_026;
+
+pub(crate) struct BanMember;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Parameters {
+    /// Whom it is about: a mention, an id, or a member's exact name. Bans work for people who are
+    /// not members, too, who are named by mention or id.
+    #[schemars(length(min = 1, max = 200))]
+    member: String,
+    /// `ban` keeps them out, `unban` lets them in again, `look_up` tells whether they are banned
+    /// and why.
+    #[serde(default)]
+    action: Action,
+    /// For how many seconds the ban holds; left out or 0 for ever.
+    #[schemars(range(min = 0, max = 315_360_000))]
+    #[serde(default)]
+    duration_seconds: u32,
+    /// Messages of theirs from so many last seconds are deleted with the ban, 7 days at most; left
+    /// out or 0 for none.
+    #[schemars(range(min = 0, max = 604_800))]
+    #[serde(default)]
+    delete_message_seconds: u32,
+    /// Why, for the audit log.
+    #[schemars(length(max = 400))]
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Action {
+    #[default]
+    Ban,
+    Unban,
+    LookUp,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Act {
+    Ban {
+        member: Id<UserMarker>,
+        duration_seconds: u32,
+        delete_message_seconds: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// When it ends, fixed when the execution is opened: a repeat must not prolong it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lift_at_ms: Option<UnixMillis>,
+    },
+    Unban {
+        member: Id<UserMarker>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The execution whose ban ends; another one that was put on them since stays.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of_ban: Option<String>,
+    },
+    LookUp {
+        member: Id<UserMarker>,
+    },
+}
+
+static SPEC: Spec = Spec {
+    name: NAME,
+    description: "Bans somebody from the server for good or for a time, lifts a ban, or looks one \
+                  up. Only on the order of somebody who may do it themselves.",
+    tier: Tier::Destructive,
+    retry: RetryClass::Safe,
+    works_in_dm: false,
+};
+
+#[async_trait]
+impl Tool for BanMember {
+    type Parameters = Parameters;
+    type Act = Act;
+
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
+        let is_ban = parameters.action == Action::Ban;
+        if !is_ban && (parameters.duration_seconds, parameters.delete_message_seconds) != (0, 0) {
+            return Err(Problem::unclear(
+                "A duration and the deletion of messages belong to a ban; leave them out.",
+            ));
+        }
+        let text = &parameters.member;
+        let member = if is_ban {
+            scene.member(text).await?
+        } else {
+            // Who is banned is no member, and is found under no name.
+            reference::user_id(text).ok_or_else(|| {
+                Problem::unclear("Name who is banned by a mention or by their id.")
+            })?
+        };
+        let reason = reason::one_line(parameters.reason.as_deref());
+        Ok(match parameters.action {
+            Action::Ban => Act::Ban {
+                member,
+                duration_seconds: parameters.duration_seconds,
+                delete_message_seconds: parameters.delete_message_seconds,
+                reason,
+                lift_at_ms: None,
+            },
+            Action::Unban => Act::Unban { member, reason, of_ban: None },
+            Action::LookUp => Act::LookUp { member },
+        })
+    }
+
+    fn tier(&self, act: &Act) -> Tier {
+        match act {
+            Act::Ban { .. } | Act::Unban { .. } => Tier::Destructive,
+            Act::LookUp { .. } => Tier::Read,
+        }
+    }
+
+    fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
+        let (user, act) = match act {
+            Act::Ban { member, .. } => (*member, SubjectAct::Ban),
+            Act::Unban { member, .. } => (*member, SubjectAct::Unban),
+            Act::LookUp { member } => (*member, SubjectAct::Look),
+        };
+        let subject = Some(Subject { user, act });
+        Needs { subject, ..Needs::in_guild(Permissions::BAN_MEMBERS) }
+    }
+
+    fn fix(&self, act: Act, now: UnixMillis, _: Option<&GuildState>) -> Act {
+        match act {
+            Act::Ban { member, duration_seconds, delete_message_seconds, reason, .. } => {
+                let duration = Duration::from_secs(u64::from(duration_seconds));
+                let lift_at_ms = (!duration.is_zero()).then(|| now + duration);
+                Act::Ban { member, duration_seconds, delete_message_seconds, reason, lift_at_ms }
+            }
+            act => act,
+        }
+    }
+
+    async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {
+        let Some(guild) = run.guild() else {
+            return Done::failed(0, "I cannot do that in a direct message.");
+        };
+        match act {
+            Act::Ban { member, lift_at_ms, .. } => {
+                if lift_at_ms.is_some_and(|lift_at| lift_at <= run.now) {
+                    // Found open after its time: to ban now would say nothing of what happened then.
+                    return Done::in_doubt(0);
+                }
+                ban(guild, *member, act, run).await
+            }
+            Act::Unban { member, of_ban, .. } => {
+                unban(guild, *member, of_ban.as_deref(), run).await
+            }
+            Act::LookUp { member } => look_up(guild, *member, run).await,
+        }
+    }
+}
+
+async fn ban(guild: Id<GuildMarker>, member: Id<UserMarker>, act: &Act, run: &Run<'_>) -> Done {
+    let Act::Ban { duration_seconds, delete_message_seconds, lift_at_ms, .. } = act else {
+        return Done::in_doubt(0);
+    };
+    // Discord keeps the first of two bans. So that this one counts, with its reason and its end,
+    // another one gives way; where it is this one already, all is done.
+    let status = match find(guild, member, run).await {
+        Ok(Some(ban)) if is_of(&ban, run.key) => 200,
+        found => {
+            match found {
+                Ok(Some(_)) => {
+                    if let Err(error) = lift(guild, member, run).await {
+                        return Done::of_write(&error);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => return Done::of_read(&error),
+            }
+            let request = request(Method::Put, guild, member, run)
+                .json(&json!({ "delete_message_seconds": delete_message_seconds }));
+            match run.discord.repeatedly(&request).await {
+                Ok(answer) => answer.status,
+                Err(error) if error.is_in_doubt() => match find(guild, member, run).await {
+                    Ok(Some(ban)) if is_of(&ban, run.key) => 200,
+                    Ok(_) | Err(_) => return Done::of_write(&error),
+                },
+                Err(error) => return Done::of_write(&error),
+            }
+        }
+    };
+    // The event will tell, too; until then the next decision must know.
+    run.guilds.saw_member_go(guild, member);
+    let mut fields = Map::new();
+    fields.insert("member".into(), json!(member.to_string()));
+    let (mut summary, mut then) = (format!("<@{member}> is banned"), None);
+    if let Some(lift_at) = *lift_at_ms {
+        let how_long = text::time_span(*duration_seconds);
+        summary = format!("{summary} for {how_long}, until <t:{}:f>", lift_at.as_secs());
+        fields.insert("lift_at_ms".into(), json!(lift_at.0));
+        if let Some(until) = time_stamp(lift_at) {
+            fields.insert("until".into(), json!(until));
+        }
+        let of_ban = Some(run.key.to_owned());
+        let act = Act::Unban { member, reason: Some("the ban has ended".into()), of_ban };
+        then = serde_json::to_value(act).ok().map(|act| Later { at: lift_at, tool: NAME, act });
+    }
+    if *delete_message_seconds > 0 {
+        let since = text::time_span(*delete_message_seconds);
+        summary = format!("{summary}; what they wrote in the last {since} is deleted");
+    }
+    Done { then, ..Done::ok(status, summary + ".", fields) }
+}
+
+async fn unban(
+    guild: Id<GuildMarker>,
+    member: Id<UserMarker>,
+    of_ban: Option<&str>,
+    run: &Run<'_>,
+) -> Done {
+    let mut fields = Map::new();
+    fields.insert("member".into(), json!(member.to_string()));
+    if let Some(key) = of_ban {
+        match find(guild, member, run).await {
+            Ok(Some(ban)) if !is_of(&ban, key) => {
+                let summary = format!("<@{member}> was banned anew since, and stays banned.");
+                return Done::ok(200, summary, fields);
+            }
+            Ok(_) => {}
+            Err(error) => return Done::of_read(&error),
+        }
+    }
+    match lift(guild, member, run).await {
+        Ok(true) => Done::ok(204, format!("The ban of <@{member}> is lifted."), fields),
+        Ok(false) => Done::ok(404, format!("<@{member}> is not banned."), fields),
+        Err(error) => Done::of_write(&error),
+    }
+}
+
+/// Lifts a ban, whichever it is; false if there was none.
+async fn lift(
+    guild: Id<GuildMarker>,
+    member: Id<UserMarker>,
+    run: &Run<'_>,
+) -> Result<bool, RestError> {
+    let request = request(Method::Delete, guild, member, run);
+    match run.discord.repeatedly(&request).await {
+        Ok(_) => Ok(true),
+        Err(RestError::Refused { code: UNKNOWN_BAN, .. }) => Ok(false),
+        Err(error) if error.is_in_doubt() => match find(guild, member, run).await {
+            Ok(None) => Ok(true),
+            Ok(Some(_)) | Err(_) => Err(error),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+async fn look_up(guild: Id<GuildMarker>, member: Id<UserMarker>, run: &Run<'_>) -> Done {
+    let mut fields = Map::new();
+    fields.insert("member".into(), json!(member.to_string()));
+    match find(guild, member, run).await {
+        Ok(Some(ban)) => {
+            fields.insert("is_banned".into(), Value::Bool(true));
+            if let Some(name) = ban.user.as_ref().map(|user| text::name(user.name())) {
+                fields.insert("name".into(), json!(name));
+            }
+            if let Some(reason) = reason::one_line(ban.reason.as_deref()) {
+                fields.insert("ban_reason".into(), json!(reason));
+            }
+            Done::ok(200, format!("<@{member}> is banned."), fields)
+        }
+        Ok(None) => {
+            fields.insert("is_banned".into(), Value::Bool(false));
+            Done::ok(404, format!("<@{member}> is not banned."), fields)
+        }
+        Err(error) => Done::of_read(&error),
+    }
+}
+
+async fn find(
+    guild: Id<GuildMarker>,
+    member: Id<UserMarker>,
+    run: &Run<'_>,
+) -> Result<Option<RawBan>, RestError> {
+    let path = format!("guilds/{guild}/bans/{member}");
+    let route = format!("guilds/{guild}/bans");
+    let request = Request::new(Method::Get, route, path, guild.get(), run.send_by);
+    match run.discord.repeatedly(&request).await {
+        Ok(answer) => answer.json().map(Some),
+        Err(RestError::Refused { code: UNKNOWN_BAN, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns whether a ban was put by the execution with this key: its reason names it.
+fn is_of(ban: &RawBan, key: &str) -> bool {
+    ban.reason.as_deref().is_some_and(|reason| reason.ends_with(&format!("[{key}]")))
+}
+
+fn request(
+    method: Method,
+    guild: Id<GuildMarker>,
+    member: Id<UserMarker>,
+    run: &Run<'_>,
+) -> Request {
+    let path = format!("guilds/{guild}/bans/{member}");
+    Request::new(method, format!("guilds/{guild}/bans"), path, guild.get(), run.send_by)
+        .reason(run.audit_reason)
+        .about(member)
+}

@@ -1,0 +1,270 @@
+//! Bans: for good and for a time, of members and of others, lifted and looked up.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use ery_clock::Clock;
+use ery_proto::{store::v1::ExecutionState, tool::v1::CallOutcome};
+
+use crate::support::{Harness, content, expect};
+
+const BAN: &str = "PUT /guilds/{guild_id}/bans/{user_id}";
+const UNBAN: &str = "DELETE /guilds/{guild_id}/bans/{user_id}";
+
+/// A member whom both Theo and Ery outrank.
+const TARGET: &str = "bob";
+
+async fn ban_of(it: &Harness, user: u64) -> Option<Value> {
+    let bans = it.rest(&format!("guilds/{}/bans", it.guild())).await;
+    let bans = bans.as_array().unwrap().clone();
+    let user = user.to_string();
+    bans.into_iter().find(|ban| ban["user"]["id"] == user)
+}
+
+#[tokio::test]
+async fn an_ordered_ban_keeps_somebody_out_and_names_who_asked() {
+    let it = Harness::start().await;
+    let (bob, theo) = (it.user(TARGET), it.user("theo"));
+    let day = 86_400;
+    let arguments = json!({"member": "@Bob", "reason": "spam", "delete_message_seconds": day});
+    let call = it.ordered("theo", "ban_member", arguments).await;
+
+    let response = it.run(&call).await;
+
+    expect(&response, CallOutcome::Done);
+    let summary = content(&response)["summary"].as_str().unwrap().to_owned();
+    assert_eq!(
+        summary,
+        format!("<@{bob}> is banned; what they wrote in the last 1 day is deleted.")
+    );
+    let ban = ban_of(&it, bob).await.unwrap();
+    assert_eq!(ban["reason"], format!("{theo}: spam [{}]", call.key));
+    let puts = it.requests("PUT", "/bans/").await;
+    assert_eq!(puts.len(), 1);
+    assert_eq!(puts[0]["body"], json!({"delete_message_seconds": day}));
+    let execution = it.store.execution(&call.key);
+    assert_eq!((execution.tier.as_str(), execution.is_ordered), ("destructive", true));
+    // The next decision knows that he is gone, though no event told so.
+    let look = it.call("theo", "general", "get_member_info", json!({"member": bob.to_string()}));
+    let response = it.run(&look).await;
+    assert!(
+        response.content.contains("not a member")
+            || response.content.contains("\"is_member\":false"),
+        "{}",
+        response.content
+    );
+    // A repeat is the same ban.
+    expect(&it.run(&call).await, CallOutcome::Done);
+    assert_eq!(it.requests("PUT", "/bans/").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_ban_for_a_time_says_when_it_ends_and_is_not_prolonged_by_a_repeat() {
+    let it = Harness::start().await;
+    let bob = it.user(TARGET);
+    let three_days = 3 * 86_400;
+    let arguments = json!({"member": bob.to_string(), "duration_seconds": three_days});
+    let call = it.ordered("theo", "ban_member", arguments).await;
+    let before = it.clock.now();
+    it.store.with(|state| state.lose_ends = u32::MAX);
+    assert_eq!(it.try_run(&call).await.unwrap_err().code(), tonic::Code::Unavailable);
+    it.store.with(|state| state.lose_ends = 0);
+    it.clock.advance(Duration::from_mins(1));
+
+    let response = it.run(&call).await;
+
+    expect(&response, CallOutcome::Done);
+    let lift_at = before + Duration::from_secs(three_days);
+    assert_eq!(content(&response)["lift_at_ms"], lift_at.0);
+    let summary = content(&response)["summary"].as_str().unwrap().to_owned();
+    assert!(summary.contains("for 3 days, until <t:"), "{summary}");
+    assert!(ban_of(&it, bob).await.is_some());
+    assert_eq!(it.requests("PUT", "/bans/").await.len(), 1, "it stood already");
+    assert!(it.requests("DELETE", "/bans/").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_ban_found_open_after_its_end_is_in_doubt() {
+    let it = Harness::start().await;
+    let arguments = json!({"member": it.user(TARGET).to_string(), "duration_seconds": 60});
+    let call = it.ordered("theo", "ban_member", arguments).await;
+    it.store.with(|state| state.lose_ends = u32::MAX);
+    it.fault(BAN, "error", json!({"status": 503, "count": 100})).await;
+    assert_eq!(it.try_run(&call).await.unwrap_err().code(), tonic::Code::Unavailable);
+    it.store.with(|state| state.lose_ends = 0);
+    it.clock.advance(Duration::from_mins(10));
+    expect(&it.run(&call).await, CallOutcome::InDoubt);
+    assert!(ban_of(&it, it.user(TARGET)).await.is_none());
+}
+
+#[tokio::test]
+async fn people_who_are_no_members_can_be_banned_but_never_the_owner_ery_or_oneself() {
+    let it = Harness::start().await;
+    let guest = it.control("/users", json!({"username": "guest"})).await;
+    let guest: u64 = guest["id"].as_str().unwrap().parse().unwrap();
+    let call = it.ordered("theo", "ban_member", json!({"member": guest.to_string()})).await;
+    expect(&it.run(&call).await, CallOutcome::Done);
+    assert!(ban_of(&it, guest).await.is_some());
+
+    for (asker, target, told) in [
+        ("theo", "mara", "owner"),
+        ("mara", "mara", "themselves"),
+        ("theo", "Ery", "myself"),
+        ("theo", "theo", "themselves"),
+        ("mara", "theo", "My highest role"),
+        ("bob", "alice", "BAN_MEMBERS"),
+        ("bob", "mara", "BAN_MEMBERS"),
+    ] {
+        let target = it.user(target).to_string();
+        let call = it.ordered(asker, "ban_member", json!({"member": target})).await;
+        let response = it.run(&call).await;
+        expect(&response, CallOutcome::Denied);
+        assert!(response.reason.contains(told), "{asker}: {}", response.reason);
+    }
+    assert_eq!(it.requests("PUT", "/bans/").await.len(), 1);
+
+    let nobody = it.ordered("theo", "ban_member", json!({"member": "100000000000000001"})).await;
+    let response = it.run(&nobody).await;
+    expect(&response, CallOutcome::Failed);
+    assert!(response.reason.contains("knows nobody"), "{}", response.reason);
+}
+
+#[tokio::test]
+async fn a_ban_is_lifted_and_looked_up_by_whoever_may_ban() {
+    let it = Harness::start().await;
+    let bob = it.user(TARGET);
+    let name = json!({"member": bob.to_string()});
+    let look = |who: &str| {
+        let arguments = json!({"member": bob.to_string(), "action": "look_up"});
+        it.call(who, "general", "ban_member", arguments)
+    };
+    let response = it.run(&look("theo")).await;
+    expect(&response, CallOutcome::Done);
+    assert_eq!(content(&response)["is_banned"], false);
+    let response = it.run(&look("alice")).await;
+    expect(&response, CallOutcome::Denied);
+    assert!(response.reason.contains("BAN_MEMBERS"));
+
+    expect(&it.run(&it.ordered("theo", "ban_member", name).await).await, CallOutcome::Done);
+    let response = it.run(&look("theo")).await;
+    expect(&response, CallOutcome::Done);
+    assert_eq!(content(&response)["is_banned"], true);
+    assert!(
+        content(&response)["ban_reason"].as_str().unwrap().contains(&it.user("theo").to_string())
+    );
+    assert_eq!(it.store.execution(&it.store.last_key()).tier, "read");
+
+    let lift = json!({"member": format!("<@{bob}>"), "action": "unban"});
+    let response = it.run(&it.call("theo", "general", "ban_member", lift.clone())).await;
+    expect(&response, CallOutcome::NeedsApproval);
+    for said in ["is lifted", "is not banned"] {
+        let response = it.run(&it.ordered("theo", "ban_member", lift.clone()).await).await;
+        expect(&response, CallOutcome::Done);
+        assert!(content(&response)["summary"].as_str().unwrap().contains(said));
+    }
+    assert!(ban_of(&it, bob).await.is_none());
+}
+
+#[tokio::test]
+async fn a_new_ban_takes_the_place_of_an_older_one() {
+    let it = Harness::start().await;
+    let bob = it.user(TARGET);
+    for (arguments, reason) in [
+        (json!({"member": bob.to_string(), "duration_seconds": 3_600, "reason": "first"}), "first"),
+        (json!({"member": bob.to_string(), "reason": "for good"}), "for good"),
+    ] {
+        expect(
+            &it.run(&it.ordered("theo", "ban_member", arguments).await).await,
+            CallOutcome::Done,
+        );
+        let ban = ban_of(&it, bob).await.unwrap();
+        assert!(ban["reason"].as_str().unwrap().contains(reason), "{ban}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_belong_together_is_refused_with_a_sentence() {
+    let it = Harness::start().await;
+    for (arguments, told) in [
+        (json!({"member": "1", "action": "unban", "duration_seconds": 5}), "belong to a ban"),
+        (json!({"member": "bob", "action": "unban"}), "by a mention or by their id"),
+        (json!({"member": "bob", "action": "look_up"}), "by a mention or by their id"),
+        (json!({"member": "bobby-nobody"}), "No member"),
+        (json!({"member": "bob", "delete_message_seconds": 604_801}), "delete_message_seconds"),
+        (json!({"member": "bob", "action": "forgive"}), "action"),
+        (json!({"member": "bob", "of_ban": "x"}), "of_ban"),
+    ] {
+        let response = it.run(&it.call("theo", "general", "ban_member", arguments)).await;
+        expect(&response, CallOutcome::Failed);
+        assert!(response.reason.contains(told), "{}", response.reason);
+    }
+    assert!(it.requests("PUT", "").await.is_empty());
+}
+
+#[tokio::test]
+async fn lost_answers_ban_and_lift_once() {
+    let it = Harness::start().await;
+    let bob = it.user(TARGET);
+    for (kind, more) in [
+        ("lose_response", json!({"count": 1})),
+        ("error", json!({"count": 2, "status": 502, "when": "after"})),
+        ("error", json!({"count": 1, "status": 500, "when": "before"})),
+        ("cut", json!({"count": 1})),
+    ] {
+        it.fault(BAN, kind, more.clone()).await;
+        let ban = it.ordered("theo", "ban_member", json!({"member": bob.to_string()})).await;
+        expect(&it.run(&ban).await, CallOutcome::Done);
+        assert!(ban_of(&it, bob).await.is_some(), "{kind}");
+        it.fault(UNBAN, kind, more).await;
+        let lift = json!({"member": bob.to_string(), "action": "unban"});
+        expect(&it.run(&it.ordered("theo", "ban_member", lift).await).await, CallOutcome::Done);
+        assert!(ban_of(&it, bob).await.is_none(), "{kind}");
+    }
+    let log = it.rest(&format!("guilds/{}/audit-logs?action_type=22", it.guild())).await;
+    assert_eq!(log["audit_log_entries"].as_array().unwrap().len(), 4, "one for each ban");
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_and_not_repeated() {
+    let it = Harness::start().await;
+    it.fault(BAN, "error", json!({"status": 403, "count": 1})).await;
+    let ban =
+        it.ordered("theo", "ban_member", json!({"member": it.user(TARGET).to_string()})).await;
+    let response = it.run(&ban).await;
+    expect(&response, CallOutcome::Failed);
+    assert_eq!(it.store.execution(&ban.key).state(), ExecutionState::Failed);
+    assert_eq!(it.requests("PUT", "/bans/").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_destructive_decision_reads_asker_and_target_anew_and_others_do_not() {
+    let it = Harness::start().await;
+    let reads = |who: &'static str| {
+        let path = format!("/members/{}", it.user(who));
+        let it = &it;
+        async move { it.requests("GET", &path).await.len() }
+    };
+    let timeout = json!({"member": it.user("alice").to_string(), "duration_seconds": 60});
+    for _ in 0..3 {
+        let call = it.ordered("theo", "timeout_member", timeout.clone()).await;
+        expect(&it.run(&call).await, CallOutcome::Done);
+    }
+    assert_eq!((reads("theo").await, reads("alice").await), (1, 1), "read once, then known");
+
+    let ban = json!({"member": it.user("alice").to_string()});
+    expect(&it.run(&it.ordered("theo", "ban_member", ban).await).await, CallOutcome::Done);
+    assert_eq!((reads("theo").await, reads("alice").await), (2, 2), "read again before the ban");
+
+    // Theo loses his role, and no event tells.
+    let guild = it.guild();
+    let theo = it.user("theo");
+    it.control_patch(&format!("/members/{guild}/{theo}"), json!({"roles": []})).await;
+    let ban = json!({"member": it.user(TARGET).to_string()});
+    let response = it.run(&it.ordered("theo", "ban_member", ban).await).await;
+    expect(&response, CallOutcome::Denied);
+    assert!(response.reason.contains("BAN_MEMBERS"), "{}", response.reason);
+    // And what was read is known from then on.
+    let call = it.ordered("theo", "timeout_member", timeout).await;
+    expect(&it.run(&call).await, CallOutcome::Denied);
+}

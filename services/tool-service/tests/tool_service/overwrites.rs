@@ -1,0 +1,215 @@
+//! Permissions: of channels, and of roles on the whole server.
+
+use serde_json::{Value, json};
+
+use ery_proto::tool::v1::CallOutcome;
+
+use crate::{
+    roles::{role_id, role_named},
+    support::{Harness, content, expect},
+};
+
+const SEND: u64 = 1 << 11;
+
+async fn overwrite(it: &Harness, channel: &str, of: &str) -> Option<(u64, u64)> {
+    let channel = it.rest(&format!("channels/{}", it.channel(channel))).await;
+    let found = channel["permission_overwrites"].as_array().unwrap().iter().find(|o| o["id"] == of);
+    let bits = |value: &Value| value.as_str().unwrap().parse().unwrap();
+    found.map(|found| (bits(&found["allow"]), bits(&found["deny"])))
+}
+
+async fn run(it: &Harness, who: &str, arguments: Value) -> ery_proto::tool::v1::CallToolResponse {
+    it.run(&it.ordered(who, "manage_permissions", arguments).await).await
+}
+
+#[tokio::test]
+async fn a_channel_is_locked_and_unlocked_and_other_bits_stay() {
+    let it = Harness::start().await;
+    let everyone = it.guild().to_string();
+    let muted = role_id(&it, "Muted").await;
+    let before = overwrite(&it, "recipes", &muted).await.unwrap();
+    assert_eq!(overwrite(&it, "recipes", &everyone).await, None);
+
+    let lock = json!({"channel": "#recipes", "role": "@everyone", "deny": ["SEND_MESSAGES"]});
+    let response = run(&it, "theo", lock).await;
+    expect(&response, CallOutcome::Done);
+    assert_eq!(overwrite(&it, "recipes", &everyone).await, Some((0, SEND)));
+    let summary = content(&response)["summary"].as_str().unwrap().to_owned();
+    assert!(summary.starts_with("For everyone in <#"), "{summary}");
+
+    let react = json!({"channel": "recipes", "role": "everyone", "allow": ["add reactions"]});
+    expect(&run(&it, "theo", react).await, CallOutcome::Done);
+    assert_eq!(overwrite(&it, "recipes", &everyone).await, Some((1 << 6, SEND)));
+    let unlock = json!({"channel": "recipes", "role": "everyone", "clear": ["Send messages"]});
+    expect(&run(&it, "theo", unlock).await, CallOutcome::Done);
+    assert_eq!(overwrite(&it, "recipes", &everyone).await, Some((1 << 6, 0)));
+    let reset = json!({"channel": "recipes", "role": "everyone", "reset": true});
+    expect(&run(&it, "theo", reset).await, CallOutcome::Done);
+    assert_eq!(overwrite(&it, "recipes", &everyone).await, None);
+    assert_eq!(overwrite(&it, "recipes", &muted).await, Some(before), "nothing else changed");
+}
+
+#[tokio::test]
+async fn what_others_set_meanwhile_is_kept() {
+    let it = Harness::start().await;
+    let everyone = it.guild().to_string();
+    // Somebody denies reactions, and no event tells.
+    let channel = it.channel("recipes");
+    let react = 1_u64 << 6;
+    it.control_patch(
+        &format!("/channels/{channel}"),
+        json!({"permission_overwrites": [
+            {"id": everyone, "type": 0, "allow": "0", "deny": react.to_string()}]}),
+    )
+    .await;
+    let lock = json!({"channel": "recipes", "role": "everyone", "deny": ["SEND_MESSAGES"]});
+    expect(&run(&it, "theo", lock).await, CallOutcome::Done);
+    assert_eq!(overwrite(&it, "recipes", &everyone).await, Some((0, SEND | react)));
+}
+
+#[tokio::test]
+async fn a_member_is_let_in_and_shut_out() {
+    let it = Harness::start().await;
+    let bob = it.user("bob").to_string();
+    let arguments = json!({"channel": "staff", "member": "bob", "allow": ["VIEW_CHANNEL"]});
+    expect(&run(&it, "theo", arguments).await, CallOutcome::Done);
+    assert_eq!(overwrite(&it, "staff", &bob).await, Some((1 << 10, 0)));
+    let arguments = json!({"channel": "staff", "member": bob, "reset": true});
+    expect(&run(&it, "theo", arguments).await, CallOutcome::Done);
+    assert_eq!(overwrite(&it, "staff", &bob).await, None);
+}
+
+#[tokio::test]
+async fn a_roles_permissions_are_switched_on_the_whole_server() {
+    let it = Harness::start().await;
+    let bits = async |name: &str| -> u64 {
+        role_named(&it, name).await.unwrap()["permissions"].as_str().unwrap().parse().unwrap()
+    };
+    let before = bits("Member").await;
+    let arguments = json!({"role": "Member", "deny": ["ATTACH_FILES"]});
+    expect(&run(&it, "theo", arguments).await, CallOutcome::Done);
+    assert_eq!(bits("Member").await, before & !(1 << 15));
+    let arguments = json!({"role": "Member", "allow": ["attach files"]});
+    expect(&run(&it, "theo", arguments).await, CallOutcome::Done);
+    assert_eq!(bits("Member").await, before);
+    let everyone = bits("@everyone").await;
+    let arguments = json!({"role": "@everyone", "deny": ["CREATE_INSTANT_INVITE"]});
+    expect(&run(&it, "theo", arguments).await, CallOutcome::Done);
+    assert_eq!(bits("@everyone").await, everyone & !1);
+}
+
+#[tokio::test]
+async fn nobody_allows_what_they_may_not_themselves() {
+    let it = Harness::start().await;
+    let channel = "recipes";
+    for (asker, arguments, told) in [
+        (
+            "bob",
+            json!({"channel": channel, "role": "everyone", "deny": ["SEND_MESSAGES"]}),
+            "MANAGE_ROLES",
+        ),
+        (
+            "bob",
+            json!({"channel": "staff", "member": "alice", "allow": ["VIEW_CHANNEL"]}),
+            "View channel",
+        ),
+        (
+            "theo",
+            json!({"channel": channel, "member": "bob", "allow": ["MANAGE_WEBHOOKS"]}),
+            "You do not have",
+        ),
+        (
+            "mara",
+            json!({"channel": channel, "member": "bob", "allow": ["MANAGE_WEBHOOKS"]}),
+            "I do not have",
+        ),
+        (
+            "theo",
+            json!({"channel": channel, "member": "bob", "allow": ["MANAGE_ROLES"]}),
+            "Only an administrator",
+        ),
+        (
+            "mara",
+            json!({"channel": channel, "member": "bob", "allow": ["MANAGE_ROLES"]}),
+            "only do that as an administrator",
+        ),
+        (
+            "theo",
+            json!({"channel": channel, "role": "Admin", "deny": ["SEND_MESSAGES"]}),
+            "Your highest role",
+        ),
+        ("theo", json!({"channel": channel, "member": "mara", "deny": ["SEND_MESSAGES"]}), "owner"),
+        (
+            "theo",
+            json!({"channel": channel, "member": "theo", "allow": ["SEND_MESSAGES"]}),
+            "themselves",
+        ),
+        ("theo", json!({"role": "Member", "allow": ["BAN_MEMBERS"]}), "Only an administrator"),
+        ("theo", json!({"role": "Member", "allow": ["ADMINISTRATOR"]}), "You do not have"),
+        (
+            "theo",
+            json!({"role": "everyone", "allow": ["MENTION_EVERYONE"]}),
+            "Only an administrator",
+        ),
+        ("mara", json!({"role": "Member", "allow": ["ADMINISTRATOR"]}), "I do not have"),
+        ("theo", json!({"role": "Moderator", "deny": ["SEND_MESSAGES"]}), "Your highest role"),
+    ] {
+        let response = run(&it, asker, arguments.clone()).await;
+        expect(&response, CallOutcome::Denied);
+        assert!(response.reason.contains(told), "{asker} {arguments}: {}", response.reason);
+    }
+    for method in ["PUT", "PATCH", "DELETE"] {
+        assert!(it.requests(method, "").await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_belong_together_is_refused_with_a_sentence() {
+    let it = Harness::start().await;
+    let send = json!(["SEND_MESSAGES"]);
+    for (arguments, told) in [
+        (json!({"channel": "recipes", "deny": send}), "Name either one role or one member"),
+        (
+            json!({"channel": "recipes", "role": "everyone", "member": "bob", "deny": send}),
+            "either one role",
+        ),
+        (json!({"channel": "recipes", "role": "everyone"}), "Say which permissions"),
+        (
+            json!({"channel": "recipes", "role": "everyone", "deny": send, "reset": true}),
+            "Say which permissions",
+        ),
+        (json!({"channel": "recipes", "role": "everyone", "deny": send, "allow": send}), "at once"),
+        (
+            json!({"channel": "recipes", "role": "everyone", "deny": ["FLY"]}),
+            "no permission with the name “FLY”",
+        ),
+        (json!({"channel": "nowhere", "role": "everyone", "deny": send}), "no channel"),
+        (
+            json!({"channel": "999999999999999999", "role": "everyone", "deny": send}),
+            "not in this server",
+        ),
+        (json!({"role": "everyone", "clear": send}), "allow or deny it"),
+        (json!({"role": "everyone", "reset": true}), "allow or deny it"),
+        (json!({"member": "bob", "deny": send}), "by roles alone"),
+    ] {
+        let response =
+            it.run(&it.call("theo", "general", "manage_permissions", arguments.clone())).await;
+        expect(&response, CallOutcome::Failed);
+        assert!(response.reason.contains(told), "{arguments}: {}", response.reason);
+    }
+}
+
+#[tokio::test]
+async fn lost_answers_are_asked_for_again() {
+    let it = Harness::start().await;
+    let everyone = it.guild().to_string();
+    let route = "/channels/{channel_id}/permissions/{overwrite_id}";
+    it.fault(&format!("PUT {route}"), "lose_response", json!({"count": 1})).await;
+    let lock = json!({"channel": "recipes", "role": "everyone", "deny": ["SEND_MESSAGES"]});
+    expect(&run(&it, "theo", lock).await, CallOutcome::Done);
+    assert_eq!(overwrite(&it, "recipes", &everyone).await, Some((0, SEND)));
+    it.fault(&format!("DELETE {route}"), "lose_response", json!({"count": 1})).await;
+    let reset = json!({"channel": "recipes", "role": "everyone", "reset": true});
+    expect(&run(&it, "theo", reset).await, CallOutcome::Done);
+    assert_eq!(overwrite(&it, "recipes", &everyone).await, None);
+}
