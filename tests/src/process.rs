@@ -160,6 +160,13 @@ impl Ery {
         self.admin.as_deref()
     }
 
+    /// Returns what it counts and measures, as text.
+    pub async fn metrics(&self) -> anyhow::Result<String> {
+        let address = self.admin().context("the process serves /metrics")?;
+        let request = crate::sim::http_client().get(format!("http://{address}/metrics"));
+        Ok(request.send().await?.error_for_status()?.text().await?)
+    }
+
     pub(crate) fn set_admin(&mut self, address: &str) {
         self.admin = Some(address.to_owned());
     }

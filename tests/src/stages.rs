@@ -33,12 +33,9 @@ pub struct StageTime {
 impl Stages {
     /// Reads the histograms of every process that has them, from its `/metrics`.
     pub async fn read(processes: &[&Ery]) -> anyhow::Result<Self> {
-        let http = crate::sim::http_client();
         let mut stages = Self::default();
         for process in processes {
-            let address = process.admin().context("the process serves /metrics")?;
-            let answer = http.get(format!("http://{address}/metrics")).send().await?;
-            stages.add(&answer.error_for_status()?.text().await?)?;
+            stages.add(&process.metrics().await?)?;
         }
         Ok(stages)
     }

@@ -144,3 +144,55 @@ async fn a_killed_gateway_resumes_and_misses_nothing() {
     checker.said(&channels[0], missed);
     all_answered(&platform, &checker, Duration::from_mins(1)).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_task_in_the_stream_of_tasks_is_a_dead_letter_and_holds_nobody_up() {
+    let shape = Shape { orchestrators: 1, tool_services: 1, ai_services: 1 };
+    let platform = Platform::start(shape, &[("ERY_NATS__ACK_WAIT", "4s")]).await.unwrap();
+    let (guild, channels, members) = platform.make_guild(1, 2).await.unwrap();
+    let url = reqwest::Url::parse(&platform.nats.url()).unwrap();
+    let (user, password) = (url.username().to_owned(), url.password().unwrap().to_owned());
+    let options = async_nats::ConnectOptions::with_user_and_password(user, password);
+    let nats = options.connect(platform.nats.address()).await.unwrap();
+    let mut published = nats.subscribe("ery.task.>").await.unwrap();
+    nats.flush().await.unwrap();
+    let mut checker = speak(&platform, &channels, &members, 1).await.unwrap();
+    let subject = published.next().await.unwrap().subject;
+
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("Ery-Trigger", "m.1");
+    headers.insert("Nats-Msg-Id", "made-by-hand");
+    nats.publish(subject.clone(), "neither one".into()).await.unwrap();
+    nats.publish_with_headers(subject, headers, "nor the other".into()).await.unwrap();
+    nats.flush().await.unwrap();
+    let bot = platform.sim.world().await.unwrap().bots[0]["id"].as_str().unwrap().to_owned();
+    for member in &members {
+        let said = platform.sim.say(&channels[0], member, &format!("<@{bot}> hello")).await;
+        checker.said(&channels[0], said.unwrap());
+    }
+    all_answered(&platform, &checker, Duration::from_mins(1)).await.unwrap();
+
+    let dead = eventually("two dead letters", Duration::from_mins(1), async || {
+        let dead = platform.ctl(&["dead", "list", "--guild", &guild]).await?;
+        Ok((dead.as_array().unwrap().len() == 2).then_some(dead))
+    })
+    .await
+    .unwrap();
+    for letter in dead.as_array().unwrap() {
+        assert_eq!(letter["handler"], "orchestrator-channel-queue");
+        assert_eq!(letter["channel_id"], channels[0].as_str());
+        assert!(letter["reason"].as_str().unwrap().contains("header"), "{letter}");
+    }
+    assert!(dead.as_array().unwrap().iter().any(|it| it["event_id"] == "made-by-hand"), "{dead}");
+    let stream = async_nats::jetstream::new(nats).get_stream("ERY_TASKS").await.unwrap();
+    eventually("an empty stream", Duration::from_mins(1), async || {
+        Ok((stream.get_info().await?.state.messages == 0).then_some(()))
+    })
+    .await
+    .unwrap();
+    let metrics = platform.orchestrators[0].metrics().await.unwrap();
+    let count = metrics.lines().find(|line| {
+        line.starts_with("ery_orchestrator_tasks_unreadable_total") && line.ends_with(" 2")
+    });
+    assert!(count.is_some(), "{metrics}");
+}

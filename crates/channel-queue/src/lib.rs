@@ -9,5 +9,5 @@ pub mod testing;
 
 pub use port::{
     BoxLease, ChannelLease, ChannelQueue, Delivery, Hint, Position, QueueError, Released, Task,
-    Waiting, Wakeups,
+    UnreadableTask, UnreadableTasks, Waiting, Wakeups,
 };

@@ -2,7 +2,10 @@ use std::any::Any;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use tokio_util::sync::CancellationToken;
 use twilight_model::id::{Id, marker::UserMarker};
 
@@ -45,6 +48,27 @@ pub struct Delivery {
     pub handle: Box<dyn Any + Send + Sync>,
 }
 
+/// Something in the queue that is no task which can be read.
+///
+/// Dropping it is neither an ack nor a nak: it comes again.
+pub struct UnreadableTask {
+    /// The same at each delivery of it.
+    pub name: String,
+    /// Where it stands, as the queue calls that.
+    pub place: String,
+    /// None where that is no channel.
+    pub channel: Option<ChannelKey>,
+    pub bot: Option<Id<UserMarker>>,
+    /// When the process received it from Discord; where it does not say so, when it was published.
+    pub received_at: UnixMillis,
+    pub why: Box<dyn std::error::Error + Send + Sync>,
+    /// Decompressed where that is possible.
+    pub payload: Bytes,
+    pub position: Position,
+    /// What the adapter needs in order to acknowledge it.
+    pub handle: Box<dyn Any + Send + Sync>,
+}
+
 /// A task as the channel's holder reads it.
 #[derive(Clone, Debug)]
 pub struct Waiting {
@@ -65,6 +89,9 @@ pub enum Hint {
 
 /// Deliveries, in order within a channel; polling it is what pulls the next one.
 pub type Wakeups = BoxStream<'static, Delivery>;
+
+/// What cannot be read, as it is given up.
+pub type UnreadableTasks = BoxStream<'static, UnreadableTask>;
 
 /// A lease of whichever adapter.
 pub type BoxLease = Box<dyn ChannelLease>;
@@ -115,6 +142,22 @@ pub trait ChannelQueue: Send + Sync {
     ///
     /// Every task that is not removed is delivered again after the redelivery time.
     async fn wakeups(&self, prefetch: usize) -> Result<Wakeups, QueueError>;
+
+    /// Returns what stands in the queue and cannot be read, in any order, to be written down and
+    /// [discarded](Self::discard). Holders pass over it meanwhile.
+    ///
+    /// It is found by the reader of [`Self::wakeups`], and given only after it was delivered
+    /// several times: another version of Ery may be able to read it.
+    ///
+    /// An adapter that gives none needs no code for it.
+    async fn unreadable(&self) -> Result<UnreadableTasks, QueueError> {
+        Ok(stream::pending().boxed())
+    }
+
+    /// Removes what cannot be read.
+    async fn discard(&self, _task: UnreadableTask) -> Result<(), QueueError> {
+        Ok(())
+    }
 
     /// Removes a delivery that the gate turned away, without taking its channel.
     async fn turn_away(&self, delivery: Delivery) -> Result<(), QueueError>;

@@ -24,6 +24,9 @@ const TRACEPARENT: &str = "traceparent";
 const ZSTD: &str = "zstd";
 const ZSTD_LEVEL: i32 = 3;
 
+/// No id of ours is longer.
+const LONGEST_ID: usize = 128;
+
 /// No payload of ours is larger; one that claims to be is an attack.
 const MAX_DECODED_BYTES: usize = 64 << 20;
 
@@ -100,7 +103,10 @@ pub(crate) fn read_task(
     headers: Option<&HeaderMap>,
     payload: &Bytes,
 ) -> Result<Task, Unreadable> {
-    let channel = subjects::parse_task(subject).ok_or(Unreadable::Subject)?;
+    // Under another part than its own, its holder would never find it.
+    let channel = subjects::parse_task(subject)
+        .filter(|channel| subjects::task(*channel) == subject)
+        .ok_or(Unreadable::Subject)?;
     let headers = headers.ok_or(Unreadable::Header(TRIGGER))?;
     Ok(Task {
         trigger: parse::<TriggerId>(headers, TRIGGER)?,
@@ -116,10 +122,30 @@ pub(crate) fn read_task(
     })
 }
 
-/// Names a task that cannot be read, as far as it says.
-pub(crate) fn trigger_text(headers: Option<&HeaderMap>) -> String {
-    let text = headers.and_then(|headers| headers.get(TRIGGER));
-    text.map_or_else(|| "?".to_owned(), |value| value.as_str().chars().take(128).collect())
+/// What of a task can be read, though not all of it can.
+pub(crate) struct Remains {
+    /// The id under which it was published.
+    pub(crate) id: Option<String>,
+    pub(crate) bot: Option<Id<UserMarker>>,
+    pub(crate) received_at: Option<UnixMillis>,
+    /// Decompressed where that is possible.
+    pub(crate) payload: Bytes,
+}
+
+/// Reads what can be read.
+pub(crate) fn remains(headers: Option<&HeaderMap>, payload: &Bytes) -> Remains {
+    let Some(headers) = headers else {
+        return Remains { id: None, bot: None, received_at: None, payload: payload.clone() };
+    };
+    let id = headers.get(ID).map(HeaderValue::as_str).filter(|id| {
+        (1..=LONGEST_ID).contains(&id.len()) && id.chars().all(|c| c.is_ascii_graphic())
+    });
+    Remains {
+        id: id.map(str::to_owned),
+        bot: bot(headers).ok(),
+        received_at: parse(headers, RECEIVED_AT).ok().map(UnixMillis),
+        payload: decompressed(headers, payload).unwrap_or_else(|_| payload.clone()),
+    }
 }
 
 /// Reads an event.
@@ -245,14 +271,44 @@ mod tests {
 
     #[tokio::test]
     async fn what_does_not_decompress_is_unreadable() {
-        let mut envelope = Envelope::of_task(&task(Vec::new()), 1).await.unwrap();
+        let task = task(Vec::new());
+        let mut envelope = Envelope::of_task(&task, 1).await.unwrap();
         envelope.headers.insert(ENCODING, ZSTD);
-        let subject = "ery.task.1.dm.9";
+        let subject = &subjects::task(task.channel);
         let read = read_task(subject, Some(&envelope.headers), &Bytes::from_static(b"nonsense"));
         assert!(matches!(read, Err(Unreadable::Payload(_))));
         envelope.headers.insert(ENCODING, "br");
         let read = read_task(subject, Some(&envelope.headers), &Bytes::new());
         assert!(matches!(read, Err(Unreadable::Encoding)));
         assert!(matches!(read_task(subject, None, &Bytes::new()), Err(Unreadable::Header(_))));
+        let parts =
+            [1, 2].map(|part| format!("ery.task.{part}.{}", subjects::channel_name(task.channel)));
+        let elsewhere = parts.iter().find(|part| *part != subject).unwrap();
+        let read = read_task(elsewhere, Some(&envelope.headers), &Bytes::new());
+        assert!(matches!(read, Err(Unreadable::Subject)));
+    }
+
+    #[tokio::test]
+    async fn of_what_is_unreadable_as_much_is_read_as_can_be() {
+        let task = task(vec![7; 5_000]);
+        let mut envelope = Envelope::of_task(&task, 1).await.unwrap();
+        envelope.headers.insert(TRIGGER, "nonsense");
+        let remains = remains(Some(&envelope.headers), &envelope.payload);
+        assert_eq!(remains.id.as_deref(), Some("dm.37748736:sa.a-1.5:retry-3"));
+        assert_eq!((remains.bot, remains.received_at), (Some(task.bot), Some(task.received_at)));
+        assert_eq!(remains.payload, task.payload);
+    }
+
+    #[test]
+    fn of_what_is_nothing_of_ours_the_payload_remains() {
+        let mut headers = HeaderMap::new();
+        headers.insert(ID, "with a space");
+        headers.insert(ENCODING, ZSTD);
+        let payload = Bytes::from_static(b"nonsense");
+        for headers in [Some(&headers), None] {
+            let remains = remains(headers, &payload);
+            assert_eq!((remains.id, remains.bot, remains.received_at), (None, None, None));
+            assert_eq!(remains.payload, payload);
+        }
     }
 }

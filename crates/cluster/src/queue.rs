@@ -3,9 +3,11 @@ mod held;
 mod held_hints;
 mod lease;
 mod tasks;
+mod unreadable;
 mod wakeups;
 
 use std::{
+    any::Any,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -14,7 +16,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
-use ery_channel_queue::{BoxLease, ChannelQueue, Delivery, Hint, QueueError, Task, Wakeups};
+use ery_channel_queue::{
+    BoxLease, ChannelQueue, Delivery, Hint, QueueError, Task, UnreadableTask, UnreadableTasks,
+    Wakeups,
+};
 use ery_clock::{Clock, UnixMillis};
 use ery_ids::{ChannelKey, Fence, OwnerToken, ReplicaId};
 
@@ -23,6 +28,7 @@ use self::{
     held_hints::HeldHints,
     lease::ClusterLease,
     tasks::{Handle, Tasks},
+    unreadable::Unreadables,
 };
 use crate::{
     ClusterMembership, NatsSettings, RedisSettings,
@@ -48,6 +54,7 @@ struct Inner {
     tasks: Tasks,
     held: HeldChannels,
     hints: OnceLock<HeldHints>,
+    unreadable: Unreadables,
     membership: Arc<ClusterMembership>,
     clock: Arc<dyn Clock>,
     replica: ReplicaId,
@@ -74,6 +81,7 @@ impl ClusterQueue {
                 redis,
                 held: HeldChannels::default(),
                 hints: OnceLock::new(),
+                unreadable: Unreadables::default(),
                 membership,
                 clock,
                 replica,
@@ -108,10 +116,19 @@ impl ChannelQueue for ClusterQueue {
         wakeups::open(Arc::clone(&self.inner), prefetch).await.map_err(QueueError::Unavailable)
     }
 
+    async fn unreadable(&self) -> Result<UnreadableTasks, QueueError> {
+        Ok(self.inner.unreadable.given_up())
+    }
+
+    async fn discard(&self, task: UnreadableTask) -> Result<(), QueueError> {
+        let handle = handle_of(task.handle);
+        self.inner.tasks.remove(task.position.0, handle).await.map_err(QueueError::Unavailable)
+    }
+
     async fn turn_away(&self, delivery: Delivery) -> Result<(), QueueError> {
         let tasks = &self.inner.tasks;
         let position = delivery.position.0;
-        tasks.remove(position, handle_of(delivery)).await.map_err(QueueError::Unavailable)
+        tasks.remove(position, handle_of(delivery.handle)).await.map_err(QueueError::Unavailable)
     }
 
     async fn hint(&self, channel: ChannelKey) -> Hint {
@@ -128,7 +145,7 @@ impl ChannelQueue for ClusterQueue {
         let inner = &self.inner;
         let channel = delivery.task.channel;
         let position = delivery.position.0;
-        let handle = handle_of(delivery);
+        let handle = handle_of(delivery.handle);
         if inner.held.note(channel, position, &handle) {
             return Ok(None);
         }
@@ -175,11 +192,8 @@ impl Inner {
     }
 }
 
-fn handle_of(delivery: Delivery) -> Handle {
-    *delivery
-        .handle
-        .downcast()
-        .expect("every delivery of this queue is made with a handle of its own")
+fn handle_of(handle: Box<dyn Any + Send + Sync>) -> Handle {
+    *handle.downcast().expect("every delivery of this queue is made with a handle of its own")
 }
 
 fn unavailable(error: RedisError) -> QueueError {

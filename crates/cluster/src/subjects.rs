@@ -5,6 +5,7 @@ use std::{fmt::Write as _, str::FromStr};
 use async_nats::Subject;
 use twilight_model::id::{Id, marker::ChannelMarker};
 
+use ery_clock::UnixMillis;
 use ery_event_bus::{GatewayShard, Topic};
 use ery_ids::{ChannelKey, Home, Part, ServiceName};
 
@@ -23,6 +24,8 @@ pub(crate) const CURSORS: &str = "ery_cursors";
 pub(crate) const WAKE: &str = "ery.wake";
 /// The queue group of [`WAKE`].
 pub(crate) const WAKERS: &str = "orchestrator";
+
+const NANOS_IN_MILLI: i64 = 1_000_000;
 
 /// All subjects of the stream of tasks.
 pub(crate) const ALL_TASKS: &str = "ery.task.>";
@@ -128,14 +131,19 @@ pub(crate) fn resume_point(shard: GatewayShard) -> String {
 /// What a delivery's reply subject says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Delivered {
+    /// How often this was delivered, this time included.
+    pub(crate) times: u64,
     pub(crate) stream_sequence: u64,
     /// Rises by one with each delivery of the consumer.
     pub(crate) consumer_sequence: u64,
+    /// When it was published.
+    pub(crate) published_at: UnixMillis,
 }
 
 /// Reads a delivery's reply subject, of the older form or of that with domain and account.
 ///
-/// Source: NATS ADR-15: `$JS.ACK.[<domain>.<account hash>.]<stream>.<consumer>.<delivered>.…`.
+/// Source: NATS ADR-15: `$JS.ACK.[<domain>.<account hash>.]<stream>.<consumer>.<delivered>.<stream
+/// sequence>.<consumer sequence>.<timestamp>.<pending>`.
 pub(crate) fn parse_delivered(reply: &str) -> Option<Delivered> {
     let tokens: Vec<&str> = reply.strip_prefix("$JS.ACK.")?.split('.').collect();
     let skipped = match tokens.len() {
@@ -144,8 +152,10 @@ pub(crate) fn parse_delivered(reply: &str) -> Option<Delivered> {
         _ => return None,
     };
     Some(Delivered {
+        times: tokens[skipped + 2].parse().ok()?,
         stream_sequence: tokens[skipped + 3].parse().ok()?,
         consumer_sequence: tokens[skipped + 4].parse().ok()?,
+        published_at: UnixMillis(tokens[skipped + 5].parse::<i64>().ok()? / NANOS_IN_MILLI),
     })
 }
 
@@ -217,10 +227,16 @@ mod tests {
 
     #[test]
     fn a_delivery_is_read_in_both_forms() {
-        let delivered = Some(Delivered { stream_sequence: 40, consumer_sequence: 50 });
-        assert_eq!(parse_delivered("$JS.ACK.S.c.1.40.50.170.9"), delivered);
-        assert_eq!(parse_delivered("$JS.ACK._.hash.S.c.1.40.50.170.9"), delivered);
-        assert_eq!(parse_delivered("$JS.ACK.hub.hash.S.c.1.40.50.170.9.token"), delivered);
+        let delivered = Some(Delivered {
+            times: 2,
+            stream_sequence: 40,
+            consumer_sequence: 50,
+            published_at: UnixMillis(1_795_881_532_758),
+        });
+        let rest = "S.c.2.40.50.1795881532758999999.9";
+        assert_eq!(parse_delivered(&format!("$JS.ACK.{rest}")), delivered);
+        assert_eq!(parse_delivered(&format!("$JS.ACK._.hash.{rest}")), delivered);
+        assert_eq!(parse_delivered(&format!("$JS.ACK.hub.hash.{rest}.token")), delivered);
         assert_eq!(parse_delivered("_INBOX.x"), None);
     }
 

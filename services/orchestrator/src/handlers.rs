@@ -7,4 +7,5 @@ pub(crate) mod holding;
 pub(crate) mod ingestion;
 pub(crate) mod read_back;
 pub(crate) mod thread_run;
+pub(crate) mod unreadable;
 pub(crate) mod wakeups;

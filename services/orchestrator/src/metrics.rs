@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     waits: Histogram<f64>,
     events_ingested: Counter<u64>,
     events_refused: Counter<u64>,
+    tasks_unreadable: Counter<u64>,
     messages_read_back: Counter<u64>,
     broadcasts_dropped: Counter<u64>,
 }
@@ -131,6 +132,10 @@ impl Metrics {
                 "ery_orchestrator_events_refused",
                 "Events that could not be read or were refused by the store, by handler",
             ),
+            tasks_unreadable: counter(
+                "ery_orchestrator_tasks_unreadable",
+                "Tasks that were given up because they could not be read",
+            ),
             messages_read_back: counter(
                 "ery_orchestrator_messages_read_back",
                 "Messages that no session told of, read from Discord afterwards",
@@ -197,6 +202,10 @@ impl Metrics {
 
     pub(crate) fn event_refused(&self, handler: &'static str) {
         self.events_refused.add(1, &[KeyValue::new("handler", handler)]);
+    }
+
+    pub(crate) fn task_unreadable(&self) {
+        self.tasks_unreadable.add(1, &[]);
     }
 
     pub(crate) fn read_back(&self, count: usize) {

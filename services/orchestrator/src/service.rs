@@ -16,7 +16,7 @@ use crate::{
         holder::{BotRoles, Histories, Holder},
         ingestion::Ingestion,
         read_back::ReadBack,
-        wakeups,
+        unreadable, wakeups,
     },
     metrics::Metrics,
     ports::Ports,
@@ -77,6 +77,7 @@ impl Service {
             metrics,
         };
         tasks.spawn("event handlers", consumers.run(tasks.clone(), replicas));
+        tasks.spawn("unreadable tasks", unreadable::run(Arc::clone(&holder)));
         tracing::info!(replica.id = %ports.replica, task_threads = settings.task_threads,
             "the orchestrator is at work");
 

@@ -164,12 +164,16 @@ impl Reader {
                 acker: Box::new(ClusterAcker::new(&self.acks, sequence)),
             }),
             Err(error) => {
-                // It is none of ours: no replica of any version writes such.
-                tracing::error!(%error, sequence, "event at {sequence} cannot be read; skipping it");
-                self.acks.skip(sequence).await;
+                self.pass_over(&error, sequence).await;
                 None
             }
         }
+    }
+
+    /// Passes over what is none of ours: no replica of any version writes such.
+    async fn pass_over(&self, error: &envelope::Unreadable, sequence: u64) {
+        tracing::error!(%error, sequence, "event at {sequence} cannot be read; skipping it");
+        self.acks.skip(sequence).await;
     }
 
     /// Reads an event that its handler dropped.
@@ -180,9 +184,16 @@ impl Reader {
         match self.nats.ask(|| self.nats.events.direct_get(sequence)).await {
             Ok(message) => {
                 let (subject, headers) = (&message.subject, Some(&message.headers));
-                let event = envelope::read_event(subject, headers, &message.payload).ok()?;
-                let acker = Box::new(ClusterAcker::new(&self.acks, sequence));
-                Some(EventDelivery { event, is_redelivery: true, acker })
+                match envelope::read_event(subject, headers, &message.payload) {
+                    Ok(event) => {
+                        let acker = Box::new(ClusterAcker::new(&self.acks, sequence));
+                        Some(EventDelivery { event, is_redelivery: true, acker })
+                    }
+                    Err(error) => {
+                        self.pass_over(&error, sequence).await;
+                        None
+                    }
+                }
             }
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => {
                 tracing::warn!(

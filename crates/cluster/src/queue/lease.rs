@@ -179,15 +179,9 @@ impl ChannelLease for ClusterLease {
                 envelope::read_task(&message.subject, Some(&message.headers), &message.payload);
             match task {
                 Ok(task) => read.push(Waiting { task, position: Position(message.sequence) }),
-                Err(_) if !read.is_empty() => break,
-                Err(source) => {
-                    self.next = message.sequence + 1;
-                    self.read_mark = self.read_mark.max(message.sequence);
-                    return Err(QueueError::Unreadable {
-                        trigger: envelope::trigger_text(Some(&message.headers)),
-                        source: source.into(),
-                    });
-                }
+                // Its deliveries end it; what stands behind it does not wait for that.
+                Err(error) => tracing::debug!(%error, position = message.sequence,
+                    channel.id = %self.fence.channel.channel, "passing over a task"),
             }
             self.next = message.sequence + 1;
             self.read_mark = self.read_mark.max(message.sequence);

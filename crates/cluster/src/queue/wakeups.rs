@@ -23,6 +23,10 @@ use crate::{
 /// How many channels may wait to be woken though no task of theirs was delivered.
 const WOKEN: usize = 256;
 
+/// How many tasks that cannot be read are passed over for the first that can; behind them
+/// redelivery has to do it.
+const PASSED_OVER: usize = 64;
+
 /// Where a process's deliveries come from.
 struct Source {
     inner: Arc<Inner>,
@@ -88,9 +92,7 @@ impl Source {
         loop {
             let delivery = tokio::select! {
                 pulled = self.pull.next() => match pulled {
-                    Pulled::Message(message) => {
-                        delivered(&message, Connection(self.pull.connects()))
-                    }
+                    Pulled::Message(message) => self.delivered(&message),
                     Pulled::Gone => {
                         self.inner.nats.look_after().await;
                         None
@@ -104,49 +106,42 @@ impl Source {
         }
     }
 
-    /// Makes a delivery of what waits first in a channel.
+    /// Makes a delivery of what waits first in a channel, of what can be read.
     async fn head(&self, channel: ChannelKey) -> Option<Delivery> {
         let subject = subjects::task(channel);
         let connection = self.inner.tasks.connection();
-        let message = match self.inner.tasks.read(&subject, 0).await {
-            Ok(message) => message?,
-            Err(error) => {
-                tracing::debug!(%error, "could not read what waits for a woken channel");
-                return None;
-            }
-        };
-        let task = envelope::read_task(&message.subject, Some(&message.headers), &message.payload);
-        match task {
-            Ok(task) => {
-                let position = Position(message.sequence);
+        let mut from = 0;
+        for _ in 0..PASSED_OVER {
+            let message = match self.inner.tasks.read(&subject, from).await {
+                Ok(message) => message?,
+                Err(error) => {
+                    tracing::debug!(%error, "could not read what waits for a woken channel");
+                    return None;
+                }
+            };
+            let (headers, position) = (Some(&message.headers), message.sequence);
+            if let Ok(task) = envelope::read_task(&message.subject, headers, &message.payload) {
                 let handle = Box::new(Handle { reply: None, connection });
-                Some(Delivery { task, position, handle })
+                return Some(Delivery { task, position: Position(position), handle });
             }
-            Err(error) => {
-                report(&error, message.sequence);
+            from = position + 1;
+        }
+        None
+    }
+
+    fn delivered(&self, message: &Message) -> Option<Delivery> {
+        let reply = message.reply.clone()?;
+        let delivered = subjects::parse_delivered(&reply)?;
+        let position = Position(delivered.stream_sequence);
+        let connection = Connection(self.pull.connects());
+        let handle = Box::new(Handle { reply: Some(reply), connection });
+        let headers = message.headers.as_ref();
+        match envelope::read_task(&message.subject, headers, &message.payload) {
+            Ok(task) => Some(Delivery { task, position, handle }),
+            Err(why) => {
+                self.inner.unreadable.met(message, &delivered, why, handle);
                 None
             }
         }
     }
-}
-
-fn delivered(message: &Message, connection: Connection) -> Option<Delivery> {
-    let reply = message.reply.clone()?;
-    let position = subjects::parse_delivered(&reply)?.stream_sequence;
-    match envelope::read_task(&message.subject, message.headers.as_ref(), &message.payload) {
-        Ok(task) => Some(Delivery {
-            task,
-            position: Position(position),
-            handle: Box::new(Handle { reply: Some(reply), connection }),
-        }),
-        Err(error) => {
-            report(&error, position);
-            None
-        }
-    }
-}
-
-/// What cannot be read stays where it is: a newer replica may be able to.
-fn report(error: &envelope::Unreadable, position: u64) {
-    tracing::error!(error = %error, position, "task at position {position} cannot be read");
 }

@@ -42,6 +42,33 @@ const LONGEST_REASON: usize = 4 * 1024;
 
 type Client = proto::store_service_client::StoreServiceClient<Transport>;
 
+/// What a dead letter tells of something that came and cannot be handled.
+#[derive(Debug)]
+pub(crate) struct DeadEvent<'a> {
+    /// The same however often it comes.
+    pub(crate) id: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) home: Home,
+    pub(crate) channel: Option<Id<ChannelMarker>>,
+    pub(crate) bot: Option<Id<UserMarker>>,
+    pub(crate) received_at: UnixMillis,
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> From<&'a Event> for DeadEvent<'a> {
+    fn from(event: &'a Event) -> Self {
+        Self {
+            id: &event.id.0,
+            kind: &event.kind,
+            home: event.home,
+            channel: event.channel,
+            bot: Some(event.bot),
+            received_at: event.received_at,
+            payload: &event.payload,
+        }
+    }
+}
+
 /// The store, as task threads and handlers use it.
 #[derive(Clone)]
 pub(crate) struct Store {
@@ -306,28 +333,28 @@ impl Store {
         Ok(())
     }
 
-    /// Makes a dead letter of an event that cannot be handled.
+    /// Makes a dead letter of an event, or of something else that came, which cannot be handled.
     pub(crate) async fn record_dead_event(
         &self,
         handler: &str,
-        event: &Event,
+        event: &DeadEvent<'_>,
         reason: &str,
     ) -> Result<(), CallError> {
         let client = self.client(event.home);
         let request = proto::RecordDeadEventRequest {
             handler: handler.to_owned(),
-            event_id: event.id.to_string(),
-            event_kind: event.kind.clone(),
+            event_id: event.id.to_owned(),
+            event_kind: event.kind.to_owned(),
             guild_id: event.home.guild().map_or(0, Id::get),
             channel_id: match (event.channel, event.home) {
                 (Some(channel), _) | (None, Home::Dm(channel)) => channel.get(),
                 (None, Home::Guild(_)) => 0,
             },
-            bot_id: event.bot.get(),
+            bot_id: event.bot.map_or(0, Id::get),
             received_at_ms: event.received_at.0,
             reason: text::cut(reason, LONGEST_REASON).to_owned(),
-            payload: kept(&event.payload, LARGEST_DEAD_EVENT),
-            payload_bytes: size(&event.payload),
+            payload: kept(event.payload, LARGEST_DEAD_EVENT),
+            payload_bytes: size(event.payload),
         };
         self.retries
             .call("RecordDeadEvent", self.timeout, || {

@@ -76,7 +76,7 @@ pub(crate) async fn refuse(
     error: &(dyn std::error::Error + Send + Sync),
 ) -> Result<(), CallError> {
     let reason = with_causes(error);
-    match store.record_dead_event(handler, event, &reason).await {
+    match store.record_dead_event(handler, &event.into(), &reason).await {
         Ok(()) => {
             tracing::error!(error = reason, event.id = %event.id, kind = event.kind, handler,
                 "an event cannot be handled; it is a dead letter");
