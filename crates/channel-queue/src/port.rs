@@ -25,6 +25,8 @@ pub struct Task {
     pub bot: Id<UserMarker>,
     /// When the process received it from Discord.
     pub received_at: UnixMillis,
+    /// The session that received it; none where no session did, as of what was read back by REST.
+    pub session: Option<String>,
     /// W3C trace context of the dispatch.
     pub traceparent: Option<String>,
     /// For a message, the dispatch's `d` as Discord sent it.

@@ -149,6 +149,7 @@ fn task(channel: ChannelKey, number: u64) -> Task {
         received_at: UnixMillis(
             1_700_000_000_000 + i64::try_from(number).expect("tests are small"),
         ),
+        session: number.is_multiple_of(3).then(|| format!("session-{number}")),
         traceparent: number.is_multiple_of(2).then(|| format!("00-{number:032x}-{number:016x}-01")),
         payload: Bytes::from(format!(r#"{{"id":"{number}","content":"hello {number}"}}"#)),
     }

@@ -18,6 +18,7 @@ const RECEIVED_AT: &str = "Ery-Received-At";
 const BOT: &str = "Ery-Bot";
 const TRIGGER: &str = "Ery-Trigger";
 const RETRY: &str = "Ery-Retry";
+const SESSION: &str = "Ery-Session";
 const ENCODING: &str = "Ery-Encoding";
 const TRACEPARENT: &str = "traceparent";
 
@@ -72,6 +73,9 @@ impl Envelope {
         if task.retry > 0 {
             headers.insert(RETRY, value(RETRY, &task.retry.to_string())?);
         }
+        if let Some(session) = &task.session {
+            headers.insert(SESSION, value(SESSION, session)?);
+        }
         Ok(compressed(headers, task.payload.clone(), compress_above).await)
     }
 
@@ -117,6 +121,7 @@ pub(crate) fn read_task(
         },
         bot: bot(headers)?,
         received_at: UnixMillis(parse(headers, RECEIVED_AT)?),
+        session: headers.get(SESSION).map(|value| value.as_str().to_owned()),
         traceparent: headers.get(TRACEPARENT).map(|value| value.as_str().to_owned()),
         payload: decompressed(headers, payload)?,
     })
@@ -245,6 +250,7 @@ mod tests {
             retry: 3,
             bot: Id::new(7),
             received_at: UnixMillis(-1),
+            session: Some("d8f.1".into()),
             traceparent: Some("00-ab-cd-01".into()),
             payload: payload.into(),
         }

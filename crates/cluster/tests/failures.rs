@@ -44,6 +44,7 @@ fn task(channel: ChannelKey, number: u64) -> Task {
         retry: 0,
         bot: Id::new(77),
         received_at: UnixMillis(5),
+        session: None,
         traceparent: None,
         payload: Bytes::from(format!(r#"{{"id":"{number}"}}"#)),
     }

@@ -23,6 +23,7 @@ fn task(channel: u64, number: u64) -> Task {
         retry: 0,
         bot: Id::new(77),
         received_at: UnixMillis(5),
+        session: None,
         traceparent: None,
         payload: Bytes::from(vec![b'x'; 600]),
     }

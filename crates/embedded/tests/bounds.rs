@@ -26,6 +26,7 @@ fn task(channel: ChannelKey, number: u64) -> Task {
         retry: 0,
         bot: Id::new(7),
         received_at: UnixMillis(5),
+        session: None,
         traceparent: None,
         payload: vec![b'x'; 100].into(),
     }

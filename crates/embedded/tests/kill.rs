@@ -43,6 +43,7 @@ fn task(number: u64) -> Task {
         retry: 0,
         bot: Id::new(7),
         received_at: UnixMillis(1_700_000_000_000),
+        session: None,
         traceparent: None,
         payload: format!("{{\"n\":{number}}}").into(),
     }

@@ -95,6 +95,13 @@ impl EventId {
     pub fn dispatch(session: &str, sequence: u64) -> Self {
         Self(format!("{session}.{sequence}"))
     }
+
+    /// Returns the session whose dispatch it names; none for what is not named by one.
+    pub fn session(&self) -> Option<&str> {
+        let (session, sequence) = self.0.rsplit_once('.')?;
+        let is_dispatch = session != "mc" && sequence.parse::<u64>().is_ok();
+        is_dispatch.then_some(session)
+    }
 }
 
 impl fmt::Display for EventId {

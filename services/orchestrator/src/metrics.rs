@@ -24,6 +24,7 @@ pub(crate) struct Metrics {
     events_refused: Counter<u64>,
     tasks_unreadable: Counter<u64>,
     messages_read_back: Counter<u64>,
+    read_back_waits: Counter<u64>,
     broadcasts_dropped: Counter<u64>,
 }
 
@@ -140,6 +141,10 @@ impl Metrics {
                 "ery_orchestrator_messages_read_back",
                 "Messages that no session told of, read from Discord afterwards",
             ),
+            read_back_waits: counter(
+                "ery_orchestrator_read_back_waits",
+                "Times that a channel waited for what was missed before Discord began a new session",
+            ),
             broadcasts_dropped: counter(
                 "ery_orchestrator_broadcasts_dropped",
                 "Broadcasts that were dropped because the bus did not keep up",
@@ -206,6 +211,10 @@ impl Metrics {
 
     pub(crate) fn task_unreadable(&self) {
         self.tasks_unreadable.add(1, &[]);
+    }
+
+    pub(crate) fn waited_for_read_back(&self) {
+        self.read_back_waits.add(1, &[]);
     }
 
     pub(crate) fn read_back(&self, count: usize) {

@@ -13,7 +13,7 @@ use crate::{
     handlers::{
         changes::{self, Watched},
         events::{self, Bounds, Consumers},
-        holder::{BotRoles, Histories, Holder},
+        holder::{BotRoles, Histories, Holder, ReadBacks},
         ingestion::Ingestion,
         read_back::ReadBack,
         unreadable, wakeups,
@@ -129,6 +129,7 @@ fn holder(
         watched: Arc::new(Watched::default()),
         roles: BotRoles::default(),
         histories: Histories::default(),
+        read_backs: ReadBacks::default(),
         metrics,
         draining: tasks.draining(),
     }

@@ -103,6 +103,10 @@ pub struct Settings {
     /// A conversation has gone on after a quarter of an hour, and an answer then is a surprise.
     #[serde(with = "humantime_serde")]
     pub read_back_answered_within: Duration,
+    /// How long a channel waits, before it goes on, until what was missed before Discord began a new
+    /// session is read back, so that it is answered first. 0: not at all.
+    #[serde(with = "humantime_serde")]
+    pub read_back_wait: Duration,
     /// How many channels this process reads back at once, behind everything that people wait for.
     pub read_back_channels: usize,
 }
@@ -141,6 +145,7 @@ impl Default for Settings {
             ingest_waiting: 2_048,
             read_back_messages: 500,
             read_back_answered_within: Duration::from_mins(15),
+            read_back_wait: Duration::from_secs(30),
             read_back_channels: 4,
         }
     }
@@ -289,6 +294,12 @@ impl Settings {
             "orchestrator.context_window",
             self.context_window,
             "at least 1 s",
+        )?;
+        check(
+            self.read_back_wait <= Duration::from_mins(10),
+            "orchestrator.read_back_wait",
+            self.read_back_wait,
+            "10 min at most: nobody is answered in the channel meanwhile",
         )?;
         for (key, value) in [
             ("orchestrator.thread_time", self.thread_time),

@@ -9,10 +9,12 @@ mod finish_thread;
 mod get_dead_letter;
 mod get_thread;
 mod ingest_messages;
+mod is_read_back;
 mod list_dead_letters;
 mod list_executions;
 mod list_messages;
 mod list_threads;
+mod note_read_back;
 mod open_channel;
 mod parse;
 mod record_attempt;
@@ -82,4 +84,6 @@ rpcs! {
     retry_dead_letters: RetryDeadLettersRequest => RetryDeadLettersResponse;
     record_dead_event: RecordDeadEventRequest => RecordDeadEventResponse;
     find_gaps: FindGapsRequest => FindGapsResponse;
+    note_read_back: NoteReadBackRequest => NoteReadBackResponse;
+    is_read_back: IsReadBackRequest => IsReadBackResponse;
 }

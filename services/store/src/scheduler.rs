@@ -142,6 +142,7 @@ impl Scheduler {
             retry,
             bot,
             received_at,
+            session: None,
             traceparent: None,
             payload: payload.into(),
         };

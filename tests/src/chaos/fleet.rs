@@ -255,8 +255,9 @@ impl Fleet {
 
     pub async fn disturb_sessions(&self, what: &str) -> anyhow::Result<bool> {
         let disturbance = match what {
-            // Discord may call a session invalid and let it be resumed all the same.
+            // Discord may call a session invalid and let it be resumed all the same, or not.
             "invalid" => json!({ "do": "invalid", "resumable": true }),
+            "refuse" => json!({ "do": "invalid", "resumable": false }),
             what => json!({ "do": what }),
         };
         self.sim.post("/sim/v1/gateway", &disturbance).await?;

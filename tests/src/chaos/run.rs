@@ -157,7 +157,7 @@ pub(super) async fn faults(options: &Options) -> anyhow::Result<Report> {
         shortest_stop: if is_holders { lease.mul_f64(1.2) } else { Duration::from_millis(200) },
         longest_stop: lease.mul_f64(2.5),
         orchestrators_only: is_holders,
-        sessions: &["drop", "reconnect", "stall", "repeat", "invalid", "close"],
+        sessions: &["drop", "reconnect", "stall", "repeat", "invalid", "refuse", "close"],
     };
     let services: Vec<&str> = stage.fleet.slots.iter().map(|slot| slot.service).collect();
     let planned = plan(options.seed, options.duration, &services, &roughness);

@@ -522,6 +522,7 @@ mod tests {
             retry: 0,
             bot: Id::new(7),
             received_at: UnixMillis(0),
+            session: None,
             traceparent: None,
             payload: vec![0; 1_000].into(),
         };

@@ -11,13 +11,14 @@ use crate::database::ReadError;
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/queue/0001_tasks.sql"),
     include_str!("../../migrations/queue/0002_retries.sql"),
+    include_str!("../../migrations/queue/0003_sessions.sql"),
 ];
 
 /// How many rows one trim looks at, so that no commit waits long for it.
 const TRIM_ROWS: u32 = 2_048;
 
 const COLUMNS: &str =
-    "position, \"trigger\", guild, channel, bot, received_at, traceparent, payload, retry";
+    "position, \"trigger\", guild, channel, bot, received_at, traceparent, payload, retry, session";
 
 /// Why a row could not be read as a task.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +61,9 @@ pub(super) fn insert(
 ) -> rusqlite::Result<bool> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO tasks
-             (position, \"trigger\", guild, channel, bot, received_at, traceparent, payload, retry)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             (position, \"trigger\", guild, channel, bot, received_at, traceparent, payload, retry,
+              session)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT (\"trigger\", retry) DO NOTHING",
     )?;
     let written = statement.execute(params![
@@ -74,6 +76,7 @@ pub(super) fn insert(
         task.traceparent,
         &task.payload[..],
         task.retry,
+        task.session,
     ])?;
     Ok(written == 1)
 }
@@ -178,6 +181,7 @@ fn read_row(row: &Row<'_>) -> Result<(u64, Task), LoadError> {
         traceparent: row.get(6)?,
         payload: row.get::<_, Vec<u8>>(7)?.into(),
         retry: row.get(8)?,
+        session: row.get(9)?,
     };
     Ok((id(0)?, task))
 }

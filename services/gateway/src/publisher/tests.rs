@@ -150,6 +150,7 @@ impl Numbers {
             retry: 0,
             bot: Id::new(1),
             received_at: UnixMillis(0),
+            session: None,
             traceparent: None,
             payload: Bytes::from_static(b"{}"),
         };

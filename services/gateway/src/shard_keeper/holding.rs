@@ -373,6 +373,7 @@ impl<'a> Holding<'a> {
                 retry: 0,
                 bot: session.bot,
                 received_at,
+                session: Some(session.id.clone()),
                 traceparent: traceparent.clone(),
                 payload: dispatch.payload.clone(),
             }),

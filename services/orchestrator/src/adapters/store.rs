@@ -403,6 +403,50 @@ impl Store {
         Ok(answer.gaps.into_iter().filter_map(gap).collect())
     }
 
+    /// Notes that what was missed before `session` told a guild is read back.
+    pub(crate) async fn note_read_back(
+        &self,
+        guild: Id<GuildMarker>,
+        session: &str,
+        told_at: UnixMillis,
+    ) -> Result<(), CallError> {
+        let client = self.client(Home::Guild(guild));
+        let request = proto::NoteReadBackRequest {
+            guild_id: guild.get(),
+            session: session.to_owned(),
+            told_at_ms: told_at.0,
+        };
+        self.retries
+            .call("NoteReadBack", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.note_read_back(request).await.map(|_| ()) }.boxed()
+            })
+            .await
+    }
+
+    /// Tells whether what was missed before `session` told a guild is read back, or a younger
+    /// session's than of what was received then.
+    pub(crate) async fn is_read_back(
+        &self,
+        guild: Id<GuildMarker>,
+        session: &str,
+        received_at: UnixMillis,
+    ) -> Result<bool, CallError> {
+        let client = self.client(Home::Guild(guild));
+        let request = proto::IsReadBackRequest {
+            guild_id: guild.get(),
+            session: session.to_owned(),
+            received_at_ms: received_at.0,
+        };
+        self.retries
+            .call("IsReadBack", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.is_read_back(request).await.map(|it| it.into_inner().is_read_back) }
+                    .boxed()
+            })
+            .await
+    }
+
     /// Takes changes of messages in, all of one home.
     pub(crate) async fn ingest(
         &self,

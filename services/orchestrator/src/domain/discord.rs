@@ -92,6 +92,11 @@ pub(crate) fn made_at(id: Id<MessageMarker>) -> UnixMillis {
     UnixMillis(i64::try_from(id.get() >> 22).unwrap_or(i64::MAX).saturating_add(DISCORD_EPOCH))
 }
 
+/// Returns the lowest id that Discord makes at a moment.
+pub(crate) fn first_id_at(at: UnixMillis) -> u64 {
+    u64::try_from(at.0.saturating_sub(DISCORD_EPOCH)).unwrap_or(0) << 22
+}
+
 fn millis(timestamp: &str) -> Option<UnixMillis> {
     Timestamp::parse(timestamp).ok().map(|at| UnixMillis(at.as_micros().div_euclid(1_000)))
 }

@@ -11,7 +11,7 @@ use twilight_model::id::{
     marker::{ChannelMarker, RoleMarker, UserMarker},
 };
 
-use ery_channel_queue::ChannelQueue;
+use ery_channel_queue::{ChannelQueue, Task};
 use ery_clock::{Clock, UnixMillis};
 use ery_ids::{ChannelKey, Home};
 
@@ -30,6 +30,9 @@ const ROLES_KNOWN: Duration = Duration::from_mins(5);
 /// Of how many guilds the roles are remembered; past it all are asked for anew.
 const ROLES_OF_GUILDS: usize = 10_000;
 
+/// Of how many guilds it is remembered what was read back; past it all are asked for anew.
+const READ_BACKS: usize = 10_000;
+
 /// Of how many channels it is remembered that their history was read; past it all are forgotten.
 const HISTORIES: usize = 100_000;
 
@@ -46,6 +49,7 @@ pub(crate) struct Holder {
     pub(crate) watched: Arc<Watched>,
     pub(crate) roles: BotRoles,
     pub(crate) histories: Histories,
+    pub(crate) read_backs: ReadBacks,
     pub(crate) metrics: Metrics,
     pub(crate) draining: CancellationToken,
 }
@@ -100,6 +104,37 @@ impl Holder {
         }
     }
 
+    /// Returns whether everything older than the task, which no session brought, stands in the queue.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot tell now.
+    pub(crate) async fn is_read_back(&self, task: &Task) -> Result<bool, CallError> {
+        let settings = &self.settings;
+        let is_waited_for = settings.read_back_messages > 0 && !settings.read_back_wait.is_zero();
+        let (Some(session), Some(guild), true) =
+            (task.session.as_deref(), task.channel.guild(), is_waited_for)
+        else {
+            return Ok(true);
+        };
+        if self.read_backs.is_known(task.channel.home, session) {
+            return Ok(true);
+        }
+        match self.store.is_read_back(guild, session, task.received_at).await {
+            Ok(false) => Ok(false),
+            Ok(true) => {
+                self.read_backs.set_known(task.channel.home, session);
+                Ok(true)
+            }
+            Err(error @ (CallError::Unavailable { .. } | CallError::Fenced { .. })) => Err(error),
+            Err(error @ (CallError::Refused { .. } | CallError::Unreadable { .. })) => {
+                tracing::warn!(error = with_causes(&error), channel.id = %task.channel.channel,
+                    "it is not known whether a guild was read back");
+                Ok(true)
+            }
+        }
+    }
+
     /// Remembers Ery's roles where `person` is herself.
     pub(crate) fn learn_roles(
         &self,
@@ -144,6 +179,27 @@ impl BotRoles {
             }
         }
         known.insert(home, Known { since: Instant::now(), roles });
+    }
+}
+
+/// The last session of each guild before which all that was missed is known to be read back.
+#[derive(Debug, Default)]
+pub(crate) struct ReadBacks {
+    known: Mutex<HashMap<Home, Box<str>>>,
+}
+
+impl ReadBacks {
+    fn is_known(&self, home: Home, session: &str) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&home).is_some_and(|known| **known == *session)
+    }
+
+    pub(crate) fn set_known(&self, home: Home, session: &str) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= READ_BACKS && !known.contains_key(&home) {
+            known.clear();
+        }
+        known.insert(home, session.into());
     }
 }
 

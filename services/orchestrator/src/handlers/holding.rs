@@ -25,6 +25,7 @@ use crate::{
     domain::{
         answer,
         channel::ChannelState,
+        discord,
         gate::{self, Call},
         journal::{Finished, Outcome, Usage},
         message::Message,
@@ -73,6 +74,15 @@ struct Standing {
     read: Read,
     /// Whether the store has told how it stands.
     is_open: bool,
+}
+
+impl Standing {
+    /// Where it stands among what waits: messages stand in the order in which Discord made them,
+    /// not in that of their coming. What was missed comes late.
+    fn place(&self) -> u64 {
+        let task = &self.waiting.task;
+        task.trigger.message().map_or_else(|| discord::first_id_at(task.received_at), Id::get)
+    }
 }
 
 struct Holding<'a> {
@@ -252,8 +262,49 @@ impl<'a> Holding<'a> {
         }
     }
 
-    /// Reads what waits behind what was read already.
+    /// Reads what waits, and what was missed before it.
     async fn read(&mut self, lease: &mut BoxLease) -> Result<(), ThreadError> {
+        self.read_on(lease).await?;
+        while self.wait_for_read_back().await? {
+            // What was read back stands behind what waited for it.
+            self.read_on(lease).await?;
+        }
+        self.backlog.sort_by_key(Standing::place);
+        Ok(())
+    }
+
+    /// Waits until everything older than what was read stands in the queue: where Discord began a
+    /// new session, what was missed before it is read back meanwhile. Returns whether it had to.
+    async fn wait_for_read_back(&self) -> Result<bool, ThreadError> {
+        let (holder, begun) = (self.holder, Instant::now());
+        let mut has_waited = false;
+        for Standing { waiting, .. } in &self.backlog {
+            let mut pauses = Pauses::new();
+            while !holder.is_read_back(&waiting.task).await? {
+                if !has_waited {
+                    holder.metrics.waited_for_read_back();
+                    has_waited = true;
+                }
+                if begun.elapsed() >= holder.settings.read_back_wait {
+                    tracing::warn!(channel.id = %self.fence.channel.channel,
+                        "what was missed is not read back in time; the channel goes on without it");
+                    // The other channels of the guild need not wait for it, too.
+                    if let Some(session) = &waiting.task.session {
+                        holder.read_backs.set_known(self.fence.channel.home, session);
+                    }
+                    break;
+                }
+                tokio::select! {
+                    () = sleep(pauses.next()) => {}
+                    () = holder.draining.cancelled() => return Err(ThreadError::Draining),
+                }
+            }
+        }
+        Ok(has_waited)
+    }
+
+    /// Reads what waits behind what was read already.
+    async fn read_on(&mut self, lease: &mut BoxLease) -> Result<(), ThreadError> {
         let bound = self.holder.settings.max_waiting.saturating_mul(2).saturating_add(READ_AT_ONCE);
         let mut pauses = Pauses::new();
         let begun = Instant::now();

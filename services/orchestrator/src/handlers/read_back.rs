@@ -5,6 +5,9 @@
 //! what was missed, and tells no guild. So each channel's last message is compared with what the
 //! store knows, and only the difference is read and published, under the ids that the dispatches
 //! would have had: whatever is known already changes nothing.
+//!
+//! What the new session brings goes on meanwhile, and its channels wait until the guild is done here
+//! ([`Holder::is_read_back`]), so that what was missed is answered first.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -70,11 +73,13 @@ impl EventHandler for ReadBack {
             match discord::guild_created(&event.payload) {
                 Ok(ends) => {
                     self.read_back(home, event, &ends).await?;
+                    self.note(home, event).await?;
                     self.done().remove(&event.id);
                 }
                 Err(error) => {
                     let Holder { store, metrics, .. } = &*self.holder;
                     events::refuse(store, metrics, HANDLER, event, &error).await?;
+                    self.note(home, event).await?;
                 }
             }
         }
@@ -119,6 +124,14 @@ impl ReadBack {
             self.done().entry(event.id.clone()).or_default().insert(gap.channel);
         }
         Ok(())
+    }
+
+    /// Lets the channels go on that wait for this.
+    async fn note(&self, home: Home, event: &Event) -> Result<(), CallError> {
+        let (Some(guild), Some(session)) = (home.guild(), event.id.session()) else {
+            return Ok(());
+        };
+        self.holder.store.note_read_back(guild, session, event.received_at).await
     }
 
     /// Reads what was missed in a channel, oldest first; the newest, where it is more than may be.
@@ -190,6 +203,7 @@ impl ReadBack {
                 retry: 0,
                 bot: told.bot,
                 received_at: now,
+                session: None,
                 traceparent: told.traceparent.clone(),
                 payload,
             };

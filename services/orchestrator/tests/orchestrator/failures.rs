@@ -172,6 +172,7 @@ async fn what_cannot_be_read_is_a_dead_letter_and_holds_nobody_up() {
         retry: 0,
         bot: Id::new(BOT),
         received_at: UnixMillis(0),
+        session: None,
         traceparent: None,
         payload: payload.into(),
     };

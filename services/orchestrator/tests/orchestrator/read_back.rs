@@ -3,10 +3,15 @@ use std::{sync::atomic::Ordering, time::Duration};
 use serde_json::json;
 use tonic::Status;
 
+use ery_channel_queue::{ChannelQueue as _, Task};
 use ery_ids::ChannelKey;
 use ery_proto::{common::v1::Message, store::v1::ThreadOutcome};
 
-use crate::support::{ANN, BEN, BOT, CHANNEL, GUILD, stand::Stand, until};
+use crate::support::{
+    ANN, BEN, BOT, CHANNEL, GUILD,
+    stand::{Stand, Written},
+    until,
+};
 
 /// Lets a new session tell the guild, with the last message of its channel.
 async fn told(stand: &Stand, id: &str, last: u64) {
@@ -60,6 +65,43 @@ async fn what_was_missed_is_taken_in_and_answered_once_and_in_order() {
     let said = stand.tools.said().join(" ");
     assert!(said.find("ery, one") < said.find("ery, two"), "{said}");
     assert!(stand.store.outcomes().iter().all(|outcome| *outcome == ThreadOutcome::Done));
+}
+
+#[tokio::test]
+async fn what_a_new_session_brings_waits_for_what_was_missed() {
+    let stand = Stand::new().await;
+    let missed = said(&stand, &[(ANN, "ery, one"), (BEN, "ery, two")]);
+    // As long as Discord does not answer, nothing that is younger is answered.
+    stand.tools.faults.add("FetchHistory", Status::unavailable("away"), 3);
+    let three = Written::by(ANN, "ery, three");
+    let task = Task { session: Some("s".to_owned()), ..three.task(stand.next_id()) };
+    stand.queue.publish(task).await.unwrap();
+    let _process = stand.start();
+    until("the store was asked", || stand.store.calls("IsReadBack") > 1).await;
+    assert_eq!(stand.tools.said(), Vec::<String>::new());
+    told(&stand, "s.2", missed[1].message_id).await;
+    until("all are answered", || stand.store.finished() == 3).await;
+    let said = stand.tools.said().join(" ");
+    let places = ["one", "two", "three"].map(|word| said.find(&format!("ery, {word}")).unwrap());
+    assert!(places.is_sorted(), "{said}");
+    // What the session brings later waits for nothing.
+    let asked = stand.store.calls("IsReadBack");
+    let task = Task { session: Some("s".to_owned()), ..three.task(stand.next_id()) };
+    stand.queue.publish(task).await.unwrap();
+    until("it is answered", || stand.store.finished() == 4).await;
+    assert_eq!(stand.store.calls("IsReadBack"), asked);
+}
+
+#[tokio::test]
+async fn a_channel_does_not_wait_for_ever() {
+    let stand = Stand::with(|settings| settings.read_back_wait = Duration::from_millis(200)).await;
+    let task = Task {
+        session: Some("s".to_owned()),
+        ..Written::by(ANN, "ery, hello").task(stand.next_id())
+    };
+    stand.queue.publish(task).await.unwrap();
+    let _process = stand.start();
+    until("it is answered", || stand.store.finished() == 1).await;
 }
 
 #[tokio::test]

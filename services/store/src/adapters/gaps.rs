@@ -56,6 +56,47 @@ pub(crate) fn note_told(
     Ok(before.map(UnixMillis))
 }
 
+/// Notes that what was missed before `session` told the guild is read back.
+pub(crate) fn note_read_back(
+    connection: &Connection,
+    guild: Id<GuildMarker>,
+    session: &str,
+    told_at: UnixMillis,
+) -> Result<(), StoreError> {
+    // A repeat of an older event tells nothing of what came since.
+    connection
+        .prepare_cached(
+            "INSERT INTO servers (guild_id, first_seen_ms, last_seen_ms, read_back_session,
+                 read_back_told_at_ms)
+             VALUES (?1, ?3, ?3, ?2, ?3)
+             ON CONFLICT DO UPDATE SET read_back_session = excluded.read_back_session,
+                 read_back_told_at_ms = excluded.read_back_told_at_ms
+             WHERE coalesce(read_back_told_at_ms, ?3) <= ?3",
+        )?
+        .execute(params![columns::id(guild), session, told_at.0])?;
+    Ok(())
+}
+
+/// Tells whether what was missed before `session` told the guild is read back, or that need not be
+/// waited for: a younger session's is.
+pub(crate) async fn is_read_back(
+    readers: &SqlitePool,
+    guild: Id<GuildMarker>,
+    session: &str,
+    received_at: UnixMillis,
+) -> Result<bool, StoreError> {
+    let row = query(
+        "SELECT read_back_session = ?2 OR coalesce(read_back_told_at_ms > ?3, 0)
+         FROM servers WHERE guild_id = ?1",
+    )
+    .bind(columns::id(guild))
+    .bind(session)
+    .bind(received_at.0)
+    .fetch_optional(readers)
+    .await?;
+    row.map_or(Ok(false), |row| row.flag(0))
+}
+
 /// Returns what is known of the question's channels from before `cutoff`.
 pub(crate) async fn known(
     readers: &SqlitePool,

@@ -1,4 +1,6 @@
-use ery_proto::store::v1::{ChannelEnd, FindGapsRequest, Gap};
+use ery_proto::store::v1::{
+    ChannelEnd, FindGapsRequest, Gap, IsReadBackRequest, NoteReadBackRequest,
+};
 
 use crate::support::{
     CHANNEL, GUILD, NOW, Store, created, deleted, end_execution, execution, fence, message,
@@ -100,4 +102,35 @@ async fn ones_own_answer_fills_no_gap() {
         [(CHANNEL, 3, 8)],
         "what was said before it may be missing"
     );
+}
+
+impl Store {
+    async fn note_read_back(&mut self, session: &str, told_at_ms: i64) {
+        let session = session.to_owned();
+        let request = NoteReadBackRequest { guild_id: GUILD, session, told_at_ms };
+        self.client.note_read_back(request).await.unwrap();
+    }
+
+    async fn is_read_back(&mut self, session: &str, received_at_ms: i64) -> bool {
+        let session = session.to_owned();
+        let request = IsReadBackRequest { guild_id: GUILD, session, received_at_ms };
+        self.client.is_read_back(request).await.unwrap().into_inner().is_read_back
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_read_back_once_that_was_noted() {
+    let mut store = Store::new().await;
+    assert!(!store.is_read_back("s", NOW + 1).await);
+    store.gaps(question("s.2", NOW, &[(CHANNEL, 7)])).await;
+    assert!(!store.is_read_back("s", NOW + 1).await, "gaps were looked for, not read");
+    store.note_read_back("s", NOW).await;
+    assert!(store.is_read_back("s", NOW + 1).await);
+    assert!(!store.is_read_back("t", NOW + 1).await);
+    assert!(store.is_read_back("r", NOW - 1).await, "of an older session nothing is waited for");
+    store.note_read_back("t", LATER).await;
+    // The event of the older session comes again.
+    store.note_read_back("s", NOW).await;
+    assert!(store.is_read_back("t", LATER + 1).await);
+    assert!(store.is_read_back("s", NOW + 1).await);
 }

@@ -12,9 +12,10 @@ use ery_proto::store::v1::{
     BeginThreadRequest, BeginThreadResponse, EndExecutionRequest, EndExecutionResponse, Execution,
     ExecutionState, FindGapsRequest, FindGapsResponse, FinishThreadRequest, FinishThreadResponse,
     GetDeadLetterRequest, GetDeadLetterResponse, GetThreadRequest, GetThreadResponse,
-    IngestMessagesRequest, IngestMessagesResponse, ListDeadLettersRequest, ListDeadLettersResponse,
-    ListExecutionsRequest, ListExecutionsResponse, ListMessagesRequest, ListMessagesResponse,
-    ListThreadsRequest, ListThreadsResponse, OpenChannelRequest, OpenChannelResponse,
+    IngestMessagesRequest, IngestMessagesResponse, IsReadBackRequest, IsReadBackResponse,
+    ListDeadLettersRequest, ListDeadLettersResponse, ListExecutionsRequest, ListExecutionsResponse,
+    ListMessagesRequest, ListMessagesResponse, ListThreadsRequest, ListThreadsResponse,
+    NoteReadBackRequest, NoteReadBackResponse, OpenChannelRequest, OpenChannelResponse,
     RecordAttemptRequest, RecordAttemptResponse, RecordDeadEventRequest, RecordDeadEventResponse,
     RetryDeadLettersRequest, RetryDeadLettersResponse, TriggerChange,
     store_service_server::StoreService,
@@ -212,6 +213,20 @@ impl StoreService for FakeStore {
         &self,
         _: Request<FindGapsRequest>,
     ) -> Result<Response<FindGapsResponse>, Status> {
+        refused()
+    }
+
+    async fn note_read_back(
+        &self,
+        _: Request<NoteReadBackRequest>,
+    ) -> Result<Response<NoteReadBackResponse>, Status> {
+        refused()
+    }
+
+    async fn is_read_back(
+        &self,
+        _: Request<IsReadBackRequest>,
+    ) -> Result<Response<IsReadBackResponse>, Status> {
         refused()
     }
 }

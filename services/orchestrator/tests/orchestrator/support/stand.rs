@@ -89,6 +89,7 @@ impl Written {
             retry: 0,
             bot: Id::new(BOT),
             received_at: SystemClock.now(),
+            session: None,
             traceparent: None,
             payload: self.payload(id).into(),
         }

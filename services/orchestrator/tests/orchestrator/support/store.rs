@@ -33,6 +33,7 @@ struct State {
     ingested: Vec<IngestEvent>,
     dead_events: Vec<RecordDeadEventRequest>,
     dead_tasks: Vec<DeadTask>,
+    read_back: Option<NoteReadBackRequest>,
     calls: Vec<&'static str>,
 }
 
@@ -492,5 +493,26 @@ impl StoreService for FakeStore {
         };
         let gaps = request.channels.iter().filter_map(gap).collect();
         Ok(Response::new(FindGapsResponse { gaps }))
+    }
+
+    async fn note_read_back(
+        &self,
+        request: Request<NoteReadBackRequest>,
+    ) -> Answer<NoteReadBackResponse> {
+        let mut state = self.called("NoteReadBack")?;
+        state.read_back = Some(request.into_inner());
+        Ok(Response::new(NoteReadBackResponse {}))
+    }
+
+    async fn is_read_back(
+        &self,
+        request: Request<IsReadBackRequest>,
+    ) -> Answer<IsReadBackResponse> {
+        let asked = request.into_inner();
+        let state = self.called("IsReadBack")?;
+        let is_read_back = state.read_back.as_ref().is_some_and(|last| {
+            last.session == asked.session || last.told_at_ms > asked.received_at_ms
+        });
+        Ok(Response::new(IsReadBackResponse { is_read_back }))
     }
 }
