@@ -258,3 +258,105 @@ async fn a_hostile_model_can_do_nothing_but_talk() {
         .collect();
     assert_eq!(decisions, ["denied", "needs approval"], "the newest first");
 }
+
+impl Playground {
+    /// Lets somebody press a button of a message by its label; returns how it was answered.
+    async fn press(&self, channel: &str, user: &str, message: &Value, label: &str) -> Value {
+        let buttons = message["components"][0]["components"].as_array().cloned();
+        let button = buttons.unwrap_or_default().into_iter().find(|it| it["label"] == label);
+        let press = json!({
+            "type": "button", "user_id": user, "channel_id": channel, "message_id": message["id"],
+            "custom_id": button.expect("there is such a button")["custom_id"], "wait": true,
+        });
+        self.sim.post("/sim/v1/interactions", &press).await.unwrap()
+    }
+
+    /// Waits for a message of the channel that fits.
+    async fn message(&self, channel: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let found = eventually("a message", Duration::from_secs(20), async || {
+            Ok(self.sim.messages(channel).await?.into_iter().find(|message| fits(message)))
+        });
+        match found.await {
+            Ok(found) => found,
+            Err(error) => panic!("{error}\n{}", self.process.output()),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_model_wants_waits_for_the_click_of_somebody_who_may_do_it() {
+    let base_url = hostile_model().await;
+    let variables = [
+        ("ERY_AI__PROVIDER", "openai"),
+        ("ERY_AI__BASE_URL", base_url.as_str()),
+        ("ERY_AI__MODEL", "m"),
+    ];
+    let playground = Playground::start_with(&variables).await;
+    let (guild, _) = playground.guild().await;
+    let (general, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
+    let (moderator, alice) = (holder(&guild, "Moderator"), guild.member("alice").unwrap());
+
+    playground.ask(general, &moderator, "@Ery what is the weather like?").await;
+    let is_proposal = |message: &Value| {
+        message["components"].as_array().is_some_and(|components| !components.is_empty())
+    };
+    let proposal = playground.message(general, is_proposal).await;
+    assert!(proposal["content"].as_str().unwrap().contains(bob), "{proposal}");
+
+    // The channel goes on meanwhile.
+    let reply = playground.ask(general, alice, "@Ery hello").await;
+    assert!(reply.contains("Done"), "{reply}");
+
+    // Who could not do it by hand cannot approve it.
+    let answer = playground.press(general, alice, &proposal, "Approve").await;
+    assert!(answer.to_string().contains("MODERATE_MEMBERS"), "{answer}");
+    assert!(playground.timed_out_until(bob).await.is_none());
+
+    playground.press(general, &moderator, &proposal, "Approve").await;
+    let timed_out = eventually("the timeout", Duration::from_secs(20), async || {
+        Ok(playground.timed_out_until(bob).await)
+    });
+    timed_out.await.unwrap();
+    // Its thread goes on, and answers whoever asked.
+    let asked = proposal["message_reference"]["message_id"].clone();
+    let is_answer = |message: &Value| {
+        message["message_reference"]["message_id"] == asked && message["id"] != proposal["id"]
+    };
+    playground.message(general, is_answer).await;
+    let ended = playground.message(general, |message| message["id"] == proposal["id"]).await;
+    assert!(!is_proposal(&ended), "the buttons are gone: {ended}");
+    assert!(ended["content"].as_str().unwrap().contains("Approved by"), "{ended}");
+
+    let audit = playground.executions().await;
+    let done = audit.iter().find(|it| it["tool"] == "timeout_member" && it["state"] == "done");
+    assert!(done.is_some(), "{audit:?}");
+    let patches = playground.sim.log(0).await.unwrap();
+    let count = patches.iter().filter(|it| it.method == "PATCH" && it.path.contains("/members/"));
+    assert_eq!(count.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_rejected_is_not_done_and_its_thread_ends() {
+    let base_url = hostile_model().await;
+    let variables = [
+        ("ERY_AI__PROVIDER", "openai"),
+        ("ERY_AI__BASE_URL", base_url.as_str()),
+        ("ERY_AI__MODEL", "m"),
+    ];
+    let playground = Playground::start_with(&variables).await;
+    let (guild, _) = playground.guild().await;
+    let (general, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
+    let moderator = holder(&guild, "Moderator");
+    playground.ask(general, &moderator, "@Ery what is the weather like?").await;
+    let is_proposal = |message: &Value| {
+        message["components"].as_array().is_some_and(|components| !components.is_empty())
+    };
+    let proposal = playground.message(general, is_proposal).await;
+    playground.press(general, &moderator, &proposal, "Reject").await;
+    let asked = proposal["message_reference"]["message_id"].clone();
+    let is_answer = |message: &Value| {
+        message["message_reference"]["message_id"] == asked && message["id"] != proposal["id"]
+    };
+    playground.message(general, is_answer).await;
+    assert!(playground.timed_out_until(bob).await.is_none());
+}

@@ -35,6 +35,7 @@ fn task(number: u64) -> Task {
         retry: 0,
         bot: Id::new(77),
         received_at: UnixMillis(5),
+        session: None,
         traceparent: None,
         payload: Bytes::from_static(b"{}"),
     }

@@ -38,6 +38,8 @@ impl FromStr for TaskThreadId {
 pub enum ExecutionKey {
     /// A tool call of a task thread: its `call`th in the model turn of `step`.
     Thread { thread: TaskThreadId, step: u32, call: u32 },
+    /// A tool call of a task thread that was proposed under [`Self::Thread`], and approved.
+    Approved { thread: TaskThreadId, step: u32, call: u32 },
     /// What a rule or a command did in answer to an event.
     Event { event: EventId, cause: String, index: u32 },
     /// A call by an MCP client.
@@ -48,6 +50,7 @@ impl fmt::Display for ExecutionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Thread { thread, step, call } => write!(f, "t/{thread}/{step}/{call}"),
+            Self::Approved { thread, step, call } => write!(f, "t/{thread}/{step}/{call}/approved"),
             Self::Event { event, cause, index } => write!(f, "e/{event}/{cause}/{index}"),
             Self::Mcp { session, request } => write!(f, "mcp/{session}/{request}"),
         }
@@ -67,6 +70,9 @@ impl FromStr for ExecutionKey {
         let key = match parts.as_slice() {
             ["t", thread, step, call] => thread.parse().ok().and_then(|thread| {
                 Some(Self::Thread { thread, step: step.parse().ok()?, call: call.parse().ok()? })
+            }),
+            ["t", thread, step, call, "approved"] => thread.parse().ok().and_then(|thread| {
+                Some(Self::Approved { thread, step: step.parse().ok()?, call: call.parse().ok()? })
             }),
             ["e", event, cause, index] => index.parse().ok().map(|index| Self::Event {
                 event: EventId((*event).to_owned()),
@@ -90,6 +96,7 @@ mod tests {
     fn a_key_reads_back_as_written() {
         for key in [
             ExecutionKey::Thread { thread: TaskThreadId::random(), step: 3, call: 1 },
+            ExecutionKey::Approved { thread: TaskThreadId::random(), step: 3, call: 1 },
             ExecutionKey::Event { event: EventId("s.1".into()), cause: "rule-7".into(), index: 0 },
             ExecutionKey::Mcp { session: "s".into(), request: "9".into() },
         ] {

@@ -1,6 +1,7 @@
 //! What comes in: wake-ups of channels, events, and broadcasts.
 
 pub(crate) mod changes;
+pub(crate) mod clicks;
 pub(crate) mod events;
 pub(crate) mod holder;
 pub(crate) mod holding;

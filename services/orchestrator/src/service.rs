@@ -12,6 +12,7 @@ use crate::{
     error::OrchestratorError,
     handlers::{
         changes::{self, Watched},
+        clicks::Clicks,
         events::{self, Bounds, Consumers},
         holder::{BotRoles, Histories, Holder, ReadBacks},
         ingestion::Ingestion,
@@ -69,8 +70,13 @@ impl Service {
         let bounds = Bounds { batch: settings.ingest_batch, waiting: settings.ingest_waiting };
         let ingestion = Ingestion { holder: Arc::clone(&holder) };
         let read_back = ReadBack::new(Arc::clone(&holder), Arc::clone(&ports.bus));
+        let clicks = Clicks { holder: Arc::clone(&holder) };
         let consumers = Consumers {
-            handlers: vec![(Arc::new(ingestion), bounds), (Arc::new(read_back), WHOLE_GUILDS)],
+            handlers: vec![
+                (Arc::new(ingestion), bounds),
+                (Arc::new(read_back), WHOLE_GUILDS),
+                (Arc::new(clicks), bounds),
+            ],
             bus: Arc::clone(&ports.bus),
             replica: ports.replica.clone(),
             store: holder.store.clone(),

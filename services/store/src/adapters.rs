@@ -1,5 +1,6 @@
 //! SQLite: the files, who may open them, and the rows that the domain decides on.
 
+pub(crate) mod approvals;
 pub(crate) mod arrivals;
 pub(crate) mod columns;
 pub(crate) mod dead_letters;

@@ -3,9 +3,11 @@
 mod append_steps;
 mod begin_execution;
 mod begin_thread;
+mod decide_approval;
 mod end_execution;
 mod find_gaps;
 mod finish_thread;
+mod get_approval;
 mod get_dead_letter;
 mod get_thread;
 mod ingest_messages;
@@ -20,6 +22,7 @@ mod parse;
 mod record_attempt;
 mod record_dead_event;
 mod render;
+mod reopen_thread;
 mod retry_dead_letters;
 mod scope;
 
@@ -86,4 +89,7 @@ rpcs! {
     find_gaps: FindGapsRequest => FindGapsResponse;
     note_read_back: NoteReadBackRequest => NoteReadBackResponse;
     is_read_back: IsReadBackRequest => IsReadBackResponse;
+    get_approval: GetApprovalRequest => GetApprovalResponse;
+    decide_approval: DecideApprovalRequest => DecideApprovalResponse;
+    reopen_thread: ReopenThreadRequest => ReopenThreadResponse;
 }

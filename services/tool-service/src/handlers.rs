@@ -12,9 +12,10 @@ use tonic::{Request, Response, Status, async_trait};
 
 use ery_ids::ChannelKey;
 use ery_proto::tool::v1::{
-    CallToolRequest, CallToolResponse, DescribePeopleRequest, DescribePeopleResponse,
-    FetchHistoryRequest, FetchHistoryResponse, ListToolsRequest, ListToolsResponse,
-    ResolveCallRequest, ResolveCallResponse, ShowTypingRequest, ShowTypingResponse,
+    CallToolRequest, CallToolResponse, ClickApprovalRequest, ClickApprovalResponse,
+    DescribePeopleRequest, DescribePeopleResponse, FetchHistoryRequest, FetchHistoryResponse,
+    ListToolsRequest, ListToolsResponse, ResolveCallRequest, ResolveCallResponse,
+    SettleApprovalRequest, SettleApprovalResponse, ShowTypingRequest, ShowTypingResponse,
     tool_service_server::ToolService,
 };
 
@@ -53,6 +54,22 @@ impl ToolService for Handlers {
         request: Request<CallToolRequest>,
     ) -> Result<Response<CallToolResponse>, Status> {
         Ok(Response::new(self.pipeline.call(request.into_inner()).await?))
+    }
+
+    async fn click_approval(
+        &self,
+        request: Request<ClickApprovalRequest>,
+    ) -> Result<Response<ClickApprovalResponse>, Status> {
+        Ok(Response::new(self.pipeline.click(request.into_inner()).await?))
+    }
+
+    async fn settle_approval(
+        &self,
+        request: Request<SettleApprovalRequest>,
+    ) -> Result<Response<SettleApprovalResponse>, Status> {
+        let request = request.into_inner();
+        self.pipeline.settle(request.guild_id, &request.approval_id).await?;
+        Ok(Response::new(SettleApprovalResponse {}))
     }
 
     async fn describe_people(

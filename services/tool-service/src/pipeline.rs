@@ -2,6 +2,7 @@
 
 mod ask;
 mod doubt;
+mod proposal;
 mod record;
 
 use std::{
@@ -25,8 +26,8 @@ use twilight_model::{
 use ery_clock::UnixMillis;
 use ery_proto::{
     store::v1::{
-        BeginExecutionRequest, BeginExecutionResponse, EndExecutionRequest, Execution,
-        ExecutionState,
+        self as store, BeginExecutionRequest, BeginExecutionResponse, EndExecutionRequest,
+        Execution, ExecutionState,
     },
     tool::v1::{CallToolRequest, CallToolResponse, ChangedTrigger},
 };
@@ -86,6 +87,8 @@ struct Plan {
     state: Option<GuildState>,
     people: Vec<Id<UserMarker>>,
     is_ordered: bool,
+    /// Who approved it, where it was proposed.
+    approver: Option<Id<UserMarker>>,
 }
 
 impl Pipeline {
@@ -149,6 +152,7 @@ impl Pipeline {
         match self.judge(ask).await? {
             Judged::Final(verdict) => self.refuse(ask, *verdict).await,
             Judged::Allowed(plan) => self.carry_out(ask, *plan).await,
+            Judged::Proposal(plan, reason) => self.propose(ask, *plan, &reason).await,
         }
     }
 
@@ -165,20 +169,21 @@ impl Pipeline {
             return Ok(Judged::denied(&Reason::NotOffered { tool: spec.name }));
         }
         let shared = &*self.shared;
-        let parameters = match entry.parse(&ask.arguments, shared.settings.max_arguments_bytes) {
-            Ok(parameters) => parameters,
-            Err(mistake) => return Ok(Judged::invalid(mistake)),
+        let granted = match &ask.approval {
+            Some(id) => match self.approved(ask, id).await? {
+                Ok(granted) => Some(granted),
+                Err(reason) => return Ok(Judged::denied(&reason)),
+            },
+            None => None,
         };
-        let scene = Scene {
-            guilds: &shared.guilds,
-            guild: ask.guild(),
-            here: ask.here,
-            filter: &shared.filter,
-        };
-        let act = match entry.tool.resolve_json(parameters, &scene).await {
-            Ok(act) => act,
-            Err(Problem::Unclear(sentence)) => return Ok(Judged::invalid(sentence)),
-            Err(Problem::Unknown(error)) => return Err(error.into()),
+        let approver = granted.as_ref().map(|(_, by)| *by);
+        let act = match granted {
+            // What was shown is carried out.
+            Some((act, _)) => act,
+            None => match self.resolved(ask, entry).await? {
+                Ok(act) => act,
+                Err(sentence) => return Ok(Judged::invalid(sentence)),
+            },
         };
         // The order itself is carried out, not what the model made of it.
         let order = entry
@@ -208,12 +213,12 @@ impl Pipeline {
             Some(guild) => {
                 let mut users = people.clone();
                 users.extend(needs.subject.map(|subject| subject.user));
-                Some(match tier {
-                    // What cannot be undone is not decided on what events told.
-                    Tier::Destructive => shared.guilds.state_anew(guild, &users).await?,
-                    Tier::Read | Tier::Harmless | Tier::Reversible => {
-                        shared.guilds.state(guild, &users).await?
-                    }
+                users.extend(approver);
+                // What cannot be undone, or was decided earlier, is not judged on what events told.
+                Some(if tier == Tier::Destructive || approver.is_some() {
+                    shared.guilds.state_anew(guild, &users).await?
+                } else {
+                    shared.guilds.state(guild, &users).await?
                 })
             }
             None => None,
@@ -228,6 +233,7 @@ impl Pipeline {
             is_tainted: ask.is_tainted,
             is_ordered,
             is_answer: ask.is_answer,
+            approver,
         };
         let decision = decide(&call, state.as_ref(), &shared.policy, shared.clock.now());
         Ok(match decision {
@@ -241,17 +247,42 @@ impl Pipeline {
                     state,
                     people,
                     is_ordered,
+                    approver,
                 }))
             }
             Decision::Deny(reason) => {
                 let verdict = Verdict::denied(&reason, Some(act)).of(tier, is_ordered);
                 Judged::Final(Box::new(verdict))
             }
-            Decision::NeedsApproval(reason) => {
-                let verdict = Verdict::needs_approval(&reason, act).of(tier, is_ordered);
-                Judged::Final(Box::new(verdict))
-            }
+            Decision::NeedsApproval(reason) => Judged::proposal(
+                Plan { entry, act, tier, needs, state, people, is_ordered, approver },
+                reason,
+            ),
         })
+    }
+
+    /// Puts a call's arguments into their one exact form, or says what is wrong with them.
+    async fn resolved(
+        &self,
+        ask: &Ask,
+        entry: &'static Entry,
+    ) -> Result<Result<Value, String>, CallError> {
+        let shared = &*self.shared;
+        let parameters = match entry.parse(&ask.arguments, shared.settings.max_arguments_bytes) {
+            Ok(parameters) => parameters,
+            Err(mistake) => return Ok(Err(mistake)),
+        };
+        let scene = Scene {
+            guilds: &shared.guilds,
+            guild: ask.guild(),
+            here: ask.here,
+            filter: &shared.filter,
+        };
+        match entry.tool.resolve_json(parameters, &scene).await {
+            Ok(act) => Ok(Ok(act)),
+            Err(Problem::Unclear(sentence)) => Ok(Err(sentence)),
+            Err(Problem::Unknown(error)) => Err(error.into()),
+        }
     }
 
     /// Records a call that is not made: opened and closed in one write.
@@ -266,14 +297,28 @@ impl Pipeline {
         );
         let now = self.shared.clock.now();
         let execution = ask.execution(&verdict, now, self.shared.settings.send_by);
-        let begun = self.begin(ask, execution).await?;
+        let begun = self.begin(ask, execution, None).await?;
         let changes = ask::changes(&begun);
         let Some(execution) = begun.execution else {
             return Err(CallError::Invalid("the store answered without the execution".into()));
         };
-        if !begun.is_new && execution.state() == ExecutionState::Open {
-            // It was allowed when it was opened: what then happened must be found out.
-            return self.recover(ask, None, execution, changes).await;
+        if begun.is_new {
+            return Ok(record::answer_of(execution, changes));
+        }
+        self.stands(ask, None, execution, changes).await
+    }
+
+    /// Answers a call whose execution stands already.
+    async fn stands(
+        &self,
+        ask: &Ask,
+        plan: Option<Plan>,
+        execution: Execution,
+        changes: Vec<ChangedTrigger>,
+    ) -> Result<CallToolResponse, CallError> {
+        if execution.state() == ExecutionState::Open {
+            // What happened since it was opened must be found out.
+            return self.recover(ask, plan, execution, changes).await;
         }
         Ok(record::answer_of(execution, changes))
     }
@@ -287,17 +332,16 @@ impl Pipeline {
             return self.refuse(ask, verdict).await;
         };
         let verdict = Verdict::allowed(act.clone(), ask).of(plan.tier, plan.is_ordered);
-        let execution = ask.execution(&verdict, now, shared.settings.send_by);
-        let begun = self.begin(ask, execution).await?;
+        let mut execution = ask.execution(&verdict, now, shared.settings.send_by);
+        execution.approver_id = plan.approver.map_or(0, Id::get);
+        execution.approval_id = ask.approval.clone().unwrap_or_default();
+        let begun = self.begin(ask, execution, None).await?;
         let changes = ask::changes(&begun);
         let Some(execution) = begun.execution else {
             return Err(CallError::Invalid("the store answered without the execution".into()));
         };
         if !begun.is_new {
-            if execution.state() == ExecutionState::Open {
-                return self.recover(ask, Some(plan), execution, changes).await;
-            }
-            return Ok(record::answer_of(execution, changes));
+            return self.stands(ask, Some(plan), execution, changes).await;
         }
         let is_withdrawn = plan.tier > Tier::Read && ask.is_withdrawn(&changes);
         let done = if is_withdrawn {
@@ -333,7 +377,7 @@ impl Pipeline {
         while !is_over_here && shared.clock.now() < settled_at {
             let left = settled_at.since(shared.clock.now());
             tokio::time::sleep(left.min(LOOK_AGAIN)).await;
-            let begun = self.begin(ask, execution.clone()).await?;
+            let begun = self.look(ask, &execution).await?;
             changes = ask::changes(&begun);
             execution = begun.execution.unwrap_or(execution);
             if execution.state() != ExecutionState::Open {
@@ -343,8 +387,16 @@ impl Pipeline {
         // What was allowed and begun is settled as it was stored; but it is begun anew only
         // while the rights for it still hold. Where it is only looked for, the repeats of former
         // holders must have come to their end, too.
-        let stored: Option<Value> = serde_json::from_str(&execution.arguments).ok();
-        let begun = tools::find(&execution.tool).zip(stored);
+        let is_proposal = execution.decision() == store::Decision::NeedsApproval;
+        // Of a proposal the message with the buttons is what may have been seen; never its act.
+        let (tool, stored, plan) = if is_proposal {
+            let (plan, act) = self.showing(ask, &execution).await?;
+            (Some(plan.entry), Some(act), Some(plan))
+        } else {
+            let stored: Option<Value> = serde_json::from_str(&execution.arguments).ok();
+            (tools::find(&execution.tool), stored, plan)
+        };
+        let begun = tool.zip(stored);
         let begun = begun.and_then(|(entry, act)| Some((entry, entry.tool.retry_of(&act)?, act)));
         let is_looked_for = begun.as_ref().is_some_and(|(_, class, _)| *class == RetryClass::Nonce)
             && shared.clock.now() >= opened_at + NONCE_LIFE;
@@ -360,7 +412,9 @@ impl Pipeline {
                 match (recovery, plan) {
                     (Recovery::Repeat { send_by }, Some(plan)) => {
                         metrics::recovered("repeated");
-                        self.repeat(ask, &plan, &act, (opened_at, send_by)).await?
+                        let is_waited_for = ask.is_answer || is_proposal;
+                        let times = (opened_at, send_by);
+                        self.repeat(ask, &plan, &act, times, is_waited_for).await?
                     }
                     (_, plan) if class != RetryClass::Safe => {
                         metrics::recovered("looked_up");
@@ -393,7 +447,7 @@ impl Pipeline {
         };
         let needs = Needs::in_channel(ask.here, Permissions::empty());
         let (act, tier, people) = (Value::Null, entry.spec.tier, Vec::new());
-        Ok(Plan { entry, act, tier, needs, state, people, is_ordered: false })
+        Ok(Plan { entry, act, tier, needs, state, people, is_ordered: false, approver: None })
     }
 
     async fn act(
@@ -437,10 +491,29 @@ impl Pipeline {
         &self,
         ask: &Ask,
         execution: Execution,
+        approval: Option<store::NewApproval>,
     ) -> Result<BeginExecutionResponse, CallError> {
-        let request =
-            BeginExecutionRequest { fence: ask.fence.clone(), execution: Some(execution) };
+        let execution = Some(execution);
+        let request = BeginExecutionRequest { fence: ask.fence.clone(), execution, approval };
         Ok(self.shared.executions.begin(ask.home, request).await?)
+    }
+
+    /// Finds out how an execution stands that was begun.
+    async fn look(
+        &self,
+        ask: &Ask,
+        execution: &Execution,
+    ) -> Result<BeginExecutionResponse, CallError> {
+        // A repeat writes nothing. That it proposes must be said all the same.
+        let is_proposal = execution.decision() == store::Decision::NeedsApproval
+            && execution.state() == ExecutionState::Open;
+        let approval = is_proposal.then(|| store::NewApproval {
+            hash: execution.arguments_hash.clone(),
+            asker_id: ask.asker_id(),
+            bot_id: ask.asker_id(),
+            expires_at_ms: execution.opened_at_ms,
+        });
+        self.begin(ask, execution.clone(), approval).await
     }
 
     async fn close(
@@ -452,7 +525,8 @@ impl Pipeline {
     ) -> Result<CallToolResponse, CallError> {
         // Invariant NOTHING-LOST: an answer is not given up because Discord is away. Its execution
         // stays open, and the caller, or the channel's next holder, asks for it again.
-        if done.is_unsettled && ask.is_answer {
+        let is_proposal = execution.decision() == store::Decision::NeedsApproval;
+        if done.is_unsettled && (ask.is_answer || is_proposal) {
             self.leave_unsettled(&ask.key);
             return Err(CallError::Unsettled);
         }
@@ -462,13 +536,20 @@ impl Pipeline {
             Settled::Failed => ExecutionState::Failed,
             Settled::InDoubt => ExecutionState::InDoubt,
         };
+        let content = match done.settled {
+            // What it proposes is not done.
+            Settled::Done if is_proposal => {
+                tools::failure("needs_approval", &execution.decision_reason)
+            }
+            Settled::Done | Settled::Failed | Settled::InDoubt => done.content,
+        };
         let request = EndExecutionRequest {
             fence: ask.fence.clone(),
             guild_id: ask.guild_raw(),
             channel_id: ask.here.get(),
             key: ask.key.clone(),
             state: state.into(),
-            result: done.content.to_string(),
+            result: content.to_string(),
             rest_status: u32::from(done.rest_status),
             closed_at_ms: self.shared.clock.now().0,
             sent: done.sent,
@@ -500,6 +581,8 @@ enum How {
 enum Judged {
     Allowed(Box<Plan>),
     Final(Box<Verdict>),
+    /// It waits for a click, for this reason.
+    Proposal(Box<Plan>, Reason),
 }
 
 impl Judged {

@@ -55,6 +55,9 @@ pub struct Settings {
     pub max_arguments_bytes: usize,
     /// How long a result for the model may be; older messages are cut first, and that is said.
     pub max_result_bytes: usize,
+    /// How long an act that was proposed waits for somebody who approves it.
+    #[serde(with = "humantime_serde")]
+    pub approval_time: Duration,
     /// Tools that are switched off everywhere.
     pub disabled_tools: Vec<String>,
     /// Hosts whose links may carry a query, be masked and be shown with a preview.
@@ -85,6 +88,7 @@ impl Default for Settings {
             store_timeout: Duration::from_secs(5),
             max_arguments_bytes: 32 * 1024,
             max_result_bytes: 64 * 1024,
+            approval_time: Duration::from_hours(24),
             disabled_tools: Vec::new(),
             link_hosts: [
                 "discord.com",
@@ -112,6 +116,12 @@ impl Settings {
         let second = Duration::from_secs(1);
         let is_timeout = |time: Duration| (second / 10..=second * 60).contains(&time);
         let timeout = "between 100ms and 60s";
+        check(
+            (second..=second * 60 * 60 * 24 * 14).contains(&self.approval_time),
+            "tool_service.approval_time",
+            self.approval_time,
+            "between 1s and 14 days",
+        )?;
         check(
             is_timeout(self.request_timeout),
             "tool_service.request_timeout",

@@ -1,7 +1,5 @@
 //! Between the contracts' messages and ours. Generated types go no further than here.
 
-use std::collections::HashMap;
-
 use twilight_model::id::{Id, marker::UserMarker};
 
 use ery_clock::UnixMillis;
@@ -13,7 +11,7 @@ use crate::domain::{
     context::{CallResult, MemberMessage, Part},
     journal::{self, Entry, Kind, ModelTurn, Outcome, Step, Stop, ToolCall, Usage},
     message::{Attachment, Mention, Message},
-    task_thread::{Change, Executed},
+    task_thread::{Change, Executed, Past, Ruling},
     tool::{CallOutcome, Tier, Tool},
 };
 
@@ -206,30 +204,75 @@ pub(crate) fn steps_from(mut steps: Vec<store::Step>) -> Result<Vec<Step>, journ
     Ok(read)
 }
 
-/// Reads which calls of `thread` have ended, by their keys.
-pub(crate) fn executed_from(
+/// Reads what became of the calls of `thread`, by their keys: those that have ended, those that have
+/// after a click, and the clicks.
+pub(crate) fn past_from(
     thread: TaskThreadId,
     executions: Vec<store::Execution>,
-) -> HashMap<(u32, u32), Executed> {
-    let closed = |execution: store::Execution| {
-        let ExecutionKey::Thread { thread: of, step, call } = execution.key.parse().ok()? else {
-            return None;
-        };
-        let needs_approval = execution.decision() == store::Decision::NeedsApproval;
-        let outcome = match execution.state() {
-            store::ExecutionState::Open | store::ExecutionState::Unspecified => return None,
-            _ if needs_approval => CallOutcome::NeedsApproval,
-            store::ExecutionState::Done => CallOutcome::Done,
-            store::ExecutionState::Failed => CallOutcome::Failed,
-            store::ExecutionState::Denied => CallOutcome::Denied,
-            store::ExecutionState::InDoubt => CallOutcome::InDoubt,
-        };
-        let tier = Tier::from_word(&execution.tier);
-        let reason = execution.decision_reason;
-        let content = content(outcome, execution.result, &reason);
-        (of == thread).then_some(((step, call), Executed { outcome, content, tier }))
+    approvals: &[store::Approval],
+) -> Past {
+    let mut past = Past::default();
+    for execution in executions {
+        let Ok(key) = execution.key.parse() else { continue };
+        let Some(executed) = executed_from(execution) else { continue };
+        match key {
+            ExecutionKey::Thread { thread: of, step, call } if of == thread => {
+                past.executed.insert((step, call), executed);
+            }
+            ExecutionKey::Approved { thread: of, step, call } if of == thread => {
+                past.approved.insert((step, call), executed);
+            }
+            ExecutionKey::Thread { .. }
+            | ExecutionKey::Approved { .. }
+            | ExecutionKey::Event { .. }
+            | ExecutionKey::Mcp { .. } => {}
+        }
+    }
+    for approval in approvals {
+        if let Ok(ExecutionKey::Thread { step, call, .. }) = approval.key.parse()
+            && let Some(ruling) = ruling_from(approval)
+        {
+            past.rulings.insert((step, call), ruling);
+        }
+    }
+    past
+}
+
+fn ruling_from(approval: &store::Approval) -> Option<Ruling> {
+    let refused = |reason: String| Some(Ruling::Refused(reason));
+    match approval.decision() {
+        store::ApprovalDecision::Unspecified => None,
+        store::ApprovalDecision::Approved => Some(Ruling::Approved(approval.approval_id.clone())),
+        store::ApprovalDecision::Rejected => {
+            refused(format!("<@{}> rejected it. It was not done.", approval.decided_by))
+        }
+        store::ApprovalDecision::Expired => {
+            refused("Nobody approved it in time. It was not done.".to_owned())
+        }
+        store::ApprovalDecision::Void => {
+            refused("The message that asked for it was deleted. It was not done.".to_owned())
+        }
+    }
+}
+
+/// Reads how a call ended; none if it has not.
+fn executed_from(execution: store::Execution) -> Option<Executed> {
+    let needs_approval = execution.decision() == store::Decision::NeedsApproval;
+    let outcome = match execution.state() {
+        store::ExecutionState::Open | store::ExecutionState::Unspecified => return None,
+        // Perhaps it is shown: its click or its expiry decides.
+        store::ExecutionState::Done | store::ExecutionState::InDoubt if needs_approval => {
+            CallOutcome::NeedsApproval
+        }
+        store::ExecutionState::Done => CallOutcome::Done,
+        store::ExecutionState::Failed => CallOutcome::Failed,
+        store::ExecutionState::Denied => CallOutcome::Denied,
+        store::ExecutionState::InDoubt => CallOutcome::InDoubt,
     };
-    executions.into_iter().filter_map(closed).collect()
+    let tier = Tier::from_word(&execution.tier);
+    let reason = execution.decision_reason;
+    let content = content(outcome, execution.result, &reason);
+    Some(Executed { outcome, content, tier })
 }
 
 /// Returns what the model is told of a call, where the tool-service gave no words for it too.
@@ -255,6 +298,7 @@ pub(crate) fn outcome(outcome: Outcome) -> store::ThreadOutcome {
         Outcome::Cancelled => store::ThreadOutcome::Cancelled,
         Outcome::Failed => store::ThreadOutcome::Failed,
         Outcome::TooBusy => store::ThreadOutcome::TooBusy,
+        Outcome::Suspended => store::ThreadOutcome::Suspended,
     }
 }
 
@@ -453,19 +497,21 @@ mod tests {
         let key = |call| ExecutionKey::Thread { thread, step: 2, call }.to_string();
         let other = ExecutionKey::Thread { thread: TaskThreadId::random(), step: 2, call: 9 };
         let allow = store::Decision::Allow;
-        let executed = executed_from(
+        let executed = past_from(
             thread,
             vec![
                 execution(key(0), store::ExecutionState::Done, allow),
                 execution(key(1), store::ExecutionState::Open, allow),
-                execution(key(2), store::ExecutionState::Denied, store::Decision::NeedsApproval),
+                execution(key(2), store::ExecutionState::Done, store::Decision::NeedsApproval),
                 execution(key(3), store::ExecutionState::Failed, allow),
                 execution(key(4), store::ExecutionState::InDoubt, allow),
                 execution(key(5), store::ExecutionState::Denied, store::Decision::Deny),
                 execution(other.to_string(), store::ExecutionState::Done, allow),
                 execution("e/1/rule/0".into(), store::ExecutionState::Done, allow),
             ],
-        );
+            &[],
+        )
+        .executed;
         let outcome = |call| executed.get(&(2, call)).map(|executed| executed.outcome);
         assert_eq!(outcome(0), Some(CallOutcome::Done));
         assert_eq!(outcome(1), None);

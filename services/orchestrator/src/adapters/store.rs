@@ -1,4 +1,4 @@
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use futures::FutureExt;
 use twilight_model::id::{
@@ -20,7 +20,7 @@ use crate::{
         discord::{ChannelEnd, Edit},
         journal::{Outcome, ReadStepError, Step, Usage},
         message::Message,
-        task_thread::{Change, Executed},
+        task_thread::{Change, Past},
         text,
         turn::{Turn, TurnMessage},
     },
@@ -103,7 +103,7 @@ pub(crate) struct Unfinished {
     pub(crate) turn: Option<Turn>,
     pub(crate) triggers: Vec<TriggerId>,
     pub(crate) journal: Result<Vec<Step>, ReadStepError>,
-    pub(crate) executed: HashMap<(u32, u32), Executed>,
+    pub(crate) past: Past,
     pub(crate) changes: Vec<Change>,
 }
 
@@ -403,6 +403,29 @@ impl Store {
         Ok(answer.gaps.into_iter().filter_map(gap).collect())
     }
 
+    /// Lets a suspended thread run again, once its approval is decided; none if there is nothing to
+    /// go on with.
+    pub(crate) async fn reopen_thread(
+        &self,
+        fence: &Fence,
+        approval: &str,
+    ) -> Result<Option<Unfinished>, CallError> {
+        let client = self.client(fence.channel.home);
+        let request = proto::ReopenThreadRequest {
+            fence: Some(convert::fence(fence)),
+            approval_id: approval.to_owned(),
+        };
+        let answer = self
+            .retries
+            .call("ReopenThread", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.reopen_thread(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        answer.thread.map(unfinished_from).transpose()
+    }
+
     /// Notes that what was missed before `session` told a guild is read back.
     pub(crate) async fn note_read_back(
         &self,
@@ -504,15 +527,18 @@ fn unfinished_from(thread: proto::Thread) -> Result<Unfinished, CallError> {
             })
         })
         .collect();
-    let is_whole = messages.len() == triggers.len();
+    // A click goes on with what messages began.
+    let is_click = |trigger: &&TriggerId| matches!(trigger, TriggerId::Approval(_));
+    let woken_by: Vec<_> = triggers.iter().filter(is_click).cloned().collect();
+    let is_whole = messages.len() + woken_by.len() == triggers.len();
     let principal = convert::person_of(thread.principal.as_ref());
     let turn = Turn::of(messages).filter(|_| is_whole).zip(principal);
     Ok(Unfinished {
         id,
-        turn: turn.map(|(turn, principal)| Turn { principal, ..turn }),
+        turn: turn.map(|(turn, principal)| Turn { principal, woken_by, ..turn }),
         triggers,
         journal: convert::steps_from(thread.steps),
-        executed: convert::executed_from(id, thread.executions),
+        past: convert::past_from(id, thread.executions, &thread.approvals),
         changes: convert::changes_from(thread.changes),
     })
 }

@@ -16,6 +16,7 @@ use ery_rpc::{Peers, Transport, within};
 use crate::{
     adapters::{calls::Retries, convert},
     domain::{
+        discord::Click,
         journal::Order,
         message::Message,
         people::{Person, Rights},
@@ -157,8 +158,12 @@ impl Tools {
         key: ExecutionKey,
         tool: &str,
         arguments: &str,
+        approval: Option<String>,
     ) -> Result<Called, CallError> {
-        let request = request(caller, &key, tool.to_owned(), arguments.to_owned());
+        let request = proto::CallToolRequest {
+            approval_id: approval.unwrap_or_default(),
+            ..request(caller, &key, tool.to_owned(), arguments.to_owned())
+        };
         self.send(caller.fence.channel.home, request).await
     }
 
@@ -202,6 +207,47 @@ impl Tools {
             changes: convert::changed_triggers_from(answer.changes),
             arguments: answer.arguments,
         })
+    }
+
+    /// Hands on a click, which may decide an act that was proposed; false if it is for nobody here.
+    pub(crate) async fn click(&self, click: &Click) -> Result<bool, CallError> {
+        let client = self.client(click.channel.home);
+        let request = proto::ClickApprovalRequest {
+            guild_id: click.channel.guild_raw(),
+            channel_id: click.channel.channel.get(),
+            user_id: click.user.get(),
+            custom_id: click.custom_id.clone(),
+            interaction_id: click.interaction,
+            interaction_token: click.token.clone(),
+        };
+        let answer = self
+            .retries
+            .call("ClickApproval", self.tool_timeout, || {
+                let request = within(self.tool_timeout, request.clone());
+                let mut client = client.clone();
+                async move { client.click_approval(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        Ok(answer.is_ours)
+    }
+
+    /// Shows how a proposal ended that nobody decided. Best effort: nothing depends on it.
+    pub(crate) async fn settle_approval(
+        &self,
+        channel: ChannelKey,
+        approval: &str,
+    ) -> Result<(), Status> {
+        let mut client = self.client(channel.home);
+        let request = proto::SettleApprovalRequest {
+            guild_id: channel.guild_raw(),
+            approval_id: approval.to_owned(),
+        };
+        let call = client.settle_approval(within(self.lookup_timeout, request));
+        tokio::time::timeout(self.lookup_timeout, call)
+            .await
+            .map_err(|_| Status::deadline_exceeded("showing a proposal's end took too long"))??;
+        Ok(())
     }
 
     /// Tells what people may do in a channel.
@@ -331,5 +377,6 @@ fn request(
         model: caller.model.clone(),
         prompt_version: caller.prompt_version.to_owned(),
         answers: Vec::new(),
+        approval_id: String::new(),
     }
 }

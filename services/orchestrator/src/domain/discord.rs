@@ -51,6 +51,37 @@ pub(crate) fn created(payload: &[u8], bot: Id<UserMarker>) -> Result<Message, Un
     raw.into_message(bot)
 }
 
+/// A button of a message that somebody pressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Click {
+    pub(crate) channel: ChannelKey,
+    pub(crate) user: Id<UserMarker>,
+    pub(crate) custom_id: String,
+    pub(crate) interaction: u64,
+    /// A secret: by it the click is answered.
+    pub(crate) token: String,
+}
+
+/// Reads an `INTERACTION_CREATE`; none if it is no click on a component in a guild.
+pub(crate) fn click(payload: &[u8]) -> Result<Option<Click>, UnreadableError> {
+    let raw: RawInteraction = serde_json::from_slice(payload)?;
+    let (Some(guild), Some(channel), Some(member), COMPONENT) =
+        (raw.guild_id, raw.channel_id, raw.member, raw.kind)
+    else {
+        return Ok(None);
+    };
+    let interaction = raw.id.ok_or(UnreadableError::Lacks("id"))?;
+    let user = member.user.id.and_then(Id::new_checked);
+    Ok(Some(Click {
+        channel: ChannelKey::from_raw(guild, channel)
+            .ok_or(UnreadableError::Lacks("channel_id"))?,
+        user: user.ok_or(UnreadableError::Lacks("member.user.id"))?,
+        custom_id: raw.data.custom_id,
+        interaction,
+        token: raw.token,
+    }))
+}
+
 /// Reads a `MESSAGE_UPDATE`; none if its author changed nothing (a link was unfurled, a flag set).
 pub(crate) fn edited(payload: &[u8], bot: Id<UserMarker>) -> Result<Option<Edit>, UnreadableError> {
     let raw: RawMessage = serde_json::from_slice(payload)?;
@@ -99,6 +130,43 @@ pub(crate) fn first_id_at(at: UnixMillis) -> u64 {
 
 fn millis(timestamp: &str) -> Option<UnixMillis> {
     Timestamp::parse(timestamp).ok().map(|at| UnixMillis(at.as_micros().div_euclid(1_000)))
+}
+
+/// The kind of an interaction with a button or a menu.
+const COMPONENT: u8 = 3;
+
+#[derive(Deserialize)]
+struct RawInteraction {
+    #[serde(default, deserialize_with = "id")]
+    id: Option<u64>,
+    #[serde(rename = "type")]
+    kind: u8,
+    #[serde(default, deserialize_with = "id")]
+    guild_id: Option<u64>,
+    #[serde(default, deserialize_with = "id")]
+    channel_id: Option<u64>,
+    #[serde(default)]
+    member: Option<RawClicker>,
+    #[serde(default)]
+    data: RawPressed,
+    token: String,
+}
+
+#[derive(Deserialize)]
+struct RawClicker {
+    user: RawClickingUser,
+}
+
+#[derive(Deserialize)]
+struct RawClickingUser {
+    #[serde(default, deserialize_with = "id")]
+    id: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+struct RawPressed {
+    #[serde(default)]
+    custom_id: String,
 }
 
 #[derive(Deserialize)]

@@ -167,6 +167,8 @@ pub(crate) enum Outcome {
     Cancelled,
     Failed,
     TooBusy,
+    /// It waits for a click, and goes on after it.
+    Suspended,
 }
 
 impl Outcome {
@@ -177,6 +179,7 @@ impl Outcome {
             Self::Cancelled => "cancelled",
             Self::Failed => "failed",
             Self::TooBusy => "too_busy",
+            Self::Suspended => "suspended",
         }
     }
 }

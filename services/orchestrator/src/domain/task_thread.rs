@@ -79,6 +79,8 @@ pub(crate) struct PlannedCall {
     pub(crate) call: u32,
     pub(crate) tool: String,
     pub(crate) arguments: String,
+    /// The approval on which it stands, where it was proposed before.
+    pub(crate) approval: Option<String>,
 }
 
 /// What the thread says to its triggers.
@@ -108,6 +110,24 @@ pub(crate) struct Executed {
     pub(crate) outcome: CallOutcome,
     pub(crate) content: String,
     pub(crate) tier: Tier,
+}
+
+/// What became of an act that waited for a click.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ruling {
+    /// The approval by which it may be done.
+    Approved(String),
+    /// Why it is not done.
+    Refused(String),
+}
+
+/// What became of a thread's calls before, by their place: step and call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Past {
+    pub(crate) executed: HashMap<(u32, u32), Executed>,
+    /// Those that were done after a click.
+    pub(crate) approved: HashMap<(u32, u32), Executed>,
+    pub(crate) rulings: HashMap<(u32, u32), Ruling>,
 }
 
 /// A model turn and what its calls brought.
@@ -183,6 +203,7 @@ pub(crate) struct TaskThread {
     is_tainted: bool,
     usage: Usage,
     tool_calls: u32,
+    rulings: HashMap<(u32, u32), Ruling>,
 }
 
 impl TaskThread {
@@ -211,6 +232,7 @@ impl TaskThread {
             is_tainted: false,
             usage: Usage::default(),
             tool_calls: 0,
+            rulings: HashMap::new(),
         }
     }
 
@@ -232,23 +254,19 @@ impl TaskThread {
         limits: Limits,
         now: UnixMillis,
         steps: Vec<Step>,
-        executed: &HashMap<(u32, u32), Executed>,
+        past: &Past,
     ) -> Result<Self, ReplayError> {
         let mut thread = Self::new(turn, limits, now);
+        thread.rulings.clone_from(&past.rulings);
         thread.is_replaying = true;
         for step in steps {
-            thread.replay(step, executed, now)?;
+            thread.replay(step, past, now)?;
         }
         thread.is_replaying = false;
         Ok(thread)
     }
 
-    fn replay(
-        &mut self,
-        step: Step,
-        executed: &HashMap<(u32, u32), Executed>,
-        now: UnixMillis,
-    ) -> Result<(), ReplayError> {
+    fn replay(&mut self, step: Step, past: &Past, now: UnixMillis) -> Result<(), ReplayError> {
         let Step { index, entry, .. } = step;
         let refused = ReplayError { index, kind: entry.kind() };
         if index < self.next_index {
@@ -265,8 +283,9 @@ impl TaskThread {
             (Entry::ModelAsked(asked), Phase::Asking) => self.offered = asked.offered,
             (Entry::ModelAnswered(turn), Phase::Asking) => {
                 let mut effect = self.model_answered(index, turn, now);
-                while let Effect::CallTool(PlannedCall { step, call, .. }) = effect {
-                    let Some(done) = executed.get(&(step, call)) else { break };
+                while let Effect::CallTool(PlannedCall { step, call, approval, .. }) = effect {
+                    let done = if approval.is_some() { &past.approved } else { &past.executed };
+                    let Some(done) = done.get(&(step, call)) else { break };
                     let Executed { outcome, content, tier } = done.clone();
                     let taints = tier == Tier::Read;
                     effect = self.tool_returned(ToolReturn { outcome, content, taints }, now);
@@ -275,6 +294,8 @@ impl TaskThread {
             (Entry::Closing(closing), phase) if !matches!(phase, Phase::Finished(_)) => {
                 self.phase = Phase::Answering(Answering { closing, is_noted: true });
             }
+            // It has gone on since, or is about to.
+            (Entry::Finished(finished), _) if finished.outcome == Outcome::Suspended => {}
             (Entry::Finished(finished), _) => self.phase = Phase::Finished(finished),
             _ => return Err(refused),
         }
@@ -561,17 +582,42 @@ impl TaskThread {
         }
         let Some(step) = self.steps.last() else { return self.ask_model(now) };
         match step.turn.tool_calls.get(step.results.len()) {
-            Some(ToolCall { tool, arguments, .. }) => Effect::CallTool(PlannedCall {
-                step: step.step,
-                call: u32::try_from(step.results.len()).unwrap_or(u32::MAX),
-                tool: tool.clone(),
-                arguments: arguments.clone(),
-            }),
+            Some(ToolCall { tool, arguments, .. }) => {
+                let planned = PlannedCall {
+                    step: step.step,
+                    call: u32::try_from(step.results.len()).unwrap_or(u32::MAX),
+                    tool: tool.clone(),
+                    arguments: arguments.clone(),
+                    approval: None,
+                };
+                match self.rulings.get(&(planned.step, planned.call)).cloned() {
+                    None => Effect::CallTool(planned),
+                    Some(Ruling::Approved(approval)) => {
+                        Effect::CallTool(PlannedCall { approval: Some(approval), ..planned })
+                    }
+                    Some(Ruling::Refused(reason)) => {
+                        let content = serde_json::json!({
+                            "ok": false, "error": "not_approved", "reason": reason,
+                        });
+                        let outcome = CallOutcome::Denied;
+                        let content = content.to_string();
+                        self.tool_returned(ToolReturn { outcome, content, taints: false }, now)
+                    }
+                }
+            }
             None => self.ask_model(now),
         }
     }
 
     fn tool_returned(&mut self, result: ToolReturn, now: UnixMillis) -> Effect {
+        if result.outcome == CallOutcome::NeedsApproval {
+            // Its channel goes on meanwhile; the click begins it again.
+            return self.finish(Finished {
+                outcome: Outcome::Suspended,
+                detail: "waits for an approval".to_owned(),
+                answer: None,
+            });
+        }
         self.is_tainted |= result.taints;
         if let Some(step) = self.steps.last_mut() {
             step.results.push(result);

@@ -29,6 +29,8 @@ pub(crate) struct Turn {
     pub(crate) principal: Id<UserMarker>,
     /// Every author, each once.
     pub(crate) askers: Vec<Id<UserMarker>>,
+    /// The clicks by which it goes on.
+    pub(crate) woken_by: Vec<TriggerId>,
 }
 
 impl Turn {
@@ -41,7 +43,13 @@ impl Turn {
                 askers.push(author);
             }
         }
-        Some(Self { messages, principal, askers })
+        Some(Self { messages, principal, askers, woken_by: Vec::new() })
+    }
+
+    /// Returns everything that ends with it.
+    pub(crate) fn triggers(&self) -> Vec<TriggerId> {
+        let messages = self.messages.iter().map(|message| &message.trigger);
+        messages.chain(&self.woken_by).cloned().collect()
     }
 
     /// Returns whether several people share it: only read and harmless tools are offered then.

@@ -244,7 +244,11 @@ impl<'a> Holding<'a> {
             // Nothing is left, or more was read than is opened at a time.
             None | Some(Standing { is_open: false, .. }) => return Ok(()),
             Some(Standing { read: Read::Odd(why), .. }) => return self.bury_odd(lease, why).await,
-            Some(_) => {}
+            Some(Standing { read: Read::Approval(approval), .. }) => {
+                let approval = approval.clone();
+                return self.reopen(lease, &approval).await;
+            }
+            Some(Standing { read: Read::Message(..), .. }) => {}
         }
         let excess = self.excess();
         if !excess.is_empty() {
@@ -424,7 +428,7 @@ impl<'a> Holding<'a> {
     ) -> Result<Vec<(Id<UserMarker>, Person)>, ThreadError> {
         let author = |entry: &Standing| match &entry.read {
             Read::Message(message, _) => Some(message.author),
-            Read::Odd(_) => None,
+            Read::Approval(_) | Read::Odd(_) => None,
         };
         let authors: Vec<_> = self.backlog.iter().take(LOOKED_AT).filter_map(author).collect();
         self.describe(authors.into_iter().chain([bot])).await
@@ -469,7 +473,7 @@ impl<'a> Holding<'a> {
     fn plan(&self) -> turn::Plan {
         let waiting = self.backlog.iter().map(|entry| match &entry.read {
             Read::Message(message, call) => Some((&**message, *call)),
-            Read::Odd(_) => None,
+            Read::Approval(_) | Read::Odd(_) => None,
         });
         let situation = Situation {
             bot: self.bot,
@@ -490,7 +494,7 @@ impl<'a> Holding<'a> {
                 message: (**message).clone(),
                 received_at: entry.waiting.task.received_at,
             }),
-            Read::Odd(_) => None,
+            Read::Approval(_) | Read::Odd(_) => None,
         }
     }
 
@@ -503,7 +507,7 @@ impl<'a> Holding<'a> {
         };
         let passing = self.backlog.iter().enumerate().filter(|(_, entry)| match &entry.read {
             Read::Message(message, call) => passes(message, *call),
-            Read::Odd(_) => false,
+            Read::Approval(_) | Read::Odd(_) => false,
         });
         let beyond = passing.skip(self.holder.settings.max_waiting).map(|(index, _)| index);
         beyond.take(TURNED_DOWN_AT_ONCE).collect()
@@ -547,13 +551,40 @@ impl<'a> Holding<'a> {
         self.run(lease, id, &turn, thread, Work::Answer(&[])).await
     }
 
+    /// Goes on with a thread that waited for a click.
+    async fn reopen(&mut self, lease: &mut BoxLease, approval: &str) -> Result<(), ThreadError> {
+        let (holder, channel) = (self.holder, self.fence.channel);
+        let reopened = holder.store.reopen_thread(&self.fence, approval).await;
+        let unfinished = match reopened {
+            Ok(unfinished) => unfinished,
+            Err(error @ (CallError::Unavailable { .. } | CallError::Fenced { .. })) => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                tracing::error!(error = with_causes(&error), channel.id = %channel.channel,
+                    "a thread that waited for a click cannot be gone on with");
+                None
+            }
+        };
+        if let Err(status) = holder.tools.settle_approval(channel, approval).await {
+            tracing::debug!(code = ?status.code(), "a proposal's end could not be shown");
+        }
+        let Some(unfinished) = unfinished else {
+            // Its thread is not there any more: nothing waits for it.
+            let over = TriggerId::Approval(approval.to_owned());
+            self.remove(lease, |_, trigger| *trigger == over);
+            return Ok(());
+        };
+        self.resume(lease, unfinished).await
+    }
+
     /// Goes on with a thread that an earlier holder left, where its journal ends.
     async fn resume(
         &mut self,
         lease: &mut BoxLease,
         unfinished: Unfinished,
     ) -> Result<(), ThreadError> {
-        let Unfinished { id, turn, triggers, journal, executed, changes, .. } = unfinished;
+        let Unfinished { id, turn, triggers, journal, past, changes, .. } = unfinished;
         let Some(turn) = turn else {
             let detail = "the trigger cannot be carried out".to_owned();
             return self.bury_bare(lease, id, &triggers, detail).await;
@@ -569,7 +600,7 @@ impl<'a> Holding<'a> {
         let limits = self.holder.limits();
         let thread = journal
             .map_err(ThreadError::from)
-            .and_then(|steps| Ok(TaskThread::resume(&turn, limits, now, steps, &executed)?));
+            .and_then(|steps| Ok(TaskThread::resume(&turn, limits, now, steps, &past)?));
         match thread {
             Ok(thread) => {
                 // So many together never are a turn: they were being turned down.
@@ -621,8 +652,7 @@ impl<'a> Holding<'a> {
         let result = AssertUnwindSafe(work).catch_unwind().await;
         match result.unwrap_or_else(|_| Err(ThreadError::Own(Box::new(Panicked)))) {
             Ok(ended) => {
-                let triggers: Vec<_> =
-                    turn.messages.iter().map(|message| message.trigger.clone()).collect();
+                let triggers = turn.triggers();
                 let finishing = self.finish(lease, id, &triggers, ended).await;
                 self.holder.metrics.stage(Stage::Whole, begun.elapsed());
                 match finishing {
@@ -752,8 +782,7 @@ impl<'a> Holding<'a> {
         let thread = TaskThread::at_step(turn, limits, self.holder.now(), at_step);
         let steps = AtomicU32::new(at_step);
         let fence = self.fence.clone();
-        let triggers: Vec<_> =
-            turn.messages.iter().map(|message| message.trigger.clone()).collect();
+        let triggers = turn.triggers();
         let run =
             Run::new(self.holder, &fence, id, self.bot, turn, &mut self.people, thread, &steps);
         let said = run.close(Some(answer::FAILED), Outcome::Failed, detail.clone()).await;

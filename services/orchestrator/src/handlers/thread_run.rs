@@ -522,14 +522,17 @@ impl<'a> Run<'a> {
     }
 
     async fn call(&mut self, planned: PlannedCall) -> Result<Effect, ThreadError> {
-        let PlannedCall { step, call, tool, arguments } = planned;
-        let key = ExecutionKey::Thread { thread: self.id, step, call };
+        let PlannedCall { step, call, tool, arguments, approval } = planned;
+        let key = match approval {
+            None => ExecutionKey::Thread { thread: self.id, step, call },
+            Some(_) => ExecutionKey::Approved { thread: self.id, step, call },
+        };
         let (principal, askers) = (self.principal(), self.askers());
         let Some(trigger) = self.thread.trigger().cloned() else {
             return Ok(self.thread.start(self.holder.now()));
         };
         let caller = self.caller(principal, &askers, &trigger);
-        let done = self.holder.tools.call(&caller, key, &tool, &arguments).await?;
+        let done = self.holder.tools.call(&caller, key, &tool, &arguments, approval).await?;
         self.holder.metrics.tool_called(done.outcome);
         self.tell_called(&tool, &arguments, &done);
         let Called { outcome, content, changes, .. } = done;

@@ -4,6 +4,7 @@ use futures::StreamExt;
 use tokio::{sync::Semaphore, time::sleep};
 
 use ery_channel_queue::{Delivery, Hint, Task, Wakeups};
+use ery_ids::TriggerId;
 use ery_lifecycle::Tasks;
 
 use crate::{
@@ -22,6 +23,8 @@ use crate::{
 pub(crate) enum Read {
     /// A message that may be for Ery.
     Message(Box<Message>, Call),
+    /// A proposal that was decided, or has expired.
+    Approval(String),
     /// Nothing that can be carried out, and why.
     Odd(&'static str),
 }
@@ -120,6 +123,9 @@ async fn wake(holder: &Holder, delivery: Delivery) {
 ///
 /// If it cannot be told now whether the message is for Ery.
 pub(crate) async fn read(holder: &Holder, task: &Task) -> Result<Result<Read, Reason>, CallError> {
+    if let TriggerId::Approval(approval) = &task.trigger {
+        return Ok(Ok(Read::Approval(approval.clone())));
+    }
     if task.trigger.message().is_none() {
         return Ok(Ok(Read::Odd("nothing in this version carries out such a trigger")));
     }

@@ -178,7 +178,7 @@ async fn what_cannot_be_read_is_a_dead_letter_and_holds_nobody_up() {
     };
     let odd = TriggerId::Message(Id::new(stand.next_id()));
     stand.queue.publish(task(odd, b"{\"no\": \"message\"}")).await.unwrap();
-    let unknown = TriggerId::Approval("a1".to_owned());
+    let unknown = TriggerId::WebhookDelivery("w1".to_owned());
     stand.queue.publish(task(unknown, b"")).await.unwrap();
     stand.write(written.clone()).await;
     let _process = stand.start();

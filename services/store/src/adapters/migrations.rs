@@ -21,6 +21,7 @@ pub(crate) const SHARD: Migrations = &[
     (2, "index_in_groups", include_str!("../../../../migrations/shard/0002_index_in_groups.sql")),
     (3, "retries_and_gaps", include_str!("../../../../migrations/shard/0003_retries_and_gaps.sql")),
     (4, "read_back", include_str!("../../../../migrations/shard/0004_read_back.sql")),
+    (5, "approvals", include_str!("../../../../migrations/shard/0005_approvals.sql")),
 ];
 
 /// Returns how sqlx opens a file that exists.

@@ -7,6 +7,7 @@ use ery_ids::{ChannelKey, Epoch, ExecutionKey, Home, TaskThreadId, TriggerId};
 
 use crate::{
     adapters::{
+        approvals,
         columns::{self, Columns, MESSAGE_COLUMNS, message_columns},
         write_channels::key,
     },
@@ -31,7 +32,7 @@ macro_rules! execution_columns {
          e.arguments_hash, e.principal_kind, e.principal_id, e.principal_version, e.trigger_id, \
          e.tier, e.decision, e.decision_reason, e.approver_id, e.is_tainted, e.is_ordered, \
          e.opened_at_ms, e.send_by_ms, e.closed_at_ms, e.state, e.result, e.rest_status, \
-         e.audit_reason, e.model, e.prompt_version"
+         e.audit_reason, e.model, e.prompt_version, e.approval_id"
     };
 }
 
@@ -127,6 +128,7 @@ pub(crate) async fn thread(
     thread.steps = steps(&mut snapshot, thread.id).await?;
     thread.executions = executions_of_thread(&mut snapshot, thread.id).await?;
     thread.changes = changes(&mut snapshot, thread.id).await?;
+    thread.approvals = approvals::of_thread(&mut snapshot, thread.id).await?;
     snapshot.commit().await?;
     Ok(Some(thread))
 }
@@ -264,6 +266,7 @@ fn thread_row(row: &impl Columns) -> Result<TaskThread, StoreError> {
         steps: Vec::new(),
         executions: Vec::new(),
         changes: Vec::new(),
+        approvals: Vec::new(),
     })
 }
 
@@ -296,6 +299,7 @@ fn execution_row(row: &sqlx::sqlite::SqliteRow) -> Result<Execution, StoreError>
         audit_reason: row.text(24)?,
         model: row.text(25)?,
         prompt_version: row.text(26)?,
+        approval: row.text(27)?,
     })
 }
 

@@ -5,6 +5,7 @@ use ery_ids::{ChannelKey, ExecutionKey, Fence};
 
 use crate::{
     adapters::{
+        approvals,
         columns::{PrincipalColumns, optional_id},
         write_channels::{check_fence, key},
         write_messages,
@@ -12,7 +13,7 @@ use crate::{
     },
     domain::{
         Closing, Decision, Execution, ExecutionState, Message, MessageChange, Outcome, Tier,
-        TriggerChange, execution::is_moderation,
+        TriggerChange, approval::NewApproval, execution::is_moderation,
     },
     error::StoreError,
 };
@@ -29,6 +30,7 @@ pub(crate) fn begin(
     connection: &Connection,
     fence: Option<&Fence>,
     execution: &Execution,
+    approval: Option<&NewApproval>,
 ) -> Result<Opened, StoreError> {
     if let Some(fence) = fence {
         check_fence(connection, fence)?;
@@ -39,6 +41,9 @@ pub(crate) fn begin(
     };
     let is_new = insert(connection, execution)?;
     if is_new {
+        if let Some(approval) = approval {
+            approvals::insert(connection, approval, execution)?;
+        }
         if let Some((thread, outcome)) = outcome
             && outcome != Outcome::Running
         {
@@ -120,6 +125,9 @@ pub(crate) fn end(connection: &Connection, end: &End) -> Result<(), StoreError> 
         let change = MessageChange::Seen { message, by_ingestion: false };
         write_messages::apply(connection, &channel, &change)?;
     }
+    if let (Decision::NeedsApproval, Some(shown)) = (decision, &end.sent) {
+        approvals::set_message(connection, &end.key, shown.id)?;
+    }
     if is_moderation(tier, decision, end.state) {
         log_moderation(connection, &end.key)?;
     }
@@ -136,9 +144,9 @@ fn insert(connection: &Connection, execution: &Execution) -> Result<bool, StoreE
                  arguments, arguments_hash, principal_kind, principal_id, principal_version,
                  trigger_id, tier, decision, decision_reason, approver_id, is_tainted, is_ordered,
                  model, prompt_version, audit_reason, opened_at_ms, send_by_ms, closed_at_ms, state,
-                 result, rest_status)
+                 result, rest_status, approval_id)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-                 ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)
+                 ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28)
              ON CONFLICT (key) DO NOTHING",
         )?
         .execute(params![
@@ -169,6 +177,7 @@ fn insert(connection: &Connection, execution: &Execution) -> Result<bool, StoreE
             execution.state.as_str(),
             execution.result,
             execution.rest_status,
+            execution.approval,
         ])?;
     Ok(inserted == 1)
 }

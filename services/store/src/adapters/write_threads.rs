@@ -219,6 +219,26 @@ pub(crate) fn finish(connection: &Connection, finish: &Finish) -> Result<(), Sto
     Ok(())
 }
 
+/// Lets a suspended thread run again, for one trigger more.
+pub(crate) fn reopen(
+    connection: &Connection,
+    thread: TaskThreadId,
+    trigger: &TriggerId,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE task_threads SET outcome = 'running', finished_at_ms = NULL, detail = ''
+             WHERE thread_id = ?1 AND outcome = 'suspended'",
+        )?
+        .execute([thread.0.as_bytes().as_slice()])?;
+    let position: u32 = connection
+        .prepare_cached("SELECT count(*) FROM task_thread_triggers WHERE thread_id = ?1")?
+        .query_row([thread.0.as_bytes().as_slice()], |row| row.get(0))?;
+    let trigger = Trigger { id: trigger.clone(), message: None, received_at: now };
+    insert_trigger(connection, thread, position, &trigger)
+}
+
 /// Returns how a thread stands, and refuses one that is not the channel's.
 pub(crate) fn known(
     connection: &Connection,

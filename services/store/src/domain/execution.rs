@@ -149,6 +149,8 @@ pub(crate) struct Execution {
     pub(crate) audit_reason: String,
     pub(crate) model: String,
     pub(crate) prompt_version: String,
+    /// The approval that it proposed, or on which it stands; empty if none.
+    pub(crate) approval: String,
 }
 
 #[cfg(test)]

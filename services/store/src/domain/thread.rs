@@ -4,7 +4,7 @@ use twilight_model::id::{Id, marker::UserMarker};
 use ery_clock::UnixMillis;
 use ery_ids::{ChannelKey, Epoch, Principal, TaskThreadId, TriggerId};
 
-use super::{Execution, Message};
+use super::{Execution, Message, approval::Approval};
 
 /// How a task thread stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +170,7 @@ pub(crate) struct TaskThread {
     pub(crate) steps: Vec<Step>,
     pub(crate) executions: Vec<Execution>,
     pub(crate) changes: Vec<TriggerChange>,
+    pub(crate) approvals: Vec<Approval>,
 }
 
 /// An attempt at a thread that did not end it.

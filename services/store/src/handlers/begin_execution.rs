@@ -1,8 +1,12 @@
 use ery_proto::store::v1::{BeginExecutionRequest, BeginExecutionResponse};
 
-use super::{parse, render};
+use super::{
+    parse::{self, Invalid},
+    render,
+};
 use crate::{
     adapters::{read, write_executions},
+    domain::{Decision, ExecutionState},
     error::StoreError,
     service::Inner,
 };
@@ -19,11 +23,27 @@ pub(super) async fn handle(
     let execution = parse::required("execution", request.execution)?;
     let execution = parse::execution(execution, fence.as_ref())
         .map_err(|invalid| invalid.within("execution"))?;
+    let approval = request
+        .approval
+        .map(|approval| parse::new_approval(approval, &execution))
+        .transpose()
+        .map_err(|invalid| invalid.within("approval"))?;
+    let proposes =
+        execution.decision == Decision::NeedsApproval && execution.state == ExecutionState::Open;
+    if proposes != approval.is_some() {
+        return Err(Invalid::new("approval", "belongs to an open execution that needs one").into());
+    }
     let shard = store.shards.of(execution.channel.home).await?;
+    let expires_at = approval.as_ref().map(|approval| approval.expires_at);
     let asked = execution.clone();
     let opened = shard
-        .write(move |connection| write_executions::begin(connection, fence.as_ref(), &execution))
+        .write(move |connection| {
+            write_executions::begin(connection, fence.as_ref(), &execution, approval.as_ref())
+        })
         .await?;
+    if let Some(expires_at) = expires_at {
+        store.agenda.add(store.shards.shard_of(asked.channel.home), expires_at);
+    }
     let execution = if opened.is_new {
         asked
     } else {

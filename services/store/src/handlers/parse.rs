@@ -13,7 +13,8 @@ use crate::{
     adapters::dead_letters::DeadTask,
     domain::{
         Attachment, ChannelState, Decision, Exchange, Execution, ExecutionState, LastAnswer,
-        Mention, Message, Outcome, Step, StepKind, Tier, Trigger, Usage, dead_letter::DeadLetterId,
+        Mention, Message, Outcome, Step, StepKind, Tier, Trigger, Usage, approval::NewApproval,
+        dead_letter::DeadLetterId,
     },
     error::StoreError,
 };
@@ -372,14 +373,15 @@ pub(super) fn execution(execution: proto::Execution, fence: Option<&Fence>) -> P
         "" => None,
         thread => Some(thread_id("thread_id", thread)?),
     };
-    if let ExecutionKey::Thread { thread: of, .. } = &key
+    if let ExecutionKey::Thread { thread: of, .. } | ExecutionKey::Approved { thread: of, .. } =
+        &key
         && thread != Some(*of)
     {
         return Err(Invalid::new("thread_id", "is not the key's"));
     }
     let state = execution_state(execution.state)?;
     let decision = decision(execution.decision)?;
-    if state == ExecutionState::Open && decision != Decision::Allow {
+    if state == ExecutionState::Open && decision == Decision::Deny {
         return Err(Invalid::new("state", "is open, but the decision does not allow it"));
     }
     let arguments = text("arguments", execution.arguments, MAX_PAYLOAD_BYTES)?;
@@ -417,6 +419,24 @@ pub(super) fn execution(execution: proto::Execution, fence: Option<&Fence>) -> P
         audit_reason: text("audit_reason", execution.audit_reason, MAX_TEXT_BYTES)?,
         model: text("model", execution.model, MAX_NAME_BYTES)?,
         prompt_version: text("prompt_version", execution.prompt_version, MAX_NAME_BYTES)?,
+        approval: text("approval_id", execution.approval_id, MAX_NAME_BYTES)?,
+    })
+}
+
+/// Reads what an execution proposes; its id is the execution's.
+pub(super) fn new_approval(
+    approval: proto::NewApproval,
+    execution: &Execution,
+) -> Parsed<NewApproval> {
+    if execution.thread.is_none() {
+        return Err(Invalid::new("thread_id", "is empty: nobody waits for the approval"));
+    }
+    Ok(NewApproval {
+        id: name("approval_id", execution.approval.clone())?,
+        hash: name("hash", approval.hash)?,
+        asker: id("asker_id", approval.asker_id)?,
+        bot: id("bot_id", approval.bot_id)?,
+        expires_at: UnixMillis(approval.expires_at_ms),
     })
 }
 

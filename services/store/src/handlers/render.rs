@@ -9,6 +9,7 @@ use ery_proto::{common::v1 as common, store::v1 as proto};
 use crate::domain::{
     ChannelState, Decision, Execution, ExecutionState, Message, Outcome, Step, StepKind,
     TaskThread, Tier, Trigger, TriggerChange, Usage,
+    approval::{Approval, ApprovalDecision},
     dead_letter::{Dead, DeadLetter},
 };
 
@@ -100,6 +101,7 @@ pub(super) fn thread(thread: TaskThread) -> proto::Thread {
         attempts: thread.attempts,
         usage: Some(usage(thread.usage)),
         changes: changes(thread.changes),
+        approvals: thread.approvals.into_iter().map(approval).collect(),
     }
 }
 
@@ -130,6 +132,37 @@ pub(super) fn execution(execution: Execution) -> proto::Execution {
         model: execution.model,
         prompt_version: execution.prompt_version,
         approver_id: execution.approver.map_or(0, Id::get),
+        approval_id: execution.approval,
+    }
+}
+
+pub(super) fn approval(approval: Approval) -> proto::Approval {
+    let decided = approval.decided;
+    let decision =
+        decided.map_or(proto::ApprovalDecision::Unspecified, |decided| match decided.decision {
+            ApprovalDecision::Approved => proto::ApprovalDecision::Approved,
+            ApprovalDecision::Rejected => proto::ApprovalDecision::Rejected,
+            ApprovalDecision::Expired => proto::ApprovalDecision::Expired,
+            ApprovalDecision::Void => proto::ApprovalDecision::Void,
+        });
+    proto::Approval {
+        approval_id: approval.id,
+        thread_id: approval.thread.to_string(),
+        guild_id: approval.channel.guild_raw(),
+        channel_id: approval.channel.channel.get(),
+        key: approval.key.to_string(),
+        tool: approval.tool,
+        arguments: approval.arguments,
+        hash: approval.hash,
+        asker_id: approval.asker.get(),
+        bot_id: approval.bot.get(),
+        asking_message_id: approval.asking.map_or(0, Id::get),
+        message_id: approval.message.map_or(0, Id::get),
+        created_at_ms: approval.created_at.0,
+        expires_at_ms: approval.expires_at.0,
+        decision: decision.into(),
+        decided_by: decided.and_then(|decided| decided.by).map_or(0, Id::get),
+        decided_at_ms: decided.map_or(0, |decided| decided.at.0),
     }
 }
 

@@ -167,7 +167,7 @@ async fn people_and_guilds_are_noted_as_their_messages_pass() {
         "{rows:?}"
     );
     assert!(
-        rows.contains(&format!("servers: {GUILD} | {NOW} | {later} |  | NULL | NULL")),
+        rows.contains(&format!("servers: {GUILD} | {NOW} | {later} |  | NULL | NULL |  | NULL")),
         "{rows:?}"
     );
 }

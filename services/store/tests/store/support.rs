@@ -256,7 +256,11 @@ pub(crate) fn execution(thread: TaskThreadId, call: u32) -> Execution {
 }
 
 pub(crate) fn begin_execution(fence: &Fence, execution: &Execution) -> BeginExecutionRequest {
-    BeginExecutionRequest { fence: Some(fence.clone()), execution: Some(execution.clone()) }
+    BeginExecutionRequest {
+        fence: Some(fence.clone()),
+        execution: Some(execution.clone()),
+        approval: None,
+    }
 }
 
 pub(crate) fn end_execution(

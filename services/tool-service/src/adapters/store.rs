@@ -4,10 +4,15 @@ use std::time::Duration;
 
 use futures::{FutureExt, future::BoxFuture};
 use tonic::{Code, Status};
+use twilight_model::id::{
+    Id,
+    marker::{GuildMarker, UserMarker},
+};
 
 use ery_ids::Home;
 use ery_proto::store::v1::{
-    BeginExecutionRequest, BeginExecutionResponse, EndExecutionRequest,
+    Approval, ApprovalDecision, BeginExecutionRequest, BeginExecutionResponse,
+    DecideApprovalRequest, EndExecutionRequest, GetApprovalRequest,
     store_service_client::StoreServiceClient,
 };
 use ery_rpc::{Peers, Transport, within};
@@ -47,6 +52,47 @@ impl Executions {
         async move {
             let response = client.begin_execution(request).await;
             response.map(tonic::Response::into_inner).map_err(|status| error(&status))
+        }
+        .boxed()
+    }
+
+    /// Returns an approval of a guild.
+    pub(crate) fn approval(
+        &self,
+        guild: Id<GuildMarker>,
+        id: &str,
+    ) -> BoxFuture<'static, Result<Option<Approval>, StoreError>> {
+        let mut client = self.client(Home::Guild(guild));
+        let request = GetApprovalRequest { guild_id: guild.get(), approval_id: id.to_owned() };
+        let request = within(self.timeout, request);
+        async move {
+            let response = client.get_approval(request).await;
+            response.map(|it| it.into_inner().approval).map_err(|status| error(&status))
+        }
+        .boxed()
+    }
+
+    /// Decides an approval, unless it is decided; returns how it stands.
+    pub(crate) fn decide(
+        &self,
+        guild: Id<GuildMarker>,
+        id: &str,
+        is_approved: bool,
+        by: Id<UserMarker>,
+    ) -> BoxFuture<'static, Result<Option<Approval>, StoreError>> {
+        let mut client = self.client(Home::Guild(guild));
+        let decision =
+            if is_approved { ApprovalDecision::Approved } else { ApprovalDecision::Rejected };
+        let request = DecideApprovalRequest {
+            guild_id: guild.get(),
+            approval_id: id.to_owned(),
+            decision: decision.into(),
+            by: by.get(),
+        };
+        let request = within(self.timeout, request);
+        async move {
+            let response = client.decide_approval(request).await;
+            response.map(|it| it.into_inner().approval).map_err(|status| error(&status))
         }
         .boxed()
     }

@@ -42,6 +42,8 @@ pub(crate) struct Call<'a> {
     pub(crate) is_ordered: bool,
     /// The thread's own answer, not a call that the model chose.
     pub(crate) is_answer: bool,
+    /// Who approved it by a click, where it was proposed: their rights count, too.
+    pub(crate) approver: Option<Id<UserMarker>>,
 }
 
 /// What the community's staff allow.
@@ -115,6 +117,9 @@ fn check(
     if let Some(change) = call.needs.rights {
         rights::may_be_changed(&world, change, &authority)?;
     }
+    if let Some(approver) = call.approver {
+        world.approver_may(approver)?;
+    }
     Ok(reads)
 }
 
@@ -123,7 +128,8 @@ fn check(
 /// decided before.
 fn approval(call: &Call<'_>) -> Option<Reason> {
     let is_person = matches!(call.principal, Some(Principal::Person(_)) | None);
-    (call.tier >= Tier::Reversible && is_person && !call.is_ordered)
+    let is_confirmed = call.is_ordered || call.approver.is_some();
+    (call.tier >= Tier::Reversible && is_person && !is_confirmed)
         .then_some(Reason::NeedsOrder { is_tainted: call.is_tainted })
 }
 
@@ -199,6 +205,21 @@ impl World<'_> {
             let who = who(*person, people);
             let member = self.state.member(*person).ok_or(Reason::AskerNotMember { who })?;
             self.holds(member, self.call.needs.asker, who)?;
+        }
+        Ok(())
+    }
+
+    /// Whoever approved it must be able to do it by hand, as the asker must.
+    fn approver_may(&self, approver: Id<UserMarker>) -> Result<(), Reason> {
+        let who = Who::OneOfYou(approver);
+        let member = self.state.member(approver).ok_or(Reason::AskerNotMember { who })?;
+        self.holds(member, self.call.needs.asker, who)?;
+        let alone = Authority::People(vec![approver]);
+        if let Some(subject) = self.call.needs.subject {
+            self.subject_may_be_acted_on(subject, &alone).map_err(|reason| reason.of(who))?;
+        }
+        if let Some(change) = self.call.needs.rights {
+            rights::may_be_changed(self, change, &alone).map_err(|reason| reason.of(who))?;
         }
         Ok(())
     }

@@ -64,6 +64,7 @@ pub(super) fn call<'a>(
         is_tainted: false,
         is_ordered: false,
         is_answer: false,
+        approver: None,
     }
 }
 
@@ -105,7 +106,10 @@ pub(super) fn letter(decision: &Decision) -> char {
         Reason::NothingToRead => '0',
         Reason::EryNotMember => 'E',
         Reason::ExpiryOnlyLifts => 'L',
-        Reason::UnknownTool | Reason::NotOffered { .. } | Reason::NeedsOrder { .. } => '?',
+        Reason::UnknownTool
+        | Reason::NotOffered { .. }
+        | Reason::NotApproved
+        | Reason::NeedsOrder { .. } => '?',
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) enum Reason {
     OnlyAdministrators { who: Who, permission: Permissions },
     EryNotMember,
     NeedsOrder { is_tainted: bool },
+    NotApproved,
 }
 
 /// Whose right it is about.
@@ -68,6 +69,17 @@ impl Place {
 }
 
 impl Reason {
+    /// Says the same of somebody else.
+    pub(crate) fn of(self, who: Who) -> Self {
+        match self {
+            Self::AskerNotMember { .. } => Self::AskerNotMember { who },
+            Self::AskerTimedOut { .. } => Self::AskerTimedOut { who },
+            Self::RankTooLow { who: Who::Ery } => self,
+            Self::RankTooLow { .. } => Self::RankTooLow { who },
+            other => other,
+        }
+    }
+
     /// Returns a word for metrics and audits.
     pub(crate) fn code(&self) -> &'static str {
         match self {
@@ -103,6 +115,7 @@ impl Reason {
             Self::RankTooLow { .. } => "asker_rank_too_low",
             Self::EryNotMember => "bot_not_member",
             Self::NeedsOrder { .. } => "needs_order",
+            Self::NotApproved => "not_approved",
         }
     }
 
@@ -189,6 +202,7 @@ impl Reason {
                 "Your highest role is not above that member's highest role.".into()
             }
             Self::EryNotMember => "I am not a member of this server any more.".into(),
+            Self::NotApproved => "Nobody approved exactly this.".into(),
             Self::NeedsOrder { .. } => {
                 "I only do that on a direct order: write it in one plain message of your own, for \
                  example “timeout @name for 10 minutes”."

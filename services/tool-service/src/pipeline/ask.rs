@@ -45,6 +45,8 @@ pub(super) struct Ask {
     pub(super) offered: Vec<String>,
     pub(super) is_tainted: bool,
     pub(super) is_answer: bool,
+    /// The approval on which the call stands.
+    pub(super) approval: Option<String>,
     orders: Vec<Order>,
     thread_id: String,
     trigger_id: String,
@@ -70,7 +72,7 @@ impl Ask {
                     return Err(invalid("the fence is for another channel"));
                 }
             }
-            None if matches!(key, ExecutionKey::Thread { .. }) => {
+            None if matches!(key, ExecutionKey::Thread { .. } | ExecutionKey::Approved { .. }) => {
                 return Err(invalid("a task thread's call must carry a fence"));
             }
             None => {}
@@ -90,6 +92,7 @@ impl Ask {
             offered: request.offered,
             is_tainted: request.is_tainted,
             is_answer: request.is_answer,
+            approval: Some(request.approval_id).filter(|id| !id.is_empty()),
             orders: request.orders,
             thread_id: request.thread_id,
             trigger_id: request.trigger_id,
@@ -117,6 +120,30 @@ impl Ask {
 
     pub(super) fn orders(&self) -> impl Iterator<Item = (&str, &str)> {
         self.orders.iter().map(|order| (order.tool.as_str(), order.arguments.as_str()))
+    }
+
+    pub(super) fn thread_id(&self) -> &str {
+        &self.thread_id
+    }
+
+    pub(super) fn trigger_id(&self) -> &str {
+        &self.trigger_id
+    }
+
+    pub(super) fn asker_id(&self) -> u64 {
+        match &self.principal {
+            Some(Principal::Person(user)) => user.get(),
+            Some(Principal::Rule { .. } | Principal::Expiry { .. }) | None => 0,
+        }
+    }
+
+    /// Names the asker so that Discord shows who it is.
+    pub(super) fn asker_mention(&self) -> String {
+        match &self.principal {
+            Some(Principal::Person(user)) => format!("<@{user}>"),
+            Some(Principal::Rule { .. }) => "A rule of this server".into(),
+            Some(Principal::Expiry { .. }) | None => "Nobody".into(),
+        }
     }
 
     fn asker(&self) -> String {
@@ -185,6 +212,7 @@ impl Ask {
             model: self.model.clone(),
             prompt_version: self.prompt_version.clone(),
             approver_id: 0,
+            approval_id: String::new(),
         }
     }
 }

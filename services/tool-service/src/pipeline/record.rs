@@ -72,6 +72,11 @@ impl Verdict {
         }
     }
 
+    /// An act that waits for a click. Its execution is open until it is shown.
+    pub(super) fn proposal(reason: &Reason, act: Value) -> Self {
+        Self { state: ExecutionState::Open, content: None, ..Self::needs_approval(reason, act) }
+    }
+
     pub(super) fn invalid(sentence: String) -> Self {
         Self {
             decision: Decision::Deny,
@@ -89,8 +94,11 @@ impl Verdict {
 /// Returns what the caller is told of an execution that is over.
 pub(super) fn answer_of(execution: Execution, changes: Vec<ChangedTrigger>) -> CallToolResponse {
     let outcome = match (execution.state(), execution.decision()) {
+        // Perhaps it is shown: its click or its expiry decides.
+        (ExecutionState::Done | ExecutionState::InDoubt, Decision::NeedsApproval) => {
+            CallOutcome::NeedsApproval
+        }
         (ExecutionState::Done, _) => CallOutcome::Done,
-        (ExecutionState::Denied, Decision::NeedsApproval) => CallOutcome::NeedsApproval,
         (ExecutionState::Denied, _) => CallOutcome::Denied,
         (ExecutionState::Failed, _) => CallOutcome::Failed,
         (ExecutionState::InDoubt | ExecutionState::Open | ExecutionState::Unspecified, _) => {
@@ -103,9 +111,13 @@ pub(super) fn answer_of(execution: Execution, changes: Vec<ChangedTrigger>) -> C
         CallOutcome::Done => text("message_id").parse().unwrap_or(0),
         _ => 0,
     };
+    let reason = match outcome {
+        CallOutcome::NeedsApproval => execution.decision_reason.clone(),
+        _ => text("reason"),
+    };
     CallToolResponse {
         outcome: outcome.into(),
-        reason: text("reason"),
+        reason,
         message_id,
         content: execution.result,
         changes,

@@ -63,6 +63,9 @@ pub(crate) struct Act {
     mention_users: Vec<Id<UserMarker>>,
     /// Whether Discord shows no previews: some link leads to a host that nobody vouches for.
     suppress_embeds: bool,
+    /// Buttons; only code sets them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    components: Option<Value>,
 }
 
 static SPEC: Spec = Spec {
@@ -107,6 +110,7 @@ impl Tool for SendMessage {
             reply_to,
             mention_users,
             suppress_embeds: filtered.without_previews,
+            components: None,
         })
     }
 
@@ -180,6 +184,9 @@ fn request(act: &Act, run: &Run<'_>) -> Request {
     }
     if act.suppress_embeds {
         body["flags"] = json!(SUPPRESS_EMBEDS);
+    }
+    if let Some(components) = &act.components {
+        body["components"] = components.clone();
     }
     let path = format!("channels/{}/messages", act.channel);
     Request::new(Method::Post, path.clone(), path, run.home.key(), run.send_by).json(&body).send()

@@ -6,6 +6,7 @@
 )]
 
 mod answers;
+mod approvals;
 mod bans;
 mod guild_state;
 mod in_doubt;

@@ -8,15 +8,17 @@ use std::{
 use tonic::{Request, Response, Status, async_trait};
 
 use ery_proto::store::v1::{
-    AppendStepsRequest, AppendStepsResponse, BeginExecutionRequest, BeginExecutionResponse,
-    BeginThreadRequest, BeginThreadResponse, EndExecutionRequest, EndExecutionResponse, Execution,
-    ExecutionState, FindGapsRequest, FindGapsResponse, FinishThreadRequest, FinishThreadResponse,
-    GetDeadLetterRequest, GetDeadLetterResponse, GetThreadRequest, GetThreadResponse,
-    IngestMessagesRequest, IngestMessagesResponse, IsReadBackRequest, IsReadBackResponse,
-    ListDeadLettersRequest, ListDeadLettersResponse, ListExecutionsRequest, ListExecutionsResponse,
-    ListMessagesRequest, ListMessagesResponse, ListThreadsRequest, ListThreadsResponse,
-    NoteReadBackRequest, NoteReadBackResponse, OpenChannelRequest, OpenChannelResponse,
-    RecordAttemptRequest, RecordAttemptResponse, RecordDeadEventRequest, RecordDeadEventResponse,
+    AppendStepsRequest, AppendStepsResponse, Approval, ApprovalDecision, BeginExecutionRequest,
+    BeginExecutionResponse, BeginThreadRequest, BeginThreadResponse, DecideApprovalRequest,
+    DecideApprovalResponse, EndExecutionRequest, EndExecutionResponse, Execution, ExecutionState,
+    FindGapsRequest, FindGapsResponse, FinishThreadRequest, FinishThreadResponse,
+    GetApprovalRequest, GetApprovalResponse, GetDeadLetterRequest, GetDeadLetterResponse,
+    GetThreadRequest, GetThreadResponse, IngestMessagesRequest, IngestMessagesResponse,
+    IsReadBackRequest, IsReadBackResponse, ListDeadLettersRequest, ListDeadLettersResponse,
+    ListExecutionsRequest, ListExecutionsResponse, ListMessagesRequest, ListMessagesResponse,
+    ListThreadsRequest, ListThreadsResponse, NoteReadBackRequest, NoteReadBackResponse,
+    OpenChannelRequest, OpenChannelResponse, RecordAttemptRequest, RecordAttemptResponse,
+    RecordDeadEventRequest, RecordDeadEventResponse, ReopenThreadRequest, ReopenThreadResponse,
     RetryDeadLettersRequest, RetryDeadLettersResponse, TriggerChange,
     store_service_server::StoreService,
 };
@@ -29,6 +31,7 @@ pub(crate) struct State {
     pub(crate) executions: HashMap<String, Execution>,
     pub(crate) sent: Vec<ery_proto::common::v1::Message>,
     pub(crate) changes: Vec<TriggerChange>,
+    pub(crate) approvals: HashMap<String, Approval>,
     /// The highest epoch; lower ones are refused.
     pub(crate) epoch: u64,
     pub(crate) is_down: bool,
@@ -77,6 +80,24 @@ impl StoreService for FakeStore {
             state.last_key.clone_from(&given.key);
             let changes = state.changes.clone();
             let is_new = !state.executions.contains_key(&given.key);
+            if let Some(new) = request.approval.filter(|_| is_new) {
+                let approval = Approval {
+                    approval_id: given.approval_id.clone(),
+                    thread_id: given.thread_id.clone(),
+                    guild_id: given.guild_id,
+                    channel_id: given.channel_id,
+                    key: given.key.clone(),
+                    tool: given.tool.clone(),
+                    arguments: given.arguments.clone(),
+                    hash: new.hash,
+                    asker_id: new.asker_id,
+                    bot_id: new.bot_id,
+                    created_at_ms: given.opened_at_ms,
+                    expires_at_ms: new.expires_at_ms,
+                    ..Approval::default()
+                };
+                state.approvals.insert(given.approval_id.clone(), approval);
+            }
             let execution = state.executions.entry(given.key.clone()).or_insert(given).clone();
             let execution = Some(execution);
             Ok(Response::new(BeginExecutionResponse { is_new, execution, changes }))
@@ -106,9 +127,45 @@ impl StoreService for FakeStore {
             execution.result = request.result;
             execution.rest_status = request.rest_status;
             execution.closed_at_ms = request.closed_at_ms;
+            if let Some(approval) = state.approvals.get_mut(&execution.approval_id) {
+                approval.message_id = request.sent.as_ref().map_or(0, |sent| sent.message_id);
+            }
             state.sent.extend(request.sent);
             Ok(Response::new(EndExecutionResponse {}))
         })
+    }
+
+    async fn get_approval(
+        &self,
+        request: Request<GetApprovalRequest>,
+    ) -> Result<Response<GetApprovalResponse>, Status> {
+        let request = request.into_inner();
+        let approval = self.with(|state| state.approvals.get(&request.approval_id).cloned());
+        let approval = approval.filter(|approval| approval.guild_id == request.guild_id);
+        Ok(Response::new(GetApprovalResponse { approval }))
+    }
+
+    async fn decide_approval(
+        &self,
+        request: Request<DecideApprovalRequest>,
+    ) -> Result<Response<DecideApprovalResponse>, Status> {
+        let request = request.into_inner();
+        let approval = self.with(|state| {
+            let approval = state.approvals.get_mut(&request.approval_id)?;
+            if approval.decision() == ApprovalDecision::Unspecified {
+                approval.decision = request.decision;
+                approval.decided_by = request.by;
+            }
+            Some(approval.clone())
+        });
+        Ok(Response::new(DecideApprovalResponse { approval }))
+    }
+
+    async fn reopen_thread(
+        &self,
+        _: Request<ReopenThreadRequest>,
+    ) -> Result<Response<ReopenThreadResponse>, Status> {
+        refused()
     }
 
     async fn open_channel(

@@ -122,6 +122,7 @@ fn tool_calls_run_in_order_and_their_results_go_back_to_the_model() {
             call,
             tool: "get_member_info".into(),
             arguments: call.to_string(),
+            approval: None,
         };
         assert_eq!(effect, Effect::CallTool(expected));
         effect = thread.step(Input::ToolReturned(returned("{}")), T0);
@@ -377,8 +378,8 @@ fn steps(entries: Vec<Entry>) -> Vec<Step> {
 }
 
 fn resume(entries: Vec<Entry>, executed: &[((u32, u32), Executed)]) -> TaskThread {
-    let executed = executed.iter().cloned().collect();
-    TaskThread::resume(&turn(), LIMITS, T0, steps(entries), &executed).unwrap()
+    let past = Past { executed: executed.iter().cloned().collect(), ..Past::default() };
+    TaskThread::resume(&turn(), LIMITS, T0, steps(entries), &past).unwrap()
 }
 
 fn executed(content: &str, tier: Tier) -> Executed {
@@ -514,12 +515,85 @@ fn a_journal_out_of_order_is_refused() {
         vec![Entry::ModelAsked(ModelAsked::default())],
     ] {
         let refused =
-            TaskThread::resume(&turn(), LIMITS, T0, steps(entries), &HashMap::new()).unwrap_err();
+            TaskThread::resume(&turn(), LIMITS, T0, steps(entries), &Past::default()).unwrap_err();
         assert!(refused.to_string().contains("out of its order"));
     }
     let twice = vec![
         Step { index: 0, entry: Entry::ContextLoaded(context()), at: T0 },
         Step { index: 0, entry: Entry::ModelAsked(ModelAsked::default()), at: T0 },
     ];
-    assert!(TaskThread::resume(&turn(), LIMITS, T0, twice, &HashMap::new()).is_err());
+    assert!(TaskThread::resume(&turn(), LIMITS, T0, twice, &Past::default()).is_err());
+}
+
+// Waiting for a click
+
+fn proposed() -> Executed {
+    Executed {
+        outcome: CallOutcome::NeedsApproval,
+        content: "waits".into(),
+        tier: Tier::Reversible,
+    }
+}
+
+#[test]
+fn a_call_that_needs_a_click_suspends_the_thread() {
+    let mut entries = until_asked();
+    entries.push(Entry::ModelAnswered(calls(2)));
+    let mut thread = resume(entries, &[]);
+    assert!(matches!(thread.start(T0), Effect::CallTool(_)));
+    let returned =
+        ToolReturn { outcome: CallOutcome::NeedsApproval, content: "waits".into(), taints: false };
+    let effect = thread.step(Input::ToolReturned(returned), T0);
+    assert!(
+        matches!(&effect, Effect::Finish(end) if end.outcome == Outcome::Suspended),
+        "{effect:?}"
+    );
+}
+
+fn reopened(past: &Past) -> TaskThread {
+    let mut entries = until_asked();
+    entries.push(Entry::ModelAnswered(calls(2)));
+    entries.push(Entry::Finished(Finished {
+        outcome: Outcome::Suspended,
+        detail: String::new(),
+        answer: None,
+    }));
+    TaskThread::resume(&turn(), LIMITS, T0, steps(entries), past).unwrap()
+}
+
+#[test]
+fn an_approved_call_is_made_on_its_approval_and_only_once() {
+    let mut past = Past {
+        executed: [((2, 0), proposed())].into(),
+        rulings: [((2, 0), Ruling::Approved("ab".into()))].into(),
+        ..Past::default()
+    };
+    let mut thread = reopened(&past);
+    let Effect::CallTool(call) = thread.start(T0) else { panic!("the call is made") };
+    assert_eq!((call.step, call.call, call.approval.as_deref()), (2, 0, Some("ab")));
+
+    past.approved.insert((2, 0), executed("done", Tier::Reversible));
+    let mut thread = reopened(&past);
+    let Effect::CallTool(call) = thread.start(T0) else { panic!("the next call is made") };
+    assert_eq!((call.step, call.call, call.approval), (2, 1, None));
+    assert_eq!(thread.steps()[0].results[0].content, "done");
+
+    // The second call waits for a click of its own.
+    past.executed.insert((2, 1), proposed());
+    let effect = reopened(&past).start(T0);
+    assert!(matches!(&effect, Effect::Finish(end) if end.outcome == Outcome::Suspended));
+}
+
+#[test]
+fn the_model_is_told_why_a_call_was_not_made() {
+    let past = Past {
+        executed: [((2, 0), proposed()), ((2, 1), executed("b", Tier::Harmless))].into(),
+        rulings: [((2, 0), Ruling::Refused("mara rejected it".into()))].into(),
+        ..Past::default()
+    };
+    let mut thread = reopened(&past);
+    assert_eq!(thread.start(T0), Effect::AskModel);
+    let result = &thread.steps()[0].results[0];
+    assert_eq!(result.outcome, CallOutcome::Denied);
+    assert!(result.content.contains("mara rejected it"), "{}", result.content);
 }

@@ -495,6 +495,22 @@ impl StoreService for FakeStore {
         Ok(Response::new(FindGapsResponse { gaps }))
     }
 
+    async fn get_approval(&self, _: Request<GetApprovalRequest>) -> Answer<GetApprovalResponse> {
+        Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+
+    async fn decide_approval(
+        &self,
+        _: Request<DecideApprovalRequest>,
+    ) -> Answer<DecideApprovalResponse> {
+        Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+
+    async fn reopen_thread(&self, _: Request<ReopenThreadRequest>) -> Answer<ReopenThreadResponse> {
+        drop(self.called("ReopenThread")?);
+        Ok(Response::new(ReopenThreadResponse { thread: None }))
+    }
+
     async fn note_read_back(
         &self,
         request: Request<NoteReadBackRequest>,

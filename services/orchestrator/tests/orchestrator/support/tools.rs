@@ -99,6 +99,20 @@ fn person(user_id: u64) -> PersonInChannel {
 
 #[async_trait]
 impl ToolService for FakeTools {
+    async fn click_approval(
+        &self,
+        _: Request<ClickApprovalRequest>,
+    ) -> Result<Response<ClickApprovalResponse>, Status> {
+        Ok(Response::new(ClickApprovalResponse { is_ours: false }))
+    }
+
+    async fn settle_approval(
+        &self,
+        _: Request<SettleApprovalRequest>,
+    ) -> Result<Response<SettleApprovalResponse>, Status> {
+        Ok(Response::new(SettleApprovalResponse {}))
+    }
+
     async fn list_tools(&self, request: Request<ListToolsRequest>) -> Answer<ListToolsResponse> {
         self.faults.check("ListTools")?;
         let mut tools = vec![tool("get_member_info", "read"), tool("add_reaction", "harmless")];

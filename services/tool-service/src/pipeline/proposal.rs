@@ -1,0 +1,479 @@
+//! Acts that wait for the click of a person who holds the right: how they are shown, and decided.
+
+use serde_json::{Value, json};
+use tonic::Status;
+use twilight_model::id::{
+    Id,
+    marker::{GuildMarker, UserMarker},
+};
+
+use ery_clock::UnixMillis;
+use ery_ids::{Principal, TriggerId};
+use ery_proto::{
+    store::v1::{Approval, ApprovalDecision, Execution, NewApproval},
+    tool::v1::{CallToolResponse, ClickApprovalRequest, ClickApprovalResponse},
+};
+
+use super::{Judged, Pipeline, Plan, ask, ask::Ask, record::Verdict};
+use crate::{
+    adapters::discord::{Method, Request},
+    domain::{
+        decide::{Call, Decision, decide},
+        execution::sha256_hex,
+        guild::{GuildState, Member},
+        reason::Reason,
+        text,
+        tool::{Spec, Subject},
+    },
+    error::CallError,
+    tools::{self, ANSWER_TOOL, Done, Entry},
+};
+
+/// What the ids of our buttons begin with.
+const BUTTON: &str = "ery.ap.";
+
+/// Discord's kind of answer to a click that changes the message with the button.
+const UPDATE_MESSAGE: u8 = 7;
+
+/// Discord's kind of answer that is a message.
+const CHANNEL_MESSAGE: u8 = 4;
+
+/// Discord's flag for a message that only whoever clicked sees.
+const EPHEMERAL: u64 = 1 << 6;
+
+/// How long one value of an act is shown.
+const MAX_VALUE: usize = 300;
+
+/// How long the description of an act may be; with what stands around it Discord takes it.
+const MAX_ACT: usize = 1_500;
+
+/// What a click is answered with.
+enum Reply {
+    /// The message with the buttons is replaced by its end.
+    Update(String),
+    /// Only whoever clicked is told.
+    Whisper(String),
+}
+
+impl Pipeline {
+    /// Proposes an act: its execution is the message with the buttons.
+    pub(super) async fn propose(
+        &self,
+        ask: &Ask,
+        plan: Plan,
+        reason: &Reason,
+    ) -> Result<CallToolResponse, CallError> {
+        let shared = &*self.shared;
+        let (Some(guild), Some(Principal::Person(asker)), true) =
+            (ask.guild(), &ask.principal, ask.fence.is_some())
+        else {
+            // Nobody waits for it.
+            let verdict = Verdict::needs_approval(reason, plan.act.clone());
+            return self.refuse(ask, verdict.of(plan.tier, plan.is_ordered)).await;
+        };
+        let now = shared.clock.now();
+        let verdict = Verdict::proposal(reason, plan.act.clone()).of(plan.tier, false);
+        let mut execution = ask.execution(&verdict, now, shared.settings.send_by);
+        execution.approval_id = uuid::Uuid::new_v4().simple().to_string();
+        let new = NewApproval {
+            hash: hash(guild, *asker, &execution.tool, &execution.arguments),
+            asker_id: asker.get(),
+            bot_id: shared.guilds.bot().await?.get(),
+            expires_at_ms: (now + shared.settings.approval_time).0,
+        };
+        let begun = self.begin(ask, execution, Some(new)).await?;
+        let changes = ask::changes(&begun);
+        let Some(execution) = begun.execution else {
+            return Err(CallError::Invalid("the store answered without the execution".into()));
+        };
+        if !begun.is_new {
+            return self.stands(ask, Some(plan), execution, changes).await;
+        }
+        let done = if ask.is_withdrawn(&changes) {
+            Done::failed(0, "The message that asked for this was deleted.")
+        } else {
+            let (plan, act) = self.showing(ask, &execution).await?;
+            let send_by = UnixMillis(execution.send_by_ms);
+            let opened_at = UnixMillis(execution.opened_at_ms);
+            self.act(ask, &plan, &act, (opened_at, send_by), super::How::Perform).await?
+        };
+        self.close(ask, execution, done, changes).await
+    }
+
+    /// Returns how a proposal is shown: a message of Ery's own, with buttons.
+    pub(super) async fn showing(
+        &self,
+        ask: &Ask,
+        execution: &Execution,
+    ) -> Result<(Plan, Value), CallError> {
+        let shared = &*self.shared;
+        let entry = answer_tool()?;
+        let plan = self.bare_plan(ask, entry).await?;
+        let about = match (ask.guild(), self.needs_of(ask, execution).await?) {
+            (Some(guild), Some((spec, act, subject))) => {
+                let users: Vec<_> = subject.iter().map(|subject| subject.user).collect();
+                let state = shared.guilds.state(guild, &users).await?;
+                described(spec, &act, Some(&state))
+            }
+            _ => format!("`{}`", text::name(&execution.tool)),
+        };
+        let asker = ask.asker_mention();
+        let expires_at = UnixMillis(execution.opened_at_ms) + shared.settings.approval_time;
+        let content = format!(
+            "{asker} asked for this. Whoever may do it themselves can approve it here, until \
+             <t:{}:f>.\n{about}",
+            expires_at.as_secs(),
+        );
+        let button = |style: u8, label: &str, end: char| {
+            json!({
+                "type": 2, "style": style, "label": label,
+                "custom_id": format!("{BUTTON}{}.{end}", execution.approval_id),
+            })
+        };
+        let buttons = [button(3, "Approve", 'y'), button(4, "Reject", 'n')];
+        let reply_to = ask.trigger_id().parse::<TriggerId>().ok().and_then(|it| it.message());
+        let mut act = json!({
+            "channel": ask.here.to_string(),
+            "content": content,
+            "mention_users": [],
+            "suppress_embeds": true,
+            "components": [{ "type": 1, "components": buttons }],
+        });
+        if let Some(reply_to) = reply_to {
+            act["reply_to"] = json!(reply_to.to_string());
+        }
+        Ok((plan, act))
+    }
+
+    async fn needs_of(
+        &self,
+        ask: &Ask,
+        execution: &Execution,
+    ) -> Result<Option<(&'static Spec, Value, Option<Subject>)>, CallError> {
+        let (Some(guild), Some(entry)) = (ask.guild(), tools::find(&execution.tool)) else {
+            return Ok(None);
+        };
+        let Ok(act) = serde_json::from_str::<Value>(&execution.arguments) else { return Ok(None) };
+        let guild = self.shared.guilds.guild(guild).await?;
+        let needs = entry.tool.needs_of(&act, Some(&guild), ask.here);
+        Ok(needs.map(|needs| (entry.spec, act, needs.subject)))
+    }
+
+    /// Reads the approval on which a call stands: the act that was shown, and who approved it.
+    pub(super) async fn approved(
+        &self,
+        ask: &Ask,
+        id: &str,
+    ) -> Result<Result<(Value, Id<UserMarker>), Reason>, CallError> {
+        let (Some(guild), Some(Principal::Person(asker))) = (ask.guild(), &ask.principal) else {
+            return Ok(Err(Reason::NotApproved));
+        };
+        let approval = self.shared.executions.approval(guild, id).await?;
+        let fitting = approval.filter(|approval| {
+            approval.decision() == ApprovalDecision::Approved
+                && approval.tool == ask.tool
+                && approval.thread_id == ask.thread_id()
+                && format!("{}/approved", approval.key) == ask.key
+                && approval.channel_id == ask.here.get()
+                && approval.hash == hash(guild, *asker, &approval.tool, &approval.arguments)
+        });
+        let act = fitting.as_ref().and_then(|it| serde_json::from_str(&it.arguments).ok());
+        let by = fitting.as_ref().and_then(|it| Id::new_checked(it.decided_by));
+        Ok(act.zip(by).ok_or(Reason::NotApproved))
+    }
+
+    /// Decides by a click, if whoever clicked may do the act themselves, and answers it.
+    pub(crate) async fn click(
+        &self,
+        request: ClickApprovalRequest,
+    ) -> Result<ClickApprovalResponse, Status> {
+        let Some((id, is_approved)) = pressed(&request.custom_id) else {
+            return Ok(ClickApprovalResponse { is_ours: false });
+        };
+        let invalid = || Status::invalid_argument("a click must name its server and its member");
+        let guild = Id::new_checked(request.guild_id).ok_or_else(invalid)?;
+        let user = Id::new_checked(request.user_id).ok_or_else(invalid)?;
+        let reply = self.decided(guild, user, id, is_approved).await.map_err(Status::from)?;
+        self.answer_click(&request, guild, reply).await;
+        Ok(ClickApprovalResponse { is_ours: true })
+    }
+
+    async fn decided(
+        &self,
+        guild: Id<GuildMarker>,
+        user: Id<UserMarker>,
+        id: &str,
+        is_approved: bool,
+    ) -> Result<Reply, CallError> {
+        let executions = &self.shared.executions;
+        let Some(approval) = executions.approval(guild, id).await? else {
+            return Ok(Reply::Whisper("I do not know that proposal any more.".into()));
+        };
+        if approval.decision() == ApprovalDecision::Unspecified {
+            let is_withdrawal = !is_approved && approval.asker_id == user.get();
+            if !is_withdrawal && let Err(reason) = self.may_decide(guild, user, &approval).await? {
+                return Ok(Reply::Whisper(reason.sentence()));
+            }
+        }
+        let decided = executions.decide(guild, id, is_approved, user).await?;
+        Ok(match decided {
+            Some(approval) => Reply::Update(self.ended(guild, &approval).await?),
+            None => Reply::Whisper("I do not know that proposal any more.".into()),
+        })
+    }
+
+    /// Whether a person may do the act of an approval by hand, here and now.
+    async fn may_decide(
+        &self,
+        guild: Id<GuildMarker>,
+        user: Id<UserMarker>,
+        approval: &Approval,
+    ) -> Result<Result<(), Reason>, CallError> {
+        let shared = &*self.shared;
+        let act: Option<Value> = serde_json::from_str(&approval.arguments).ok();
+        let here = Id::new_checked(approval.channel_id);
+        let (Some(entry), Some(act), Some(here)) = (tools::find(&approval.tool), act, here) else {
+            return Ok(Err(Reason::UnknownTool));
+        };
+        let known = shared.guilds.guild(guild).await?;
+        let needs = entry.tool.needs_of(&act, Some(&known), here);
+        let Some((tier, needs)) = entry.tool.tier_of(&act).zip(needs) else {
+            return Ok(Err(Reason::UnknownTool));
+        };
+        let subject = needs.subject.map(|subject| subject.user);
+        let users: Vec<_> = [Some(user), subject].into_iter().flatten().collect();
+        let state = shared.guilds.state_anew(guild, &users).await?;
+        let principal = Principal::Person(user);
+        let call = Call {
+            tool: entry.spec,
+            tier,
+            needs: &needs,
+            principal: Some(&principal),
+            askers: &[],
+            here,
+            is_tainted: false,
+            // The click is the order.
+            is_ordered: true,
+            is_answer: false,
+            approver: Some(user),
+        };
+        Ok(match decide(&call, Some(&state), &shared.policy, shared.clock.now()) {
+            Decision::Allow { .. } => Ok(()),
+            Decision::Deny(reason) | Decision::NeedsApproval(reason) => Err(reason),
+        })
+    }
+
+    /// Returns what a proposal's message says once it is decided.
+    async fn ended(
+        &self,
+        guild: Id<GuildMarker>,
+        approval: &Approval,
+    ) -> Result<String, CallError> {
+        let act: Value = serde_json::from_str(&approval.arguments).unwrap_or_default();
+        let about = match tools::find(&approval.tool) {
+            Some(entry) => {
+                let known = self.shared.guilds.guild(guild).await?;
+                let here = Id::new_checked(approval.channel_id).unwrap_or(guild.cast());
+                let needs = entry.tool.needs_of(&act, Some(&known), here);
+                let users: Vec<_> =
+                    needs.and_then(|it| it.subject).iter().map(|it| it.user).collect();
+                let state = self.shared.guilds.state(guild, &users).await?;
+                described(entry.spec, &act, Some(&state))
+            }
+            None => format!("`{}`", text::name(&approval.tool)),
+        };
+        let by = approval.decided_by;
+        let end = match approval.decision() {
+            ApprovalDecision::Approved => format!("Approved by <@{by}>."),
+            ApprovalDecision::Rejected => format!("Rejected by <@{by}>."),
+            ApprovalDecision::Expired => "Nobody approved this in time.".into(),
+            ApprovalDecision::Void => "The message that asked for this was deleted.".into(),
+            ApprovalDecision::Unspecified => "This still waits.".into(),
+        };
+        Ok(format!("Asked for by <@{}>. {end}\n{about}", approval.asker_id))
+    }
+
+    /// Answers a click; best effort, since what was decided stands.
+    async fn answer_click(
+        &self,
+        request: &ClickApprovalRequest,
+        guild: Id<GuildMarker>,
+        reply: Reply,
+    ) {
+        let none = json!({ "parse": [] });
+        let body = match reply {
+            Reply::Update(content) => json!({
+                "type": UPDATE_MESSAGE,
+                "data": { "content": content, "components": [], "allowed_mentions": none },
+            }),
+            Reply::Whisper(content) => json!({
+                "type": CHANNEL_MESSAGE,
+                "data": { "content": content, "flags": EPHEMERAL, "allowed_mentions": none },
+            }),
+        };
+        let token = text::percent_encoded(&request.interaction_token);
+        let path = format!("interactions/{}/{token}/callback", request.interaction_id);
+        let send_by = self.shared.discord.send_by();
+        let callback =
+            Request::new(Method::Post, "interactions/callback", path, guild.get(), send_by)
+                .json(&body)
+                .about(request.interaction_id)
+                .send();
+        if let Err(error) = self.shared.discord.repeatedly(&callback).await {
+            tracing::info!(error = %error, guild.id = %guild, "a click could not be answered");
+        }
+    }
+
+    /// Shows in a proposal's message how it ended; best effort.
+    pub(crate) async fn settle(&self, guild: u64, id: &str) -> Result<(), Status> {
+        let invalid = || Status::invalid_argument("a proposal must name its server");
+        let guild = Id::<GuildMarker>::new_checked(guild).ok_or_else(invalid)?;
+        let approval = self.shared.executions.approval(guild, id).await.map_err(CallError::from)?;
+        let Some(approval) = approval.filter(|approval| approval.message_id != 0) else {
+            return Ok(());
+        };
+        let content = self.ended(guild, &approval).await?;
+        let channel = approval.channel_id;
+        let edit = Request::new(
+            Method::Patch,
+            format!("channels/{channel}/messages"),
+            format!("channels/{channel}/messages/{}", approval.message_id),
+            guild.get(),
+            self.shared.discord.send_by(),
+        )
+        .json(&json!({
+            "content": content, "components": [], "allowed_mentions": { "parse": [] },
+        }));
+        if let Err(error) = self.shared.discord.repeatedly(&edit).await {
+            tracing::info!(error = %error, guild.id = %guild, "a proposal's end cannot be shown");
+        }
+        Ok(())
+    }
+}
+
+impl Judged {
+    pub(super) fn proposal(plan: Plan, reason: Reason) -> Self {
+        Self::Proposal(Box::new(plan), reason)
+    }
+}
+
+fn answer_tool() -> Result<&'static Entry, CallError> {
+    tools::find(ANSWER_TOOL)
+        .ok_or_else(|| CallError::Invalid("there is no tool to show a proposal by".into()))
+}
+
+/// Binds an approval to what is to be done, where, and for whom.
+fn hash(guild: Id<GuildMarker>, asker: Id<UserMarker>, tool: &str, arguments: &str) -> String {
+    sha256_hex(&json!([tool, arguments, guild.to_string(), asker.to_string()]).to_string())
+}
+
+/// Reads which button was pressed: the approval, and whether it is approved.
+fn pressed(custom_id: &str) -> Option<(&str, bool)> {
+    let (id, end) = custom_id.strip_prefix(BUTTON)?.rsplit_once('.')?;
+    match end {
+        "y" => Some((id, true)),
+        "n" => Some((id, false)),
+        _ => None,
+    }
+}
+
+/// Describes an act for people: who and what is meant, as it stands, not as the model put it.
+fn described(spec: &Spec, act: &Value, state: Option<&GuildState>) -> String {
+    let mut lines = vec![format!("> **{}**", spec.name.replace('_', " "))];
+    if let Value::Object(fields) = act {
+        for (field, value) in fields {
+            let value = match value {
+                Value::Null => continue,
+                Value::String(text) => named(field, text, state),
+                Value::Array(items) if items.is_empty() => continue,
+                other => quoted(&other.to_string()),
+            };
+            lines.push(format!("> {}: {value}", field.replace('_', " ")));
+        }
+    }
+    text::shortened(&lines.join("\n"), MAX_ACT)
+}
+
+fn named(field: &str, value: &str, state: Option<&GuildState>) -> String {
+    let Ok(id) = value.parse::<u64>() else { return quoted(value) };
+    match field {
+        "member" | "user" | "author" => match Id::new_checked(id) {
+            Some(user) => match state.and_then(|state| state.member(user).zip(Some(state))) {
+                Some((member, state)) => person(member, state),
+                None => format!("<@{user}> (id {user}, not a member)"),
+            },
+            None => quoted(value),
+        },
+        "channel" | "parent" | "thread" => format!("<#{id}>"),
+        "role" => format!("<@&{id}>"),
+        _ => quoted(value),
+    }
+}
+
+fn person(member: &Member, state: &GuildState) -> String {
+    let highest = member
+        .roles
+        .iter()
+        .filter_map(|role| state.guild.roles.get(role))
+        .max_by(|one, other| one.rank(other))
+        .map_or_else(|| "no role".to_owned(), |role| format!("role {}", text::name(&role.name)));
+    let joined = member
+        .joined_at
+        .as_deref()
+        .and_then(crate::adapters::discord::wire::moment)
+        .map(|at| format!(", joined <t:{}:D>", at.as_secs()))
+        .unwrap_or_default();
+    format!(
+        "<@{0}> ({1}, @{2}, id {0}, {highest}{joined})",
+        member.user,
+        text::name(member.name()),
+        text::name(&member.username),
+    )
+}
+
+/// Quotes what somebody may have written, so that it is seen as it is.
+fn quoted(value: &str) -> String {
+    let line: String = text::visible(value)
+        .chars()
+        .map(|character| match character {
+            '`' => 'ˋ',
+            character if character.is_whitespace() => ' ',
+            character => character,
+        })
+        .collect();
+    format!("`{}`", text::shortened(&line, MAX_VALUE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_button_tells_its_approval_and_its_meaning() {
+        assert_eq!(pressed("ery.ap.abc.y"), Some(("abc", true)));
+        assert_eq!(pressed("ery.ap.abc.n"), Some(("abc", false)));
+        for foreign in ["", "ery.ap.abc", "ery.ap.abc.x", "other.abc.y"] {
+            assert_eq!(pressed(foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn an_approval_is_bound_to_all_of_its_act() {
+        let (guild, asker) = (Id::new(1), Id::new(2));
+        let one = hash(guild, asker, "ban_member", "{}");
+        assert_eq!(one, hash(guild, asker, "ban_member", "{}"));
+        for other in [
+            hash(Id::new(3), asker, "ban_member", "{}"),
+            hash(guild, Id::new(3), "ban_member", "{}"),
+            hash(guild, asker, "kick_member", "{}"),
+            hash(guild, asker, "ban_member", "{ }"),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
+
+    #[test]
+    fn what_somebody_wrote_is_shown_as_it_is() {
+        assert_eq!(quoted("a`b\n@everyone"), "`aˋb @everyone`");
+    }
+}

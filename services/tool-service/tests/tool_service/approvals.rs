@@ -1,0 +1,240 @@
+//! Acts that wait for a click: how they are shown, who may decide, and what is then carried out.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use ery_proto::{
+    store::v1::{ApprovalDecision, Decision, ExecutionState},
+    tool::v1::{CallOutcome, CallToolRequest, ClickApprovalRequest, SettleApprovalRequest},
+};
+
+use crate::support::{Harness, expect};
+
+/// Has theo, who may, ask for a timeout of bob in words that are no order.
+async fn proposed(it: &Harness) -> CallToolRequest {
+    let arguments = json!({
+        "member": it.user("bob").to_string(), "duration_seconds": 600, "reason": "`x` @everyone",
+    });
+    let call = it.call("theo", "general", "timeout_member", arguments);
+    expect(&it.run(&call).await, CallOutcome::NeedsApproval);
+    call
+}
+
+/// The message with the buttons, as the simulator shows it.
+async fn shown(it: &Harness) -> Value {
+    let path = format!("channels/{}/messages?limit=1", it.channel("general"));
+    it.rest(&path).await[0].clone()
+}
+
+fn approval(it: &Harness, call: &CallToolRequest) -> String {
+    it.store.execution(&call.key).approval_id
+}
+
+/// Lets somebody press a button of the newest message; returns the answer.
+async fn press(it: &Harness, who: &str, end: &str) -> Value {
+    let message = shown(it).await;
+    let buttons = message["components"][0]["components"].as_array().cloned().unwrap_or_default();
+    let button = buttons
+        .into_iter()
+        .find(|button| button["custom_id"].as_str().is_some_and(|id| id.ends_with(end)))
+        .expect("there is such a button");
+    let request = ClickApprovalRequest {
+        guild_id: it.guild(),
+        channel_id: it.channel("general"),
+        user_id: it.user(who),
+        custom_id: button["custom_id"].as_str().unwrap().to_owned(),
+        // The simulator knows no such interaction: what counts here is what it is told.
+        interaction_id: 1,
+        interaction_token: "t".into(),
+    };
+    assert!(it.client().click_approval(request).await.unwrap().into_inner().is_ours);
+    let callbacks = it.requests("POST", "/callback").await;
+    callbacks.last().expect("the click is answered")["body"].clone()
+}
+
+fn approved(call: &CallToolRequest, approval: &str) -> CallToolRequest {
+    CallToolRequest {
+        key: format!("{}/approved", call.key),
+        approval_id: approval.to_owned(),
+        ..call.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_proposal_shows_whom_it_is_about_and_not_the_models_words() {
+    let it = Harness::start().await;
+    let call = proposed(&it).await;
+    let message = shown(&it).await;
+    let text = message["content"].as_str().unwrap();
+    let bob = it.user("bob");
+    assert!(text.contains(&format!("<@{bob}>")) && text.contains("@bob"), "{text}");
+    assert!(text.contains(&format!("<@{}> asked", it.user("theo"))), "{text}");
+    assert!(text.contains("`ˋxˋ @everyone`"), "what somebody wrote is quoted: {text}");
+    assert_eq!(message["mentions"].as_array().map(Vec::len), Some(0));
+    let labels: Vec<_> = message["components"][0]["components"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|button| button["label"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(labels, ["Approve", "Reject"]);
+    let execution = it.store.execution(&call.key);
+    assert_eq!(execution.decision(), Decision::NeedsApproval);
+    assert_eq!(execution.state(), ExecutionState::Done);
+    // A repeat shows nothing anew, and nothing was done.
+    expect(&it.run(&call).await, CallOutcome::NeedsApproval);
+    assert_eq!(it.said("general").len(), 1);
+    assert!(it.requests("PATCH", "/members/").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_lost_response_shows_a_proposal_once() {
+    let it = Harness::start().await;
+    let more = json!({"count": 1});
+    it.fault("POST /channels/{channel_id}/messages", "lose_response", more).await;
+    proposed(&it).await;
+    assert_eq!(it.said("general").len(), 1);
+}
+
+#[tokio::test]
+async fn who_could_not_do_it_by_hand_cannot_approve_it() {
+    let it = Harness::start().await;
+    let call = proposed(&it).await;
+    for who in ["alice", "bob"] {
+        for end in [".y", ".n"] {
+            let answer = press(&it, who, end).await;
+            assert_eq!(answer["type"], 4, "{who}: {answer}");
+            assert_eq!(answer["data"]["flags"], 64, "only {who} sees it");
+        }
+    }
+    let approval = approval(&it, &call);
+    let stands = it.store.with(|state| state.approvals[&approval].decision());
+    assert_eq!(stands, ApprovalDecision::Unspecified);
+    // And without a click nothing runs, whatever is claimed.
+    let response = it.run(&approved(&call, &approval)).await;
+    expect(&response, CallOutcome::Denied);
+    assert!(response.reason.contains("Nobody approved"), "{}", response.reason);
+    assert!(it.requests("PATCH", "/members/").await.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_shown_is_carried_out_once_it_is_approved() {
+    let it = Harness::start().await;
+    let call = proposed(&it).await;
+    let answer = press(&it, "mara", ".y").await;
+    assert_eq!(answer["type"], 7, "{answer}");
+    assert_eq!(answer["data"]["components"], json!([]));
+    let approval = approval(&it, &call);
+    // The model's words are not what counts.
+    let alice = it.user("alice").to_string();
+    let mut go = approved(&call, &approval);
+    go.arguments = json!({"member": alice, "duration_seconds": 2_000_000}).to_string();
+    expect(&it.run(&go).await, CallOutcome::Done);
+    expect(&it.run(&go).await, CallOutcome::Done);
+    let patches = it.requests("PATCH", "/members/").await;
+    assert_eq!(patches.len(), 1);
+    let path = patches[0]["path"].as_str().unwrap();
+    assert!(path.ends_with(&it.user("bob").to_string()), "{path}");
+    let execution = it.store.execution(&go.key);
+    assert_eq!(execution.approver_id, it.user("mara"));
+    assert_eq!(execution.approval_id, approval);
+}
+
+#[tokio::test]
+async fn an_approval_serves_its_own_call_alone() {
+    let it = Harness::start().await;
+    let call = proposed(&it).await;
+    press(&it, "theo", ".y").await;
+    let approval = approval(&it, &call);
+    let mut of_another = approved(&call, &approval);
+    of_another.key = of_another.key.replace("/1/", "/2/");
+    let mut by_another = approved(&call, &approval);
+    by_another.principal = it.call("mara", "general", "timeout_member", json!({})).principal;
+    let mut elsewhere = approved(&call, &approval);
+    elsewhere.channel_id = it.channel("staff");
+    elsewhere.fence.as_mut().unwrap().channel_id = elsewhere.channel_id;
+    for stolen in [of_another, by_another, elsewhere] {
+        expect(&it.run(&stolen).await, CallOutcome::Denied);
+    }
+    assert!(it.requests("PATCH", "/members/").await.is_empty());
+}
+
+#[tokio::test]
+async fn rights_are_judged_again_when_it_is_carried_out() {
+    let it = Harness::start().await;
+    let call = proposed(&it).await;
+    press(&it, "mara", ".y").await;
+    // Whoever asked has lost the right meanwhile.
+    it.event(
+        "guild_member_update",
+        &json!({
+            "guild_id": it.guild().to_string(), "roles": [],
+            "user": {"id": it.user("theo").to_string(), "username": "theo"},
+            "joined_at": "2026-01-01T00:00:00Z",
+        }),
+    );
+    let go = approved(&call, &approval(&it, &call));
+    let response = it.run(&go).await;
+    expect(&response, CallOutcome::Denied);
+    assert!(response.reason.contains("MODERATE_MEMBERS"), "{}", response.reason);
+    assert!(it.requests("PATCH", "/members/").await.is_empty());
+}
+
+#[tokio::test]
+async fn whoever_asked_may_take_it_back_and_a_second_click_changes_nothing() {
+    let it = Harness::start().await;
+    let call = proposed(&it).await;
+    let message = shown(&it).await;
+    press(&it, "theo", ".n").await;
+    let id = approval(&it, &call);
+    let stands = it.store.with(|state| state.approvals[&id].decision());
+    assert_eq!(stands, ApprovalDecision::Rejected);
+    let late = ClickApprovalRequest {
+        guild_id: it.guild(),
+        channel_id: it.channel("general"),
+        user_id: it.user("mara"),
+        custom_id: message["components"][0]["components"][0]["custom_id"]
+            .as_str()
+            .unwrap()
+            .to_owned(),
+        interaction_id: 1,
+        interaction_token: "gone".into(),
+    };
+    assert!(it.client().click_approval(late).await.unwrap().into_inner().is_ours);
+    let stands = it.store.with(|state| state.approvals[&id].decision());
+    assert_eq!(stands, ApprovalDecision::Rejected);
+    expect(&it.run(&approved(&call, &id)).await, CallOutcome::Denied);
+}
+
+#[tokio::test]
+async fn foreign_buttons_are_left_alone() {
+    let it = Harness::start().await;
+    let foreign = ClickApprovalRequest {
+        guild_id: it.guild(),
+        channel_id: it.channel("general"),
+        user_id: it.user("mara"),
+        custom_id: "poll.1".into(),
+        interaction_id: 1,
+        interaction_token: "t".into(),
+    };
+    assert!(!it.client().click_approval(foreign).await.unwrap().into_inner().is_ours);
+    assert!(it.requests("POST", "/callback").await.is_empty());
+}
+
+#[tokio::test]
+async fn an_expired_proposal_loses_its_buttons() {
+    let it = Harness::start_with(|settings| settings.approval_time = Duration::from_mins(5)).await;
+    let call = proposed(&it).await;
+    let id = approval(&it, &call);
+    it.store.with(|state| {
+        let approval = state.approvals.get_mut(&id).unwrap();
+        assert_eq!(approval.expires_at_ms - approval.created_at_ms, 300_000);
+        approval.set_decision(ApprovalDecision::Expired);
+    });
+    let request = SettleApprovalRequest { guild_id: it.guild(), approval_id: id };
+    it.client().settle_approval(request).await.unwrap();
+    let message = shown(&it).await;
+    assert_eq!(message["components"], json!([]));
+    assert!(message["content"].as_str().unwrap().contains("Nobody approved"), "{message}");
+}
