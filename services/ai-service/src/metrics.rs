@@ -19,6 +19,7 @@ pub(crate) struct Metrics {
     attempts: Counter<u64>,
     tokens: Counter<u64>,
     breaker_open: Gauge<u64>,
+    breaker_waiting: UpDownCounter<i64>,
     orders: Counter<u64>,
 }
 
@@ -53,6 +54,10 @@ impl Metrics {
                 .u64_gauge("ery_ai_breaker_open")
                 .with_description("1 while the provider's circuit breaker is open or half open.")
                 .build(),
+            breaker_waiting: meter
+                .i64_up_down_counter("ery_ai_breaker_waiting")
+                .with_description("Model turns that wait for a trial of an open breaker.")
+                .build(),
             orders: meter
                 .u64_counter("ery_ai_orders_total")
                 .with_description("Orders read from messages, by who read them.")
@@ -74,6 +79,10 @@ impl Metrics {
 
     pub(crate) fn breaker(&self, provider: &'static str, is_open: bool) {
         self.breaker_open.record(u64::from(is_open), &[KeyValue::new("provider", provider)]);
+    }
+
+    pub(crate) fn breaker_waiting(&self, provider: &'static str, change: i64) {
+        self.breaker_waiting.add(change, &[KeyValue::new("provider", provider)]);
     }
 
     pub(crate) fn orders(&self, read_by: &'static str, count: usize) {

@@ -65,9 +65,19 @@ pub struct Settings {
     pub backoff_max: Duration,
     /// How many failures in a row open the circuit breaker.
     pub breaker_failures: u32,
-    /// How long an open breaker refuses turns before it lets one through as a probe.
+    /// How long the breaker is open at first before it lets one attempt through as a trial; each
+    /// trial that fails doubles it, up to `breaker_open`. Short, since most outages are.
+    #[serde(with = "humantime_serde")]
+    pub breaker_open_first: Duration,
+    /// How long it is open at most.
     #[serde(with = "humantime_serde")]
     pub breaker_open: Duration,
+    /// How long a turn waits for trials in all, within its time. Past it the turn is told that the
+    /// provider does not answer: after that long people would rather know.
+    #[serde(with = "humantime_serde")]
+    pub breaker_wait: Duration,
+    /// How many turns may wait for trials at once; others are told at once.
+    pub breaker_waiting: usize,
     /// How many turns may be with the provider at once; others wait, within their turn's time.
     pub max_parallel: usize,
 }
@@ -89,7 +99,10 @@ impl Default for Settings {
             backoff_base: Duration::from_millis(500),
             backoff_max: Duration::from_secs(20),
             breaker_failures: 8,
+            breaker_open_first: Duration::from_secs(1),
             breaker_open: Duration::from_secs(15),
+            breaker_wait: Duration::from_secs(20),
+            breaker_waiting: 256,
             max_parallel: 64,
         }
     }
@@ -136,6 +149,18 @@ impl Settings {
             "1 or more",
         )?;
         check(!self.breaker_open.is_zero(), "ai.breaker_open", self.breaker_open, POSITIVE)?;
+        check(
+            !self.breaker_open_first.is_zero(),
+            "ai.breaker_open_first",
+            self.breaker_open_first,
+            POSITIVE,
+        )?;
+        check(
+            self.breaker_waiting <= 10_000,
+            "ai.breaker_waiting",
+            self.breaker_waiting,
+            "at most 10000",
+        )?;
         check(
             (1..=10_000).contains(&self.max_parallel),
             "ai.max_parallel",
@@ -271,6 +296,8 @@ mod tests {
             (Settings { backoff_base: zero, ..Settings::default() }, "ai.backoff_base"),
             (Settings { breaker_failures: 0, ..Settings::default() }, "ai.breaker_failures"),
             (Settings { breaker_open: zero, ..Settings::default() }, "ai.breaker_open"),
+            (Settings { breaker_open_first: zero, ..Settings::default() }, "ai.breaker_open_first"),
+            (Settings { breaker_waiting: 10_001, ..Settings::default() }, "ai.breaker_waiting"),
             (Settings { max_parallel: 0, ..Settings::default() }, "ai.max_parallel"),
             (Settings { temperature: Some(f64::NAN), ..Settings::default() }, "ai.temperature"),
         ] {

@@ -513,6 +513,7 @@ async fn the_breaker_opens_and_half_opens() {
         attempts: 1,
         breaker_failures: 2,
         breaker_open: Duration::from_millis(300),
+        breaker_wait: Duration::ZERO,
         ..settings(&base_url)
     };
     let mut client = client(&settings);
@@ -531,6 +532,21 @@ async fn the_breaker_opens_and_half_opens() {
     }
     assert_eq!(fake.attempts(), 3);
     run(&mut client, turn("hi")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_turn_waits_for_a_breaker_that_is_open_for_a_while() {
+    let (fake, base_url) = fake([Answer::Status(500, vec![], String::new())]).await;
+    let settings = Settings {
+        attempts: 1,
+        breaker_failures: 1,
+        breaker_open_first: Duration::from_millis(100),
+        ..settings(&base_url)
+    };
+    let mut client = client(&settings);
+    run(&mut client, turn("hi")).await.unwrap_err();
+    run(&mut client, turn("hi")).await.unwrap();
+    assert_eq!(fake.attempts(), 2);
 }
 
 #[tokio::test]

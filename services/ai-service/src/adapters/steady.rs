@@ -4,11 +4,14 @@ use std::{
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 
 use crate::{
     domain::{
-        breaker::{Admission, Breaker},
+        breaker::{Admission, Attempt, Breaker},
         conversation::{Answer, TurnRequest},
     },
     metrics::Metrics,
@@ -16,6 +19,9 @@ use crate::{
 };
 
 use super::{Provider, ProviderError};
+
+/// How far apart those come back who waited together, in milliseconds.
+const SPREAD_MS: u64 = 250;
 
 /// Asks a provider until it answers, within bounds: attempts, time, how many at once, a breaker.
 #[derive(Clone, Debug)]
@@ -27,9 +33,13 @@ pub(crate) struct SteadyProvider {
 struct Inner {
     provider: Arc<dyn Provider>,
     breaker: Mutex<Breaker>,
+    /// Counts the ends of attempts: those who wait for the breaker look at it anew.
+    attempts_ended: watch::Sender<u64>,
     started: Instant,
     permits: Semaphore,
+    waiting: Semaphore,
     turn_timeout: Duration,
+    breaker_wait: Duration,
     attempts: u32,
     backoff: ExponentialBuilder,
     metrics: Metrics,
@@ -65,14 +75,21 @@ impl SteadyProvider {
             .with_max_delay(settings.backoff_max)
             .with_max_times(usize::try_from(settings.attempts).unwrap_or(usize::MAX))
             .with_jitter();
-        let breaker = Breaker::new(settings.breaker_failures, settings.breaker_open);
+        let breaker = Breaker::new(
+            settings.breaker_failures,
+            settings.breaker_open_first.min(settings.breaker_open),
+            settings.breaker_open,
+        );
         Self {
             inner: Arc::new(Inner {
                 provider,
                 breaker: Mutex::new(breaker),
+                attempts_ended: watch::Sender::new(0),
                 started: Instant::now(),
                 permits: Semaphore::new(settings.max_parallel),
+                waiting: Semaphore::new(settings.breaker_waiting),
                 turn_timeout: settings.turn_timeout,
+                breaker_wait: settings.breaker_wait,
                 attempts: settings.attempts,
                 backoff,
                 metrics,
@@ -90,9 +107,13 @@ impl SteadyProvider {
 
     /// Asks for a turn.
     ///
+    /// While the breaker is open the turn waits for trials, as long as its time, `breaker_wait` and
+    /// the bound of those who wait allow.
+    ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends the attempt under way; a probe of the breaker is given back.
+    /// Dropping the future ends the attempt under way, or the wait; a trial of the breaker is given
+    /// back.
     ///
     /// # Errors
     ///
@@ -115,27 +136,37 @@ impl Inner {
         request: &TurnRequest,
         begun: Instant,
     ) -> Result<Answer, TurnError> {
-        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        let mut permit = Some(self.permit().await);
         let mut waits = self.backoff.build();
+        let mut patience = self.breaker_wait;
         let mut last = None;
         let mut attempt = 0;
         loop {
+            if permit.is_none() {
+                permit = Some(self.permit().await);
+            }
+            let mut attempts_ended = self.attempts_ended.subscribe();
             let admission = self.breaker().admit(self.started.elapsed());
             let probe = match admission {
-                Admission::Go => Probe { inner: self, is_judged: false },
-                Admission::Wait(wait) => {
-                    // Those who waited together do not come back together.
-                    let jitter = Duration::from_millis(rand::random_range(0..250));
-                    self.wait_within_turn(wait + jitter, begun)
+                Admission::Go(attempt) => Probe { inner: self, attempt, is_judged: false },
+                Admission::Quiet(wait) => {
+                    self.wait_within_turn(wait + spread(), begun)
                         .await
                         .map_err(|_| TurnError::QuietAsked { wait })?;
                     continue;
                 }
-                Admission::Refused(wait) => {
-                    return Err(match last {
+                Admission::Open(_) | Admission::Trial => {
+                    // Who waits for the breaker is not with the provider.
+                    permit = None;
+                    let left = patience.min(self.turn_timeout.saturating_sub(begun.elapsed()));
+                    let waited_from = Instant::now();
+                    let trial = self.wait_for_trial(admission, &mut attempts_ended, left).await;
+                    trial.map_err(|error| match last.take() {
                         Some(last) => TurnError::Exhausted { attempts: attempt, last },
-                        None => TurnError::BreakerOpen { wait },
-                    });
+                        None => error,
+                    })?;
+                    patience = patience.saturating_sub(waited_from.elapsed());
+                    continue;
                 }
             };
             attempt += 1;
@@ -168,6 +199,44 @@ impl Inner {
         }
     }
 
+    async fn permit(&self) -> tokio::sync::SemaphorePermit<'_> {
+        self.permits.acquire().await.expect("the semaphore is never closed")
+    }
+
+    /// Waits until the breaker has to be looked at anew: the next trial is due, or one has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`TurnError::BreakerOpen`] if that is not within `left`, or too many wait already.
+    async fn wait_for_trial(
+        &self,
+        admission: Admission,
+        attempts_ended: &mut watch::Receiver<u64>,
+        left: Duration,
+    ) -> Result<(), TurnError> {
+        let due = match admission {
+            Admission::Open(due) => Some(due),
+            Admission::Go(_) | Admission::Quiet(_) | Admission::Trial => None,
+        };
+        let refused = TurnError::BreakerOpen { wait: due.unwrap_or_default() };
+        if left.is_zero() || due.is_some_and(|due| due >= left) {
+            return Err(refused);
+        }
+        let Ok(_place) = self.waiting.try_acquire() else { return Err(refused) };
+        let _counted = Waiting::new(self);
+        tokio::select! {
+            _ = attempts_ended.changed() => {
+                // Where the breaker closed, all who waited are let go at once.
+                tokio::time::sleep(spread().min(left)).await;
+                Ok(())
+            }
+            () = tokio::time::sleep(due.unwrap_or(left)) => match due {
+                Some(_) => Ok(()),
+                None => Err(refused),
+            },
+        }
+    }
+
     /// Waits, unless the turn would be over by then.
     async fn wait_within_turn(&self, wait: Duration, begun: Instant) -> Result<(), TurnIsOver> {
         if begun.elapsed().saturating_add(wait) >= self.turn_timeout {
@@ -182,9 +251,31 @@ impl Inner {
     }
 }
 
+/// Those who waited together do not come back together.
+fn spread() -> Duration {
+    Duration::from_millis(rand::random_range(0..SPREAD_MS))
+}
+
+/// A turn that waits for a trial, as long as it is counted as such.
+struct Waiting<'a>(&'a Inner);
+
+impl<'a> Waiting<'a> {
+    fn new(inner: &'a Inner) -> Self {
+        inner.metrics.breaker_waiting(inner.provider.name(), 1);
+        Self(inner)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.breaker_waiting(self.0.provider.name(), -1);
+    }
+}
+
 /// An attempt under way; the breaker hears of its end, however it ends.
 struct Probe<'a> {
     inner: &'a Inner,
+    attempt: Attempt,
     is_judged: bool,
 }
 
@@ -205,7 +296,7 @@ impl Probe<'_> {
         if !error.is_illness() {
             // It answered, though not as we wished.
             breaker.succeeded();
-        } else if breaker.failed(now) {
+        } else if breaker.failed(self.attempt, now, rand::random()) {
             tracing::warn!(
                 provider = self.inner.provider.name(),
                 error = %error,
@@ -221,8 +312,9 @@ impl Probe<'_> {
 impl Drop for Probe<'_> {
     fn drop(&mut self) {
         if !self.is_judged {
-            self.inner.breaker().abandoned(self.inner.started.elapsed());
+            self.inner.breaker().abandoned(self.attempt, self.inner.started.elapsed());
         }
+        self.inner.attempts_ended.send_modify(|count| *count += 1);
     }
 }
 
@@ -387,31 +479,112 @@ mod tests {
         assert_eq!(begun.elapsed(), limit);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_breaker_opens_probes_and_closes() {
-        let provider =
-            ScriptedProvider::new([Err(FAILED), Err(FAILED), Err(FAILED), Ok(()), Ok(())]);
-        let settings = Settings {
+    /// Opens after one failure, for a second at first.
+    fn touchy() -> Settings {
+        Settings {
             attempts: 1,
-            breaker_failures: 2,
-            breaker_open: Duration::from_secs(15),
+            breaker_failures: 1,
+            breaker_open_first: Duration::from_secs(1),
+            breaker_open: Duration::from_secs(8),
             ..Settings::default()
-        };
-        let steady = steady(&provider, &settings);
-        for _ in 0..2 {
-            assert!(matches!(steady.ask(&request()).await, Err(TurnError::Exhausted { .. })));
         }
-        let wait = Duration::from_secs(15);
-        assert_eq!(steady.ask(&request()).await, Err(TurnError::BreakerOpen { wait }));
-        assert_eq!(provider.attempts(), 2);
-        // The first probe fails, the second closes it.
-        tokio::time::sleep(wait).await;
-        assert!(matches!(steady.ask(&request()).await, Err(TurnError::Exhausted { .. })));
-        assert!(matches!(steady.ask(&request()).await, Err(TurnError::BreakerOpen { .. })));
-        tokio::time::sleep(wait).await;
+    }
+
+    /// Returns a provider that failed once, and the breaker open because of it.
+    async fn opened(
+        settings: &Settings,
+        then: impl IntoIterator<Item = Result<(), ProviderError>>,
+    ) -> (Arc<ScriptedProvider>, SteadyProvider) {
+        let script = std::iter::once(Err(FAILED)).chain(then);
+        let provider = ScriptedProvider::new(script);
+        let steady = steady(&provider, settings);
+        let error = steady.ask(&request()).await.unwrap_err();
+        assert_eq!(error, TurnError::Exhausted { attempts: 1, last: FAILED });
+        assert!(steady.inner.breaker().is_open());
+        (provider, steady)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_waits_for_the_next_trial_and_is_answered() {
+        let (provider, steady) = opened(&touchy(), []).await;
         steady.ask(&request()).await.unwrap();
+        let wait = provider.waits()[0].as_millis();
+        assert!((800..=1_200).contains(&wait), "{wait}");
+        assert!(!steady.inner.breaker().is_open());
+        let begun = Instant::now();
         steady.ask(&request()).await.unwrap();
-        assert_eq!(provider.attempts(), 5);
+        assert_eq!(begun.elapsed(), Duration::ZERO, "nobody waits for a closed breaker");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_turn_tries_and_the_others_wait_for_what_comes_of_it() {
+        // With more turns than may be with the provider: who waits is not with it.
+        let settings = Settings { max_parallel: 1, ..touchy() };
+        let (provider, steady) = opened(&settings, [Err(FAILED)]).await;
+        let turns: Vec<_> = (0..5).map(|_| async { steady.ask(&request()).await }).collect();
+        let answered = futures::future::join_all(turns).await;
+        let failed = answered.iter().filter(|answered| answered.is_err()).count();
+        assert_eq!(failed, 1, "the trial alone was an attempt that failed: {answered:?}");
+        // The failure, the trial that failed, the trial that closed it, and the other three.
+        assert_eq!(provider.attempts(), 6);
+        let waits = provider.waits();
+        assert!(waits[0] >= Duration::from_millis(800), "{waits:?}");
+        assert!(waits[1] >= Duration::from_millis(1_600), "twice as long: {waits:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_turn_waits_for_trials_longer_than_its_bound() {
+        let settings = Settings { breaker_wait: Duration::from_secs(5), ..touchy() };
+        let (provider, steady) = opened(&settings, vec![Err(FAILED); 99]).await;
+        let begun = Instant::now();
+        let mut waiting = Vec::new();
+        for _ in 0..10 {
+            waiting.push(async {
+                let error = steady.ask(&request()).await.unwrap_err();
+                (error, begun.elapsed())
+            });
+        }
+        let refused = futures::future::join_all(waiting).await;
+        let is_refused = |error: &TurnError| matches!(error, TurnError::BreakerOpen { .. });
+        assert!(refused.iter().filter(|(error, _)| is_refused(error)).count() >= 7, "{refused:?}");
+        assert!(refused.iter().all(|(_, took)| *took <= Duration::from_secs(5)), "{refused:?}");
+        assert!(provider.attempts() <= 4, "trials alone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_without_time_for_the_next_trial_is_told_at_once() {
+        for settings in [
+            Settings { breaker_wait: Duration::ZERO, ..touchy() },
+            Settings { turn_timeout: Duration::from_millis(700), ..touchy() },
+        ] {
+            let (provider, steady) = opened(&settings, []).await;
+            let begun = Instant::now();
+            let refused = steady.ask(&request()).await;
+            assert!(matches!(refused, Err(TurnError::BreakerOpen { .. })), "{refused:?}");
+            assert_eq!(begun.elapsed(), Duration::ZERO);
+            assert_eq!(provider.attempts(), 1);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_wait_are_bounded_and_who_goes_away_makes_room() {
+        let settings = Settings { breaker_waiting: 1, ..touchy() };
+        let (_, steady) = opened(&settings, []).await;
+        let request = request();
+        let mut first = Box::pin(steady.ask(&request));
+        assert!(futures::poll!(&mut first).is_pending());
+        let refused = steady.ask(&request).await;
+        assert!(matches!(refused, Err(TurnError::BreakerOpen { .. })), "{refused:?}");
+        drop(first);
+        steady.ask(&request).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_failed_before_the_breaker_opened_goes_on_with_the_trial() {
+        let provider = ScriptedProvider::new([Err(FAILED), Err(FAILED), Ok(())]);
+        let settings = Settings { attempts: 3, breaker_failures: 2, ..touchy() };
+        steady(&provider, &settings).ask(&request()).await.unwrap();
+        assert_eq!(provider.attempts(), 3);
     }
 
     #[tokio::test(start_paused = true)]
@@ -423,27 +596,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_probe_that_is_dropped_leaves_room_for_the_next() {
-        let provider = Arc::new(ScriptedProvider {
-            script: Mutex::new([Err(FAILED)].into()),
-            ..Default::default()
-        });
-        let settings = Settings {
-            attempts: 1,
-            breaker_failures: 1,
-            breaker_open: Duration::from_secs(1),
-            ..Settings::default()
-        };
-        let steady = steady(&provider, &settings);
-        steady.ask(&request()).await.unwrap_err();
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        // Admitted as the probe, then dropped before it is answered.
+    async fn a_trial_that_is_dropped_is_made_by_one_who_waits() {
+        let (provider, steady) = opened(&touchy(), []).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        // Admitted as the trial, then dropped before it is answered.
         let now = steady.inner.started.elapsed();
-        assert_eq!(steady.inner.breaker().admit(now), Admission::Go);
-        let probe = Probe { inner: &steady.inner, is_judged: false };
-        assert!(matches!(steady.ask(&request()).await, Err(TurnError::BreakerOpen { .. })));
+        let admission = steady.inner.breaker().admit(now);
+        assert_eq!(admission, Admission::Go(Attempt::Trial));
+        let probe = Probe { inner: &steady.inner, attempt: Attempt::Trial, is_judged: false };
+        let request = request();
+        let mut waiting = Box::pin(steady.ask(&request));
+        assert!(futures::poll!(&mut waiting).is_pending());
         drop(probe);
-        steady.ask(&request()).await.unwrap();
+        waiting.await.unwrap();
+        assert_eq!(provider.attempts(), 2);
     }
 
     #[tokio::test(start_paused = true)]
