@@ -59,7 +59,7 @@ chaos-mutants: tools ## Prove that the judge of `make chaos` finds a broken fenc
 	cargo build --profile quick --workspace --bins --features ery/mutants --target-dir target/mutants
 	$(MUTANT_RUN) --duration 40 --mutant fence $(if $(SEED),--seed $(SEED))
 	$(MUTANT_RUN) --duration 40 --mutant fence,lease $(if $(SEED),--seed $(SEED))
-	$(MUTANT_RUN) --duration 8 --mutant ack $(if $(SEED),--seed $(SEED))
+	$(MUTANT_RUN) --duration 12 --mutant ack $(if $(SEED),--seed $(SEED))
 	$(MUTANT_RUN) --duration 25 --mutant lease --harmless $(if $(SEED),--seed $(SEED))
 
 .PHONY: tools
