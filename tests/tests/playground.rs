@@ -193,18 +193,26 @@ async fn a_second_process_on_one_data_folder_is_refused() {
     assert!(second.stderr().contains(&data), "{}", second.stderr());
 }
 
-/// Serves an OpenAI-compatible model that answers whatever it is asked by timing bob out, and then
+/// Serves a model that has bob timed out, whatever it is asked.
+async fn hostile_model() -> String {
+    let arguments = json!({ "member": "bob", "duration_seconds": 2_419_200 });
+    scripted_model("timeout_member", arguments).await
+}
+
+/// Serves an OpenAI-compatible model that answers whatever it is asked by one tool call, and then
 /// by pinging everybody. Returns its address.
 #[expect(clippy::disallowed_methods, reason = "the fake lives as long as the test's runtime")]
-async fn hostile_model() -> String {
-    async fn complete(axum::Json(request): axum::Json<Value>) -> impl axum::response::IntoResponse {
+async fn scripted_model(tool: &'static str, arguments: Value) -> String {
+    async fn complete(
+        axum::extract::State((tool, arguments)): axum::extract::State<(&'static str, Value)>,
+        axum::Json(request): axum::Json<Value>,
+    ) -> impl axum::response::IntoResponse {
         let last = request["messages"].as_array().and_then(|messages| messages.last()).cloned();
         let is_answered = last.is_some_and(|last| last["role"] == "tool");
         let (delta, reason) = if is_answered {
             (json!({ "role": "assistant", "content": "Done. @everyone" }), "stop")
         } else {
-            let arguments = json!({ "member": "bob", "duration_seconds": 2_419_200 }).to_string();
-            let function = json!({ "name": "timeout_member", "arguments": arguments });
+            let function = json!({ "name": tool, "arguments": arguments.to_string() });
             let call = json!({ "index": 0, "id": "c1", "type": "function", "function": function });
             (json!({ "role": "assistant", "tool_calls": [call] }), "tool_calls")
         };
@@ -219,7 +227,9 @@ async fn hostile_model() -> String {
     }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = axum::Router::new().route("/v1/chat/completions", axum::routing::post(complete));
+    let router = axum::Router::new()
+        .route("/v1/chat/completions", axum::routing::post(complete))
+        .with_state((tool, arguments));
     tokio::spawn(async move { axum::serve(listener, router).await });
     format!("http://{address}/v1")
 }
@@ -359,4 +369,46 @@ async fn what_was_rejected_is_not_done_and_its_thread_ends() {
     };
     playground.message(general, is_answer).await;
     assert!(playground.timed_out_until(bob).await.is_none());
+}
+
+/// Waits until a count of messages of one text stands in a channel.
+async fn said(playground: &Playground, channel: &str, text: &str) -> usize {
+    let messages = playground.sim.messages(channel).await.unwrap();
+    messages.iter().filter(|message| message["content"] == text).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planned_act_is_done_once_at_its_time_and_can_be_cancelled() {
+    let plan = json!({
+        "tool": "send_message", "arguments": {"content": "water the plants"}, "in_seconds": 2,
+    });
+    let base_url = scripted_model("schedule_action", plan).await;
+    let variables = [
+        ("ERY_AI__PROVIDER", "openai"),
+        ("ERY_AI__BASE_URL", base_url.as_str()),
+        ("ERY_AI__MODEL", "m"),
+    ];
+    let playground = Playground::start_with(&variables).await;
+    let (guild, _) = playground.guild().await;
+    let (general, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
+    let reply = playground.ask(general, bob, "@Ery remind us to water the plants").await;
+    assert!(reply.contains("Done"), "{reply}");
+    playground.message(general, |message| message["content"] == "water the plants").await;
+    assert_eq!(said(&playground, general, "water the plants").await, 1);
+
+    let data = playground.folder.path().display().to_string();
+    let ctl = async |arguments: &[&str]| -> Value {
+        let all = [&["ctl", "--json", "--data-dir", &data], arguments].concat();
+        let mut ctl = Ery::start("ctl", &all, &[]).unwrap();
+        let status = ctl.end(Duration::from_secs(20)).await.unwrap();
+        assert!(status.success(), "{}", ctl.output());
+        serde_json::from_str(&ctl.stdout()).unwrap()
+    };
+    let fired = eventually("it is over", Duration::from_secs(20), async || {
+        let listed = ctl(&["schedule", "list", "--all"]).await;
+        Ok(Some(listed).filter(|listed| listed[0]["state"] == "fired"))
+    });
+    let fired = fired.await.unwrap();
+    assert_eq!(fired[0]["planned_by"], format!("person {bob}"));
+    assert_eq!(ctl(&["schedule", "list"]).await, json!([]));
 }

@@ -106,6 +106,28 @@ pub(crate) enum CtlCommand {
     /// Dead letters: what was given up after its last try
     #[command(subcommand)]
     Dead(Dead),
+    /// Acts that are to be done at a time
+    #[command(subcommand)]
+    Schedule(Schedule),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Schedule {
+    /// What is planned, the next due first
+    List {
+        #[arg(long, value_name = "ID")]
+        guild: Option<u64>,
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Those that were done or cancelled, too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Take one back, so that it is not done
+    Cancel {
+        /// Which, by the first column of the list
+        id: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,6 +2,7 @@
 
 mod connection;
 mod dead;
+mod schedule;
 mod view;
 
 use std::{io::Write as _, time::Duration};
@@ -84,6 +85,7 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
             output.list(&executions.iter().map(ExecutionView::from).collect::<Vec<_>>())
         }
         CtlCommand::Dead(command) => dead::run(command, &stores, &output).await,
+        CtlCommand::Schedule(command) => schedule::run(command, &stores, &output).await,
     }
 }
 

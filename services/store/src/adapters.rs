@@ -9,6 +9,7 @@ pub(crate) mod gaps;
 pub(crate) mod global;
 pub(crate) mod migrations;
 pub(crate) mod read;
+pub(crate) mod scheduled_actions;
 pub(crate) mod scheduled_tasks;
 pub(crate) mod shard;
 pub(crate) mod shards;

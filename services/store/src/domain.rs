@@ -8,6 +8,7 @@ pub(crate) mod execution;
 pub(crate) mod fence;
 pub(crate) mod gap;
 pub(crate) mod message;
+pub(crate) mod scheduled_action;
 pub(crate) mod scheduled_task;
 pub(crate) mod thread;
 

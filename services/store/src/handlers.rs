@@ -3,18 +3,21 @@
 mod append_steps;
 mod begin_execution;
 mod begin_thread;
+mod cancel_scheduled_action;
 mod decide_approval;
 mod end_execution;
 mod find_gaps;
 mod finish_thread;
 mod get_approval;
 mod get_dead_letter;
+mod get_scheduled_action;
 mod get_thread;
 mod ingest_messages;
 mod is_read_back;
 mod list_dead_letters;
 mod list_executions;
 mod list_messages;
+mod list_scheduled_actions;
 mod list_threads;
 mod note_read_back;
 mod open_channel;
@@ -92,4 +95,7 @@ rpcs! {
     get_approval: GetApprovalRequest => GetApprovalResponse;
     decide_approval: DecideApprovalRequest => DecideApprovalResponse;
     reopen_thread: ReopenThreadRequest => ReopenThreadResponse;
+    get_scheduled_action: GetScheduledActionRequest => GetScheduledActionResponse;
+    list_scheduled_actions: ListScheduledActionsRequest => ListScheduledActionsResponse;
+    cancel_scheduled_action: CancelScheduledActionRequest => CancelScheduledActionResponse;
 }

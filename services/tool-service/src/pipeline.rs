@@ -44,7 +44,7 @@ use crate::{
     metrics,
     resolve::{Problem, Scene},
     service::Shared,
-    tools::{self, ANSWER_TOOL, Done, Entry, Run, Settled},
+    tools::{self, ANSWER_TOOL, Authority, Done, Entry, Later, Run, Settled},
 };
 
 use ask::Ask;
@@ -89,6 +89,15 @@ struct Plan {
     is_ordered: bool,
     /// Who approved it, where it was proposed.
     approver: Option<Id<UserMarker>>,
+}
+
+/// An act that was confirmed before: what is carried out, whatever the call says.
+struct Granted {
+    act: Value,
+    /// Who approved it by a click.
+    approver: Option<Id<UserMarker>>,
+    /// Its time has come.
+    is_due: bool,
 }
 
 impl Pipeline {
@@ -169,17 +178,15 @@ impl Pipeline {
             return Ok(Judged::denied(&Reason::NotOffered { tool: spec.name }));
         }
         let shared = &*self.shared;
-        let granted = match &ask.approval {
-            Some(id) => match self.approved(ask, id).await? {
-                Ok(granted) => Some(granted),
-                Err(reason) => return Ok(Judged::denied(&reason)),
-            },
-            None => None,
+        let granted = match self.granted(ask).await? {
+            Ok(granted) => granted,
+            Err(reason) => return Ok(Judged::denied(&reason)),
         };
-        let approver = granted.as_ref().map(|(_, by)| *by);
+        let is_due = granted.as_ref().is_some_and(|granted| granted.is_due);
+        let approver = granted.as_ref().and_then(|granted| granted.approver);
         let act = match granted {
-            // What was shown is carried out.
-            Some((act, _)) => act,
+            // What was shown, or planned, is carried out.
+            Some(granted) => granted.act,
             None => match self.resolved(ask, entry).await? {
                 Ok(act) => act,
                 Err(sentence) => return Ok(Judged::invalid(sentence)),
@@ -191,7 +198,8 @@ impl Pipeline {
             .tier_of(&act)
             .filter(|tier| *tier >= Tier::Reversible)
             .and_then(|_| execution::ordered(spec.name, &act, ask.orders()));
-        let is_ordered = order.is_some();
+        // What is due was confirmed when it was planned.
+        let is_ordered = order.is_some() || is_due;
         let act = order.unwrap_or(act);
 
         // An answer stands on the bot's rights alone: whoever asked need not be looked up.
@@ -215,7 +223,7 @@ impl Pipeline {
                 users.extend(needs.subject.map(|subject| subject.user));
                 users.extend(approver);
                 // What cannot be undone, or was decided earlier, is not judged on what events told.
-                Some(if tier == Tier::Destructive || approver.is_some() {
+                Some(if tier == Tier::Destructive || approver.is_some() || is_due {
                     shared.guilds.state_anew(guild, &users).await?
                 } else {
                     shared.guilds.state(guild, &users).await?
@@ -277,6 +285,7 @@ impl Pipeline {
             guild: ask.guild(),
             here: ask.here,
             filter: &shared.filter,
+            executions: &shared.executions,
         };
         match entry.tool.resolve_json(parameters, &scene).await {
             Ok(act) => Ok(Ok(act)),
@@ -468,6 +477,7 @@ impl Pipeline {
             key: &ask.key,
             discord: &shared.discord,
             guilds: &shared.guilds,
+            executions: &shared.executions,
             home: ask.home,
             state: plan.state.as_ref(),
             people: &plan.people,
@@ -543,6 +553,10 @@ impl Pipeline {
             }
             Settled::Done | Settled::Failed | Settled::InDoubt => done.content,
         };
+        let later = match done.then {
+            Some(later) => Some(self.later(ask, later).await?),
+            None => None,
+        };
         let request = EndExecutionRequest {
             fence: ask.fence.clone(),
             guild_id: ask.guild_raw(),
@@ -553,11 +567,24 @@ impl Pipeline {
             rest_status: u32::from(done.rest_status),
             closed_at_ms: self.shared.clock.now().0,
             sent: done.sent,
+            later,
         };
         execution.set_state(state);
         execution.result.clone_from(&request.result);
         self.shared.executions.end(ask.home, request).await?;
         Ok(record::answer_of(execution, changes))
+    }
+
+    /// Puts what is to be done later into the store's terms.
+    async fn later(&self, ask: &Ask, later: Later) -> Result<store::Later, CallError> {
+        Ok(store::Later {
+            scheduled_action_id: execution::later_id(&ask.key),
+            tool: later.tool.to_owned(),
+            arguments: later.act.to_string(),
+            due_at_ms: later.at.0,
+            is_expiry: later.authority == Authority::Expiry,
+            bot_id: self.shared.guilds.bot().await?.get(),
+        })
     }
 
     /// Remembers that a send has no end and is not under way here. Past the bound all are forgotten:

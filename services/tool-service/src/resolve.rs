@@ -8,6 +8,7 @@ use twilight_model::id::{
 };
 
 use crate::{
+    adapters::store::Executions,
     domain::{
         guild::{Channel, ChannelKind, Guild, Role},
         output::Filter,
@@ -27,6 +28,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) guild: Option<Id<GuildMarker>>,
     pub(crate) here: Id<ChannelMarker>,
     pub(crate) filter: &'a Filter,
+    pub(crate) executions: &'a Executions,
 }
 
 /// Why arguments cannot be understood.

@@ -13,6 +13,7 @@ mod manage_permissions;
 mod manage_roles;
 mod permission_list;
 mod reason;
+mod schedule_action;
 mod search_messages;
 mod send_message;
 mod timeout_member;
@@ -34,7 +35,7 @@ use ery_clock::UnixMillis;
 use ery_ids::Home;
 
 use crate::{
-    adapters::discord::Discord,
+    adapters::{discord::Discord, store::Executions},
     domain::{
         guild::{Guild, GuildState},
         tool::{Needs, RetryClass, Spec, Tier},
@@ -43,7 +44,7 @@ use crate::{
     resolve::{Problem, Scene},
 };
 
-pub(crate) use answer::{Done, Later, Settled, failure};
+pub(crate) use answer::{Authority, Done, Later, Settled, failure};
 
 /// The tool by which a thread answers.
 pub(crate) const ANSWER_TOOL: &str = "send_message";
@@ -99,6 +100,7 @@ pub(crate) struct Run<'a> {
     pub(crate) key: &'a str,
     pub(crate) discord: &'a Discord,
     pub(crate) guilds: &'a Guilds,
+    pub(crate) executions: &'a Executions,
     pub(crate) home: Home,
     /// None in a direct message.
     pub(crate) state: Option<&'a GuildState>,
@@ -234,6 +236,7 @@ static TOOLS: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry::new(manage_permissions::ManagePermissions),
         Entry::new(get_member_info::GetMemberInfo),
         Entry::new(search_messages::SearchMessages),
+        Entry::new(schedule_action::ScheduleAction),
     ]
 });
 
@@ -293,6 +296,7 @@ mod tests {
                 ("manage_permissions", Tier::Destructive),
                 ("get_member_info", Tier::Read),
                 ("search_messages", Tier::Read),
+                ("schedule_action", Tier::Destructive),
             ]
         );
     }

@@ -426,6 +426,63 @@ impl Store {
         answer.thread.map(unfinished_from).transpose()
     }
 
+    /// Returns an act whose time has come, if it still waits.
+    pub(crate) async fn due_action(
+        &self,
+        guild: Id<GuildMarker>,
+        action: &str,
+    ) -> Result<Option<proto::ScheduledAction>, CallError> {
+        let client = self.client(Home::Guild(guild));
+        let request = proto::GetScheduledActionRequest {
+            guild_id: guild.get(),
+            scheduled_action_id: action.to_owned(),
+        };
+        let answer = self
+            .retries
+            .call("GetScheduledAction", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move {
+                    client.get_scheduled_action(request).await.map(tonic::Response::into_inner)
+                }
+                .boxed()
+            })
+            .await?;
+        let waits = |action: &proto::ScheduledAction| {
+            action.state() == proto::ScheduledActionState::Waiting
+        };
+        Ok(answer.action.filter(waits))
+    }
+
+    /// Begins a thread that no message began. A repeat changes nothing.
+    pub(crate) async fn begin_bare_thread(
+        &self,
+        fence: &Fence,
+        thread: TaskThreadId,
+        trigger: &TriggerId,
+        action: &proto::ScheduledAction,
+        now: UnixMillis,
+    ) -> Result<(), CallError> {
+        let client = self.client(fence.channel.home);
+        let request = proto::BeginThreadRequest {
+            fence: Some(convert::fence(fence)),
+            thread_id: thread.to_string(),
+            triggers: vec![proto::Trigger {
+                id: trigger.to_string(),
+                received_at_ms: now.0,
+                message: None,
+            }],
+            principal: action.principal.clone(),
+            started_at_ms: now.0,
+            ..proto::BeginThreadRequest::default()
+        };
+        self.retries
+            .call("BeginThread", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.begin_thread(request).await.map(|_| ()) }.boxed()
+            })
+            .await
+    }
+
     /// Notes that what was missed before `session` told a guild is read back.
     pub(crate) async fn note_read_back(
         &self,

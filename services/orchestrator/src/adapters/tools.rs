@@ -10,7 +10,7 @@ use twilight_model::id::{
 
 use ery_clock::UnixMillis;
 use ery_ids::{ChannelKey, ExecutionKey, Fence, Home, TaskThreadId, TriggerId};
-use ery_proto::tool::v1 as proto;
+use ery_proto::{store::v1::ScheduledAction, tool::v1 as proto};
 use ery_rpc::{Peers, Transport, within};
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
         message::Message,
         people::{Person, Rights},
         task_thread::{Answer, Change},
-        tool::{CallOutcome, Tool},
+        tool::{CallOutcome, Tier, Tool},
     },
     error::CallError,
 };
@@ -72,6 +72,8 @@ pub(crate) struct Called {
     pub(crate) changes: Vec<Change>,
     /// What was done, in canonical form.
     pub(crate) arguments: String,
+    /// Of the act, where it is known.
+    pub(crate) tier: Option<Tier>,
 }
 
 /// A call in its one exact form, or why it cannot be understood.
@@ -186,6 +188,43 @@ impl Tools {
         self.send(caller.fence.channel.home, request).await
     }
 
+    /// Does an act whose time has come, for whoever had it planned. A repeat acts once.
+    pub(crate) async fn fire(
+        &self,
+        fence: &Fence,
+        thread: TaskThreadId,
+        trigger: &TriggerId,
+        action: &ScheduledAction,
+    ) -> Result<Called, CallError> {
+        let key = ExecutionKey::Thread { thread, step: 1, call: 0 };
+        let request = proto::CallToolRequest {
+            tool: action.tool.clone(),
+            offered: vec![action.tool.clone()],
+            scheduled_action_id: action.scheduled_action_id.clone(),
+            ..bare_request(fence, thread, &key, trigger, action)
+        };
+        self.send(fence.channel.home, request).await
+    }
+
+    /// Says what came of such an act.
+    pub(crate) async fn tell(
+        &self,
+        fence: &Fence,
+        thread: TaskThreadId,
+        trigger: &TriggerId,
+        action: &ScheduledAction,
+        text: &str,
+    ) -> Result<Called, CallError> {
+        let key = ExecutionKey::Thread { thread, step: 0, call: 0 };
+        let request = proto::CallToolRequest {
+            tool: ANSWER_TOOL.to_owned(),
+            arguments: json!({ "content": text }).to_string(),
+            is_answer: true,
+            ..bare_request(fence, thread, &key, trigger, action)
+        };
+        self.send(fence.channel.home, request).await
+    }
+
     async fn send(&self, home: Home, request: proto::CallToolRequest) -> Result<Called, CallError> {
         let client = self.client(home);
         let answer = self
@@ -206,6 +245,7 @@ impl Tools {
             message: Id::new_checked(answer.message_id),
             changes: convert::changed_triggers_from(answer.changes),
             arguments: answer.arguments,
+            tier: (!answer.tier.is_empty()).then(|| Tier::from_word(&answer.tier)),
         })
     }
 
@@ -352,6 +392,25 @@ impl Tools {
     }
 }
 
+fn bare_request(
+    fence: &Fence,
+    thread: TaskThreadId,
+    key: &ExecutionKey,
+    trigger: &TriggerId,
+    action: &ScheduledAction,
+) -> proto::CallToolRequest {
+    proto::CallToolRequest {
+        fence: Some(convert::fence(fence)),
+        key: key.to_string(),
+        thread_id: thread.to_string(),
+        principal: action.principal.clone(),
+        trigger_id: trigger.to_string(),
+        guild_id: fence.channel.guild_raw(),
+        channel_id: fence.channel.channel.get(),
+        ..proto::CallToolRequest::default()
+    }
+}
+
 fn request(
     caller: &Caller<'_>,
     key: &ExecutionKey,
@@ -378,5 +437,6 @@ fn request(
         prompt_version: caller.prompt_version.to_owned(),
         answers: Vec::new(),
         approval_id: String::new(),
+        scheduled_action_id: String::new(),
     }
 }

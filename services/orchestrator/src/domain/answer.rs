@@ -2,9 +2,14 @@
 
 use std::fmt::Write;
 
-use twilight_model::id::{Id, marker::MessageMarker};
+use twilight_model::id::{
+    Id,
+    marker::{MessageMarker, UserMarker},
+};
 
 use ery_ids::ChannelKey;
+
+use crate::domain::tool::CallOutcome;
 
 /// How long one of Discord's messages may be. Counted in UTF-16 units, which are never fewer than
 /// Discord's characters.
@@ -52,6 +57,26 @@ pub(crate) fn too_busy(left_out: usize) -> String {
             "Sorry, more is waiting for me here than I can take on, so I have to leave the last \
              {left_out} messages unanswered. Please ask again in a moment."
         )
+    }
+}
+
+/// Returns what is told of an act whose time has come, if people wait to hear of it: `said` is its
+/// outcome in words, `planned_by` is none where it ends what was done for a while.
+pub(crate) fn of_due(
+    planned_by: Option<Id<UserMarker>>,
+    tool: &str,
+    outcome: CallOutcome,
+    said: &str,
+) -> Option<String> {
+    match (planned_by, outcome) {
+        // Its effect is its word.
+        (None, CallOutcome::Done) => None,
+        (Some(_), CallOutcome::Done) if tool == "send_message" => None,
+        (Some(person), CallOutcome::Done) => Some(format!("<@{person}>, as planned: {said}")),
+        (Some(person), _) => {
+            Some(format!("<@{person}>, what you had planned (`{tool}`) was not done. {said}"))
+        }
+        (None, _) => Some(format!("What was to end now (`{tool}`) could not be ended. {said}")),
     }
 }
 
@@ -114,6 +139,19 @@ mod tests {
 
     fn channel() -> ChannelKey {
         ChannelKey::from_raw(10, 20).unwrap()
+    }
+
+    #[test]
+    fn people_hear_of_what_they_planned_unless_they_see_it() {
+        let ann = Some(Id::new(7));
+        let done = CallOutcome::Done;
+        assert_eq!(of_due(None, "ban_member", done, "Lifted."), None);
+        assert_eq!(of_due(ann, "send_message", done, "Sent."), None);
+        let told = of_due(ann, "kick_member", done, "Gone.").unwrap();
+        assert_eq!(told, "<@7>, as planned: Gone.");
+        let refused = of_due(ann, "kick_member", CallOutcome::Denied, "You may not.").unwrap();
+        assert!(refused.contains("not done. You may not."), "{refused}");
+        assert!(of_due(None, "ban_member", CallOutcome::Failed, "Why.").is_some());
     }
 
     #[test]

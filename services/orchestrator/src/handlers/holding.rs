@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::FutureExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 #[cfg(feature = "mutants")]
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use ery_ids::{ChannelKey, Epoch, Fence, TaskThreadId, TriggerId};
 use crate::{
     adapters::{
         calls::Pauses,
+        convert,
         store::{Ending, OpenChannel, Opened, Unfinished},
     },
     domain::{
@@ -32,6 +33,7 @@ use crate::{
         people::{People, Person, Rights},
         progress::{Progress, ProgressKind},
         task_thread::{Change, TaskThread},
+        tool::CallOutcome,
         turn::{self, Situation, Turn, TurnMessage},
     },
     error::{CallError, ThreadError, with_causes},
@@ -64,6 +66,9 @@ const PEOPLE_KNOWN: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// How long after a "too busy" the next one in the same channel is said in silence only.
 const TOO_BUSY_SAID: std::time::Duration = std::time::Duration::from_mins(1);
+
+/// What is said of an act that was planned for no server.
+const NO_GUILD: &str = "a planned act belongs to no server";
 
 /// How often in a row a channel may be kept for something that is then not there.
 const FALSE_ALARMS: u32 = 5;
@@ -248,6 +253,10 @@ impl<'a> Holding<'a> {
                 let approval = approval.clone();
                 return self.reopen(lease, &approval).await;
             }
+            Some(Standing { read: Read::Due(action), waiting, .. }) => {
+                let (action, trigger) = (action.clone(), waiting.task.trigger.clone());
+                return self.fire(lease, TaskThreadId::random(), &trigger, &action).await;
+            }
             Some(Standing { read: Read::Message(..), .. }) => {}
         }
         let excess = self.excess();
@@ -428,7 +437,7 @@ impl<'a> Holding<'a> {
     ) -> Result<Vec<(Id<UserMarker>, Person)>, ThreadError> {
         let author = |entry: &Standing| match &entry.read {
             Read::Message(message, _) => Some(message.author),
-            Read::Approval(_) | Read::Odd(_) => None,
+            Read::Approval(_) | Read::Due(_) | Read::Odd(_) => None,
         };
         let authors: Vec<_> = self.backlog.iter().take(LOOKED_AT).filter_map(author).collect();
         self.describe(authors.into_iter().chain([bot])).await
@@ -473,7 +482,7 @@ impl<'a> Holding<'a> {
     fn plan(&self) -> turn::Plan {
         let waiting = self.backlog.iter().map(|entry| match &entry.read {
             Read::Message(message, call) => Some((&**message, *call)),
-            Read::Approval(_) | Read::Odd(_) => None,
+            Read::Approval(_) | Read::Due(_) | Read::Odd(_) => None,
         });
         let situation = Situation {
             bot: self.bot,
@@ -494,7 +503,7 @@ impl<'a> Holding<'a> {
                 message: (**message).clone(),
                 received_at: entry.waiting.task.received_at,
             }),
-            Read::Approval(_) | Read::Odd(_) => None,
+            Read::Approval(_) | Read::Due(_) | Read::Odd(_) => None,
         }
     }
 
@@ -507,7 +516,7 @@ impl<'a> Holding<'a> {
         };
         let passing = self.backlog.iter().enumerate().filter(|(_, entry)| match &entry.read {
             Read::Message(message, call) => passes(message, *call),
-            Read::Approval(_) | Read::Odd(_) => false,
+            Read::Approval(_) | Read::Due(_) | Read::Odd(_) => false,
         });
         let beyond = passing.skip(self.holder.settings.max_waiting).map(|(index, _)| index);
         beyond.take(TURNED_DOWN_AT_ONCE).collect()
@@ -578,6 +587,50 @@ impl<'a> Holding<'a> {
         self.resume(lease, unfinished).await
     }
 
+    /// Does an act whose time has come, and tells what came of it where people wait for that.
+    async fn fire(
+        &mut self,
+        lease: &mut BoxLease,
+        id: TaskThreadId,
+        trigger: &TriggerId,
+        action: &str,
+    ) -> Result<(), ThreadError> {
+        let (holder, fence) = (self.holder, self.fence.clone());
+        let Some(guild) = fence.channel.guild() else {
+            return self.bury_bare(lease, id, std::slice::from_ref(trigger), NO_GUILD.into()).await;
+        };
+        let triggers = std::slice::from_ref(trigger);
+        let ended = |outcome, detail: String, answer| Ended {
+            finished: Finished { outcome, detail, answer },
+            usage: Usage::default(),
+            step: None,
+            askers: Vec::new(),
+        };
+        let Some(due) = holder.store.due_action(guild, action).await? else {
+            let cancelled = ended(Outcome::Cancelled, "it is not planned any more".into(), None);
+            return self.finish(lease, id, triggers, cancelled).await;
+        };
+        holder.metrics.thread_begun();
+        holder.store.begin_bare_thread(&fence, id, trigger, &due, holder.now()).await?;
+        let done = holder.tools.fire(&fence, id, trigger, &due).await?;
+        holder.metrics.tool_called(done.outcome);
+        let said = if done.outcome == CallOutcome::Done {
+            let content: Value = serde_json::from_str(&done.content).unwrap_or_default();
+            content["summary"].as_str().unwrap_or_default().to_owned()
+        } else {
+            done.reason
+        };
+        let planned_by = convert::person_of(due.principal.as_ref());
+        let text = answer::of_due(planned_by, &due.tool, done.outcome, &said);
+        let told = match &text {
+            Some(text) => Some(holder.tools.tell(&fence, id, trigger, &due, text).await?),
+            None => None,
+        };
+        let detail = format!("planned: {} {}", due.tool, done.outcome.as_word());
+        let answer = told.and_then(|told| told.message);
+        self.finish(lease, id, triggers, ended(Outcome::Done, detail, answer)).await
+    }
+
     /// Goes on with a thread that an earlier holder left, where its journal ends.
     async fn resume(
         &mut self,
@@ -585,6 +638,9 @@ impl<'a> Holding<'a> {
         unfinished: Unfinished,
     ) -> Result<(), ThreadError> {
         let Unfinished { id, turn, triggers, journal, past, changes, .. } = unfinished;
+        if let [trigger @ TriggerId::ScheduledAction { action, .. }] = &triggers[..] {
+            return self.fire(lease, id, trigger, action).await;
+        }
         let Some(turn) = turn else {
             let detail = "the trigger cannot be carried out".to_owned();
             return self.bury_bare(lease, id, &triggers, detail).await;

@@ -535,8 +535,11 @@ impl<'a> Run<'a> {
         let done = self.holder.tools.call(&caller, key, &tool, &arguments, approval).await?;
         self.holder.metrics.tool_called(done.outcome);
         self.tell_called(&tool, &arguments, &done);
-        let Called { outcome, content, changes, .. } = done;
-        let taints = self.brings_in_words(&tool);
+        let Called { outcome, content, changes, tier, .. } = done;
+        let taints = match tier {
+            Some(tier) => tier == Tier::Read,
+            None => self.brings_in_words(&tool),
+        };
         let now = self.holder.now();
         let returned = ToolReturn { outcome, content, taints };
         let next = self.thread.step(Input::ToolReturned(returned), now);

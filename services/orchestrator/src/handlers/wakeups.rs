@@ -25,6 +25,8 @@ pub(crate) enum Read {
     Message(Box<Message>, Call),
     /// A proposal that was decided, or has expired.
     Approval(String),
+    /// An act whose time has come.
+    Due(String),
     /// Nothing that can be carried out, and why.
     Odd(&'static str),
 }
@@ -125,6 +127,9 @@ async fn wake(holder: &Holder, delivery: Delivery) {
 pub(crate) async fn read(holder: &Holder, task: &Task) -> Result<Result<Read, Reason>, CallError> {
     if let TriggerId::Approval(approval) = &task.trigger {
         return Ok(Ok(Read::Approval(approval.clone())));
+    }
+    if let TriggerId::ScheduledAction { action, .. } = &task.trigger {
+        return Ok(Ok(Read::Due(action.clone())));
     }
     if task.trigger.message().is_none() {
         return Ok(Ok(Read::Odd("nothing in this version carries out such a trigger")));

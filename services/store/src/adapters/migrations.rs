@@ -22,6 +22,11 @@ pub(crate) const SHARD: Migrations = &[
     (3, "retries_and_gaps", include_str!("../../../../migrations/shard/0003_retries_and_gaps.sql")),
     (4, "read_back", include_str!("../../../../migrations/shard/0004_read_back.sql")),
     (5, "approvals", include_str!("../../../../migrations/shard/0005_approvals.sql")),
+    (
+        6,
+        "scheduled_actions",
+        include_str!("../../../../migrations/shard/0006_scheduled_actions.sql"),
+    ),
 ];
 
 /// Returns how sqlx opens a file that exists.

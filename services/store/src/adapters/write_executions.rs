@@ -7,13 +7,14 @@ use crate::{
     adapters::{
         approvals,
         columns::{PrincipalColumns, optional_id},
+        scheduled_actions,
         write_channels::{check_fence, key},
         write_messages,
         write_threads::{changes, known},
     },
     domain::{
         Closing, Decision, Execution, ExecutionState, Message, MessageChange, Outcome, Tier,
-        TriggerChange, approval::NewApproval, execution::is_moderation,
+        TriggerChange, approval::NewApproval, execution::is_moderation, scheduled_action::Later,
     },
     error::StoreError,
 };
@@ -71,6 +72,7 @@ pub(crate) struct End {
     pub(crate) rest_status: u32,
     pub(crate) closed_at: UnixMillis,
     pub(crate) sent: Option<Message>,
+    pub(crate) later: Option<Later>,
 }
 
 /// Closes an execution and inserts the message that it sent; a repeat writes nothing.
@@ -130,6 +132,10 @@ pub(crate) fn end(connection: &Connection, end: &End) -> Result<(), StoreError> 
     }
     if is_moderation(tier, decision, end.state) {
         log_moderation(connection, &end.key)?;
+        scheduled_actions::cancel_expiries(connection, &end.key, end.closed_at)?;
+    }
+    if let Some(later) = end.later.as_ref().filter(|_| end.state == ExecutionState::Done) {
+        scheduled_actions::insert(connection, &end.key, &end.channel, later, end.closed_at)?;
     }
     Ok(())
 }

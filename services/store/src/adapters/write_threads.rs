@@ -8,6 +8,7 @@ use crate::{
     adapters::{
         columns::{PrincipalColumns, id, json_list},
         dead_letters::{self, DeadTask, NewLetter},
+        scheduled_actions,
         write_channels::{check_fence, finished_by, key, running, set_state},
         write_messages,
     },
@@ -503,6 +504,9 @@ fn finish_trigger(
             Some(by) => Err(StoreError::TriggerFinished { trigger: trigger.clone(), thread: by }),
             None => Err(StoreError::Row { table: "finished_triggers" }),
         };
+    }
+    if let TriggerId::ScheduledAction { action, .. } = trigger {
+        scheduled_actions::fired(connection, action, finish.at)?;
     }
     if finish.outcome == Outcome::Failed {
         let new = NewLetter {

@@ -1,9 +1,10 @@
 use ery_clock::UnixMillis;
-use ery_proto::store::v1::{EndExecutionRequest, EndExecutionResponse};
+use ery_proto::store::v1::{self as proto, EndExecutionRequest, EndExecutionResponse};
 
 use super::parse::{self, Invalid};
 use crate::{
     adapters::write_executions::{self, End},
+    domain::scheduled_action::Later,
     error::StoreError,
     service::Inner,
 };
@@ -14,9 +15,25 @@ pub(super) async fn handle(
     request: EndExecutionRequest,
 ) -> Result<EndExecutionResponse, StoreError> {
     let end = parse(request)?;
-    let shard = store.shards.of(end.channel.home).await?;
+    let home = end.channel.home;
+    let due = end.later.as_ref().map(|later| later.due_at);
+    let shard = store.shards.of(home).await?;
     shard.write(move |connection| write_executions::end(connection, &end)).await?;
+    if let Some(due) = due {
+        store.agenda.add(store.shards.shard_of(home), due);
+    }
     Ok(EndExecutionResponse {})
+}
+
+fn later(later: proto::Later) -> Result<Later, Invalid> {
+    Ok(Later {
+        id: parse::name("scheduled_action_id", later.scheduled_action_id)?,
+        tool: parse::name("tool", later.tool)?,
+        arguments: parse::text("arguments", later.arguments, parse::MAX_PAYLOAD_BYTES)?,
+        due_at: UnixMillis(later.due_at_ms),
+        is_expiry: later.is_expiry,
+        bot: parse::id("bot_id", later.bot_id)?,
+    })
 }
 
 fn parse(request: EndExecutionRequest) -> Result<End, Invalid> {
@@ -46,5 +63,6 @@ fn parse(request: EndExecutionRequest) -> Result<End, Invalid> {
         rest_status: request.rest_status,
         closed_at: UnixMillis(request.closed_at_ms),
         sent,
+        later: request.later.map(later).transpose().map_err(|invalid| invalid.within("later"))?,
     })
 }

@@ -11,6 +11,7 @@ use crate::domain::{
     TaskThread, Tier, Trigger, TriggerChange, Usage,
     approval::{Approval, ApprovalDecision},
     dead_letter::{Dead, DeadLetter},
+    scheduled_action::{ActionState, ScheduledAction},
 };
 
 pub(super) fn message(message: Message) -> common::Message {
@@ -163,6 +164,28 @@ pub(super) fn approval(approval: Approval) -> proto::Approval {
         decision: decision.into(),
         decided_by: decided.and_then(|decided| decided.by).map_or(0, Id::get),
         decided_at_ms: decided.map_or(0, |decided| decided.at.0),
+    }
+}
+
+pub(super) fn scheduled_action(action: ScheduledAction) -> proto::ScheduledAction {
+    let state = match action.state {
+        ActionState::Waiting => proto::ScheduledActionState::Waiting,
+        ActionState::Fired => proto::ScheduledActionState::Fired,
+        ActionState::Cancelled => proto::ScheduledActionState::Cancelled,
+    };
+    proto::ScheduledAction {
+        scheduled_action_id: action.id,
+        guild_id: action.channel.guild_raw(),
+        channel_id: action.channel.channel.get(),
+        key: action.key.to_string(),
+        tool: action.tool,
+        arguments: action.arguments,
+        principal: Some(principal(action.principal)),
+        created_at_ms: action.created_at.0,
+        due_at_ms: action.due_at.0,
+        state: state.into(),
+        ended_at_ms: optional_millis(action.ended_at),
+        ended_by: action.ended_by.map_or(0, Id::get),
     }
 }
 

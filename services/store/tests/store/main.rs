@@ -12,5 +12,6 @@ mod messages;
 mod opening;
 mod queue;
 mod repeats;
+mod scheduled_actions;
 mod support;
 mod threads;

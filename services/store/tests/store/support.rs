@@ -278,6 +278,7 @@ pub(crate) fn end_execution(
         rest_status: 200,
         closed_at_ms: NOW + 500,
         sent: None,
+        later: None,
     }
 }
 

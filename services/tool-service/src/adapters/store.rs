@@ -12,7 +12,8 @@ use twilight_model::id::{
 use ery_ids::Home;
 use ery_proto::store::v1::{
     Approval, ApprovalDecision, BeginExecutionRequest, BeginExecutionResponse,
-    DecideApprovalRequest, EndExecutionRequest, GetApprovalRequest,
+    CancelScheduledActionRequest, DecideApprovalRequest, EndExecutionRequest, GetApprovalRequest,
+    GetScheduledActionRequest, ListScheduledActionsRequest, ScheduledAction,
     store_service_client::StoreServiceClient,
 };
 use ery_rpc::{Peers, Transport, within};
@@ -93,6 +94,61 @@ impl Executions {
         async move {
             let response = client.decide_approval(request).await;
             response.map(|it| it.into_inner().approval).map_err(|status| error(&status))
+        }
+        .boxed()
+    }
+
+    /// Returns an act of a guild that is to be done at a time.
+    pub(crate) fn scheduled_action(
+        &self,
+        guild: Id<GuildMarker>,
+        id: &str,
+    ) -> BoxFuture<'static, Result<Option<ScheduledAction>, StoreError>> {
+        let mut client = self.client(Home::Guild(guild));
+        let request =
+            GetScheduledActionRequest { guild_id: guild.get(), scheduled_action_id: id.to_owned() };
+        let request = within(self.timeout, request);
+        async move {
+            let response = client.get_scheduled_action(request).await;
+            response.map(|it| it.into_inner().action).map_err(|status| error(&status))
+        }
+        .boxed()
+    }
+
+    /// Lists the acts of a guild that wait for their time, the next due first.
+    pub(crate) fn scheduled_actions(
+        &self,
+        guild: Id<GuildMarker>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<ScheduledAction>, StoreError>> {
+        let mut client = self.client(Home::Guild(guild));
+        let guild_id = guild.get();
+        let request = ListScheduledActionsRequest { guild_id, is_waiting_only: true, limit };
+        let request = within(self.timeout, request);
+        async move {
+            let response = client.list_scheduled_actions(request).await;
+            response.map(|it| it.into_inner().actions).map_err(|status| error(&status))
+        }
+        .boxed()
+    }
+
+    /// Cancels an act that waits for its time; returns how it stands then.
+    pub(crate) fn cancel(
+        &self,
+        guild: Id<GuildMarker>,
+        id: &str,
+        by: u64,
+    ) -> BoxFuture<'static, Result<Option<ScheduledAction>, StoreError>> {
+        let mut client = self.client(Home::Guild(guild));
+        let request = CancelScheduledActionRequest {
+            guild_id: guild.get(),
+            scheduled_action_id: id.to_owned(),
+            by,
+        };
+        let request = within(self.timeout, request);
+        async move {
+            let response = client.cancel_scheduled_action(request).await;
+            response.map(|it| it.into_inner().action).map_err(|status| error(&status))
         }
         .boxed()
     }

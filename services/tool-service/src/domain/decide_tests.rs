@@ -109,6 +109,7 @@ pub(super) fn letter(decision: &Decision) -> char {
         Reason::UnknownTool
         | Reason::NotOffered { .. }
         | Reason::NotApproved
+        | Reason::NotPlanned
         | Reason::NeedsOrder { .. } => '?',
     }
 }

@@ -26,6 +26,13 @@ pub(crate) fn nonce(key: &str) -> String {
     nonce
 }
 
+/// Returns the id of what an execution leaves to be done later.
+pub(crate) fn later_id(key: &str) -> String {
+    let mut id = sha256_hex(&format!("later/{key}"));
+    id.truncate(16);
+    id
+}
+
 /// Returns the SHA-256 of a text, in hex.
 pub(crate) fn sha256_hex(text: &str) -> String {
     let digits = |byte: u8| [byte >> 4, byte & 15].map(|digit| char::from(HEX[usize::from(digit)]));

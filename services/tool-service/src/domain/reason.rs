@@ -41,6 +41,7 @@ pub(crate) enum Reason {
     EryNotMember,
     NeedsOrder { is_tainted: bool },
     NotApproved,
+    NotPlanned,
 }
 
 /// Whose right it is about.
@@ -74,8 +75,14 @@ impl Reason {
         match self {
             Self::AskerNotMember { .. } => Self::AskerNotMember { who },
             Self::AskerTimedOut { .. } => Self::AskerTimedOut { who },
-            Self::RankTooLow { who: Who::Ery } => self,
-            Self::RankTooLow { .. } => Self::RankTooLow { who },
+            Self::RankTooLow { who: Who::You } => Self::RankTooLow { who },
+            Self::RankBelowRole { who: Who::You } => Self::RankBelowRole { who },
+            Self::CannotGrant { who: Who::You, permission } => {
+                Self::CannotGrant { who, permission }
+            }
+            Self::OnlyAdministrators { who: Who::You, permission } => {
+                Self::OnlyAdministrators { who, permission }
+            }
             other => other,
         }
     }
@@ -116,6 +123,7 @@ impl Reason {
             Self::EryNotMember => "bot_not_member",
             Self::NeedsOrder { .. } => "needs_order",
             Self::NotApproved => "not_approved",
+            Self::NotPlanned => "not_planned",
         }
     }
 
@@ -203,6 +211,7 @@ impl Reason {
             }
             Self::EryNotMember => "I am not a member of this server any more.".into(),
             Self::NotApproved => "Nobody approved exactly this.".into(),
+            Self::NotPlanned => "That is not planned any more.".into(),
             Self::NeedsOrder { .. } => {
                 "I only do that on a direct order: write it in one plain message of your own, for \
                  example “timeout @name for 10 minutes”."

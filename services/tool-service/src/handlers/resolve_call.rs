@@ -27,6 +27,7 @@ pub(super) async fn handle(
         guild: channel.guild(),
         here: channel.channel,
         filter: &shared.filter,
+        executions: &shared.executions,
     };
     match entry.tool.resolve_json(parameters, &scene).await {
         Ok(act) => Ok(ResolveCallResponse { arguments: act.to_string(), problem: String::new() }),

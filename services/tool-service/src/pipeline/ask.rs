@@ -47,6 +47,8 @@ pub(super) struct Ask {
     pub(super) is_answer: bool,
     /// The approval on which the call stands.
     pub(super) approval: Option<String>,
+    /// The scheduled action that is due.
+    pub(super) scheduled: Option<String>,
     orders: Vec<Order>,
     thread_id: String,
     trigger_id: String,
@@ -93,6 +95,7 @@ impl Ask {
             is_tainted: request.is_tainted,
             is_answer: request.is_answer,
             approval: Some(request.approval_id).filter(|id| !id.is_empty()),
+            scheduled: Some(request.scheduled_action_id).filter(|id| !id.is_empty()),
             orders: request.orders,
             thread_id: request.thread_id,
             trigger_id: request.trigger_id,
@@ -231,7 +234,7 @@ pub(super) fn changes(begun: &BeginExecutionResponse) -> Vec<ChangedTrigger> {
         .collect()
 }
 
-fn principal(given: Option<common::Principal>) -> Result<Option<Principal>, CallError> {
+pub(super) fn principal(given: Option<common::Principal>) -> Result<Option<Principal>, CallError> {
     use common::principal::Kind;
 
     let Some(kind) = given.and_then(|given| given.kind) else { return Ok(None) };

@@ -1,5 +1,7 @@
 //! Acts that wait for the click of a person who holds the right: how they are shown, and decided.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tonic::Status;
 use twilight_model::id::{
@@ -10,11 +12,11 @@ use twilight_model::id::{
 use ery_clock::UnixMillis;
 use ery_ids::{Principal, TriggerId};
 use ery_proto::{
-    store::v1::{Approval, ApprovalDecision, Execution, NewApproval},
+    store::v1::{Approval, ApprovalDecision, Execution, NewApproval, ScheduledActionState},
     tool::v1::{CallToolResponse, ClickApprovalRequest, ClickApprovalResponse},
 };
 
-use super::{Judged, Pipeline, Plan, ask, ask::Ask, record::Verdict};
+use super::{Granted, Judged, Pipeline, Plan, ask, ask::Ask, record::Verdict};
 use crate::{
     adapters::discord::{Method, Request},
     domain::{
@@ -40,6 +42,9 @@ const CHANNEL_MESSAGE: u8 = 4;
 
 /// Discord's flag for a message that only whoever clicked sees.
 const EPHEMERAL: u64 = 1 << 6;
+
+/// By how much the store's clock may be ahead of ours where it says that something is due.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
 /// How long one value of an act is shown.
 const MAX_VALUE: usize = 300;
@@ -159,12 +164,38 @@ impl Pipeline {
         Ok(needs.map(|needs| (entry.spec, act, needs.subject)))
     }
 
-    /// Reads the approval on which a call stands: the act that was shown, and who approved it.
-    pub(super) async fn approved(
+    /// Reads on what a call stands that was confirmed before: a click, or a plan whose time has come.
+    pub(super) async fn granted(
         &self,
         ask: &Ask,
-        id: &str,
-    ) -> Result<Result<(Value, Id<UserMarker>), Reason>, CallError> {
+    ) -> Result<Result<Option<Granted>, Reason>, CallError> {
+        match (&ask.approval, &ask.scheduled) {
+            (Some(id), _) => Ok(self.approved(ask, id).await?.map(Some)),
+            (None, Some(id)) => Ok(self.due(ask, id).await?.map(Some)),
+            (None, None) => Ok(Ok(None)),
+        }
+    }
+
+    /// Reads an act that is due, as it was planned and for whom.
+    async fn due(&self, ask: &Ask, id: &str) -> Result<Result<Granted, Reason>, CallError> {
+        let Some(guild) = ask.guild() else { return Ok(Err(Reason::NotPlanned)) };
+        let action = self.shared.executions.scheduled_action(guild, id).await?;
+        let fitting = action.filter(|action| {
+            let is_due = self.shared.clock.now() + CLOCKS_DIFFER >= UnixMillis(action.due_at_ms);
+            action.state() == ScheduledActionState::Waiting
+                && is_due
+                && action.tool == ask.tool
+                && action.channel_id == ask.here.get()
+                && ask::principal(action.principal.clone()).ok().flatten() == ask.principal
+                && ask.principal.is_some()
+        });
+        let act = fitting.and_then(|action| serde_json::from_str(&action.arguments).ok());
+        let granted = |act| Granted { act, approver: None, is_due: true };
+        Ok(act.map(granted).ok_or(Reason::NotPlanned))
+    }
+
+    /// Reads the approval on which a call stands: the act that was shown, and who approved it.
+    async fn approved(&self, ask: &Ask, id: &str) -> Result<Result<Granted, Reason>, CallError> {
         let (Some(guild), Some(Principal::Person(asker))) = (ask.guild(), &ask.principal) else {
             return Ok(Err(Reason::NotApproved));
         };
@@ -179,7 +210,8 @@ impl Pipeline {
         });
         let act = fitting.as_ref().and_then(|it| serde_json::from_str(&it.arguments).ok());
         let by = fitting.as_ref().and_then(|it| Id::new_checked(it.decided_by));
-        Ok(act.zip(by).ok_or(Reason::NotApproved))
+        let granted = |(act, by)| Granted { act, approver: Some(by), is_due: false };
+        Ok(act.zip(by).map(granted).ok_or(Reason::NotApproved))
     }
 
     /// Decides by a click, if whoever clicked may do the act themselves, and answers it.

@@ -122,5 +122,6 @@ pub(super) fn answer_of(execution: Execution, changes: Vec<ChangedTrigger>) -> C
         content: execution.result,
         changes,
         arguments: execution.arguments,
+        tier: execution.tier,
     }
 }

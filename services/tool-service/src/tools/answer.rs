@@ -28,21 +28,29 @@ pub(crate) struct Done {
     pub(crate) rest_status: u16,
     pub(crate) sent: Option<Message>,
     /// What is to happen later because of it.
-    #[expect(dead_code, reason = "the scheduler takes it over as soon as it runs acts")]
     pub(crate) then: Option<Later>,
     /// Whether this is no end: Discord could not be reached, and the same call may be made again.
     pub(crate) is_unsettled: bool,
 }
 
-/// An act that ends what was done, at its time: a ban that was given for three days.
-///
-/// It is done on the authority of the execution whose end it is ([`ery_ids::Principal::Expiry`]).
+/// An act that is to be done at its time.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Later {
     pub(crate) at: UnixMillis,
     pub(crate) tool: &'static str,
     /// The exact form.
     pub(crate) act: Value,
+    pub(crate) authority: Authority,
+}
+
+/// On whose authority an act is done later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Authority {
+    /// It ends what the execution did, as a ban for three days ends
+    /// ([`ery_ids::Principal::Expiry`]).
+    Expiry,
+    /// Whoever had it planned; judged again then.
+    Asker,
 }
 
 /// What people and the model are told when nobody knows.

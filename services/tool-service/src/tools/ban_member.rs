@@ -14,7 +14,7 @@ use twilight_model::{
 
 use ery_clock::UnixMillis;
 
-use super::{Done, Later, Run, Tool, reason};
+use super::{Authority, Done, Later, Run, Tool, reason};
 use crate::{
     adapters::discord::{
         Method, Request, RestError,
@@ -236,7 +236,12 @@ async fn ban(guild: Id<GuildMarker>, member: Id<UserMarker>, act: &Act, run: &Ru
         }
         let of_ban = Some(run.key.to_owned());
         let act = Act::Unban { member, reason: Some("the ban has ended".into()), of_ban };
-        then = serde_json::to_value(act).ok().map(|act| Later { at: lift_at, tool: NAME, act });
+        then = serde_json::to_value(act).ok().map(|act| Later {
+            at: lift_at,
+            tool: NAME,
+            act,
+            authority: Authority::Expiry,
+        });
     }
     if *delete_message_seconds > 0 {
         let since = text::time_span(*delete_message_seconds);

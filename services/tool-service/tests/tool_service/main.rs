@@ -17,6 +17,7 @@ mod people;
 mod reading;
 mod rest;
 mod roles;
+mod scheduling;
 mod store;
 mod support;
 mod warnings;

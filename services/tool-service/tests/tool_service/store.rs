@@ -7,20 +7,9 @@ use std::{
 
 use tonic::{Request, Response, Status, async_trait};
 
-use ery_proto::store::v1::{
-    AppendStepsRequest, AppendStepsResponse, Approval, ApprovalDecision, BeginExecutionRequest,
-    BeginExecutionResponse, BeginThreadRequest, BeginThreadResponse, DecideApprovalRequest,
-    DecideApprovalResponse, EndExecutionRequest, EndExecutionResponse, Execution, ExecutionState,
-    FindGapsRequest, FindGapsResponse, FinishThreadRequest, FinishThreadResponse,
-    GetApprovalRequest, GetApprovalResponse, GetDeadLetterRequest, GetDeadLetterResponse,
-    GetThreadRequest, GetThreadResponse, IngestMessagesRequest, IngestMessagesResponse,
-    IsReadBackRequest, IsReadBackResponse, ListDeadLettersRequest, ListDeadLettersResponse,
-    ListExecutionsRequest, ListExecutionsResponse, ListMessagesRequest, ListMessagesResponse,
-    ListThreadsRequest, ListThreadsResponse, NoteReadBackRequest, NoteReadBackResponse,
-    OpenChannelRequest, OpenChannelResponse, RecordAttemptRequest, RecordAttemptResponse,
-    RecordDeadEventRequest, RecordDeadEventResponse, ReopenThreadRequest, ReopenThreadResponse,
-    RetryDeadLettersRequest, RetryDeadLettersResponse, TriggerChange,
-    store_service_server::StoreService,
+use ery_proto::{
+    common::v1::{Principal, principal::Kind},
+    store::v1::{store_service_server::StoreService, *},
 };
 
 #[derive(Clone, Default)]
@@ -32,6 +21,7 @@ pub(crate) struct State {
     pub(crate) sent: Vec<ery_proto::common::v1::Message>,
     pub(crate) changes: Vec<TriggerChange>,
     pub(crate) approvals: HashMap<String, Approval>,
+    pub(crate) planned: HashMap<String, ScheduledAction>,
     /// The highest epoch; lower ones are refused.
     pub(crate) epoch: u64,
     pub(crate) is_down: bool,
@@ -130,6 +120,27 @@ impl StoreService for FakeStore {
             if let Some(approval) = state.approvals.get_mut(&execution.approval_id) {
                 approval.message_id = request.sent.as_ref().map_or(0, |sent| sent.message_id);
             }
+            if let Some(later) = request.later {
+                let principal = if later.is_expiry {
+                    let kind = Kind::Expiry(request.key.clone());
+                    Some(Principal { kind: Some(kind) })
+                } else {
+                    execution.principal.clone()
+                };
+                let action = ScheduledAction {
+                    scheduled_action_id: later.scheduled_action_id.clone(),
+                    guild_id: execution.guild_id,
+                    channel_id: execution.channel_id,
+                    key: request.key.clone(),
+                    tool: later.tool,
+                    arguments: later.arguments,
+                    principal,
+                    due_at_ms: later.due_at_ms,
+                    state: ScheduledActionState::Waiting.into(),
+                    ..ScheduledAction::default()
+                };
+                state.planned.insert(later.scheduled_action_id, action);
+            }
             state.sent.extend(request.sent);
             Ok(Response::new(EndExecutionResponse {}))
         })
@@ -159,6 +170,42 @@ impl StoreService for FakeStore {
             Some(approval.clone())
         });
         Ok(Response::new(DecideApprovalResponse { approval }))
+    }
+
+    async fn get_scheduled_action(
+        &self,
+        request: Request<GetScheduledActionRequest>,
+    ) -> Result<Response<GetScheduledActionResponse>, Status> {
+        let id = request.into_inner().scheduled_action_id;
+        let action = self.with(|state| state.planned.get(&id).cloned());
+        Ok(Response::new(GetScheduledActionResponse { action }))
+    }
+
+    async fn list_scheduled_actions(
+        &self,
+        _: Request<ListScheduledActionsRequest>,
+    ) -> Result<Response<ListScheduledActionsResponse>, Status> {
+        let actions = self.with(|state| {
+            let waits = |it: &&ScheduledAction| it.state() == ScheduledActionState::Waiting;
+            state.planned.values().filter(waits).cloned().collect()
+        });
+        Ok(Response::new(ListScheduledActionsResponse { actions }))
+    }
+
+    async fn cancel_scheduled_action(
+        &self,
+        request: Request<CancelScheduledActionRequest>,
+    ) -> Result<Response<CancelScheduledActionResponse>, Status> {
+        let request = request.into_inner();
+        let action = self.with(|state| {
+            let action = state.planned.get_mut(&request.scheduled_action_id)?;
+            if action.state() == ScheduledActionState::Waiting {
+                action.set_state(ScheduledActionState::Cancelled);
+                action.ended_by = request.by;
+            }
+            Some(action.clone())
+        });
+        Ok(Response::new(CancelScheduledActionResponse { action }))
     }
 
     async fn reopen_thread(

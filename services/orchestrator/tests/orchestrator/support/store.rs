@@ -506,6 +506,28 @@ impl StoreService for FakeStore {
         Err(Status::unimplemented("not asked by the orchestrator"))
     }
 
+    async fn get_scheduled_action(
+        &self,
+        _: Request<GetScheduledActionRequest>,
+    ) -> Answer<GetScheduledActionResponse> {
+        drop(self.called("GetScheduledAction")?);
+        Ok(Response::new(GetScheduledActionResponse { action: None }))
+    }
+
+    async fn list_scheduled_actions(
+        &self,
+        _: Request<ListScheduledActionsRequest>,
+    ) -> Answer<ListScheduledActionsResponse> {
+        Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+
+    async fn cancel_scheduled_action(
+        &self,
+        _: Request<CancelScheduledActionRequest>,
+    ) -> Answer<CancelScheduledActionResponse> {
+        Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+
     async fn reopen_thread(&self, _: Request<ReopenThreadRequest>) -> Answer<ReopenThreadResponse> {
         drop(self.called("ReopenThread")?);
         Ok(Response::new(ReopenThreadResponse { thread: None }))

@@ -1,0 +1,150 @@
+//! Acts that are to be done at a time: written with what leaves them, woken once, cancelled.
+
+use ery_lifecycle::Tasks;
+use ery_proto::{
+    common::v1::{Fence, principal::Kind},
+    store::v1::{
+        CancelScheduledActionRequest, Decision, Execution, ExecutionState,
+        GetScheduledActionRequest, Later, ListScheduledActionsRequest, ScheduledAction,
+        ScheduledActionState, ThreadOutcome,
+    },
+};
+
+use crate::support::{
+    AUTHOR, CHANNEL, GUILD, NOW, Store, begin_execution, end_execution, execution, fence, finish,
+};
+
+const DUE: i64 = NOW + 60_000;
+
+fn later(id: &str, is_expiry: bool) -> Later {
+    Later {
+        scheduled_action_id: id.to_owned(),
+        tool: "ban_member".to_owned(),
+        arguments: r#"{"action":"unban","member":"7"}"#.to_owned(),
+        due_at_ms: DUE,
+        is_expiry,
+        bot_id: 77,
+    }
+}
+
+impl Store {
+    /// Carries out a ban as the thread's `call`th act, and leaves something for later.
+    async fn ban(&mut self, fence: &Fence, call: u32, later: Option<Later>) -> Execution {
+        let thread = match self.open_channel(fence).await.unfinished {
+            Some(thread) => thread.thread_id.parse().unwrap(),
+            None => self.running_thread(fence, 1).await,
+        };
+        let ban = Execution {
+            tool: "ban_member".to_owned(),
+            arguments: r#"{"action":"ban","member":"7"}"#.to_owned(),
+            tier: "destructive".to_owned(),
+            decision: Decision::Allow.into(),
+            ..execution(thread, call)
+        };
+        self.client.begin_execution(begin_execution(fence, &ban)).await.unwrap();
+        let mut end = end_execution(fence, &ban, ExecutionState::Done);
+        end.later = later;
+        self.client.end_execution(end.clone()).await.unwrap();
+        // A repeat plans nothing anew.
+        self.client.end_execution(end).await.unwrap();
+        ban
+    }
+
+    async fn planned(&mut self, guild_id: u64) -> Vec<ScheduledAction> {
+        let request = ListScheduledActionsRequest { guild_id, is_waiting_only: true, limit: 0 };
+        self.client.list_scheduled_actions(request).await.unwrap().into_inner().actions
+    }
+
+    async fn action(&mut self, id: &str) -> ScheduledAction {
+        let request =
+            GetScheduledActionRequest { guild_id: GUILD, scheduled_action_id: id.to_owned() };
+        self.client.get_scheduled_action(request).await.unwrap().into_inner().action.unwrap()
+    }
+
+    async fn cancel(&mut self, guild_id: u64, id: &str) -> Option<ScheduledAction> {
+        let request = CancelScheduledActionRequest {
+            guild_id,
+            scheduled_action_id: id.to_owned(),
+            by: AUTHOR,
+        };
+        self.client.cancel_scheduled_action(request).await.unwrap().into_inner().action
+    }
+
+    fn runs(&self) -> Tasks {
+        let tasks = Tasks::new();
+        let (service, own) = (self.service.clone(), tasks.clone());
+        tasks.spawn("store", async move { service.run(own).await });
+        tasks
+    }
+}
+
+#[tokio::test]
+async fn what_is_due_wakes_its_channel_once_and_is_fired_with_its_thread() {
+    let mut store = Store::new().await;
+    let fence = fence(1, "a");
+    let ban = store.ban(&fence, 0, Some(later("a1", true))).await;
+    let planned = store.planned(GUILD).await;
+    assert_eq!(planned.len(), 1);
+    assert_eq!(planned[0].key, ban.key);
+    let kind = planned[0].principal.clone().unwrap().kind;
+    assert_eq!(kind, Some(Kind::Expiry(ban.key.clone())), "it ends what was done");
+    assert_eq!(store.planned(0).await, planned, "of all guilds");
+
+    let tasks = store.runs();
+    store.clock.set(ery_clock::UnixMillis(DUE - 1));
+    assert!(store.queue.published().is_empty());
+    store.clock.set(ery_clock::UnixMillis(DUE));
+    let published = store.queue.until_published(1).await;
+    assert_eq!(published[0].trigger.to_string(), format!("sa.a1.{DUE}"));
+    assert_eq!(published[0].channel.channel.get(), CHANNEL);
+    assert_eq!(store.action("a1").await.state(), ScheduledActionState::Waiting);
+
+    let thread = store.open_channel(&fence).await.unfinished.unwrap().thread_id.parse().unwrap();
+    let mut end = finish(&fence, thread, ThreadOutcome::Done, &[1]);
+    end.finished_trigger_ids.push(format!("sa.a1.{DUE}"));
+    store.finish(end).await.unwrap();
+    assert_eq!(store.action("a1").await.state(), ScheduledActionState::Fired);
+    assert_eq!(store.planned(GUILD).await, []);
+    tasks.finish(std::time::Duration::from_secs(20)).await;
+}
+
+#[tokio::test]
+async fn what_somebody_planned_is_done_for_them() {
+    let mut store = Store::new().await;
+    store.ban(&fence(1, "a"), 0, Some(later("a1", false))).await;
+    let principal = store.action("a1").await.principal.unwrap();
+    assert_eq!(principal.kind, Some(Kind::Person(AUTHOR)));
+}
+
+#[tokio::test]
+async fn what_is_cancelled_wakes_nobody() {
+    let mut store = Store::new().await;
+    store.ban(&fence(1, "a"), 0, Some(later("a1", false))).await;
+    assert_eq!(store.cancel(GUILD + (64 << 22), "a1").await, None, "of another guild");
+    assert_eq!(store.cancel(GUILD, "nothing").await, None);
+    let cancelled = store.cancel(GUILD, "a1").await.unwrap();
+    assert_eq!(cancelled.state(), ScheduledActionState::Cancelled);
+    assert_eq!(cancelled.ended_by, AUTHOR);
+    assert_eq!(store.cancel(GUILD, "a1").await, Some(cancelled), "once");
+    let tasks = store.runs();
+    store.clock.set(ery_clock::UnixMillis(DUE));
+    // Something else comes due behind it, and wakes its channel alone.
+    let mut other = later("a2", false);
+    other.due_at_ms = DUE;
+    store.ban(&fence(1, "a"), 1, Some(other)).await;
+    let published = store.queue.until_published(1).await;
+    assert_eq!(published[0].trigger.to_string(), format!("sa.a2.{DUE}"));
+    tasks.finish(std::time::Duration::from_secs(20)).await;
+}
+
+#[tokio::test]
+async fn a_sanction_given_anew_takes_back_the_end_of_the_one_before() {
+    let mut store = Store::new().await;
+    let fence = fence(1, "a");
+    store.ban(&fence, 0, Some(later("a1", true))).await;
+    // For ever, this time.
+    store.ban(&fence, 1, None).await;
+    assert_eq!(store.action("a1").await.state(), ScheduledActionState::Cancelled);
+    store.ban(&fence, 2, Some(later("a3", true))).await;
+    assert_eq!(store.action("a3").await.state(), ScheduledActionState::Waiting);
+}

@@ -1,0 +1,317 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use twilight_model::{
+    guild::Permissions,
+    id::{Id, marker::ChannelMarker},
+};
+
+use ery_clock::UnixMillis;
+use ery_proto::{
+    common::v1::principal::Kind,
+    store::v1::{ScheduledAction, ScheduledActionState},
+};
+
+use super::{Authority, Done, Entry, Later, Run, Tool};
+use crate::{
+    adapters::discord::wire::moment,
+    domain::{
+        execution::later_id,
+        guild::{Guild, GuildState},
+        tool::{Needs, RetryClass, Spec, Tier},
+    },
+    resolve::{Problem, Scene},
+};
+
+const NAME: &str = "schedule_action";
+
+/// How far ahead something can be planned.
+const FARTHEST: Duration = Duration::from_hours(24 * 366);
+
+/// How many acts may wait in one server, and for one person.
+const MOST_OF_GUILD: usize = 500;
+const MOST_OF_PERSON: usize = 50;
+
+/// How many are listed at once.
+const LISTED: usize = 25;
+
+pub(crate) struct ScheduleAction;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Parameters {
+    /// `plan` has a tool called later, `list` shows what waits, `cancel` takes one back.
+    #[serde(default)]
+    action: Action,
+    /// To plan: the name of the tool that is to be called.
+    #[schemars(length(min = 1, max = 64))]
+    #[serde(default)]
+    tool: Option<String>,
+    /// To plan: the arguments of that tool, as it takes them.
+    #[serde(default)]
+    arguments: Option<Map<String, Value>>,
+    /// To plan: in how many seconds; or give `at`.
+    #[schemars(range(min = 1, max = 31_622_400))]
+    #[serde(default)]
+    in_seconds: Option<u64>,
+    /// To plan: when, in ISO 8601 with a time zone, such as 2030-01-31T18:00:00Z.
+    #[schemars(length(min = 1, max = 64))]
+    #[serde(default)]
+    at: Option<String>,
+    /// To cancel: the id that planning or listing told.
+    #[schemars(length(min = 1, max = 64))]
+    #[serde(default)]
+    id: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Action {
+    #[default]
+    Plan,
+    List,
+    Cancel,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Act {
+    Plan {
+        tool: String,
+        /// The exact form of what is to be done.
+        act: Value,
+        /// Where a time span was given: the moment is fixed when it is planned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        in_seconds: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due_at_ms: Option<i64>,
+    },
+    List {},
+    Cancel {
+        id: String,
+        tool: String,
+        act: Value,
+    },
+}
+
+static SPEC: Spec = Spec {
+    name: NAME,
+    description: "Has another tool called at a later time, lists what is planned, or cancels it. \
+                  Whoever asked must be allowed to do it then, too. To remind somebody, plan a \
+                  send_message.",
+    tier: Tier::Destructive,
+    retry: RetryClass::Safe,
+    works_in_dm: false,
+};
+
+#[async_trait]
+impl Tool for ScheduleAction {
+    type Parameters = Parameters;
+    type Act = Act;
+
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
+        match parameters.action {
+            Action::Plan => plan(parameters, scene).await,
+            Action::List => Ok(Act::List {}),
+            Action::Cancel => {
+                let id = parameters.id.ok_or_else(|| {
+                    Problem::unclear("Say by its id what is to be cancelled; list what waits.")
+                })?;
+                let unknown = || Problem::unclear("Nothing of that id is planned here.");
+                let guild = scene.guild.ok_or_else(unknown)?;
+                let found = scene.executions.scheduled_action(guild, &id).await;
+                let action = found.map_err(|_| {
+                    Problem::unclear("What is planned cannot be read at the moment.")
+                })?;
+                let waits = |it: &ScheduledAction| it.state() == ScheduledActionState::Waiting;
+                let action = action.filter(waits).ok_or_else(unknown)?;
+                let act = serde_json::from_str(&action.arguments).map_err(|_| unknown())?;
+                Ok(Act::Cancel { id, tool: action.tool, act })
+            }
+        }
+    }
+
+    fn needs(&self, act: &Act, guild: Option<&Guild>, here: Id<ChannelMarker>) -> Needs {
+        let inner = match act {
+            Act::Plan { tool, act, .. } | Act::Cancel { tool, act, .. } => {
+                super::find(tool).and_then(|entry| entry.tool.needs_of(act, guild, here))
+            }
+            Act::List {} => None,
+        };
+        inner.unwrap_or_else(|| Needs::in_channel(here, Permissions::VIEW_CHANNEL))
+    }
+
+    fn tier(&self, act: &Act) -> Tier {
+        match act {
+            Act::List {} => Tier::Read,
+            // What cannot be read any more is not known to be harmless.
+            Act::Plan { tool, act, .. } => tier_of(tool, act).unwrap_or(Tier::Destructive),
+            Act::Cancel { tool, act, .. } => {
+                tier_of(tool, act).unwrap_or(Tier::Destructive).min(Tier::Reversible)
+            }
+        }
+    }
+
+    fn fix(&self, act: Act, now: UnixMillis, _: Option<&GuildState>) -> Act {
+        match act {
+            Act::Plan { tool, act, in_seconds: Some(seconds), .. } => {
+                let due = now + Duration::from_secs(seconds);
+                Act::Plan { tool, act, in_seconds: Some(seconds), due_at_ms: Some(due.0) }
+            }
+            act => act,
+        }
+    }
+
+    async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {
+        match act {
+            Act::Plan { tool, act, due_at_ms, .. } => planned(tool, act, *due_at_ms, run).await,
+            Act::List {} => list(run).await,
+            Act::Cancel { id, .. } => cancel(id, run).await,
+        }
+    }
+}
+
+fn tier_of(tool: &str, act: &Value) -> Option<Tier> {
+    super::find(tool)?.tool.tier_of(act)
+}
+
+async fn plan(parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
+    let Parameters { tool, arguments, in_seconds, at, .. } = parameters;
+    let name = tool.ok_or_else(|| Problem::unclear("Say which tool is to be called."))?;
+    let entry: &'static Entry = super::find(&name)
+        .filter(|entry| entry.spec.name != NAME)
+        .ok_or_else(|| Problem::unclear("There is no such tool that could be planned."))?;
+    let arguments = Value::Object(arguments.unwrap_or_default()).to_string();
+    let parameters = entry.parse(&arguments, usize::MAX).map_err(Problem::Unclear)?;
+    let act = entry.tool.resolve_json(parameters, scene).await?;
+    if entry.tool.tier_of(&act).is_none_or(|tier| tier == Tier::Read) {
+        return Err(Problem::unclear("What only reads cannot be planned: nobody would see it."));
+    }
+    let due_at_ms = match (in_seconds, at) {
+        (Some(_), None) => None,
+        (None, Some(at)) => {
+            let unclear = || {
+                Problem::unclear("Give the moment in ISO 8601 with a zone: 2030-01-31T18:00:00Z.")
+            };
+            Some(moment(at.trim()).ok_or_else(unclear)?.0)
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            return Err(Problem::unclear("Say when: either `in_seconds` or `at`."));
+        }
+    };
+    Ok(Act::Plan { tool: entry.spec.name.to_owned(), act, in_seconds, due_at_ms })
+}
+
+async fn planned(tool: &str, act: &Value, due_at_ms: Option<i64>, run: &Run<'_>) -> Done {
+    let (Some(entry), Some(due), Some(guild)) = (super::find(tool), due_at_ms, run.guild()) else {
+        return Done::failed(0, "That cannot be planned.");
+    };
+    let due = UnixMillis(due);
+    if due <= run.now {
+        return Done::failed(0, "That moment is over already.");
+    }
+    if due > run.now + FARTHEST {
+        return Done::failed(0, "Nothing is planned more than a year ahead.");
+    }
+    let limit = u32::try_from(MOST_OF_GUILD).unwrap_or(u32::MAX);
+    let waiting = match run.executions.scheduled_actions(guild, limit).await {
+        Ok(waiting) => waiting,
+        Err(error) => return unread(&error),
+    };
+    if waiting.len() >= MOST_OF_GUILD {
+        return Done::failed(0, "Too much is planned on this server already; cancel some first.");
+    }
+    let is_theirs = |action: &ScheduledAction| match person(action) {
+        Some(person) => run.people.iter().any(|of| of.get() == person),
+        None => false,
+    };
+    if waiting.iter().filter(|action| is_theirs(action)).count() >= MOST_OF_PERSON {
+        return Done::failed(0, "You have planned too much already; cancel some first.");
+    }
+    let id = later_id(run.key);
+    let mut fields = Map::new();
+    fields.insert("id".into(), json!(id));
+    fields.insert("due_at_ms".into(), json!(due.0));
+    let summary = format!("`{tool}` is planned for <t:{}:f> (id `{id}`).", due.as_secs());
+    let later =
+        Later { at: due, tool: entry.spec.name, act: act.clone(), authority: Authority::Asker };
+    Done { then: Some(later), ..Done::ok(0, summary, fields) }
+}
+
+async fn list(run: &Run<'_>) -> Done {
+    let Some(guild) = run.guild() else {
+        return Done::failed(0, "I cannot do that in a direct message.");
+    };
+    let limit = u32::try_from(MOST_OF_GUILD).unwrap_or(u32::MAX);
+    let waiting = match run.executions.scheduled_actions(guild, limit).await {
+        Ok(waiting) => waiting,
+        Err(error) => return unread(&error),
+    };
+    // What somebody planned is theirs to see, and the moderators'.
+    let sees_all = run.state.is_some_and(|state| {
+        run.people.iter().all(|person| {
+            state.member(*person).is_some_and(|member| {
+                crate::domain::permissions::in_guild(&state.guild, member, run.now)
+                    .intersects(Permissions::MODERATE_MEMBERS | Permissions::MANAGE_GUILD)
+            })
+        }) && !run.people.is_empty()
+    });
+    let shown: Vec<Value> = waiting
+        .iter()
+        .filter(|action| {
+            let is_theirs = person(action)
+                .is_some_and(|person| run.people.len() == 1 && run.people[0].get() == person);
+            sees_all || is_theirs
+        })
+        .take(LISTED)
+        .map(|action| {
+            json!({
+                "id": action.scheduled_action_id,
+                "tool": action.tool,
+                "arguments": serde_json::from_str::<Value>(&action.arguments).unwrap_or_default(),
+                "due_at": format!("<t:{}:f>", UnixMillis(action.due_at_ms).as_secs()),
+                "planned_by": person(action).map(|person| person.to_string()),
+            })
+        })
+        .collect();
+    let summary = format!("{} planned acts are shown.", shown.len());
+    let mut fields = Map::new();
+    fields.insert("planned".into(), Value::Array(shown));
+    Done::ok(0, summary, fields)
+}
+
+async fn cancel(id: &str, run: &Run<'_>) -> Done {
+    let Some(guild) = run.guild() else {
+        return Done::failed(0, "I cannot do that in a direct message.");
+    };
+    let by = run.people.first().map_or(0, |person| person.get());
+    match run.executions.cancel(guild, id, by).await {
+        Ok(Some(action)) if action.state() == ScheduledActionState::Cancelled => {
+            let mut fields = Map::new();
+            fields.insert("id".into(), json!(id));
+            Done::ok(0, format!("`{}` is not planned any more.", action.tool), fields)
+        }
+        Ok(_) => Done::failed(0, "Nothing of that id waits any more."),
+        Err(error) => unread(&error),
+    }
+}
+
+fn unread(error: &crate::error::StoreError) -> Done {
+    tracing::warn!(error = %error, "what is planned cannot be read");
+    Done::failed(0, "What is planned cannot be read at the moment.")
+}
+
+/// Returns whose plan it is; none where it ends what was done for a while.
+fn person(action: &ScheduledAction) -> Option<u64> {
+    match action.principal.as_ref()?.kind.as_ref()? {
+        Kind::Person(person) => Some(*person),
+        Kind::Rule(_) | Kind::Expiry(_) => None,
+    }
+}
