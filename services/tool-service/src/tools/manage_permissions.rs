@@ -13,7 +13,7 @@ use twilight_model::{
 use super::{Done, Run, Tool, permission_list, reason};
 use crate::{
     adapters::discord::{
-        Method, Request, RestError,
+        Answer, Method, Request, RestError,
         wire::{RawChannel, RawRole},
     },
     domain::{
@@ -32,7 +32,8 @@ pub(crate) struct ManagePermissions;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {
-    /// The channel or category; left out for what a role may do on the whole server.
+    /// The channel or category: a mention, its id, its exact name, or `here` for this one; left out
+    /// for what a role may do on the whole server.
     #[schemars(length(min = 1, max = 200))]
     #[serde(default)]
     channel: Option<String>,
@@ -179,7 +180,10 @@ impl Tool for ManagePermissions {
                 )),
             };
         };
-        let channel = scene.channel_or_category(channel).await?;
+        let channel = match channel.as_str() {
+            "here" => scene.here,
+            channel => scene.channel_or_category(channel).await?,
+        };
         let guild = scene.the_guild().await?;
         if guild.channels.get(&channel).is_some_and(|channel| channel.kind.is_thread()) {
             return Err(Problem::unclear(
@@ -237,6 +241,8 @@ impl Tool for ManagePermissions {
     }
 }
 
+const NONE: Permissions = Permissions::empty();
+
 /// What becomes of an overwrite.
 #[derive(Clone, Copy)]
 struct Change {
@@ -270,20 +276,29 @@ async fn overwrite(
     };
     let standing = before.overwrites.iter().find(|found| found.of == of.overwrite()).copied();
     let (allow, deny) = change.after(standing);
-    let kind = match of {
-        Of::Role(_) => 0,
-        Of::Member(_) => 1,
-    };
-    let request = request(Method::Put, guild, channel, of, run).json(&json!({
-        "type": kind,
-        "allow": allow.bits().to_string(),
-        "deny": deny.bits().to_string(),
-    }));
-    let status = match run.discord.repeatedly(&request).await {
+    let written = Overwrite { of: of.overwrite(), allow, deny };
+    let mut after = with(&before, written);
+    // Whoever locks a channel wants to be answered there, and to have it unlocked again.
+    let own =
+        would_lose(&before, &after, run).filter(|lost| lost.intersects(change.deny)).map(|lost| {
+            let own = OverwriteOf::Member(run.bot);
+            let standing = before.overwrites.iter().find(|found| found.of == own).copied();
+            let change = Change { allow: lost & change.deny, deny: NONE, clear: NONE };
+            let (allow, deny) = change.after(standing);
+            Overwrite { of: own, allow, deny }
+        });
+    if let Some(own) = own {
+        if let Err(error) = write(guild, channel, own, run).await {
+            return Done::of_write(&error);
+        }
+        after = with(&after, own);
+    }
+    let status = match write(guild, channel, written, run).await {
         Ok(answer) => answer.status,
         Err(error) => return Done::of_write(&error),
     };
-    keep(guild, before, Overwrite { of: of.overwrite(), allow, deny }, run);
+    // The event will tell, too; until then the next decision must know.
+    run.guilds.saw_channel(guild, after);
     let mut parts = Vec::new();
     for (permissions, what) in
         [(change.allow, "allowed"), (change.deny, "denied"), (change.clear, "left to the roles")]
@@ -292,7 +307,8 @@ async fn overwrite(
             parts.push(format!("{what}: {}", permissions::listed(permissions)));
         }
     }
-    let summary = format!("For {} in <#{channel}>: {}.", whom(of, run), parts.join("; "));
+    let remark = if own.is_some() { " I keep what I need there." } else { "" };
+    let summary = format!("For {} in <#{channel}>: {}.{remark}", whom(of, run), parts.join("; "));
     let mut fields = fields(channel, of);
     fields.insert("allow".into(), json!(permissions::constants(allow)));
     fields.insert("deny".into(), json!(permissions::constants(deny)));
@@ -371,11 +387,40 @@ async fn read(
     Ok(run.discord.repeatedly(&request).await?.json::<RawChannel>()?.channel())
 }
 
-/// Takes over what was written, until the event tells.
-fn keep(guild: Id<GuildMarker>, before: Channel, written: Overwrite, run: &Run<'_>) {
-    let others = before.overwrites.iter().copied().filter(|found| found.of != written.of);
-    let overwrites = others.chain([written]).collect();
-    run.guilds.saw_channel(guild, Channel { overwrites, ..before });
+async fn write(
+    guild: Id<GuildMarker>,
+    channel: Id<ChannelMarker>,
+    overwrite: Overwrite,
+    run: &Run<'_>,
+) -> Result<Answer, RestError> {
+    let (kind, of) = match overwrite.of {
+        OverwriteOf::Role(role) => (0, Of::Role(role)),
+        OverwriteOf::Member(member) => (1, Of::Member(member)),
+    };
+    let request = request(Method::Put, guild, channel, of, run).json(&json!({
+        "type": kind,
+        "allow": overwrite.allow.bits().to_string(),
+        "deny": overwrite.deny.bits().to_string(),
+    }));
+    run.discord.repeatedly(&request).await
+}
+
+fn with(channel: &Channel, overwrite: Overwrite) -> Channel {
+    let others = channel.overwrites.iter().copied().filter(|found| found.of != overwrite.of);
+    Channel { overwrites: others.chain([overwrite]).collect(), ..channel.clone() }
+}
+
+/// Returns what Ery could do in a channel and could not any more, if anything.
+fn would_lose(before: &Channel, after: &Channel, run: &Run<'_>) -> Option<Permissions> {
+    let state = run.state?;
+    let bot = state.member(state.bot)?;
+    let with = |channel: &Channel| {
+        let mut guild = (*state.guild).clone();
+        guild.channels.insert(channel.id, channel.clone());
+        permissions::in_channel(&guild, bot, channel, run.now)
+    };
+    let lost = with(before).difference(with(after));
+    (!lost.is_empty()).then_some(lost)
 }
 
 fn request(

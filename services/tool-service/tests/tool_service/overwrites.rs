@@ -34,6 +34,9 @@ async fn a_channel_is_locked_and_unlocked_and_other_bits_stay() {
     let response = run(&it, "theo", lock).await;
     expect(&response, CallOutcome::Done);
     assert_eq!(overwrite(&it, "recipes", &everyone).await, Some((0, SEND)));
+    // Ery can still answer there, and unlock it.
+    let ery = it.user("Ery").to_string();
+    assert_eq!(overwrite(&it, "recipes", &ery).await, Some((SEND, 0)));
     let summary = content(&response)["summary"].as_str().unwrap().to_owned();
     assert!(summary.starts_with("For everyone in <#"), "{summary}");
 
@@ -47,6 +50,19 @@ async fn a_channel_is_locked_and_unlocked_and_other_bits_stay() {
     expect(&run(&it, "theo", reset).await, CallOutcome::Done);
     assert_eq!(overwrite(&it, "recipes", &everyone).await, None);
     assert_eq!(overwrite(&it, "recipes", &muted).await, Some(before), "nothing else changed");
+}
+
+#[tokio::test]
+async fn here_is_where_it_was_said() {
+    let it = Harness::start().await;
+    let lock = json!({"channel": "here", "role": "@everyone", "deny": ["SEND_MESSAGES"]});
+    expect(&run(&it, "theo", lock).await, CallOutcome::Done);
+    assert_eq!(overwrite(&it, "general", &it.guild().to_string()).await, Some((0, SEND)));
+    let speak = it.call("bob", "general", "send_message", json!({"content": "x"}));
+    expect(&it.run(&speak).await, CallOutcome::Denied);
+    let mut answer = it.call("bob", "general", "send_message", json!({"content": "locked"}));
+    answer.is_answer = true;
+    expect(&it.run(&answer).await, CallOutcome::Done);
 }
 
 #[tokio::test]
