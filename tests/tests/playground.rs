@@ -110,6 +110,66 @@ async fn a_moderators_order_is_carried_out_and_audited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_owner_bans_warns_kicks_gives_roles_and_locks() {
+    let playground = Playground::start().await;
+    let (guild, _) = playground.guild().await;
+    let general = guild.channel("general").unwrap();
+    let [mara, bob, alice, nils] =
+        ["mara", "bob", "alice", "nils"].map(|name| guild.member(name).unwrap().to_owned());
+
+    for (text, said) in [
+        ("@Ery warn @alice for shouting".to_owned(), "is warned for: shouting"),
+        ("@Ery give @alice the Muted role".to_owned(), "has the role “Muted”"),
+        ("@Ery remove the role Muted from @alice".to_owned(), "does not have the role “Muted”"),
+        ("@Ery kick @nils because he spams".to_owned(), "is removed from the server"),
+        ("@Ery ban @bob for 3 days because of spam".to_owned(), "is banned for 3 days, until <t:"),
+        (format!("@Ery unban <@{bob}>"), "The ban of"),
+        (format!("@Ery ban {bob}"), "is banned."),
+        ("@Ery lock this channel".to_owned(), "Send messages"),
+    ] {
+        let reply = playground.ask(general, &mara, &text).await;
+        assert!(reply.contains(said), "{text}: {reply}");
+    }
+
+    let (guild, _) = playground.guild().await;
+    assert!(guild.member("bob").is_err() && guild.member("nils").is_err());
+    assert_eq!(guild.member("alice").unwrap(), alice);
+    let audit = playground.executions().await;
+    for tool in ["warn_member", "manage_roles", "kick_member", "ban_member", "manage_permissions"] {
+        let act = audit.iter().find(|execution| execution["tool"] == tool).unwrap();
+        assert_eq!(
+            (&act["decision"], &act["state"]),
+            (&json!("allowed"), &json!("done")),
+            "{tool}"
+        );
+        assert_eq!(act["principal"], format!("person {mara}"));
+        assert_eq!(act["is_ordered"], true);
+    }
+    let log = playground.sim.log(0).await.unwrap();
+    let kick = |method: &str, path: &str| {
+        log.iter().filter(|entry| entry.method == method && entry.path.contains(path)).count()
+    };
+    assert_eq!(kick("DELETE", &format!("/members/{nils}")), 1);
+    assert_eq!(kick("PUT", &format!("/bans/{bob}")), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_or_a_quote_bans_nobody() {
+    let playground = Playground::start().await;
+    let (guild, _) = playground.guild().await;
+    let (general, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
+    let mara = guild.member("mara").unwrap();
+    for text in ["@Ery should I ban @bob?", "@Ery don't ban @bob", "> ban @bob\n@Ery what is that?"]
+    {
+        playground.ask(general, mara, text).await;
+    }
+    let (guild, _) = playground.guild().await;
+    assert_eq!(guild.member("bob").unwrap(), bob);
+    let log = playground.sim.log(0).await.unwrap();
+    assert!(!log.iter().any(|entry| entry.path.contains("/bans/")), "nothing is asked of Discord");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_ordinary_members_order_is_refused_by_name_and_nothing_reaches_discord() {
     let playground = Playground::start().await;
     let (guild, _) = playground.guild().await;

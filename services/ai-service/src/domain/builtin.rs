@@ -14,6 +14,7 @@ mod plan;
 mod quoted;
 mod report;
 mod request;
+mod servers;
 mod talk;
 mod timeouts;
 mod tokens;

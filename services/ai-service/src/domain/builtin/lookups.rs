@@ -67,9 +67,7 @@ fn take_place(at: &mut Clause<'_>, may_be_bare: bool) -> Option<Place> {
 
 /// Commands that people give to bots, and the tools for them, which are not covered here.
 const NOT_COVERED: &[(&str, &str)] = &[
-    ("ban|unban|softban|tempban", "ban_member"),
-    ("kick", "kick_member"),
-    ("warn", "warn_member"),
+    ("softban", "ban_member"),
     ("delete|purge|nuke|clear", "delete_message"),
     ("edit", "edit_message"),
     ("pin|unpin", "pin_message"),

@@ -9,7 +9,7 @@ use crate::domain::conversation::{
 
 use super::{
     report,
-    request::{MessageRef, Problem, Request},
+    request::{MessageRef, Place as Channel, Problem, Request},
     understand::understand,
 };
 
@@ -40,7 +40,7 @@ pub(crate) fn answer(request: &TurnRequest) -> Answer {
 pub(crate) fn orders(message: &MemberMessage, place: &Place, tools: &[ToolSpec]) -> Vec<Order> {
     understand(message, place)
         .into_iter()
-        .filter(|request| matches!(request, Request::Timeout { .. }))
+        .filter(Request::is_an_act)
         .filter_map(|request| call_of(&request, message, &[]).ok())
         .filter(|(tool, _)| tools.iter().any(|offered| offered.name == *tool))
         .map(|(tool, arguments)| Order { tool: tool.to_owned(), arguments: arguments.to_string() })
@@ -125,40 +125,32 @@ fn call_of(
     messages: &[&MemberMessage],
 ) -> Result<(&'static str, Value), Problem> {
     let mut arguments = Map::new();
-    let mut set = |name: &str, value: Value| {
-        arguments.insert(name.to_owned(), value);
-    };
+    if let Some(tool) = act_of(request, &mut arguments) {
+        return Ok((tool, Value::Object(arguments)));
+    }
     let tool = match request {
-        Request::Timeout { member, seconds, reason } => {
-            set("member", member.argument().into());
-            set("duration_seconds", (*seconds).into());
-            if let Some(reason) = reason {
-                set("reason", reason.clone().into());
-            }
-            "timeout_member"
-        }
         Request::MemberInfo { member } => {
-            set("member", member.argument().into());
+            set(&mut arguments, "member", member.argument().into());
             "get_member_info"
         }
         Request::CatchUp { channel, limit, .. } => {
             match channel {
-                Some(channel) => set("channel", channel.argument().into()),
+                Some(channel) => set(&mut arguments, "channel", channel.argument().into()),
                 // Not the request itself.
-                None => set("before", message.id.to_string().into()),
+                None => set(&mut arguments, "before", message.id.to_string().into()),
             }
-            set("limit", (*limit).into());
+            set(&mut arguments, "limit", (*limit).into());
             "fetch_messages"
         }
         Request::Search { query, author, channel } => {
             if let Some(query) = query {
-                set("query", query.clone().into());
+                set(&mut arguments, "query", query.clone().into());
             }
             if let Some(author) = author {
-                set("author", author.argument().into());
+                set(&mut arguments, "author", author.argument().into());
             }
             if let Some(channel) = channel {
-                set("channel", channel.argument().into());
+                set(&mut arguments, "channel", channel.argument().into());
             }
             "search_messages"
         }
@@ -176,19 +168,87 @@ fn call_of(
             let Some(id) = id else {
                 return Err(Problem::WhichMessage);
             };
-            set("message", id.to_string().into());
-            set("emoji", emoji.clone().into());
+            set(&mut arguments, "message", id.to_string().into());
+            set(&mut arguments, "emoji", emoji.clone().into());
             "add_reaction"
         }
         Request::Send { content } => {
-            set("content", content.clone().into());
+            set(&mut arguments, "content", content.clone().into());
             "send_message"
         }
-        Request::Say { .. } | Request::Talk(_) | Request::Problem(_) => {
-            return Err(Problem::NotUnderstood(String::new()));
-        }
+        _ => return Err(Problem::NotUnderstood(String::new())),
     };
     Ok((tool, Value::Object(arguments)))
+}
+
+/// Returns the tool for an act that moderates, and writes its arguments; none for what is no act.
+fn act_of(request: &Request, arguments: &mut Map<String, Value>) -> Option<&'static str> {
+    let (tool, reason) = match request {
+        Request::Timeout { member, seconds, reason } => {
+            set(arguments, "member", member.argument().into());
+            set(arguments, "duration_seconds", (*seconds).into());
+            ("timeout_member", reason)
+        }
+        Request::Ban { member, seconds, delete_seconds, reason } => {
+            set(arguments, "member", member.argument().into());
+            for (name, seconds) in
+                [("duration_seconds", *seconds), ("delete_message_seconds", *delete_seconds)]
+            {
+                if seconds > 0 {
+                    set(arguments, name, seconds.into());
+                }
+            }
+            ("ban_member", reason)
+        }
+        Request::Unban { member, reason } => {
+            set(arguments, "member", member.argument().into());
+            set(arguments, "action", "unban".into());
+            ("ban_member", reason)
+        }
+        Request::Kick { member, reason } => {
+            set(arguments, "member", member.argument().into());
+            ("kick_member", reason)
+        }
+        Request::Warn { member, reason } => {
+            set(arguments, "member", member.argument().into());
+            ("warn_member", reason)
+        }
+        Request::Role { member, role, gives, reason } => {
+            set(arguments, "action", if *gives { "give" } else { "take" }.into());
+            set(arguments, "member", member.argument().into());
+            set(arguments, "role", role.clone().into());
+            ("manage_roles", reason)
+        }
+        Request::Lock { channel, locks, reason } => {
+            let channel = channel.as_ref().map_or_else(|| "here".to_owned(), Channel::argument);
+            set(arguments, "channel", channel.into());
+            set(arguments, "role", "@everyone".into());
+            set(
+                arguments,
+                if *locks { "deny" } else { "clear" },
+                ["SEND_MESSAGES", "SEND_MESSAGES_IN_THREADS"].as_slice().into(),
+            );
+            ("manage_permissions", reason)
+        }
+        Request::Delete { message, reason } => {
+            set(arguments, "message", message.to_string().into());
+            ("delete_message", reason)
+        }
+        Request::Pin { message, pins, reason } => {
+            set(arguments, "action", if *pins { "pin" } else { "unpin" }.into());
+            set(arguments, "message", message.to_string().into());
+            ("pin_message", reason)
+        }
+        _ => return None,
+    };
+    if let Some(reason) = reason {
+        set(arguments, "reason", reason.clone().into());
+    }
+    Some(tool)
+}
+
+fn set(arguments: &mut Map<String, Value>, name: &str, value: Value) {
+    arguments.insert(name.to_owned(), value);
 }
 
 /// Returns the newest message before `message` that fits.

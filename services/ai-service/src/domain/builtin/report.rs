@@ -130,6 +130,20 @@ fn wish(request: &Request) -> String {
         Request::Timeout { member, seconds, .. } => {
             format!("the timeout of {member} for {}", in_words(*seconds))
         }
+        Request::Ban { member, seconds: 0, .. } => format!("the ban of {member}"),
+        Request::Ban { member, seconds, .. } => {
+            format!("the ban of {member} for {}", in_words(*seconds))
+        }
+        Request::Unban { member, .. } => format!("the end of {member}'s ban"),
+        Request::Kick { member, .. } => format!("the kick of {member}"),
+        Request::Warn { member, .. } => format!("the warning of {member}"),
+        Request::Role { member, gives: true, .. } => format!("the role for {member}"),
+        Request::Role { member, gives: false, .. } => format!("the end of {member}'s role"),
+        Request::Lock { locks: true, .. } => "the lock of that channel".into(),
+        Request::Lock { locks: false, .. } => "the end of that channel's lock".into(),
+        Request::Delete { .. } => "the deletion of that message".into(),
+        Request::Pin { pins: true, .. } => "the pin".into(),
+        Request::Pin { pins: false, .. } => "the end of that pin".into(),
         Request::MemberInfo { member } => format!("the look-up of {member}"),
         Request::CatchUp { channel: Some(channel), .. } => format!("the summary of {channel}"),
         Request::CatchUp { channel: None, .. } => "the summary of this channel".into(),
@@ -182,6 +196,13 @@ const EXAMPLES: &[(&str, &str)] = &[
         "timeout_member",
         "“timeout @name for 10 minutes because …”, “untimeout @name” (if you may do that yourself)",
     ),
+    ("ban_member", "“ban @name for 3 days because …”, “unban” with a mention or an id"),
+    ("kick_member", "“kick @name because …”"),
+    ("warn_member", "“warn @name for …”"),
+    ("manage_roles", "“give @name the role Helper”, “remove the role Helper from @name”"),
+    ("manage_permissions", "“lock #channel”, “unlock this channel”"),
+    ("delete_message", "“delete this”, as a reply"),
+    ("pin_message", "“pin this” or “unpin this”, as a reply"),
     ("get_member_info", "“who is @name”"),
     ("fetch_messages", "“what did I miss”, “summarise #channel”"),
     ("search_messages", "“search for pizza from @name in #channel”"),
@@ -243,6 +264,18 @@ fn problem(problem: &Problem, request: &TurnRequest) -> String {
              minutes” or “2h”; a reason goes behind “because”.",
             cut(part, 60)
         ),
+        Problem::NoLengthThere => "Kicks and warnings have no length of time, so I did nothing. \
+            Leave it out; a reason goes behind “because”."
+            .into(),
+        Problem::BanTooLong => "A ban for a time may be ten years long at most, so I did nothing. \
+            Leave the length out to ban for good."
+            .into(),
+        Problem::DeletesTooMuch => "Discord deletes with a ban what somebody wrote in the last 7 \
+            days at most, so I did nothing. Give a shorter time."
+            .into(),
+        Problem::WhichRole => "I couldn't tell which role you mean, so I did nothing. Write for \
+            example “give @name the role Helper”."
+            .into(),
         Problem::TwoDurations => {
             "I found two lengths of time in that, so I did nothing. Give one.".into()
         }
@@ -267,8 +300,8 @@ fn problem(problem: &Problem, request: &TurnRequest) -> String {
         Problem::WhichEmoji => {
             "I couldn't tell which emoji. Write for example “react with 👍”.".into()
         }
-        Problem::WhichMessage => "I couldn't tell which message you mean. Reply to it with “react \
-            with 👍”."
+        Problem::WhichMessage => "I couldn't tell which message you mean, so I did nothing. Reply \
+            to it, for example with “react with 👍”."
             .into(),
         Problem::SendWhat => "What should it say? Write for example “say hello”.".into(),
         Problem::SendElsewhere => {
@@ -277,7 +310,7 @@ fn problem(problem: &Problem, request: &TurnRequest) -> String {
         Problem::NotCovered { verb, tool } => {
             if request.tools.iter().any(|offered| offered.name == *tool) {
                 format!(
-                    "“{verb}” is not among the commands of built-in command mode, so I did \
+                    "I don't know “{verb}” in that form in built-in command mode, so I did \
                      nothing. With a language model behind me I could use the tool for it."
                 )
             } else {

@@ -14,6 +14,50 @@ pub(super) enum Request {
         seconds: u64,
         reason: Option<String>,
     },
+    /// Zero seconds are for ever.
+    Ban {
+        member: Target,
+        seconds: u64,
+        /// What they wrote in so many last seconds goes, too.
+        delete_seconds: u64,
+        reason: Option<String>,
+    },
+    Unban {
+        member: Target,
+        reason: Option<String>,
+    },
+    Kick {
+        member: Target,
+        reason: Option<String>,
+    },
+    Warn {
+        member: Target,
+        reason: Option<String>,
+    },
+    Role {
+        member: Target,
+        /// As the tool takes it: a mention, an id or a name.
+        role: String,
+        gives: bool,
+        reason: Option<String>,
+    },
+    /// Whether everybody may write in a channel.
+    Lock {
+        /// None for the one where it is said.
+        channel: Option<Place>,
+        locks: bool,
+        reason: Option<String>,
+    },
+    /// Deletes the message that is replied to.
+    Delete {
+        message: Id<MessageMarker>,
+        reason: Option<String>,
+    },
+    Pin {
+        message: Id<MessageMarker>,
+        pins: bool,
+        reason: Option<String>,
+    },
     MemberInfo {
         member: Target,
     },
@@ -47,12 +91,45 @@ impl Request {
     pub(super) fn is_for_a_tool(&self) -> bool {
         match self {
             Self::Timeout { .. }
+            | Self::Ban { .. }
+            | Self::Unban { .. }
+            | Self::Kick { .. }
+            | Self::Warn { .. }
+            | Self::Role { .. }
+            | Self::Lock { .. }
+            | Self::Delete { .. }
+            | Self::Pin { .. }
             | Self::MemberInfo { .. }
             | Self::CatchUp { .. }
             | Self::Search { .. }
             | Self::React { .. }
             | Self::Send { .. } => true,
             Self::Say { .. } | Self::Talk(_) | Self::Problem(_) => false,
+        }
+    }
+}
+
+impl Request {
+    /// Returns whether it moderates: whoever reads such an order wrongly acts on a person.
+    pub(super) fn is_an_act(&self) -> bool {
+        match self {
+            Self::Timeout { .. }
+            | Self::Ban { .. }
+            | Self::Unban { .. }
+            | Self::Kick { .. }
+            | Self::Warn { .. }
+            | Self::Role { .. }
+            | Self::Lock { .. }
+            | Self::Delete { .. }
+            | Self::Pin { .. } => true,
+            Self::MemberInfo { .. }
+            | Self::CatchUp { .. }
+            | Self::Search { .. }
+            | Self::React { .. }
+            | Self::Send { .. }
+            | Self::Say { .. }
+            | Self::Talk(_)
+            | Self::Problem(_) => false,
         }
     }
 }
@@ -155,6 +232,12 @@ pub(super) enum Problem {
     /// A number stands where a length of time could, but it is none.
     NoLength(String),
     TwoDurations,
+    /// Kicks and warnings have no length.
+    NoLengthThere,
+    BanTooLong,
+    /// Discord deletes with a ban what was written in the last 7 days at most.
+    DeletesTooMuch,
+    WhichRole,
     /// It is to happen later, or on a condition.
     Later,
     /// It was asked, not ordered.

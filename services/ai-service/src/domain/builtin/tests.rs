@@ -1,5 +1,7 @@
 //! The commands as people write them. `@bob` is written as a mention where Discord would make one.
 
+mod acts;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use twilight_model::id::Id;
@@ -226,7 +228,6 @@ fn several_orders_in_one_message_are_all_read() {
         ("timeout <@2> 10m, <@3> 5m", vec!["2 600 -", "3 300 -"]),
         ("mute <@2> for spam and <@3> for flood", vec!["2 600 spam", "3 600 flood"]),
         ("timeout <@2>/<@3> 5m", vec!["2 300 -", "3 300 -"]),
-        ("ban <@4> and timeout <@2> 5m", vec!["2 300 -"]),
         ("timeout <@2> for 5m and unmute <@3>", vec!["2 300 -", "3 0 -"]),
         ("timeout <@2> for spam and timeout <@3> for 5m", vec!["2 600 spam", "3 300 -"]),
         ("timeout <@2> 5m. Then mute <@3> 6m!", vec!["2 300 -", "3 360 -"]),
@@ -357,8 +358,6 @@ const NO_ORDERS: &[&str] = &[
     "mets <@2> en timeout pour 10 minutes",
     "забань <@2> на 10 минут",
     "<@2>を10分間タイムアウトして",
-    "ban <@2>",
-    "kick <@2> because he is rude",
     "poll: timeout or mute?",
     "I was thinking about whether to timeout <@2>",
     "we could timeout <@2>",

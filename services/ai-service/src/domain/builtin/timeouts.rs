@@ -1,15 +1,11 @@
-//! Timeouts and their lifting: the one command here that acts on a person.
+//! Timeouts, bans, kicks and warnings, and the lifting of what can be lifted.
 
 mod lifting;
 mod modifiers;
 mod wrapped;
 
-pub(super) use self::modifiers::is_next_command;
-use self::{
-    lifting::read_lifting,
-    modifiers::{modifiers, reason_of},
-    wrapped::read_wrapped,
-};
+pub(super) use self::modifiers::{is_later, is_next_command, reason_of};
+use self::{lifting::read_lifting, modifiers::modifiers, wrapped::read_wrapped};
 use super::{
     clause::{Clause, is_one_of, is_reason_word},
     duration::{self, Span},
@@ -23,14 +19,39 @@ pub(super) const DEFAULT_SECONDS: u64 = 600;
 /// Discord's bound: 28 days.
 const LONGEST_SECONDS: u64 = 28 * 24 * 3_600;
 
+/// Ten years.
+const LONGEST_BAN_SECONDS: u64 = 315_360_000;
+
 const NOUNS: &str = "timeout|time-out|time out|mute|timeouts|mutes";
 
 /// What a command was read as, and where it ends.
 pub(super) type Read<'a> = (Vec<Request>, Clause<'a>);
 
+/// What is done to a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Deed {
+    #[default]
+    Timeout,
+    Ban,
+    /// A ban that is said to end.
+    TemporaryBan,
+    Unban,
+    Kick,
+    Warn,
+}
+
+impl Deed {
+    fn has_length(self) -> bool {
+        matches!(self, Self::Timeout | Self::Ban | Self::TemporaryBan)
+    }
+}
+
 /// What has been read of one command so far.
 #[derive(Default)]
 struct Parts {
+    deed: Deed,
+    /// From how far back the messages of somebody banned are deleted.
+    delete_seconds: u64,
     members: Vec<Target>,
     seconds: Option<u64>,
     /// What counts if nobody says how long.
@@ -38,7 +59,7 @@ struct Parts {
     reason: Option<String>,
 }
 
-/// Reads a timeout or a lifting. `None`: none stands here.
+/// Reads an act on people, or its lifting. `None`: none stands here.
 pub(super) fn read(at: Clause<'_>) -> Option<Read<'_>> {
     read_lifting(at).or_else(|| read_timeout(at))
 }
@@ -52,7 +73,7 @@ pub(super) fn is_about(word: &str) -> bool {
     )
 }
 
-fn problem(problem: Problem, at: Clause<'_>) -> Read<'_> {
+pub(super) fn problem(problem: Problem, at: Clause<'_>) -> Read<'_> {
     (vec![Request::Problem(problem)], at.after(usize::MAX))
 }
 
@@ -91,9 +112,7 @@ fn read_timeout(mut at: Clause<'_>) -> Option<Read<'_>> {
             Err((found, after)) => problem(found, after),
         });
     }
-    if !take_verb(&mut at) {
-        return None;
-    }
+    parts.deed = take_verb(&mut at)?;
     at.take_pauses();
     if !at.is_idle() {
         at.take_any("right now|now|immediately|instantly|quickly|please");
@@ -116,9 +135,7 @@ fn read_behind_target(
     mut parts: Parts,
     target: Result<Target, Problem>,
 ) -> Option<Read<'_>> {
-    if !take_verb(&mut at) {
-        return None;
-    }
+    parts.deed = take_verb(&mut at)?;
     let mut ahead = at;
     ahead.take_pauses();
     ahead.take("for");
@@ -153,11 +170,25 @@ fn without_target(mut at: Clause<'_>, mut parts: Parts) -> Option<Read<'_>> {
 }
 
 fn begins_with_verb(mut at: Clause<'_>) -> bool {
-    take_verb(&mut at)
+    take_verb(&mut at).is_some()
 }
 
-fn take_verb(at: &mut Clause<'_>) -> bool {
-    at.take_any("timeout|time-out|time out|mute|silence")
+fn take_verb(at: &mut Clause<'_>) -> Option<Deed> {
+    let deeds = [
+        ("timeout|time-out|time out|mute|silence", Deed::Timeout),
+        ("temporarily ban|temp ban|temp-ban|tempban", Deed::TemporaryBan),
+        ("permanently ban|perma ban|perma-ban|permaban|ban", Deed::Ban),
+        ("kick out|kick", Deed::Kick),
+        ("warn", Deed::Warn),
+    ];
+    let mut after = *at;
+    let (_, deed) = deeds.into_iter().find(|(verbs, _)| after.take_any(verbs))?;
+    // `kick off the event` kicks nobody.
+    if deed == Deed::Kick && after.next_is("off|back|in|start|starts|up|around") {
+        return None;
+    }
+    *at = after;
+    Some(deed)
 }
 
 fn leading_reason(at: Clause<'_>) -> Option<(String, Clause<'_>)> {
@@ -176,8 +207,23 @@ fn set_duration(parts: &mut Parts, span: Span) -> Result<(), Problem> {
     if parts.seconds.is_some() {
         return Err(Problem::TwoDurations);
     }
+    if !parts.deed.has_length() {
+        return Err(Problem::NoLengthThere);
+    }
+    let is_ban = matches!(parts.deed, Deed::Ban | Deed::TemporaryBan);
     match span {
+        Span::Endless if parts.deed == Deed::Ban => {
+            parts.seconds = Some(0);
+            Ok(())
+        }
         Span::Endless => Err(Problem::Endless),
+        Span::Seconds(seconds) if is_ban && seconds > LONGEST_BAN_SECONDS => {
+            Err(Problem::BanTooLong)
+        }
+        Span::Seconds(seconds) if is_ban && seconds > 0 => {
+            parts.seconds = Some(seconds);
+            Ok(())
+        }
         Span::Vague => Err(Problem::Vague),
         Span::Seconds(0) => Err(Problem::Zero),
         Span::Seconds(seconds) if seconds > LONGEST_SECONDS => Err(Problem::TooLong),
@@ -256,14 +302,24 @@ fn people_or_reason(at: Clause<'_>) -> Option<Problem> {
 }
 
 fn requests(parts: &Parts) -> Vec<Request> {
-    let seconds = parts.seconds.or(parts.fallback_seconds).unwrap_or(DEFAULT_SECONDS);
-    parts
-        .members
-        .iter()
-        .map(|member| Request::Timeout {
-            member: member.clone(),
-            seconds,
-            reason: parts.reason.clone(),
-        })
-        .collect()
+    let seconds = parts.seconds.or(parts.fallback_seconds);
+    if parts.deed == Deed::TemporaryBan && seconds.is_none() {
+        return vec![Request::Problem(Problem::Vague)];
+    }
+    let of_one = |member: &Target| {
+        let (member, reason) = (member.clone(), parts.reason.clone());
+        match parts.deed {
+            Deed::Timeout => {
+                Request::Timeout { member, seconds: seconds.unwrap_or(DEFAULT_SECONDS), reason }
+            }
+            Deed::Ban | Deed::TemporaryBan => {
+                let (seconds, delete_seconds) = (seconds.unwrap_or(0), parts.delete_seconds);
+                Request::Ban { member, seconds, delete_seconds, reason }
+            }
+            Deed::Unban => Request::Unban { member, reason },
+            Deed::Kick => Request::Kick { member, reason },
+            Deed::Warn => Request::Warn { member, reason },
+        }
+    };
+    parts.members.iter().map(of_one).collect()
 }

@@ -5,7 +5,7 @@ use super::{
     duration, lookups,
     quoted::unquote,
     request::{Problem, Request, Talk},
-    talk, timeouts,
+    servers, talk, timeouts,
     tokens::{Kind, Token, tokenise},
 };
 
@@ -45,7 +45,7 @@ pub(super) fn understand(message: &MemberMessage, place: &Place) -> Vec<Request>
     }
     if is_taken_back(&tokens) {
         for request in &mut found {
-            if matches!(request, Request::Timeout { .. }) {
+            if request.is_an_act() {
                 *request = Request::Talk(Talk::Refrain);
             }
         }
@@ -125,14 +125,14 @@ fn read_sentence(whole: Clause<'_>, is_question: bool, found: &mut Vec<Request>)
         return;
     }
     if begins_a_condition(at) {
-        let orders = names_a_timeout(at);
+        let orders = names_an_act(at);
         found.push(if orders { Request::Problem(Problem::Later) } else { talk });
         return;
     }
     let before = found.len();
     loop {
         let is_asked_only = is_question && !opening.is_request;
-        if let Some((requests, rest)) = timeouts::read(at) {
+        if let Some((requests, rest)) = timeouts::read(at).or_else(|| servers::read(at)) {
             if is_asked_only {
                 found.push(Request::Problem(Problem::AskedOnly));
             } else {
@@ -168,11 +168,11 @@ fn begins_a_condition(at: Clause<'_>) -> bool {
     ) || (at.next_is("when") && !asks_when)
 }
 
-fn names_a_timeout(at: Clause<'_>) -> bool {
+fn names_an_act(at: Clause<'_>) -> bool {
     (0..at.tokens().len().min(LOOKED_FOR_ACT)).any(|skipped| {
-        timeouts::read(at.after(skipped)).is_some_and(|(requests, _)| {
-            requests.iter().any(|request| matches!(request, Request::Timeout { .. }))
-        })
+        timeouts::read(at.after(skipped))
+            .is_some_and(|(requests, _)| requests.iter().any(Request::is_an_act))
+            || servers::read(at.after(skipped)).is_some()
     })
 }
 

@@ -3,7 +3,7 @@ use super::{
         clause::Clause,
         request::{Problem, Target},
     },
-    NOUNS, Parts, Read,
+    Deed, NOUNS, Parts, Read,
     modifiers::{is_later, reason_of},
     problem, requests, take_targets,
 };
@@ -11,7 +11,14 @@ use super::{
 pub(super) fn read_lifting(at: Clause<'_>) -> Option<Read<'_>> {
     let mut after = at;
     let mut parts = Parts { seconds: Some(0), ..Parts::default() };
-    let targets = if after.take_any(
+    let targets = if after.take_any("unban|un-ban|un ban|pardon") {
+        parts.deed = Deed::Unban;
+        after.take_pauses();
+        match take_targets(&mut after, &mut parts) {
+            None if after.is_idle() => Err(Problem::Whom),
+            targets => targets?,
+        }
+    } else if after.take_any(
         "untimeout|un-timeout|un timeout|untime out|unmute|un-mute|un mute|unsilence|\
          un-silence",
     ) {
@@ -68,13 +75,25 @@ pub(super) fn read_lifting(at: Clause<'_>) -> Option<Read<'_>> {
     Some((requests(&parts), after))
 }
 
+/// Takes what is lifted.
+fn take_noun(at: &mut Clause<'_>, parts: &mut Parts) -> bool {
+    if at.take_any(NOUNS) {
+        return true;
+    }
+    let is_ban = at.take("ban|bans");
+    if is_ban {
+        parts.deed = Deed::Unban;
+    }
+    is_ban
+}
+
 /// Reads `the timeout of @bob` and `@bob's timeout`.
 fn read_removal(at: &mut Clause<'_>, parts: &mut Parts) -> Option<Result<(), Problem>> {
     let mut ahead = *at;
     ahead.take("the|a|that|any|this");
     let mut owned = ahead;
     let is_owned = owned.take("his|her|their");
-    if is_owned && owned.take_any(NOUNS) {
+    if is_owned && take_noun(&mut owned, parts) {
         *at = owned;
         let author = at.context().reply_to_author;
         let author = author.filter(|author| Some(*author) != at.context().bot);
@@ -86,7 +105,7 @@ fn read_removal(at: &mut Clause<'_>, parts: &mut Parts) -> Option<Result<(), Pro
             None => Err(Problem::Whom),
         });
     }
-    if ahead.take_any(NOUNS) {
+    if take_noun(&mut ahead, parts) {
         let has_preposition = ahead.take("of|from|on|for|off");
         if ahead.is_idle() {
             *at = ahead;
@@ -102,5 +121,5 @@ fn read_removal(at: &mut Clause<'_>, parts: &mut Parts) -> Option<Result<(), Pro
     at.take_possessive();
     // `remove @bob from timeout`
     at.take_any("from the|from");
-    at.take_any(NOUNS).then_some(targets)
+    take_noun(at, parts).then_some(targets)
 }

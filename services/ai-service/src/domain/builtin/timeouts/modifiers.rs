@@ -3,11 +3,11 @@
 use super::{
     super::{
         clause::{Clause, is_one_of},
-        duration,
+        duration::{self, Span},
         request::{Problem, Request, Target},
         tokens::Kind,
     },
-    Parts, Read, problem, requests, set_duration, take_targets,
+    Deed, Parts, Read, problem, requests, set_duration, take_targets,
 };
 
 /// The audit log takes 512 characters, and who asked stands there too.
@@ -50,6 +50,13 @@ fn modifier<'a>(at: Clause<'a>, had_pause: bool, parts: &mut Parts) -> Result<St
     }
     if let Some(Kind::Emoji(_)) = at.kind() {
         return Ok(Step::On(at.after(1)));
+    }
+    let is_removal = matches!(parts.deed, Deed::Ban | Deed::TemporaryBan | Deed::Kick);
+    if is_removal && after.take_any(FROM_HERE) {
+        return Ok(Step::On(after));
+    }
+    if let Some(after) = take_deletion(at, parts)? {
+        return Ok(Step::On(after));
     }
     if let Some(after) = take_length(at, parts)? {
         return Ok(Step::On(after));
@@ -101,6 +108,45 @@ fn next_after_pause<'a>(at: Clause<'a>, parts: &Parts) -> Result<Option<Step<'a>
     Err(Problem::TwoDurations)
 }
 
+/// Takes `and delete his messages of the last day`, which belongs to a ban.
+fn take_deletion<'a>(mut at: Clause<'a>, parts: &mut Parts) -> Result<Option<Clause<'a>>, Problem> {
+    const MOST_SECONDS: u64 = 7 * 24 * 3_600;
+    if !matches!(parts.deed, Deed::Ban | Deed::TemporaryBan) {
+        return Ok(None);
+    }
+    at.take_connectors();
+    let is_deletion = at.take("delete|deleting|remove|removing|purge|purging|wipe|wiping") && {
+        at.take("all|his|her|their|the");
+        at.take("of");
+        at.take("his|her|their|the");
+        at.take("messages|posts")
+    };
+    if !is_deletion {
+        return Ok(None);
+    }
+    at.take("of|from|in|for|during");
+    at.take("the");
+    at.take("last|past");
+    let span = match duration::read(at) {
+        Some((span, after)) => {
+            at = after;
+            span
+        }
+        None if at.take("day") => Span::Seconds(24 * 3_600),
+        None if at.take("hour") => Span::Seconds(3_600),
+        None if at.take("week") => Span::Seconds(MOST_SECONDS),
+        None => return Err(Problem::Vague),
+    };
+    match span {
+        Span::Seconds(0) | Span::Vague => Err(Problem::Vague),
+        Span::Seconds(seconds) if seconds <= MOST_SECONDS => {
+            parts.delete_seconds = seconds;
+            Ok(Some(at))
+        }
+        Span::Seconds(_) | Span::Endless => Err(Problem::DeletesTooMuch),
+    }
+}
+
 /// Takes `for 10 minutes`.
 fn take_length<'a>(mut at: Clause<'a>, parts: &mut Parts) -> Result<Option<Clause<'a>>, Problem> {
     at.take("for|during");
@@ -120,7 +166,9 @@ fn take_length<'a>(mut at: Clause<'a>, parts: &mut Parts) -> Result<Option<Claus
 
 /// Takes `for spam` and `because he is spamming`.
 fn take_reason<'a>(mut at: Clause<'a>, parts: &mut Parts) -> Result<Option<Clause<'a>>, Problem> {
-    if at.take_any("for|during|over|due to|on account of|on grounds of") {
+    let is_about =
+        parts.deed == Deed::Warn && at.take_any("about|regarding|concerning|not to|to stop");
+    if is_about || at.take_any("for|during|over|due to|on account of|on grounds of") {
         let (reason, after) = noun_reason(at, parts)?;
         parts.reason = parts.reason.take().or(reason);
         return Ok(Some(after));
@@ -136,6 +184,11 @@ fn take_reason<'a>(mut at: Clause<'a>, parts: &mut Parts) -> Result<Option<Claus
     parts.reason = parts.reason.take().or(reason_of(&at.text()));
     Ok(Some(at.after(usize::MAX)))
 }
+
+/// From where somebody is removed.
+const FROM_HERE: &str = "from the server|from this server|from our server|from the guild|\
+     from this guild|from here|off the server|off this server|out of the server|\
+     out of here|out";
 
 /// What changes nothing.
 const IDLE: &str = "for now|in here|here|in this channel|in this server|on this server|on discord|\
@@ -162,7 +215,8 @@ fn another_group<'a>(mut at: Clause<'a>, parts: &Parts) -> Option<Read<'a>> {
         return None;
     }
     let is_named = at.begins_with_mention();
-    let mut others = Parts { fallback_seconds: parts.seconds, ..Parts::default() };
+    let mut others =
+        Parts { deed: parts.deed, fallback_seconds: parts.seconds, ..Parts::default() };
     if let Err(found) = take_targets(&mut at, &mut others)? {
         return Some(problem(found, at));
     }
@@ -183,7 +237,7 @@ fn noun_reason<'a>(
     at: Clause<'a>,
     parts: &mut Parts,
 ) -> Result<(Option<String>, Clause<'a>), Problem> {
-    if duration::is_attempt(at) {
+    if parts.deed.has_length() && duration::is_attempt(at) {
         return Err(Problem::NoLength(at.text()));
     }
     let mut end = at;
@@ -191,7 +245,8 @@ fn noun_reason<'a>(
         let mut ahead = end;
         let has_pause = ahead.take_pauses();
         let has_for = ahead.take("for");
-        if parts.seconds.is_none()
+        if parts.deed.has_length()
+            && parts.seconds.is_none()
             && (has_pause || has_for || is_compact(ahead))
             && let Some((span, after)) = duration::read(ahead)
             && (after.is_idle() || is_next_command(after))
@@ -239,7 +294,7 @@ pub(in crate::domain::builtin) fn is_next_command(mut at: Clause<'_>) -> bool {
 }
 
 /// Returns whether an act is to wait, for a moment or for something to happen.
-pub(super) fn is_later(mut at: Clause<'_>) -> bool {
+pub(in crate::domain::builtin) fn is_later(mut at: Clause<'_>) -> bool {
     at.take_connectors();
     if at.take("in|after|within") {
         return duration::read(at).is_some() || at.next_is("the|this") || at.is_done();
@@ -250,7 +305,7 @@ pub(super) fn is_later(mut at: Clause<'_>) -> bool {
     )
 }
 
-pub(super) fn reason_of(text: &str) -> Option<String> {
+pub(in crate::domain::builtin) fn reason_of(text: &str) -> Option<String> {
     let text = text.trim_matches(|c: char| {
         c.is_whitespace() || matches!(c, ',' | ':' | '-' | '–' | '—' | '.' | '(' | ')')
     });

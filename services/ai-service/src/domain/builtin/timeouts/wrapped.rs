@@ -1,6 +1,6 @@
 use super::{
     super::{clause::Clause, duration, request::Problem},
-    NOUNS, Parts, begins_with_verb, set_duration, take_targets,
+    Deed, NOUNS, Parts, begins_with_verb, set_duration, take_targets,
 };
 
 /// Reads the forms whose targets stand inside: `put @bob in timeout`, `give @bob a timeout`,
@@ -68,8 +68,18 @@ fn noun(at: &mut Clause<'_>, parts: &mut Parts) -> Option<Result<(), Problem>> {
         after = rest;
         problem = set_duration(parts, span).err();
     }
-    after.take("long|of");
-    if !after.take_any(NOUNS) {
+    after.take("long|of|permanent|temporary|formal|final|first|second|last");
+    if after.take("ban") {
+        parts.deed = Deed::Ban;
+        // The length was read as a timeout's.
+        if let Some((span, _)) = span {
+            parts.seconds = None;
+            problem = set_duration(parts, span).err();
+        }
+    } else if after.take("warning") {
+        parts.deed = Deed::Warn;
+        problem = span.map(|_| Problem::NoLengthThere);
+    } else if !after.take_any(NOUNS) {
         return None;
     }
     *at = after;
@@ -96,6 +106,7 @@ fn read_noun(
     }
     *at = after;
     parts.members = found.members;
+    parts.deed = found.deed;
     parts.seconds = parts.seconds.or(found.seconds);
     if parts.members.is_empty() {
         return Some(Err(Problem::Whom));
