@@ -63,6 +63,18 @@ impl Stage {
         fleet.stop_redis(hold).await
     }
 
+    /// Kills all holders, whatever they are at.
+    async fn kill_holders(&self) -> anyhow::Result<()> {
+        let Self { fleet, diary, .. } = self;
+        for (slot, it) in fleet.slots.iter().enumerate() {
+            if it.service == "orchestrator" && fleet.kill(slot, Duration::ZERO).await? {
+                diary.say(format!("{}: SIGKILL at the end", it.name));
+                diary.count("kill");
+            }
+        }
+        Ok(())
+    }
+
     /// Returns what there is to judge so far.
     pub(super) fn evidence(&self) -> Evidence {
         Evidence {
@@ -173,6 +185,10 @@ pub(super) async fn faults(options: &Options) -> anyhow::Result<Report> {
     let chaos = async {
         let ended = carry_out(&stage, planned, options.duration, &speaking_until).await?;
         speaking_until.cancel();
+        if is_holders {
+            // Nobody asks any more for what is under way now: only what was kept comes back.
+            stage.kill_holders().await?;
+        }
         // What was said last may have been said into a fault.
         stage.fleet.calm_rest().await?;
         stage.fleet.calm_provider();

@@ -110,14 +110,6 @@ pub(super) fn plan(
         }
         planned.push(Planned { at, action: action(&mut random, slots, roughness) });
     }
-    if roughness.orchestrators_only {
-        // What is under way then nobody asks for again: only what was kept comes back.
-        let at = duration.mul_f64(0.99);
-        planned.retain(|planned| planned.at < at);
-        planned.extend((0..slots.len()).filter(|slot| slots[*slot] == "orchestrator").map(
-            |slot| Planned { at, action: Action::Kill { slot, down: Duration::from_secs(1) } },
-        ));
-    }
     planned
 }
 
@@ -227,15 +219,8 @@ mod tests {
     }
 
     #[test]
-    fn where_holders_alone_are_hit_nothing_else_is_and_at_the_end_all_are_killed() {
-        let planned = plan(3, Duration::from_mins(5), &SLOTS, &roughness(true));
-        let killed = planned.iter().rev().map_while(|planned| match planned.action {
-            Action::Kill { slot, .. } => Some(slot),
-            _ => None,
-        });
-        let killed: Vec<_> = killed.collect();
-        assert!(killed.starts_with(&[2, 1]), "{killed:?}");
-        for planned in planned {
+    fn where_holders_alone_are_hit_nothing_else_is() {
+        for planned in plan(3, Duration::from_mins(5), &SLOTS, &roughness(true)) {
             match planned.action {
                 Action::Kill { slot, .. } | Action::Stop { slot, .. } => {
                     assert_eq!(SLOTS[slot], "orchestrator");
