@@ -166,8 +166,8 @@ async fn rights_are_judged_again_when_it_is_carried_out() {
     let call = proposed(&it).await;
     press(&it, "mara", ".y").await;
     // Whoever asked has lost the right meanwhile.
-    let path = format!("/members/{}/{}", it.guild(), it.user("theo"));
-    it.control_patch(&path, json!({"roles": []})).await;
+    let (guild, theo) = (it.guild(), it.user("theo"));
+    it.control_patch(&format!("/members/{guild}/{theo}"), json!({"roles": []})).await;
     let go = approved(&call, &approval(&it, &call));
     let response = it.run(&go).await;
     expect(&response, CallOutcome::Denied);
