@@ -224,6 +224,11 @@ impl Guilds {
         self.saw(guild, Change::Channel(Box::new(channel)));
     }
 
+    /// Takes over that a channel is gone.
+    pub(crate) fn saw_channel_go(&self, guild: Id<GuildMarker>, channel: Id<ChannelMarker>) {
+        self.saw(guild, Change::ChannelGone(channel));
+    }
+
     fn saw(&self, guild: Id<GuildMarker>, change: Change) {
         let slot = {
             let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);

@@ -217,6 +217,7 @@ impl Pipeline {
         let Some((tier, needs)) = tier.zip(needs) else {
             return Ok(Judged::invalid("The order's arguments do not fit the tool.".into()));
         };
+        let tier = needs.tier_for(&people, tier);
         let state = match ask.guild() {
             Some(guild) => {
                 let mut users = people.clone();
@@ -281,6 +282,7 @@ impl Pipeline {
             Err(mistake) => return Ok(Err(mistake)),
         };
         let scene = Scene {
+            discord: &shared.discord,
             guilds: &shared.guilds,
             guild: ask.guild(),
             here: ask.here,
@@ -470,7 +472,7 @@ impl Pipeline {
         let shared = &*self.shared;
         let reads = match &plan.needs.reads {
             Reads::Channels(channels) => channels.as_slice(),
-            Reads::Nothing | Reads::WhatMayBeRead { .. } => &[],
+            _ => &[],
         };
         let nonce = execution::nonce(&ask.key);
         let run = Run {
@@ -490,9 +492,10 @@ impl Pipeline {
             request_timeout: shared.settings.request_timeout,
             bot: shared.guilds.bot().await?,
             max_result_bytes: shared.settings.max_result_bytes,
+            is_repeat: matches!(how, How::Repeat),
         };
         Ok(match how {
-            How::Perform => plan.entry.tool.perform_json(act, &run).await,
+            How::Perform | How::Repeat => plan.entry.tool.perform_json(act, &run).await,
             How::LookUp => plan.entry.tool.look_up_json(act, &run).await,
         })
     }
@@ -602,6 +605,8 @@ impl Pipeline {
 #[derive(Clone, Copy)]
 enum How {
     Perform,
+    /// An earlier attempt may have got through.
+    Repeat,
     LookUp,
 }
 

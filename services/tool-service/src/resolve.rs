@@ -8,10 +8,15 @@ use twilight_model::id::{
 };
 
 use crate::{
-    adapters::store::Executions,
+    adapters::{
+        discord::{Discord, Method, Request, RestError, wire::RawMessage},
+        store::Executions,
+    },
     domain::{
+        flow::TO_READ,
         guild::{Channel, ChannelKind, Guild, Role},
         output::Filter,
+        permissions,
         reference::{self, ChannelReference, MemberReference, RoleReference},
         text,
     },
@@ -24,6 +29,7 @@ const MAX_CANDIDATES: usize = 5;
 
 /// Where a call is made from.
 pub(crate) struct Scene<'a> {
+    pub(crate) discord: &'a Discord,
     pub(crate) guilds: &'a Guilds,
     pub(crate) guild: Option<Id<GuildMarker>>,
     pub(crate) here: Id<ChannelMarker>,
@@ -75,15 +81,9 @@ impl Scene<'_> {
     /// Returns the channel that `text` names: an id, a mention, or a name in this guild.
     pub(crate) async fn channel(&self, text: &str) -> Result<Id<ChannelMarker>, Problem> {
         match reference::channel(text) {
-            Some(ChannelReference::Id(channel)) if channel == self.here => Ok(channel),
+            Some(ChannelReference::Id(channel)) => self.channel_by_id(channel).await,
             Some(_) if self.guild.is_none() => {
                 Err(Problem::unclear("In a direct message I know this channel alone."))
-            }
-            Some(ChannelReference::Id(channel)) => {
-                match self.guilds.channel(self.guild_id()?, channel).await? {
-                    Some(found) => readable(found.kind, channel),
-                    None => Err(Problem::unclear("That channel is not in this server.")),
-                }
             }
             Some(ChannelReference::Name(name)) => self.channel_named(&name).await,
             None => Err(Problem::unclear(
@@ -156,6 +156,90 @@ impl Scene<'_> {
         }
     }
 
+    /// Returns what kind of channel it is; none where it is not known any more.
+    pub(crate) async fn kind(
+        &self,
+        channel: Id<ChannelMarker>,
+    ) -> Result<Option<ChannelKind>, Problem> {
+        Ok(self.guilds.channel(self.guild_id()?, channel).await?.map(|found| found.kind))
+    }
+
+    /// Returns the message that `text` names, an id or a link, and its channel: the one that is
+    /// named, else this one.
+    pub(crate) async fn message(
+        &self,
+        channel: Option<&str>,
+        text: &str,
+    ) -> Result<(Id<ChannelMarker>, Id<MessageMarker>), Problem> {
+        let named = match channel {
+            Some(channel) => Some(self.channel(channel).await?),
+            None => None,
+        };
+        match reference::message(text) {
+            Some((None, message)) => Ok((named.unwrap_or(self.here), message)),
+            Some((Some(of), message)) if named.is_none_or(|named| named == of) => {
+                Ok((self.channel_by_id(of).await?, message))
+            }
+            Some(_) => Err(Problem::unclear("That message is not in that channel.")),
+            None => Err(Problem::unclear("Name one message: by its id, or by a link to it.")),
+        }
+    }
+
+    /// Reads a message, in order to learn whose it is. None if there is no such message, or if Ery
+    /// cannot read there: both are told only after it is decided whether the asker may know.
+    pub(crate) async fn read(
+        &self,
+        channel: Id<ChannelMarker>,
+        message: Id<MessageMarker>,
+    ) -> Result<Option<RawMessage>, Problem> {
+        if let Some(guild) = self.guild
+            && !self.bot_reads(guild, channel).await?
+        {
+            return Ok(None);
+        }
+        let route = format!("channels/{channel}/messages/id");
+        let path = format!("channels/{channel}/messages/{message}");
+        let home = self.guild.map_or(channel.get(), Id::get);
+        let request = Request::new(Method::Get, route, path, home, self.discord.send_by());
+        let answer = match self.discord.repeatedly(&request).await {
+            Ok(answer) => answer,
+            Err(RestError::Refused { .. } | RestError::RefusedBefore { .. }) => return Ok(None),
+            Err(error) => return Err(Problem::Unknown(error.into())),
+        };
+        let read: RawMessage =
+            answer.json().map_err(|error| Problem::Unknown(StateError::from(error)))?;
+        Ok(Some(read).filter(|read| read.channel_id == channel && read.id == message))
+    }
+
+    async fn bot_reads(
+        &self,
+        guild: Id<GuildMarker>,
+        channel: Id<ChannelMarker>,
+    ) -> Result<bool, Problem> {
+        let state = self.guilds.state(guild, &[]).await?;
+        let Some((bot, channel)) = state.member(state.bot).zip(state.channel(channel)) else {
+            return Ok(false);
+        };
+        let rights = permissions::of_roles(&state.guild, bot.user, &bot.roles, channel);
+        Ok(rights.contains(TO_READ))
+    }
+
+    async fn channel_by_id(
+        &self,
+        channel: Id<ChannelMarker>,
+    ) -> Result<Id<ChannelMarker>, Problem> {
+        if channel == self.here {
+            return Ok(channel);
+        }
+        let Some(guild) = self.guild else {
+            return Err(Problem::unclear("In a direct message I know this channel alone."));
+        };
+        match self.guilds.channel(guild, channel).await? {
+            Some(found) => readable(found.kind, channel),
+            None => Err(Problem::unclear("That channel is not in this server.")),
+        }
+    }
+
     /// Returns the message of this channel that `text` names: an id, or a link.
     pub(crate) fn message_here(&self, text: &str) -> Result<Id<MessageMarker>, Problem> {
         match reference::message(text) {
@@ -204,7 +288,7 @@ impl Scene<'_> {
     async fn channel_named(&self, name: &str) -> Result<Id<ChannelMarker>, Problem> {
         let wanted = name.to_lowercase();
         self.one_channel(name, |channel| {
-            channel.kind != ChannelKind::Holder && channel.name.to_lowercase() == wanted
+            !channel.kind.is_holder() && channel.name.to_lowercase() == wanted
         })
         .await
     }
@@ -245,7 +329,7 @@ impl Scene<'_> {
 }
 
 fn readable(kind: ChannelKind, channel: Id<ChannelMarker>) -> Result<Id<ChannelMarker>, Problem> {
-    if kind == ChannelKind::Holder {
+    if kind.is_holder() {
         Err(Problem::unclear(format!("<#{channel}> holds channels or threads, no messages.")))
     } else {
         Ok(channel)

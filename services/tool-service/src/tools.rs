@@ -5,17 +5,32 @@ mod answer;
 mod arguments;
 mod audit;
 mod ban_member;
+mod create_invite;
+mod create_thread;
+mod delete_message;
+mod edit_message;
+mod embeds;
 mod fetch_messages;
+mod get_audit_logs;
+mod get_channel_info;
 mod get_member_info;
+mod get_server_info;
 mod kick_member;
 mod listing;
+mod manage_channels;
 mod manage_permissions;
 mod manage_roles;
 mod permission_list;
+mod pin_message;
 mod reason;
+mod remove_reaction;
 mod schedule_action;
 mod search_messages;
+mod send_dm;
 mod send_message;
+mod sending;
+mod server;
+mod threads;
 mod timeout_member;
 mod warn_member;
 
@@ -26,9 +41,12 @@ use jsonschema::Validator;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use twilight_model::id::{
-    Id,
-    marker::{ChannelMarker, GuildMarker, UserMarker},
+use twilight_model::{
+    guild::Permissions,
+    id::{
+        Id,
+        marker::{ChannelMarker, GuildMarker, UserMarker},
+    },
 };
 
 use ery_clock::UnixMillis;
@@ -37,7 +55,8 @@ use ery_ids::Home;
 use crate::{
     adapters::{discord::Discord, store::Executions},
     domain::{
-        guild::{Guild, GuildState},
+        guild::{Channel, Guild, GuildState, Member},
+        permissions,
         tool::{Needs, RetryClass, Spec, Tier},
     },
     guilds::Guilds,
@@ -71,6 +90,12 @@ pub(crate) trait Tool: Send + Sync + 'static {
 
     /// Tells how much an act can do; never more than its tool.
     fn tier(&self, _act: &Self::Act) -> Tier {
+        self.spec().tier
+    }
+
+    /// Tells how little its least act can do: people who share a turn are offered what has
+    /// something for them.
+    fn least_tier(&self) -> Tier {
         self.spec().tier
     }
 
@@ -119,11 +144,34 @@ pub(crate) struct Run<'a> {
     pub(crate) request_timeout: Duration,
     pub(crate) bot: Id<UserMarker>,
     pub(crate) max_result_bytes: usize,
+    /// Whether an earlier attempt may have got through.
+    pub(crate) is_repeat: bool,
 }
 
 impl Run<'_> {
     pub(crate) fn guild(&self) -> Option<Id<GuildMarker>> {
         self.home.guild()
+    }
+
+    /// Returns whether everybody who asked has these permissions on the whole server.
+    pub(crate) fn all_have(&self, wanted: Permissions) -> bool {
+        let Some(state) = self.state else { return false };
+        self.all_people(|person| permissions::in_guild(&state.guild, person, self.now), wanted)
+    }
+
+    /// Returns whether everybody who asked has one of these permissions in a channel.
+    pub(crate) fn all_have_in(&self, channel: &Channel, one_of: &[Permissions]) -> bool {
+        let Some(state) = self.state else { return false };
+        let of = |person: &Member| permissions::in_channel(&state.guild, person, channel, self.now);
+        one_of.iter().any(|wanted| self.all_people(of, *wanted))
+    }
+
+    fn all_people(&self, has: impl Fn(&Member) -> Permissions, wanted: Permissions) -> bool {
+        let Some(state) = self.state else { return false };
+        !self.people.is_empty()
+            && self.people.iter().all(|person| {
+                state.member(*person).is_some_and(|person| has(person).contains(wanted))
+            })
     }
 }
 
@@ -138,6 +186,7 @@ pub(crate) trait AnyTool: Send + Sync {
         guild: Option<&Guild>,
         here: Id<ChannelMarker>,
     ) -> Option<Needs>;
+    fn least_tier(&self) -> Tier;
     /// None if `act` is not this tool's.
     fn tier_of(&self, act: &Value) -> Option<Tier>;
     /// None if `act` is not this tool's.
@@ -165,6 +214,10 @@ impl<T: Tool> AnyTool for T {
     ) -> Option<Needs> {
         let act = T::Act::deserialize(act).ok()?;
         Some(self.needs(&act, guild, here))
+    }
+
+    fn least_tier(&self) -> Tier {
+        T::least_tier(self)
     }
 
     fn tier_of(&self, act: &Value) -> Option<Tier> {
@@ -227,7 +280,10 @@ static TOOLS: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     vec![
         Entry::new(send_message::SendMessage),
         Entry::new(fetch_messages::FetchMessages),
+        Entry::new(edit_message::EditMessage),
+        Entry::new(delete_message::DeleteMessage),
         Entry::new(add_reaction::AddReaction),
+        Entry::new(remove_reaction::RemoveReaction),
         Entry::new(ban_member::BanMember),
         Entry::new(kick_member::KickMember),
         Entry::new(timeout_member::TimeoutMember),
@@ -235,7 +291,15 @@ static TOOLS: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry::new(manage_roles::ManageRoles),
         Entry::new(manage_permissions::ManagePermissions),
         Entry::new(get_member_info::GetMemberInfo),
+        Entry::new(get_server_info::GetServerInfo),
+        Entry::new(get_channel_info::GetChannelInfo),
         Entry::new(search_messages::SearchMessages),
+        Entry::new(get_audit_logs::GetAuditLogs),
+        Entry::new(create_invite::CreateInvite),
+        Entry::new(manage_channels::ManageChannels),
+        Entry::new(send_dm::SendDm),
+        Entry::new(create_thread::CreateThread),
+        Entry::new(pin_message::PinMessage),
         Entry::new(schedule_action::ScheduleAction),
     ]
 });
@@ -279,24 +343,66 @@ mod tests {
         }
     }
 
+    /// The rows of the page of all tools, cell by cell.
+    fn rows() -> Vec<Vec<&'static str>> {
+        let page = include_str!("../../../docs/tools.md");
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
+    }
+
+    #[test]
+    fn the_page_of_all_tools_says_what_they_say() {
+        let told: Vec<[String; 4]> = rows()
+            .iter()
+            .map(|row| [0, 1, 2, 3].map(|cell| row[cell].trim_matches('`').to_owned()))
+            .collect();
+        let own: Vec<[String; 4]> = all()
+            .map(|entry| {
+                let spec = entry.spec;
+                let works_in_dm = if spec.works_in_dm { "yes" } else { "no" };
+                [spec.name, spec.tier.as_str(), works_in_dm, spec.retry.as_str()].map(str::to_owned)
+            })
+            .collect();
+        assert_eq!(told, own, "docs/tools.md");
+        for row in rows() {
+            assert_eq!(row.len(), 7, "{}", row[0]);
+            assert!(!row[4].is_empty() && !row[5].is_empty(), "{} needs no rights?", row[0]);
+        }
+    }
+
     #[test]
     fn every_tool_has_the_tier_that_the_safety_rules_give_it() {
-        let tiers: Vec<_> = all().map(|entry| (entry.spec.name, entry.spec.tier)).collect();
+        let tiers: Vec<_> = all()
+            .map(|entry| (entry.spec.name, entry.tool.least_tier(), entry.spec.tier))
+            .collect();
+        let (read, harmless) = (Tier::Read, Tier::Harmless);
+        let (reversible, destructive) = (Tier::Reversible, Tier::Destructive);
         assert_eq!(
             tiers,
             [
-                ("send_message", Tier::Harmless),
-                ("fetch_messages", Tier::Read),
-                ("add_reaction", Tier::Harmless),
-                ("ban_member", Tier::Destructive),
-                ("kick_member", Tier::Destructive),
-                ("timeout_member", Tier::Reversible),
-                ("warn_member", Tier::Reversible),
-                ("manage_roles", Tier::Destructive),
-                ("manage_permissions", Tier::Destructive),
-                ("get_member_info", Tier::Read),
-                ("search_messages", Tier::Read),
-                ("schedule_action", Tier::Destructive),
+                ("send_message", harmless, reversible),
+                ("fetch_messages", read, read),
+                ("edit_message", reversible, reversible),
+                ("delete_message", destructive, destructive),
+                ("add_reaction", harmless, harmless),
+                ("remove_reaction", harmless, destructive),
+                ("ban_member", destructive, destructive),
+                ("kick_member", destructive, destructive),
+                ("timeout_member", reversible, reversible),
+                ("warn_member", reversible, reversible),
+                ("manage_roles", destructive, destructive),
+                ("manage_permissions", destructive, destructive),
+                ("get_member_info", read, read),
+                ("get_server_info", read, read),
+                ("get_channel_info", read, read),
+                ("search_messages", read, read),
+                ("get_audit_logs", read, read),
+                ("create_invite", destructive, destructive),
+                ("manage_channels", read, destructive),
+                ("send_dm", harmless, destructive),
+                ("create_thread", reversible, reversible),
+                ("pin_message", read, reversible),
+                ("schedule_action", read, destructive),
             ]
         );
     }

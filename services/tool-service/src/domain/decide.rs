@@ -104,15 +104,27 @@ fn check(
         return Err(Reason::Disabled { tool: call.tool.name });
     }
     let authority = authority(call, guild)?;
+    // A thread answers where it runs.
+    if call.is_answer && call.needs.place != Place::Channel(call.here) {
+        return Err(Reason::OtherPlace);
+    }
     let Some(state) = guild else { return in_dm(call) };
     let world = World { call, state, now };
-    if let Authority::People(people) = &authority {
-        world.people_may(people)?;
+    match &authority {
+        Authority::People(people) => world.people_may(people)?,
+        Authority::Nobody if call.needs.is_for_members => return Err(Reason::NobodyAsked),
+        Authority::Nobody => {
+            world.holds(&nobody(), world.of_asker(None), Who::Nobody)?;
+        }
+        Authority::Bot => {}
     }
     let reads = world.reads(&authority)?;
     world.bot_may(&reads)?;
     if let Some(subject) = call.needs.subject {
         world.subject_may_be_acted_on(subject, &authority)?;
+    }
+    if let Some(to) = call.needs.tells {
+        world.may_be_told(to, &authority)?;
     }
     if let Some(change) = call.needs.rights {
         rights::may_be_changed(&world, change, &authority)?;
@@ -186,6 +198,10 @@ fn in_dm(call: &Call<'_>) -> Result<Vec<Id<ChannelMarker>>, Reason> {
         Reads::Nothing => Vec::new(),
         Reads::Channels(channels) => channels.clone(),
         Reads::WhatMayBeRead { .. } => vec![call.here],
+        Reads::About(channel) => vec![*channel],
+        Reads::AboutAll | Reads::ForHolders(_) => {
+            return Err(Reason::NotInDm { tool: call.tool.name });
+        }
     };
     if !is_here || reads.iter().any(|channel| *channel != call.here) {
         return Err(Reason::OtherPlace);
@@ -204,7 +220,7 @@ impl World<'_> {
         for person in people {
             let who = who(*person, people);
             let member = self.state.member(*person).ok_or(Reason::AskerNotMember { who })?;
-            self.holds(member, self.call.needs.asker, who)?;
+            self.holds(member, self.of_asker(Some(*person)), who)?;
         }
         Ok(())
     }
@@ -213,7 +229,7 @@ impl World<'_> {
     fn approver_may(&self, approver: Id<UserMarker>) -> Result<(), Reason> {
         let who = Who::OneOfYou(approver);
         let member = self.state.member(approver).ok_or(Reason::AskerNotMember { who })?;
-        self.holds(member, self.call.needs.asker, who)?;
+        self.holds(member, self.of_asker(Some(approver)), who)?;
         let alone = Authority::People(vec![approver]);
         if let Some(subject) = self.call.needs.subject {
             self.subject_may_be_acted_on(subject, &alone).map_err(|reason| reason.of(who))?;
@@ -224,9 +240,24 @@ impl World<'_> {
         Ok(())
     }
 
+    /// What an asker needs: more where it is another's that is touched.
+    fn of_asker(&self, asker: Option<Id<UserMarker>>) -> Permissions {
+        let needed = self.call.needs.asker;
+        match self.call.needs.owned {
+            Some(owned) if owned.by.is_none() || owned.by != asker => needed | owned.others,
+            _ => needed,
+        }
+    }
+
     fn bot_may(&self, reads: &[Id<ChannelMarker>]) -> Result<(), Reason> {
         let bot = self.bot()?;
-        self.holds(bot, self.call.needs.bot, Who::Ery)?;
+        let needs = self.call.needs;
+        let of_others = needs.owned.filter(|owned| owned.by != Some(bot.user));
+        let wanted = of_others.map_or(needs.bot, |owned| needs.bot | owned.bot);
+        self.holds(bot, wanted, Who::Ery)?;
+        if !matches!(needs.reads, Reads::Channels(_) | Reads::WhatMayBeRead { .. }) {
+            return Ok(());
+        }
         for channel in reads {
             self.reads_channel(bot, self.channel(*channel)?, Who::Ery)?;
         }
@@ -234,8 +265,22 @@ impl World<'_> {
     }
 
     fn holds(&self, member: &Member, wanted: Permissions, who: Who) -> Result<(), Reason> {
+        self.holds_in(self.call.needs.place, member, wanted, who)?;
+        match self.call.needs.also_in {
+            Some(channel) => self.holds_in(Place::Channel(channel), member, wanted, who),
+            None => Ok(()),
+        }
+    }
+
+    fn holds_in(
+        &self,
+        place: Place,
+        member: &Member,
+        wanted: Permissions,
+        who: Who,
+    ) -> Result<(), Reason> {
         let guild = &*self.state.guild;
-        let (has, place) = match self.call.needs.place {
+        let (has, named) = match place {
             Place::Guild => (permissions::in_guild(guild, member, self.now), NamedPlace::Server),
             Place::Channel(channel) => {
                 let channel = self.channel(channel)?;
@@ -244,17 +289,17 @@ impl World<'_> {
                 (has, NamedPlace::channel(channel))
             }
         };
-        let wanted = self.as_here(wanted);
+        let wanted = self.as_there(place, wanted);
         let Some(permission) = permissions::first_missing(wanted, has) else { return Ok(()) };
         if member.is_timed_out(self.now) && permission != Permissions::VIEW_CHANNEL {
             return Err(Reason::AskerTimedOut { who });
         }
-        Err(Reason::Lacks { who, permission, place })
+        Err(Reason::Lacks { who, permission, place: named })
     }
 
     /// In threads the right to send has a name of its own.
-    fn as_here(&self, wanted: Permissions) -> Permissions {
-        let Place::Channel(channel) = self.call.needs.place else { return wanted };
+    fn as_there(&self, place: Place, wanted: Permissions) -> Permissions {
+        let Place::Channel(channel) = place else { return wanted };
         let Some(channel) = self.state.channel(channel) else { return wanted };
         if wanted.contains(Permissions::SEND_MESSAGES) {
             wanted.difference(Permissions::SEND_MESSAGES).union(permissions::to_send(channel.kind))
@@ -305,7 +350,7 @@ impl World<'_> {
                     .guild
                     .channels
                     .values()
-                    .filter(|channel| channel.kind != ChannelKind::Holder)
+                    .filter(|channel| !channel.kind.is_holder())
                     .map(|channel| channel.id)
                     .filter(|channel| self.may_read(*channel, authority).is_ok())
                     .filter(|channel| self.bot_reads(*channel))
@@ -315,6 +360,67 @@ impl World<'_> {
                 channels.truncate(*at_most);
                 if channels.is_empty() { Err(Reason::NothingToRead) } else { Ok(channels) }
             }
+            Reads::About(channel) => {
+                self.may_know(*channel, authority)?;
+                Ok(vec![*channel])
+            }
+            Reads::AboutAll => {
+                let channels = self.state.guild.channels.keys().copied();
+                let mut channels: Vec<_> =
+                    channels.filter(|channel| self.may_know(*channel, authority).is_ok()).collect();
+                channels.sort_unstable();
+                Ok(channels)
+            }
+            Reads::ForHolders(permissions) => {
+                if flow::all_hold(self.state, *permissions, self.call.here) {
+                    Ok(Vec::new())
+                } else {
+                    Err(Reason::NotForAll { permission: *permissions })
+                }
+            }
+        }
+    }
+
+    /// Whether what is known of a channel may be told here.
+    fn may_know(&self, channel: Id<ChannelMarker>, authority: &Authority) -> Result<(), Reason> {
+        let of = self.channel(channel)?;
+        let knows = |member: &Member, who| {
+            self.may_be_in(member, of, who)?;
+            let has = permissions::in_channel(&self.state.guild, member, of, self.now);
+            if has.contains(Permissions::VIEW_CHANNEL) {
+                Ok(())
+            } else {
+                let place = NamedPlace::channel(of);
+                Err(Reason::Lacks { who, permission: Permissions::VIEW_CHANNEL, place })
+            }
+        };
+        match authority {
+            Authority::People(people) => {
+                for person in people {
+                    let who = who(*person, people);
+                    let member =
+                        self.state.member(*person).ok_or(Reason::AskerNotMember { who })?;
+                    knows(member, who)?;
+                }
+            }
+            Authority::Nobody => knows(&nobody(), Who::Nobody)?,
+            Authority::Bot => {}
+        }
+        if flow::may_be_known(self.state, channel, self.call.here) {
+            Ok(())
+        } else {
+            Err(Reason::WouldLeak { source: channel })
+        }
+    }
+
+    /// Whether words that were made here may be read there. What somebody ordered word for word is
+    /// their own, and so is what a rule says.
+    fn may_be_told(&self, to: Id<ChannelMarker>, authority: &Authority) -> Result<(), Reason> {
+        let is_own = self.call.is_ordered || matches!(authority, Authority::Bot);
+        if is_own || flow::may_flow(self.state, self.call.here, to) {
+            Ok(())
+        } else {
+            Err(Reason::WouldCarry { to })
         }
     }
 
@@ -361,6 +467,10 @@ impl World<'_> {
         let guild = &*self.state.guild;
         if subject.user == self.state.bot {
             return Err(Reason::TargetIsEry);
+        }
+        if subject.act == SubjectAct::Address {
+            let target = self.state.member(subject.user).ok_or(Reason::TargetNotMember)?;
+            return if target.is_bot { Err(Reason::TargetIsBot) } else { Ok(()) };
         }
         let people: &[Id<UserMarker>] = match authority {
             Authority::People(people) => people,

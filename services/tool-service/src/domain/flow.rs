@@ -51,22 +51,74 @@ pub(crate) fn may_flow(
     else {
         return false;
     };
-    holds_for_all(guild, source, ruling_source, ruling_reply, state)
+    holds_for_all(state, ruling_source, ruling_reply, |user, roles| {
+        permissions::of_roles(guild, user, roles, source).contains(TO_READ)
+    })
+}
+
+/// Returns whether everybody who can see `reply` provably sees that `source` is there.
+pub(crate) fn may_be_known(
+    state: &GuildState,
+    source: Id<ChannelMarker>,
+    reply: Id<ChannelMarker>,
+) -> bool {
+    if source == reply {
+        return true;
+    }
+    let guild = &*state.guild;
+    let (Some(source), Some(reply)) = (state.channel(source), state.channel(reply)) else {
+        return false;
+    };
+    if source.kind == ChannelKind::PrivateThread {
+        return false;
+    }
+    let (Some(ruling_source), Some(ruling_reply)) = (guild.ruling(source), guild.ruling(reply))
+    else {
+        return false;
+    };
+    holds_for_all(state, ruling_source, ruling_reply, |user, roles| {
+        permissions::sees(guild, user, roles, ruling_source)
+    })
+}
+
+/// Returns whether everybody who can see `reply` provably has these permissions in the guild.
+///
+/// One role opens the reply to somebody, or none; more of them only give more.
+pub(crate) fn all_hold(state: &GuildState, wanted: Permissions, reply: Id<ChannelMarker>) -> bool {
+    let guild = &*state.guild;
+    let Some(ruling) = state.channel(reply).and_then(|reply| guild.ruling(reply)) else {
+        return false;
+    };
+    let holds = |user, roles: &[Id<RoleMarker>]| {
+        !permissions::sees(guild, user, roles, ruling)
+            || permissions::base(guild, user, roles).contains(wanted)
+    };
+    let with_any_role =
+        |user| holds(user, &[]) && guild.roles.keys().all(|role| holds(user, &[*role]));
+    with_any_role(guild.id.cast())
+        && members_with_overwrites(ruling, ruling)
+            .into_iter()
+            .filter(|user| *user != state.bot && *user != guild.owner)
+            .all(|user| match state.members.get(&user) {
+                Some(Some(member)) => holds(user, &member.roles),
+                Some(None) => true,
+                None => with_any_role(user),
+            })
 }
 
 fn holds_for_all(
-    guild: &Guild,
-    source: &Channel,
+    state: &GuildState,
     ruling_source: &Channel,
     ruling_reply: &Channel,
-    state: &GuildState,
+    reaches: impl Fn(Id<UserMarker>, &[Id<RoleMarker>]) -> bool,
 ) -> bool {
+    let guild = &*state.guild;
     // Without CONNECT: whoever sees the reply's channel counts as its reader.
     let roles = distinct_roles(guild, ruling_source, ruling_reply);
     // Nobody has the id of no user: no overwrite of a member applies.
     let nobody = guild.id.cast();
     let holds = |user, roles: &[Id<RoleMarker>]| {
-        !permissions::sees(guild, user, roles, ruling_reply) || reads(guild, user, roles, source)
+        !permissions::sees(guild, user, roles, ruling_reply) || reaches(user, roles)
     };
     if !holds(nobody, &[]) {
         return false;
@@ -84,10 +136,6 @@ fn holds_for_all(
             Some(None) => true,
             None => holds(user, &[]) && pairs().all(|pair| holds(user, &pair)),
         })
-}
-
-fn reads(guild: &Guild, user: Id<UserMarker>, roles: &[Id<RoleMarker>], source: &Channel) -> bool {
-    permissions::of_roles(guild, user, roles, source).contains(TO_READ)
 }
 
 /// Returns one role of each kind that differs in what can be read in the two channels.

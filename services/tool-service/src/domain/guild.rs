@@ -76,12 +76,15 @@ pub(crate) struct Channel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ChannelKind {
     Text,
+    Announcement,
     /// Voice and stage channels: nothing without CONNECT.
     Voice,
     PublicThread,
     /// Seen by its members and by those who may manage threads.
     PrivateThread,
-    /// Categories, forums, directories: they hold no messages themselves.
+    /// Forums and media channels: they hold posts, no messages themselves.
+    Forum,
+    /// Categories, directories: they hold channels.
     Holder,
 }
 
@@ -90,11 +93,18 @@ impl ChannelKind {
     pub(crate) fn from_number(number: u8) -> Self {
         match number {
             2 | 13 => Self::Voice,
+            5 => Self::Announcement,
             10 | 11 => Self::PublicThread,
             12 => Self::PrivateThread,
-            4 | 14 | 15 | 16 => Self::Holder,
+            15 | 16 => Self::Forum,
+            4 | 14 => Self::Holder,
             _ => Self::Text,
         }
+    }
+
+    /// Returns whether no messages are written in it directly.
+    pub(crate) fn is_holder(self) -> bool {
+        matches!(self, Self::Forum | Self::Holder)
     }
 
     pub(crate) fn is_thread(self) -> bool {

@@ -165,7 +165,8 @@ pub(crate) fn outranks_role(guild: &Guild, member: &Member, role: &Role) -> bool
             .is_some_and(|highest| highest.id != role.id && highest.rank(role).is_gt())
 }
 
-fn base(guild: &Guild, user: Id<UserMarker>, roles: &[Id<RoleMarker>]) -> Permissions {
+/// Returns what somebody with exactly these roles may do in the guild, timeouts aside.
+pub(crate) fn base(guild: &Guild, user: Id<UserMarker>, roles: &[Id<RoleMarker>]) -> Permissions {
     if user == guild.owner {
         return Permissions::all();
     }

@@ -25,6 +25,9 @@ pub(crate) enum Reason {
     OtherPlace,
     WouldLeak { source: Id<ChannelMarker> },
     NothingToRead,
+    WouldCarry { to: Id<ChannelMarker> },
+    NotForAll { permission: Permissions },
+    TargetIsBot,
     TargetIsEry,
     TargetIsSelf,
     TargetNotMember,
@@ -104,6 +107,9 @@ impl Reason {
             Self::OtherPlace => "other_place",
             Self::WouldLeak { .. } => "would_leak",
             Self::NothingToRead => "nothing_to_read",
+            Self::WouldCarry { .. } => "would_carry",
+            Self::NotForAll { .. } => "not_for_all",
+            Self::TargetIsBot => "target_is_bot",
             Self::TargetIsEry => "target_is_ery",
             Self::TargetIsSelf => "target_is_self",
             Self::TargetNotMember => "target_not_member",
@@ -161,6 +167,18 @@ impl Reason {
             Self::NothingToRead => {
                 "There is no channel that you and everybody in this one can read.".into()
             }
+            Self::WouldCarry { to } => format!(
+                "Not everybody who can read <#{to}> can read this channel, so I carry no words of \
+                 mine from here to there; order it in one plain message of your own."
+            ),
+            Self::NotForAll { permission } => {
+                let (words, constant) = permissions::words(*permission);
+                format!(
+                    "Not everybody who can read this channel has the permission “{words}” \
+                     ({constant}), so I do not tell that here; ask me where only they can read."
+                )
+            }
+            Self::TargetIsBot => "That is a bot, and bots take no direct messages.".into(),
             Self::TargetIsEry => "I do not do that to myself.".into(),
             Self::TargetIsSelf => "Nobody can do that to themselves through me.".into(),
             Self::TargetNotMember => "That person is not a member of this server.".into(),

@@ -67,15 +67,34 @@ pub(crate) enum RetryClass {
     Reconcile,
 }
 
+impl RetryClass {
+    #[cfg(test)]
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Safe => "safe",
+            Self::Nonce => "nonce",
+            Self::Reconcile => "reconcile",
+        }
+    }
+}
+
 /// What a call needs before it may be made, as [`super::decide`] checks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Needs {
     pub(crate) place: Place,
+    /// A channel where they must be held as well.
+    pub(crate) also_in: Option<Id<ChannelMarker>>,
     pub(crate) bot: Permissions,
     pub(crate) asker: Permissions,
     pub(crate) subject: Option<Subject>,
     /// What it changes about who may do what.
     pub(crate) rights: Option<RightsChange>,
+    /// Whose it is that it touches.
+    pub(crate) owned: Option<Owned>,
+    /// Whether only a member may ask for it.
+    pub(crate) is_for_members: bool,
+    /// The channel where its words are read.
+    pub(crate) tells: Option<Id<ChannelMarker>>,
     pub(crate) reads: Reads,
 }
 
@@ -84,10 +103,14 @@ impl Needs {
     pub(crate) fn in_guild(permissions: Permissions) -> Self {
         Self {
             place: Place::Guild,
+            also_in: None,
             bot: permissions,
             asker: permissions,
             subject: None,
             rights: None,
+            owned: None,
+            is_for_members: false,
+            tells: None,
             reads: Reads::Nothing,
         }
     }
@@ -96,6 +119,31 @@ impl Needs {
     pub(crate) fn in_channel(channel: Id<ChannelMarker>, permissions: Permissions) -> Self {
         Self { place: Place::Channel(channel), ..Self::in_guild(permissions) }
     }
+
+    /// Returns how much the call can do for these people, where it is `tier` for anybody.
+    pub(crate) fn tier_for(&self, people: &[Id<UserMarker>], tier: Tier) -> Tier {
+        match (self.owned, people) {
+            (Some(Owned { by: Some(owner), own_tier: Some(own), .. }), [person])
+                if owner == *person =>
+            {
+                own
+            }
+            _ => tier,
+        }
+    }
+}
+
+/// What belongs to one person: others need more rights to touch it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owned {
+    /// None where nobody knows.
+    pub(crate) by: Option<Id<UserMarker>>,
+    /// What an asker needs besides who is not the owner.
+    pub(crate) others: Permissions,
+    /// What the bot needs besides if it is not the owner.
+    pub(crate) bot: Permissions,
+    /// How much touching it can do where it is the asker's own, if less than else.
+    pub(crate) own_tier: Option<Tier>,
 }
 
 /// Where the permissions must be held.
@@ -116,6 +164,8 @@ pub(crate) struct Subject {
 pub(crate) enum SubjectAct {
     /// Only looks; the order of roles does not matter.
     Look,
+    /// Is spoken to in private; the order of roles does not matter.
+    Address,
     /// Puts a sanction on the member, which administrators are exempt from.
     Sanction,
     /// Takes a sanction away.
@@ -180,7 +230,7 @@ impl BitsChange {
     }
 }
 
-/// The channels whose content a call brings into the thread's channel.
+/// What a call brings into the thread's channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reads {
     Nothing,
@@ -190,4 +240,10 @@ pub(crate) enum Reads {
     WhatMayBeRead {
         at_most: usize,
     },
+    /// Not what is written in this channel, but what is known of it: its name and topic.
+    About(Id<ChannelMarker>),
+    /// What is known of all the guild's channels that may be known of.
+    AboutAll,
+    /// What only those may see who have these permissions on the whole server.
+    ForHolders(Permissions),
 }

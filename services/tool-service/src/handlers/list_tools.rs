@@ -18,7 +18,7 @@ pub(super) fn handle(
     let tools = tools::all()
         .filter(|entry| !shared.policy.disabled_tools.contains(entry.spec.name))
         .filter(|entry| !is_dm || entry.spec.works_in_dm)
-        .filter(|entry| !is_shared || entry.spec.tier <= Tier::Harmless)
+        .filter(|entry| !is_shared || entry.tool.least_tier() <= Tier::Harmless)
         .map(|entry| ToolSpec {
             name: entry.spec.name.to_owned(),
             description: entry.spec.description.to_owned(),

@@ -23,6 +23,7 @@ pub(super) async fn handle(
         Err(mistake) => return Ok(problem(mistake)),
     };
     let scene = Scene {
+        discord: &shared.discord,
         guilds: &shared.guilds,
         guild: channel.guild(),
         here: channel.channel,

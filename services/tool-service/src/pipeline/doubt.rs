@@ -30,7 +30,7 @@ impl Pipeline {
         times: (UnixMillis, UnixMillis),
         is_waited_for: bool,
     ) -> Result<Done, CallError> {
-        let done = self.act(ask, plan, act, times, How::Perform).await?;
+        let done = self.act(ask, plan, act, times, How::Repeat).await?;
         // An answer that Discord is not there for is no end, and is asked for again.
         let is_waiting = is_waited_for && done.is_unsettled;
         if is_waiting || done.settled != Settled::Failed || plan.tier == Tier::Read {

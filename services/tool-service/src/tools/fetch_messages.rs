@@ -44,6 +44,10 @@ pub(crate) struct Parameters {
     #[schemars(length(min = 1, max = 200))]
     #[serde(default)]
     around: Option<String>,
+    /// Only this one message: its id, or a link to it.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    message: Option<String>,
 }
 
 fn fifty() -> u8 {
@@ -61,12 +65,15 @@ pub(crate) struct Act {
     after: Option<Id<MessageMarker>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     around: Option<Id<MessageMarker>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    message: Option<Id<MessageMarker>>,
 }
 
 static SPEC: Spec = Spec {
     name: "fetch_messages",
     description: "Reads messages of a channel, the newest ones unless told otherwise, in the \
-                  order in which they were written. Give at most one of before, after and around.",
+                  order in which they were written. Give at most one of before, after, around and \
+                  message.",
     tier: Tier::Read,
     retry: RetryClass::Safe,
     works_in_dm: true,
@@ -82,14 +89,20 @@ impl Tool for FetchMessages {
     }
 
     async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
+        let anchors =
+            [&parameters.before, &parameters.after, &parameters.around, &parameters.message];
+        if anchors.into_iter().flatten().count() > 1 {
+            return Err(Problem::unclear("Give only one of before, after, around and message."));
+        }
+        if let Some(message) = &parameters.message {
+            let (channel, message) = scene.message(parameters.channel.as_deref(), message).await?;
+            let message = Some(message);
+            return Ok(Act { channel, limit: 1, before: None, after: None, around: None, message });
+        }
         let channel = match &parameters.channel {
             Some(channel) => scene.channel(channel).await?,
             None => scene.here,
         };
-        let anchors = [&parameters.before, &parameters.after, &parameters.around];
-        if anchors.into_iter().flatten().count() > 1 {
-            return Err(Problem::unclear("Give only one of before, after and around."));
-        }
         let id = |text: Option<String>| match text {
             None => Ok(None),
             Some(text) => match reference::message(&text) {
@@ -104,6 +117,7 @@ impl Tool for FetchMessages {
             before: id(parameters.before)?,
             after: id(parameters.after)?,
             around: id(parameters.around)?,
+            message: None,
         })
     }
 
@@ -115,6 +129,9 @@ impl Tool for FetchMessages {
     }
 
     async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {
+        if let Some(message) = act.message {
+            return one(act.channel, message, run).await;
+        }
         let route = format!("channels/{}/messages", act.channel);
         let anchor = match (act.before, act.after, act.around) {
             (Some(id), _, _) => format!("&before={id}"),
@@ -144,5 +161,23 @@ impl Tool for FetchMessages {
             }
             Err(error) => Done::of_read(&error),
         }
+    }
+}
+
+async fn one(channel: Id<ChannelMarker>, message: Id<MessageMarker>, run: &Run<'_>) -> Done {
+    let path = format!("channels/{channel}/messages/{message}");
+    let route = format!("channels/{channel}/messages/id");
+    let request = Request::new(Method::Get, route, path, run.home.key(), run.send_by);
+    let read = run.discord.repeatedly(&request).await;
+    match read.and_then(|answer| Ok((answer.status, answer.json::<RawMessage>()?))) {
+        Ok((status, message)) if message.channel_id == channel => {
+            let listed = listing::list(&[message], run);
+            let mut fields = Map::new();
+            fields.insert("channel".into(), Value::String(channel.to_string()));
+            fields.insert("messages".into(), Value::Array(listed.messages));
+            Done::ok(status, format!("One message of <#{channel}>."), fields)
+        }
+        Ok((status, _)) => Done::failed(status, "That message does not exist in this channel."),
+        Err(error) => Done::of_read(&error),
     }
 }

@@ -12,10 +12,13 @@ use twilight_model::{
 
 use super::{Done, Run, Tool};
 use crate::{
-    adapters::discord::wire::{created_at, time_stamp},
+    adapters::discord::{
+        Method, Request, RestError,
+        wire::{RawMember, RawUser, created_at, time_stamp},
+    },
     domain::{
         guild::{Guild, Member},
-        permissions, text,
+        text,
         tool::{Needs, RetryClass, Spec, Subject, SubjectAct, Tier},
     },
     resolve::{Problem, Scene},
@@ -29,20 +32,48 @@ pub(crate) struct GetMemberInfo;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {
-    /// The member: a mention, their id, or their exact name.
+    /// The member: a mention, their id, or their exact name. By id, somebody who left, too.
     #[schemars(length(min = 1, max = 200))]
-    member: String,
+    #[serde(default)]
+    member: Option<String>,
+    /// Instead of member: how the names begin of the members to look for.
+    #[schemars(length(min = 1, max = 100))]
+    #[serde(default)]
+    name_begins_with: Option<String>,
+    /// How many members to look for.
+    #[schemars(range(min = 1, max = 100))]
+    #[serde(default = "ten")]
+    limit: u8,
+}
+
+fn ten() -> u8 {
+    10
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Act {
+    One(One),
+    Search(Search),
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Act {
+pub(crate) struct One {
     member: Id<UserMarker>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Search {
+    name_begins_with: String,
+    limit: u8,
 }
 
 static SPEC: Spec = Spec {
     name: "get_member_info",
-    description: "Tells about a member of the server: names, roles, since when they are here.",
+    description: "Tells about a member of the server: names, roles, since when they are here; or \
+                  looks for members by the beginning of their names. Give one of the two.",
     tier: Tier::Read,
     retry: RetryClass::Safe,
     works_in_dm: false,
@@ -58,13 +89,27 @@ impl Tool for GetMemberInfo {
     }
 
     async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
-        Ok(Act { member: scene.member(&parameters.member).await? })
+        let prefix = parameters.name_begins_with.as_deref().map(text::visible);
+        let prefix = prefix.as_deref().map(str::trim).filter(|prefix| !prefix.is_empty());
+        match (&parameters.member, prefix) {
+            (Some(member), None) => Ok(Act::One(One { member: scene.member(member).await? })),
+            (None, Some(prefix)) => {
+                let name_begins_with = prefix.trim_start_matches('@').to_owned();
+                Ok(Act::Search(Search { name_begins_with, limit: parameters.limit }))
+            }
+            _ => Err(Problem::unclear("Name a member, or say how the name begins; one of them.")),
+        }
     }
 
     fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
-        Needs {
-            subject: Some(Subject { user: act.member, act: SubjectAct::Look }),
-            ..Needs::in_guild(Permissions::empty())
+        let everybody = Needs::in_guild(Permissions::empty());
+        match act {
+            Act::One(One { member }) => {
+                let subject = Some(Subject { user: *member, act: SubjectAct::Look });
+                Needs { subject, ..everybody }
+            }
+            // Of whom it tells is not known yet; it is for members as well.
+            Act::Search(_) => Needs { is_for_members: true, ..everybody },
         }
     }
 
@@ -72,34 +117,102 @@ impl Tool for GetMemberInfo {
         let Some(state) = run.state else {
             return Done::failed(0, "I cannot do that in a direct message.");
         };
-        let Some(member) = state.member(act.member) else {
-            return Done::failed(404, "That person is not a member of this server.");
-        };
-        let guild = &*state.guild;
-        let mut fields = Map::new();
-        fields.insert("id".into(), json!(member.user.to_string()));
-        fields.insert("name".into(), json!(text::name(member.name())));
-        fields.insert("username".into(), json!(text::name(&member.username)));
-        for (field, name) in [("global_name", &member.global_name), ("nick", &member.nick)] {
-            if let Some(name) = name {
-                fields.insert(field.into(), json!(text::name(name)));
-            }
+        match act {
+            Act::Search(search) => found(search, &state.guild, run).await,
+            Act::One(One { member }) => match state.member(*member) {
+                Some(member) => told(member, &state.guild, run),
+                None => of_stranger(*member, run).await,
+            },
         }
-        fields.insert("roles".into(), Value::Array(roles(guild, member)));
-        fields.insert("is_owner".into(), json!(member.user == guild.owner));
-        fields.insert("is_bot".into(), json!(member.is_bot));
-        if let Some(joined_at) = &member.joined_at {
-            fields.insert("joined_at".into(), json!(joined_at));
-        }
-        if let Some(created_at) = time_stamp(created_at(member.user.get())) {
-            fields.insert("account_created_at".into(), json!(created_at));
-        }
-        if may_see_sanctions(run) {
-            let until = member.timed_out_until.filter(|until| *until > run.now);
-            fields.insert("timed_out_until".into(), json!(until.and_then(time_stamp)));
-        }
-        Done::ok(200, summary(member, guild, run, may_see_sanctions(run)), fields)
     }
+}
+
+/// Tells of somebody who is no member, or no more.
+async fn of_stranger(user: Id<UserMarker>, run: &Run<'_>) -> Done {
+    let path = format!("users/{user}");
+    let request = Request::new(Method::Get, "users", path, run.home.key(), run.send_by);
+    let read = run.discord.repeatedly(&request).await;
+    match read.and_then(|answer| Ok((answer.status, answer.json::<RawUser>()?))) {
+        Ok((status, user)) => {
+            let mut fields = Map::new();
+            fields.insert("id".into(), json!(user.id.to_string()));
+            fields.insert("name".into(), json!(text::name(user.name())));
+            fields.insert("username".into(), json!(text::name(&user.username)));
+            fields.insert("is_bot".into(), json!(user.bot));
+            fields.insert("is_member".into(), json!(false));
+            if let Some(created_at) = time_stamp(created_at(user.id.get())) {
+                fields.insert("account_created_at".into(), json!(created_at));
+            }
+            let name = text::name(user.name());
+            let summary = format!("<@{}> is {name}, and not a member of this server.", user.id);
+            Done::ok(status, summary, fields)
+        }
+        Err(RestError::Refused { status: 404, .. }) => {
+            Done::failed(404, "That person is not a member of this server.")
+        }
+        Err(error) => Done::of_read(&error),
+    }
+}
+
+async fn found(search: &Search, guild: &Guild, run: &Run<'_>) -> Done {
+    let Search { name_begins_with, limit } = search;
+    let route = format!("guilds/{}/members/search", guild.id);
+    let prefix = text::percent_encoded(name_begins_with);
+    let path = format!("{route}?query={prefix}&limit={limit}");
+    let request = Request::new(Method::Get, route, path, run.home.key(), run.send_by);
+    let read = run.discord.repeatedly(&request).await;
+    match read.and_then(|answer| Ok((answer.status, answer.json::<Vec<RawMember>>()?))) {
+        Ok((status, members)) => {
+            let members: Vec<Value> = members
+                .iter()
+                .map(|raw| {
+                    let member = raw.member();
+                    json!({
+                        "id": member.user.to_string(),
+                        "name": text::name(member.name()),
+                        "username": text::name(&member.username),
+                        "is_bot": member.is_bot,
+                        "roles": roles(guild, &member),
+                    })
+                })
+                .collect();
+            let mut fields = Map::new();
+            let summary = match members.len() {
+                0 => "No member's name begins so.".to_owned(),
+                1 => "One member's name begins so.".to_owned(),
+                count => format!("The names of {count} members begin so."),
+            };
+            fields.insert("members".into(), Value::Array(members));
+            Done::ok(status, summary, fields)
+        }
+        Err(error) => Done::of_read(&error),
+    }
+}
+
+fn told(member: &Member, guild: &Guild, run: &Run<'_>) -> Done {
+    let mut fields = Map::new();
+    fields.insert("id".into(), json!(member.user.to_string()));
+    fields.insert("name".into(), json!(text::name(member.name())));
+    fields.insert("username".into(), json!(text::name(&member.username)));
+    for (field, name) in [("global_name", &member.global_name), ("nick", &member.nick)] {
+        if let Some(name) = name {
+            fields.insert(field.into(), json!(text::name(name)));
+        }
+    }
+    fields.insert("roles".into(), Value::Array(roles(guild, member)));
+    fields.insert("is_owner".into(), json!(member.user == guild.owner));
+    fields.insert("is_bot".into(), json!(member.is_bot));
+    if let Some(joined_at) = &member.joined_at {
+        fields.insert("joined_at".into(), json!(joined_at));
+    }
+    if let Some(created_at) = time_stamp(created_at(member.user.get())) {
+        fields.insert("account_created_at".into(), json!(created_at));
+    }
+    if may_see_sanctions(run) {
+        let until = member.timed_out_until.filter(|until| *until > run.now);
+        fields.insert("timed_out_until".into(), json!(until.and_then(time_stamp)));
+    }
+    Done::ok(200, summary(member, guild, run, may_see_sanctions(run)), fields)
 }
 
 /// Says in a sentence or two what a person would want to know.
@@ -145,12 +258,5 @@ fn roles(guild: &Guild, member: &Member) -> Vec<Value> {
 }
 
 fn may_see_sanctions(run: &Run<'_>) -> bool {
-    let Some(state) = run.state else { return false };
-    !run.people.is_empty()
-        && run.people.iter().all(|person| {
-            state.member(*person).is_some_and(|member| {
-                permissions::in_guild(&state.guild, member, run.now)
-                    .contains(Permissions::MODERATE_MEMBERS)
-            })
-        })
+    run.all_have(Permissions::MODERATE_MEMBERS)
 }

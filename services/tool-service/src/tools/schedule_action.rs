@@ -159,6 +159,10 @@ impl Tool for ScheduleAction {
         }
     }
 
+    fn least_tier(&self) -> Tier {
+        Tier::Read
+    }
+
     fn fix(&self, act: Act, now: UnixMillis, _: Option<&GuildState>) -> Act {
         match act {
             Act::Plan { tool, act, in_seconds: Some(seconds), .. } => {

@@ -17,7 +17,7 @@ use crate::{
     adapters::discord::{Answer, Method, Request, RestError, wire::RawMessage},
     domain::{
         guild::Guild,
-        text,
+        reference, text,
         tool::{Needs, Reads, RetryClass, Spec, Tier},
     },
     resolve::{Problem, Scene},
@@ -46,10 +46,70 @@ pub(crate) struct Parameters {
     #[schemars(length(min = 1, max = 200))]
     #[serde(default)]
     channel: Option<String>,
+    /// Whom they mention: a mention, an id, or an exact name.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    mentions: Option<String>,
+    /// What they have.
+    #[serde(default)]
+    has: Option<Has>,
+    /// Whether they are pinned.
+    #[serde(default)]
+    pinned: Option<bool>,
+    /// Only messages before this message id.
+    #[schemars(length(min = 1, max = 20))]
+    #[serde(default)]
+    before: Option<String>,
+    /// Only messages after this message id.
+    #[schemars(length(min = 1, max = 20))]
+    #[serde(default)]
+    after: Option<String>,
+    /// Which come first.
+    #[serde(default)]
+    order: Order,
+    /// How many of those that were found to pass over.
+    #[schemars(range(min = 0, max = 9975))]
+    #[serde(default)]
+    offset: u16,
     /// How many messages.
     #[schemars(range(min = 1, max = 25))]
     #[serde(default = "ten")]
     limit: u8,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Has {
+    Link,
+    Embed,
+    File,
+    Image,
+    Video,
+    Sound,
+    Poll,
+}
+
+impl Has {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Embed => "embed",
+            Self::File => "file",
+            Self::Image => "image",
+            Self::Video => "video",
+            Self::Sound => "sound",
+            Self::Poll => "poll",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Order {
+    #[default]
+    Newest,
+    Oldest,
+    Relevance,
 }
 
 fn ten() -> u8 {
@@ -65,13 +125,28 @@ pub(crate) struct Act {
     author: Option<Id<UserMarker>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     channel: Option<Id<ChannelMarker>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mentions: Option<Id<UserMarker>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    has: Option<Has>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pinned: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<u64>,
+    #[serde(default)]
+    order: Order,
+    #[serde(default)]
+    offset: u16,
     limit: u8,
 }
 
 static SPEC: Spec = Spec {
     name: "search_messages",
-    description: "Searches the server's messages by words, author and channel, the newest first. \
-                  Give query or author, or both.",
+    description: "Searches the server's messages, in one channel or in all that may be read: by \
+                  words, author, whom they mention, what they have, whether they are pinned. Give \
+                  at least one of these. The newest come first unless told otherwise.",
     tier: Tier::Read,
     retry: RetryClass::Safe,
     works_in_dm: false,
@@ -89,9 +164,24 @@ impl Tool for SearchMessages {
     async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
         let query = parameters.query.map(|query| text::visible(&query).trim().to_owned());
         let query = query.filter(|query| !query.is_empty());
-        if query.is_none() && parameters.author.is_none() {
+        let has_criterion = query.is_some()
+            || parameters.author.is_some()
+            || parameters.mentions.is_some()
+            || parameters.has.is_some()
+            || parameters.pinned.is_some();
+        if !has_criterion {
             return Err(Problem::unclear("Say what to look for: words, an author, or both."));
         }
+        let mentions = match &parameters.mentions {
+            Some(member) => Some(scene.member(member).await?),
+            None => None,
+        };
+        let id = |text: Option<String>| match text {
+            None => Ok(None),
+            Some(text) => reference::id(&text)
+                .map(Some)
+                .ok_or_else(|| Problem::unclear("Name a message by its id.")),
+        };
         let author = match &parameters.author {
             Some(author) => Some(scene.member(author).await?),
             None => None,
@@ -100,7 +190,19 @@ impl Tool for SearchMessages {
             Some(channel) => Some(scene.channel(channel).await?),
             None => None,
         };
-        Ok(Act { query, author, channel, limit: parameters.limit })
+        Ok(Act {
+            query,
+            author,
+            channel,
+            mentions,
+            has: parameters.has,
+            pinned: parameters.pinned,
+            before: id(parameters.before)?,
+            after: id(parameters.after)?,
+            order: parameters.order,
+            offset: parameters.offset,
+            limit: parameters.limit,
+        })
     }
 
     fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
@@ -144,7 +246,12 @@ impl Tool for SearchMessages {
 }
 
 fn query(act: &Act, channels: &[Id<ChannelMarker>]) -> String {
-    let mut query = format!("limit={}&sort_by=timestamp&sort_order=desc", act.limit);
+    let order = match act.order {
+        Order::Newest => "sort_by=timestamp&sort_order=desc",
+        Order::Oldest => "sort_by=timestamp&sort_order=asc",
+        Order::Relevance => "sort_by=relevance&sort_order=desc",
+    };
+    let mut query = format!("limit={}&{order}", act.limit);
     let mut add = |name: &str, value: &str| {
         query.push('&');
         query.push_str(name);
@@ -156,6 +263,23 @@ fn query(act: &Act, channels: &[Id<ChannelMarker>]) -> String {
     }
     if let Some(author) = act.author {
         add("author_id", &author.to_string());
+    }
+    if let Some(mentions) = act.mentions {
+        add("mentions", &mentions.to_string());
+    }
+    if let Some(has) = act.has {
+        add("has", has.as_str());
+    }
+    if let Some(pinned) = act.pinned {
+        add("pinned", &pinned.to_string());
+    }
+    for (name, id) in [("max_id", act.before), ("min_id", act.after)] {
+        if let Some(id) = id {
+            add(name, &id.to_string());
+        }
+    }
+    if act.offset > 0 {
+        add("offset", &act.offset.to_string());
     }
     for channel in channels {
         add("channel_id", &channel.to_string());
@@ -186,6 +310,9 @@ fn found(answer: &Answer, act: &Act, run: &Run<'_>) -> Result<Done, RestError> {
     // Discord was told the channels; what it finds elsewhere all the same is not shown.
     messages.retain(|message| run.reads.contains(&message.channel_id));
     messages.retain(|message| act.author.is_none_or(|author| message.author.id == author));
+    // Discord's bounds hold the messages themselves, too.
+    messages.retain(|message| act.before.is_none_or(|before| message.id.get() < before));
+    messages.retain(|message| act.after.is_none_or(|after| message.id.get() > after));
     messages.sort_unstable_by_key(|message| message.id);
     messages.dedup_by_key(|message| message.id);
     let mut listed = listing::list(&messages, run);

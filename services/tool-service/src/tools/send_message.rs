@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use twilight_model::{
     guild::Permissions,
     id::{
@@ -10,39 +10,39 @@ use twilight_model::{
     },
 };
 
-use super::{Done, Run, Tool};
+use super::{
+    Done, Run, Tool,
+    embeds::{self, Embed},
+    sending::{Outgoing, Sent},
+};
 use crate::{
-    adapters::discord::{
-        Method, Request, RestError,
-        wire::{RawMessage, snowflake_at},
-    },
     domain::{
-        execution::NONCE_LIFE,
         guild::Guild,
         output::MAX_CONTENT,
+        reference,
         tool::{Needs, RetryClass, Spec, Tier},
     },
     resolve::{Problem, Scene},
 };
-
-/// Discord's flag for a message without previews of its links.
-const SUPPRESS_EMBEDS: u64 = 1 << 2;
-
-/// How many of the messages after the opening are looked through for the one in doubt.
-const MAX_PAGES: usize = 5;
-
-/// How far Discord's clock may be behind ours.
-const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_secs(5);
 
 pub(crate) struct SendMessage;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {
-    /// What to say, in Discord's Markdown.
+    /// What to say, in Discord's Markdown. May be left out beside embeds.
     #[schemars(length(min = 1, max = 2000))]
-    content: String,
-    /// The id of the message in this channel that it replies to.
+    #[serde(default)]
+    content: Option<String>,
+    /// The channel: its id, a mention or its exact name. Left out: the current channel.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    channel: Option<String>,
+    /// Framed texts below it. Only where they say it better than plain words.
+    #[schemars(length(max = 10))]
+    #[serde(default)]
+    embeds: Vec<Embed>,
+    /// The id of the message in that channel that it replies to.
     #[schemars(length(min = 1, max = 200))]
     #[serde(default)]
     reply_to: Option<String>,
@@ -58,6 +58,8 @@ pub(crate) struct Parameters {
 pub(crate) struct Act {
     channel: Id<ChannelMarker>,
     content: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    embeds: Vec<Embed>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reply_to: Option<Id<MessageMarker>>,
     mention_users: Vec<Id<UserMarker>>,
@@ -66,13 +68,22 @@ pub(crate) struct Act {
     /// Buttons; only code sets them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     components: Option<Value>,
+    /// Whether it is said in another channel than where it was asked for.
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_elsewhere: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 static SPEC: Spec = Spec {
     name: "send_message",
     description: "Sends one more message to the current channel, besides the answer that ends \
-                  your turn. Use it only where something must be said before the answer.",
-    tier: Tier::Harmless,
+                  your turn, or to another channel. Use it only where something must be said \
+                  before the answer, or elsewhere; in another channel only on an order.",
+    tier: Tier::Reversible,
     retry: RetryClass::Nonce,
     works_in_dm: true,
 };
@@ -87,8 +98,9 @@ impl Tool for SendMessage {
     }
 
     async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
-        let filtered = scene.filter.filtered(&parameters.content);
-        if filtered.content.trim().is_empty() {
+        let embeds = embeds::filtered(parameters.embeds, scene.filter)?;
+        let filtered = scene.filter.filtered(parameters.content.as_deref().unwrap_or_default());
+        if filtered.content.trim().is_empty() && embeds.is_empty() {
             return Err(Problem::unclear("The content is empty."));
         }
         let length = filtered.content.chars().count();
@@ -97,7 +109,24 @@ impl Tool for SendMessage {
                 "The content has {length} characters; Discord takes {MAX_CONTENT}. Shorten it."
             )));
         }
-        let reply_to = parameters.reply_to.map(|text| scene.message_here(&text)).transpose()?;
+        if filtered.without_previews && !embeds.is_empty() {
+            return Err(Problem::unclear(
+                "Beside an embed the content can hold no link to a host that is not known: put \
+                 the link into the embed.",
+            ));
+        }
+        let channel = match &parameters.channel {
+            Some(channel) => scene.channel(channel).await?,
+            None => scene.here,
+        };
+        let reply_to = match &parameters.reply_to {
+            Some(text) => match reference::message(text) {
+                Some((of, message)) if of.is_none_or(|of| of == channel) => Some(message),
+                Some(_) => return Err(Problem::unclear("That message is not in that channel.")),
+                None => return Err(Problem::unclear("Name one message by its id.")),
+            },
+            None => None,
+        };
         let mut mention_users = Vec::with_capacity(parameters.mention_users.len());
         for member in &parameters.mention_users {
             mention_users.push(scene.member(member).await?);
@@ -105,102 +134,63 @@ impl Tool for SendMessage {
         mention_users.sort_unstable();
         mention_users.dedup();
         Ok(Act {
-            channel: scene.here,
+            channel,
             content: filtered.content,
+            embeds,
             reply_to,
             mention_users,
             suppress_embeds: filtered.without_previews,
             components: None,
+            is_elsewhere: channel != scene.here,
         })
     }
 
     fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
         // The right to send stands for the one to send in threads where the channel is one.
-        let to_send = Permissions::VIEW_CHANNEL | Permissions::SEND_MESSAGES;
-        Needs::in_channel(act.channel, to_send)
+        let mut to_send = Permissions::VIEW_CHANNEL | Permissions::SEND_MESSAGES;
+        if !act.embeds.is_empty() {
+            to_send |= Permissions::EMBED_LINKS;
+        }
+        Needs { tells: Some(act.channel), ..Needs::in_channel(act.channel, to_send) }
+    }
+
+    fn tier(&self, act: &Act) -> Tier {
+        if act.is_elsewhere { Tier::Reversible } else { Tier::Harmless }
+    }
+
+    fn least_tier(&self) -> Tier {
+        Tier::Harmless
     }
 
     async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {
-        let answer = match run.discord.repeatedly(&request(act, run)).await {
-            Ok(answer) => answer,
-            Err(error) if error.is_in_doubt() => return self.settle(act, run, &error).await,
-            Err(error) if error.passes() => return Done::of_write(&error).unsettled(),
-            Err(error) => return Done::of_write(&error),
-        };
-        match answer.json::<RawMessage>() {
-            Ok(message) => sent(message, answer.status, run),
-            Err(error) => self.settle(act, run, &error).await,
+        match outgoing(act).send(run).await {
+            Ok(sent) => told(sent, run),
+            Err(done) => done,
         }
     }
 
     async fn look_up(&self, act: &Act, run: &Run<'_>) -> Done {
-        match find(act, run).await {
-            Ok(Found::Message(message)) => sent(*message, 200, run),
-            // While it may still be repeated elsewhere, that it is not there says nothing.
-            Ok(Found::Nothing) if run.now >= run.opened_at + NONCE_LIFE + run.request_timeout => {
-                Done::failed(0, "The message did not get to Discord.")
-            }
-            Ok(Found::Nothing | Found::TooMuchSince) => Done::in_doubt(0),
-            Err(error) => {
-                tracing::warn!(error = %error, "cannot look up whether a message was sent");
-                let done = Done::in_doubt(error.status());
-                if error.is_in_doubt() || error.passes() { done.unsettled() } else { done }
-            }
+        match outgoing(act).look_up(run).await {
+            Ok(sent) => told(sent, run),
+            Err(done) => done,
         }
     }
 }
 
-impl SendMessage {
-    /// Looks whether a send without a clear answer got through. That it is not there yet does not
-    /// mean that it will not be.
-    async fn settle(&self, act: &Act, run: &Run<'_>, error: &RestError) -> Done {
-        tracing::warn!(error = %error, "a send has no clear answer; looking for it");
-        match find(act, run).await {
-            Ok(Found::Message(message)) => sent(*message, error.status(), run),
-            Ok(Found::Nothing | Found::TooMuchSince) | Err(_) => {
-                Done::in_doubt(error.status()).unsettled()
-            }
-        }
+fn outgoing(act: &Act) -> Outgoing<'_> {
+    Outgoing {
+        channel: act.channel,
+        content: &act.content,
+        embeds: &act.embeds,
+        reply_to: act.reply_to,
+        mention_users: &act.mention_users,
+        suppress_embeds: act.suppress_embeds,
+        components: act.components.as_ref(),
     }
 }
 
-fn request(act: &Act, run: &Run<'_>) -> Request {
-    let mut body = json!({
-        "content": act.content,
-        "nonce": run.nonce,
-        "enforce_nonce": true,
-        "allowed_mentions": {
-            "parse": [],
-            "users": act.mention_users,
-            "replied_user": false,
-        },
-    });
-    // Without the right to read the history Discord refuses replies; the answer matters more.
-    if let Some(reply_to) = act.reply_to.filter(|_| may_reply(act, run)) {
-        body["message_reference"] = json!({
-            "message_id": reply_to,
-            "fail_if_not_exists": false,
-        });
-    }
-    if act.suppress_embeds {
-        body["flags"] = json!(SUPPRESS_EMBEDS);
-    }
-    if let Some(components) = &act.components {
-        body["components"] = components.clone();
-    }
-    let path = format!("channels/{}/messages", act.channel);
-    Request::new(Method::Post, path.clone(), path, run.home.key(), run.send_by).json(&body).send()
-}
-
-fn may_reply(act: &Act, run: &Run<'_>) -> bool {
-    let Some(state) = run.state else { return true };
-    let rights = state.member(state.bot).zip(state.channel(act.channel)).map(|(bot, channel)| {
-        crate::domain::permissions::in_channel(&state.guild, bot, channel, run.now)
-    });
-    rights.is_none_or(|rights| rights.contains(Permissions::READ_MESSAGE_HISTORY))
-}
-
-fn sent(message: RawMessage, status: u16, run: &Run<'_>) -> Done {
+fn told(sent: Sent, run: &Run<'_>) -> Done {
+    let Sent { message, status } = sent;
     let mut fields = Map::new();
     fields.insert("message_id".into(), Value::String(message.id.to_string()));
     fields.insert("channel".into(), Value::String(message.channel_id.to_string()));
@@ -208,40 +198,4 @@ fn sent(message: RawMessage, status: u16, run: &Run<'_>) -> Done {
     let mut message = message.into_message(run.guild(), name.as_deref(), run.bot);
     run.nonce.clone_into(&mut message.nonce);
     Done { sent: Some(message), ..Done::ok(status, "The message was sent.", fields) }
-}
-
-enum Found {
-    Message(Box<RawMessage>),
-    Nothing,
-    TooMuchSince,
-}
-
-/// Looks for the message among what was written since its execution was opened.
-async fn find(act: &Act, run: &Run<'_>) -> Result<Found, RestError> {
-    let mut after = snowflake_at(run.opened_at - CLOCK_SKEW);
-    let no_later_than = run.opened_at + NONCE_LIFE + CLOCK_SKEW;
-    for _ in 0..MAX_PAGES {
-        let route = format!("channels/{}/messages", act.channel);
-        let path = format!("{route}?limit=100&after={after}");
-        let send_by = run.discord.send_by();
-        let request = Request::new(Method::Get, route, path, run.home.key(), send_by);
-        let page: Vec<RawMessage> = run.discord.repeatedly(&request).await?.json()?;
-        let (count, newest) = (page.len(), page.iter().map(|message| message.id.get()).max());
-        let is_over = page.iter().any(|message| message.created_at() > no_later_than);
-        let found = page.into_iter().find(|message| {
-            message.author.id == run.bot
-                && match &message.nonce {
-                    Some(nonce) => nonce == run.nonce,
-                    None => message.content == act.content && message.reply_to() == act.reply_to,
-                }
-        });
-        if let Some(message) = found {
-            return Ok(Found::Message(Box::new(message)));
-        }
-        match newest {
-            Some(newest) if count == 100 && !is_over => after = newest,
-            _ => return Ok(Found::Nothing),
-        }
-    }
-    Ok(Found::TooMuchSince)
 }

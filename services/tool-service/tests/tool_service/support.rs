@@ -18,6 +18,7 @@ use twilight_model::id::Id;
 
 use ery_budgets::{Budgets, BudgetsError, InvalidRequests, Priority, RequestPermit};
 use ery_clock::{Clock, ManualClock, SystemClock};
+use ery_discord_contract::{Requests, contract, report};
 use ery_event_bus::{
     BusError, Event, EventBus, EventDeliveries, Followed, FollowedEvents, GatewayShard,
     ResumePoint, Topic,
@@ -34,7 +35,7 @@ use ery_proto::{
     },
 };
 use ery_rpc::{Peers, Transport};
-use ery_sim_discord::{Options, SimDiscord};
+use ery_sim_discord::{Options, SimDiscord, WorldHandle};
 use ery_tool_service::{Discord, Ports, Service, Settings};
 
 use crate::store::FakeStore;
@@ -164,7 +165,23 @@ impl Budgets for FakeBudgets {
     }
 }
 
+/// Holds what was said to the simulated Discord to Discord's own document, when a test ends.
+struct Contract(WorldHandle);
+
+impl Drop for Contract {
+    fn drop(&mut self) {
+        // What has failed already need not fail twice.
+        if std::thread::panicking() {
+            return;
+        }
+        let Some(contract) = contract() else { return };
+        let violations = contract.check_log(&self.0.log(), Requests::NotRefused).unwrap();
+        assert!(violations.is_empty(), "Discord's document refuses:\n{}", report(&violations));
+    }
+}
+
 pub(crate) struct Harness {
+    _contract: Contract,
     pub(crate) sim: SimDiscord,
     pub(crate) store: FakeStore,
     pub(crate) bus: Arc<FakeBus>,
@@ -218,6 +235,7 @@ impl Harness {
         let (running, own) = (service.clone(), tasks.clone());
         tasks.spawn("tool-service", async move { running.run(own).await });
         let harness = Self {
+            _contract: Contract(sim.world()),
             sim,
             store,
             bus,
@@ -306,16 +324,27 @@ impl Harness {
 
     /// A call that its asker's own message orders, word for word.
     pub(crate) async fn ordered(&self, who: &str, tool: &str, arguments: Value) -> CallToolRequest {
+        self.ordered_in(who, "general", tool, arguments).await
+    }
+
+    /// A call from a channel that its asker's own message there orders.
+    pub(crate) async fn ordered_in(
+        &self,
+        who: &str,
+        place: &str,
+        tool: &str,
+        arguments: Value,
+    ) -> CallToolRequest {
         let resolve = ResolveCallRequest {
             guild_id: self.guild(),
-            channel_id: self.channel("general"),
+            channel_id: self.channel(place),
             tool: tool.into(),
             arguments: arguments.to_string(),
             now_ms: self.clock.now().0,
         };
         let resolved = self.client().resolve_call(resolve).await.unwrap().into_inner();
         assert_eq!(resolved.problem, "", "{tool} {arguments}");
-        let mut call = self.call(who, "general", tool, arguments);
+        let mut call = self.call(who, place, tool, arguments);
         call.orders = vec![Order { tool: tool.into(), arguments: resolved.arguments }];
         call
     }
@@ -379,6 +408,26 @@ impl Harness {
         let text = answer.text().await.unwrap();
         assert!(status.is_success(), "{path}: {status} {text}");
         serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Says something as a person, and returns the message's id.
+    pub(crate) async fn says(&self, who: &str, channel: &str, content: &str) -> String {
+        let message = json!({
+            "channel_id": self.channel(channel).to_string(),
+            "author_id": self.user(who).to_string(),
+            "content": content,
+        });
+        self.control("/messages", message).await["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A channel as Discord has it.
+    pub(crate) async fn channel_now(&self, id: &str) -> Value {
+        self.rest(&format!("channels/{id}")).await
+    }
+
+    /// A message as Discord has it.
+    pub(crate) async fn message_now(&self, channel: &str, id: &str) -> Value {
+        self.rest(&format!("channels/{}/messages/{id}", self.channel(channel))).await
     }
 
     pub(crate) async fn fault(&self, route: &str, kind: &str, more: Value) {

@@ -1,6 +1,7 @@
 //! One request to Discord: its budgets, its deadline, its outcome.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -40,6 +41,12 @@ const MAX_BODY_BYTES: usize = 8 << 20;
 /// Stands for "no pacing of ours" in the shared budget, which pauses are taken from all the same.
 const UNPACED_PER_SECOND: u32 = 1_000_000;
 
+/// From how long on a limit is no bucket's, and is remembered instead of waited for.
+const LONG_WAIT: Duration = Duration::from_secs(30);
+
+/// How many of them are remembered; past it Discord is asked again.
+const MAX_LONG_WAITS: usize = 10_000;
+
 /// How often the count of invalid requests is read anew while it is high.
 const INVALID_REFRESH: Duration = Duration::from_secs(5);
 
@@ -63,6 +70,10 @@ pub(crate) struct Request {
     home: u64,
     /// What a refusal is about.
     about: String,
+    /// The codes by which Discord says that it is done already.
+    means_done: &'static [u64],
+    /// Whether another attempt, not of this request, may have got through before.
+    was_tried: bool,
 }
 
 impl Request {
@@ -87,7 +98,16 @@ impl Request {
             is_send: false,
             home,
             about,
+            means_done: &[],
+            was_tried: false,
         }
+    }
+
+    /// Says by which codes a repeat learns that an earlier attempt got through, and whether there
+    /// may have been one already.
+    pub(crate) fn done_if(mut self, codes: &'static [u64], was_tried: bool) -> Self {
+        (self.means_done, self.was_tried) = (codes, was_tried);
+        self
     }
 
     pub(crate) fn json(mut self, body: &serde_json::Value) -> Self {
@@ -264,6 +284,7 @@ pub(crate) struct Discord {
     settings: Settings,
     breaker: Breaker,
     denials: Denials,
+    long_waits: LongWaits,
     invalid: Invalid,
     paused_until: Mutex<Option<Instant>>,
     is_authorized: watch::Sender<bool>,
@@ -296,6 +317,7 @@ impl Discord {
             settings: settings.clone(),
             breaker: Breaker::new(settings.breaker_failures, settings.breaker_open_for),
             denials: Denials::new(settings.denial_ttl),
+            long_waits: LongWaits::default(),
             invalid: Invalid::default(),
             paused_until: Mutex::default(),
             is_authorized: watch::Sender::new(true),
@@ -339,6 +361,12 @@ impl Discord {
         for attempt in 0..=self.settings.retries {
             let error = match self.once(request).await {
                 Ok(answer) => return Ok(answer),
+                Err(RestError::Refused { status, code })
+                    if (was_in_doubt.is_some() || request.was_tried)
+                        && request.means_done.contains(&code) =>
+                {
+                    return Ok(Answer { status, body: Bytes::new() });
+                }
                 Err(error) => error,
             };
             if !error.is_worth_repeating() || attempt == self.settings.retries {
@@ -405,6 +433,7 @@ impl Discord {
             };
             let left = self.left(request, queue_until);
             if limit >= left {
+                self.long_waits.learn(request, limit);
                 return Err(RestError::RateLimited { retry_after: limit });
             }
             metrics::rate_limited();
@@ -419,6 +448,9 @@ impl Discord {
         }
         if let Some(code) = self.denials.find(request.home, &request.about) {
             return Err(RestError::RefusedBefore { code });
+        }
+        if let Some(left) = self.long_waits.find(request) {
+            return Err(RestError::RateLimited { retry_after: left });
         }
         if self.invalid.count() >= self.settings.invalid_requests_stop && !request.is_send {
             return Err(RestError::TooManyInvalid);
@@ -582,7 +614,8 @@ impl Discord {
         }
         let limited = Limited429::read(headers, body);
         // A bucket that is told to be empty waits by itself; a global limit is no bucket's.
-        permit.complete(if limited.is_global {
+        // Nor is one of many minutes the bucket's, but that of one kind of change.
+        permit.complete(if limited.is_global || limited.retry_after >= LONG_WAIT {
             None
         } else {
             bucket(headers, Some(limited.retry_after))
@@ -677,6 +710,34 @@ impl Discord {
         let base = self.settings.backoff.saturating_mul(1 << attempt.min(10));
         let jitter = rand::rng().random_range(0.5..1.0);
         base.min(self.settings.max_backoff).mul_f64(jitter)
+    }
+}
+
+/// What Discord limits by the minute: a channel's new names and topics.
+///
+/// None of it is waited for, and nothing else of the channel is held up by it.
+#[derive(Debug, Default)]
+struct LongWaits(Mutex<HashMap<String, Instant>>);
+
+impl LongWaits {
+    fn find(&self, request: &Request) -> Option<Duration> {
+        let waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = waits.get(&request.about)?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    fn learn(&self, request: &Request, wait: Duration) {
+        if wait < LONG_WAIT {
+            return;
+        }
+        let now = Instant::now();
+        let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waits.len() >= MAX_LONG_WAITS {
+            waits.retain(|_, until| now < *until);
+        }
+        if waits.len() < MAX_LONG_WAITS {
+            waits.insert(request.about.clone(), now + wait);
+        }
     }
 }
 

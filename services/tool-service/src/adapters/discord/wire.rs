@@ -247,8 +247,16 @@ pub(crate) struct RawMessage {
     pub(crate) message_reference: Option<RawReference>,
     pub(crate) referenced_message: Option<RawReferenced>,
     pub(crate) webhook_id: Option<String>,
+    #[serde(default)]
+    pub(crate) embeds: Vec<RawEmbed>,
     #[serde(default, deserialize_with = "nonce")]
     pub(crate) nonce: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RawEmbed {
+    pub(crate) title: Option<String>,
+    pub(crate) description: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

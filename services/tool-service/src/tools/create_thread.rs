@@ -1,0 +1,410 @@
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use twilight_model::{
+    guild::Permissions,
+    id::{
+        Id,
+        marker::{ChannelMarker, MessageMarker, TagMarker},
+    },
+};
+
+use super::{
+    Done, Run, Settled, Tool,
+    audit::{self, Made},
+    reason,
+    sending::SUPPRESS_EMBEDS,
+    threads,
+};
+use crate::{
+    adapters::discord::{
+        Answer, Method, Request, RestError,
+        wire::{RawChannel, snowflake_at},
+    },
+    domain::{
+        flow::TO_READ,
+        guild::{ChannelKind, Guild},
+        output::MAX_CONTENT,
+        text,
+        tool::{Needs, RetryClass, Spec, Tier},
+    },
+    resolve::{Problem, Scene},
+};
+
+/// The audit log's number for a thread that began.
+const THREAD_CREATE: u16 = 110;
+
+/// How far Discord's clock may be behind ours.
+const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_secs(5);
+
+pub(crate) struct CreateThread;
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Visibility {
+    Public,
+    Private,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Parameters {
+    /// What it is called.
+    #[schemars(length(min = 1, max = 100))]
+    name: String,
+    /// The id of the message from which it begins, or a link to it. Left out: it begins by itself.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    message: Option<String>,
+    /// The channel or forum: its id, a mention or its exact name. Left out: the current one.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    channel: Option<String>,
+    /// Who sees it, if it begins by itself: public unless said otherwise. Whoever asks is added to
+    /// a private one.
+    #[serde(default)]
+    visibility: Option<Visibility>,
+    /// What the first message of a post in a forum says, in Discord's Markdown. Only for forums.
+    #[schemars(length(min = 1, max = 2000))]
+    #[serde(default)]
+    content: Option<String>,
+    /// The names of a forum's tags for the post.
+    #[schemars(length(max = 5), inner(length(min = 1, max = 20)))]
+    #[serde(default)]
+    tags: Vec<String>,
+    /// After how many minutes without a message it is put away: 60, 1440, 4320 or 10080.
+    #[schemars(range(min = 60, max = 10_080))]
+    #[serde(default)]
+    auto_archive_minutes: Option<u16>,
+    /// Why, for the audit log.
+    #[schemars(length(max = 400))]
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Act {
+    channel: Id<ChannelMarker>,
+    name: String,
+    begins: Begins,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    auto_archive_minutes: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case", tag = "with")]
+enum Begins {
+    Message {
+        message: Id<MessageMarker>,
+    },
+    Nothing {
+        visibility: Visibility,
+    },
+    Post {
+        content: String,
+        /// By their names; what they are is looked up when it is allowed.
+        tags: Vec<String>,
+        suppress_embeds: bool,
+    },
+}
+
+static SPEC: Spec = Spec {
+    name: "create_thread",
+    description: "Begins a thread: from a message, by itself (public or private), or as a post in \
+                  a forum. Only on an order.",
+    tier: Tier::Reversible,
+    retry: RetryClass::Reconcile,
+    works_in_dm: false,
+};
+
+#[async_trait]
+impl Tool for CreateThread {
+    type Parameters = Parameters;
+    type Act = Act;
+
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
+        let archive = parameters.auto_archive_minutes;
+        if archive.is_some_and(|minutes| ![60, 1_440, 4_320, 10_080].contains(&minutes)) {
+            return Err(Problem::unclear(
+                "A thread is put away after 60, 1440, 4320 or 10080 minutes.",
+            ));
+        }
+        let name = scene.filter.filtered(&one_line(&parameters.name)).content.trim().to_owned();
+        if name.is_empty() || name.chars().count() > 100 {
+            return Err(Problem::unclear("A thread's name has 1 to 100 characters."));
+        }
+        let named = parameters.channel.as_deref();
+        let (channel, message) = if let Some(message) = &parameters.message {
+            if parameters.visibility == Some(Visibility::Private) {
+                return Err(Problem::unclear("A thread at a message is as public as that."));
+            }
+            let (channel, message) = scene.message(named, message).await?;
+            (channel, Some(message))
+        } else if let Some(channel) = named {
+            (scene.channel_or_category(channel).await?, None)
+        } else {
+            (scene.here, None)
+        };
+        let kind = scene.kind(channel).await?;
+        let begins = match (kind, message) {
+            (Some(kind), _) if kind.is_thread() => {
+                return Err(Problem::unclear("A thread holds no threads; name a channel."));
+            }
+            (Some(ChannelKind::Holder), _) => {
+                return Err(Problem::unclear("A category holds no threads; name a channel."));
+            }
+            (Some(ChannelKind::Forum), None) => post(&parameters, scene)?,
+            _ if parameters.content.is_some() || !parameters.tags.is_empty() => {
+                return Err(Problem::unclear(
+                    "Content and tags are for posts in forums; say it in the thread.",
+                ));
+            }
+            (_, Some(message)) => Begins::Message { message },
+            (_, None) => {
+                let visibility = parameters.visibility.unwrap_or(Visibility::Public);
+                Begins::Nothing { visibility }
+            }
+        };
+        let reason = reason::one_line(parameters.reason.as_deref());
+        Ok(Act { channel, name, begins, auto_archive_minutes: archive, reason })
+    }
+
+    fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
+        let needed = match &act.begins {
+            Begins::Message { .. } => TO_READ | Permissions::CREATE_PUBLIC_THREADS,
+            Begins::Nothing { visibility: Visibility::Public } => {
+                Permissions::VIEW_CHANNEL | Permissions::CREATE_PUBLIC_THREADS
+            }
+            Begins::Nothing { visibility: Visibility::Private } => {
+                Permissions::VIEW_CHANNEL | Permissions::CREATE_PRIVATE_THREADS
+            }
+            Begins::Post { .. } => Permissions::VIEW_CHANNEL | Permissions::SEND_MESSAGES,
+        };
+        Needs { tells: Some(act.channel), ..Needs::in_channel(act.channel, needed) }
+    }
+
+    fn retry(&self, act: &Act) -> RetryClass {
+        match act.begins {
+            // It has the message's id, so there is never a second one.
+            Begins::Message { .. } => RetryClass::Safe,
+            Begins::Nothing { .. } | Begins::Post { .. } => RetryClass::Reconcile,
+        }
+    }
+
+    async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {
+        let Some(guild) = run.guild() else {
+            return Done::failed(0, "I cannot do that in a direct message.");
+        };
+        if let Begins::Message { message } = act.begins {
+            return at_message(act, message, run).await;
+        }
+        let mut body = body(act, run);
+        if let Begins::Post { tags: names, .. } = &act.begins {
+            match tags(act, names, run).await {
+                Ok(tags) if tags.is_empty() => {}
+                Ok(tags) => body["applied_tags"] = json!(tags),
+                Err(done) => return done,
+            }
+        }
+        let path = format!("channels/{}/threads", act.channel);
+        let request = Request::new(Method::Post, path.clone(), path, run.home.key(), run.send_by)
+            .json(&body)
+            .reason(run.audit_reason);
+        match audit::make(&request, guild, THREAD_CREATE, run).await {
+            Ok(Made::Answered(answer)) => match saw(&answer, run) {
+                Some(thread) => made(act, thread, answer.status, run).await,
+                None => self.look_up(act, run).await,
+            },
+            Ok(Made::Logged { id, status }) => made(act, Id::new(id), status, run).await,
+            Err(done) if done.settled == Settled::InDoubt => match among_active(act, run).await {
+                Ok(Some(thread)) => made(act, thread, done.rest_status, run).await,
+                Ok(None) | Err(_) => done,
+            },
+            Err(done) => done,
+        }
+    }
+
+    async fn look_up(&self, act: &Act, run: &Run<'_>) -> Done {
+        let Some(guild) = run.guild() else { return Done::in_doubt(0) };
+        let logged = audit::find(guild, THREAD_CREATE, run).await;
+        if let Ok(Some(thread)) = logged {
+            return made(act, Id::new(thread), 200, run).await;
+        }
+        match (among_active(act, run).await, logged) {
+            (Ok(Some(thread)), _) => made(act, thread, 200, run).await,
+            (Ok(None), Ok(_)) => {
+                Done::failed(0, "It did not get to Discord: there is no such thread.")
+            }
+            (Ok(None), Err(error)) | (Err(error), _) => Done::in_doubt(error.status()),
+        }
+    }
+}
+
+/// Reads what a post in a forum is to be.
+fn post(parameters: &Parameters, scene: &Scene<'_>) -> Result<Begins, Problem> {
+    if parameters.visibility == Some(Visibility::Private) {
+        return Err(Problem::unclear("Posts in a forum are as public as the forum."));
+    }
+    let filtered = scene.filter.filtered(parameters.content.as_deref().unwrap_or_default());
+    let length = filtered.content.chars().count();
+    if filtered.content.trim().is_empty() {
+        return Err(Problem::unclear("A post in a forum needs content: its first message."));
+    }
+    if length > MAX_CONTENT {
+        return Err(Problem::unclear(format!(
+            "The content has {length} characters; Discord takes {MAX_CONTENT}. Shorten it."
+        )));
+    }
+    let mut tags: Vec<String> =
+        parameters.tags.iter().map(|tag| one_line(tag)).filter(|tag| !tag.is_empty()).collect();
+    tags.sort_unstable();
+    tags.dedup();
+    Ok(Begins::Post { content: filtered.content, tags, suppress_embeds: filtered.without_previews })
+}
+
+/// Finds a forum's tags by their names.
+async fn tags(act: &Act, names: &[String], run: &Run<'_>) -> Result<Vec<Id<TagMarker>>, Done> {
+    #[derive(Deserialize)]
+    struct RawForum {
+        #[serde(default)]
+        available_tags: Vec<RawTag>,
+    }
+    #[derive(Deserialize)]
+    struct RawTag {
+        id: Id<TagMarker>,
+        name: String,
+    }
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let path = format!("channels/{}", act.channel);
+    let request = Request::new(Method::Get, path.clone(), path, run.home.key(), run.send_by);
+    let read = run.discord.repeatedly(&request).await;
+    let read = read.and_then(|answer| answer.json::<RawForum>());
+    let known = read.map_err(|error| Done::of_read(&error))?.available_tags;
+    let mut tags = Vec::with_capacity(names.len());
+    for name in names {
+        let wanted = name.to_lowercase();
+        let Some(found) = known.iter().find(|tag| tag.name.to_lowercase() == wanted) else {
+            let all: Vec<String> = known.iter().map(|tag| text::name(&tag.name)).collect();
+            let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+            let name = text::name(name);
+            let reason = format!("That forum has no tag “{name}”; it has: {all}.");
+            return Err(Done::failed(0, reason));
+        };
+        tags.push(found.id);
+    }
+    tags.sort_unstable();
+    tags.dedup();
+    Ok(tags)
+}
+
+fn one_line(name: &str) -> String {
+    text::visible(name).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn body(act: &Act, run: &Run<'_>) -> Value {
+    let mut body = json!({ "name": act.name });
+    if let Some(minutes) = act.auto_archive_minutes {
+        body["auto_archive_duration"] = json!(minutes);
+    }
+    match &act.begins {
+        Begins::Message { .. } => {}
+        // Left out, it would be a private one.
+        Begins::Nothing { visibility } => {
+            let channel = run.state.and_then(|state| state.channel(act.channel));
+            let of_news = channel.is_some_and(|of| of.kind == ChannelKind::Announcement);
+            body["type"] = json!(match (visibility, of_news) {
+                (Visibility::Private, _) => 12,
+                (Visibility::Public, false) => 11,
+                (Visibility::Public, true) => 10,
+            });
+        }
+        Begins::Post { content, suppress_embeds, .. } => {
+            body["message"] = json!({
+                "content": content,
+                "allowed_mentions": { "parse": [], "replied_user": false },
+            });
+            if *suppress_embeds {
+                body["message"]["flags"] = json!(SUPPRESS_EMBEDS);
+            }
+        }
+    }
+    body
+}
+
+async fn at_message(act: &Act, message: Id<MessageMarker>, run: &Run<'_>) -> Done {
+    let channel = act.channel;
+    let path = format!("channels/{channel}/messages/{message}/threads");
+    let route = format!("channels/{channel}/messages/threads");
+    let request = Request::new(Method::Post, route, path, run.home.key(), run.send_by)
+        .json(&body(act, run))
+        .reason(run.audit_reason);
+    match run.discord.repeatedly(&request.done_if(&[160_004], run.is_repeat)).await {
+        Ok(answer) => {
+            saw(&answer, run);
+            made(act, message.cast(), answer.status, run).await
+        }
+        Err(RestError::Refused { code: 160_004, status }) => {
+            let thread = message;
+            let summary = format!("That message has a thread already: <#{thread}>.");
+            Done::ok(status, summary, fields(act, thread.cast()))
+        }
+        Err(error) => Done::of_write(&error),
+    }
+}
+
+/// Takes over what an answer says of a thread.
+fn saw(answer: &Answer, run: &Run<'_>) -> Option<Id<ChannelMarker>> {
+    let thread = answer.json::<RawChannel>().ok()?;
+    if let Some(guild) = run.guild() {
+        run.guilds.saw_channel(guild, thread.channel());
+    }
+    Some(thread.id)
+}
+
+/// Looks for the thread among the active ones: where the audit log may not be read.
+async fn among_active(act: &Act, run: &Run<'_>) -> Result<Option<Id<ChannelMarker>>, RestError> {
+    let Some(guild) = run.guild() else { return Ok(None) };
+    let since = snowflake_at(run.opened_at - CLOCK_SKEW);
+    let found = threads::active(guild, run).await?.into_iter().find(|thread| {
+        thread.id.get() >= since
+            && thread.parent_id == Some(act.channel)
+            && thread.owner_id == Some(run.bot)
+            && thread.name.as_deref() == Some(act.name.as_str())
+    });
+    Ok(found.map(|thread| thread.id))
+}
+
+/// Tells of the thread; whoever asked is in a private one.
+async fn made(act: &Act, thread: Id<ChannelMarker>, status: u16, run: &Run<'_>) -> Done {
+    let mut summary = format!("The thread <#{thread}> began.");
+    if matches!(act.begins, Begins::Nothing { visibility: Visibility::Private }) {
+        for person in run.people {
+            let route = format!("channels/{thread}/thread-members");
+            let path = format!("{route}/{person}");
+            let request = Request::new(Method::Put, route, path, run.home.key(), run.send_by);
+            if let Err(error) = run.discord.repeatedly(&request).await {
+                tracing::warn!(error = %error, "cannot add who asked to their thread");
+                summary = format!("{summary} I could not add <@{person}> to it.");
+            }
+        }
+    }
+    Done::ok(status, summary, fields(act, thread))
+}
+
+fn fields(act: &Act, thread: Id<ChannelMarker>) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("thread".into(), json!(thread.to_string()));
+    fields.insert("channel".into(), json!(act.channel.to_string()));
+    fields.insert("name".into(), json!(act.name));
+    fields
+}

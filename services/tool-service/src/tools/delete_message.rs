@@ -1,0 +1,193 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use twilight_model::{
+    guild::Permissions,
+    id::{
+        Id,
+        marker::{ChannelMarker, MessageMarker, UserMarker},
+    },
+};
+
+use super::{Done, Run, Tool, reason};
+use crate::{
+    adapters::discord::{Method, Request, RestError, wire::created_at},
+    domain::{
+        guild::Guild,
+        reference,
+        tool::{Needs, Owned, RetryClass, Spec, Tier},
+    },
+    resolve::{Problem, Scene},
+};
+
+/// Discord deletes many at once only of what is younger than 14 days; an hour is left for clocks.
+const BULK_AGE: Duration = Duration::from_hours(14 * 24 - 1);
+
+/// Discord's codes that say that there is nothing left to be deleted.
+const GONE: &[u64] = &[10_003, 10_008];
+
+pub(crate) struct DeleteMessage;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Parameters {
+    /// The id of the message, or a link to it.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    message: Option<String>,
+    /// The ids of several messages of one channel, instead of message.
+    #[schemars(length(min = 1, max = 100), inner(length(min = 1, max = 200)))]
+    #[serde(default)]
+    messages: Vec<String>,
+    /// The channel they stand in: its id, a mention or its exact name. Left out: the current one.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    channel: Option<String>,
+    /// Why, for the audit log.
+    #[schemars(length(max = 400))]
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Act {
+    channel: Id<ChannelMarker>,
+    /// In their order, each once.
+    messages: Vec<Id<MessageMarker>>,
+    /// Whose it is, if it is one; none where Ery cannot read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    author: Option<Id<UserMarker>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+static SPEC: Spec = Spec {
+    name: "delete_message",
+    description: "Deletes a message, or up to 100 messages of one channel at once. People delete \
+                  their own; those of others only who manages messages. Only on an order.",
+    tier: Tier::Destructive,
+    retry: RetryClass::Safe,
+    works_in_dm: false,
+};
+
+#[async_trait]
+impl Tool for DeleteMessage {
+    type Parameters = Parameters;
+    type Act = Act;
+
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
+        let Parameters { message, messages, channel, reason } = parameters;
+        let reason = reason::one_line(reason.as_deref());
+        let named: Vec<String> = message.into_iter().chain(messages).collect();
+        let Some(first) = named.first() else {
+            return Err(Problem::unclear("Name the message, or the messages, by their ids."));
+        };
+        let (channel, first) = scene.message(channel.as_deref(), first).await?;
+        let mut messages = vec![first];
+        for text in &named[1..] {
+            match reference::message(text) {
+                Some((of, message)) if of.is_none_or(|of| of == channel) => messages.push(message),
+                Some(_) => {
+                    return Err(Problem::unclear("Name messages of one and the same channel."));
+                }
+                None => return Err(Problem::unclear("Name each message by its id.")),
+            }
+        }
+        messages.sort_unstable();
+        messages.dedup();
+        let author = match messages.as_slice() {
+            [one] => scene.read(channel, *one).await?.map(|found| found.author.id),
+            _ => None,
+        };
+        Ok(Act { channel, messages, author, reason })
+    }
+
+    fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
+        let owned = Owned {
+            by: act.author,
+            others: Permissions::MANAGE_MESSAGES,
+            bot: Permissions::MANAGE_MESSAGES,
+            own_tier: None,
+        };
+        Needs { owned: Some(owned), ..Needs::in_channel(act.channel, Permissions::VIEW_CHANNEL) }
+    }
+
+    fn tier(&self, act: &Act) -> Tier {
+        if act.messages.len() > 1 { Tier::Destructive } else { Tier::Reversible }
+    }
+
+    async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {
+        if let [message] = act.messages.as_slice() {
+            let deleted = run.discord.repeatedly(&of_one(act, *message, run)).await;
+            return match deleted {
+                Ok(answer) => Done::ok(answer.status, "The message was deleted.", fields(act, 1)),
+                Err(error) => Done::of_write(&error),
+            };
+        }
+        let oldest = run.now - BULK_AGE;
+        let (young, old): (Vec<_>, Vec<_>) =
+            act.messages.iter().partition(|message| created_at(message.get()) > oldest);
+        // Of one alone, Discord deletes not many at once.
+        let (many, singly) =
+            if young.len() > 1 { (young, old) } else { (vec![], [young, old].concat()) };
+        let mut deleted = 0;
+        if !many.is_empty() {
+            match run.discord.repeatedly(&of_many(act, &many, run)).await {
+                Ok(_) => deleted += many.len(),
+                Err(error) => return Done::of_write(&error),
+            }
+        }
+        for message in singly {
+            match run.discord.repeatedly(&of_one(act, message, run)).await {
+                Ok(_) => deleted += 1,
+                Err(RestError::Refused { code: 10_008, .. }) => {}
+                Err(error) if deleted == 0 => return Done::of_write(&error),
+                Err(error) => {
+                    tracing::warn!(error = %error, "not all messages could be deleted");
+                    break;
+                }
+            }
+        }
+        let count = act.messages.len();
+        let summary = if deleted == count {
+            format!("{count} messages were deleted.")
+        } else {
+            format!(
+                "{deleted} of {count} messages were deleted; the others are left, or gone already."
+            )
+        };
+        Done::ok(204, summary, fields(act, deleted))
+    }
+}
+
+fn of_one(act: &Act, message: Id<MessageMarker>, run: &Run<'_>) -> Request {
+    let channel = act.channel;
+    let path = format!("channels/{channel}/messages/{message}");
+    let route = format!("channels/{channel}/messages/id");
+    Request::new(Method::Delete, route, path, run.home.key(), run.send_by)
+        .reason(run.audit_reason)
+        .done_if(GONE, run.is_repeat)
+}
+
+fn of_many(act: &Act, messages: &[Id<MessageMarker>], run: &Run<'_>) -> Request {
+    let path = format!("channels/{}/messages/bulk-delete", act.channel);
+    Request::new(Method::Post, path.clone(), path, run.home.key(), run.send_by)
+        .json(&json!({ "messages": messages }))
+        .reason(run.audit_reason)
+        .done_if(GONE, run.is_repeat)
+}
+
+fn fields(act: &Act, deleted: usize) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("channel".into(), json!(act.channel.to_string()));
+    fields.insert("deleted".into(), json!(deleted));
+    fields
+}

@@ -1,0 +1,173 @@
+//! Sends one message under a nonce, and finds it again where nobody told how it went.
+
+use serde_json::{Value, json};
+use twilight_model::{
+    guild::Permissions,
+    id::{
+        Id,
+        marker::{ChannelMarker, MessageMarker, UserMarker},
+    },
+};
+
+use super::{Done, Run, embeds::Embed};
+use crate::{
+    adapters::discord::{
+        Method, Request, RestError,
+        wire::{RawMessage, snowflake_at},
+    },
+    domain::{execution::NONCE_LIFE, permissions},
+};
+
+/// Discord's flag for a message without previews of its links.
+pub(super) const SUPPRESS_EMBEDS: u64 = 1 << 2;
+
+/// How many of the messages after the opening are looked through for the one in doubt.
+const MAX_PAGES: usize = 5;
+
+/// How far Discord's clock may be behind ours.
+const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// A message to be sent, whole.
+pub(super) struct Outgoing<'a> {
+    pub(super) channel: Id<ChannelMarker>,
+    pub(super) content: &'a str,
+    pub(super) embeds: &'a [Embed],
+    pub(super) reply_to: Option<Id<MessageMarker>>,
+    pub(super) mention_users: &'a [Id<UserMarker>],
+    pub(super) suppress_embeds: bool,
+    /// Buttons, as Discord takes them.
+    pub(super) components: Option<&'a Value>,
+}
+
+/// A message that stands.
+pub(super) struct Sent {
+    pub(super) message: RawMessage,
+    pub(super) status: u16,
+}
+
+impl Outgoing<'_> {
+    /// Sends it; whatever is not certain is looked for.
+    pub(super) async fn send(&self, run: &Run<'_>) -> Result<Sent, Done> {
+        let answer = match run.discord.repeatedly(&self.request(run)).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_in_doubt() => return self.settle(run, &error).await,
+            Err(error) if error.passes() => return Err(Done::of_write(&error).unsettled()),
+            Err(error) => return Err(Done::of_write(&error)),
+        };
+        match answer.json::<RawMessage>() {
+            Ok(message) => Ok(Sent { message, status: answer.status }),
+            Err(error) => self.settle(run, &error).await,
+        }
+    }
+
+    /// Finds out whether it was sent, where it must not be sent again.
+    pub(super) async fn look_up(&self, run: &Run<'_>) -> Result<Sent, Done> {
+        match self.find(run).await {
+            Ok(Found::Message(message)) => Ok(Sent { message: *message, status: 200 }),
+            // While it may still be repeated elsewhere, that it is not there says nothing.
+            Ok(Found::Nothing) if run.now >= run.opened_at + NONCE_LIFE + run.request_timeout => {
+                Err(Done::failed(0, "The message did not get to Discord."))
+            }
+            Ok(Found::Nothing | Found::TooMuchSince) => Err(Done::in_doubt(0)),
+            Err(error) => {
+                tracing::warn!(error = %error, "cannot look up whether a message was sent");
+                let done = Done::in_doubt(error.status());
+                Err(if error.is_in_doubt() || error.passes() { done.unsettled() } else { done })
+            }
+        }
+    }
+
+    /// Looks whether a send without a clear answer got through. That it is not there yet does not
+    /// mean that it will not be.
+    async fn settle(&self, run: &Run<'_>, error: &RestError) -> Result<Sent, Done> {
+        tracing::warn!(error = %error, "a send has no clear answer; looking for it");
+        match self.find(run).await {
+            Ok(Found::Message(message)) => Ok(Sent { message: *message, status: error.status() }),
+            Ok(Found::Nothing | Found::TooMuchSince) | Err(_) => {
+                Err(Done::in_doubt(error.status()).unsettled())
+            }
+        }
+    }
+
+    fn request(&self, run: &Run<'_>) -> Request {
+        let mut body = json!({
+            "content": self.content,
+            "nonce": run.nonce,
+            "enforce_nonce": true,
+            "allowed_mentions": {
+                "parse": [],
+                "users": self.mention_users,
+                "replied_user": false,
+            },
+        });
+        if !self.embeds.is_empty() {
+            body["embeds"] = self.embeds.iter().map(Embed::as_discord_has_it).collect();
+        }
+        // Without the right to read the history Discord refuses replies; the answer matters more.
+        if let Some(reply_to) = self.reply_to.filter(|_| self.may_reply(run)) {
+            body["message_reference"] = json!({
+                "message_id": reply_to,
+                "fail_if_not_exists": false,
+            });
+        }
+        if self.suppress_embeds {
+            body["flags"] = json!(SUPPRESS_EMBEDS);
+        }
+        if let Some(components) = self.components {
+            body["components"] = components.clone();
+        }
+        let path = format!("channels/{}/messages", self.channel);
+        let request = Request::new(Method::Post, path.clone(), path, run.home.key(), run.send_by);
+        request.json(&body).send()
+    }
+
+    fn may_reply(&self, run: &Run<'_>) -> bool {
+        let Some(state) = run.state else { return true };
+        let bot = state.member(state.bot).zip(state.channel(self.channel));
+        let rights =
+            bot.map(|(bot, channel)| permissions::in_channel(&state.guild, bot, channel, run.now));
+        rights.is_none_or(|rights| rights.contains(Permissions::READ_MESSAGE_HISTORY))
+    }
+
+    /// Looks for the message among what was written since its execution was opened.
+    async fn find(&self, run: &Run<'_>) -> Result<Found, RestError> {
+        let mut after = snowflake_at(run.opened_at - CLOCK_SKEW);
+        let no_later_than = run.opened_at + NONCE_LIFE + CLOCK_SKEW;
+        for _ in 0..MAX_PAGES {
+            let route = format!("channels/{}/messages", self.channel);
+            let path = format!("{route}?limit=100&after={after}");
+            let send_by = run.discord.send_by();
+            let request = Request::new(Method::Get, route, path, run.home.key(), send_by);
+            let page: Vec<RawMessage> = run.discord.repeatedly(&request).await?.json()?;
+            let (count, newest) = (page.len(), page.iter().map(|message| message.id.get()).max());
+            let is_over = page.iter().any(|message| message.created_at() > no_later_than);
+            if let Some(found) = page.into_iter().find(|message| self.is_it(message, run)) {
+                return Ok(Found::Message(Box::new(found)));
+            }
+            match newest {
+                Some(newest) if count == 100 && !is_over => after = newest,
+                _ => return Ok(Found::Nothing),
+            }
+        }
+        Ok(Found::TooMuchSince)
+    }
+
+    fn is_it(&self, message: &RawMessage, run: &Run<'_>) -> bool {
+        message.author.id == run.bot
+            && match &message.nonce {
+                Some(nonce) => nonce == run.nonce,
+                None => {
+                    message.content == self.content
+                        && message.reply_to() == self.reply_to
+                        && message.embeds.len() == self.embeds.len()
+                        && self.embeds.iter().zip(&message.embeds).all(|(own, of)| own.is(of))
+                }
+            }
+    }
+}
+
+enum Found {
+    Message(Box<RawMessage>),
+    Nothing,
+    TooMuchSince,
+}

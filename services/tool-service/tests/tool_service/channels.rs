@@ -1,0 +1,264 @@
+//! Channels that are created, modified and deleted, and invites to them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use ery_proto::tool::v1::CallOutcome;
+
+use crate::support::{Harness, content, expect};
+
+const CREATE: &str = "POST /guilds/{guild_id}/channels";
+const CHANGE: &str = "PATCH /channels/{channel_id}";
+const DELETE: &str = "DELETE /channels/{channel_id}";
+const INVITE: &str = "POST /channels/{channel_id}/invites";
+
+async fn done(it: &Harness, tool: &str, arguments: Value) -> Value {
+    let call = it.ordered("mara", tool, arguments).await;
+    let response = it.run(&call).await;
+    expect(&response, CallOutcome::Done);
+    assert_eq!(it.store.execution(&call.key).tier, "destructive");
+    content(&response)
+}
+
+async fn named(it: &Harness, name: &str) -> usize {
+    let channels = it.rest(&format!("guilds/{}/channels", it.guild())).await;
+    channels.as_array().unwrap().iter().filter(|channel| channel["name"] == name).count()
+}
+
+#[tokio::test]
+async fn channels_are_created_modified_and_deleted() {
+    let it = Harness::start().await;
+    let category = done(
+        &it,
+        "manage_channels",
+        json!({
+            "action": "create", "name": "Harbour", "kind": "category",
+        }),
+    )
+    .await;
+    let category = category["channel"].as_str().unwrap();
+    let made = done(
+        &it,
+        "manage_channels",
+        json!({
+            "action": "create", "name": "boats", "category": category, "topic": "Boats and ropes",
+            "slow_mode_seconds": 5, "nsfw": true, "reason": "asked for",
+        }),
+    )
+    .await;
+    let boats = made["channel"].as_str().unwrap();
+    let now = it.channel_now(boats).await;
+    assert_eq!((&now["name"], &now["type"]), (&json!("boats"), &json!(0)));
+    assert_eq!((&now["parent_id"], &now["topic"]), (&json!(category), &json!("Boats and ropes")));
+    assert_eq!((&now["rate_limit_per_user"], &now["nsfw"]), (&json!(5), &json!(true)));
+    for kind in ["voice", "announcement", "stage", "forum"] {
+        let other = json!({"action": "create", "name": kind, "kind": kind});
+        done(&it, "manage_channels", other).await;
+    }
+    let change = json!({
+        "action": "modify", "channel": boats, "name": "ships", "topic": "", "slow_mode_seconds": 0,
+    });
+    done(&it, "manage_channels", change).await;
+    let now = it.channel_now(boats).await;
+    assert_eq!((&now["name"], &now["topic"]), (&json!("ships"), &Value::Null));
+    done(&it, "manage_channels", json!({"action": "delete", "channel": "#ships"})).await;
+    assert_eq!(it.channel_now(boats).await["code"], 10_003);
+    let made = it.requests("POST", "/channels").await;
+    assert!(made[1]["headers"]["x-audit-log-reason"].as_str().unwrap().contains("asked%20for"));
+    let gone = json!({"action": "delete", "channel": boats});
+    let response = it.run(&it.call("mara", "general", "manage_channels", gone)).await;
+    expect(&response, CallOutcome::Failed);
+}
+
+#[tokio::test]
+async fn channels_are_for_those_who_manage_them_and_on_an_order() {
+    let it = Harness::start().await;
+    let create = json!({"action": "create", "name": "boats"});
+    let unordered = it.call("mara", "general", "manage_channels", create.clone());
+    expect(&it.run(&unordered).await, CallOutcome::NeedsApproval);
+    let recipes = it.channel("recipes").to_string();
+    for arguments in [
+        create,
+        json!({"action": "modify", "channel": recipes, "topic": "x"}),
+        json!({"action": "delete", "channel": recipes}),
+    ] {
+        let response = it.run(&it.ordered("theo", "manage_channels", arguments).await).await;
+        expect(&response, CallOutcome::Denied);
+        assert!(response.reason.contains("MANAGE_CHANNELS"), "{}", response.reason);
+    }
+    for (arguments, told) in [
+        (json!({"action": "create"}), "needs a name"),
+        (json!({"action": "create", "name": "x", "locked": true}), "threads"),
+        (json!({"action": "create", "name": "x", "topic": "x".repeat(1_025)}), "1024"),
+        (json!({"action": "create", "name": "x", "category": recipes}), "category"),
+        (
+            json!({"action": "create", "name": "x", "kind": "category", "category": recipes}),
+            "category",
+        ),
+        (json!({"action": "modify", "name": "x"}), "which channel"),
+        (json!({"action": "modify", "channel": recipes}), "what is to be changed"),
+        (json!({"action": "modify", "channel": recipes, "archived": true}), "threads"),
+        (json!({"action": "modify", "channel": recipes, "kind": "voice"}), "new channel"),
+        (json!({"action": "delete", "channel": recipes, "name": "x"}), "Properties"),
+        (json!({"action": "delete", "channel": "999999999999999999"}), "not in this server"),
+        (json!({"action": "delete"}), "which channel"),
+    ] {
+        let response = it.run(&it.call("mara", "general", "manage_channels", arguments)).await;
+        expect(&response, CallOutcome::Failed);
+        assert!(response.reason.contains(told), "{told}: {}", response.reason);
+    }
+    assert!(it.requests("DELETE", "/channels/").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_thread_is_managed_by_who_manages_threads() {
+    let it = Harness::start().await;
+    let thread = it.ordered("bob", "create_thread", json!({"name": "talk"})).await;
+    let thread = content(&it.run(&thread).await)["thread"].as_str().unwrap().to_owned();
+    let lock = json!({"action": "modify", "channel": thread, "locked": true, "archived": true});
+    expect(
+        &it.run(&it.ordered("bob", "manage_channels", lock.clone()).await).await,
+        CallOutcome::Denied,
+    );
+    expect(&it.run(&it.ordered("theo", "manage_channels", lock).await).await, CallOutcome::Done);
+    let of = it.channel_now(&thread).await["thread_metadata"].clone();
+    assert_eq!((&of["locked"], &of["archived"]), (&json!(true), &json!(true)));
+    let topic = json!({"action": "modify", "channel": thread, "topic": "x"});
+    expect(
+        &it.run(&it.call("theo", "general", "manage_channels", topic)).await,
+        CallOutcome::Failed,
+    );
+    let delete = json!({"action": "delete", "channel": thread});
+    expect(&it.run(&it.ordered("theo", "manage_channels", delete).await).await, CallOutcome::Done);
+}
+
+#[tokio::test]
+async fn a_list_shows_what_may_be_known_here() {
+    let it = Harness::start().await;
+    for (asker, place, shows_staff) in
+        [("bob", "general", false), ("theo", "general", false), ("theo", "staff", true)]
+    {
+        let call = it.call(asker, place, "manage_channels", json!({"action": "list"}));
+        let response = it.run(&call).await;
+        expect(&response, CallOutcome::Done);
+        assert_eq!(it.store.execution(&call.key).tier, "read");
+        assert_eq!(response.content.contains("staff"), shows_staff, "{asker} in {place}");
+        assert!(response.content.contains("Cakes, coffees, soups"));
+    }
+}
+
+#[tokio::test]
+async fn a_channel_whose_answer_was_lost_is_found_and_not_made_twice() {
+    let it = Harness::start().await;
+    for (kind, more) in [
+        ("lose_response", json!({"count": 1})),
+        ("error", json!({"count": 1, "status": 502, "when": "after"})),
+        ("error", json!({"count": 1, "status": 503, "when": "before"})),
+    ] {
+        it.fault(CREATE, kind, more.clone()).await;
+        let name = format!("{kind}-{}", more["when"].as_str().unwrap_or("x"));
+        done(&it, "manage_channels", json!({"action": "create", "name": name})).await;
+        assert_eq!(named(&it, &name).await, 1);
+    }
+    it.fault(DELETE, "lose_response", json!({"count": 1})).await;
+    done(&it, "manage_channels", json!({"action": "delete", "channel": "off-topic"})).await;
+    assert_eq!(named(&it, "off-topic").await, 0);
+}
+
+#[tokio::test]
+async fn what_nobody_recorded_is_looked_for() {
+    let it = Harness::start_with(|settings| settings.breaker_failures = 1_000).await;
+    for (is_made, outcome) in [(true, CallOutcome::Done), (false, CallOutcome::Failed)] {
+        let name = format!("open-{is_made}");
+        let create = json!({"action": "create", "name": name});
+        let call = it.ordered("mara", "manage_channels", create).await;
+        it.store.with(|state| state.lose_ends = u32::MAX);
+        if !is_made {
+            it.fault(CREATE, "error", json!({"count": 100, "status": 503, "when": "before"})).await;
+        }
+        assert_eq!(it.try_run(&call).await.unwrap_err().code(), tonic::Code::Unavailable);
+        it.store.with(|state| state.lose_ends = 0);
+        it.clock.advance(Duration::from_mins(1));
+        expect(&it.run(&call).await, outcome);
+        assert_eq!(named(&it, &name).await, usize::from(is_made));
+    }
+    // A deletion is repeated, and finds that it is done.
+    let delete = json!({"action": "delete", "channel": "events"});
+    let call = it.ordered("mara", "manage_channels", delete).await;
+    it.store.with(|state| state.lose_ends = u32::MAX);
+    assert_eq!(it.try_run(&call).await.unwrap_err().code(), tonic::Code::Unavailable);
+    it.store.with(|state| state.lose_ends = 0);
+    it.clock.advance(Duration::from_mins(1));
+    let response = it.try_run(&call).await.unwrap();
+    assert_ne!(response.outcome(), CallOutcome::Failed, "{}", response.reason);
+}
+
+#[tokio::test]
+async fn a_limit_of_many_minutes_is_told_and_holds_nothing_else_up() {
+    let it = Harness::start().await;
+    let limit = json!({"count": 1, "scope": "shared", "delay_ms": 540_000});
+    it.fault(CHANGE, "rate_limit", limit).await;
+    let events = it.channel("events").to_string();
+    let rename = |name: &str| json!({"action": "modify", "channel": events, "name": name});
+    for name in ["one", "two"] {
+        let response = it.run(&it.ordered("mara", "manage_channels", rename(name)).await).await;
+        expect(&response, CallOutcome::Failed);
+        assert!(response.reason.contains("rate limit"), "{}", response.reason);
+    }
+    assert_eq!(it.requests("PATCH", "/channels/").await.len(), 1, "it is not asked again");
+    let slow = json!({"action": "modify", "channel": events, "slow_mode_seconds": 10});
+    done(&it, "manage_channels", slow).await;
+}
+
+#[tokio::test]
+async fn an_invite_is_made_on_an_order_and_gives_no_roles() {
+    let it = Harness::start().await;
+    let unordered = it.call("bob", "general", "create_invite", json!({}));
+    expect(&it.run(&unordered).await, CallOutcome::NeedsApproval);
+    let call = it.ordered("bob", "create_invite", json!({"max_uses": 1})).await;
+    let response = it.run(&call).await;
+    expect(&response, CallOutcome::Done);
+    let code = content(&response)["code"].as_str().unwrap().to_owned();
+    let invite = it.rest(&format!("invites/{code}")).await;
+    assert_eq!(invite["channel"]["id"], it.channel("general").to_string());
+    let made = it.requests("POST", "/invites").await;
+    assert_eq!(
+        (&made[0]["body"]["max_age"], &made[0]["body"]["max_uses"]),
+        (&json!(86_400), &json!(1))
+    );
+    assert!(made[0]["body"].get("role_ids").is_none());
+    let again = it.ordered("bob", "create_invite", json!({"max_uses": 1})).await;
+    assert_eq!(content(&it.run(&again).await)["code"], code, "a like one serves");
+    for (arguments, told) in [
+        (json!({"max_age_seconds": 604_801}), "max_age_seconds"),
+        (json!({"max_uses": 101}), "max_uses"),
+        (json!({"role_ids": ["1"]}), "role_ids"),
+        (json!({"channel": "nowhere"}), "no channel"),
+    ] {
+        let response = it.run(&it.call("bob", "general", "create_invite", arguments)).await;
+        expect(&response, CallOutcome::Failed);
+        assert!(response.reason.contains(told), "{}", response.reason);
+    }
+    let hidden = it.ordered("bob", "create_invite", json!({"channel": "staff"})).await;
+    expect(&it.run(&hidden).await, CallOutcome::Denied);
+}
+
+#[tokio::test]
+async fn a_unique_invite_whose_answer_was_lost_is_found() {
+    let it = Harness::start().await;
+    it.fault(INVITE, "lose_response", json!({"count": 1})).await;
+    let first = done(&it, "create_invite", json!({"unique": true})).await;
+    let second = done(&it, "create_invite", json!({"unique": true})).await;
+    assert_ne!(first["code"], second["code"]);
+    let all = it.rest(&format!("guilds/{}/invites", it.guild())).await;
+    assert_eq!(all.as_array().unwrap().len(), 2);
+    let call = it.ordered("mara", "create_invite", json!({"unique": true, "max_uses": 3})).await;
+    it.store.with(|state| state.lose_ends = u32::MAX);
+    assert_eq!(it.try_run(&call).await.unwrap_err().code(), tonic::Code::Unavailable);
+    it.store.with(|state| state.lose_ends = 0);
+    it.clock.advance(Duration::from_mins(1));
+    expect(&it.run(&call).await, CallOutcome::Done);
+    let all = it.rest(&format!("guilds/{}/invites", it.guild())).await;
+    assert_eq!(all.as_array().unwrap().len(), 3);
+}
