@@ -2,7 +2,7 @@ use super::*;
 use crate::domain::{
     guild::Overwrite,
     testing::{self, *},
-    tool::RetryClass,
+    tool::{Owned, RetryClass},
 };
 
 const VIEW: Permissions = Permissions::VIEW_CHANNEL;
@@ -157,6 +157,146 @@ fn moderation_follows_rights_and_the_order_of_roles() {
         }
     }
     assert_eq!(rows, 400);
+}
+
+/// Whose it is by who asks: 5 by 6, each ordered and not.
+#[test]
+fn what_is_anothers_needs_more_rights() {
+    let manage = Permissions::MANAGE_MESSAGES;
+    let owners = [Some(ANN), Some(BOB), Some(MOD), Some(ERY), None];
+    let table = [
+        (OWNER, "+++++"),
+        (ADMIN, "+++++"),
+        (MOD, "pp+pp"),
+        (HELPER, "+++++"),
+        (ANN, "+pppp"),
+        (STRANGER, "xxxxx"),
+    ];
+    let mut guild = testing::guild();
+    guild.role(HELPERS).permissions = manage;
+    let without = guild.snapshot();
+    guild.role(ERYS).permissions |= manage;
+    let state = guild.state();
+    for (asker, expected) in table {
+        for (owner, expected) in owners.into_iter().zip(expected.chars()) {
+            let by = owner.map(Id::new);
+            let own_tier = Some(Tier::Harmless);
+            let owned = Some(Owned { by, others: manage, bot: manage, own_tier });
+            let needs = Needs { owned, ..in_channel(GENERAL, VIEW, Reads::Nothing) };
+            let principal = person(asker);
+            let tier = needs.tier_for(&[Id::new(asker)], Tier::Reversible);
+            let is_own = owner == Some(asker);
+            assert_eq!(tier == Tier::Harmless, is_own, "{asker} on {owner:?}");
+            let plain = Call { tier, ..call(&REVERSIBLE, &needs, Some(&principal), GENERAL) };
+            let ordered = Call { is_ordered: true, ..plain.clone() };
+            assert_eq!(ends(&ordered, Some(&state)), expected, "{asker} on {owner:?}");
+            let waits = if expected == '+' && !is_own { 'w' } else { expected };
+            assert_eq!(ends(&plain, Some(&state)), waits, "{asker} on {owner:?}, not ordered");
+            // Ery needs it as well, but for what is hers.
+            let expected = if expected == '+' && owner != Some(ERY) { 'B' } else { expected };
+            assert_eq!(ends(&ordered, Some(&without)), expected, "{asker} on {owner:?} without");
+        }
+    }
+    let shared = Needs {
+        owned: Some(Owned {
+            by: Some(Id::new(ANN)),
+            others: manage,
+            bot: manage,
+            own_tier: Some(Tier::Harmless),
+        }),
+        ..in_channel(GENERAL, VIEW, Reads::Nothing)
+    };
+    let people = [Id::new(ANN), Id::new(BOB)];
+    assert_eq!(shared.tier_for(&people, Tier::Reversible), Tier::Reversible);
+}
+
+#[test]
+fn words_reach_another_channel_if_its_readers_can_read_here_or_on_an_order() {
+    let state = testing::guild().state();
+    for (here, to, expected) in [
+        (GENERAL, LOUNGE, 'w'),
+        (GENERAL, STAFFROOM, 'w'),
+        (STAFFROOM, GENERAL, 'C'),
+        (STAFFROOM, STAFFROOM, 'w'),
+        (PRIVATE, GENERAL, 'C'),
+    ] {
+        let needs = Needs { tells: Some(Id::new(to)), ..send(to) };
+        let principal = person(MOD);
+        let plain = call(&REVERSIBLE, &needs, Some(&principal), here);
+        assert_eq!(ends(&plain, Some(&state)), expected, "{here} to {to}");
+        let ordered = Call { is_ordered: true, ..plain };
+        assert_eq!(ends(&ordered, Some(&state)), '+', "{here} to {to}, ordered");
+    }
+    let needs = send(LOUNGE);
+    let answer = Call { is_answer: true, ..call(&HARMLESS, &needs, None, GENERAL) };
+    assert_eq!(ends(&answer, Some(&state)), 'c', "an answer stays where it was asked for");
+}
+
+#[test]
+fn what_is_known_is_told_to_whom_it_may_be_and_where() {
+    let state = testing::guild().state();
+    let about = |channel| in_channel(channel, VIEW, Reads::About(Id::new(channel)));
+    let log = Needs { reads: Reads::ForHolders(MODERATE), ..Needs::in_guild(MODERATE) };
+    for (asker, here, needs, expected) in [
+        (Some(ANN), GENERAL, about(LOUNGE), '+'),
+        (Some(ANN), GENERAL, about(STAFFROOM), 'p'),
+        (Some(MOD), GENERAL, about(STAFFROOM), 'l'),
+        (Some(MOD), STAFFROOM, about(STAFFROOM), '+'),
+        (Some(MOD), GENERAL, about(777), 'c'),
+        (None, GENERAL, about(LOUNGE), '+'),
+        (None, GENERAL, about(STAFFROOM), 'p'),
+        (Some(ANN), GENERAL, log.clone(), 'p'),
+        (Some(MOD), GENERAL, log.clone(), 'f'),
+        (Some(MOD), STAFFROOM, log.clone(), '+'),
+        (None, STAFFROOM, log, 'p'),
+        (None, GENERAL, Needs { is_for_members: true, ..search() }, 'k'),
+    ] {
+        let principal = asker.map(person);
+        let call = call(&READ, &needs, principal.as_ref(), here);
+        assert_eq!(ends(&call, Some(&state)), expected, "{asker:?} in {here}: {needs:?}");
+    }
+    let all = Needs { reads: Reads::AboutAll, ..Needs::in_guild(Permissions::empty()) };
+    let principal = person(MOD);
+    let known = |here| {
+        let call = call(&READ, &all, Some(&principal), here);
+        match decide(&call, Some(&state), &Policy::default(), NOW) {
+            Decision::Allow { reads } => reads.contains(&Id::new(STAFFROOM)),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(known(STAFFROOM) && !known(GENERAL));
+}
+
+#[test]
+fn a_right_may_be_needed_in_a_second_place_too() {
+    let mut guild = testing::guild();
+    guild.channel(STAFFROOM).overwrites = vec![deny_role(MODS, MODERATE)].into();
+    let state = guild.state();
+    for (also_in, expected) in
+        [(None, '+'), (Some(LOUNGE), '+'), (Some(STAFFROOM), 'p'), (Some(777), 'c')]
+    {
+        let also_in = also_in.map(Id::new);
+        let needs = Needs { also_in, ..Needs::in_guild(MODERATE) };
+        let principal = person(MOD);
+        let call =
+            Call { is_ordered: true, ..call(&DESTRUCTIVE, &needs, Some(&principal), GENERAL) };
+        assert_eq!(ends(&call, Some(&state)), expected, "{also_in:?}");
+    }
+}
+
+#[test]
+fn only_members_who_are_no_bots_are_spoken_to_in_private() {
+    let state = testing::guild().state();
+    for (user, expected) in
+        [(ANN, '+'), (OWNER, '+'), (ADMIN, '+'), (OTHER_BOT, 'v'), (ERY, 'e'), (STRANGER, 'n')]
+    {
+        let subject = Some(Subject { user: Id::new(user), act: SubjectAct::Address });
+        let needs = Needs { subject, ..Needs::in_guild(Permissions::empty()) };
+        let principal = person(MOD);
+        let call =
+            Call { is_ordered: true, ..call(&DESTRUCTIVE, &needs, Some(&principal), GENERAL) };
+        assert_eq!(ends(&call, Some(&state)), expected, "{user}");
+    }
 }
 
 /// Asker by channel for each tool that acts in one: 12 by 6 by 3.

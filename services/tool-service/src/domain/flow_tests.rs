@@ -155,3 +155,56 @@ fn many_roles_are_compared_quickly() {
     guild.channel(LOUNGE).overwrites = overwrites.into();
     assert!(flows(&guild.state(), LOUNGE, GENERAL));
 }
+
+#[test]
+fn a_channel_is_known_where_all_see_it_and_read_where_all_read_it() {
+    let mut guild = testing::guild();
+    guild.channel(STAFFROOM).overwrites = vec![deny_role(GUILD, HISTORY)].into();
+    let state = guild.state();
+    let known = |source, reply| may_be_known(&state, Id::new(source), Id::new(reply));
+    assert!(known(STAFFROOM, GENERAL) && !flows(&state, STAFFROOM, GENERAL));
+    let state = testing::guild().state();
+    let known = |source, reply| may_be_known(&state, Id::new(source), Id::new(reply));
+    for (source, reply, expected) in [
+        (GENERAL, LOUNGE, true),
+        (THREAD, LOUNGE, true),
+        (VOICE, GENERAL, true),
+        (STAFFROOM, GENERAL, false),
+        (STAFFROOM, STAFFROOM, true),
+        (GENERAL, STAFFROOM, true),
+        (PRIVATE, GENERAL, false),
+        (777, GENERAL, false),
+        (GENERAL, 777, false),
+    ] {
+        assert_eq!(known(source, reply), expected, "{source} to {reply}");
+    }
+}
+
+#[test]
+fn what_is_for_holders_of_a_right_is_told_where_only_they_read() {
+    let moderate = Permissions::MODERATE_MEMBERS;
+    let state = testing::guild().state();
+    assert!(all_hold(&state, moderate, Id::new(STAFFROOM)));
+    assert!(!all_hold(&state, moderate, Id::new(GENERAL)));
+    assert!(!all_hold(&state, moderate, Id::new(777)));
+    let staff = || {
+        vec![
+            deny_role(GUILD, VIEW),
+            allow_role(MODS, VIEW),
+            allow_role(ERYS, VIEW),
+            allow_role(STAFF, VIEW),
+        ]
+    };
+    for (more, expected, why) in [
+        (allow_role(HELPERS, VIEW), false, "helpers read there without the right"),
+        (allow_member(ANN, VIEW), false, "one who does not hold it reads there"),
+        (allow_member(MOD, VIEW), true, "one who holds it anyway"),
+        (allow_member(STRANGER, VIEW), true, "one who is not here"),
+        (allow_member(555, VIEW), false, "one of whom nothing is known"),
+    ] {
+        let mut guild = testing::guild();
+        guild.channel(STAFFROOM).overwrites = staff().into_iter().chain([more]).collect();
+        let state = guild.state();
+        assert_eq!(all_hold(&state, moderate, Id::new(STAFFROOM)), expected, "{why}");
+    }
+}

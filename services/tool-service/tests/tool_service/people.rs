@@ -46,6 +46,15 @@ async fn tools_are_offered_by_who_asks_where() {
         ("warn_member", false, false),
         ("manage_roles", false, false),
         ("manage_permissions", false, false),
+        // Where the least of its acts is for everybody.
+        ("remove_reaction", true, false),
+        ("pin_message", true, false),
+        ("manage_channels", true, false),
+        ("send_dm", true, false),
+        ("delete_message", false, false),
+        ("create_thread", false, false),
+        ("create_invite", false, false),
+        ("get_audit_logs", true, false),
     ] {
         assert!(has(&all, tool), "{tool}");
         let dm = listed(&it, &["bob"], false, true).await;
