@@ -6,6 +6,7 @@ pub(crate) mod flow;
 pub(crate) mod guild;
 pub(crate) mod output;
 pub(crate) mod permissions;
+pub(crate) mod policy;
 pub(crate) mod reason;
 pub(crate) mod reference;
 pub(crate) mod text;

@@ -13,6 +13,7 @@ mod service;
 mod settings;
 mod tools;
 
+pub use domain::policy::{ToolRule, ToolRules};
 pub use error::{ApiUrlError, NewServiceError, TokenError};
 pub use ports::{DISCORD_API_URL, Discord, Ports};
 pub use service::{Readiness, Service};

@@ -34,7 +34,7 @@ use ery_proto::{
 
 use crate::{
     domain::{
-        decide::{self, Call, Decision, decide},
+        decide::{self, Call, Confirmed, Decision, decide},
         execution::{self, NONCE_LIFE, Recovery, recover},
         guild::GuildState,
         reason::Reason,
@@ -94,10 +94,7 @@ struct Plan {
 /// An act that was confirmed before: what is carried out, whatever the call says.
 struct Granted {
     act: Value,
-    /// Who approved it by a click.
-    approver: Option<Id<UserMarker>>,
-    /// Its time has come.
-    is_due: bool,
+    confirmed: Confirmed,
 }
 
 impl Pipeline {
@@ -182,8 +179,7 @@ impl Pipeline {
             Ok(granted) => granted,
             Err(reason) => return Ok(Judged::denied(&reason)),
         };
-        let is_due = granted.as_ref().is_some_and(|granted| granted.is_due);
-        let approver = granted.as_ref().and_then(|granted| granted.approver);
+        let confirmed = granted.as_ref().map(|granted| granted.confirmed);
         let act = match granted {
             // What was shown, or planned, is carried out.
             Some(granted) => granted.act,
@@ -199,7 +195,7 @@ impl Pipeline {
             .filter(|tier| *tier >= Tier::Reversible)
             .and_then(|_| execution::ordered(spec.name, &act, ask.orders()));
         // What is due was confirmed when it was planned.
-        let is_ordered = order.is_some() || is_due;
+        let is_ordered = order.is_some() || confirmed == Some(Confirmed::Plan);
         let act = order.unwrap_or(act);
 
         // An answer stands on the bot's rights alone: whoever asked need not be looked up.
@@ -222,9 +218,9 @@ impl Pipeline {
             Some(guild) => {
                 let mut users = people.clone();
                 users.extend(needs.subject.map(|subject| subject.user));
-                users.extend(approver);
+                users.extend(approver_of(confirmed));
                 // What cannot be undone, or was decided earlier, is not judged on what events told.
-                Some(if tier == Tier::Destructive || approver.is_some() || is_due {
+                Some(if tier == Tier::Destructive || confirmed.is_some() {
                     shared.guilds.state_anew(guild, &users).await?
                 } else {
                     shared.guilds.state(guild, &users).await?
@@ -242,32 +238,34 @@ impl Pipeline {
             is_tainted: ask.is_tainted,
             is_ordered,
             is_answer: ask.is_answer,
-            approver,
+            confirmed,
         };
         let decision = decide(&call, state.as_ref(), &shared.policy, shared.clock.now());
+        let decision = self.tried(decision, &call);
+        let approver = approver_of(confirmed);
+        let mut plan = Plan { entry, act, tier, needs, state, people, is_ordered, approver };
         Ok(match decision {
             Decision::Allow { reads } => {
-                let needs = Needs { reads: Reads::Channels(reads), ..needs };
-                Judged::Allowed(Box::new(Plan {
-                    entry,
-                    act,
-                    tier,
-                    needs,
-                    state,
-                    people,
-                    is_ordered,
-                    approver,
-                }))
+                plan.needs.reads = Reads::Channels(reads);
+                Judged::Allowed(Box::new(plan))
             }
             Decision::Deny(reason) => {
-                let verdict = Verdict::denied(&reason, Some(act)).of(tier, is_ordered);
+                let verdict = Verdict::denied(&reason, Some(plan.act)).of(tier, is_ordered);
                 Judged::Final(Box::new(verdict))
             }
-            Decision::NeedsApproval(reason) => Judged::proposal(
-                Plan { entry, act, tier, needs, state, people, is_ordered, approver },
-                reason,
-            ),
+            Decision::NeedsApproval(reason) => Judged::proposal(plan, reason),
         })
+    }
+
+    /// In a dry run nothing that matters is done, however it was decided.
+    fn tried(&self, decision: Decision, call: &Call<'_>) -> Decision {
+        let is_dry = self.shared.policy.is_dry_run && !call.is_answer;
+        match decision {
+            Decision::Allow { .. } if is_dry && call.tier >= Tier::Reversible => {
+                Decision::Deny(Reason::DryRun { tool: call.tool.name })
+            }
+            decision => decision,
+        }
     }
 
     /// Puts a call's arguments into their one exact form, or says what is wrong with them.
@@ -598,6 +596,14 @@ impl Pipeline {
             unsettled.clear();
         }
         unsettled.insert(key.to_owned());
+    }
+}
+
+/// Returns who approved an act by a click.
+fn approver_of(confirmed: Option<Confirmed>) -> Option<Id<UserMarker>> {
+    match confirmed {
+        Some(Confirmed::Click(approver)) => Some(approver),
+        Some(Confirmed::Plan) | None => None,
     }
 }
 

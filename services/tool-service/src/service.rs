@@ -15,7 +15,7 @@ use crate::{
         discord::{ApiUrl, Discord},
         store::Executions,
     },
-    domain::{decide::Policy, output::Filter},
+    domain::{output::Filter, policy::Policy},
     error::NewServiceError,
     guilds::Guilds,
     handlers::Handlers,
@@ -63,7 +63,12 @@ impl Service {
         let shared = Shared {
             guilds: Guilds::new(&settings, Arc::clone(&discord)),
             executions: Executions::new(ports.store, settings.store_timeout),
-            policy: Policy { disabled_tools: settings.disabled_tools.iter().cloned().collect() },
+            policy: Policy {
+                disabled_tools: settings.disabled_tools.iter().cloned().collect(),
+                tools: settings.policy.clone(),
+                guilds: settings.guild_policy.clone(),
+                is_dry_run: settings.dry_run,
+            },
             filter: Filter {
                 known_hosts: settings.link_hosts.clone(),
                 never: settings.never_said.clone(),

@@ -1,8 +1,11 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use twilight_model::id::{Id, marker::GuildMarker};
 
 use ery_settings::{InvalidSetting, check};
+
+use crate::domain::policy::ToolRules;
 
 /// The table `[tool_service]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -60,6 +63,12 @@ pub struct Settings {
     pub approval_time: Duration,
     /// Tools that are switched off everywhere.
     pub disabled_tools: Vec<String>,
+    /// What holds for a tool everywhere: `off`, `ask` (it waits for a click) or `allow`.
+    pub policy: ToolRules,
+    /// What holds for a tool in a guild, by the guild's id; stands before `policy`, but for `off`.
+    pub guild_policy: BTreeMap<Id<GuildMarker>, ToolRules>,
+    /// Decides and writes down what matters, and does none of it.
+    pub dry_run: bool,
     /// Hosts whose links may carry a query, be masked and be shown with a preview.
     pub link_hosts: Vec<String>,
     /// Texts that must never be said: canaries.
@@ -90,6 +99,9 @@ impl Default for Settings {
             max_result_bytes: 64 * 1024,
             approval_time: Duration::from_hours(24),
             disabled_tools: Vec::new(),
+            policy: ToolRules::new(),
+            guild_policy: BTreeMap::new(),
+            dry_run: false,
             link_hosts: [
                 "discord.com",
                 "discord.gg",
@@ -206,12 +218,24 @@ impl Settings {
             self.max_result_bytes,
             "between 4096 and 1048576",
         )?;
+        self.validate_policy()
+    }
+
+    fn validate_policy(&self) -> Result<(), InvalidSetting> {
         let unknown = self.disabled_tools.iter().find(|tool| !crate::tools::is_name(tool));
         check(
             unknown.is_none(),
             "tool_service.disabled_tools",
             &self.disabled_tools,
             "a list of names of tools",
+        )?;
+        let named = self.policy.keys().chain(self.guild_policy.values().flat_map(ToolRules::keys));
+        let unknown: Vec<_> = named.filter(|tool| !crate::tools::is_name(tool)).collect();
+        check(
+            unknown.is_empty(),
+            "tool_service.policy",
+            &unknown,
+            "names of tools, each with off, ask or allow",
         )
     }
 }
@@ -219,6 +243,17 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::policy::ToolRule;
+
+    #[test]
+    fn rules_are_for_tools_that_there_are() {
+        let rules = |tool: &str| [(tool.to_owned(), ToolRule::Ask)].into();
+        let settings = Settings { policy: rules("ban_member"), ..Settings::default() };
+        settings.validate().unwrap();
+        let settings =
+            Settings { guild_policy: [(Id::new(7), rules("nuke"))].into(), ..Settings::default() };
+        assert_eq!(settings.validate().unwrap_err().key, "tool_service.policy");
+    }
 
     #[test]
     fn the_defaults_are_within_the_bounds() {

@@ -71,7 +71,7 @@ pub(crate) fn of_due(
     match (planned_by, outcome) {
         // Its effect is its word.
         (None, CallOutcome::Done) => None,
-        (Some(_), CallOutcome::Done) if tool == "send_message" => None,
+        (Some(_), CallOutcome::Done) if matches!(tool, "send_message" | "send_dm") => None,
         (Some(person), CallOutcome::Done) => Some(format!("<@{person}>, as planned: {said}")),
         (Some(person), _) => {
             Some(format!("<@{person}>, what you had planned (`{tool}`) was not done. {said}"))

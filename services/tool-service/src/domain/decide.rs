@@ -2,8 +2,6 @@
 
 mod rights;
 
-use std::collections::BTreeSet;
-
 use twilight_model::{
     guild::Permissions,
     id::{
@@ -19,6 +17,7 @@ use super::{
     flow,
     guild::{Channel, ChannelKind, GuildState, Member},
     permissions,
+    policy::{Policy, ToolRule},
     reason::{Place as NamedPlace, Reason, Who},
     tool::{Needs, Place, Reads, Spec, Subject, SubjectAct, Tier},
 };
@@ -42,14 +41,17 @@ pub(crate) struct Call<'a> {
     pub(crate) is_ordered: bool,
     /// The thread's own answer, not a call that the model chose.
     pub(crate) is_answer: bool,
-    /// Who approved it by a click, where it was proposed: their rights count, too.
-    pub(crate) approver: Option<Id<UserMarker>>,
+    /// How it was confirmed before, if it was.
+    pub(crate) confirmed: Option<Confirmed>,
 }
 
-/// What the community's staff allow.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Policy {
-    pub(crate) disabled_tools: BTreeSet<String>,
+/// How an act was confirmed before the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Confirmed {
+    /// It was proposed, and this person approved it: their rights count, too.
+    Click(Id<UserMarker>),
+    /// It was planned, and its time has come.
+    Plan,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +74,7 @@ pub(crate) fn decide(
     now: UnixMillis,
 ) -> Decision {
     match check(call, guild, policy, now) {
-        Ok(reads) => match approval(call) {
+        Ok(reads) => match approval(call, guild, policy) {
             None => Decision::Allow { reads },
             Some(reason) => Decision::NeedsApproval(reason),
         },
@@ -100,7 +102,8 @@ fn check(
     policy: &Policy,
     now: UnixMillis,
 ) -> Result<Vec<Id<ChannelMarker>>, Reason> {
-    if policy.disabled_tools.contains(call.tool.name) && !call.is_answer {
+    let rule = policy.rule(guild.map(|state| state.guild.id), call.tool.name);
+    if rule == ToolRule::Off && !call.is_answer {
         return Err(Reason::Disabled { tool: call.tool.name });
     }
     let authority = authority(call, guild)?;
@@ -129,7 +132,7 @@ fn check(
     if let Some(change) = call.needs.rights {
         rights::may_be_changed(&world, change, &authority)?;
     }
-    if let Some(approver) = call.approver {
+    if let Some(Confirmed::Click(approver)) = call.confirmed {
         world.approver_may(approver)?;
     }
     Ok(reads)
@@ -138,10 +141,16 @@ fn check(
 /// Reversible and destructive acts wait for a click, unless the asker's own message ordered
 /// exactly this before anything else was read. Staff wrote rules, and expiries end what was
 /// decided before.
-fn approval(call: &Call<'_>) -> Option<Reason> {
+fn approval(call: &Call<'_>, guild: Option<&GuildState>, policy: &Policy) -> Option<Reason> {
     let is_person = matches!(call.principal, Some(Principal::Person(_)) | None);
-    let is_confirmed = call.is_ordered || call.approver.is_some();
-    (call.tier >= Tier::Reversible && is_person && !is_confirmed)
+    if !is_person || call.is_answer || call.confirmed.is_some() {
+        return None;
+    }
+    let rule = policy.rule(guild.map(|state| state.guild.id), call.tool.name);
+    if rule == ToolRule::Ask && call.tier > Tier::Read {
+        return Some(Reason::NeedsClick);
+    }
+    (call.tier >= Tier::Reversible && !call.is_ordered)
         .then_some(Reason::NeedsOrder { is_tainted: call.is_tainted })
 }
 

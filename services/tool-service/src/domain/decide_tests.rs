@@ -64,7 +64,7 @@ pub(super) fn call<'a>(
         is_tainted: false,
         is_ordered: false,
         is_answer: false,
-        approver: None,
+        confirmed: None,
     }
 }
 
@@ -113,6 +113,8 @@ pub(super) fn letter(decision: &Decision) -> char {
         | Reason::NotOffered { .. }
         | Reason::NotApproved
         | Reason::NotPlanned
+        | Reason::NeedsClick
+        | Reason::DryRun { .. }
         | Reason::NeedsOrder { .. } => '?',
     }
 }
@@ -657,7 +659,7 @@ fn an_answer_needs_only_the_bots_rights() {
         let plain = call(&HARMLESS, &needs, principal.as_ref(), GENERAL);
         let answer = Call { is_answer: true, ..plain };
         assert_eq!(ends(&answer, Some(&state)), '+', "{principal:?}");
-        let off = Policy { disabled_tools: ["harmless".into()].into() };
+        let off = Policy { disabled_tools: ["harmless".into()].into(), ..Policy::default() };
         assert_eq!(letter(&decide(&answer, Some(&state), &off, NOW)), '+', "silence is no policy");
     }
     guild.channel(GENERAL).overwrites = vec![deny_member(ERY, SEND)].into();
@@ -694,9 +696,33 @@ fn in_a_direct_message_there_is_nothing_to_moderate() {
 }
 
 #[test]
+fn a_server_switches_off_for_itself_and_asks_for_clicks() {
+    let state = testing::guild().state();
+    let principal = person(OWNER);
+    let needs = send(GENERAL);
+    let plain = call(&HARMLESS, &needs, Some(&principal), GENERAL);
+    let ordered = Call { is_ordered: true, ..plain.clone() };
+    let of_guild = |guild, rule| Policy {
+        guilds: [(guild, [("harmless".to_owned(), rule)].into())].into(),
+        ..Policy::default()
+    };
+    let judged = |call: &Call<'_>, policy: &Policy| decide(call, Some(&state), policy, NOW);
+    let other = Id::new(state.guild.id.get() + 1);
+    assert_eq!(letter(&judged(&plain, &of_guild(other, ToolRule::Off))), '+');
+    assert_eq!(letter(&judged(&plain, &of_guild(state.guild.id, ToolRule::Off))), 'D');
+    let ask = of_guild(state.guild.id, ToolRule::Ask);
+    for call in [&plain, &ordered] {
+        assert_eq!(judged(call, &ask), Decision::NeedsApproval(Reason::NeedsClick));
+    }
+    let approved = Call { confirmed: Some(Confirmed::Click(Id::new(OWNER))), ..plain.clone() };
+    assert_eq!(letter(&judged(&approved, &ask)), '+');
+}
+
+#[test]
 fn a_tool_that_is_switched_off_is_off_for_all() {
     let state = testing::guild().state();
-    let policy = Policy { disabled_tools: ["harmless".into(), "read".into()].into() };
+    let policy =
+        Policy { disabled_tools: ["harmless".into(), "read".into()].into(), ..Policy::default() };
     for asker in [OWNER, ADMIN, MOD, ANN] {
         let principal = person(asker);
         for (tool, needs) in [(&HARMLESS, send(GENERAL)), (&READ, fetch(GENERAL))] {

@@ -43,8 +43,10 @@ pub(crate) enum Reason {
     OnlyAdministrators { who: Who, permission: Permissions },
     EryNotMember,
     NeedsOrder { is_tainted: bool },
+    NeedsClick,
     NotApproved,
     NotPlanned,
+    DryRun { tool: &'static str },
 }
 
 /// Whose right it is about.
@@ -128,8 +130,27 @@ impl Reason {
             Self::RankTooLow { .. } => "asker_rank_too_low",
             Self::EryNotMember => "bot_not_member",
             Self::NeedsOrder { .. } => "needs_order",
+            Self::NeedsClick => "needs_click",
+            Self::DryRun { .. } => "dry_run",
             Self::NotApproved => "not_approved",
             Self::NotPlanned => "not_planned",
+        }
+    }
+
+    /// Returns the sentence of what stands on an earlier word, or on none.
+    fn of_confirmation(&self) -> String {
+        match self {
+            Self::NeedsOrder { .. } => {
+                "I only do that on a direct order: write it in one plain message of your own, for \
+                 example “timeout @name for 10 minutes”."
+                    .into()
+            }
+            Self::NotApproved => "Nobody approved exactly this.".into(),
+            Self::NotPlanned => "That is not planned any more.".into(),
+            Self::DryRun { tool } => {
+                format!("This is a dry run: {tool} was allowed, and would have been done now.")
+            }
+            _ => "On this server that waits for the click of somebody who may do it.".into(),
         }
     }
 
@@ -228,13 +249,11 @@ impl Reason {
                 "Your highest role is not above that member's highest role.".into()
             }
             Self::EryNotMember => "I am not a member of this server any more.".into(),
-            Self::NotApproved => "Nobody approved exactly this.".into(),
-            Self::NotPlanned => "That is not planned any more.".into(),
-            Self::NeedsOrder { .. } => {
-                "I only do that on a direct order: write it in one plain message of your own, for \
-                 example “timeout @name for 10 minutes”."
-                    .into()
-            }
+            Self::NeedsOrder { .. }
+            | Self::NeedsClick
+            | Self::NotApproved
+            | Self::NotPlanned
+            | Self::DryRun { .. } => self.of_confirmation(),
         }
     }
 }

@@ -4,7 +4,12 @@ use ery_proto::{
 };
 
 use super::channel_key;
-use crate::{domain::tool::Tier, error::CallError, service::Shared, tools};
+use crate::{
+    domain::{policy::ToolRule, tool::Tier},
+    error::CallError,
+    service::Shared,
+    tools,
+};
 
 /// Tells which tools may be offered. One asker is offered every tool that is not switched off, so
 /// that a refusal is decided, audited, and names what is missing.
@@ -16,7 +21,7 @@ pub(super) fn handle(
     let is_dm = channel.guild().is_none();
     let is_shared = request.is_shared_turn || request.askers.len() > 1;
     let tools = tools::all()
-        .filter(|entry| !shared.policy.disabled_tools.contains(entry.spec.name))
+        .filter(|entry| shared.policy.rule(channel.guild(), entry.spec.name) != ToolRule::Off)
         .filter(|entry| !is_dm || entry.spec.works_in_dm)
         .filter(|entry| !is_shared || entry.tool.least_tier() <= Tier::Harmless)
         .map(|entry| ToolSpec {

@@ -20,7 +20,7 @@ use super::{Granted, Judged, Pipeline, Plan, ask, ask::Ask, record::Verdict};
 use crate::{
     adapters::discord::{Method, Request},
     domain::{
-        decide::{Call, Decision, decide},
+        decide::{Call, Confirmed, Decision, decide},
         execution::sha256_hex,
         guild::{GuildState, Member},
         reason::Reason,
@@ -190,7 +190,7 @@ impl Pipeline {
                 && ask.principal.is_some()
         });
         let act = fitting.and_then(|action| serde_json::from_str(&action.arguments).ok());
-        let granted = |act| Granted { act, approver: None, is_due: true };
+        let granted = |act| Granted { act, confirmed: Confirmed::Plan };
         Ok(act.map(granted).ok_or(Reason::NotPlanned))
     }
 
@@ -210,7 +210,7 @@ impl Pipeline {
         });
         let act = fitting.as_ref().and_then(|it| serde_json::from_str(&it.arguments).ok());
         let by = fitting.as_ref().and_then(|it| Id::new_checked(it.decided_by));
-        let granted = |(act, by)| Granted { act, approver: Some(by), is_due: false };
+        let granted = |(act, by)| Granted { act, confirmed: Confirmed::Click(by) };
         Ok(act.zip(by).map(granted).ok_or(Reason::NotApproved))
     }
 
@@ -287,7 +287,7 @@ impl Pipeline {
             // The click is the order.
             is_ordered: true,
             is_answer: false,
-            approver: Some(user),
+            confirmed: None,
         };
         Ok(match decide(&call, Some(&state), &shared.policy, shared.clock.now()) {
             Decision::Allow { .. } => Ok(()),

@@ -18,6 +18,7 @@ mod messages;
 mod moderation;
 mod overwrites;
 mod people;
+mod policy;
 mod reading;
 mod rest;
 mod roles;
