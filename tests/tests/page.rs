@@ -73,3 +73,36 @@ async fn a_moderator_times_bob_out_on_the_page_and_sees_how() {
     let unexpected: Vec<&String> = errors.iter().filter(|error| !error.contains("403")).collect();
     assert!(unexpected.is_empty(), "{unexpected:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_is_approved_on_the_page_by_whoever_may_do_it() {
+    let arguments = ["playground", "--listen", "127.0.0.1:0", "--sim-listen", "127.0.0.1:0"];
+    // Even an order waits for a click then.
+    let ask = [("ERY_TOOL_SERVICE__POLICY__TIMEOUT_MEMBER", "ask")];
+    let mut playground = Ery::start("playground", &arguments, &ask).unwrap();
+    let page = playground.line_after("Ery's playground is at").await.unwrap();
+    let sim = Sim::new(&playground.line_after("The simulated Discord is at").await.unwrap());
+    let _contract = ContractKept::watch(&sim).await.unwrap();
+    let browser = Browser::start().await.unwrap();
+    browser.open(&page).await.unwrap();
+    browser.find("#connection[data-state='live']").await.unwrap();
+    browser.click("[data-testid='channel'][data-channel-name='general']").await.unwrap();
+
+    speak_as(&browser, "theo").await;
+    write(&browser, "@Ery timeout @bob for 10 minutes").await;
+    let approve = "[data-testid='component-button'][data-custom-id$='.y']";
+    browser.find(approve).await.unwrap();
+    browser.find("#steps [data-testid='thread'][data-outcome='suspended']").await.unwrap();
+
+    // Who could not do it by hand is told so, alone.
+    speak_as(&browser, "alice").await;
+    browser.click(approve).await.unwrap();
+    browser.find("#toasts [data-testid='toast']").await.unwrap();
+
+    speak_as(&browser, "theo").await;
+    browser.click(approve).await.unwrap();
+    browser.find("#members [data-username='bob'][data-timed-out='true']").await.unwrap();
+    let gone = format!("return document.querySelector(\"{approve}\") === null");
+    browser.until("the buttons to be gone", &gone).await.unwrap();
+    browser.find("#steps [data-testid='thread'][data-outcome='done']").await.unwrap();
+}

@@ -478,7 +478,7 @@ function messageNode(message) {
   for (const embed of message.embeds ?? []) node.append(embedNode(embed));
   if (message.poll) node.append(pollNode(message.poll));
   const rows = (message.components ?? []).flatMap((row) => row.components ?? []);
-  if (rows.length > 0) node.append(make('div', { class: 'components' }, ...rows.map(componentNode)));
+  if (rows.length > 0) node.append(make('div', { class: 'components' }, ...rows.map((part) => componentNode(message, part))));
   if ((message.reactions ?? []).length > 0) {
     node.append(make('div', { class: 'reactions' }, ...message.reactions.map((reaction) => reactionNode(message, reaction))));
   }
@@ -595,13 +595,46 @@ function pollNode(poll) {
 }
 
 /** Shows a button; the simulated Discord has no interactions, so it cannot be pressed. */
-function componentNode(part) {
+/** The kind of a component that is a button. */
+const BUTTON = 2;
+/** The flag of an answer that only whoever clicked sees. */
+const EPHEMERAL = 1 << 6;
+
+function componentNode(message, part) {
   const label = part.label ?? part.placeholder ?? part.custom_id ?? 'button';
+  const canPress = part.type === BUTTON && Boolean(part.custom_id) && !part.disabled;
   return make(
     'button',
-    { type: 'button', 'data-testid': 'component-button', 'data-custom-id': part.custom_id, title: 'Buttons cannot be pressed here', disabled: true },
+    {
+      type: 'button',
+      'data-testid': 'component-button',
+      'data-custom-id': part.custom_id,
+      title: canPress ? `Press as ${nameOf(state.speaker)}` : 'This cannot be used here',
+      disabled: !canPress,
+      onclick: canPress ? () => press(message, part.custom_id) : undefined,
+    },
     label,
   );
+}
+
+/** Presses a button as the speaker, and shows what only they are told. */
+function press(message, customId) {
+  return attempt(async () => {
+    const interaction = await request('/sim/v1/interactions', {
+      method: 'POST',
+      body: {
+        type: 'button',
+        user_id: state.speaker,
+        channel_id: message.channel_id,
+        message_id: message.id,
+        custom_id: customId,
+        wait: true,
+      },
+    });
+    const answer = interaction?.response?.message;
+    if (((answer?.flags ?? 0) & EPHEMERAL) !== 0) toast(answer.content);
+    else if (interaction?.state !== 'answered') toast('Nobody answered the click.');
+  });
 }
 
 /** Names an emoji as REST does: itself, or `name:id`. */

@@ -11,6 +11,7 @@ mod bans;
 mod channels;
 mod direct;
 mod guild_state;
+mod hostile;
 mod in_doubt;
 mod information;
 mod kicks;
