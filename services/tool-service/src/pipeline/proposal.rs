@@ -284,10 +284,10 @@ impl Pipeline {
             askers: &[],
             here,
             is_tainted: false,
-            // The click is the order.
-            is_ordered: true,
+            is_ordered: false,
             is_answer: false,
-            confirmed: None,
+            // This is the click.
+            confirmed: Some(Confirmed::Click(user)),
         };
         Ok(match decide(&call, Some(&state), &shared.policy, shared.clock.now()) {
             Decision::Allow { .. } => Ok(()),
