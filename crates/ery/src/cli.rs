@@ -158,6 +158,11 @@ pub(crate) enum Executions {
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
+    /// All executions of a guild as lines of JSON, the newest first
+    Export {
+        #[arg(long, value_name = "ID")]
+        guild: u64,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -73,6 +73,7 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
                 channel_id: place.channel.unwrap_or(0),
                 thread_id: thread.clone().unwrap_or_default(),
                 limit: *limit,
+                before_key: String::new(),
             };
             let mut executions = Vec::new();
             for store in &stores {
@@ -84,9 +85,36 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
             executions.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
             output.list(&executions.iter().map(ExecutionView::from).collect::<Vec<_>>())
         }
+        CtlCommand::Executions(Executions::Export { guild }) => export(&stores, *guild).await,
         CtlCommand::Dead(command) => dead::run(command, &stores, &output).await,
         CtlCommand::Schedule(command) => schedule::run(command, &stores, &output).await,
     }
+}
+
+/// How many executions are exported in one call.
+const EXPORTED_AT_ONCE: u32 = 500;
+
+/// Writes the whole audit of a guild, a record in each line.
+async fn export(stores: &[Transport], guild_id: u64) -> Result<(), Failure> {
+    for store in stores {
+        let mut request =
+            ListExecutionsRequest { guild_id, limit: EXPORTED_AT_ONCE, ..Default::default() };
+        loop {
+            let answer = client(store).list_executions(within(TIMEOUT, request.clone())).await;
+            let page = answer.map_err(|status| refused(&status))?.into_inner().executions;
+            let Some(last) = page.last() else { break };
+            request.before_key.clone_from(&last.key);
+            let mut lines = String::new();
+            for execution in &page {
+                let line = serde_json::to_string(&ExecutionView::from(execution));
+                let line = line.map_err(|error| Failure::caused("could not write JSON", &error))?;
+                lines.push_str(&line);
+                lines.push('\n');
+            }
+            Output::write(&lines)?;
+        }
+    }
+    Ok(())
 }
 
 fn client(store: &Transport) -> StoreServiceClient<Transport> {

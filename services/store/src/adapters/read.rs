@@ -201,6 +201,7 @@ pub(crate) async fn executions(
     readers: &SqlitePool,
     scope: Scope,
     thread: Option<TaskThreadId>,
+    before: Option<&ExecutionKey>,
     limit: u32,
 ) -> Result<Vec<Execution>, StoreError> {
     let (guild, channel) = scope.columns();
@@ -210,6 +211,8 @@ pub(crate) async fn executions(
         " FROM tool_executions AS e
           WHERE (?1 IS NULL OR e.guild_id = ?1) AND (?2 IS NULL OR e.channel_id = ?2)
               AND (?3 IS NULL OR e.thread_id = ?3)
+              AND (?5 IS NULL OR e.execution_id <
+                  (SELECT b.execution_id FROM tool_executions AS b WHERE b.key = ?5))
           ORDER BY e.execution_id DESC LIMIT ?4"
     ));
     let in_channel = query(concat!(
@@ -217,6 +220,8 @@ pub(crate) async fn executions(
         execution_columns!(),
         " FROM tool_executions AS e INDEXED BY tool_executions_of_channel
           WHERE e.guild_id = ?1 AND e.channel_id = ?2 AND (?3 IS NULL OR e.thread_id = ?3)
+              AND (?5 IS NULL OR e.execution_id <
+                  (SELECT b.execution_id FROM tool_executions AS b WHERE b.key = ?5))
           ORDER BY e.execution_id DESC LIMIT ?4"
     ));
     let in_thread = query(concat!(
@@ -225,6 +230,8 @@ pub(crate) async fn executions(
         " FROM tool_executions AS e INDEXED BY tool_executions_of_thread
           WHERE e.thread_id = ?3
               AND (?1 IS NULL OR e.guild_id = ?1) AND (?2 IS NULL OR e.channel_id = ?2)
+              AND (?5 IS NULL OR e.execution_id <
+                  (SELECT b.execution_id FROM tool_executions AS b WHERE b.key = ?5))
           ORDER BY e.execution_id DESC LIMIT ?4"
     ));
     let chosen = match (scope, thread) {
@@ -237,6 +244,7 @@ pub(crate) async fn executions(
         .bind(channel)
         .bind(thread.map(|thread| thread.0.as_bytes().to_vec()))
         .bind(limit)
+        .bind(before.map(ToString::to_string))
         .fetch_all(readers)
         .await?;
     rows.iter().map(execution_row).collect()

@@ -19,9 +19,14 @@ pub(super) async fn handle(
         "" => None,
         thread => Some(parse::thread_id("thread_id", thread)?),
     };
+    let before = match request.before_key {
+        key if key.is_empty() => None,
+        key => Some(parse::execution_key(key)?),
+    };
     let limit = scope::limit(request.limit, store.settings.max_listed);
+    let before = before.as_ref();
     let mut executions = scope::read(store, scope, |_, readers| async move {
-        read::executions(&readers, scope, thread, limit).await
+        read::executions(&readers, scope, thread, before, limit).await
     })
     .await?;
     if let Scope::All = scope {

@@ -218,7 +218,8 @@ async fn executions_are_listed_newest_first() {
         (8 << 22, 0, String::new(), 0, &[]),
         (8 << 22, 0, threads[1].to_string(), 0, &[]),
     ] {
-        let request = ListExecutionsRequest { guild_id, channel_id, thread_id, limit };
+        let before_key = String::new();
+        let request = ListExecutionsRequest { guild_id, channel_id, thread_id, limit, before_key };
         let listed = store.client.list_executions(request.clone()).await.unwrap().into_inner();
         let listed: Vec<String> = listed.executions.into_iter().map(|it| it.key).collect();
         assert_eq!(listed, expected, "{request:?}");
@@ -245,4 +246,25 @@ async fn the_audit_is_append_only_for_whoever_writes() {
     }
     // Redaction empties what a person wrote, and nothing else.
     assert_eq!(connection.execute("UPDATE tool_executions SET arguments = '{}'", []).unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_long_list_is_read_page_by_page() {
+    let mut store = Store::new().await;
+    let fence = fence(1, "a");
+    let thread = store.running_thread(&fence, 1).await;
+    for call in 0..5 {
+        let opened = begin_execution(&fence, &execution(thread, call));
+        store.client.begin_execution(opened).await.unwrap();
+    }
+    let mut request = ListExecutionsRequest { guild_id: GUILD, limit: 2, ..Default::default() };
+    let mut calls = Vec::new();
+    loop {
+        let page = store.client.list_executions(request.clone()).await.unwrap().into_inner();
+        let Some(last) = page.executions.last() else { break };
+        request.before_key.clone_from(&last.key);
+        calls.extend(page.executions.into_iter().map(|execution| execution.key));
+    }
+    let expected: Vec<_> = (0..5).rev().map(|call| format!("t/{thread}/1/{call}")).collect();
+    assert_eq!(calls, expected);
 }

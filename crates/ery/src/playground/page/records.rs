@@ -128,6 +128,7 @@ pub(super) async fn executions(State(page): State<Page>, Query(place): Query<Pla
         channel_id: place.channel,
         thread_id: String::new(),
         limit: place.limit(100),
+        before_key: String::new(),
     };
     match store.list_executions(within(TIMEOUT, request)).await {
         Ok(answer) => {
