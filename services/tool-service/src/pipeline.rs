@@ -230,6 +230,7 @@ impl Pipeline {
         };
         let call = Call {
             tool: spec,
+            inner: entry.tool.inner_of(&act),
             tier,
             needs: &needs,
             principal: ask.principal.as_ref(),

@@ -99,6 +99,11 @@ pub(crate) trait Tool: Send + Sync + 'static {
         self.spec().tier
     }
 
+    /// Returns the other tool that an act has called, if it does.
+    fn inner(&self, _act: &Self::Act) -> Option<&'static str> {
+        None
+    }
+
     /// Tells what may be done about an act whose outcome is not known.
     fn retry(&self, _act: &Self::Act) -> RetryClass {
         self.spec().retry
@@ -187,6 +192,8 @@ pub(crate) trait AnyTool: Send + Sync {
         here: Id<ChannelMarker>,
     ) -> Option<Needs>;
     fn least_tier(&self) -> Tier;
+    /// The other tool that the act has called; none if there is none, or `act` is not this tool's.
+    fn inner_of(&self, act: &Value) -> Option<&'static str>;
     /// None if `act` is not this tool's.
     fn tier_of(&self, act: &Value) -> Option<Tier>;
     /// None if `act` is not this tool's.
@@ -218,6 +225,10 @@ impl<T: Tool> AnyTool for T {
 
     fn least_tier(&self) -> Tier {
         T::least_tier(self)
+    }
+
+    fn inner_of(&self, act: &Value) -> Option<&'static str> {
+        self.inner(&T::Act::deserialize(act).ok()?)
     }
 
     fn tier_of(&self, act: &Value) -> Option<Tier> {

@@ -105,6 +105,8 @@ pub(crate) struct Unfinished {
     pub(crate) journal: Result<Vec<Step>, ReadStepError>,
     pub(crate) past: Past,
     pub(crate) changes: Vec<Change>,
+    /// Every message that began it was deleted.
+    pub(crate) is_withdrawn: bool,
 }
 
 /// A thread that is to begin.
@@ -426,7 +428,7 @@ impl Store {
         answer.thread.map(unfinished_from).transpose()
     }
 
-    /// Returns an act whose time has come, if it still waits.
+    /// Returns an act whose time has come, unless it was cancelled.
     pub(crate) async fn due_action(
         &self,
         guild: Id<GuildMarker>,
@@ -447,10 +449,10 @@ impl Store {
                 .boxed()
             })
             .await?;
-        let waits = |action: &proto::ScheduledAction| {
-            action.state() == proto::ScheduledActionState::Waiting
+        let stands = |action: &proto::ScheduledAction| {
+            action.state() != proto::ScheduledActionState::Cancelled
         };
-        Ok(answer.action.filter(waits))
+        Ok(answer.action.filter(stands))
     }
 
     /// Begins a thread that no message began. A repeat changes nothing.
@@ -584,10 +586,18 @@ fn unfinished_from(thread: proto::Thread) -> Result<Unfinished, CallError> {
             })
         })
         .collect();
-    // A click goes on with what messages began.
-    let is_click = |trigger: &&TriggerId| matches!(trigger, TriggerId::Approval(_));
-    let woken_by: Vec<_> = triggers.iter().filter(is_click).cloned().collect();
+    let changes = convert::changes_from(thread.changes);
+    // A click goes on with what messages began; of what was deleted since only the id is left.
+    let is_deleted =
+        |trigger: &TriggerId| changes.iter().any(|it| it.is_deleted && it.trigger == *trigger);
+    let is_told = |trigger: &TriggerId| messages.iter().any(|it| it.trigger == *trigger);
+    let is_without_words = |trigger: &&TriggerId| match trigger {
+        TriggerId::Approval(_) => true,
+        trigger => is_deleted(trigger) && !is_told(trigger),
+    };
+    let woken_by: Vec<_> = triggers.iter().filter(is_without_words).cloned().collect();
     let is_whole = messages.len() + woken_by.len() == triggers.len();
+    let is_withdrawn = is_whole && messages.is_empty() && !triggers.is_empty();
     let principal = convert::person_of(thread.principal.as_ref());
     let turn = Turn::of(messages).filter(|_| is_whole).zip(principal);
     Ok(Unfinished {
@@ -596,7 +606,8 @@ fn unfinished_from(thread: proto::Thread) -> Result<Unfinished, CallError> {
         triggers,
         journal: convert::steps_from(thread.steps),
         past: convert::past_from(id, thread.executions, &thread.approvals),
-        changes: convert::changes_from(thread.changes),
+        changes,
+        is_withdrawn,
     })
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Turn {
     pub(crate) principal: Id<UserMarker>,
     /// Every author, each once.
     pub(crate) askers: Vec<Id<UserMarker>>,
-    /// The clicks by which it goes on.
+    /// What ends with it beside them: clicks by which it goes on, and messages deleted since.
     pub(crate) woken_by: Vec<TriggerId>,
 }
 

@@ -1,7 +1,7 @@
 //! One channel held: what waits is read in order, answered turn by turn, and given back.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     panic::AssertUnwindSafe,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -105,6 +105,8 @@ struct Holding<'a> {
     attempts: HashMap<TriggerId, u32>,
     too_busy_said: Option<Instant>,
     has_read_any: bool,
+    /// Sessions whose guild was not read back in time: nothing waits for them again.
+    given_up: HashSet<String>,
 }
 
 /// How a holding stands when it stops working.
@@ -218,6 +220,7 @@ impl<'a> Holding<'a> {
             attempts: HashMap::new(),
             too_busy_said: None,
             has_read_any: false,
+            given_up: HashSet::new(),
         }
     }
 
@@ -255,7 +258,7 @@ impl<'a> Holding<'a> {
             }
             Some(Standing { read: Read::Due(action), waiting, .. }) => {
                 let (action, trigger) = (action.clone(), waiting.task.trigger.clone());
-                return self.fire(lease, TaskThreadId::random(), &trigger, &action).await;
+                return self.fire_or_bury(lease, TaskThreadId::random(), &trigger, &action).await;
             }
             Some(Standing { read: Read::Message(..), .. }) => {}
         }
@@ -278,7 +281,8 @@ impl<'a> Holding<'a> {
     /// Reads what waits, and what was missed before it.
     async fn read(&mut self, lease: &mut BoxLease) -> Result<(), ThreadError> {
         self.read_on(lease).await?;
-        while self.wait_for_read_back().await? {
+        let begun = Instant::now();
+        while self.wait_for_read_back(begun).await? {
             // What was read back stands behind what waited for it.
             self.read_on(lease).await?;
         }
@@ -288,10 +292,13 @@ impl<'a> Holding<'a> {
 
     /// Waits until everything older than what was read stands in the queue: where Discord began a
     /// new session, what was missed before it is read back meanwhile. Returns whether it had to.
-    async fn wait_for_read_back(&self) -> Result<bool, ThreadError> {
-        let (holder, begun) = (self.holder, Instant::now());
+    async fn wait_for_read_back(&mut self, begun: Instant) -> Result<bool, ThreadError> {
+        let holder = self.holder;
         let mut has_waited = false;
         for Standing { waiting, .. } in &self.backlog {
+            if waiting.task.session.as_ref().is_some_and(|it| self.given_up.contains(it)) {
+                continue;
+            }
             let mut pauses = Pauses::new();
             while !holder.is_read_back(&waiting.task).await? {
                 if !has_waited {
@@ -304,6 +311,7 @@ impl<'a> Holding<'a> {
                     // The other channels of the guild need not wait for it, too.
                     if let Some(session) = &waiting.task.session {
                         holder.read_backs.set_known(self.fence.channel.home, session);
+                        self.given_up.insert(session.clone());
                     }
                     break;
                 }
@@ -570,9 +578,11 @@ impl<'a> Holding<'a> {
                 return Err(error.into());
             }
             Err(error) => {
-                tracing::error!(error = with_causes(&error), channel.id = %channel.channel,
+                let why = with_causes(&error);
+                tracing::error!(error = why, channel.id = %channel.channel,
                     "a thread that waited for a click cannot be gone on with");
-                None
+                let over = [TriggerId::Approval(approval.to_owned())];
+                return self.bury_bare(lease, TaskThreadId::random(), &over, why).await;
             }
         };
         if let Err(status) = holder.tools.settle_approval(channel, approval).await {
@@ -585,6 +595,26 @@ impl<'a> Holding<'a> {
             return Ok(());
         };
         self.resume(lease, unfinished).await
+    }
+
+    /// Does an act whose time has come. What goes wrong by itself is a dead letter: it would go wrong
+    /// again, and hold up everybody else.
+    async fn fire_or_bury(
+        &mut self,
+        lease: &mut BoxLease,
+        id: TaskThreadId,
+        trigger: &TriggerId,
+        action: &str,
+    ) -> Result<(), ThreadError> {
+        match self.fire(lease, id, trigger, action).await {
+            Err(ThreadError::Own(error)) => {
+                let why = with_causes(&*error);
+                tracing::warn!(error = why, %trigger, "a planned act cannot be done");
+                let triggers = std::slice::from_ref(trigger);
+                self.bury_bare(lease, id, triggers, why).await
+            }
+            fired => fired,
+        }
     }
 
     /// Does an act whose time has come, and tells what came of it where people wait for that.
@@ -637,9 +667,16 @@ impl<'a> Holding<'a> {
         lease: &mut BoxLease,
         unfinished: Unfinished,
     ) -> Result<(), ThreadError> {
-        let Unfinished { id, turn, triggers, journal, past, changes, .. } = unfinished;
+        let Unfinished { id, turn, triggers, journal, past, changes, is_withdrawn, .. } =
+            unfinished;
         if let [trigger @ TriggerId::ScheduledAction { action, .. }] = &triggers[..] {
-            return self.fire(lease, id, trigger, action).await;
+            return self.fire_or_bury(lease, id, trigger, action).await;
+        }
+        if is_withdrawn {
+            let detail = "every message that it answers was deleted".to_owned();
+            let finished = Finished { outcome: Outcome::Cancelled, detail, answer: None };
+            let ended = Ended { finished, usage: Usage::default(), step: None, askers: Vec::new() };
+            return self.finish(lease, id, &triggers, ended).await;
         }
         let Some(turn) = turn else {
             let detail = "the trigger cannot be carried out".to_owned();

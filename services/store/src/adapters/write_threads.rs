@@ -61,6 +61,10 @@ pub(crate) fn begin(connection: &Connection, begin: &Begin) -> Result<Begun, Sto
             insert(connection, &NewThread::from(begin))?;
             for (position, trigger) in (0_u32..).zip(triggers) {
                 insert_trigger(connection, *thread, position, trigger)?;
+                if let TriggerId::ScheduledAction { action, .. } = &trigger.id {
+                    // From here on it cannot be cancelled.
+                    scheduled_actions::fired(connection, action, begin.started_at)?;
+                }
                 if let Some(message) = &trigger.message {
                     let message = Box::new(message.clone());
                     let change = MessageChange::Seen { message, by_ingestion: false };

@@ -109,6 +109,31 @@ async fn what_is_due_wakes_its_channel_once_and_is_fired_with_its_thread() {
 }
 
 #[tokio::test]
+async fn what_has_begun_cannot_be_cancelled() {
+    let mut store = Store::new().await;
+    let fence = fence(1, "a");
+    store.ban(&fence, 0, Some(later("a1", true))).await;
+    let thread = store.open_channel(&fence).await.unfinished.unwrap().thread_id.parse().unwrap();
+    store.finish(finish(&fence, thread, ThreadOutcome::Done, &[1])).await.unwrap();
+    let begun = ery_proto::store::v1::BeginThreadRequest {
+        fence: Some(fence.clone()),
+        thread_id: ery_ids::TaskThreadId::random().to_string(),
+        triggers: vec![ery_proto::store::v1::Trigger {
+            id: format!("sa.a1.{DUE}"),
+            received_at_ms: DUE,
+            message: None,
+        }],
+        principal: store.action("a1").await.principal,
+        started_at_ms: DUE,
+        ..Default::default()
+    };
+    store.client.begin_thread(begun).await.unwrap();
+    assert_eq!(store.action("a1").await.state(), ScheduledActionState::Fired);
+    let cancelled = store.cancel(GUILD, "a1").await.unwrap();
+    assert_eq!(cancelled.state(), ScheduledActionState::Fired);
+}
+
+#[tokio::test]
 async fn what_somebody_planned_is_done_for_them() {
     let mut store = Store::new().await;
     store.ban(&fence(1, "a"), 0, Some(later("a1", false))).await;

@@ -26,6 +26,8 @@ use super::{
 #[derive(Clone, Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) tool: &'static Spec,
+    /// The other tool that it has called later, whose rule counts, too.
+    pub(crate) inner: Option<&'static str>,
     /// How much exactly this act can do.
     pub(crate) tier: Tier,
     pub(crate) needs: &'a Needs,
@@ -102,7 +104,7 @@ fn check(
     policy: &Policy,
     now: UnixMillis,
 ) -> Result<Vec<Id<ChannelMarker>>, Reason> {
-    let rule = policy.rule(guild.map(|state| state.guild.id), call.tool.name);
+    let rule = rule(call, guild, policy);
     if rule == ToolRule::Off && !call.is_answer {
         return Err(Reason::Disabled { tool: call.tool.name });
     }
@@ -146,12 +148,18 @@ fn approval(call: &Call<'_>, guild: Option<&GuildState>, policy: &Policy) -> Opt
     if !is_person || call.is_answer || call.confirmed.is_some() {
         return None;
     }
-    let rule = policy.rule(guild.map(|state| state.guild.id), call.tool.name);
-    if rule == ToolRule::Ask && call.tier > Tier::Read {
+    if rule(call, guild, policy) == ToolRule::Ask && call.tier > Tier::Read {
         return Some(Reason::NeedsClick);
     }
     (call.tier >= Tier::Reversible && !call.is_ordered)
         .then_some(Reason::NeedsOrder { is_tainted: call.is_tainted })
+}
+
+/// Returns what holds for a call: the strictest rule of its tool and of the one that it has called.
+fn rule(call: &Call<'_>, guild: Option<&GuildState>, policy: &Policy) -> ToolRule {
+    let guild = guild.map(|state| state.guild.id);
+    let own = policy.rule(guild, call.tool.name);
+    call.inner.map_or(own, |inner| own.min(policy.rule(guild, inner)))
 }
 
 /// On whose rights a call stands.

@@ -65,6 +65,7 @@ pub(super) fn call<'a>(
         is_ordered: false,
         is_answer: false,
         confirmed: None,
+        inner: None,
     }
 }
 
@@ -113,6 +114,7 @@ pub(super) fn letter(decision: &Decision) -> char {
         | Reason::NotOffered { .. }
         | Reason::NotApproved
         | Reason::NotPlanned
+        | Reason::TooLongToShow
         | Reason::NeedsClick
         | Reason::DryRun { .. }
         | Reason::NeedsOrder { .. } => '?',

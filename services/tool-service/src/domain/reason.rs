@@ -46,6 +46,7 @@ pub(crate) enum Reason {
     NeedsClick,
     NotApproved,
     NotPlanned,
+    TooLongToShow,
     DryRun { tool: &'static str },
 }
 
@@ -134,6 +135,7 @@ impl Reason {
             Self::DryRun { .. } => "dry_run",
             Self::NotApproved => "not_approved",
             Self::NotPlanned => "not_planned",
+            Self::TooLongToShow => "too_long_to_show",
         }
     }
 
@@ -147,6 +149,10 @@ impl Reason {
             }
             Self::NotApproved => "Nobody approved exactly this.".into(),
             Self::NotPlanned => "That is not planned any more.".into(),
+            Self::TooLongToShow => {
+                "That is too long to be shown whole to those who would approve it; make it shorter."
+                    .into()
+            }
             Self::DryRun { tool } => {
                 format!("This is a dry run: {tool} was allowed, and would have been done now.")
             }
@@ -253,6 +259,7 @@ impl Reason {
             | Self::NeedsClick
             | Self::NotApproved
             | Self::NotPlanned
+            | Self::TooLongToShow
             | Self::DryRun { .. } => self.of_confirmation(),
         }
     }

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tonic::Status;
-use twilight_model::id::{
-    Id,
-    marker::{GuildMarker, UserMarker},
+use twilight_model::{
+    guild::Permissions,
+    id::{
+        Id,
+        marker::{GuildMarker, UserMarker},
+    },
 };
 
 use ery_clock::UnixMillis;
@@ -23,6 +26,7 @@ use crate::{
         decide::{Call, Confirmed, Decision, decide},
         execution::sha256_hex,
         guild::{GuildState, Member},
+        permissions,
         reason::Reason,
         text,
         tool::{Spec, Subject},
@@ -46,11 +50,8 @@ const EPHEMERAL: u64 = 1 << 6;
 /// By how much the store's clock may be ahead of ours where it says that something is due.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
-/// How long one value of an act is shown.
-const MAX_VALUE: usize = 300;
-
 /// How long the description of an act may be; with what stands around it Discord takes it.
-const MAX_ACT: usize = 1_500;
+const MAX_ACT: usize = 1_700;
 
 /// What a click is answered with.
 enum Reply {
@@ -76,6 +77,10 @@ impl Pipeline {
             let verdict = Verdict::needs_approval(reason, plan.act.clone());
             return self.refuse(ask, verdict.of(plan.tier, plan.is_ordered)).await;
         };
+        if described(plan.entry.spec, &plan.act, plan.state.as_ref()).is_err() {
+            let verdict = Verdict::denied(&Reason::TooLongToShow, Some(plan.act.clone()));
+            return self.refuse(ask, verdict.of(plan.tier, plan.is_ordered)).await;
+        }
         let now = shared.clock.now();
         let verdict = Verdict::proposal(reason, plan.act.clone()).of(plan.tier, false);
         let mut execution = ask.execution(&verdict, now, shared.settings.send_by);
@@ -118,7 +123,7 @@ impl Pipeline {
             (Some(guild), Some((spec, act, subject))) => {
                 let users: Vec<_> = subject.iter().map(|subject| subject.user).collect();
                 let state = shared.guilds.state(guild, &users).await?;
-                described(spec, &act, Some(&state))
+                described(spec, &act, Some(&state)).unwrap_or_else(|shortened| shortened)
             }
             _ => format!("`{}`", text::name(&execution.tool)),
         };
@@ -182,7 +187,8 @@ impl Pipeline {
         let action = self.shared.executions.scheduled_action(guild, id).await?;
         let fitting = action.filter(|action| {
             let is_due = self.shared.clock.now() + CLOCKS_DIFFER >= UnixMillis(action.due_at_ms);
-            action.state() == ScheduledActionState::Waiting
+            // Its thread has begun, or it waits still.
+            action.state() != ScheduledActionState::Cancelled
                 && is_due
                 && action.tool == ask.tool
                 && action.channel_id == ask.here.get()
@@ -274,10 +280,12 @@ impl Pipeline {
         };
         let subject = needs.subject.map(|subject| subject.user);
         let users: Vec<_> = [Some(user), subject].into_iter().flatten().collect();
-        let state = shared.guilds.state_anew(guild, &users).await?;
+        // Most presses are refused by what is known; only what would be allowed is read anew.
+        let warm = shared.guilds.state(guild, &users).await?;
         let principal = Principal::Person(user);
         let call = Call {
             tool: entry.spec,
+            inner: entry.tool.inner_of(&act),
             tier,
             needs: &needs,
             principal: Some(&principal),
@@ -289,10 +297,19 @@ impl Pipeline {
             // This is the click.
             confirmed: Some(Confirmed::Click(user)),
         };
-        Ok(match decide(&call, Some(&state), &shared.policy, shared.clock.now()) {
+        let judged = |state: &GuildState| match decide(
+            &call,
+            Some(state),
+            &shared.policy,
+            shared.clock.now(),
+        ) {
             Decision::Allow { .. } => Ok(()),
             Decision::Deny(reason) | Decision::NeedsApproval(reason) => Err(reason),
-        })
+        };
+        if let Err(reason) = judged(&warm) {
+            return Ok(Err(reason));
+        }
+        Ok(judged(&shared.guilds.state_anew(guild, &users).await?))
     }
 
     /// Returns what a proposal's message says once it is decided.
@@ -310,7 +327,7 @@ impl Pipeline {
                 let users: Vec<_> =
                     needs.and_then(|it| it.subject).iter().map(|it| it.user).collect();
                 let state = self.shared.guilds.state(guild, &users).await?;
-                described(entry.spec, &act, Some(&state))
+                described(entry.spec, &act, Some(&state)).unwrap_or_else(|shortened| shortened)
             }
             None => format!("`{}`", text::name(&approval.tool)),
         };
@@ -361,7 +378,8 @@ impl Pipeline {
         let invalid = || Status::invalid_argument("a proposal must name its server");
         let guild = Id::<GuildMarker>::new_checked(guild).ok_or_else(invalid)?;
         let approval = self.shared.executions.approval(guild, id).await.map_err(CallError::from)?;
-        let Some(approval) = approval.filter(|approval| approval.message_id != 0) else {
+        let is_over = |it: &Approval| it.decision() != ApprovalDecision::Unspecified;
+        let Some(approval) = approval.filter(|it| it.message_id != 0 && is_over(it)) else {
             return Ok(());
         };
         let content = self.ended(guild, &approval).await?;
@@ -410,20 +428,35 @@ fn pressed(custom_id: &str) -> Option<(&str, bool)> {
 }
 
 /// Describes an act for people: who and what is meant, as it stands, not as the model put it.
-fn described(spec: &Spec, act: &Value, state: Option<&GuildState>) -> String {
+///
+/// # Errors
+///
+/// With what there is room for, if that is not all: what cannot be seen cannot be approved.
+fn described(spec: &Spec, act: &Value, state: Option<&GuildState>) -> Result<String, String> {
     let mut lines = vec![format!("> **{}**", spec.name.replace('_', " "))];
-    if let Value::Object(fields) = act {
-        for (field, value) in fields {
-            let value = match value {
-                Value::Null => continue,
-                Value::String(text) => named(field, text, state),
-                Value::Array(items) if items.is_empty() => continue,
-                other => quoted(&other.to_string()),
-            };
-            lines.push(format!("> {}: {value}", field.replace('_', " ")));
-        }
+    describe(act, state, "> ", &mut lines);
+    let text = lines.join("\n");
+    let shown = text::shortened(&text, MAX_ACT);
+    if shown.len() == text.len() { Ok(text) } else { Err(shown) }
+}
+
+fn describe(act: &Value, state: Option<&GuildState>, indent: &str, lines: &mut Vec<String>) {
+    let Value::Object(fields) = act else { return };
+    for (field, value) in fields {
+        let label = field.replace('_', " ");
+        let value = match value {
+            Value::Null => continue,
+            Value::String(text) => named(field, text, state),
+            Value::Array(items) if items.is_empty() => continue,
+            Value::Object(_) => {
+                lines.push(format!("{indent}{label}:"));
+                describe(value, state, &format!("{indent}\u{2003}"), lines);
+                continue;
+            }
+            other => quoted(&other.to_string()),
+        };
+        lines.push(format!("{indent}{label}: {value}"));
     }
-    text::shortened(&lines.join("\n"), MAX_ACT)
 }
 
 fn named(field: &str, value: &str, state: Option<&GuildState>) -> String {
@@ -438,6 +471,13 @@ fn named(field: &str, value: &str, state: Option<&GuildState>) -> String {
         },
         "channel" | "parent" | "thread" => format!("<#{id}>"),
         "role" => format!("<@&{id}>"),
+        "permissions" | "allow" | "deny" | "add" | "remove" => {
+            let names: Vec<_> = Permissions::from_bits_retain(id)
+                .iter()
+                .map(|permission| permissions::words(permission).1)
+                .collect();
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        }
         _ => quoted(value),
     }
 }
@@ -473,7 +513,7 @@ fn quoted(value: &str) -> String {
             character => character,
         })
         .collect();
-    format!("`{}`", text::shortened(&line, MAX_VALUE))
+    format!("`{line}`")
 }
 
 #[cfg(test)]
@@ -502,6 +542,21 @@ mod tests {
         ] {
             assert_ne!(one, other);
         }
+    }
+
+    #[test]
+    fn an_act_is_shown_whole_with_names_or_not_at_all() {
+        let spec = tools::find("schedule_action").unwrap().spec;
+        let nested = json!({
+            "tool": "manage_roles",
+            "act": {"action": "create", "permissions": "8", "name": "x`y"},
+        });
+        let shown = described(spec, &nested, None).unwrap();
+        assert!(shown.contains("permissions: ADMINISTRATOR"), "{shown}");
+        assert!(shown.contains("name: `xˋy`"), "{shown}");
+        let ban = json!({"act": {"member": "7"}});
+        assert!(described(spec, &ban, None).unwrap().contains("<@7> (id 7"));
+        assert!(described(spec, &json!({"content": "x".repeat(1_800)}), None).is_err());
     }
 
     #[test]

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use twilight_model::{
     guild::Permissions,
-    id::{Id, marker::ChannelMarker},
+    id::{
+        Id,
+        marker::{ChannelMarker, UserMarker},
+    },
 };
 
 use ery_clock::UnixMillis;
@@ -20,8 +23,9 @@ use crate::{
     adapters::discord::wire::moment,
     domain::{
         execution::later_id,
+        flow,
         guild::{Guild, GuildState},
-        tool::{Needs, RetryClass, Spec, Tier},
+        tool::{Needs, Owned, RetryClass, Spec, Tier},
     },
     resolve::{Problem, Scene},
 };
@@ -89,11 +93,15 @@ pub(crate) enum Act {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         due_at_ms: Option<i64>,
     },
-    List {},
+    /// What may be told in this channel.
+    List { here: Id<ChannelMarker> },
     Cancel {
         id: String,
         tool: String,
         act: Value,
+        /// Whose plan it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        planner: Option<Id<UserMarker>>,
     },
 }
 
@@ -119,7 +127,7 @@ impl Tool for ScheduleAction {
     async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
         match parameters.action {
             Action::Plan => plan(parameters, scene).await,
-            Action::List => Ok(Act::List {}),
+            Action::List => Ok(Act::List { here: scene.here }),
             Action::Cancel => {
                 let id = parameters.id.ok_or_else(|| {
                     Problem::unclear("Say by its id what is to be cancelled; list what waits.")
@@ -133,7 +141,8 @@ impl Tool for ScheduleAction {
                 let waits = |it: &ScheduledAction| it.state() == ScheduledActionState::Waiting;
                 let action = action.filter(waits).ok_or_else(unknown)?;
                 let act = serde_json::from_str(&action.arguments).map_err(|_| unknown())?;
-                Ok(Act::Cancel { id, tool: action.tool, act })
+                let planner = person(&action).and_then(Id::new_checked);
+                Ok(Act::Cancel { id, tool: action.tool, act, planner })
             }
         }
     }
@@ -143,14 +152,27 @@ impl Tool for ScheduleAction {
             Act::Plan { tool, act, .. } | Act::Cancel { tool, act, .. } => {
                 super::find(tool).and_then(|entry| entry.tool.needs_of(act, guild, here))
             }
-            Act::List {} => None,
+            Act::List { .. } => None,
         };
-        inner.unwrap_or_else(|| Needs::in_channel(here, Permissions::VIEW_CHANNEL))
+        let needs = inner.unwrap_or_else(|| Needs::in_channel(here, Permissions::VIEW_CHANNEL));
+        match act {
+            // Another's plan is for those to take back who moderate.
+            Act::Cancel { planner, .. } => Needs {
+                owned: Some(Owned {
+                    by: *planner,
+                    others: Permissions::MODERATE_MEMBERS,
+                    bot: Permissions::empty(),
+                    own_tier: None,
+                }),
+                ..needs
+            },
+            Act::Plan { .. } | Act::List { .. } => needs,
+        }
     }
 
     fn tier(&self, act: &Act) -> Tier {
         match act {
-            Act::List {} => Tier::Read,
+            Act::List { .. } => Tier::Read,
             // What cannot be read any more is not known to be harmless.
             Act::Plan { tool, act, .. } => tier_of(tool, act).unwrap_or(Tier::Destructive),
             Act::Cancel { tool, act, .. } => {
@@ -161,6 +183,13 @@ impl Tool for ScheduleAction {
 
     fn least_tier(&self) -> Tier {
         Tier::Read
+    }
+
+    fn inner(&self, act: &Act) -> Option<&'static str> {
+        match act {
+            Act::Plan { tool, .. } => super::find(tool).map(|entry| entry.spec.name),
+            Act::List { .. } | Act::Cancel { .. } => None,
+        }
     }
 
     fn fix(&self, act: Act, now: UnixMillis, _: Option<&GuildState>) -> Act {
@@ -176,7 +205,7 @@ impl Tool for ScheduleAction {
     async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {
         match act {
             Act::Plan { tool, act, due_at_ms, .. } => planned(tool, act, *due_at_ms, run).await,
-            Act::List {} => list(run).await,
+            Act::List { here } => list(*here, run).await,
             Act::Cancel { id, .. } => cancel(id, run).await,
         }
     }
@@ -249,7 +278,7 @@ async fn planned(tool: &str, act: &Value, due_at_ms: Option<i64>, run: &Run<'_>)
     Done { then: Some(later), ..Done::ok(0, summary, fields) }
 }
 
-async fn list(run: &Run<'_>) -> Done {
+async fn list(here: Id<ChannelMarker>, run: &Run<'_>) -> Done {
     let Some(guild) = run.guild() else {
         return Done::failed(0, "I cannot do that in a direct message.");
     };
@@ -272,7 +301,11 @@ async fn list(run: &Run<'_>) -> Done {
         .filter(|action| {
             let is_theirs = person(action)
                 .is_some_and(|person| run.people.len() == 1 && run.people[0].get() == person);
-            sees_all || is_theirs
+            // What was planned elsewhere may be told here if it may be read by all who read here.
+            let may_be_told = Id::new_checked(action.channel_id).is_some_and(|channel| {
+                run.state.is_some_and(|state| flow::may_flow(state, channel, here))
+            });
+            (sees_all || is_theirs) && may_be_told
         })
         .take(LISTED)
         .map(|action| {

@@ -43,3 +43,25 @@ async fn a_dry_run_decides_and_does_nothing_that_matters() {
     let hello = it.call("theo", "general", "send_message", json!({"content": "hello"}));
     expect(&it.run(&hello).await, CallOutcome::Done);
 }
+
+#[tokio::test]
+async fn a_rule_is_not_evaded_by_planning() {
+    let plan = |it: &Harness| {
+        let planned = json!({
+            "tool": "send_message", "arguments": {"content": "hello"}, "in_seconds": 60,
+        });
+        let mut call = it.call("bob", "general", "schedule_action", planned);
+        call.offered.push("schedule_action".into());
+        call
+    };
+    for (rule, outcome) in
+        [(ToolRule::Ask, CallOutcome::NeedsApproval), (ToolRule::Off, CallOutcome::Denied)]
+    {
+        let it = Harness::start_with(|settings| {
+            settings.policy = [("send_message".into(), rule)].into();
+        })
+        .await;
+        expect(&it.run(&plan(&it)).await, outcome);
+        assert!(it.store.with(|state| state.planned.is_empty()));
+    }
+}

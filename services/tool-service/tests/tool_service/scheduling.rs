@@ -143,3 +143,32 @@ async fn one_person_cannot_plan_without_end() {
     assert!(response.reason.contains("too much"), "{}", response.reason);
     expect(&it.run(&schedule(&it, "alice", reminder("first"))).await, CallOutcome::Done);
 }
+
+#[tokio::test]
+async fn what_was_planned_in_private_is_not_listed_in_public() {
+    let it = Harness::start().await;
+    let mut private = it.call("theo", "staff", "schedule_action", reminder("about bob"));
+    private.offered.push("schedule_action".into());
+    expect(&it.run(&private).await, CallOutcome::Done);
+    let listed = it.run(&schedule(&it, "theo", json!({"action": "list"}))).await;
+    expect(&listed, CallOutcome::Done);
+    assert!(!listed.content.contains("about bob"), "{}", listed.content);
+    let mut there = it.call("theo", "staff", "schedule_action", json!({"action": "list"}));
+    there.offered.push("schedule_action".into());
+    assert!(it.run(&there).await.content.contains("about bob"));
+}
+
+#[tokio::test]
+async fn a_members_plan_is_theirs_to_take_back_and_the_moderators() {
+    let it = Harness::start().await;
+    for (who, outcome) in
+        [("alice", CallOutcome::Denied), ("theo", CallOutcome::Done), ("bob", CallOutcome::Failed)]
+    {
+        if who == "alice" {
+            it.run(&schedule(&it, "bob", reminder("of bob"))).await;
+        }
+        let id = it.store.with(|state| state.planned.keys().next().cloned()).unwrap();
+        let cancel = schedule(&it, who, json!({"action": "cancel", "id": id}));
+        expect(&it.run(&cancel).await, outcome);
+    }
+}
