@@ -41,6 +41,13 @@ pub(crate) fn insert(
     later: &Later,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
+    // One in doubt may be closed again, once it is known.
+    let is_planned: bool = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM scheduled_actions WHERE key = ?1)")?
+        .query_row([planned_by.to_string()], |row| row.get(0))?;
+    if is_planned {
+        return Ok(());
+    }
     let due = later.due_at.0;
     let wake = ScheduledTask {
         channel: *channel,

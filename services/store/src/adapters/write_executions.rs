@@ -134,7 +134,9 @@ pub(crate) fn end(connection: &Connection, end: &End) -> Result<(), StoreError> 
         log_moderation(connection, &end.key)?;
         scheduled_actions::cancel_expiries(connection, &end.key, end.closed_at)?;
     }
-    if let Some(later) = end.later.as_ref().filter(|_| end.state == ExecutionState::Done) {
+    // What is in doubt may have happened, and then it ends as well.
+    let may_be = matches!(end.state, ExecutionState::Done | ExecutionState::InDoubt);
+    if let Some(later) = end.later.as_ref().filter(|_| may_be) {
         scheduled_actions::insert(connection, &end.key, &end.channel, later, end.closed_at)?;
     }
     Ok(())

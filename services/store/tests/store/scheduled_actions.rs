@@ -173,3 +173,23 @@ async fn a_sanction_given_anew_takes_back_the_end_of_the_one_before() {
     store.ban(&fence, 2, Some(later("a3", true))).await;
     assert_eq!(store.action("a3").await.state(), ScheduledActionState::Waiting);
 }
+
+#[tokio::test]
+async fn what_may_have_happened_ends_as_well_and_once() {
+    let mut store = Store::new().await;
+    let fence = fence(1, "a");
+    let thread = store.running_thread(&fence, 1).await;
+    let ban = Execution {
+        tool: "ban_member".to_owned(),
+        tier: "destructive".to_owned(),
+        decision: Decision::Allow.into(),
+        ..execution(thread, 0)
+    };
+    store.client.begin_execution(begin_execution(&fence, &ban)).await.unwrap();
+    for state in [ExecutionState::InDoubt, ExecutionState::Done] {
+        let mut end = end_execution(&fence, &ban, state);
+        end.later = Some(later("a1", true));
+        store.client.end_execution(end).await.unwrap();
+        assert_eq!(store.planned(GUILD).await.len(), 1, "{state:?}");
+    }
+}

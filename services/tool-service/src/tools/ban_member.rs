@@ -180,7 +180,8 @@ impl Tool for BanMember {
             Act::Ban { member, lift_at_ms, .. } => {
                 if lift_at_ms.is_some_and(|lift_at| lift_at <= run.now) {
                     // Found open after its time: to ban now would say nothing of what happened then.
-                    return Done::in_doubt(0);
+                    // If it did, it has ended, too.
+                    return Done { then: end_of(*member, run.now, run), ..Done::in_doubt(0) };
                 }
                 ban(guild, *member, act, run).await
             }
@@ -190,6 +191,14 @@ impl Tool for BanMember {
             Act::LookUp { member } => look_up(guild, *member, run).await,
         }
     }
+}
+
+/// Returns the end of a ban of this execution's, which lifts no other one.
+fn end_of(member: Id<UserMarker>, at: UnixMillis, run: &Run<'_>) -> Option<Later> {
+    let of_ban = Some(run.key.to_owned());
+    let act = Act::Unban { member, reason: Some("the ban has ended".into()), of_ban };
+    let act = serde_json::to_value(act).ok()?;
+    Some(Later { at, tool: NAME, act, authority: Authority::Expiry })
 }
 
 async fn ban(guild: Id<GuildMarker>, member: Id<UserMarker>, act: &Act, run: &Run<'_>) -> Done {
@@ -216,7 +225,11 @@ async fn ban(guild: Id<GuildMarker>, member: Id<UserMarker>, act: &Act, run: &Ru
                 Ok(answer) => answer.status,
                 Err(error) if error.is_in_doubt() => match find(guild, member, run).await {
                     Ok(Some(ban)) if is_of(&ban, run.key) => 200,
-                    Ok(_) | Err(_) => return Done::of_write(&error),
+                    // Perhaps it is there: then it ends all the same, and no other one with it.
+                    Ok(_) | Err(_) => {
+                        let then = lift_at_ms.and_then(|lift_at| end_of(member, lift_at, run));
+                        return Done { then, ..Done::of_write(&error) };
+                    }
                 },
                 Err(error) => return Done::of_write(&error),
             }
@@ -234,14 +247,7 @@ async fn ban(guild: Id<GuildMarker>, member: Id<UserMarker>, act: &Act, run: &Ru
         if let Some(until) = time_stamp(lift_at) {
             fields.insert("until".into(), json!(until));
         }
-        let of_ban = Some(run.key.to_owned());
-        let act = Act::Unban { member, reason: Some("the ban has ended".into()), of_ban };
-        then = serde_json::to_value(act).ok().map(|act| Later {
-            at: lift_at,
-            tool: NAME,
-            act,
-            authority: Authority::Expiry,
-        });
+        then = end_of(member, lift_at, run);
     }
     if *delete_message_seconds > 0 {
         let since = text::time_span(*delete_message_seconds);

@@ -95,6 +95,9 @@ async fn a_ban_found_open_after_its_end_is_in_doubt() {
     it.store.with(|state| state.lose_ends = 0);
     it.clock.advance(Duration::from_mins(10));
     expect(&it.run(&call).await, CallOutcome::InDoubt);
+    let planned: Vec<_> = it.store.with(|state| state.planned.values().cloned().collect());
+    assert_eq!(planned.len(), 1, "if it happened, it ends");
+    assert!(planned[0].arguments.contains("unban"), "{}", planned[0].arguments);
     assert!(ban_of(&it, it.user(TARGET)).await.is_none());
 }
 
