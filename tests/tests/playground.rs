@@ -21,6 +21,16 @@ impl Playground {
         Self::start_with(&[]).await
     }
 
+    /// Starts it with a model of the test's own.
+    async fn start_with_model(base_url: &str) -> Self {
+        let variables = [
+            ("ERY_AI__PROVIDER", "openai"),
+            ("ERY_AI__BASE_URL", base_url),
+            ("ERY_AI__MODEL", "m"),
+        ];
+        Self::start_with(&variables).await
+    }
+
     async fn start_with(variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().display().to_string();
@@ -297,12 +307,7 @@ async fn scripted_model(tool: &'static str, arguments: Value) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_model_can_do_nothing_but_talk() {
     let base_url = hostile_model().await;
-    let variables = [
-        ("ERY_AI__PROVIDER", "openai"),
-        ("ERY_AI__BASE_URL", base_url.as_str()),
-        ("ERY_AI__MODEL", "m"),
-    ];
-    let playground = Playground::start_with(&variables).await;
+    let playground = Playground::start_with_model(&base_url).await;
     let (guild, _) = playground.guild().await;
     let (general, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
     let moderator = holder(&guild, "Moderator");
@@ -353,23 +358,20 @@ impl Playground {
     }
 }
 
+/// Whether a message has buttons still.
+fn is_proposal(message: &Value) -> bool {
+    message["components"].as_array().is_some_and(|components| !components.is_empty())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_model_wants_waits_for_the_click_of_somebody_who_may_do_it() {
     let base_url = hostile_model().await;
-    let variables = [
-        ("ERY_AI__PROVIDER", "openai"),
-        ("ERY_AI__BASE_URL", base_url.as_str()),
-        ("ERY_AI__MODEL", "m"),
-    ];
-    let playground = Playground::start_with(&variables).await;
+    let playground = Playground::start_with_model(&base_url).await;
     let (guild, _) = playground.guild().await;
     let (general, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
     let (moderator, alice) = (holder(&guild, "Moderator"), guild.member("alice").unwrap());
 
     playground.ask(general, &moderator, "@Ery what is the weather like?").await;
-    let is_proposal = |message: &Value| {
-        message["components"].as_array().is_some_and(|components| !components.is_empty())
-    };
     let proposal = playground.message(general, is_proposal).await;
     assert!(proposal["content"].as_str().unwrap().contains(bob), "{proposal}");
 
@@ -408,19 +410,11 @@ async fn what_a_model_wants_waits_for_the_click_of_somebody_who_may_do_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_rejected_is_not_done_and_its_thread_ends() {
     let base_url = hostile_model().await;
-    let variables = [
-        ("ERY_AI__PROVIDER", "openai"),
-        ("ERY_AI__BASE_URL", base_url.as_str()),
-        ("ERY_AI__MODEL", "m"),
-    ];
-    let playground = Playground::start_with(&variables).await;
+    let playground = Playground::start_with_model(&base_url).await;
     let (guild, _) = playground.guild().await;
     let (general, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
     let moderator = holder(&guild, "Moderator");
     playground.ask(general, &moderator, "@Ery what is the weather like?").await;
-    let is_proposal = |message: &Value| {
-        message["components"].as_array().is_some_and(|components| !components.is_empty())
-    };
     let proposal = playground.message(general, is_proposal).await;
     playground.press(general, &moderator, &proposal, "Reject").await;
     let asked = proposal["message_reference"]["message_id"].clone();
@@ -431,7 +425,7 @@ async fn what_was_rejected_is_not_done_and_its_thread_ends() {
     assert!(playground.timed_out_until(bob).await.is_none());
 }
 
-/// Waits until a count of messages of one text stands in a channel.
+/// Counts the messages of one text in a channel.
 async fn said(playground: &Playground, channel: &str, text: &str) -> usize {
     let messages = playground.sim.messages(channel).await.unwrap();
     messages.iter().filter(|message| message["content"] == text).count()
@@ -443,12 +437,7 @@ async fn a_planned_act_is_done_once_at_its_time_and_can_be_cancelled() {
         "tool": "send_message", "arguments": {"content": "water the plants"}, "in_seconds": 2,
     });
     let base_url = scripted_model("schedule_action", plan).await;
-    let variables = [
-        ("ERY_AI__PROVIDER", "openai"),
-        ("ERY_AI__BASE_URL", base_url.as_str()),
-        ("ERY_AI__MODEL", "m"),
-    ];
-    let playground = Playground::start_with(&variables).await;
+    let playground = Playground::start_with_model(&base_url).await;
     let (guild, _) = playground.guild().await;
     let (general, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
     let reply = playground.ask(general, bob, "@Ery remind us to water the plants").await;
