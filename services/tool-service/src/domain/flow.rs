@@ -36,6 +36,30 @@ pub(crate) fn may_flow(
     source: Id<ChannelMarker>,
     reply: Id<ChannelMarker>,
 ) -> bool {
+    holds_between(state, source, reply, |user, roles, source, _| {
+        permissions::of_roles(&state.guild, user, roles, source).contains(TO_READ)
+    })
+}
+
+/// Returns whether everybody who can see `reply` provably sees that `source` is there.
+pub(crate) fn may_be_known(
+    state: &GuildState,
+    source: Id<ChannelMarker>,
+    reply: Id<ChannelMarker>,
+) -> bool {
+    holds_between(state, source, reply, |user, roles, _, ruling| {
+        permissions::sees(&state.guild, user, roles, ruling)
+    })
+}
+
+/// Returns whether `may` holds of the source, and of the channel whose overwrites count for it, for
+/// everybody who can see `reply`.
+fn holds_between(
+    state: &GuildState,
+    source: Id<ChannelMarker>,
+    reply: Id<ChannelMarker>,
+    may: impl Fn(Id<UserMarker>, &[Id<RoleMarker>], &Channel, &Channel) -> bool,
+) -> bool {
     if source == reply {
         return true;
     }
@@ -52,32 +76,7 @@ pub(crate) fn may_flow(
         return false;
     };
     holds_for_all(state, ruling_source, ruling_reply, |user, roles| {
-        permissions::of_roles(guild, user, roles, source).contains(TO_READ)
-    })
-}
-
-/// Returns whether everybody who can see `reply` provably sees that `source` is there.
-pub(crate) fn may_be_known(
-    state: &GuildState,
-    source: Id<ChannelMarker>,
-    reply: Id<ChannelMarker>,
-) -> bool {
-    if source == reply {
-        return true;
-    }
-    let guild = &*state.guild;
-    let (Some(source), Some(reply)) = (state.channel(source), state.channel(reply)) else {
-        return false;
-    };
-    if source.kind == ChannelKind::PrivateThread {
-        return false;
-    }
-    let (Some(ruling_source), Some(ruling_reply)) = (guild.ruling(source), guild.ruling(reply))
-    else {
-        return false;
-    };
-    holds_for_all(state, ruling_source, ruling_reply, |user, roles| {
-        permissions::sees(guild, user, roles, ruling_source)
+        may(user, roles, source, ruling_source)
     })
 }
 
