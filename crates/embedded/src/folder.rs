@@ -6,12 +6,15 @@ use std::{
 };
 
 use ery_clock::{Clock, SystemClock};
-use ery_group_commit::FileKey;
+use ery_group_commit::{FileKey, Rekey, RekeyError, Rekeyed};
 
 use crate::{
     BusOptions, DatabaseError, EmbeddedBudgets, EmbeddedBus, EmbeddedMembership, EmbeddedQueue,
     QueueOptions,
 };
+
+const QUEUE_FILE: &str = "queue.db";
+const BUS_FILE: &str = "bus.db";
 
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +82,22 @@ impl EmbeddedFolder {
         self
     }
 
+    /// Gives the files of the queue and of the bus another key, and returns how many were changed.
+    /// Blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be written anew, or is in use: it is as it was.
+    pub fn rekey(&self, keys: &Rekey) -> Result<usize, RekeyError> {
+        let mut changed = 0;
+        for file in [QUEUE_FILE, BUS_FILE] {
+            if ery_group_commit::rekey(&self.path.join(file), keys)? == Rekeyed::Changed {
+                changed += 1;
+            }
+        }
+        Ok(changed)
+    }
+
     /// Takes the time of day from `clock`.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -98,7 +117,7 @@ impl EmbeddedFolder {
     /// If the file cannot be opened or read.
     pub async fn queue(&self, options: QueueOptions) -> Result<EmbeddedQueue, DatabaseError> {
         EmbeddedQueue::open(
-            self.path.join("queue.db"),
+            self.path.join(QUEUE_FILE),
             self.key.clone(),
             Arc::clone(&self.clock),
             self.lock.clone(),
@@ -114,7 +133,7 @@ impl EmbeddedFolder {
     /// If the file cannot be opened or read.
     pub async fn bus(&self, options: BusOptions) -> Result<EmbeddedBus, DatabaseError> {
         EmbeddedBus::open(
-            self.path.join("bus.db"),
+            self.path.join(BUS_FILE),
             self.key.clone(),
             Arc::clone(&self.clock),
             self.lock.clone(),

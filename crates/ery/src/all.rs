@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use ery_budgets::Budgets;
 use ery_channel_queue::ChannelQueue;
 use ery_clock::{Clock, SystemClock};
-use ery_embedded::{BusOptions, EmbeddedFolder, QueueOptions};
+use ery_embedded::{BusOptions, DatabaseError, EmbeddedFolder, QueueOptions};
 use ery_event_bus::EventBus;
 use ery_ids::ReplicaId;
 use ery_lifecycle::{Health, Tasks};
@@ -60,13 +60,17 @@ impl Everything {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let embedded = EmbeddedFolder::open(folder)
             .map_err(|error| Failure::unavailable(chain(&error)))?
+            .with_key(services::key(settings)?)
             .with_clock(Arc::clone(&clock));
-        let failed = |error: &dyn std::error::Error| {
-            Failure::caused(&format!("could not open the data folder {}", folder.display()), error)
+        let failed = |error| match error {
+            DatabaseError::Open(error) if error.is_about_key() => services::unfitting_key(&error),
+            error => {
+                let text = format!("could not open the data folder {}", folder.display());
+                Failure::caused(&text, &error)
+            }
         };
-        let queue =
-            embedded.queue(QueueOptions::default()).await.map_err(|error| failed(&error))?;
-        let bus = embedded.bus(BusOptions::default()).await.map_err(|error| failed(&error))?;
+        let queue = embedded.queue(QueueOptions::default()).await.map_err(failed)?;
+        let bus = embedded.bus(BusOptions::default()).await.map_err(failed)?;
         let queue: Arc<dyn ChannelQueue> = Arc::new(queue);
         let bus: Arc<dyn EventBus> = Arc::new(bus);
         let membership: Arc<dyn Membership> = Arc::new(embedded.membership());

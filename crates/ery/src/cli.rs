@@ -109,6 +109,23 @@ pub(crate) enum CtlCommand {
     /// Acts that are to be done at a time
     #[command(subcommand)]
     Schedule(Schedule),
+    /// The files in which everything is kept
+    #[command(subcommand)]
+    Store(Store),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Give every file of the data folder the key in the settings; Ery must be stopped
+    ///
+    /// Files that are not under `store.encryption.key` yet are read under
+    /// `store.encryption.previous_key`, or as they are if they are not encrypted. May be killed and
+    /// run again.
+    Rekey {
+        /// Leave the files in the clear, where no `store.encryption.key` is set
+        #[arg(long)]
+        decrypt: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

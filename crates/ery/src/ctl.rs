@@ -3,6 +3,7 @@
 mod connection;
 mod dead;
 mod schedule;
+mod store;
 mod view;
 
 use std::{io::Write as _, time::Duration};
@@ -19,7 +20,7 @@ use ery_settings::Sources;
 pub(crate) use self::connection::Endpoint;
 use self::view::{ExecutionView, StepView, ThreadView};
 use crate::{
-    cli::{Ctl, CtlCommand, Executions, Threads},
+    cli::{Ctl, CtlCommand, Executions, Store, Threads},
     failure::Failure,
     settings::Settings,
 };
@@ -30,6 +31,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Runs one command.
 pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failure> {
     let settings = Settings::load(sources)?;
+    if let CtlCommand::Store(Store::Rekey { decrypt }) = arguments.command {
+        return store::rekey(&settings, decrypt).await;
+    }
     let stores = connection::stores(&settings).await?;
     let output = Output { json: arguments.json };
     match &arguments.command {
@@ -88,6 +92,7 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
         CtlCommand::Executions(Executions::Export { guild }) => export(&stores, *guild).await,
         CtlCommand::Dead(command) => dead::run(command, &stores, &output).await,
         CtlCommand::Schedule(command) => schedule::run(command, &stores, &output).await,
+        CtlCommand::Store(Store::Rekey { .. }) => Ok(()),
     }
 }
 

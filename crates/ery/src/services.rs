@@ -9,6 +9,7 @@ use ery_budgets::Budgets;
 use ery_channel_queue::ChannelQueue;
 use ery_clock::Clock;
 use ery_event_bus::EventBus;
+use ery_group_commit::FileKey;
 use ery_ids::ReplicaId;
 use ery_lifecycle::{Health, Tasks};
 use ery_membership::Membership;
@@ -27,13 +28,44 @@ pub(crate) async fn store(
 ) -> Result<ery_store::Service, Failure> {
     let ports = ery_store::Ports {
         data_dir: settings.data_dir.clone(),
-        key: None,
+        key: key(settings)?,
         clock: Arc::clone(clock),
         queue: Arc::clone(queue),
     };
-    ery_store::Service::open(settings.store.clone(), ports)
-        .await
-        .map_err(|error| Failure::unavailable(format!("store: {}", chain(&error))))
+    ery_store::Service::open(settings.store.clone(), ports).await.map_err(|error| match &error {
+        ery_store::OpenError::File(ery_store::FileError::Key(cause)) => unfitting_key(cause),
+        ery_store::OpenError::Rekeying { .. } => Failure::settings(chain(&error)),
+        _ => Failure::unavailable(format!("store: {}", chain(&error))),
+    })
+}
+
+/// Returns the key of every file in the data folder, if one is set.
+pub(crate) fn key(settings: &Settings) -> Result<Option<FileKey>, Failure> {
+    settings.store.encryption.key().map_err(|error| {
+        Failure::settings(format!("settings: `store.encryption.key` is no key: {error}"))
+    })
+}
+
+/// A file of the data folder that does not fit the key in the settings, and what to do.
+pub(crate) fn unfitting_key(error: &ery_group_commit::OpenError) -> Failure {
+    use ery_group_commit::OpenError;
+
+    let advice = match error {
+        OpenError::NotEncrypted { .. } => {
+            "but `store.encryption.key` is set: stop Ery and run `ery ctl store rekey`, which encrypts \
+             what is there"
+        }
+        OpenError::KeyMissing { .. } => {
+            "and no key is set: give it by ERY_STORE__ENCRYPTION__KEY_FILE or \
+             ERY_STORE__ENCRYPTION__KEY"
+        }
+        OpenError::WrongKey { .. } => {
+            "than `store.encryption.key`: give the right one, or, to change it, set \
+             `store.encryption.previous_key` to the former and run `ery ctl store rekey`"
+        }
+        OpenError::Sqlite { .. } => return Failure::unavailable(chain(error)),
+    };
+    Failure::settings(format!("{error}, {advice}"))
 }
 
 pub(crate) fn ai(

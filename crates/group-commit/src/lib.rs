@@ -5,7 +5,9 @@
 //! request is what makes `synchronous=FULL` affordable.
 
 mod open;
+mod rekey;
 mod writer;
 
-pub use open::{FileKey, OpenError, open, open_read_only};
+pub use open::{FileKey, NotAKey, OpenError, open, open_read_only};
+pub use rekey::{Rekey, RekeyError, Rekeyed, rekey};
 pub use writer::{Group, WriteError, Writer};

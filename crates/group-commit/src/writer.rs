@@ -367,7 +367,7 @@ mod tests {
         connection.execute_batch("CREATE TABLE canary (text TEXT) STRICT").unwrap();
         drop(connection);
         assert!(matches!(open(&path, Some(&FileKey([2; 32]))), Err(OpenError::WrongKey { .. })));
-        assert!(matches!(open(&path, None), Err(OpenError::WrongKey { .. })));
+        assert!(matches!(open(&path, None), Err(OpenError::KeyMissing { .. })));
         assert!(open(&path, Some(&FileKey([1; 32]))).is_ok());
         assert_eq!(format!("{:?}", FileKey([1; 32])), "FileKey(…)");
     }

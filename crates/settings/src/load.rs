@@ -18,7 +18,8 @@ const PREFIX: &str = "ERY_";
 const TEST_PREFIX: &str = "ERY_TEST_";
 
 /// Keys that may stand in a file of their own, as `token_file` for `token`.
-const SECRETS: [&str; 6] = ["token", "credential", "api_key", "password", "url", "key"];
+const SECRETS: [&str; 7] =
+    ["token", "credential", "api_key", "password", "url", "key", "previous_key"];
 
 /// Where settings come from, beside the defaults.
 #[derive(Clone, Debug, Default)]

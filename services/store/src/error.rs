@@ -2,7 +2,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use tonic::{Code, Status};
 
-use ery_group_commit::WriteError;
+use ery_group_commit::{RekeyError, WriteError};
 use ery_ids::{ChannelKey, ExecutionKey, StoreShard, TaskThreadId, TriggerId};
 use ery_settings::InvalidSetting;
 
@@ -27,15 +27,30 @@ pub enum OpenError {
         folder.display()
     )]
     ShardCount { folder: PathBuf, created: u32, configured: u32 },
+    #[error(
+        "a change of the key of `{}` was broken off; run `ery ctl store rekey` again, with the same \
+         keys",
+        folder.display()
+    )]
+    Rekeying { folder: PathBuf },
     #[error(transparent)]
     File(#[from] FileError),
+}
+
+/// Why the store's files did not all get their new key. Each is whole, under the one or the other.
+#[derive(Debug, thiserror::Error)]
+pub enum RekeyStoreError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    File(#[from] RekeyError),
 }
 
 /// Why one of the store's files cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    #[error("`{}` is not a database, or its key is another", path.display())]
-    WrongKey { path: PathBuf },
+    #[error(transparent)]
+    Key(ery_group_commit::OpenError),
     #[error("`{}` was written by a newer version, with migration {version}", path.display())]
     Newer { path: PathBuf, version: i64 },
     #[error("migration {version} of `{}` is not the one that was applied", path.display())]

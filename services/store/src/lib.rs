@@ -23,7 +23,7 @@ mod metrics;
 #[cfg(feature = "mutants")]
 mod mutants;
 
-pub use error::{FenceError, FileError, OpenError, StoreError};
+pub use error::{FenceError, FileError, OpenError, RekeyStoreError, StoreError};
 pub use ports::Ports;
-pub use service::Service;
-pub use settings::Settings;
+pub use service::{Service, rekey};
+pub use settings::{Encryption, Settings};

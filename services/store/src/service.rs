@@ -1,17 +1,18 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use ery_channel_queue::ChannelQueue;
 use ery_clock::Clock;
+use ery_group_commit::Rekey;
 use ery_lifecycle::Tasks;
 use ery_proto::store::v1::store_service_server::StoreServiceServer;
 
 use crate::{
     adapters::{folder::Folder, global, shard::Opening, shards::Shards, write_messages},
     agenda::Agenda,
-    error::{OpenError, StoreError},
+    error::{OpenError, RekeyStoreError, StoreError},
     handlers::Handlers,
     metrics::Metrics,
     ports::Ports,
@@ -27,6 +28,18 @@ const HOUSEKEEPING: Duration = Duration::from_secs(30);
 
 /// How many handled events are forgotten in one write, so that others are not kept waiting.
 const TRIM_LIMIT: u32 = 500;
+
+/// Gives every file of a data folder's store another key, and returns how many were changed.
+///
+/// Killed at any instant, each file is whole, under the one key or the other; the store stays closed
+/// until this is called again and ends well. Blocks the thread.
+///
+/// # Errors
+///
+/// If another process holds the store, or a file cannot be written anew: it is as it was.
+pub fn rekey(data_dir: &Path, keys: &Rekey) -> Result<usize, RekeyStoreError> {
+    Folder::hold(data_dir)?.rekey(keys)
+}
 
 /// The store of one data folder. Cheap to clone; the folder is held until the last clone and the
 /// last of its routes are gone.
@@ -64,6 +77,9 @@ impl Service {
         settings.validate()?;
         let Ports { data_dir, key, clock, queue } = ports;
         let folder = Folder::hold(&data_dir)?;
+        if folder.is_rekeying() {
+            return Err(OpenError::Rekeying { folder: folder.path().to_owned() });
+        }
         global::check(&folder, key.as_ref(), settings.shards, clock.now()).await?;
         let metrics = Metrics::new();
         let opening = Opening {

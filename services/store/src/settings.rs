@@ -1,11 +1,13 @@
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
 
+use ery_group_commit::{FileKey, NotAKey};
 use ery_settings::{InvalidSetting, check};
 
 /// The table `[store]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// How many shard files the data is divided into. Fixed when the store is created.
@@ -27,6 +29,63 @@ pub struct Settings {
     /// How long the ids of handled events are kept: longer than the bus may deliver one again.
     #[serde(with = "humantime_serde")]
     pub handled_events_kept: Duration,
+    pub encryption: Encryption,
+}
+
+/// The table `[store.encryption]`, which holds for every file of the data folder.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Encryption {
+    /// The key, 64 hexadecimal digits; none leaves the files in the clear.
+    #[serde(serialize_with = "redacted")]
+    pub key: Option<SecretString>,
+    /// The key before it, for `ery ctl store rekey`, and for backups that were made under it.
+    #[serde(serialize_with = "redacted")]
+    pub previous_key: Option<SecretString>,
+}
+
+impl Encryption {
+    /// Returns the key of every file; none if they are in the clear.
+    ///
+    /// # Errors
+    ///
+    /// If it is no key. [`Settings::validate`] has said so by then.
+    pub fn key(&self) -> Result<Option<FileKey>, NotAKey> {
+        self.key.as_ref().map(|key| FileKey::parse(key.expose_secret())).transpose()
+    }
+
+    /// Returns the key before it, if one is given.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encryption::key`].
+    pub fn previous_key(&self) -> Result<Option<FileKey>, NotAKey> {
+        self.previous_key.as_ref().map(|key| FileKey::parse(key.expose_secret())).transpose()
+    }
+
+    fn validate(&self) -> Result<(), InvalidSetting> {
+        for (name, key) in [
+            ("store.encryption.key", self.key()),
+            ("store.encryption.previous_key", self.previous_key()),
+        ] {
+            let bound = "64 hexadecimal digits, as `openssl rand -hex 32` prints them";
+            // Never the value: it may be a key with a slip in it.
+            check(key.is_ok(), name, format_args!("something else"), bound)?;
+        }
+        Ok(())
+    }
+}
+
+/// Shows whether a secret is set, and nothing of it.
+#[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
+fn redacted<S: Serializer>(
+    secret: &Option<SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match secret {
+        Some(_) => serializer.serialize_some("(set)"),
+        None => serializer.serialize_none(),
+    }
 }
 
 impl Default for Settings {
@@ -41,6 +100,7 @@ impl Default for Settings {
             max_listed: 1_000,
             // The bus keeps events for 24 hours.
             handled_events_kept: Duration::from_hours(26),
+            encryption: Encryption::default(),
         }
     }
 }
@@ -102,7 +162,8 @@ impl Settings {
             "store.handled_events_kept",
             self.handled_events_kept,
             "at least 25h, the bus may deliver an event again for 24h",
-        )
+        )?;
+        self.encryption.validate()
     }
 }
 
@@ -135,6 +196,21 @@ mod tests {
         ] {
             assert_eq!(settings.validate().unwrap_err().key, key);
         }
+    }
+
+    #[test]
+    fn a_key_is_checked_and_never_shown() {
+        let with = |key: &str| Settings {
+            encryption: Encryption { key: Some(key.into()), previous_key: None },
+            ..Settings::default()
+        };
+        let refused = with("hunter2").validate().unwrap_err();
+        assert_eq!(refused.key, "store.encryption.key");
+        assert!(!refused.to_string().contains("hunter2"), "{refused}");
+        let good = with(&"0123456789abcdef".repeat(4));
+        good.validate().unwrap();
+        let shown = format!("{good:?} {}", serde_json::to_string(&good).unwrap());
+        assert!(!shown.contains("0123456789") && shown.contains("(set)"), "{shown}");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
+use ery_group_commit::{Rekey, Rekeyed, rekey};
 use ery_ids::StoreShard;
 
-use crate::error::OpenError;
+use crate::error::{OpenError, RekeyStoreError};
 
 /// The folder of the store's files, held by this process alone.
 #[derive(Debug)]
@@ -50,6 +52,46 @@ impl Folder {
 
     pub(crate) fn shard(&self, shard: StoreShard) -> PathBuf {
         self.path.join(format!("{shard}.db"))
+    }
+
+    /// Returns whether a change of the key was begun and not finished.
+    pub(crate) fn is_rekeying(&self) -> bool {
+        fs::exists(self.rekeying()).unwrap_or(true)
+    }
+
+    /// Gives every file another key, each as a whole, and returns how many were changed.
+    ///
+    /// While some have the old key and some the new one, a mark in the folder keeps the store closed.
+    pub(crate) fn rekey(&self, keys: &Rekey) -> Result<usize, RekeyStoreError> {
+        let io = |source| OpenError::Io { path: self.rekeying(), source };
+        File::create(self.rekeying()).and_then(|mark| mark.sync_all()).map_err(io)?;
+        self.sync().map_err(io)?;
+        let mut changed = 0;
+        for file in self.databases().map_err(io)? {
+            if rekey(&file, keys)? == Rekeyed::Changed {
+                changed += 1;
+            }
+        }
+        fs::remove_file(self.rekeying()).map_err(io)?;
+        self.sync().map_err(io)?;
+        Ok(changed)
+    }
+
+    fn rekeying(&self) -> PathBuf {
+        self.path.join("rekeying")
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+
+    /// Returns every database file there is, in order.
+    fn databases(&self) -> io::Result<Vec<PathBuf>> {
+        let files = fs::read_dir(&self.path)?.map(|entry| Ok(entry?.path()));
+        let mut files = files.collect::<io::Result<Vec<_>>>()?;
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "db"));
+        files.sort();
+        Ok(files)
     }
 
     /// Returns whether the shard's file was ever made.

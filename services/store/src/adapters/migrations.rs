@@ -1,7 +1,7 @@
 use std::{borrow::Cow, path::Path};
 
 use sqlx::{
-    Connection as _, SqlSafeStr, SqliteConnection,
+    ConnectOptions as _, Connection as _, SqlSafeStr, SqliteConnection,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     sqlite::SqliteConnectOptions,
 };
@@ -31,7 +31,8 @@ pub(crate) const SHARD: Migrations = &[
 
 /// Returns how sqlx opens a file that exists.
 pub(crate) fn connect_options(path: &Path, key: Option<&FileKey>) -> SqliteConnectOptions {
-    let options = SqliteConnectOptions::new().filename(path);
+    // Statements are not logged: the first of them gives the key.
+    let options = SqliteConnectOptions::new().filename(path).disable_statement_logging();
     match key {
         Some(key) => options.pragma("key", format!("\"{}\"", key.pragma())),
         None => options,

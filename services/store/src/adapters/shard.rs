@@ -144,9 +144,7 @@ pub(crate) async fn open_for_writing(
 fn connect(path: PathBuf, key: Option<&FileKey>) -> Result<Connection, FileError> {
     let connection = match ery_group_commit::open(&path, key) {
         Ok(connection) => connection,
-        Err(ery_group_commit::OpenError::WrongKey { .. }) => {
-            return Err(FileError::WrongKey { path });
-        }
+        Err(error) if error.is_about_key() => return Err(FileError::Key(error)),
         Err(source) => return Err(FileError::Writer { path, source }),
     };
     match connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB)) {

@@ -1,13 +1,13 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use ery_clock::SystemClock;
-use ery_group_commit::FileKey;
+use ery_group_commit::{FileKey, Rekey};
 use ery_lifecycle::{Ended, Tasks};
 use ery_proto::{
     common::v1::Message,
     store::v1::{ListMessagesRequest, ListThreadsRequest},
 };
-use ery_store::{FileError, OpenError, Ports, Service, Settings};
+use ery_store::{FileError, OpenError, Ports, RekeyStoreError, Service, Settings};
 use tonic::Code;
 
 use crate::queue::FakeQueue;
@@ -82,11 +82,51 @@ async fn an_encrypted_store_opens_under_its_key_alone() {
     }
     for wrong in [None, Some(FileKey([8; 32]))] {
         let refused = open(folder.path(), wrong, 64).await.unwrap_err();
-        assert!(matches!(refused, OpenError::File(FileError::WrongKey { .. })), "{refused}");
+        assert!(matches!(refused, OpenError::File(FileError::Key(_))), "{refused}");
     }
     let service = open(folder.path(), key(), 64).await.unwrap();
     let listed = client(&service).list_messages(list).await.unwrap().into_inner();
     assert_eq!(listed.messages.len(), 1);
+}
+
+#[tokio::test]
+async fn a_store_gets_another_key_and_says_so_where_that_was_broken_off() {
+    let key = |byte| Some(FileKey([byte; 32]));
+    let mut store = Store::new().await;
+    store.ingest(vec![created("mc.1", message(1, "canary-3141"))]).await;
+    let folder = Arc::clone(&store.folder);
+    let rekey = |from, to| ery_store::rekey(folder.path(), &Rekey { from: vec![from], to });
+    let refused = rekey(None, key(1)).unwrap_err();
+    assert!(matches!(refused, RekeyStoreError::Open(OpenError::Held { .. })), "{refused}");
+    drop(store);
+
+    // One file cannot be read: what was changed stays so, and the store stays closed.
+    let damaged = folder.path().join("store/shard-0060.db");
+    std::fs::write(&damaged, [7; 8192]).unwrap();
+    rekey(None, key(1)).unwrap_err();
+    for key in [None, key(1)] {
+        let refused = open(folder.path(), key, 64).await.unwrap_err();
+        assert!(matches!(refused, OpenError::Rekeying { .. }), "{refused}");
+        assert!(refused.to_string().contains("ery ctl store rekey"), "{refused}");
+    }
+    std::fs::remove_file(damaged).unwrap();
+    assert_eq!(rekey(None, key(1)).unwrap(), 0, "what was done is not done again");
+    assert_eq!(rekey(key(1), key(2)).unwrap(), 2);
+
+    let refused = open(folder.path(), None, 64).await.unwrap_err();
+    let is_missing = matches!(
+        refused,
+        OpenError::File(FileError::Key(ery_group_commit::OpenError::KeyMissing { .. }))
+    );
+    assert!(is_missing, "{refused}");
+    let service = open(folder.path(), key(2), 64).await.unwrap();
+    let list = ListMessagesRequest {
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        ..ListMessagesRequest::default()
+    };
+    let listed = client(&service).list_messages(list).await.unwrap().into_inner();
+    assert_eq!(listed.messages, [message(1, "canary-3141")]);
 }
 
 #[tokio::test]
