@@ -199,6 +199,14 @@ async fn a_data_folder_gets_a_key_and_then_another() {
     assert_eq!(code, 0, "{output}");
     let listed: Vec<serde_json::Value> = serde_json::from_str(&output).unwrap();
     assert!(listed.len() >= 2, "{output}");
+    for (command, column) in
+        [("status", "condition"), ("check", "is_whole"), ("vacuum", "bytes_after")]
+    {
+        let (code, output) = place.ended(&["ctl", "--json", "store", command], &[]).await;
+        assert_eq!(code, 0, "{output}");
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&output).unwrap();
+        assert!(!rows.is_empty() && rows.iter().all(|row| !row[column].is_null()), "{output}");
+    }
     all.kill().await.unwrap();
 
     let (code, output) =

@@ -116,6 +116,20 @@ pub(crate) enum CtlCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Store {
+    /// How each shard file stands
+    Status,
+    /// Read all of a shard file, or of every one, and say what is wrong
+    Check {
+        /// The shard's number [default: all]
+        shard: Option<u32>,
+    },
+    /// Write a shard file, or every one, anew without its free pages
+    ///
+    /// Writes to the shard wait meanwhile. It needs as much room on the disk as the file.
+    Vacuum {
+        /// The shard's number [default: all]
+        shard: Option<u32>,
+    },
     /// Give every file of the data folder the key in the settings; Ery must be stopped
     ///
     /// Files that are not under `store.encryption.key` yet are read under

@@ -92,7 +92,7 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
         CtlCommand::Executions(Executions::Export { guild }) => export(&stores, *guild).await,
         CtlCommand::Dead(command) => dead::run(command, &stores, &output).await,
         CtlCommand::Schedule(command) => schedule::run(command, &stores, &output).await,
-        CtlCommand::Store(Store::Rekey { .. }) => Ok(()),
+        CtlCommand::Store(command) => store::run(command, &stores, &output).await,
     }
 }
 

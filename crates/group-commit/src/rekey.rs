@@ -71,7 +71,8 @@ pub fn rekey(path: &Path, keys: &Rekey) -> Result<Rekeyed, RekeyError> {
         Ok(file) if file.len() == 0 => return Ok(Rekeyed::Unchanged),
         Ok(_) => {}
     }
-    match open_read_only(path, keys.to.as_ref()) {
+    // For writing: what a kill left half done is undone first, which a reader may not.
+    match open(path, keys.to.as_ref()) {
         Ok(_) => return Ok(Rekeyed::Unchanged),
         Err(error) if error.is_about_key() => {}
         Err(error) => return Err(error.into()),

@@ -36,9 +36,16 @@ type Run = Box<dyn FnOnce(&Connection) -> Result<Settle, rusqlite::Error> + Send
 /// Answers the caller: `Ok` after the commit, else with what undid it.
 type Settle = Box<dyn FnOnce(Result<(), Arc<rusqlite::Error>>) + Send>;
 
-struct Request {
+struct Grouped {
     run: Run,
     fail: Box<dyn FnOnce(Arc<rusqlite::Error>) + Send>,
+}
+
+enum Request {
+    /// Shares a transaction.
+    Grouped(Grouped),
+    /// Runs outside any, and answers by itself.
+    Alone(Box<dyn FnOnce(&Connection) + Send>),
 }
 
 /// What one transaction carried, and what it cost.
@@ -120,8 +127,15 @@ impl Writer {
             run(connection, "SAVEPOINT request")?;
             // A panic is a bug of one request; the others of its group must not pay for it.
             let result = catch_unwind(AssertUnwindSafe(|| request(connection)));
-            if !matches!(result, Ok(Ok(_))) {
-                run(connection, "ROLLBACK TO request")?;
+            if !matches!(result, Ok(Ok(_)))
+                && let Err(error) = run(connection, "ROLLBACK TO request")
+            {
+                // SQLite has undone the whole transaction, as it does when the disk is full. Why, the
+                // request itself was told.
+                if let (Ok(Err(refusal)), Some(answer)) = (result, take(&answer)) {
+                    drop(answer.send(Err(WriteError::Refused(refusal))));
+                }
+                return Err(error);
             }
             run(connection, "RELEASE request")?;
             Ok(Box::new(move |committed| {
@@ -143,10 +157,38 @@ impl Writer {
             }
         });
         self.requests
-            .send(Request { run: in_savepoint, fail })
+            .send(Request::Grouped(Grouped { run: in_savepoint, fail }))
             .await
             .map_err(|_| WriteError::Closed)?;
         answered.await.map_err(|_| WriteError::Closed)?
+    }
+
+    /// Runs `work` on the writing connection with no transaction around it, in its turn, and answers
+    /// what it returns: for what cannot share one, as `VACUUM`.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Refused`] with its own error. What it did before stands.
+    pub async fn alone<T, E, F>(&self, work: F) -> Result<T, WriteError<E>>
+    where
+        T: Send + 'static,
+        E: From<rusqlite::Error> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let run = Box::new(move |connection: &Connection| {
+            // Without an answer, the caller learns that it was broken off.
+            if let Ok(result) = catch_unwind(AssertUnwindSafe(|| work(connection))) {
+                drop(answer.send(result));
+            }
+            if !connection.is_autocommit()
+                && let Err(error) = connection.execute_batch("ROLLBACK")
+            {
+                tracing::error!(%error, "could not roll back what was left open");
+            }
+        });
+        self.requests.send(Request::Alone(run)).await.map_err(|_| WriteError::Closed)?;
+        answered.await.map_err(|_| WriteError::Closed)?.map_err(WriteError::Refused)
     }
 
     /// Waits until the writer has carried out what it was given and has closed its connection,
@@ -179,8 +221,18 @@ fn work(
     complete: &impl Fn(&Connection) -> Result<(), rusqlite::Error>,
     committed: &impl Fn(Group),
 ) {
+    let mut received = Vec::with_capacity(GROUP_LIMIT);
     let mut group = Vec::with_capacity(GROUP_LIMIT);
-    while queue.blocking_recv_many(&mut group, GROUP_LIMIT) > 0 {
+    while queue.blocking_recv_many(&mut received, GROUP_LIMIT) > 0 {
+        for request in received.drain(..) {
+            match request {
+                Request::Grouped(request) => group.push(request),
+                Request::Alone(run) => {
+                    commit(connection, &mut group, complete, committed);
+                    run(connection);
+                }
+            }
+        }
         commit(connection, &mut group, complete, committed);
     }
 }
@@ -188,10 +240,13 @@ fn work(
 /// Runs a group as one transaction. An error of SQLite itself undoes the whole group.
 fn commit(
     connection: &Connection,
-    group: &mut Vec<Request>,
+    group: &mut Vec<Grouped>,
     complete: &impl Fn(&Connection) -> Result<(), rusqlite::Error>,
     committed: &impl Fn(Group),
 ) {
+    if group.is_empty() {
+        return;
+    }
     let (begun, requests) = (Instant::now(), group.len());
     let mut settles = Vec::with_capacity(group.len());
     let mut failed = run(connection, "BEGIN IMMEDIATE").err().map(Arc::new);
@@ -300,6 +355,47 @@ mod tests {
         assert!(matches!(panicked, Err(WriteError::Closed)));
         other.unwrap();
         assert_eq!(all(&writer).await, [1]);
+    }
+
+    #[tokio::test]
+    async fn what_runs_alone_has_its_turn_and_no_transaction() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = numbers(&folder);
+        let vacuum = writer.alone(|connection| -> Result<i64, TestError> {
+            connection.execute_batch("VACUUM")?;
+            Ok(connection.query_row("SELECT count(*) FROM numbers", [], |row| row.get(0))?)
+        });
+        let (first, counted, second) =
+            tokio::join!(insert(&writer, 1, false), vacuum, insert(&writer, 2, false));
+        first.unwrap();
+        second.unwrap();
+        assert_eq!(counted.unwrap(), 1);
+        let broken_off =
+            writer.alone(|_| -> Result<(), TestError> { panic!("a bug") }).await.unwrap_err();
+        assert!(matches!(broken_off, WriteError::Closed));
+        assert_eq!(all(&writer).await, [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_undoes_a_group_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = numbers(&folder);
+        let fill = |limit: u32| {
+            writer.write(move |connection| -> Result<(), TestError> {
+                connection.execute_batch(&format!("PRAGMA max_page_count = {limit}"))?;
+                connection.execute(
+                    "WITH RECURSIVE n (n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM n LIMIT 9000)
+                     INSERT INTO numbers SELECT n FROM n",
+                    [],
+                )?;
+                Ok(())
+            })
+        };
+        let refused = fill(4).await.unwrap_err();
+        let WriteError::Refused(TestError::Sqlite(error)) = refused else { panic!("{refused:?}") };
+        assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull));
+        fill(1_000_000).await.unwrap();
+        assert_eq!(all(&writer).await.len(), 9_000);
     }
 
     #[tokio::test]

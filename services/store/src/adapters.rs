@@ -3,10 +3,12 @@
 pub(crate) mod approvals;
 pub(crate) mod arrivals;
 pub(crate) mod columns;
+pub(crate) mod condition;
 pub(crate) mod dead_letters;
 pub(crate) mod folder;
 pub(crate) mod gaps;
 pub(crate) mod global;
+pub(crate) mod maintenance;
 pub(crate) mod migrations;
 pub(crate) mod read;
 pub(crate) mod scheduled_actions;

@@ -114,6 +114,12 @@ pub enum StoreError {
     DeadLetterUnknown { id: String },
     #[error("every shard that may be open at once is in use")]
     ShardsBusy,
+    #[error("{shard} is read-only, the disk refuses writes: {reason}")]
+    ReadOnly { shard: StoreShard, reason: String },
+    #[error("{shard} is damaged and serves no call: {reason}")]
+    Quarantined { shard: StoreShard, reason: String },
+    #[error("{shard} has no file")]
+    NoShard { shard: StoreShard },
     #[error("{shard} cannot be opened")]
     ShardClosed {
         shard: StoreShard,
@@ -143,6 +149,7 @@ impl StoreError {
             Self::ThreadUnknown { .. }
             | Self::ThreadNotFound { .. }
             | Self::DeadLetterUnknown { .. }
+            | Self::NoShard { .. }
             | Self::ExecutionUnknown { .. } => Code::NotFound,
             Self::ThreadEnded { .. }
             | Self::AnotherThreadRuns { .. }
@@ -150,16 +157,21 @@ impl StoreError {
             | Self::StepGap { .. }
             | Self::ExecutionClosed { .. } => Code::FailedPrecondition,
             Self::ShardsBusy | Self::Read(sqlx::Error::PoolTimedOut) => Code::ResourceExhausted,
-            Self::ShardClosed { .. } | Self::Write(_) | Self::Read(_) | Self::WriterEnded => {
-                Code::Unavailable
-            }
+            Self::ReadOnly { .. }
+            | Self::Quarantined { .. }
+            | Self::ShardClosed { .. }
+            | Self::Write(_)
+            | Self::Read(_)
+            | Self::WriterEnded => Code::Unavailable,
             Self::Row { .. } => Code::DataLoss,
         }
     }
 
     /// Returns whether it is a fault of the store, not of the call.
     fn is_fault(&self) -> bool {
-        matches!(self.code(), Code::Unavailable | Code::DataLoss)
+        // These two were logged when they began.
+        !matches!(self, Self::ReadOnly { .. } | Self::Quarantined { .. })
+            && matches!(self.code(), Code::Unavailable | Code::DataLoss)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What comes in: one file per RPC, which parses, asks the store, and answers.
 
+mod admin;
 mod append_steps;
 mod begin_execution;
 mod begin_thread;
@@ -35,6 +36,7 @@ use tonic::{Request, Response, Status};
 
 use ery_proto::store::v1 as proto;
 
+pub(crate) use self::admin::AdminHandlers;
 use crate::{error::StoreError, service::Inner};
 
 /// The store's RPCs.

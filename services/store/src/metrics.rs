@@ -10,6 +10,8 @@ pub(crate) struct Metrics {
     commit_duration: Histogram<f64>,
     refused_by_epoch: Counter<u64>,
     open_shards: UpDownCounter<i64>,
+    read_only_shards: UpDownCounter<i64>,
+    quarantined_shards: UpDownCounter<i64>,
     tasks_published: Counter<u64>,
     publishes_failed: Counter<u64>,
 }
@@ -44,6 +46,14 @@ impl Metrics {
                 .i64_up_down_counter("ery_store_open_shards")
                 .with_description("Shard files open now")
                 .build(),
+            read_only_shards: meter
+                .i64_up_down_counter("ery_store_read_only_shards")
+                .with_description("Shard files whose disk refuses writes")
+                .build(),
+            quarantined_shards: meter
+                .i64_up_down_counter("ery_store_quarantined_shards")
+                .with_description("Shard files that are damaged and serve no call")
+                .build(),
             tasks_published: meter
                 .u64_counter("ery_store_tasks_published")
                 .with_description("Tasks that were due and stand in the channel queue")
@@ -71,6 +81,14 @@ impl Metrics {
 
     pub(crate) fn publish_failed(&self) {
         self.publishes_failed.add(1, &[]);
+    }
+
+    pub(crate) fn read_only_shards(&self, change: i64) {
+        self.read_only_shards.add(change, &[]);
+    }
+
+    pub(crate) fn quarantined_shards(&self, change: i64) {
+        self.quarantined_shards.add(change, &[]);
     }
 
     pub(crate) fn shard_opened(&self) {

@@ -104,7 +104,7 @@ impl Scheduler {
         let open = shards.open(shard).await?;
         let now = self.store.clock.now();
         let mut unreadable = None;
-        for (row, task) in scheduled_tasks::due(open.readers(), now, AT_ONCE).await? {
+        for (row, task) in open.read(scheduled_tasks::due(open.readers(), now, AT_ONCE)).await? {
             if draining.is_cancelled() {
                 return Ok(None);
             }
@@ -125,7 +125,7 @@ impl Scheduler {
         if let Some(error) = unreadable {
             return Err(error.into());
         }
-        let next = scheduled_tasks::next_due(open.readers()).await?;
+        let next = open.read(scheduled_tasks::next_due(open.readers())).await?;
         drop(open);
         if !was_open {
             // It was only looked at: nobody needs it open for that.

@@ -7,13 +7,15 @@ use ery_channel_queue::ChannelQueue;
 use ery_clock::Clock;
 use ery_group_commit::Rekey;
 use ery_lifecycle::Tasks;
-use ery_proto::store::v1::store_service_server::StoreServiceServer;
+use ery_proto::store::v1::{
+    store_admin_service_server::StoreAdminServiceServer, store_service_server::StoreServiceServer,
+};
 
 use crate::{
     adapters::{folder::Folder, global, shard::Opening, shards::Shards, write_messages},
     agenda::Agenda,
     error::{OpenError, RekeyStoreError, StoreError},
-    handlers::Handlers,
+    handlers::{AdminHandlers, Handlers},
     metrics::Metrics,
     ports::Ports,
     scheduler::Scheduler,
@@ -98,7 +100,8 @@ impl Service {
     pub fn routes(&self) -> Routes {
         let handlers = Handlers::new(Arc::clone(&self.inner));
         let server = StoreServiceServer::new(handlers).max_decoding_message_size(MAX_REQUEST_BYTES);
-        Routes::new(server)
+        let admin = AdminHandlers::new(Arc::clone(&self.inner));
+        Routes::new(server).add_service(StoreAdminServiceServer::new(admin))
     }
 
     /// Publishes tasks that are due, closes shard files that nobody uses and forgets old event ids,

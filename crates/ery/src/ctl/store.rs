@@ -1,15 +1,177 @@
 //! `ery ctl store`: the files in which everything is kept.
 
+use std::time::Duration;
+
+use serde::Serialize;
+
 use ery_embedded::EmbeddedFolder;
 use ery_group_commit::{Rekey, RekeyError};
+use ery_proto::store::v1::{
+    CheckShardRequest, ListShardsRequest, ShardCondition, ShardFile, VacuumShardRequest,
+    store_admin_service_client::StoreAdminServiceClient,
+};
+use ery_rpc::{Transport, within};
 use ery_store::{OpenError, RekeyStoreError};
 
-use super::Output;
+use super::{Output, Row, TIMEOUT, refused};
 use crate::{
+    cli::Store,
     failure::{Failure, chain},
     services,
     settings::Settings,
 };
+
+/// How long the work on one shard file may take: all of it is read, or written.
+const FILE_TIMEOUT: Duration = Duration::from_hours(1);
+
+pub(super) async fn run(
+    command: &Store,
+    stores: &[Transport],
+    output: &Output,
+) -> Result<(), Failure> {
+    match command {
+        Store::Status => status(stores, output).await,
+        Store::Check { shard } => check(stores, *shard, output).await,
+        Store::Vacuum { shard } => vacuum(stores, *shard, output).await,
+        // It needs Ery to be stopped, and was carried out before any store was looked for.
+        Store::Rekey { .. } => Ok(()),
+    }
+}
+
+pub(super) fn admin(store: &Transport) -> StoreAdminServiceClient<Transport> {
+    StoreAdminServiceClient::new(store.clone()).max_decoding_message_size(64 << 20)
+}
+
+/// Returns the shard files there are, each with the store that holds it; only one, if it is named.
+pub(super) async fn files(
+    stores: &[Transport],
+    only: Option<u32>,
+) -> Result<Vec<(Transport, ShardFile)>, Failure> {
+    let mut files = Vec::new();
+    for store in stores {
+        let answer = admin(store).list_shards(within(TIMEOUT, ListShardsRequest {})).await;
+        let listed = answer.map_err(|status| refused(&status))?.into_inner().files;
+        let wanted = listed.into_iter().filter(|file| only.is_none_or(|only| file.shard == only));
+        files.extend(wanted.map(|file| (store.clone(), file)));
+    }
+    if let (Some(only), true) = (only, files.is_empty()) {
+        return Err(Failure::internal(format!(
+            "shard {only} has no file; see `ery ctl store status`"
+        )));
+    }
+    Ok(files)
+}
+
+async fn status(stores: &[Transport], output: &Output) -> Result<(), Failure> {
+    let files = files(stores, None).await?;
+    output.list(&files.iter().map(|(_, file)| StatusView::from(file)).collect::<Vec<_>>())
+}
+
+async fn check(stores: &[Transport], shard: Option<u32>, output: &Output) -> Result<(), Failure> {
+    let mut views = Vec::new();
+    for (store, file) in files(stores, shard).await? {
+        let request = CheckShardRequest { shard: file.shard };
+        let answer = admin(&store).check_shard(within(FILE_TIMEOUT, request)).await;
+        let problems = answer.map_err(|status| refused(&status))?.into_inner().problems;
+        views.push(CheckView { shard: file.shard, is_whole: problems.is_empty(), problems });
+    }
+    output.list(&views)?;
+    let damaged = views.iter().filter(|view| !view.is_whole).count();
+    if damaged == 0 {
+        return Ok(());
+    }
+    Err(Failure::internal(format!("{damaged} shard files are damaged, and quarantined")))
+}
+
+async fn vacuum(stores: &[Transport], shard: Option<u32>, output: &Output) -> Result<(), Failure> {
+    let mut views = Vec::new();
+    for (store, file) in files(stores, shard).await? {
+        let request = VacuumShardRequest { shard: file.shard };
+        let answer = admin(&store).vacuum_shard(within(FILE_TIMEOUT, request)).await;
+        let sizes = answer.map_err(|status| refused(&status))?.into_inner();
+        let (bytes_before, bytes_after) = (sizes.bytes_before, sizes.bytes_after);
+        views.push(VacuumView { shard: file.shard, bytes_before, bytes_after });
+    }
+    output.list(&views)
+}
+
+#[derive(Debug, Serialize)]
+struct StatusView {
+    shard: u32,
+    bytes: u64,
+    log_bytes: u64,
+    is_open: bool,
+    condition: &'static str,
+    reason: String,
+}
+
+impl From<&ShardFile> for StatusView {
+    fn from(file: &ShardFile) -> Self {
+        Self {
+            shard: file.shard,
+            bytes: file.bytes,
+            log_bytes: file.log_bytes,
+            is_open: file.is_open,
+            condition: match file.condition() {
+                ShardCondition::Sound => "sound",
+                ShardCondition::ReadOnly => "read-only",
+                ShardCondition::Quarantined => "quarantined",
+                ShardCondition::Unspecified => "unknown",
+            },
+            reason: file.reason.clone(),
+        }
+    }
+}
+
+impl Row for StatusView {
+    const HEADERS: &'static [&'static str] =
+        &["SHARD", "BYTES", "LOG", "OPEN", "CONDITION", "REASON"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.shard.to_string(),
+            self.bytes.to_string(),
+            self.log_bytes.to_string(),
+            if self.is_open { "yes" } else { "no" }.to_owned(),
+            self.condition.to_owned(),
+            self.reason.clone(),
+        ]
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct CheckView {
+    shard: u32,
+    is_whole: bool,
+    problems: Vec<String>,
+}
+
+impl Row for CheckView {
+    const HEADERS: &'static [&'static str] = &["SHARD", "WHOLE", "PROBLEMS"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.shard.to_string(),
+            if self.is_whole { "yes" } else { "no" }.to_owned(),
+            self.problems.join("; "),
+        ]
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct VacuumView {
+    shard: u32,
+    bytes_before: u64,
+    bytes_after: u64,
+}
+
+impl Row for VacuumView {
+    const HEADERS: &'static [&'static str] = &["SHARD", "BYTES BEFORE", "BYTES AFTER"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.shard.to_string(), self.bytes_before.to_string(), self.bytes_after.to_string()]
+    }
+}
 
 /// Gives every file of the data folder the key in the settings. Nothing may run on the folder.
 pub(super) async fn rekey(settings: &Settings, decrypt: bool) -> Result<(), Failure> {

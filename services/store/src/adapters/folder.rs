@@ -94,6 +94,13 @@ impl Folder {
         Ok(files)
     }
 
+    /// Returns how large a shard's file is, and the log beside it.
+    pub(crate) fn sizes(&self, shard: StoreShard) -> (u64, u64) {
+        let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+        let file = self.shard(shard);
+        (size(&file), size(&file.with_extension("db-wal")))
+    }
+
     /// Returns whether the shard's file was ever made.
     pub(crate) fn has(&self, shard: StoreShard) -> bool {
         fs::exists(self.shard(shard)).unwrap_or(true)

@@ -1,5 +1,6 @@
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,6 +14,7 @@ use ery_ids::StoreShard;
 use crate::{
     adapters::{
         arrivals::Arrivals,
+        condition::Condition,
         migrations::{self, connect_options},
         write_messages,
     },
@@ -44,6 +46,7 @@ pub(crate) struct OpenShard {
     writer: Writer,
     readers: SqlitePool,
     arrivals: Arrivals,
+    condition: Arc<Condition>,
     place: Place,
 }
 
@@ -73,6 +76,7 @@ impl OpenShard {
         shard: StoreShard,
         path: &Path,
         opening: &Opening,
+        condition: Arc<Condition>,
         permit: OwnedSemaphorePermit,
     ) -> Result<Self, FileError> {
         let key = opening.key.as_ref();
@@ -99,7 +103,7 @@ impl OpenShard {
             .test_before_acquire(false)
             .connect_lazy_with(options);
         let place = Place::take(opening.metrics.clone(), permit);
-        Ok(Self { writer, readers, arrivals: Arrivals::default(), place })
+        Ok(Self { writer, readers, arrivals: Arrivals::default(), condition, place })
     }
 
     /// Runs `request` in a savepoint of its own, and answers once it is durable.
@@ -108,7 +112,28 @@ impl OpenShard {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        Ok(self.writer.write(request).await?)
+        self.condition.may_write()?;
+        let result = self.writer.write(request).await.map_err(StoreError::from);
+        self.condition.note(result, true)
+    }
+
+    /// Runs `work` on the writing connection, with no transaction around it.
+    pub(crate) async fn alone<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let result = self.writer.alone(work).await.map_err(StoreError::from);
+        self.condition.note(result, false)
+    }
+
+    /// Waits for a read, and takes note of what it tells of the file.
+    pub(crate) async fn read<T>(
+        &self,
+        read: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let result = read.await;
+        self.condition.note(result, false)
     }
 
     pub(crate) fn readers(&self) -> &SqlitePool {

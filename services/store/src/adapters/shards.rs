@@ -11,10 +11,12 @@ use tokio::{
     time::Instant,
 };
 
+use ery_group_commit::FileKey;
 use ery_ids::{Home, StoreShard};
 
 use crate::{
     adapters::{
+        condition::Condition,
         folder::Folder,
         shard::{OpenShard, Opening},
     },
@@ -36,20 +38,26 @@ pub(crate) struct Shards {
     since: Instant,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slot {
     /// Whoever uses the shard holds a clone; to close it is to be its last owner.
     open: RwLock<Option<Arc<OpenShard>>>,
     /// When it was last asked for, in milliseconds of `Shards::since`.
     used_at: AtomicU64,
+    condition: Arc<Condition>,
 }
 
 impl Shards {
     pub(crate) fn new(folder: Folder, opening: Opening, settings: &Settings) -> Self {
+        let slot = |index| Slot {
+            open: RwLock::default(),
+            used_at: AtomicU64::default(),
+            condition: Arc::new(Condition::new(StoreShard(index), opening.metrics.clone())),
+        };
         Self {
+            slots: (0..settings.shards).map(slot).collect(),
             folder,
             opening,
-            slots: (0..settings.shards).map(|_| Slot::default()).collect(),
             places: Arc::new(Semaphore::new(settings.open_shards as usize)),
             busy_timeout: settings.busy_timeout,
             since: Instant::now(),
@@ -64,9 +72,6 @@ impl Shards {
     /// Returns the shard of `home`, unless nothing was ever written to it.
     pub(crate) async fn existing(&self, home: Home) -> Result<Option<Arc<OpenShard>>, StoreError> {
         let shard = self.shard_of(home);
-        if let Some(open) = self.if_open(shard).await {
-            return Ok(Some(open));
-        }
         if self.folder.has(shard) { Ok(Some(self.open(shard).await?)) } else { Ok(None) }
     }
 
@@ -75,8 +80,29 @@ impl Shards {
         &self,
         shard: StoreShard,
     ) -> Result<Option<Arc<OpenShard>>, StoreError> {
-        let is_ours = self.slots.len() > shard.0 as usize;
-        if is_ours && self.folder.has(shard) { Ok(Some(self.open(shard).await?)) } else { Ok(None) }
+        if self.has(shard) { Ok(Some(self.open(shard).await?)) } else { Ok(None) }
+    }
+
+    /// Returns whether a shard is ours and was ever written to.
+    pub(crate) fn has(&self, shard: StoreShard) -> bool {
+        self.slots.len() > shard.0 as usize && self.folder.has(shard)
+    }
+
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    pub(crate) fn key(&self) -> Option<&FileKey> {
+        self.opening.key.as_ref()
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.slots.len()).expect("the count was a u32")
+    }
+
+    /// Returns how a shard of ours stands.
+    pub(crate) fn condition(&self, shard: StoreShard) -> &Condition {
+        &self.slot(shard).condition
     }
 
     /// Closes a shard unless it is in use.
@@ -109,19 +135,22 @@ impl Shards {
 
     /// Returns a shard, opening it if need be.
     pub(crate) async fn open(&self, shard: StoreShard) -> Result<Arc<OpenShard>, StoreError> {
+        let slot = self.slot(shard);
+        slot.condition.may_open()?;
         if let Some(open) = self.if_open(shard).await {
             return Ok(open);
         }
-        let slot = self.slot(shard);
         let mut open = slot.open.write().await;
         if let Some(open) = &*open {
             return Ok(Arc::clone(open));
         }
         let place = self.place().await?;
         let path = self.folder.shard(shard);
-        let opened = OpenShard::open(shard, &path, &self.opening, place)
+        let condition = Arc::clone(&slot.condition);
+        let opened = OpenShard::open(shard, &path, &self.opening, condition, place)
             .await
-            .map_err(|source| StoreError::ShardClosed { shard, source })?;
+            .map_err(|source| StoreError::ShardClosed { shard, source });
+        let opened = slot.condition.note(opened, false)?;
         tracing::debug!(store_shard = %shard, "opened {shard}");
         Ok(Arc::clone(open.insert(Arc::new(opened))))
     }
@@ -140,7 +169,7 @@ impl Shards {
 
     /// Returns the shard that is home to `home`.
     pub(crate) fn shard_of(&self, home: Home) -> StoreShard {
-        home.store_shard(u32::try_from(self.slots.len()).expect("the count was a u32"))
+        home.store_shard(self.count())
     }
 
     fn slot(&self, shard: StoreShard) -> &Slot {

@@ -47,7 +47,7 @@ pub(super) async fn handle(
     let execution = if opened.is_new {
         asked
     } else {
-        let stands = read::execution(shard.readers(), &asked.key).await?;
+        let stands = shard.read(read::execution(shard.readers(), &asked.key)).await?;
         stands
             .filter(|stands| stands.channel == asked.channel)
             .ok_or(StoreError::ExecutionUnknown { key: asked.key, channel: asked.channel })?

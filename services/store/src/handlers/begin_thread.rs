@@ -75,7 +75,7 @@ async fn wait_for_ingestion(shard: &OpenShard, begin: &Begin, wait: Duration) ->
         return false;
     }
     let is_in_file = async {
-        read::is_ingested(shard.readers(), newest).await.unwrap_or_else(|error| {
+        shard.read(read::is_ingested(shard.readers(), newest)).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "could not ask whether a message was ingested; waiting for it");
             false
         })

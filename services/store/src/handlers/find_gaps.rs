@@ -27,7 +27,7 @@ pub(super) async fn handle(
     let question = parse(request)?;
     let shard = store.shards.of(Home::Guild(question.guild)).await?;
     let cutoff = question.received_at - CLOCKS_DIFFER;
-    let ends = gaps::known(shard.readers(), &question, cutoff).await?;
+    let ends = shard.read(gaps::known(shard.readers(), &question, cutoff)).await?;
     let told_before = shard.write(move |connection| gaps::note_told(connection, &question)).await?;
     let gaps = gap::gaps(&ends, told_before).into_iter().map(|gap| Gap {
         channel_id: gap.channel.get(),

@@ -12,6 +12,6 @@ pub(super) async fn handle(
     let guild = parse::id("guild_id", request.guild_id)?;
     let approval = parse::name("approval_id", request.approval_id)?;
     let shard = store.shards.of(Home::Guild(guild)).await?;
-    let approval = approvals::get(shard.readers(), guild, &approval).await?;
+    let approval = shard.read(approvals::get(shard.readers(), guild, &approval)).await?;
     Ok(GetApprovalResponse { approval: approval.map(render::approval) })
 }

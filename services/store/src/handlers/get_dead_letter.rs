@@ -11,6 +11,6 @@ pub(super) async fn handle(
     let id = parse::dead_letter_id("id", &request.id)?;
     let unknown = || StoreError::DeadLetterUnknown { id: id.to_string() };
     let shard = store.shards.if_existing(id.shard).await?.ok_or_else(unknown)?;
-    let letter = dead_letters::get(shard.readers(), id).await?.ok_or_else(unknown)?;
+    let letter = shard.read(dead_letters::get(shard.readers(), id)).await?.ok_or_else(unknown)?;
     Ok(GetDeadLetterResponse { dead_letter: Some(render::dead_letter(letter)) })
 }

@@ -12,6 +12,6 @@ pub(super) async fn handle(
     let guild = parse::id("guild_id", request.guild_id)?;
     let action = parse::name("scheduled_action_id", request.scheduled_action_id)?;
     let shard = store.shards.of(Home::Guild(guild)).await?;
-    let action = scheduled_actions::get(shard.readers(), guild, &action).await?;
+    let action = shard.read(scheduled_actions::get(shard.readers(), guild, &action)).await?;
     Ok(GetScheduledActionResponse { action: action.map(render::scheduled_action) })
 }

@@ -16,6 +16,7 @@ pub(super) async fn handle(
     let session = parse::name("session", request.session)?;
     let received_at = UnixMillis(request.received_at_ms);
     let shard = store.shards.of(Home::Guild(guild)).await?;
-    let is_read_back = gaps::is_read_back(shard.readers(), guild, &session, received_at).await?;
+    let is_read_back =
+        shard.read(gaps::is_read_back(shard.readers(), guild, &session, received_at)).await?;
     Ok(IsReadBackResponse { is_read_back })
 }

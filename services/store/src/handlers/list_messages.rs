@@ -16,6 +16,7 @@ pub(super) async fn handle(
         return Ok(ListMessagesResponse::default());
     };
     let since = UnixMillis(request.since_ms);
-    let messages = read::messages(shard.readers(), &channel, before, since, limit).await?;
+    let messages =
+        shard.read(read::messages(shard.readers(), &channel, before, since, limit)).await?;
     Ok(ListMessagesResponse { messages: render::messages(messages) })
 }

@@ -30,7 +30,7 @@ pub(super) async fn handle(
         Opened::Taken { unfinished, finished, changes, state } => {
             // Older holders are shut out by now: what is read here stays so.
             let unfinished = match unfinished {
-                Some(thread) => read::thread(shard.readers(), thread).await?,
+                Some(thread) => shard.read(read::thread(shard.readers(), thread)).await?,
                 None => None,
             };
             Ok(OpenChannelResponse {

@@ -24,7 +24,7 @@ pub(super) async fn handle(
         .await?;
     let thread = match reopened {
         // Older holders are shut out by now: what is read here stays so.
-        Reopened::Runs(thread) => read::thread(shard.readers(), thread).await?,
+        Reopened::Runs(thread) => shard.read(read::thread(shard.readers(), thread)).await?,
         Reopened::Nothing => None,
     };
     Ok(ReopenThreadResponse { thread: thread.map(render::thread) })

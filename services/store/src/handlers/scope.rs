@@ -48,8 +48,13 @@ where
             let read = &read;
             let lists: Vec<Vec<T>> = stream::iter(store.shards.all_existing())
                 .map(|shard| async move {
-                    let open = store.shards.open(shard).await?;
-                    read(shard, open.readers().clone()).await
+                    let open = match store.shards.open(shard).await {
+                        Ok(open) => open,
+                        // One that is damaged must not hide the others.
+                        Err(StoreError::Quarantined { .. }) => return Ok(Vec::new()),
+                        Err(error) => return Err(error),
+                    };
+                    open.read(read(shard, open.readers().clone())).await
                 })
                 .buffer_unordered(SHARDS_AT_ONCE)
                 .try_collect()
@@ -58,7 +63,7 @@ where
         }
     };
     match store.shards.existing(home).await? {
-        Some(open) => read(store.shards.shard_of(home), open.readers().clone()).await,
+        Some(open) => open.read(read(store.shards.shard_of(home), open.readers().clone())).await,
         None => Ok(Vec::new()),
     }
 }

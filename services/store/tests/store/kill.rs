@@ -1,50 +1,188 @@
 use std::{
     env,
-    ffi::OsStr,
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 use ery_clock::SystemClock;
+use ery_group_commit::{FileKey, Rekey};
 use ery_ids::TaskThreadId;
-use ery_proto::store::v1::{
-    ExecutionState, GetThreadRequest, ListMessagesRequest, OpenChannelRequest, ThreadOutcome,
+use ery_proto::{
+    common::v1::Message,
+    store::v1::{
+        CheckShardRequest, ExecutionState, GetThreadRequest, ListMessagesRequest,
+        ListShardsRequest, OpenChannelRequest, ThreadOutcome,
+        store_admin_service_client::StoreAdminServiceClient,
+    },
 };
 use ery_store::{Ports, Service, Settings};
 
 use crate::queue::FakeQueue;
 use crate::support::{
-    CHANNEL, GUILD, Store, begin, begin_execution, client, created, end_execution, execution,
-    fence, finish, message, step,
+    CHANNEL, GUILD, Store, begin, begin_execution, client, created, end_execution, event,
+    execution, fence, finish, message, rows_under, shard_file, step,
 };
 
 /// Names the folder to the process that is to be killed.
 const FOLDER: &str = "ERY_STORE_KILLED_FOLDER";
 
+/// Tells that process how often it was killed before.
+const ROUND: &str = "ERY_STORE_KILLED_ROUND";
+
 /// How many channels are written to at once, so that writes share transactions.
 const CHANNELS: u64 = 8;
 
-/// How many answers are awaited before each kill.
-const ANSWERS_BEFORE_KILL: [usize; 4] = [1, 40, 170, 400];
+/// Says how often the store is killed, where it is to be more often than each run of the suite can
+/// afford: `ERY_TEST_STORE_KILLS=1000`.
+const KILLS: &str = "ERY_TEST_STORE_KILLS";
+
+const ORDINARY_KILLS: u64 = 24;
+
+/// How many answers are awaited before a kill at most: what comes after is a matter of milliseconds.
+const MOST_ANSWERS: usize = 60;
+
+/// After how many kills all that was ever answered is looked for, not what is new alone.
+const WHOLE_CHECK_EVERY: u64 = 100;
 
 #[tokio::test]
-async fn what_was_answered_survives_a_kill() {
+async fn what_was_answered_survives_kills() {
     if let Some(folder) = env::var_os(FOLDER) {
         write_until_killed(Path::new(&folder)).await;
     }
+    let kills = number_in(KILLS).unwrap_or(ORDINARY_KILLS);
+    let mut random = Xorshift(0x2545_f491_4f6c_dd1d);
     let folder = Arc::new(tempfile::tempdir().unwrap());
     let mut answered = Vec::new();
-    for (round, count) in (0_u64..).zip(ANSWERS_BEFORE_KILL) {
-        answered.extend(kill_after(folder.path(), round, count));
-        let mut store = Store::open_in(Arc::clone(&folder), Settings::default()).await.unwrap();
-        let rows = store.rows();
-        for answer in &answered {
-            check(&mut store, &rows, answer).await;
+    for round in 0..kills {
+        let seen = answered.len();
+        let count = 1 + random.below(MOST_ANSWERS);
+        let pause = Duration::from_micros(random.below(30_000) as u64);
+        answered.extend(kill_after(folder.path(), round, count, pause));
+        let mut store = Store::open_under(Arc::clone(&folder), Settings::default(), key())
+            .await
+            .expect("it opens");
+        let is_whole = round % WHOLE_CHECK_EVERY == WHOLE_CHECK_EVERY - 1 || round + 1 == kills;
+        let rows = if is_whole {
+            rows_under(&shard_file(folder.path()), key().as_ref())
+        } else {
+            Vec::new()
+        };
+        for answer in &answered[if is_whole { 0 } else { seen }..] {
+            check(&mut store, is_whole.then_some(&rows), answer).await;
+        }
+        let mut admin = StoreAdminServiceClient::new(ery_rpc::local(store.service.routes()));
+        let listed = admin.list_shards(ListShardsRequest {}).await.unwrap().into_inner();
+        for file in listed.files {
+            let check = CheckShardRequest { shard: file.shard };
+            let problems = admin.check_shard(check).await.unwrap().into_inner().problems;
+            assert_eq!(problems, Vec::<String>::new(), "shard {} after kill {round}", file.shard);
         }
     }
-    assert!(answered.len() >= ANSWERS_BEFORE_KILL.iter().sum());
+    println!("{} answers stand after {kills} kills", answered.len());
+    assert!(answered.len() as u64 > kills);
+}
+
+/// With a key, so that a page is sealed as a whole or not at all.
+#[expect(clippy::unnecessary_wraps, reason = "it is given as the store takes it")]
+fn key() -> Option<FileKey> {
+    Some(FileKey([9; 32]))
+}
+
+fn number_in(variable: &str) -> Option<u64> {
+    Some(env::var_os(variable)?.to_str()?.parse().expect("a number"))
+}
+
+/// Lets a moment pass at which the process is killed.
+#[expect(clippy::disallowed_methods, reason = "the moment is random, there is nothing to wait for")]
+fn wait(pause: Duration) {
+    std::thread::sleep(pause);
+}
+
+/// Seeded, so that a run can be repeated as far as the machine lets it.
+struct Xorshift(u64);
+
+impl Xorshift {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % bound as u64).expect("it is below a usize")
+    }
+}
+
+/// Kills a change of the key at random moments, until one gets through.
+#[tokio::test]
+async fn a_change_of_the_key_survives_kills() {
+    const STEPS: u64 = 8;
+
+    let keys =
+        |round: u64| (FileKey([1 + (round % 2) as u8; 32]), FileKey([2 - (round % 2) as u8; 32]));
+    if let Some(folder) = env::var_os(FOLDER) {
+        let (from, to) = keys(number_in(ROUND).unwrap());
+        tell("begins");
+        let keys = Rekey { from: vec![Some(from), None], to: Some(to) };
+        ery_store::rekey(Path::new(&folder), &keys).unwrap();
+        tell("has ended");
+        return;
+    }
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let mut store = Store::open_in(Arc::clone(&folder), Settings::default()).await.unwrap();
+    for number in 1..300 {
+        store.ingest(vec![created(&format!("mc.{number}"), message(number, "x"))]).await;
+        let guild_id = (number % 4 + 1) << 22;
+        let spoken = Message { guild_id, ..message(1_000 + number, "y") };
+        let mut event =
+            event(&format!("mc.{}", 1_000 + number), created("", spoken).change.unwrap());
+        event.guild_id = guild_id;
+        store.ingest(vec![event]).await;
+    }
+    drop(store.close().await);
+    let mut random = Xorshift(0x9e37_79b9_7f4a_7c15);
+    let mut broken_off = 0;
+    for round in 0..STEPS {
+        let name = "kill::a_change_of_the_key_survives_kills";
+        let mut child = child(name, folder.path(), round);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        lines.by_ref().find(|line| line.as_ref().unwrap().ends_with("begins")).unwrap().unwrap();
+        wait(Duration::from_micros(random.below(40_000) as u64));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let has_ended = lines.map_while(Result::ok).any(|line| line.ends_with("has ended"));
+        let (from, to) = keys(round);
+        if !has_ended {
+            broken_off += 1;
+            let refused =
+                Store::open_under(Arc::clone(&folder), Settings::default(), Some(to.clone())).await;
+            match refused {
+                Err(refused) => assert!(refused.to_string().contains("rekey"), "{refused}"),
+                // Killed behind its last step, it is done.
+                Ok(store) => drop(store.close().await),
+            }
+            ery_store::rekey(
+                folder.path(),
+                &Rekey { from: vec![Some(from), None], to: Some(to.clone()) },
+            )
+            .unwrap();
+        }
+        let store =
+            Store::open_under(Arc::clone(&folder), Settings::default(), Some(to)).await.unwrap();
+        let mut messages = 0;
+        for guild in [GUILD, 1 << 22, 2 << 22, 3 << 22, 4 << 22] {
+            let request = ListMessagesRequest {
+                guild_id: guild,
+                channel_id: CHANNEL,
+                ..ListMessagesRequest::default()
+            };
+            let listed = store.client.clone().list_messages(request).await.unwrap().into_inner();
+            messages += listed.messages.len();
+        }
+        assert_eq!(messages, 200 + 74 + 75 + 75 + 75, "round {round}");
+        drop(store.close().await);
+    }
+    assert!(broken_off > 0, "{broken_off} of {STEPS} were broken off");
 }
 
 /// Something that the killed process was answered.
@@ -81,22 +219,15 @@ impl Answer {
 
 /// Runs this test in a process of its own, kills it after some answers, and returns all that it
 /// was answered.
-fn kill_after(folder: &Path, round: u64, count: usize) -> Vec<Answer> {
-    let name = concat!(module_path!(), "::what_was_answered_survives_a_kill");
-    let name = name.split_once("::").unwrap().1;
-    let mut child = Command::new(env::current_exe().unwrap())
-        .args([name, "--exact", "--nocapture", "--test-threads=1"])
-        .env(FOLDER, folder)
-        .env("ERY_STORE_KILLED_ROUND", round.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+fn kill_after(folder: &Path, round: u64, count: usize, pause: Duration) -> Vec<Answer> {
+    let mut child = child("kill::what_was_answered_survives_kills", folder, round);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut answers = Vec::new();
     while answers.len() < count {
         let line = lines.next().expect("it writes until it is killed").unwrap();
         answers.extend(Answer::parse(&line));
     }
+    wait(pause);
     child.kill().unwrap();
     child.wait().unwrap();
     // What it had said before it died. The last line may be cut.
@@ -104,7 +235,18 @@ fn kill_after(folder: &Path, round: u64, count: usize) -> Vec<Answer> {
     answers
 }
 
-async fn check(store: &mut Store, rows: &[String], answer: &Answer) {
+/// Runs a test of this file in a process of its own.
+fn child(test: &str, folder: &Path, round: u64) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(FOLDER, folder)
+        .env(ROUND, round.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+async fn check(store: &mut Store, rows: Option<&Vec<String>>, answer: &Answer) {
     let thread_of = |thread: &str| GetThreadRequest {
         thread_id: thread.to_owned(),
         guild_id: GUILD,
@@ -145,18 +287,20 @@ async fn check(store: &mut Store, rows: &[String], answer: &Answer) {
             let opened = store.client.open_channel(request).await.unwrap().into_inner();
             assert!(opened.refused_by_epoch > 1, "{answer:?}");
             let start = format!("finished_triggers: {GUILD} | {channel} | m.{message} | ");
-            assert!(rows.iter().any(|row| row.starts_with(&start)), "{answer:?}");
+            if let Some(rows) = rows {
+                // Sorted, as the table is read in the order of its key.
+                assert!(rows.iter().any(|row| row.starts_with(&start)), "{answer:?}");
+            }
         }
     }
 }
 
 /// Writes in several channels at once, and tells every answer, until it is killed.
 async fn write_until_killed(folder: &Path) -> ! {
-    let round = env::var_os("ERY_STORE_KILLED_ROUND").unwrap();
-    let round: u64 = OsStr::to_str(&round).unwrap().parse().unwrap();
+    let round = number_in(ROUND).unwrap();
     let ports = Ports {
         data_dir: folder.to_owned(),
-        key: None,
+        key: key(),
         clock: Arc::new(SystemClock),
         queue: Arc::<FakeQueue>::default(),
     };

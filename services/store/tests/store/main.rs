@@ -4,6 +4,7 @@
 mod approvals;
 mod dead_letters;
 mod executions;
+mod faults;
 mod fencing;
 mod gaps;
 mod input;

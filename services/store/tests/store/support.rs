@@ -1,6 +1,7 @@
 use std::{path::Path, sync::Arc};
 
 use ery_clock::{ManualClock, UnixMillis};
+use ery_group_commit::FileKey;
 use ery_ids::TaskThreadId;
 use ery_lifecycle::Tasks;
 use ery_proto::{
@@ -50,11 +51,19 @@ impl Store {
         folder: Arc<TempDir>,
         settings: Settings,
     ) -> Result<Self, OpenError> {
+        Self::open_under(folder, settings, None).await
+    }
+
+    pub(crate) async fn open_under(
+        folder: Arc<TempDir>,
+        settings: Settings,
+        key: Option<FileKey>,
+    ) -> Result<Self, OpenError> {
         let clock = Arc::new(ManualClock::at(UnixMillis(NOW)));
         let queue = Arc::<FakeQueue>::default();
         let ports = Ports {
             data_dir: folder.path().to_owned(),
-            key: None,
+            key,
             clock: Arc::clone(&clock) as Arc<dyn ery_clock::Clock>,
             queue: Arc::clone(&queue) as Arc<dyn ery_channel_queue::ChannelQueue>,
         };
@@ -64,12 +73,19 @@ impl Store {
 
     /// Closes every file and opens the store again.
     pub(crate) async fn reopen(self) -> Self {
-        let Self { client, service, folder, settings, .. } = self;
+        let settings = self.settings.clone();
+        let folder = self.close().await;
+        Self::open_in(folder, settings).await.unwrap()
+    }
+
+    /// Closes every file.
+    pub(crate) async fn close(self) -> Arc<TempDir> {
+        let Self { client, service, folder, .. } = self;
         let tasks = Tasks::new();
         tasks.drain();
         service.clone().run(tasks).await.unwrap();
         drop((client, service));
-        Self::open_in(folder, settings).await.unwrap()
+        folder
     }
 
     /// Returns every row of the guild's shard as text, so that two moments can be compared.
@@ -129,6 +145,10 @@ pub(crate) fn shard_file(folder: &Path) -> std::path::PathBuf {
 }
 
 pub(crate) fn rows(file: &Path) -> Vec<String> {
+    rows_under(file, None)
+}
+
+pub(crate) fn rows_under(file: &Path, key: Option<&FileKey>) -> Vec<String> {
     const TABLES: [&str; 14] = [
         "users",
         "servers",
@@ -146,7 +166,7 @@ pub(crate) fn rows(file: &Path) -> Vec<String> {
         "handled_events",
     ];
 
-    let connection = ery_group_commit::open_read_only(file, None).unwrap();
+    let connection = ery_group_commit::open_read_only(file, key).unwrap();
     let tables = TABLES.iter();
     tables
         .flat_map(|table| {
