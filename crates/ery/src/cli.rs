@@ -1,5 +1,6 @@
 use std::{net::SocketAddr, path::PathBuf};
 
+use axum::http::{Uri, uri::Authority};
 use clap::{Args, Parser, Subcommand};
 
 use ery_settings::Sources;
@@ -47,6 +48,10 @@ pub(crate) enum Command {
     Playground(Playground),
     /// Serve a simulated Discord
     SimDiscord(SimDiscord),
+    /// Serve the playground's chat page beside services that run apart
+    Page(Page),
+    /// Ask a process on this machine whether it is ready; for health checks of containers
+    Probe(Probe),
     /// Look into a running installation
     Ctl(Ctl),
     /// Check or show the settings
@@ -84,6 +89,23 @@ pub(crate) struct SimDiscord {
     /// Do not limit the rate of requests
     #[arg(long)]
     pub(crate) no_rate_limits: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Page {
+    /// Where the chat page is served
+    #[arg(long, default_value = "127.0.0.1:8710", value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+    /// Where the simulated Discord is reached
+    #[arg(long, default_value = "127.0.0.1:8711", value_name = "HOST:PORT")]
+    pub(crate) sim: Authority,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Probe {
+    /// What is asked instead of `/readyz` at `admin.listen`
+    #[arg(value_name = "URL")]
+    pub(crate) url: Option<Uri>,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,9 @@ mod cli;
 mod cluster;
 mod ctl;
 mod failure;
+mod page;
 mod playground;
+mod probe;
 mod process;
 mod services;
 mod settings;
@@ -52,6 +54,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::All => all::run(&sources).await,
         Command::Playground(arguments) => playground::run(&arguments, &sources).await,
         Command::SimDiscord(arguments) => sim::run(&arguments).await,
+        Command::Page(arguments) => page::run(&arguments, &sources).await,
+        Command::Probe(arguments) => probe::run(&arguments, &sources).await,
         Command::Ctl(arguments) => ctl::run(&arguments, &sources).await,
         Command::Settings(command) => settings_command::run(command, &sources),
     }

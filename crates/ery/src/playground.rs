@@ -1,6 +1,6 @@
 //! `ery playground`: `ery all` in a simulated Discord, with a chat page.
 
-mod page;
+pub(crate) mod page;
 
 use std::{io::Write as _, path::Path, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     all::Everything,
     cli,
     failure::Failure,
-    process::{Process, bind},
+    process::{Process, bind, reached_here},
     settings::Settings,
     sim,
 };
@@ -69,18 +69,12 @@ pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Resul
     let Some(()) = process.starting(connected(&health)).await? else { return Ok(()) };
 
     let pages = Tasks::new();
-    let draining = pages.draining();
-    let router = page::router(
-        sim_address,
-        Arc::clone(&everything.bus),
-        everything.store.clone(),
-        draining.clone(),
-    );
-    pages.spawn("page", async move {
-        axum::serve(page_listener, router)
-            .with_graceful_shutdown(async move { draining.cancelled().await })
-            .await
-    });
+    let sim = reached_here(sim_address).to_string().parse().map_err(|error| {
+        Failure::caused(&format!("{sim_address} cannot stand in an address"), &error)
+    })?;
+    let router =
+        page::router(&sim, Arc::clone(&everything.bus), everything.store.clone(), pages.draining());
+    page::serve(page_listener, router, &pages);
     greet(page_address, sim_address, &settings.data_dir)?;
     let stages: Vec<Tasks> = everything.stages().into_iter().chain([pages]).collect();
     let ended = process.run(&stages, &settings).await;

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    net::SocketAddr,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, OnceLock},
 };
 
@@ -116,4 +116,15 @@ pub(crate) async fn bind(
     let listener = TcpListener::bind(address).await.map_err(failure)?;
     let address = listener.local_addr().map_err(failure)?;
     Ok((listener, address))
+}
+
+/// Returns where this machine reaches a listener: on itself, if that listens on every address.
+pub(crate) fn reached_here(mut listening: SocketAddr) -> SocketAddr {
+    if listening.ip().is_unspecified() {
+        listening.set_ip(match listening {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    listening
 }

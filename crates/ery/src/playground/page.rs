@@ -5,20 +5,22 @@ mod progress;
 mod proxy;
 mod records;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
     extract::Request,
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header, uri::Authority},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{any, get},
 };
 use serde_json::json;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use ery_event_bus::EventBus;
+use ery_lifecycle::Tasks;
 use ery_rpc::Peers;
 
 use self::proxy::Proxy;
@@ -42,9 +44,9 @@ struct Page {
     draining: CancellationToken,
 }
 
-/// Serves the page and its API; `sim` is where the simulated Discord listens.
+/// Makes the page and its API; `sim` is where the simulated Discord is reached.
 pub(crate) fn router(
-    sim: SocketAddr,
+    sim: &Authority,
     bus: Arc<dyn EventBus>,
     store: Peers,
     draining: CancellationToken,
@@ -60,6 +62,16 @@ pub(crate) fn router(
         .route("/sim/{*path}", any(proxy::forward))
         .layer(middleware::from_fn(guard))
         .with_state(page)
+}
+
+/// Serves them until the tasks drain.
+pub(crate) fn serve(listener: TcpListener, router: Router, tasks: &Tasks) {
+    let draining = tasks.draining();
+    tasks.spawn("page", async move {
+        axum::serve(listener, router)
+            .with_graceful_shutdown(async move { draining.cancelled().await })
+            .await
+    });
 }
 
 fn asset(content_type: &'static str, text: &'static str) -> impl IntoResponse {

@@ -1,9 +1,9 @@
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, Uri, header, uri},
+    http::{HeaderMap, StatusCode, Uri, header, uri, uri::Authority},
     response::Response,
 };
 use futures::StreamExt;
@@ -23,23 +23,14 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// Passes requests on to the simulated Discord's control API.
 #[derive(Clone)]
 pub(super) struct Proxy {
-    /// Plain HTTP on this machine; a proxy that the environment names is none of its business.
+    /// Plain HTTP; a proxy that the environment names is none of its business.
     client: Client<HttpConnector, Body>,
-    authority: String,
+    authority: Authority,
 }
 
 impl Proxy {
-    pub(super) fn to(mut sim: SocketAddr) -> Self {
-        if sim.ip().is_unspecified() {
-            // It listens everywhere, also here.
-            sim.set_ip(if sim.is_ipv4() {
-                std::net::Ipv4Addr::LOCALHOST.into()
-            } else {
-                std::net::Ipv6Addr::LOCALHOST.into()
-            });
-        }
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { client, authority: sim.to_string() }
+    pub(super) fn to(sim: &Authority) -> Self {
+        Self { client: Client::builder(TokioExecutor::new()).build_http(), authority: sim.clone() }
     }
 }
 
@@ -81,11 +72,11 @@ pub(super) async fn forward(State(page): State<Page>, request: Request) -> Respo
 }
 
 fn passed_on(
-    authority: &str,
+    authority: &Authority,
     parts: &axum::http::request::Parts,
     body: Bytes,
 ) -> Result<Request<Body>, axum::http::Error> {
-    let mut target = uri::Builder::new().scheme("http").authority(authority);
+    let mut target = uri::Builder::new().scheme("http").authority(authority.clone());
     if let Some(path) = parts.uri.path_and_query() {
         target = target.path_and_query(path.clone());
     }

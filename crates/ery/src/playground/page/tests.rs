@@ -1,9 +1,9 @@
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use async_trait::async_trait;
 use axum::body::{Body, Bytes, to_bytes};
 use futures::{StreamExt, stream::BoxStream};
-use tokio::{net::TcpListener, sync::broadcast};
+use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
 use tower::ServiceExt;
 
@@ -63,7 +63,8 @@ fn stand(sim: SocketAddr) -> Stand {
     let bus: Arc<dyn EventBus> = Arc::new(Broadcasts(broadcast::channel(16).0));
     let store = Peers::local(ery_rpc::local(tonic::service::Routes::default()));
     let draining = CancellationToken::new();
-    let router = router(sim, Arc::clone(&bus), store, draining.clone());
+    let sim = sim.to_string().parse().unwrap();
+    let router = router(&sim, Arc::clone(&bus), store, draining.clone());
     Stand { router, bus, draining }
 }
 
