@@ -11,6 +11,7 @@ use crate::{
 };
 
 /// Every metric of the service. Labels come from closed sets: never a model's name, never an id.
+/// The exporter appends `_total` to counters.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     turns: Counter<u64>,
@@ -28,7 +29,7 @@ impl Metrics {
         let meter = global::meter("ery-ai-service");
         Self {
             turns: meter
-                .u64_counter("ery_ai_model_turns_total")
+                .u64_counter("ery_ai_model_turns")
                 .with_description("Model turns by provider and outcome.")
                 .build(),
             turn_duration: meter
@@ -43,11 +44,11 @@ impl Metrics {
                 .with_description("Model turns under way.")
                 .build(),
             attempts: meter
-                .u64_counter("ery_ai_provider_attempts_total")
+                .u64_counter("ery_ai_provider_attempts")
                 .with_description("Requests to providers by result.")
                 .build(),
             tokens: meter
-                .u64_counter("ery_ai_tokens_total")
+                .u64_counter("ery_ai_tokens")
                 .with_description("Tokens by kind: prompt, cached, completion.")
                 .build(),
             breaker_open: meter
@@ -59,7 +60,7 @@ impl Metrics {
                 .with_description("Model turns that wait for a trial of an open breaker.")
                 .build(),
             orders: meter
-                .u64_counter("ery_ai_orders_total")
+                .u64_counter("ery_ai_orders")
                 .with_description("Orders read from messages, by who read them.")
                 .build(),
         }

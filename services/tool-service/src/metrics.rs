@@ -26,6 +26,9 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
         call_seconds: meter
             .f64_histogram("ery_tool_call_seconds")
             .with_description("How long tool calls took, from the call to its answer")
+            .with_boundaries(vec![
+                0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+            ])
             .build(),
         denials: counter(&meter, "ery_tool_denials", "Calls that were not allowed, by reason"),
         requests: counter(

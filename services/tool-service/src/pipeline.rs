@@ -132,7 +132,7 @@ impl Pipeline {
             let tool = tools::find(&ask.tool).map_or("unknown", |entry| entry.spec.name);
             let result = pipeline.run(&ask).await;
             let outcome = match &result {
-                Ok(response) => response.outcome().as_str_name(),
+                Ok(response) => record::word(response.outcome()),
                 Err(error) => error.label(),
             };
             metrics::call(tool, outcome, began.elapsed().as_secs_f64());

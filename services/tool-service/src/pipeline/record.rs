@@ -125,3 +125,15 @@ pub(super) fn answer_of(execution: Execution, changes: Vec<ChangedTrigger>) -> C
         tier: execution.tier,
     }
 }
+
+/// Names an outcome in metrics.
+pub(super) fn word(outcome: CallOutcome) -> &'static str {
+    match outcome {
+        CallOutcome::Unspecified => "unspecified",
+        CallOutcome::Done => "done",
+        CallOutcome::Denied => "denied",
+        CallOutcome::Failed => "failed",
+        CallOutcome::NeedsApproval => "needs_approval",
+        CallOutcome::InDoubt => "in_doubt",
+    }
+}
