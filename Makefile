@@ -24,7 +24,7 @@ fmt: ## Format the code
 	cargo fmt --all
 
 .PHONY: check
-check: system ## Formatting, lints, documentation, dependency rules
+check: system k8s-check ## Formatting, lints, documentation, dependency rules, deployment files
 	cargo fmt --all --check
 	cargo clippy $(ALL) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
@@ -61,6 +61,16 @@ chaos-mutants: tools ## Prove that the judge of `make chaos` finds a broken fenc
 	$(MUTANT_RUN) --duration 40 --mutant fence,lease $(if $(SEED),--seed $(SEED))
 	$(MUTANT_RUN) --duration 12 --mutant ack $(if $(SEED),--seed $(SEED))
 	$(MUTANT_RUN) --duration 25 --mutant lease --harmless $(if $(SEED),--seed $(SEED))
+
+.PHONY: k8s-check
+k8s-check: ## Hold images, compose file, manifests, alerts and dashboards to their tools and to the code
+	.ci/deploy.sh
+	@python3 deploy/checks/check.py
+
+.PHONY: compose-test
+compose-test: system ## Run the compose file on a real engine, kill and scale under load; ARGS=
+	cargo build --profile quick --workspace --bins
+	.ci/compose-test.sh target/quick/ery target/quick/ery-compose-trial $(ARGS)
 
 .PHONY: tools
 tools: system ## Install nats-server, redis-server, a browser, discord.py and the test runner where they are missing
