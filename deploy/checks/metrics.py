@@ -29,6 +29,8 @@ class Code:
     def __init__(self, root: pathlib.Path):
         self.kinds: dict[str, str] = {}
         self.labels: set[str] = set()
+        # Histograms that say nothing of their buckets.
+        self.unbounded: set[str] = set()
         for path in sorted(root.glob("services/*/src/metrics.rs")):
             text = path.read_text()
             self.labels |= set(re.findall(r'KeyValue::new\(\s*"(\w+)"', text))
@@ -36,6 +38,8 @@ class Code:
                 if kind not in KINDS:
                     continue
                 built = text.split(f'"{name}"', 1)[1].split(".build()", 1)[0].split(";", 1)[0]
+                if kind.endswith("_histogram") and "with_boundaries" not in built:
+                    self.unbounded.add(name)
                 self.kinds[exported(name, KINDS[kind], '.with_unit("s")' in built)] = KINDS[kind]
 
     def has(self, series: str) -> bool:
@@ -60,6 +64,9 @@ def check(report, code: Code) -> None:
         report.check(
             kind == "counter" or not name.endswith("_total"), f"{name} is no counter, and named like one"
         )
+
+    # The default buckets are for milliseconds.
+    report.check(not code.unbounded, f"these histograms have no buckets of their own: {code.unbounded}")
 
     rules = (report.root / RULES).read_text()
     with tempfile.TemporaryDirectory() as folder:
