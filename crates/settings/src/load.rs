@@ -67,6 +67,8 @@ pub enum SettingsError {
         #[source]
         source: io::Error,
     },
+    #[error("the setting `{key}` names the variable `{variable}`, which is not set to a text")]
+    SecretVariable { key: String, variable: String },
     #[error("{0}")]
     Wrong(String),
 }
@@ -146,12 +148,20 @@ fn describe(error: &figment::Error) -> String {
     }
 }
 
-/// Replaces each `<secret>_file` by what stands in that file.
+/// Replaces each `<secret>_file` by what stands in that file, and each `<secret>_env` by what that
+/// variable of the environment holds.
 fn read_secret_files(value: &mut Value, path: &str) -> Result<(), SettingsError> {
+    if let Value::Array(_, values) = value {
+        for value in values {
+            read_secret_files(value, path)?;
+        }
+        return Ok(());
+    }
     let Value::Dict(_, table) = value else { return Ok(()) };
     for (key, value) in table.iter_mut() {
         read_secret_files(value, &join(path, key))?;
     }
+    read_secret_variables(table, path)?;
     let files: Vec<(String, PathBuf)> = table
         .iter()
         .filter_map(|(key, value)| {
@@ -167,6 +177,24 @@ fn read_secret_files(value: &mut Value, path: &str) -> Result<(), SettingsError>
         })?;
         table.remove(&format!("{secret}_file"));
         table.insert(secret, Value::from(text.trim().to_owned()));
+    }
+    Ok(())
+}
+
+fn read_secret_variables(table: &mut Dict, path: &str) -> Result<(), SettingsError> {
+    let named: Vec<(String, String)> = table
+        .iter()
+        .filter_map(|(key, value)| {
+            let secret = key.strip_suffix("_env").filter(|key| SECRETS.contains(key))?;
+            Some((secret.to_owned(), value.as_str()?.to_owned()))
+        })
+        .collect();
+    for (secret, variable) in named {
+        let key = join(path, &format!("{secret}_env"));
+        let held = env::var_os(&variable).and_then(|held| held.into_string().ok());
+        let held = held.ok_or(SettingsError::SecretVariable { key, variable })?;
+        table.remove(&format!("{secret}_env"));
+        table.insert(secret, Value::from(held.trim().to_owned()));
     }
     Ok(())
 }
@@ -332,6 +360,16 @@ mod tests {
         }
         let error = load::<Whole>(&sources(None, &[("ERY_DISCORD__TOKEN_FILE", "/nowhere")]));
         assert!(error.unwrap_err().to_string().contains("discord.token_file"));
+    }
+
+    #[test]
+    fn a_secret_may_stand_in_a_variable_of_another_name() {
+        let named = |name| load::<Whole>(&sources(None, &[("ERY_DISCORD__TOKEN_ENV", name)]));
+        let loaded = named("PATH").unwrap().settings;
+        let path = env::var_os("PATH").unwrap().into_string().unwrap();
+        assert_eq!(loaded.discord.token.unwrap().expose_secret(), path.trim());
+        let error = named("ERY_TEST_NOWHERE").unwrap_err().to_string();
+        assert!(error.contains("discord.token_env") && error.contains("NOWHERE"), "{error}");
     }
 
     #[test]
