@@ -34,7 +34,7 @@ class Code:
         for path in sorted(root.glob("services/*/src/metrics.rs")):
             text = path.read_text()
             self.labels |= set(re.findall(r'KeyValue::new\(\s*"(\w+)"', text))
-            for kind, name in re.findall(r'\b(\w+)\(\s*(?:&\w+,\s*)?"(ery_\w+)"', text):
+            for kind, name in re.findall(r'\b(\w+)\(\s*(?:&\w+,\s*)?"((?:ery|gen_ai)_\w+)"', text):
                 if kind not in KINDS:
                     continue
                 built = text.split(f'"{name}"', 1)[1].split(".build()", 1)[0].split(";", 1)[0]
@@ -100,7 +100,7 @@ def check(report, code: Code) -> None:
             _expression(report, code, path.name, target["expr"])
 
     page = (report.root / "docs/metrics.md").read_text()
-    told = set(re.findall(r"^\| `(ery_\w+)`", page, re.M))
+    told = set(re.findall(r"^\| `((?:ery|gen_ai)_\w+)`", page, re.M))
     report.check(
         told == set(code.kinds),
         f"docs/metrics.md: missing {sorted(set(code.kinds) - told)}, not exported {sorted(told - set(code.kinds))}",

@@ -1,11 +1,16 @@
 //! What goes out: providers, and what keeps asking them.
 
 pub(crate) mod builtin;
-pub(crate) mod openai;
+pub(crate) mod chain;
+pub(crate) mod deltas;
+pub(crate) mod http;
+pub(crate) mod prompt_files;
 pub(crate) mod provider;
 pub(crate) mod steady;
 
 pub(crate) use builtin::BuiltinProvider;
-pub(crate) use openai::OpenAiProvider;
+pub(crate) use chain::{Answered, Chain, Link};
+pub(crate) use deltas::{Delta, Deltas};
+pub(crate) use http::HttpProvider;
 pub(crate) use provider::{Provider, ProviderError};
-pub(crate) use steady::{SteadyProvider, TurnError};
+pub(crate) use steady::{Limits, SteadyProvider, TurnError};

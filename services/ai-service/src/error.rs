@@ -1,18 +1,23 @@
+use std::path::PathBuf;
+
 use tonic::{Code, Status};
 
 use ery_settings::InvalidSetting;
 
-use crate::adapters::{ProviderError, TurnError};
+use crate::{
+    adapters::{ProviderError, TurnError},
+    domain::prompts::PromptProblem,
+};
 
 /// Why the service could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum AiError {
     #[error(transparent)]
     Setting(#[from] InvalidSetting),
+    #[error("the prompt `{}` cannot be used: {reason}", path.display())]
+    Prompt { path: PathBuf, reason: PromptProblem },
     #[error("could not make the HTTP client of the model provider")]
     Client(#[source] reqwest::Error),
-    #[error("could not make the client of the model provider")]
-    ModelClient,
 }
 
 /// Why a call was not answered.
@@ -22,6 +27,10 @@ pub(crate) enum CallError {
     Missing { field: &'static str },
     #[error("`marker` must have at least 8 letters or digits, and nothing else")]
     Marker,
+    #[error("`images` must be png, jpeg, gif or webp, and not empty")]
+    Image,
+    #[error("there is no prompt of the name that `prompt` gives")]
+    Prompt,
     #[error(transparent)]
     Turn(#[from] TurnError),
 }
@@ -33,7 +42,9 @@ impl CallError {
     /// transport reports; a provider that cannot be reached is `RESOURCE_EXHAUSTED`, try later.
     pub(crate) fn code(&self) -> Code {
         match self {
-            Self::Missing { .. } | Self::Marker => Code::InvalidArgument,
+            Self::Missing { .. } | Self::Marker | Self::Image | Self::Prompt => {
+                Code::InvalidArgument
+            }
             Self::Turn(TurnError::Final(error)) => match error {
                 ProviderError::Key { .. }
                 | ProviderError::Credit { .. }

@@ -4,39 +4,44 @@ mod parse;
 mod read_orders;
 mod run_model_turn;
 
-use futures::stream::{self, BoxStream, StreamExt};
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
 use tonic::{Request, Response, Status};
+use tracing::Instrument;
 
 use ery_proto::ai::v1::{
     ReadOrdersRequest, ReadOrdersResponse, RunModelTurnRequest, RunModelTurnResponse,
     ai_service_server::AiService,
 };
 
-use crate::{adapters::SteadyProvider, metrics::Metrics};
+use crate::{adapters::Chain, domain::prompts::Prompts, metrics::Metrics};
 
 /// The service as its peers call it.
 #[derive(Clone, Debug)]
 pub(crate) struct AiRpc {
-    provider: SteadyProvider,
+    chain: Arc<Chain>,
+    prompts: Arc<Prompts>,
     metrics: Metrics,
     /// Who reads orders that the built-in commands do not understand; none: nobody.
-    order_reader: Option<SteadyProvider>,
+    order_readers: Option<Arc<Chain>>,
 }
 
 impl AiRpc {
     pub(crate) fn new(
-        provider: SteadyProvider,
+        chain: Chain,
+        prompts: Prompts,
         metrics: Metrics,
         model_reads_orders: bool,
     ) -> Self {
         // The built-in commands have been asked by then.
-        let has_model = provider.name() != crate::domain::builtin::NAME;
-        let order_reader = (model_reads_orders && has_model).then(|| provider.clone());
-        Self { provider, metrics, order_reader }
+        let models = chain.without(crate::domain::builtin::NAME);
+        let order_readers = models.filter(|_| model_reads_orders).map(Arc::new);
+        Self { chain: Arc::new(chain), prompts: Arc::new(prompts), metrics, order_readers }
     }
 
-    pub(crate) fn provider(&self) -> &SteadyProvider {
-        &self.provider
+    pub(crate) fn chain(&self) -> &Chain {
+        &self.chain
     }
 }
 
@@ -48,18 +53,30 @@ impl AiService for AiRpc {
         &self,
         request: Request<RunModelTurnRequest>,
     ) -> Result<Response<Self::RunModelTurnStream>, Status> {
-        // Whoever goes away drops this future, and with it the provider's stream.
-        let responses = run_model_turn::answer(&self.provider, request.into_inner()).await?;
-        Ok(Response::new(stream::iter(responses.into_iter().map(Ok)).boxed()))
+        let request = request.into_inner();
+        let span = tracing::info_span!(
+            "ai.model_turn.run",
+            task_thread.id = %request.thread_id,
+            guild.id = request.guild_id,
+            channel.id = request.channel_id,
+        );
+        let turn = run_model_turn::parse(&self.prompts, request)?;
+        let answer = run_model_turn::answer(Arc::clone(&self.chain), turn).instrument(span);
+        Ok(Response::new(answer.await?))
     }
 
     async fn read_orders(
         &self,
         request: Request<ReadOrdersRequest>,
     ) -> Result<Response<ReadOrdersResponse>, Status> {
-        let orders =
-            read_orders::answer(self.order_reader.as_ref(), &self.metrics, request.into_inner())
-                .await?;
+        let request = request.into_inner();
+        let orders = read_orders::answer(
+            self.order_readers.as_deref(),
+            &self.prompts,
+            &self.metrics,
+            request,
+        )
+        .await?;
         Ok(Response::new(orders))
     }
 }

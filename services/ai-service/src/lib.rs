@@ -9,7 +9,8 @@ mod ports;
 mod service;
 mod settings;
 
+pub use domain::prompts::PromptProblem;
 pub use error::AiError;
 pub use ports::Ports;
 pub use service::Service;
-pub use settings::{ProviderKind, Settings};
+pub use settings::{PriceSettings, ProviderKind, ProviderSettings, Settings};

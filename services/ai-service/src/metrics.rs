@@ -7,18 +7,25 @@ use opentelemetry::{
 
 use crate::{
     adapters::{ProviderError, TurnError},
-    domain::conversation::{Answer, Stop},
+    domain::conversation::{Answer, Stop, Usage},
 };
 
-/// Every metric of the service. Labels come from closed sets: never a model's name, never an id.
-/// The exporter appends `_total` to counters.
+/// Every metric of the service. Labels come from closed sets: the names of providers and models are
+/// those of the settings, never what a server calls itself. The exporter appends `_total` to counters.
+///
+/// What `OpenTelemetry`'s conventions for generative AI name has their name, with dots as underscores.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     turns: Counter<u64>,
     turn_duration: Histogram<f64>,
     turns_running: UpDownCounter<i64>,
     attempts: Counter<u64>,
+    operation_duration: Histogram<f64>,
     tokens: Counter<u64>,
+    token_usage: Histogram<u64>,
+    cost: Counter<u64>,
+    unpriced: Counter<u64>,
+    fallbacks: Counter<u64>,
     breaker_open: Gauge<u64>,
     breaker_waiting: UpDownCounter<i64>,
     orders: Counter<u64>,
@@ -47,9 +54,36 @@ impl Metrics {
                 .u64_counter("ery_ai_provider_attempts")
                 .with_description("Requests to providers by result.")
                 .build(),
+            operation_duration: meter
+                .f64_histogram("gen_ai_client_operation_duration_seconds")
+                .with_description("How long requests to providers took.")
+                .with_boundaries(vec![
+                    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48,
+                    40.96, 81.92,
+                ])
+                .build(),
             tokens: meter
                 .u64_counter("ery_ai_tokens")
                 .with_description("Tokens by kind: prompt, cached, completion.")
+                .build(),
+            token_usage: meter
+                .u64_histogram("gen_ai_client_token_usage")
+                .with_description("Tokens of answered turns, input and output.")
+                .with_boundaries((0..14).map(|power| 4_f64.powi(power)).collect())
+                .build(),
+            cost: meter
+                .u64_counter("ery_ai_cost_micros")
+                .with_description("What answered turns cost, in millionths of the currency.")
+                .build(),
+            unpriced: meter
+                .u64_counter("ery_ai_unpriced_turns")
+                .with_description("Answered turns of models whose price is not known.")
+                .build(),
+            fallbacks: meter
+                .u64_counter("ery_ai_fallbacks")
+                .with_description(
+                    "Turns that a provider did not answer and the next one was asked.",
+                )
                 .build(),
             breaker_open: meter
                 .u64_gauge("ery_ai_breaker_open")
@@ -66,24 +100,63 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn turn_began(&self, provider: &'static str) -> RunningTurn {
-        let provider = KeyValue::new("provider", provider);
+    pub(crate) fn turn_began(&self, provider: &str) -> RunningTurn {
+        let provider = label(provider);
         self.turns_running.add(1, std::slice::from_ref(&provider));
         RunningTurn { metrics: self.clone(), provider, is_ended: false }
     }
 
-    pub(crate) fn attempt(&self, provider: &'static str, result: &Result<Answer, ProviderError>) {
-        let result = result.as_ref().map_or_else(ProviderError::kind, |_| "ok");
-        let labels = [KeyValue::new("provider", provider), KeyValue::new("result", result)];
-        self.attempts.add(1, &labels);
+    pub(crate) fn attempt(
+        &self,
+        provider: &str,
+        model: &str,
+        result: &Result<Answer, ProviderError>,
+        took: Duration,
+    ) {
+        let kind = result.as_ref().map_or_else(ProviderError::kind, |_| "ok");
+        self.attempts.add(1, &[label(provider), KeyValue::new("result", kind)]);
+        let mut labels = operation(provider, model).to_vec();
+        if result.is_err() {
+            labels.push(KeyValue::new("error_type", kind));
+        }
+        self.operation_duration.record(took.as_secs_f64(), &labels);
     }
 
-    pub(crate) fn breaker(&self, provider: &'static str, is_open: bool) {
-        self.breaker_open.record(u64::from(is_open), &[KeyValue::new("provider", provider)]);
+    /// Counts what an answer used and cost.
+    pub(crate) fn answered(
+        &self,
+        provider: &str,
+        model: &str,
+        usage: Usage,
+        cost_micros: Option<u64>,
+    ) {
+        for (kind, count) in [("input", usage.prompt), ("output", usage.completion)] {
+            let mut labels = operation(provider, model).to_vec();
+            labels.push(KeyValue::new("gen_ai_token_type", kind));
+            self.token_usage.record(count, &labels);
+        }
+        for (kind, count) in
+            [("prompt", usage.prompt), ("cached", usage.cached), ("completion", usage.completion)]
+        {
+            self.tokens.add(count, &[label(provider), KeyValue::new("kind", kind)]);
+        }
+        let labels = [label(provider), KeyValue::new("model", model.to_owned())];
+        match cost_micros {
+            Some(cost) => self.cost.add(cost, &labels),
+            None => self.unpriced.add(1, &labels),
+        }
     }
 
-    pub(crate) fn breaker_waiting(&self, provider: &'static str, change: i64) {
-        self.breaker_waiting.add(change, &[KeyValue::new("provider", provider)]);
+    pub(crate) fn fell_back(&self, provider: &str) {
+        self.fallbacks.add(1, &[label(provider)]);
+    }
+
+    pub(crate) fn breaker(&self, provider: &str, is_open: bool) {
+        self.breaker_open.record(u64::from(is_open), &[label(provider)]);
+    }
+
+    pub(crate) fn breaker_waiting(&self, provider: &str, change: i64) {
+        self.breaker_waiting.add(change, &[label(provider)]);
     }
 
     pub(crate) fn orders(&self, read_by: &'static str, count: usize) {
@@ -117,16 +190,6 @@ impl RunningTurn {
         self.count(outcome);
         let provider = std::slice::from_ref(&self.provider);
         self.metrics.turn_duration.record(took.as_secs_f64(), provider);
-        if let Ok(answer) = answered {
-            for (kind, count) in [
-                ("prompt", answer.usage.prompt),
-                ("cached", answer.usage.cached),
-                ("completion", answer.usage.completion),
-            ] {
-                let labels = [self.provider.clone(), KeyValue::new("kind", kind)];
-                self.metrics.tokens.add(count, &labels);
-            }
-        }
     }
 
     fn count(&mut self, outcome: &'static str) {
@@ -143,4 +206,17 @@ impl Drop for RunningTurn {
             self.count("cancelled");
         }
     }
+}
+
+fn label(provider: &str) -> KeyValue {
+    KeyValue::new("provider", provider.to_owned())
+}
+
+/// The labels of the conventions for generative AI.
+fn operation(provider: &str, model: &str) -> [KeyValue; 3] {
+    [
+        KeyValue::new("gen_ai_operation_name", "chat"),
+        KeyValue::new("gen_ai_provider_name", provider.to_owned()),
+        KeyValue::new("gen_ai_request_model", model.to_owned()),
+    ]
 }

@@ -6,8 +6,11 @@ use ery_lifecycle::Tasks;
 use ery_proto::ai::v1::ai_service_server::AiServiceServer;
 
 use crate::{
-    AiError, Ports, ProviderKind, Settings,
-    adapters::{BuiltinProvider, OpenAiProvider, Provider, SteadyProvider},
+    AiError, Ports, Settings,
+    adapters::{
+        BuiltinProvider, Chain, HttpProvider, Link, Provider, SteadyProvider, prompt_files,
+    },
+    domain::prompts::Prompts,
     handlers::AiRpc,
     metrics::Metrics,
 };
@@ -27,15 +30,30 @@ impl Service {
     /// # Errors
     ///
     /// If a setting is out of its bounds, or the HTTP client cannot be made.
+    #[expect(clippy::needless_pass_by_value, reason = "every service takes its ports")]
     pub fn new(settings: &Settings, ports: Ports) -> Result<Self, AiError> {
         settings.validate()?;
         let metrics = Metrics::new();
-        let provider: Arc<dyn Provider> = match settings.provider {
-            ProviderKind::Builtin => Arc::new(BuiltinProvider),
-            ProviderKind::OpenAi => Arc::new(OpenAiProvider::new(settings, ports.clock)?),
+        let prompts = match &settings.prompts_dir {
+            Some(folder) => prompt_files::read(folder)?,
+            None => Prompts::built_in(),
         };
-        let provider = SteadyProvider::new(provider, settings, metrics.clone());
-        Ok(Self { rpc: AiRpc::new(provider, metrics, settings.model_reads_orders) })
+        let mut links = Vec::new();
+        for (name, own) in settings.chain() {
+            let provider: Arc<dyn Provider> =
+                match HttpProvider::new(&name, &own, Arc::clone(&ports.clock))? {
+                    Some(provider) => Arc::new(provider),
+                    None => Arc::new(BuiltinProvider),
+                };
+            let price = own.price();
+            links.push(Link {
+                provider: SteadyProvider::new(provider, &own, metrics.clone()),
+                price,
+            });
+        }
+        let (turn_timeout, fallback_wait) = (settings.turn_timeout, settings.fallback_wait);
+        let chain = Chain::new(links, turn_timeout, fallback_wait, metrics.clone());
+        Ok(Self { rpc: AiRpc::new(chain, prompts, metrics, settings.model_reads_orders) })
     }
 
     /// Returns what it serves.
@@ -52,13 +70,15 @@ impl Service {
     ///
     /// None yet; the signature is that of every service.
     pub async fn run(self, tasks: Tasks) -> Result<(), AiError> {
-        let provider = self.rpc.provider();
-        tracing::info!(
-            provider = provider.name(),
-            model = provider.model(),
-            "answering model turns by `{}`",
-            provider.name()
-        );
+        for (name, model) in self.rpc.chain().providers() {
+            tracing::info!(provider = name, model, "answering model turns by `{name}`");
+        }
+        for name in self.rpc.chain().unpriced() {
+            tracing::info!(
+                provider = name,
+                "what `{name}` costs is not known, so it counts for no budget of money: set `ai.prices`"
+            );
+        }
         tasks.draining().cancelled().await;
         Ok(())
     }

@@ -1,4 +1,8 @@
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
@@ -6,11 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use ery_settings::{InvalidSetting, check};
 
-/// Where OpenAI itself listens.
-const OPENAI_BASE_URL: &str = "https://api.openai.com/v1/";
-
-/// The path of nearly every compatible server, taken where the address has none.
-const DEFAULT_PATH: &str = "/v1/";
+use crate::domain::{
+    builtin,
+    prices::{self, Price},
+};
 
 /// Which provider answers model turns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -21,6 +24,81 @@ pub enum ProviderKind {
     Builtin,
     /// Any server that speaks OpenAI's chat completions.
     OpenAi,
+    /// Anthropic's Messages.
+    Anthropic,
+    /// Google's `generateContent`.
+    Gemini,
+    /// Ollama's own API.
+    Ollama,
+}
+
+/// Where an API is found.
+struct Place {
+    base_url: &'static str,
+    /// Taken where an address has no path.
+    path: &'static str,
+    /// What may stand at an address's end, since people copy it from examples.
+    method: &'static str,
+}
+
+impl ProviderKind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Builtin => builtin::NAME,
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Ollama => "ollama",
+        }
+    }
+
+    fn place(self) -> Place {
+        let (base_url, path, method) = match self {
+            Self::Builtin | Self::OpenAi => {
+                ("https://api.openai.com/v1/", "/v1/", "/chat/completions")
+            }
+            Self::Anthropic => ("https://api.anthropic.com/v1/", "/v1/", "/messages"),
+            Self::Gemini => {
+                ("https://generativelanguage.googleapis.com/v1beta/", "/v1beta/", "/models")
+            }
+            Self::Ollama => ("http://127.0.0.1:11434/", "/", "/api/chat"),
+        };
+        Place { base_url, path, method }
+    }
+}
+
+/// One provider of a chain; what is unset is as in the table around it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProviderSettings {
+    /// What logs, metrics and journals call it; unset: its kind.
+    pub name: Option<String>,
+    pub kind: ProviderKind,
+    pub base_url: Option<String>,
+    #[serde(skip_serializing)]
+    pub api_key: Option<SecretString>,
+    pub model: String,
+    pub streaming: Option<bool>,
+    pub temperature: Option<f64>,
+    pub context_window: Option<u32>,
+    #[serde(with = "humantime_serde::option")]
+    pub first_byte_timeout: Option<Duration>,
+    #[serde(with = "humantime_serde::option")]
+    pub read_timeout: Option<Duration>,
+    pub attempts: Option<u32>,
+    pub max_parallel: Option<usize>,
+}
+
+/// What a model's tokens cost, for a million of each.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriceSettings {
+    pub input: f64,
+    pub output: f64,
+    /// Tokens read from the provider's cache; unset: `input`.
+    pub cached_input: Option<f64>,
+    /// Tokens written to the provider's cache; unset: `input`.
+    pub cache_write: Option<f64>,
 }
 
 /// The table `[ai]`.
@@ -28,9 +106,10 @@ pub enum ProviderKind {
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     pub provider: ProviderKind,
-    /// The server's address with its version part, `http://127.0.0.1:8000/v1`; unset: OpenAI's own.
+    /// The server's address with its version part, `http://127.0.0.1:8000/v1`; unset: the
+    /// provider's own.
     ///
-    /// A missing slash at the end is added, and so is `/v1/` where there is no path at all.
+    /// A missing slash at the end is added, and so is the usual path where there is none at all.
     pub base_url: Option<String>,
     /// Many compatible servers need none.
     #[serde(skip_serializing)]
@@ -41,6 +120,21 @@ pub struct Settings {
     /// order in the message. Off: only orders that code itself understands are carried out without
     /// a confirmation. On: a model that errs, or that somebody else controls, can invent an order.
     pub model_reads_orders: bool,
+    /// Several providers, asked in this order: the next one where the one before gives no answer.
+    /// In place of `provider`, `base_url`, `api_key` and `model`.
+    pub providers: Vec<ProviderSettings>,
+    /// The longest wait for a provider while another one stands behind it.
+    #[serde(with = "humantime_serde")]
+    pub fallback_wait: Duration,
+    /// Prices by model, for a million tokens; before those that are built in.
+    pub prices: BTreeMap<String, PriceSettings>,
+    /// Whether answers come in pieces. Off, `first_byte_timeout` is the time for a whole answer.
+    pub streaming: bool,
+    /// How many tokens `ollama` makes room for. It cuts what is longer without a word, and its own
+    /// default may be far shorter than what Ery sends.
+    pub context_window: Option<u32>,
+    /// A folder whose files `conversation.txt` and `orders.txt` stand in for the built-in prompts.
+    pub prompts_dir: Option<PathBuf>,
     /// Unset: the provider's own.
     pub temperature: Option<f64>,
     /// How long connecting may take.
@@ -90,6 +184,12 @@ impl Default for Settings {
             api_key: None,
             model: String::new(),
             model_reads_orders: false,
+            providers: Vec::new(),
+            fallback_wait: Duration::from_secs(2),
+            prices: BTreeMap::new(),
+            streaming: true,
+            context_window: None,
+            prompts_dir: None,
             temperature: None,
             connect_timeout: Duration::from_secs(10),
             first_byte_timeout: Duration::from_mins(1),
@@ -175,35 +275,113 @@ impl Settings {
                 "from 0 to 2",
             )?;
         }
-        match self.provider {
-            ProviderKind::Builtin => {}
-            ProviderKind::OpenAi => {
-                let is_sendable = |key: &SecretString| {
-                    key.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())
-                };
-                check(
-                    self.api_key.as_ref().is_none_or(is_sendable),
-                    "ai.api_key",
-                    "not shown",
-                    "of visible ASCII characters alone",
-                )?;
-                let model = self.model.as_str();
-                check(
-                    !model.trim().is_empty(),
-                    "ai.model",
-                    model,
-                    "the name of a model, since `ai.provider` is `openai`",
-                )?;
-                self.endpoint()?;
+        for price in self.prices.values() {
+            let PriceSettings { input, output, cached_input, cache_write } = *price;
+            for value in
+                [Some(input), Some(output), cached_input, cache_write].into_iter().flatten()
+            {
+                let holds = (0.0..=1e6).contains(&value);
+                check(holds, "ai.prices", value, "from 0 to 1000000 for a million tokens")?;
             }
+        }
+        if self.providers.is_empty() {
+            return self.validate_provider();
+        }
+        let is_single = self.base_url.is_some()
+            || self.api_key.is_some()
+            || !self.model.is_empty()
+            || self.provider != ProviderKind::Builtin;
+        let bound = "the only place that names providers: `ai.provider`, `ai.base_url`, \
+                     `ai.api_key` and `ai.model` must be unset beside it";
+        check(!is_single, "ai.providers", "set", bound)?;
+        let mut names = BTreeSet::new();
+        for (name, settings) in self.chain() {
+            let is_name = (1..=32).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+            check(is_name, "ai.providers", &name, "named by 1 to 32 letters, digits, -, _ or .")?;
+            let is_new = names.insert(name.clone());
+            let bound = "a list of different names; where two are of one kind, set `name`";
+            check(is_new, "ai.providers", &name, bound)?;
+            settings.validate().map_err(|error| {
+                let value = format!("wrong at {name:?}: `{}` is {}", error.key, error.value);
+                InvalidSetting { key: "ai.providers", value, bound: error.bound }
+            })?;
         }
         Ok(())
     }
 
+    /// Checks what the kind of provider needs.
+    fn validate_provider(&self) -> Result<(), InvalidSetting> {
+        if self.provider == ProviderKind::Builtin {
+            return Ok(());
+        }
+        let model = self.model.as_str();
+        let is_named = !model.trim().is_empty();
+        check(is_named, "ai.model", model, "the name of a model, since `ai.provider` needs one")?;
+        let is_sendable =
+            |key: &SecretString| key.expose_secret().bytes().all(|byte| byte.is_ascii_graphic());
+        check(
+            self.api_key.as_ref().is_none_or(is_sendable),
+            "ai.api_key",
+            "not shown",
+            "of visible ASCII characters alone",
+        )?;
+        self.endpoint()?;
+        Ok(())
+    }
+
+    /// Returns the providers in order, by name, each with settings of its own.
+    pub(crate) fn chain(&self) -> Vec<(String, Self)> {
+        if self.providers.is_empty() {
+            return vec![(self.provider.name().to_owned(), self.clone())];
+        }
+        self.providers
+            .iter()
+            .map(|own| {
+                let settings = Self {
+                    provider: own.kind,
+                    base_url: own.base_url.clone(),
+                    api_key: own.api_key.clone(),
+                    model: own.model.clone(),
+                    providers: Vec::new(),
+                    streaming: own.streaming.unwrap_or(self.streaming),
+                    temperature: own.temperature.or(self.temperature),
+                    context_window: own.context_window.or(self.context_window),
+                    first_byte_timeout: own.first_byte_timeout.unwrap_or(self.first_byte_timeout),
+                    read_timeout: own.read_timeout.unwrap_or(self.read_timeout),
+                    attempts: own.attempts.unwrap_or(self.attempts),
+                    max_parallel: own.max_parallel.unwrap_or(self.max_parallel),
+                    ..self.clone()
+                };
+                (own.name.clone().unwrap_or_else(|| own.kind.name().to_owned()), settings)
+            })
+            .collect()
+    }
+
+    /// Returns what the model's tokens cost, if that is known.
+    pub(crate) fn price(&self) -> Option<Price> {
+        if let Some((_, own)) = self.prices.iter().find(|(name, _)| **name == self.model) {
+            return Some(Price::per_million(
+                own.input,
+                own.cached_input.unwrap_or(own.input),
+                own.cache_write.unwrap_or(own.input),
+                own.output,
+            ));
+        }
+        match self.provider {
+            // What runs on one's own machine has no price.
+            ProviderKind::Builtin | ProviderKind::Ollama => Some(Price::default()),
+            ProviderKind::OpenAi | ProviderKind::Anthropic | ProviderKind::Gemini => {
+                prices::listed(&self.model)
+            }
+        }
+    }
+
     /// Returns the provider's base address, which ends with a slash.
     pub(crate) fn endpoint(&self) -> Result<Url, InvalidSetting> {
+        let place = self.provider.place();
         let given = self.base_url.as_deref().map_or("", str::trim);
-        let given = if given.is_empty() { OPENAI_BASE_URL } else { given };
+        let given = if given.is_empty() { place.base_url } else { given };
         let invalid = |value: &str, bound| InvalidSetting {
             key: "ai.base_url",
             value: format!("{value:?}"),
@@ -224,8 +402,8 @@ impl Settings {
         }
         url.set_fragment(None);
         let path = url.path().trim_end_matches('/');
-        let path = path.strip_suffix("/chat/completions").unwrap_or(path);
-        let path = if path.is_empty() { DEFAULT_PATH.to_owned() } else { format!("{path}/") };
+        let path = path.strip_suffix(place.method).unwrap_or(path);
+        let path = if path.is_empty() { place.path.to_owned() } else { format!("{path}/") };
         url.set_path(&path);
         Ok(url)
     }
@@ -282,6 +460,69 @@ mod tests {
         assert_eq!(settings.validate().unwrap_err().key, "ai.model");
         let settings = Settings { api_key: Some("a\nb".into()), ..with_base_url("http://h") };
         assert_eq!(settings.validate().unwrap_err().key, "ai.api_key");
+    }
+
+    fn chained(kinds: &[(Option<&str>, ProviderKind)]) -> Settings {
+        let provider = |(name, kind): &(Option<&str>, ProviderKind)| ProviderSettings {
+            name: name.map(str::to_owned),
+            kind: *kind,
+            model: "m".into(),
+            ..ProviderSettings::default()
+        };
+        Settings { providers: kinds.iter().map(provider).collect(), ..Settings::default() }
+    }
+
+    #[test]
+    fn a_chain_has_names_and_each_of_it_its_own_settings() {
+        use ProviderKind::{Anthropic, Builtin, Gemini, Ollama, OpenAi};
+
+        let mut settings = chained(&[
+            (None, OpenAi),
+            (Some("spare"), OpenAi),
+            (None, Anthropic),
+            (None, Gemini),
+            (None, Ollama),
+            (None, Builtin),
+        ]);
+        settings.providers[1].attempts = Some(9);
+        settings.validate().unwrap();
+        let chain = settings.chain();
+        let names: Vec<_> = chain.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["openai", "spare", "anthropic", "gemini", "ollama", "builtin"]);
+        assert_eq!((chain[0].1.attempts, chain[1].1.attempts), (4, 9));
+        let endpoints: Vec<_> = chain[2..5].iter().map(|(_, it)| it.endpoint().unwrap()).collect();
+        let hosts: Vec<_> = endpoints.iter().map(Url::as_str).collect();
+        let expected = [
+            "https://api.anthropic.com/v1/",
+            "https://generativelanguage.googleapis.com/v1beta/",
+            "http://127.0.0.1:11434/",
+        ];
+        assert_eq!(hosts, expected);
+        assert_eq!(chain[4].1.price(), Some(Price::default()));
+        assert_eq!(chain[0].1.price(), None);
+    }
+
+    #[test]
+    fn a_chain_that_is_none_is_refused() {
+        let twice = chained(&[(None, ProviderKind::OpenAi), (None, ProviderKind::OpenAi)]);
+        let odd = chained(&[(Some("a b"), ProviderKind::OpenAi)]);
+        let single = Settings { model: "m".into(), ..chained(&[(None, ProviderKind::OpenAi)]) };
+        let mut incomplete = chained(&[(None, ProviderKind::Gemini)]);
+        incomplete.providers[0].model.clear();
+        for settings in [twice, odd, single, incomplete] {
+            assert_eq!(settings.validate().unwrap_err().key, "ai.providers");
+        }
+        let mut leaking = chained(&[(None, ProviderKind::OpenAi)]);
+        leaking.providers[0].api_key = Some("hunter2\n".into());
+        let error = leaking.validate().unwrap_err().to_string();
+        assert!(error.contains("ai.api_key") && !error.contains("hunter2"), "{error}");
+        let shown = format!("{leaking:?}{}", serde_json::to_string(&leaking).unwrap());
+        assert!(!shown.contains("hunter2"), "{shown}");
+        let price =
+            PriceSettings { input: -1.0, output: 0.0, cached_input: None, cache_write: None };
+        let prices = [("m".to_owned(), price)].into();
+        let settings = Settings { prices, ..Settings::default() };
+        assert_eq!(settings.validate().unwrap_err().key, "ai.prices");
     }
 
     #[test]

@@ -5,7 +5,6 @@ pub(crate) mod channel;
 pub(crate) mod context;
 pub(crate) mod discord;
 pub(crate) mod gate;
-pub(crate) mod instructions;
 pub(crate) mod journal;
 pub(crate) mod message;
 pub(crate) mod people;

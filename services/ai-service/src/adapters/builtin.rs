@@ -5,7 +5,7 @@ use crate::domain::{
     conversation::{Answer, TurnRequest},
 };
 
-use super::{Provider, ProviderError};
+use super::{Deltas, Provider, ProviderError};
 
 /// Answers without a model and without a network.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(crate) struct BuiltinProvider;
 
 #[async_trait]
 impl Provider for BuiltinProvider {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         builtin::NAME
     }
 
@@ -21,7 +21,9 @@ impl Provider for BuiltinProvider {
         builtin::NAME
     }
 
-    async fn ask(&self, request: &TurnRequest) -> Result<Answer, ProviderError> {
-        Ok(builtin::answer(request))
+    async fn ask(&self, request: &TurnRequest, deltas: &Deltas) -> Result<Answer, ProviderError> {
+        let answer = builtin::answer(request);
+        deltas.say(&answer.text);
+        Ok(answer)
     }
 }

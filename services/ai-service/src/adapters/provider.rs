@@ -4,16 +4,19 @@ use async_trait::async_trait;
 
 use crate::domain::conversation::{Answer, TurnRequest};
 
+use super::Deltas;
+
 /// Answers model turns.
 #[async_trait]
 pub(crate) trait Provider: Send + Sync + fmt::Debug {
-    /// Returns its name, of the closed set that metrics are told by.
-    fn name(&self) -> &'static str;
+    /// Returns its name, of the closed set that the settings give.
+    fn name(&self) -> &str;
 
     /// Returns the model that it asks.
     fn model(&self) -> &str;
 
-    /// Asks the model once. Retries, breaker and the turn's deadline are the caller's.
+    /// Asks the model once; `deltas` hears the answer while it is written. Retries, breaker and the
+    /// turn's deadline are the caller's.
     ///
     /// # Cancel safety
     ///
@@ -22,7 +25,7 @@ pub(crate) trait Provider: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// Only a whole answer is one: a stream without an end and a stop reason is an error.
-    async fn ask(&self, request: &TurnRequest) -> Result<Answer, ProviderError>;
+    async fn ask(&self, request: &TurnRequest, deltas: &Deltas) -> Result<Answer, ProviderError>;
 }
 
 /// Why an attempt brought no answer.

@@ -18,7 +18,7 @@ use crate::{
     settings::Settings,
 };
 
-use super::{Provider, ProviderError};
+use super::{Deltas, Provider, ProviderError};
 
 /// How far apart those come back who waited together, in milliseconds.
 const SPREAD_MS: u64 = 250;
@@ -38,11 +38,19 @@ struct Inner {
     started: Instant,
     permits: Semaphore,
     waiting: Semaphore,
-    turn_timeout: Duration,
     breaker_wait: Duration,
     attempts: u32,
     backoff: ExponentialBuilder,
     metrics: Metrics,
+}
+
+/// How long one provider may keep a turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// With all its attempts and the waits between them.
+    pub(crate) time: Duration,
+    /// The longest wait for anything but an answer.
+    pub(crate) wait: Duration,
 }
 
 /// Why a turn brought no answer.
@@ -61,8 +69,8 @@ pub(crate) enum TurnError {
     OutOfTime { limit: Duration },
 }
 
-/// Says that a wait would end after the turn.
-struct TurnIsOver;
+/// Says that a wait is longer than the turn may be kept.
+struct TooLate;
 
 fn secs(span: Duration) -> String {
     format!("{} s", span.as_millis().div_ceil(1_000))
@@ -88,7 +96,6 @@ impl SteadyProvider {
                 started: Instant::now(),
                 permits: Semaphore::new(settings.max_parallel),
                 waiting: Semaphore::new(settings.breaker_waiting),
-                turn_timeout: settings.turn_timeout,
                 breaker_wait: settings.breaker_wait,
                 attempts: settings.attempts,
                 backoff,
@@ -97,7 +104,7 @@ impl SteadyProvider {
         }
     }
 
-    pub(crate) fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &str {
         self.inner.provider.name()
     }
 
@@ -118,27 +125,51 @@ impl SteadyProvider {
     /// # Errors
     ///
     /// When the provider's answer is final, or its bounds are reached.
-    pub(crate) async fn ask(&self, request: &TurnRequest) -> Result<Answer, TurnError> {
+    pub(crate) async fn ask(
+        &self,
+        request: &TurnRequest,
+        deltas: &Deltas,
+        limits: Limits,
+    ) -> Result<Answer, TurnError> {
         let inner = &*self.inner;
         let begun = Instant::now();
         let turn = inner.metrics.turn_began(inner.provider.name());
-        let limit = inner.turn_timeout;
-        let answered = tokio::time::timeout(limit, inner.ask_until_answered(request, begun)).await;
-        let answered = answered.unwrap_or(Err(TurnError::OutOfTime { limit }));
+        let asking = Asking { request, deltas, limits, begun };
+        let answered = tokio::time::timeout(limits.time, inner.ask_until_answered(&asking)).await;
+        let answered = answered.unwrap_or(Err(TurnError::OutOfTime { limit: limits.time }));
         turn.ended(&answered, begun.elapsed());
         answered
     }
 }
 
+/// A turn as one provider has it.
+struct Asking<'a> {
+    request: &'a TurnRequest,
+    deltas: &'a Deltas,
+    limits: Limits,
+    begun: Instant,
+}
+
+impl Asking<'_> {
+    fn time_left(&self) -> Duration {
+        self.limits.time.saturating_sub(self.begun.elapsed())
+    }
+
+    /// Waits, unless that would take the turn beyond its limits.
+    async fn wait(&self, wait: Duration) -> Result<(), TooLate> {
+        if wait > self.limits.wait || wait >= self.time_left() {
+            return Err(TooLate);
+        }
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+}
+
 impl Inner {
-    async fn ask_until_answered(
-        &self,
-        request: &TurnRequest,
-        begun: Instant,
-    ) -> Result<Answer, TurnError> {
+    async fn ask_until_answered(&self, asking: &Asking<'_>) -> Result<Answer, TurnError> {
         let mut permit = Some(self.permit().await);
         let mut waits = self.backoff.build();
-        let mut patience = self.breaker_wait;
+        let mut patience = self.breaker_wait.min(asking.limits.wait);
         let mut last = None;
         let mut attempt = 0;
         loop {
@@ -150,15 +181,14 @@ impl Inner {
             let probe = match admission {
                 Admission::Go(attempt) => Probe { inner: self, attempt, is_judged: false },
                 Admission::Quiet(wait) => {
-                    self.wait_within_turn(wait + spread(), begun)
-                        .await
-                        .map_err(|_| TurnError::QuietAsked { wait })?;
+                    let waited = asking.wait(wait + spread()).await;
+                    waited.map_err(|_| TurnError::QuietAsked { wait })?;
                     continue;
                 }
                 Admission::Open(_) | Admission::Trial => {
                     // Who waits for the breaker is not with the provider.
                     permit = None;
-                    let left = patience.min(self.turn_timeout.saturating_sub(begun.elapsed()));
+                    let left = patience.min(asking.time_left());
                     let waited_from = Instant::now();
                     let trial = self.wait_for_trial(admission, &mut attempts_ended, left).await;
                     trial.map_err(|error| match last.take() {
@@ -170,8 +200,10 @@ impl Inner {
                 }
             };
             attempt += 1;
-            let result = self.provider.ask(request).await;
-            self.metrics.attempt(self.provider.name(), &result);
+            let attempt_begun = Instant::now();
+            let result = self.provider.ask(asking.request, asking.deltas).await;
+            let (name, model) = (self.provider.name(), self.provider.model());
+            self.metrics.attempt(name, model, &result, attempt_begun.elapsed());
             let error = match result {
                 Ok(answer) => {
                     probe.succeeded();
@@ -180,6 +212,7 @@ impl Inner {
                 Err(error) => error,
             };
             probe.failed(&error);
+            asking.deltas.restart();
             tracing::debug!(attempt, error = %error, "an attempt brought no answer");
             if error.is_final() {
                 return Err(TurnError::Final(error));
@@ -189,7 +222,7 @@ impl Inner {
             if attempt >= self.attempts {
                 return Err(TurnError::Exhausted { attempts: attempt, last: error });
             }
-            if self.wait_within_turn(wait, begun).await.is_err() {
+            if asking.wait(wait).await.is_err() {
                 return Err(match error.retry_after() {
                     Some(wait) => TurnError::QuietAsked { wait },
                     None => TurnError::Exhausted { attempts: attempt, last: error },
@@ -235,15 +268,6 @@ impl Inner {
                 None => Err(refused),
             },
         }
-    }
-
-    /// Waits, unless the turn would be over by then.
-    async fn wait_within_turn(&self, wait: Duration, begun: Instant) -> Result<(), TurnIsOver> {
-        if begun.elapsed().saturating_add(wait) >= self.turn_timeout {
-            return Err(TurnIsOver);
-        }
-        tokio::time::sleep(wait).await;
-        Ok(())
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
@@ -364,7 +388,7 @@ mod tests {
             "scripted"
         }
 
-        async fn ask(&self, _: &TurnRequest) -> Result<Answer, ProviderError> {
+        async fn ask(&self, _: &TurnRequest, _: &Deltas) -> Result<Answer, ProviderError> {
             self.asked_at.lock().unwrap().push(Instant::now());
             self.asked.notify_one();
             if self.is_stalled {
@@ -393,9 +417,23 @@ mod tests {
         }
     }
 
-    fn steady(provider: &Arc<ScriptedProvider>, settings: &Settings) -> SteadyProvider {
+    fn steady(provider: &Arc<ScriptedProvider>, settings: &Settings) -> Steady {
         let provider: Arc<dyn Provider> = Arc::<ScriptedProvider>::clone(provider);
-        SteadyProvider::new(provider, settings, Metrics::new())
+        let steady = SteadyProvider::new(provider, settings, Metrics::new());
+        let limits = Limits { time: settings.turn_timeout, wait: settings.turn_timeout };
+        Steady { steady, limits }
+    }
+
+    /// A provider that nothing stands behind.
+    struct Steady {
+        steady: SteadyProvider,
+        limits: Limits,
+    }
+
+    impl Steady {
+        async fn ask(&self, request: &TurnRequest) -> Result<Answer, TurnError> {
+            self.steady.ask(request, &Deltas::default(), self.limits).await
+        }
     }
 
     const FAILED: ProviderError = ProviderError::Failed { status: 500, retry_after: None };
@@ -494,13 +532,13 @@ mod tests {
     async fn opened(
         settings: &Settings,
         then: impl IntoIterator<Item = Result<(), ProviderError>>,
-    ) -> (Arc<ScriptedProvider>, SteadyProvider) {
+    ) -> (Arc<ScriptedProvider>, Steady) {
         let script = std::iter::once(Err(FAILED)).chain(then);
         let provider = ScriptedProvider::new(script);
         let steady = steady(&provider, settings);
         let error = steady.ask(&request()).await.unwrap_err();
         assert_eq!(error, TurnError::Exhausted { attempts: 1, last: FAILED });
-        assert!(steady.inner.breaker().is_open());
+        assert!(steady.steady.inner.breaker().is_open());
         (provider, steady)
     }
 
@@ -510,7 +548,7 @@ mod tests {
         steady.ask(&request()).await.unwrap();
         let wait = provider.waits()[0].as_millis();
         assert!((800..=1_200).contains(&wait), "{wait}");
-        assert!(!steady.inner.breaker().is_open());
+        assert!(!steady.steady.inner.breaker().is_open());
         let begun = Instant::now();
         steady.ask(&request()).await.unwrap();
         assert_eq!(begun.elapsed(), Duration::ZERO, "nobody waits for a closed breaker");
@@ -600,10 +638,11 @@ mod tests {
         let (provider, steady) = opened(&touchy(), []).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         // Admitted as the trial, then dropped before it is answered.
-        let now = steady.inner.started.elapsed();
-        let admission = steady.inner.breaker().admit(now);
+        let now = steady.steady.inner.started.elapsed();
+        let admission = steady.steady.inner.breaker().admit(now);
         assert_eq!(admission, Admission::Go(Attempt::Trial));
-        let probe = Probe { inner: &steady.inner, attempt: Attempt::Trial, is_judged: false };
+        let probe =
+            Probe { inner: &steady.steady.inner, attempt: Attempt::Trial, is_judged: false };
         let request = request();
         let mut waiting = Box::pin(steady.ask(&request));
         assert!(futures::poll!(&mut waiting).is_pending());

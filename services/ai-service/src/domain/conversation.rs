@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use twilight_model::id::{
     Id,
     marker::{MessageMarker, UserMarker},
@@ -39,6 +40,8 @@ pub(crate) struct ToolSpec {
 #[derive(Clone, Debug)]
 pub(crate) enum Turn {
     Members(Vec<MemberMessage>),
+    /// Pictures that belong to messages before.
+    Images(Vec<Image>),
     Assistant {
         text: String,
         calls: Vec<ToolCall>,
@@ -77,12 +80,22 @@ pub(crate) struct Attachment {
     pub(crate) size_bytes: u64,
 }
 
+/// A picture that belongs to a message.
+#[derive(Clone, Debug)]
+pub(crate) struct Image {
+    pub(crate) message: Id<MessageMarker>,
+    pub(crate) media_type: String,
+    pub(crate) data: Bytes,
+}
+
 /// A call as the model wrote it; its arguments are possibly no JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ToolCall {
     pub(crate) id: String,
     pub(crate) tool: String,
     pub(crate) arguments: String,
+    /// The provider's own; goes back to it with the call.
+    pub(crate) signature: String,
 }
 
 /// What became of a call.
@@ -121,8 +134,10 @@ pub(crate) enum Stop {
 pub(crate) struct Usage {
     pub(crate) prompt: u64,
     pub(crate) completion: u64,
-    /// Part of `prompt`.
+    /// Part of `prompt`: read from the provider's cache.
     pub(crate) cached: u64,
+    /// Part of `prompt`: written to the provider's cache.
+    pub(crate) cache_written: u64,
 }
 
 /// An act that a message orders, its targets as the text names them.

@@ -5,15 +5,15 @@ use twilight_model::id::Id;
 use ery_clock::UnixMillis;
 use ery_proto::{
     ai::v1::{
-        MemberMessage as ProtoMemberMessage, RunModelTurnRequest, ToolSpec as ProtoToolSpec,
-        Turn as ProtoTurn, turn::Kind,
+        Image as ProtoImage, MemberMessage as ProtoMemberMessage, RunModelTurnRequest,
+        ToolSpec as ProtoToolSpec, Turn as ProtoTurn, turn::Kind,
     },
     common::v1::Message,
 };
 
 use crate::{
     domain::conversation::{
-        Attachment, MemberMessage, Mention, Place, ToolCall, ToolResult, ToolSpec, Turn,
+        Attachment, Image, MemberMessage, Mention, Place, ToolCall, ToolResult, ToolSpec, Turn,
         TurnRequest,
     },
     error::CallError,
@@ -22,14 +22,29 @@ use crate::{
 /// The shortest marker that nobody guesses.
 const SHORTEST_MARKER: usize = 8;
 
-pub(super) fn turn_request(request: RunModelTurnRequest) -> Result<TurnRequest, CallError> {
+/// `instructions` are the request's own, with the prompt before them.
+pub(super) fn turn_request(
+    request: RunModelTurnRequest,
+    instructions: String,
+) -> Result<TurnRequest, CallError> {
     let marker = request.marker;
     if marker.len() < SHORTEST_MARKER || !marker.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(CallError::Marker);
     }
+    let mut turns = Vec::with_capacity(request.turns.len());
+    for mut given in request.turns {
+        let images = match &mut given.kind {
+            Some(Kind::Members(members)) => images(std::mem::take(&mut members.images))?,
+            _ => Vec::new(),
+        };
+        turns.push(turn(given)?);
+        if !images.is_empty() {
+            turns.push(Turn::Images(images));
+        }
+    }
     Ok(TurnRequest {
-        instructions: request.instructions,
-        turns: request.turns.into_iter().map(turn).collect::<Result<_, _>>()?,
+        instructions,
+        turns,
         tools: tools(request.tools),
         max_output_tokens: (request.max_output_tokens > 0).then_some(request.max_output_tokens),
         marker,
@@ -52,6 +67,21 @@ pub(super) fn tools(tools: Vec<ProtoToolSpec>) -> Vec<ToolSpec> {
         .collect()
 }
 
+/// The kinds of pictures that every provider takes.
+const IMAGES: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+
+fn images(images: Vec<ProtoImage>) -> Result<Vec<Image>, CallError> {
+    let image = |image: ProtoImage| {
+        if !IMAGES.contains(&image.media_type.as_str()) || image.data.is_empty() {
+            return Err(CallError::Image);
+        }
+        let message = Id::new_checked(image.message_id)
+            .ok_or(CallError::Missing { field: "turns.members.images.message_id" })?;
+        Ok(Image { message, media_type: image.media_type, data: image.data.into() })
+    };
+    images.into_iter().map(image).collect()
+}
+
 fn turn(turn: ProtoTurn) -> Result<Turn, CallError> {
     Ok(match turn.kind.ok_or(CallError::Missing { field: "turns.kind" })? {
         Kind::Members(members) => Turn::Members(
@@ -66,6 +96,7 @@ fn turn(turn: ProtoTurn) -> Result<Turn, CallError> {
                     id: call.call_id,
                     tool: call.tool,
                     arguments: call.arguments,
+                    signature: call.signature,
                 })
                 .collect(),
         },

@@ -4,10 +4,11 @@ use uuid::Uuid;
 use ery_proto::ai::v1::{Order as ProtoOrder, ReadOrdersRequest, ReadOrdersResponse};
 
 use crate::{
-    adapters::SteadyProvider,
+    adapters::{Chain, Deltas},
     domain::{
         builtin,
         conversation::{Answer, MemberMessage, Order, Stop, ToolSpec, Turn, TurnRequest},
+        prompts::{self, Prompts},
     },
     error::CallError,
     metrics::Metrics,
@@ -21,13 +22,6 @@ const MOST_ORDERS: usize = 10;
 /// Enough for every call that is allowed, and no room for more.
 const MOST_OUTPUT_TOKENS: u32 = 1_000;
 
-const INSTRUCTIONS: &str = "You read one message and tell which acts its author orders you, in \
-    its own words, to do at once. Call exactly the tools for these acts, each once, with the \
-    targets, lengths and reasons as the message names them, and nothing else. Do not call a tool \
-    for an act that is quoted, reported, asked about, joked about, wished for, forbidden, meant \
-    for later or on a condition, or ordered of somebody else; nor for anything that you would \
-    have to guess. If no act is ordered, call nothing and answer: none";
-
 /// Reads the orders of a message from its own text alone.
 ///
 /// The builtin parser first; if it finds none, and the model may read orders, a turn of the model
@@ -38,7 +32,8 @@ const INSTRUCTIONS: &str = "You read one message and tell which acts its author 
     fields(guild.id = request.guild_id, channel.id = request.channel_id)
 )]
 pub(super) async fn answer(
-    reader: Option<&SteadyProvider>,
+    readers: Option<&Chain>,
+    prompts: &Prompts,
     metrics: &Metrics,
     request: ReadOrdersRequest,
 ) -> Result<ReadOrdersResponse, CallError> {
@@ -47,30 +42,32 @@ pub(super) async fn answer(
     let place = parse::place(request.bot_id, request.bot_name, request.now_ms);
     let tools = parse::tools(request.tools);
     let orders = builtin::orders(&message, &place, &tools);
-    let reader = reader.filter(|_| orders.is_empty() && !tools.is_empty());
+    let readers = readers.filter(|_| orders.is_empty() && !tools.is_empty());
     let own_words = builtin::own_words(&message.text, &place);
-    let Some((provider, own_words)) = reader.zip(own_words) else {
+    let prompt = prompts.get(prompts::ORDERS);
+    let Some(((readers, own_words), prompt)) = readers.zip(own_words).zip(prompt) else {
         metrics.orders(builtin::NAME, orders.len());
         return Ok(response(orders, builtin::NAME.to_owned()));
     };
     let message = MemberMessage { text: own_words, ..message };
     let turn = TurnRequest {
-        instructions: INSTRUCTIONS.to_owned(),
+        instructions: prompt.fill(&place.bot_name, false),
         turns: vec![Turn::Members(vec![message])],
         tools,
         max_output_tokens: Some(MOST_OUTPUT_TOKENS),
         marker: Uuid::new_v4().simple().to_string(),
         place,
     };
-    let orders = match provider.ask(&turn).await {
-        Ok(answer) => orders_of(answer, &turn.tools),
+    let (orders, read_by) = match readers.ask(&turn, &Deltas::default()).await {
+        Ok(answered) => (orders_of(answered.answer, &turn.tools), answered.model.to_owned()),
         Err(error) => {
             tracing::warn!(error = %error, "could not ask the model for a message's orders; reading none");
-            Vec::new()
+            let asked = readers.providers().next().map(|(_, model)| model.to_owned());
+            (Vec::new(), asked.unwrap_or_default())
         }
     };
     metrics.orders("model", orders.len());
-    Ok(response(orders, provider.model().to_owned()))
+    Ok(response(orders, read_by))
 }
 
 /// Takes the calls that are sound: offered, whole, with an object for arguments.

@@ -1,58 +1,157 @@
+use std::{pin::Pin, sync::Arc};
+
+use futures::{
+    future::BoxFuture,
+    stream::{self, BoxStream, StreamExt},
+};
+use tokio::sync::mpsc;
+use tonic::Status;
+
 use ery_proto::{
     ai::v1::{
-        Finished, RunModelTurnRequest, RunModelTurnResponse, StopReason, ToolCall,
+        Finished, Restarted, RunModelTurnRequest, RunModelTurnResponse, StopReason, ToolCall,
         run_model_turn_response::Kind,
     },
     common::v1,
 };
 
 use crate::{
-    adapters::SteadyProvider,
-    domain::conversation::{Stop, Usage},
+    adapters::{Answered, Chain, Delta, Deltas},
+    domain::{
+        conversation::{Stop, TurnRequest, Usage},
+        prompts::Prompts,
+    },
     error::CallError,
 };
 
 use super::parse;
 
-/// Answers a turn: its text as a delta, if there is any, then `finished`.
-///
-/// Nothing is sent before the answer is whole. A stream that breaks off is asked for again, and
-/// what it said first cannot be taken back; so the deltas are always exactly the text.
-#[tracing::instrument(
-    name = "ai.model_turn.run",
-    skip_all,
-    fields(
-        task_thread.id = %request.thread_id,
-        guild.id = request.guild_id,
-        channel.id = request.channel_id,
-    )
-)]
-pub(super) async fn answer(
-    provider: &SteadyProvider,
-    request: RunModelTurnRequest,
-) -> Result<Vec<RunModelTurnResponse>, CallError> {
-    let request = parse::turn_request(request)?;
-    let answer = provider.ask(&request).await.map_err(CallError::Turn).inspect_err(|error| {
-        tracing::warn!(provider = provider.name(), error = %error, "a model turn was not answered");
-    })?;
-    let mut responses = Vec::with_capacity(2);
-    if !answer.text.is_empty() {
-        responses.push(Kind::TextDelta(answer.text.clone()));
+/// A turn that can be asked.
+pub(super) struct Turn {
+    request: TurnRequest,
+    prompt_version: String,
+    wants_deltas: bool,
+}
+
+/// Parses a turn, and puts the prompt that it names before its own instructions.
+pub(super) fn parse(prompts: &Prompts, request: RunModelTurnRequest) -> Result<Turn, CallError> {
+    let mut instructions = request.instructions.clone();
+    let mut prompt_version = String::new();
+    if !request.prompt.is_empty() {
+        let prompt = prompts.get(&request.prompt).ok_or(CallError::Prompt)?;
+        let mut filled = prompt.fill(&request.bot_name, request.is_direct_message);
+        if !instructions.is_empty() {
+            filled.push_str("\n\n");
+            filled.push_str(&instructions);
+        }
+        (instructions, prompt_version) = (filled, prompt.version.clone());
     }
-    responses.push(Kind::Finished(Finished {
+    let wants_deltas = request.wants_deltas;
+    let request = parse::turn_request(request, instructions)?;
+    Ok(Turn { request, prompt_version, wants_deltas })
+}
+
+/// Answers a turn: its text as it is written where that is wanted, else as one delta once the
+/// answer is whole; then `finished`.
+///
+/// Whoever drops the future or the stream ends the provider's stream with it.
+pub(super) async fn answer(
+    providers: Arc<Chain>,
+    turn: Turn,
+) -> Result<BoxStream<'static, Result<RunModelTurnResponse, Status>>, CallError> {
+    if turn.wants_deltas {
+        return Ok(growing(providers, turn));
+    }
+    let finished = ask(&providers, &turn, &Deltas::default()).await?;
+    let text = Some(finished.text.clone()).filter(|text| !text.is_empty());
+    let kinds = text.map(Kind::TextDelta).into_iter().chain([Kind::Finished(finished)]);
+    let responses: Vec<_> = kinds.map(|kind| Ok(response(kind))).collect();
+    Ok(stream::iter(responses).boxed())
+}
+
+/// A turn under way that is told piece by piece.
+struct Growing {
+    told: mpsc::UnboundedReceiver<Delta>,
+    /// `None` once it has ended.
+    asking: Option<BoxFuture<'static, Result<Finished, CallError>>>,
+    /// How it ended, until all that was told before has been passed on.
+    end: Option<Result<Finished, CallError>>,
+}
+
+fn growing(
+    providers: Arc<Chain>,
+    turn: Turn,
+) -> BoxStream<'static, Result<RunModelTurnResponse, Status>> {
+    let (deltas, told) = Deltas::listened_to();
+    // The stream itself drives the turn: nobody asks on for a caller that went away.
+    let asking: Pin<Box<_>> = Box::pin(async move { ask(&providers, &turn, &deltas).await });
+    let growing = Growing { told, asking: Some(asking), end: None };
+    stream::unfold(growing, |mut growing| async {
+        loop {
+            let Some(asking) = &mut growing.asking else {
+                if let Ok(delta) = growing.told.try_recv() {
+                    return Some((Ok(response(of_delta(delta))), growing));
+                }
+                let end = growing.end.take()?;
+                let end = end.map(|finished| response(Kind::Finished(finished)));
+                return Some((end.map_err(Status::from), growing));
+            };
+            tokio::select! {
+                biased;
+                Some(delta) = growing.told.recv() => {
+                    return Some((Ok(response(of_delta(delta))), growing));
+                }
+                end = asking => {
+                    growing.end = Some(end);
+                    growing.asking = None;
+                }
+            }
+        }
+    })
+    .boxed()
+}
+
+async fn ask(providers: &Chain, turn: &Turn, deltas: &Deltas) -> Result<Finished, CallError> {
+    let answered = providers.ask(&turn.request, deltas).await.map_err(CallError::Turn);
+    let answered = answered.inspect_err(|error| {
+        tracing::warn!(error = %error, "a model turn was not answered");
+    })?;
+    Ok(finished(answered, turn.prompt_version.clone()))
+}
+
+fn finished(answered: Answered<'_>, prompt_version: String) -> Finished {
+    let Answered { answer, provider, model, cost_micros } = answered;
+    Finished {
         text: answer.text,
         tool_calls: answer
             .calls
             .into_iter()
-            .map(|call| ToolCall { call_id: call.id, tool: call.tool, arguments: call.arguments })
+            .map(|call| ToolCall {
+                call_id: call.id,
+                tool: call.tool,
+                arguments: call.arguments,
+                signature: call.signature,
+            })
             .collect(),
         stop_reason: stop_reason(answer.stop).into(),
         usage: Some(usage(answer.usage)),
-        provider: provider.name().to_owned(),
-        model: if answer.model.is_empty() { provider.model().to_owned() } else { answer.model },
+        provider: provider.to_owned(),
+        model: if answer.model.is_empty() { model.to_owned() } else { answer.model },
         provider_request_id: answer.provider_request_id,
-    }));
-    Ok(responses.into_iter().map(|kind| RunModelTurnResponse { kind: Some(kind) }).collect())
+        cost_micros,
+        prompt_version,
+    }
+}
+
+fn of_delta(delta: Delta) -> Kind {
+    match delta {
+        Delta::Text(text) => Kind::TextDelta(text),
+        Delta::Restarted => Kind::Restarted(Restarted {}),
+    }
+}
+
+fn response(kind: Kind) -> RunModelTurnResponse {
+    RunModelTurnResponse { kind: Some(kind) }
 }
 
 fn stop_reason(stop: Stop) -> StopReason {

@@ -51,7 +51,8 @@ pub(crate) struct Bot {
 pub(crate) struct Asking {
     pub(crate) thread: TaskThreadId,
     pub(crate) channel: ChannelKey,
-    pub(crate) instructions: String,
+    /// The ai-service's prompt, by its name.
+    pub(crate) prompt: &'static str,
     pub(crate) parts: Vec<Part>,
     pub(crate) tools: Vec<proto::ToolSpec>,
     pub(crate) max_output_tokens: u32,
@@ -88,7 +89,7 @@ impl ModelRequest {
             thread_id: asking.thread.to_string(),
             guild_id: asking.channel.guild_raw(),
             channel_id: asking.channel.channel.get(),
-            instructions: asking.instructions,
+            instructions: String::new(),
             turns: asking.parts.into_iter().map(convert::part).collect(),
             tools: asking.tools,
             max_output_tokens: asking.max_output_tokens,
@@ -96,6 +97,9 @@ impl ModelRequest {
             bot_id: asking.bot.id.get(),
             bot_name: asking.bot.name,
             now_ms: asking.now.0,
+            prompt: asking.prompt.to_owned(),
+            is_direct_message: asking.channel.guild().is_none(),
+            wants_deltas: false,
         };
         Self { request }
     }
@@ -205,7 +209,10 @@ async fn stream(
 }
 
 fn size(turn: &ModelTurn) -> usize {
-    let calls = turn.tool_calls.iter().map(|call| call.tool.len() + call.arguments.len());
+    let calls = turn
+        .tool_calls
+        .iter()
+        .map(|call| call.tool.len() + call.arguments.len() + call.signature.len());
     turn.text.len() + calls.sum::<usize>()
 }
 

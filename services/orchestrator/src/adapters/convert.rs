@@ -348,7 +348,8 @@ pub(crate) fn part(part: Part) -> ai::Turn {
 
     let kind = match part {
         Part::Members(messages) => {
-            Kind::Members(ai::MemberMessages { messages: messages.iter().map(member).collect() })
+            let messages = messages.iter().map(member).collect();
+            Kind::Members(ai::MemberMessages { messages, images: Vec::new() })
         }
         Part::Assistant(turn) => Kind::Assistant(ai::AssistantTurn {
             text: turn.text,
@@ -371,7 +372,8 @@ fn member(member: &MemberMessage) -> ai::MemberMessage {
 }
 
 fn tool_call(call: ToolCall) -> ai::ToolCall {
-    ai::ToolCall { call_id: call.call_id, tool: call.tool, arguments: call.arguments }
+    let ToolCall { call_id, tool, arguments, signature } = call;
+    ai::ToolCall { call_id, tool, arguments, signature }
 }
 
 fn tool_result(result: CallResult) -> ai::ToolResult {
@@ -400,6 +402,7 @@ pub(crate) fn model_turn_from(finished: ai::Finished) -> ModelTurn {
                 call_id: call.call_id,
                 tool: call.tool,
                 arguments: call.arguments,
+                signature: call.signature,
             })
             .collect(),
         stop,
@@ -411,6 +414,8 @@ pub(crate) fn model_turn_from(finished: ai::Finished) -> ModelTurn {
         provider: finished.provider,
         model: finished.model,
         request_id: finished.provider_request_id,
+        cost_micros: finished.cost_micros,
+        prompt_version: finished.prompt_version,
     }
 }
 

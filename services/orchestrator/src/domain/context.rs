@@ -80,7 +80,8 @@ pub(crate) struct Packed {
 /// What is packed.
 #[derive(Clone, Copy)]
 pub(crate) struct Material<'a> {
-    pub(crate) instructions: &'a str,
+    /// As much as the prompt may have, which the ai-service puts first.
+    pub(crate) prompt_tokens: u64,
     pub(crate) tools: &'a [Tool],
     /// What stood in the channel before, oldest first.
     pub(crate) history: &'a [Message],
@@ -114,7 +115,7 @@ pub(crate) fn taints(turn: &Turn, history: &[Message]) -> bool {
 
 /// Packs a request.
 pub(crate) fn pack(material: Material<'_>) -> Packed {
-    let Material { instructions, tools, history, thread, is_shared, max_tokens, .. } = material;
+    let Material { prompt_tokens, tools, history, thread, is_shared, max_tokens, .. } = material;
     let triggers: Vec<_> =
         thread.messages().map(|message| material.member(message, true)).collect();
     let history: Vec<_> = history
@@ -125,7 +126,7 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
     let notes = first_notes(thread, is_shared);
     let mut results = results(thread);
 
-    let fixed = text::tokens(instructions)
+    let fixed = prompt_tokens
         + tools.iter().map(tool_tokens).sum::<u64>()
         + triggers.iter().map(message_tokens).sum::<u64>()
         + notes.iter().map(|note| text::tokens(note)).sum::<u64>()
@@ -249,7 +250,10 @@ fn tool_tokens(tool: &Tool) -> u64 {
 
 fn turn_tokens(turn: &ModelTurn) -> u64 {
     let call = |call: &crate::domain::journal::ToolCall| {
-        FRAME_TOKENS + text::tokens(&call.tool) + text::tokens(&call.arguments)
+        FRAME_TOKENS
+            + text::tokens(&call.tool)
+            + text::tokens(&call.arguments)
+            + text::tokens(&call.signature)
     };
     FRAME_TOKENS + text::tokens(&turn.text) + turn.tool_calls.iter().map(call).sum::<u64>()
 }
@@ -345,6 +349,7 @@ mod tests {
             call_id: "c".into(),
             tool: "search_messages".into(),
             arguments: "{}".into(),
+            signature: String::new(),
         }];
         thread.step(Input::ModelAnswered(ModelTurn { tool_calls, ..ModelTurn::default() }), T0);
         let result =
@@ -363,7 +368,7 @@ mod tests {
 
     fn packed(history: &[Message], thread: &TaskThread, max_tokens: u64) -> Packed {
         pack(Material {
-            instructions: "be kind",
+            prompt_tokens: 3,
             tools: &[],
             history,
             thread,
@@ -499,7 +504,7 @@ mod tests {
         };
         thread.changed(&[edit], T0);
         let packed = pack(Material {
-            instructions: "",
+            prompt_tokens: 0,
             tools: &[Tool {
                 name: "t".into(),
                 description: "d".into(),

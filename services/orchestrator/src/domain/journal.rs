@@ -82,6 +82,7 @@ pub(crate) struct Order {
 pub(crate) struct ModelAsked {
     /// SHA-256 of the request, hex: a record, not a check.
     pub(crate) request_hash: String,
+    /// The prompt that was asked for; which version of it was used stands in the answer.
     pub(crate) prompt_version: String,
     /// The tools that the model may call in answer (CLOSED-WORLD).
     pub(crate) offered: Vec<String>,
@@ -99,6 +100,11 @@ pub(crate) struct ModelTurn {
     pub(crate) provider: String,
     pub(crate) model: String,
     pub(crate) request_id: String,
+    /// In millionths of the price table's currency; `None`: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cost_micros: Option<u64>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) prompt_version: String,
 }
 
 /// A call that the model wants.
@@ -107,6 +113,9 @@ pub(crate) struct ToolCall {
     pub(crate) call_id: String,
     pub(crate) tool: String,
     pub(crate) arguments: String,
+    /// The provider's own, which goes back to it with the call.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) signature: String,
 }
 
 /// Why the model stopped.
@@ -290,12 +299,15 @@ mod tests {
                     call_id: "c".into(),
                     tool: "t".into(),
                     arguments: "{".into(),
+                    signature: "s".into(),
                 }],
                 stop: Stop::ToolCalls,
                 usage: Usage { prompt_tokens: 1, completion_tokens: 2, cached_tokens: 3 },
                 provider: "p".into(),
                 model: "m".into(),
                 request_id: "r".into(),
+                cost_micros: Some(7),
+                prompt_version: "conversation-1".into(),
             }),
             Entry::Closing(Closing {
                 text: "sorry".into(),

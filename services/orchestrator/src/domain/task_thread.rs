@@ -496,6 +496,11 @@ impl TaskThread {
             .map_or_else(String::new, |step| format!("{}/{}", step.turn.provider, step.turn.model))
     }
 
+    /// Returns the version of the prompt that the model answered last.
+    pub(crate) fn prompt_version(&self) -> &str {
+        self.steps.last().map_or("", |step| &step.turn.prompt_version)
+    }
+
     fn note(&mut self, entry: Entry, at: UnixMillis) -> u32 {
         let index = self.next_index;
         if self.is_replaying {

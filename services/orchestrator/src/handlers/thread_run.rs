@@ -26,7 +26,6 @@ use crate::{
     },
     domain::{
         context::{self, Material},
-        instructions::{PROMPT_VERSION, instructions},
         journal::{
             ContextLoaded, Finished, ModelAsked, ModelTurn, OrdersRead, Outcome, Step, Usage,
         },
@@ -47,6 +46,12 @@ const TYPING_EVERY: Duration = Duration::from_secs(8);
 
 /// Of how many authors in the context the rights are asked for.
 const DESCRIBED: usize = 100;
+
+/// The prompt of a conversation, as the ai-service names it.
+const PROMPT: &str = "conversation";
+
+/// What the ai-service lets a prompt have at the most: 4,500 bytes, by our own bound.
+const PROMPT_TOKENS: u64 = 1_500;
 
 /// A task thread that runs.
 pub(crate) struct Run<'a> {
@@ -466,13 +471,12 @@ impl<'a> Run<'a> {
     fn request(&mut self) -> ModelRequest {
         let (holder, channel, now) = (self.holder, self.channel(), self.holder.now());
         let bot = self.bot();
-        let instructions = instructions(&bot.name, channel.guild().is_none());
         let (history, tools, specs) = self.desk.as_ref().map_or_else(
             || (&[][..], &[][..], Vec::new()),
             |desk| (&desk.history[..], &desk.tools[..], desk.specs.clone()),
         );
         let packed = context::pack(Material {
-            instructions: &instructions,
+            prompt_tokens: PROMPT_TOKENS,
             tools,
             history,
             thread: &self.thread,
@@ -496,7 +500,7 @@ impl<'a> Run<'a> {
         let request = ModelRequest::new(Asking {
             thread: self.id,
             channel,
-            instructions,
+            prompt: PROMPT,
             parts: packed.parts,
             tools: specs,
             max_output_tokens: holder.settings.max_output_tokens,
@@ -513,7 +517,7 @@ impl<'a> Run<'a> {
         );
         let asked = ModelAsked {
             request_hash: request.hash(),
-            prompt_version: PROMPT_VERSION.to_owned(),
+            prompt_version: PROMPT.to_owned(),
             offered,
             tokens,
         };
@@ -578,7 +582,7 @@ impl<'a> Run<'a> {
             orders: self.thread.orders(),
             is_tainted: self.thread.is_tainted(),
             model: self.thread.model(),
-            prompt_version: PROMPT_VERSION,
+            prompt_version: self.thread.prompt_version(),
         }
     }
 
@@ -634,6 +638,7 @@ impl<'a> Run<'a> {
                     "completion_tokens": turn.usage.completion_tokens,
                     "cached_tokens": turn.usage.cached_tokens,
                 },
+                "cost_micros": turn.cost_micros,
             }),
         );
     }

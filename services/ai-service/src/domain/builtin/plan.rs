@@ -103,6 +103,7 @@ fn plan(request: &TurnRequest) -> Vec<Item<'_>> {
                             id: format!("m{}-{index}", message.id),
                             tool: tool.to_owned(),
                             arguments: arguments.to_string(),
+                            signature: String::new(),
                         })
                     }
                     Err(problem) => Step::Problem(problem),
@@ -277,7 +278,7 @@ impl<'a> Past<'a> {
                     past.results
                         .extend(results.iter().map(|result| (result.call_id.as_str(), result)));
                 }
-                Turn::Members(_) | Turn::Note(_) => {}
+                Turn::Members(_) | Turn::Images(_) | Turn::Note(_) => {}
             }
         }
         past

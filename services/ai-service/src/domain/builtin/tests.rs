@@ -718,6 +718,7 @@ fn a_call_that_the_journal_holds_is_not_made_again() {
                     id: id.into(),
                     tool: "get_member_info".into(),
                     arguments: "{ \"member\": \"2\" }".into(),
+                    signature: String::new(),
                 }],
             },
             Turn::Results(results),

@@ -39,6 +39,7 @@ fn calls(count: usize) -> ModelTurn {
         call_id: format!("c{index}"),
         tool: "get_member_info".into(),
         arguments: format!("{index}"),
+        signature: String::new(),
     };
     ModelTurn {
         tool_calls: (0..count).map(call).collect(),

@@ -143,6 +143,7 @@ impl AiService for FakeAi {
                     call_id: format!("c{index}"),
                     tool: tool.to_owned(),
                     arguments: arguments.to_owned(),
+                    signature: String::new(),
                 };
                 let tool_calls = calls.into_iter().enumerate().map(call).collect();
                 let stop_reason = StopReason::ToolCalls.into();

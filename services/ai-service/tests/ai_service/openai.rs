@@ -1,135 +1,20 @@
-//! The service through its RPCs, with the OpenAI provider against a server that speaks its
-//! protocol and misbehaves as it is told.
+//! OpenAI's protocol with what its many servers make of it, and the two RPCs.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must say where")]
+use std::{sync::Arc, time::Duration};
 
-use std::{
-    collections::VecDeque,
-    convert::Infallible,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
-
-use axum::{
-    Router,
-    body::{Body, Bytes},
-    extract::State,
-    http::{HeaderMap, Uri, header},
-    response::Response,
-};
-use futures::{StreamExt, stream};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::Notify, time::Instant};
+use tokio::{net::TcpListener, time::Instant};
 use tonic::{Code, Status};
 
-use ery_ai_service::{Ports, ProviderKind, Service, Settings};
-use ery_clock::SystemClock;
-use ery_proto::{
-    ai::v1::{
-        AssistantTurn, Finished, MemberMessage, MemberMessages, Order, ReadOrdersRequest,
-        RunModelTurnRequest, StopReason, ToolCall, ToolResult, ToolResults, ToolSpec, Turn,
-        ai_service_client::AiServiceClient, run_model_turn_response::Kind, turn,
-    },
-    common::v1::Message,
+use ery_ai_service::Settings;
+use ery_proto::ai::v1::{
+    AssistantTurn, Finished, Order, ReadOrdersRequest, RunModelTurnRequest, StopReason, ToolCall,
+    ToolResult, ToolResults, ToolSpec, Turn, turn,
 };
-use ery_rpc::Transport;
 
-const KEY: &str = "sk-hunter2-hunter2";
-const SECRET_TEXT: &str = "my secret diary";
-
-/// What the server does with one request.
-enum Answer {
-    /// Sends these frames, then `[DONE]`.
-    Stream(Vec<Value>),
-    /// Sends these pieces as they are, then closes.
-    Raw(Vec<String>),
-    /// Sends these pieces, then nothing more.
-    Stall(Vec<String>),
-    /// Never sends a header.
-    Silence,
-    Status(u16, Vec<(&'static str, String)>, String),
-}
-
-struct Asked {
-    path: String,
-    authorization: Option<String>,
-    body: Value,
-    at: Instant,
-}
-
-#[derive(Default)]
-struct Fake {
-    script: Mutex<VecDeque<Answer>>,
-    asked: Mutex<Vec<Asked>>,
-    arrived: Notify,
-    dropped: Arc<Notify>,
-}
-
-impl Fake {
-    fn attempts(&self) -> usize {
-        self.asked.lock().unwrap().len()
-    }
-
-    fn body(&self, index: usize) -> Value {
-        self.asked.lock().unwrap()[index].body.clone()
-    }
-}
-
-/// Tells when the client lets go of a stream.
-struct Held(Arc<Notify>);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.0.notify_one();
-    }
-}
-
-async fn serve(
-    State(fake): State<Arc<Fake>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let authorization = headers.get(header::AUTHORIZATION);
-    fake.asked.lock().unwrap().push(Asked {
-        path: uri.to_string(),
-        authorization: authorization.map(|value| value.to_str().unwrap().to_owned()),
-        body: serde_json::from_slice(&body).unwrap_or_default(),
-        at: Instant::now(),
-    });
-    fake.arrived.notify_one();
-    let answer = fake.script.lock().unwrap().pop_front().unwrap_or(Answer::Stream(text("hello")));
-    let pieces = |pieces: Vec<String>| stream::iter(pieces.into_iter().map(Ok::<_, Infallible>));
-    let body = match answer {
-        Answer::Stream(frames) => {
-            let mut sent: Vec<String> = frames.iter().map(data).collect();
-            sent.push("data: [DONE]\n\n".into());
-            Body::from_stream(pieces(sent))
-        }
-        Answer::Raw(sent) => Body::from_stream(pieces(sent)),
-        Answer::Stall(sent) => {
-            let held = Held(Arc::clone(&fake.dropped));
-            let silence = stream::once(async move {
-                let _held = held;
-                std::future::pending::<Result<String, Infallible>>().await
-            });
-            Body::from_stream(pieces(sent).chain(silence))
-        }
-        Answer::Silence => std::future::pending().await,
-        Answer::Status(status, headers, body) => {
-            let mut response = Response::builder().status(status);
-            for (name, value) in headers {
-                response = response.header(name, value);
-            }
-            return response.body(Body::from(body)).unwrap();
-        }
-    };
-    Response::builder().header(header::CONTENT_TYPE, "text/event-stream").body(body).unwrap()
-}
-
-fn data(frame: &Value) -> String {
-    format!("data: {frame}\n\n")
-}
+use crate::support::{
+    Answer, Fake, KEY, SECRET_TEXT, client, data, fake, message, run, settings, tool, turn,
+};
 
 #[expect(clippy::needless_pass_by_value, reason = "callers write `json!(…)`")]
 fn delta(delta: Value) -> Value {
@@ -148,7 +33,7 @@ fn usage() -> Value {
             "prompt_tokens_details": {"cached_tokens": 5}}})
 }
 
-fn text(text: &str) -> Vec<Value> {
+pub(crate) fn text(text: &str) -> Vec<Value> {
     let (first, second) = text.split_at(text.len() / 2);
     vec![
         delta(json!({"role": "assistant", "content": first})),
@@ -176,93 +61,6 @@ fn calls(calls: &[(&str, &str, &str)]) -> Vec<Value> {
     frames.push(finish("tool_calls"));
     frames.push(usage());
     frames
-}
-
-async fn fake(script: impl IntoIterator<Item = Answer>) -> (Arc<Fake>, String) {
-    let fake =
-        Arc::new(Fake { script: Mutex::new(script.into_iter().collect()), ..Fake::default() });
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = Router::new().fallback(serve).with_state(Arc::clone(&fake));
-    #[expect(clippy::disallowed_methods, reason = "the fake lives as long as the test's runtime")]
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    (fake, format!("http://{address}"))
-}
-
-fn settings(base_url: &str) -> Settings {
-    Settings {
-        provider: ProviderKind::OpenAi,
-        base_url: Some(base_url.to_owned()),
-        api_key: Some(KEY.into()),
-        model: "some::model-high".into(),
-        first_byte_timeout: Duration::from_millis(400),
-        read_timeout: Duration::from_millis(400),
-        turn_timeout: Duration::from_secs(20),
-        attempts: 3,
-        backoff_base: Duration::from_millis(10),
-        backoff_max: Duration::from_millis(20),
-        ..Settings::default()
-    }
-}
-
-fn client(settings: &Settings) -> AiServiceClient<Transport> {
-    let service = Service::new(settings, Ports { clock: Arc::new(SystemClock) }).unwrap();
-    AiServiceClient::new(ery_rpc::local(service.routes()))
-}
-
-fn message(content: &str) -> Message {
-    Message {
-        channel_id: 1,
-        message_id: 10,
-        author_id: 20,
-        author_name: "bob".into(),
-        content: content.into(),
-        created_at_ms: 1_700_000_000_000,
-        ..Message::default()
-    }
-}
-
-fn tool() -> ToolSpec {
-    ToolSpec {
-        name: "timeout_member".into(),
-        description: "Times a member out.".into(),
-        parameters: json!({"type": "object", "properties": {}}).to_string(),
-        tier: "reversible".into(),
-    }
-}
-
-fn turn(content: &str) -> RunModelTurnRequest {
-    let message = Some(message(content));
-    let members = MemberMessage { message, rights: "member".into(), is_to_be_answered: true };
-    let kind = turn::Kind::Members(MemberMessages { messages: vec![members] });
-    RunModelTurnRequest {
-        instructions: "Be kind.".into(),
-        turns: vec![Turn { kind: Some(kind) }],
-        tools: vec![tool()],
-        max_output_tokens: 500,
-        marker: "0123456789abcdef".into(),
-        bot_id: 900,
-        bot_name: "Ery".into(),
-        ..RunModelTurnRequest::default()
-    }
-}
-
-async fn run(
-    client: &mut AiServiceClient<Transport>,
-    request: RunModelTurnRequest,
-) -> Result<Finished, Status> {
-    let mut stream = client.run_model_turn(request).await?.into_inner();
-    let mut deltas = String::new();
-    let mut finished = None;
-    while let Some(response) = stream.message().await? {
-        match response.kind.unwrap() {
-            Kind::TextDelta(delta) => deltas.push_str(&delta),
-            Kind::Finished(last) => finished = Some(last),
-        }
-    }
-    let finished = finished.expect("a stream that ends well has an end");
-    assert_eq!(deltas, finished.text, "the deltas are exactly the text");
-    Ok(finished)
 }
 
 async fn ask(script: impl IntoIterator<Item = Answer>) -> (Arc<Fake>, Result<Finished, Status>) {
@@ -340,6 +138,7 @@ async fn tool_calls_come_whole_and_parallel_ones_apart() {
         call_id: call_id.into(),
         tool: tool.into(),
         arguments: arguments.into(),
+        signature: String::new(),
     };
     assert_eq!(
         finished.tool_calls,
@@ -374,6 +173,7 @@ async fn results_go_back_to_their_calls() {
         call_id: id.into(),
         tool: "timeout_member".into(),
         arguments: "{\"member\":\"2\"}".into(),
+        signature: String::new(),
     };
     let assistant = AssistantTurn { text: String::new(), tool_calls: vec![call("a"), call("b")] };
     let result = ToolResult {

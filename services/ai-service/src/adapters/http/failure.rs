@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use genai::webc::StreamTimeout;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
@@ -12,64 +11,21 @@ use crate::adapters::ProviderError;
 /// The longest wait that is believed.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
-/// Tells what an error of genai means.
+/// Tells what an answer that is no success means.
 ///
-/// Its own text is never used: it may hold the whole request, or a body that repeats the key.
-pub(super) fn of(error: &genai::Error, now: UnixMillis) -> ProviderError {
-    use genai::Error as E;
-    match error {
-        E::HttpError { status, body, headers, .. } => {
-            of_status(status.as_u16(), body, headers, now)
-        }
-        E::WebModelCall { webc_error, .. } | E::WebAdapterCall { webc_error, .. } => {
-            of_web(webc_error, now)
-        }
-        E::WebStream { error, .. } => {
-            if let Some(error) = error.downcast_ref::<E>() {
-                return of(error, now);
-            }
-            if let Some(timeout) = error.downcast_ref::<StreamTimeout>() {
-                return match timeout {
-                    StreamTimeout::Headers | StreamTimeout::Read => ProviderError::Silent,
-                };
-            }
-            match error.downcast_ref::<reqwest::Error>() {
-                Some(error) => of_transport(error),
-                // Bytes that are no text.
-                None => ProviderError::Nonsense,
-            }
-        }
-        // An `error` object in the middle of the stream.
-        E::ChatResponse { body, .. } => of_stream_error(body),
-        _ => ProviderError::Nonsense,
-    }
-}
-
-fn of_web(error: &genai::webc::Error, now: UnixMillis) -> ProviderError {
-    use genai::webc::Error as E;
-    match error {
-        E::ResponseFailedStatus { status, body, headers } => {
-            of_status(status.as_u16(), body, headers, now)
-        }
-        E::Reqwest(error) => of_transport(error),
-        _ => ProviderError::Nonsense,
-    }
-}
-
-fn of_transport(error: &reqwest::Error) -> ProviderError {
-    if error.is_timeout() && !error.is_connect() {
-        ProviderError::Silent
-    } else if error.is_body() || error.is_decode() {
-        ProviderError::BrokeOff
-    } else {
-        ProviderError::Unreachable
-    }
-}
-
-fn of_status(status: u16, body: &str, headers: &HeaderMap, now: UnixMillis) -> ProviderError {
-    let retry_after = retry_after(headers, now);
-    let code = || error_code(&serde_json::from_str(body).unwrap_or_default());
+/// The body's own text is never used: it may repeat the prompt or the key.
+pub(super) fn of_status(
+    status: u16,
+    body: &str,
+    headers: &HeaderMap,
+    now: UnixMillis,
+) -> ProviderError {
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    let error = body.get("error").unwrap_or(&Value::Null);
+    let retry_after = retry_after(headers, now).or_else(|| google_wait(error));
+    let code = || error_code(&body);
     match status {
+        400 if has_detail(error, "reason", "API_KEY_INVALID") => ProviderError::Key { status },
         401 | 403 => ProviderError::Key { status },
         402 => ProviderError::Credit { status },
         404 | 405 | 410 => ProviderError::NotFound { status },
@@ -81,13 +37,31 @@ fn of_status(status: u16, body: &str, headers: &HeaderMap, now: UnixMillis) -> P
     }
 }
 
-fn of_stream_error(error: &Value) -> ProviderError {
-    let status =
-        error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
-    match status {
-        Some(429) => ProviderError::Limited { status: 429, retry_after: None },
-        Some(status @ 400..=499) => of_status(status, "", &HeaderMap::new(), UnixMillis(0)),
-        _ => ProviderError::Failed { status: status.unwrap_or(200), retry_after: None },
+/// Tells what an `error` in the middle of an answer means.
+pub(super) fn in_answer(error: &Value) -> ProviderError {
+    let field = |name: &str| error.get(name).and_then(Value::as_str);
+    let status = error.get("code").and_then(Value::as_u64);
+    let status = status.and_then(|status| u16::try_from(status).ok());
+    match (status, field("type").or_else(|| field("status"))) {
+        (Some(429), _) | (_, Some("rate_limit_error" | "RESOURCE_EXHAUSTED")) => {
+            ProviderError::Limited { status: 429, retry_after: google_wait(error) }
+        }
+        (Some(status @ 400..=499), _) => of_status(status, "", &HeaderMap::new(), UnixMillis(0)),
+        (_, Some("invalid_request_error")) => {
+            ProviderError::Refused { status: 200, code: Some("invalid_request_error".to_owned()) }
+        }
+        (status, _) => ProviderError::Failed { status: status.unwrap_or(200), retry_after: None },
+    }
+}
+
+/// Tells what a failure of the connection means.
+pub(super) fn of_transport(error: &reqwest::Error) -> ProviderError {
+    if error.is_timeout() && !error.is_connect() {
+        ProviderError::Silent
+    } else if error.is_body() || error.is_decode() {
+        ProviderError::BrokeOff
+    } else {
+        ProviderError::Unreachable
     }
 }
 
@@ -95,12 +69,14 @@ fn of_stream_error(error: &Value) -> ProviderError {
 fn error_code(body: &Value) -> Option<String> {
     let error = body.get("error")?;
     let code = error.get("code").and_then(Value::as_str);
-    let code = code.or_else(|| error.get("type")?.as_str())?;
+    let code = code.or_else(|| error.get("type")?.as_str());
+    // Google's are in capitals.
+    let code = code.or_else(|| error.get("status")?.as_str())?.to_ascii_lowercase();
     // Nothing that could be a key or a piece of a prompt.
     let is_code = code.len() <= 40
         && code.contains('_')
         && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    is_code.then(|| code.to_owned())
+    is_code.then_some(code)
 }
 
 /// Reads `retry-after-ms` and `retry-after`, in seconds or as a date.
@@ -117,6 +93,19 @@ fn retry_after(headers: &HeaderMap, now: UnixMillis) -> Option<Duration> {
             Some(UnixMillis(millis).since(now))
         })?;
     Some(wait.min(LONGEST_WAIT))
+}
+
+/// Reads the wait that Google puts into an error's details: `"retryDelay": "34s"`.
+fn google_wait(error: &Value) -> Option<Duration> {
+    let details = error.get("details")?.as_array()?;
+    let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str())?;
+    let seconds: f64 = delay.strip_suffix('s')?.parse().ok()?;
+    Some(Duration::try_from_secs_f64(seconds).ok()?.min(LONGEST_WAIT))
+}
+
+fn has_detail(error: &Value, name: &str, value: &str) -> bool {
+    let details = error.get("details").and_then(Value::as_array);
+    details.is_some_and(|details| details.iter().any(|detail| detail[name] == value))
 }
 
 #[cfg(test)]
@@ -156,6 +145,7 @@ mod tests {
             (r#"{"error":{"type":"invalid_request_error"}}"#, Some("invalid_request_error")),
             (r#"{"error":{"code":"sk-proj-abcdef"}}"#, None),
             (r#"{"error":{"code":"the prompt was: hello"}}"#, None),
+            (r#"{"error":{"code":400,"status":"INVALID_ARGUMENT"}}"#, Some("invalid_argument")),
             (r#"{"error":"text"}"#, None),
         ] {
             assert_eq!(error_code(&serde_json::from_str(body).unwrap()).as_deref(), code, "{body}");
@@ -185,5 +175,29 @@ mod tests {
         }
         let quota = r#"{"error":{"code":"insufficient_quota"}}"#;
         assert!(of_status(429, quota, &none, UnixMillis(0)).is_final());
+        let key = r#"{"error":{"code":400,"details":[{"reason":"API_KEY_INVALID"}]}}"#;
+        let error = of_status(400, key, &none, UnixMillis(0));
+        assert_eq!(error, ProviderError::Key { status: 400 });
+        let wait = r#"{"error":{"code":429,"details":[{"retryDelay":"1.5s"}]}}"#;
+        let error = of_status(429, wait, &none, UnixMillis(0));
+        assert_eq!(error.retry_after(), Some(Duration::from_millis(1_500)));
+    }
+
+    #[test]
+    fn errors_within_an_answer_are_judged_by_what_they_are() {
+        use serde_json::json;
+
+        for (error, is_final, is_illness) in [
+            (json!({"type": "overloaded_error"}), false, true),
+            (json!({"type": "rate_limit_error"}), false, false),
+            (json!({"type": "invalid_request_error"}), true, false),
+            (json!({"code": 429}), false, false),
+            (json!({"code": 503, "status": "UNAVAILABLE"}), false, true),
+            (json!({"code": 400}), true, false),
+            (json!("an error was encountered"), false, true),
+        ] {
+            let judged = in_answer(&error);
+            assert_eq!((judged.is_final(), judged.is_illness()), (is_final, is_illness), "{error}");
+        }
     }
 }
