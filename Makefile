@@ -72,6 +72,11 @@ compose-test: system ## Run the compose file on a real engine, kill and scale un
 	cargo build --profile quick --workspace --bins
 	.ci/compose-test.sh target/quick/ery target/quick/ery-compose-trial $(ARGS)
 
+.PHONY: models
+models: system ## Try the model providers with an independent server of their APIs (needs Node.js)
+	.ci/models.sh
+	cargo nextest run --workspace --run-ignored only -E 'package(ery-ai-service) and test(independent)'
+
 .PHONY: tools
 tools: system ## Install nats-server, redis-server, a browser, discord.py and the test runner where they are missing
 	.ci/servers.sh
