@@ -43,6 +43,9 @@ pub(crate) async fn run(sources: &Sources) -> Result<(), Failure> {
 pub(crate) struct Everything {
     pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) store: Peers,
+    /// Where MCP clients are served, if they are.
+    pub(crate) console: Option<SocketAddr>,
+    front: Tasks,
     gateway: Tasks,
     orchestrator: Tasks,
     callees: Tasks,
@@ -77,7 +80,7 @@ impl Everything {
         let budgets: Arc<dyn Budgets> = Arc::new(embedded.budgets());
         let replica = ReplicaId::random();
 
-        let [gateway, orchestrator, callees, last] = [(); 4].map(|()| Tasks::new());
+        let [front, gateway, orchestrator, callees, last] = [(); 5].map(|()| Tasks::new());
         let store = services::store(settings, &clock, &queue).await?;
         let store_routes = store.routes();
         let store_peers = Peers::local(ery_rpc::local(store_routes.clone()));
@@ -107,7 +110,7 @@ impl Everything {
             replica: replica.clone(),
             store: store_peers.clone(),
             ai: ai_peers,
-            tools: tool_peers,
+            tools: tool_peers.clone(),
         };
         let service = ery_orchestrator::Service::new(settings.orchestrator.clone(), ports);
         {
@@ -129,12 +132,18 @@ impl Everything {
         )?;
 
         serve_ctl(folder, store_routes, &last).await?;
-        Ok(Self { bus, store: store_peers, gateway, orchestrator, callees, last })
+        let console = if settings.console.enabled {
+            Some(services::console(settings, &store_peers, &tool_peers, &front).await?)
+        } else {
+            None
+        };
+        Ok(Self { bus, store: store_peers, console, front, gateway, orchestrator, callees, last })
     }
 
     /// Returns the stages, in the order in which they end: what nothing needs any more goes first.
-    pub(crate) fn stages(&self) -> [Tasks; 4] {
-        [&self.gateway, &self.orchestrator, &self.callees, &self.last].map(Clone::clone)
+    pub(crate) fn stages(&self) -> [Tasks; 5] {
+        [&self.front, &self.gateway, &self.orchestrator, &self.callees, &self.last]
+            .map(Clone::clone)
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) enum Command {
     ToolService,
     /// Keep all durable state, in files partitioned by guild
     Store,
+    /// Serve MCP clients: the HTTP front door
+    Console,
     /// Run every service in this process, with one data folder and nothing else
     All,
     /// Run everything with a simulated Discord and a chat page: no token, no account
@@ -134,6 +136,9 @@ pub(crate) enum CtlCommand {
     /// The files in which everything is kept
     #[command(subcommand)]
     Store(Store),
+    /// Credentials of MCP clients
+    #[command(subcommand)]
+    Mcp(Mcp),
 }
 
 #[derive(Debug, Subcommand)]
@@ -161,6 +166,40 @@ pub(crate) enum Store {
         /// Leave the files in the clear, where no `store.encryption.key` is set
         #[arg(long)]
         decrypt: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mcp {
+    /// Make a credential, and show its token, once
+    Create {
+        /// The server in which it acts
+        #[arg(long, value_name = "ID")]
+        guild: u64,
+        /// The member for whom it acts: it may do what they may do by hand
+        #[arg(long, value_name = "ID")]
+        user: u64,
+        /// The channel that is "here" for its calls, and where its proposals are shown
+        #[arg(long, value_name = "ID")]
+        channel: u64,
+        /// A tool that it may call; may be given several times [default: every tool]
+        #[arg(long = "tool", value_name = "NAME")]
+        tools: Vec<String>,
+        /// What people call it
+        #[arg(long, default_value = "")]
+        name: String,
+    },
+    /// Credentials, the newest first; never their tokens
+    List {
+        #[arg(long, value_name = "ID")]
+        guild: Option<u64>,
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Take a credential back: its clients are let in no more, and what it proposed is void
+    Revoke {
+        /// Which, by the first column of the list
+        id: String,
     },
 }
 

@@ -146,7 +146,12 @@ impl Wiring<'_> {
                 tasks.spawn("store", async move { service.run(own).await });
                 Ok(Some(routes))
             }
-            ServiceName::Console => Err(Failure::internal("there is no console yet")),
+            ServiceName::Console => {
+                let store = self.peers(ServiceName::Store).await?;
+                let tools = self.peers(ServiceName::ToolService).await?;
+                services::console(settings, &store, &tools, tasks).await?;
+                Ok(None)
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod connection;
 mod dead;
+mod mcp;
 mod schedule;
 mod store;
 mod view;
@@ -91,6 +92,7 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
         }
         CtlCommand::Executions(Executions::Export { guild }) => export(&stores, *guild).await,
         CtlCommand::Dead(command) => dead::run(command, &stores, &output).await,
+        CtlCommand::Mcp(command) => mcp::run(command, &stores, &output).await,
         CtlCommand::Schedule(command) => schedule::run(command, &stores, &output).await,
         CtlCommand::Store(command) => store::run(command, &stores, &output).await,
     }

@@ -51,6 +51,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::AiService => cluster::run(ery_ids::ServiceName::AiService, &sources).await,
         Command::ToolService => cluster::run(ery_ids::ServiceName::ToolService, &sources).await,
         Command::Store => cluster::run(ery_ids::ServiceName::Store, &sources).await,
+        Command::Console => cluster::run(ery_ids::ServiceName::Console, &sources).await,
         Command::All => all::run(&sources).await,
         Command::Playground(arguments) => playground::run(&arguments, &sources).await,
         Command::SimDiscord(arguments) => sim::run(&arguments).await,

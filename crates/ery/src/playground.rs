@@ -75,7 +75,7 @@ pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Resul
     let router =
         page::router(&sim, Arc::clone(&everything.bus), everything.store.clone(), pages.draining());
     page::serve(page_listener, router, &pages);
-    greet(page_address, sim_address, &settings.data_dir)?;
+    greet(page_address, sim_address, everything.console, &settings.data_dir)?;
     let stages: Vec<Tasks> = everything.stages().into_iter().chain([pages]).collect();
     let ended = process.run(&stages, &settings).await;
     simulated.stop().await;
@@ -98,11 +98,17 @@ async fn connected(health: &Health) -> Result<(), Failure> {
 fn greet(
     page: std::net::SocketAddr,
     sim: std::net::SocketAddr,
+    console: Option<std::net::SocketAddr>,
     folder: &Path,
 ) -> Result<(), Failure> {
+    let mcp = match console {
+        Some(console) => format!("MCP clients are served at http://{console}/mcp\n"),
+        None => String::new(),
+    };
     let text = format!(
         "Ery's playground is at http://{page}\n\
          The simulated Discord is at http://{sim}\n\
+         {mcp}\
          Look inside with: ery ctl --data-dir {} threads list\n\
          Stop with Ctrl-C.\n",
         folder.display()

@@ -1,6 +1,6 @@
 //! Each service with what it needs: the same wiring in one process and in many.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tonic::service::Routes;
@@ -17,7 +17,7 @@ use ery_rpc::Peers;
 
 use crate::{
     failure::{Failure, chain},
-    process::Fatal,
+    process::{Fatal, bind},
     settings::Settings,
 };
 
@@ -113,6 +113,22 @@ pub(crate) fn tools(
     let routes = service.routes();
     tasks.spawn("tool-service", service.run(tasks.clone()));
     Ok(routes)
+}
+
+/// Starts the console, and returns where it is served.
+pub(crate) async fn console(
+    settings: &Settings,
+    store: &Peers,
+    tools: &Peers,
+    tasks: &Tasks,
+) -> Result<SocketAddr, Failure> {
+    let ports = ery_console::Ports { store: store.clone(), tools: tools.clone() };
+    let service = ery_console::Service::new(settings.console.clone(), ports)
+        .map_err(|error| Failure::settings(format!("console: {}", chain(&error))))?;
+    let (listener, address) = bind(settings.console.listen, "console.listen").await?;
+    tracing::info!(%address, "serving MCP at http://{address}/mcp");
+    tasks.spawn("console", service.run(listener, tasks.clone()));
+    Ok(address)
 }
 
 /// How long a gateway may take to claim a shard before it counts as standing by.

@@ -26,6 +26,7 @@ pub(crate) struct Settings {
     pub(crate) ai: ery_ai_service::Settings,
     pub(crate) tool_service: ery_tool_service::Settings,
     pub(crate) store: ery_store::Settings,
+    pub(crate) console: ery_console::Settings,
 }
 
 impl Default for Settings {
@@ -45,6 +46,7 @@ impl Default for Settings {
             ai: ery_ai_service::Settings::default(),
             tool_service: ery_tool_service::Settings::default(),
             store: ery_store::Settings::default(),
+            console: ery_console::Settings::default(),
         }
     }
 }
@@ -172,7 +174,8 @@ impl Settings {
         self.orchestrator.validate()?;
         self.ai.validate()?;
         self.tool_service.validate()?;
-        self.store.validate()
+        self.store.validate()?;
+        self.console.validate()
     }
 
     /// Returns the bot's token, or says how to give it.

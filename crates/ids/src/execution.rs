@@ -44,6 +44,18 @@ pub enum ExecutionKey {
     Event { event: EventId, cause: String, index: u32 },
     /// A call by an MCP client.
     Mcp { session: String, request: String },
+    /// A call by an MCP client that was proposed under [`Self::Mcp`], and approved.
+    McpApproved { session: String, request: String },
+}
+
+impl ExecutionKey {
+    /// Returns whether a task thread makes it, whose channel is held for that.
+    pub fn is_of_thread(&self) -> bool {
+        match self {
+            Self::Thread { .. } | Self::Approved { .. } | Self::McpApproved { .. } => true,
+            Self::Event { .. } | Self::Mcp { .. } => false,
+        }
+    }
 }
 
 impl fmt::Display for ExecutionKey {
@@ -53,6 +65,9 @@ impl fmt::Display for ExecutionKey {
             Self::Approved { thread, step, call } => write!(f, "t/{thread}/{step}/{call}/approved"),
             Self::Event { event, cause, index } => write!(f, "e/{event}/{cause}/{index}"),
             Self::Mcp { session, request } => write!(f, "mcp/{session}/{request}"),
+            Self::McpApproved { session, request } => {
+                write!(f, "mcp/{session}/{request}/approved")
+            }
         }
     }
 }
@@ -82,6 +97,10 @@ impl FromStr for ExecutionKey {
             ["mcp", session, request] => {
                 Some(Self::Mcp { session: (*session).to_owned(), request: (*request).to_owned() })
             }
+            ["mcp", session, request, "approved"] => Some(Self::McpApproved {
+                session: (*session).to_owned(),
+                request: (*request).to_owned(),
+            }),
             _ => None,
         };
         key.ok_or_else(|| ParseExecutionKeyError(text.to_owned()))
@@ -99,6 +118,7 @@ mod tests {
             ExecutionKey::Approved { thread: TaskThreadId::random(), step: 3, call: 1 },
             ExecutionKey::Event { event: EventId("s.1".into()), cause: "rule-7".into(), index: 0 },
             ExecutionKey::Mcp { session: "s".into(), request: "9".into() },
+            ExecutionKey::McpApproved { session: "s".into(), request: "9".into() },
         ] {
             assert_eq!(key.to_string().parse::<ExecutionKey>().unwrap(), key);
         }

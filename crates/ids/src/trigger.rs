@@ -14,6 +14,8 @@ pub enum TriggerId {
     Approval(String),
     /// `wh.<delivery>`
     WebhookDelivery(String),
+    /// `ex.<key>`: an execution that nobody would make again, and that may stand open.
+    Execution(String),
 }
 
 impl TriggerId {
@@ -33,6 +35,7 @@ impl fmt::Display for TriggerId {
             Self::ScheduledAction { action, due } => write!(f, "sa.{action}.{due}"),
             Self::Approval(approval) => write!(f, "ap.{approval}"),
             Self::WebhookDelivery(delivery) => write!(f, "wh.{delivery}"),
+            Self::Execution(key) => write!(f, "ex.{key}"),
         }
     }
 }
@@ -60,6 +63,7 @@ impl FromStr for TriggerId {
             }
             "ap" => Ok(Self::Approval(rest.to_owned())),
             "wh" => Ok(Self::WebhookDelivery(rest.to_owned())),
+            "ex" => Ok(Self::Execution(rest.to_owned())),
             _ => Err(error()),
         }
     }
@@ -131,6 +135,7 @@ mod tests {
                 TriggerId::ScheduledAction { action: action.clone(), due },
                 TriggerId::Approval(action.clone()),
                 TriggerId::WebhookDelivery(action.clone()),
+                TriggerId::Execution(action.clone()),
             ] {
                 prop_assert_eq!(trigger.to_string().parse::<TriggerId>().unwrap(), trigger);
             }

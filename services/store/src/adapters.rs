@@ -9,6 +9,7 @@ pub(crate) mod folder;
 pub(crate) mod gaps;
 pub(crate) mod global;
 pub(crate) mod maintenance;
+pub(crate) mod mcp_credentials;
 pub(crate) mod migrations;
 pub(crate) mod read;
 pub(crate) mod scheduled_actions;

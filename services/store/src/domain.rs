@@ -7,6 +7,7 @@ pub(crate) mod dead_letter;
 pub(crate) mod execution;
 pub(crate) mod fence;
 pub(crate) mod gap;
+pub(crate) mod mcp_credential;
 pub(crate) mod message;
 pub(crate) mod scheduled_action;
 pub(crate) mod scheduled_task;

@@ -15,8 +15,8 @@ use ery_proto::tool::v1::{
     CallToolRequest, CallToolResponse, ClickApprovalRequest, ClickApprovalResponse,
     DescribePeopleRequest, DescribePeopleResponse, FetchHistoryRequest, FetchHistoryResponse,
     ListToolsRequest, ListToolsResponse, ResolveCallRequest, ResolveCallResponse,
-    SettleApprovalRequest, SettleApprovalResponse, ShowTypingRequest, ShowTypingResponse,
-    tool_service_server::ToolService,
+    SettleApprovalRequest, SettleApprovalResponse, SettleCallRequest, SettleCallResponse,
+    ShowTypingRequest, ShowTypingResponse, tool_service_server::ToolService,
 };
 
 use crate::{error::CallError, pipeline::Pipeline, service::Shared};
@@ -70,6 +70,13 @@ impl ToolService for Handlers {
         let request = request.into_inner();
         self.pipeline.settle(request.guild_id, &request.approval_id).await?;
         Ok(Response::new(SettleApprovalResponse {}))
+    }
+
+    async fn settle_call(
+        &self,
+        request: Request<SettleCallRequest>,
+    ) -> Result<Response<SettleCallResponse>, Status> {
+        Ok(Response::new(self.pipeline.settle_call(request.into_inner()).await?))
     }
 
     async fn describe_people(

@@ -18,3 +18,8 @@ pub use error::{ApiUrlError, NewServiceError, TokenError};
 pub use ports::{DISCORD_API_URL, Discord, Ports};
 pub use service::{Readiness, Service};
 pub use settings::Settings;
+
+/// Returns whether there is a tool of that name.
+pub fn is_tool(name: &str) -> bool {
+    tools::is_name(name)
+}

@@ -2,6 +2,7 @@
 
 mod ask;
 mod doubt;
+mod mcp;
 mod proposal;
 mod record;
 
@@ -155,6 +156,17 @@ impl Pipeline {
     }
 
     async fn run(&self, ask: &Ask) -> Result<CallToolResponse, CallError> {
+        let admitted;
+        let ask = match &ask.credential {
+            Some(credential) => match self.admitted(ask, credential).await? {
+                Ok(as_it_has_it) => {
+                    admitted = as_it_has_it;
+                    &admitted
+                }
+                Err(reason) => return self.refuse(ask, Verdict::denied(&reason, None)).await,
+            },
+            None => ask,
+        };
         match self.judge(ask).await? {
             Judged::Final(verdict) => self.refuse(ask, *verdict).await,
             Judged::Allowed(plan) => self.carry_out(ask, *plan).await,
@@ -195,7 +207,7 @@ impl Pipeline {
             .filter(|tier| *tier >= Tier::Reversible)
             .and_then(|_| execution::ordered(spec.name, &act, ask.orders()));
         // What is due was confirmed when it was planned.
-        let is_ordered = order.is_some() || confirmed == Some(Confirmed::Plan);
+        let is_ordered = order.is_some() || confirmed == Some(Confirmed::Plan) || ask.is_an_order();
         let act = order.unwrap_or(act);
 
         // An answer stands on the bot's rights alone: whoever asked need not be looked up.
@@ -253,6 +265,9 @@ impl Pipeline {
             Decision::Deny(reason) => {
                 let verdict = Verdict::denied(&reason, Some(plan.act)).of(tier, is_ordered);
                 Judged::Final(Box::new(verdict))
+            }
+            Decision::NeedsApproval(Reason::NeedsOrder { .. }) if ask.credential.is_some() => {
+                Judged::proposal(plan, Reason::ToldBefore { here: ask.here })
             }
             Decision::NeedsApproval(reason) => Judged::proposal(plan, reason),
         })
@@ -505,8 +520,9 @@ impl Pipeline {
         execution: Execution,
         approval: Option<store::NewApproval>,
     ) -> Result<BeginExecutionResponse, CallError> {
-        let execution = Some(execution);
-        let request = BeginExecutionRequest { fence: ask.fence.clone(), execution, approval };
+        let settling = self.settling(ask, &execution).await?;
+        let (fence, execution) = (ask.fence.clone(), Some(execution));
+        let request = BeginExecutionRequest { fence, execution, approval, settling };
         Ok(self.shared.executions.begin(ask.home, request).await?)
     }
 

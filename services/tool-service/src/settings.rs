@@ -61,6 +61,10 @@ pub struct Settings {
     /// How long an act that was proposed waits for somebody who approves it.
     #[serde(with = "humantime_serde")]
     pub approval_time: Duration,
+    /// For how long after an MCP client was told what others wrote its acts that matter wait for a
+    /// click: a model that read them may do what they say.
+    #[serde(with = "humantime_serde")]
+    pub mcp_told_for: Duration,
     /// Tools that are switched off everywhere.
     pub disabled_tools: Vec<String>,
     /// What holds for a tool everywhere: `off`, `ask` (it waits for a click) or `allow`.
@@ -98,6 +102,7 @@ impl Default for Settings {
             max_arguments_bytes: 32 * 1024,
             max_result_bytes: 64 * 1024,
             approval_time: Duration::from_hours(24),
+            mcp_told_for: Duration::from_hours(1),
             disabled_tools: Vec::new(),
             policy: ToolRules::new(),
             guild_policy: BTreeMap::new(),
@@ -133,6 +138,12 @@ impl Settings {
             "tool_service.approval_time",
             self.approval_time,
             "between 1s and 14 days",
+        )?;
+        check(
+            self.mcp_told_for <= second * 60 * 60 * 24 * 14,
+            "tool_service.mcp_told_for",
+            self.mcp_told_for,
+            "at most 14 days",
         )?;
         check(
             is_timeout(self.request_timeout),

@@ -225,7 +225,8 @@ pub(crate) fn past_from(
             ExecutionKey::Thread { .. }
             | ExecutionKey::Approved { .. }
             | ExecutionKey::Event { .. }
-            | ExecutionKey::Mcp { .. } => {}
+            | ExecutionKey::Mcp { .. }
+            | ExecutionKey::McpApproved { .. } => {}
         }
     }
     for approval in approvals {

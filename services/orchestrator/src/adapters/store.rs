@@ -428,6 +428,26 @@ impl Store {
         answer.thread.map(unfinished_from).transpose()
     }
 
+    /// Returns an approval of a guild.
+    pub(crate) async fn approval(
+        &self,
+        guild: Id<GuildMarker>,
+        approval: &str,
+    ) -> Result<Option<proto::Approval>, CallError> {
+        let client = self.client(Home::Guild(guild));
+        let request =
+            proto::GetApprovalRequest { guild_id: guild.get(), approval_id: approval.to_owned() };
+        let answer = self
+            .retries
+            .call("GetApproval", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.get_approval(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        Ok(answer.approval)
+    }
+
     /// Returns an act whose time has come, unless it was cancelled.
     pub(crate) async fn due_action(
         &self,

@@ -10,7 +10,11 @@ use twilight_model::id::{
 
 use ery_clock::UnixMillis;
 use ery_ids::{ChannelKey, ExecutionKey, Fence, Home, TaskThreadId, TriggerId};
-use ery_proto::{store::v1::ScheduledAction, tool::v1 as proto};
+use ery_proto::{
+    common::v1::Principal,
+    store::v1::{Approval, ScheduledAction},
+    tool::v1 as proto,
+};
 use ery_rpc::{Peers, Transport, within};
 
 use crate::{
@@ -196,33 +200,73 @@ impl Tools {
         trigger: &TriggerId,
         action: &ScheduledAction,
     ) -> Result<Called, CallError> {
-        let key = ExecutionKey::Thread { thread, step: 1, call: 0 };
+        let key = ExecutionKey::Thread { thread, step: 1, call: 0 }.to_string();
         let request = proto::CallToolRequest {
             tool: action.tool.clone(),
             offered: vec![action.tool.clone()],
             scheduled_action_id: action.scheduled_action_id.clone(),
-            ..bare_request(fence, thread, &key, trigger, action)
+            ..bare_request(fence, thread, key, trigger, action.principal.clone())
         };
         self.send(fence.channel.home, request).await
     }
 
-    /// Says what came of such an act.
+    /// Does what an MCP client asked for, once it was approved. A repeat acts once.
+    pub(crate) async fn do_approved(
+        &self,
+        fence: &Fence,
+        thread: TaskThreadId,
+        trigger: &TriggerId,
+        approval: &Approval,
+    ) -> Result<Called, CallError> {
+        let principal = Id::new_checked(approval.asker_id).map(convert::person);
+        let key = format!("{}/approved", approval.key);
+        let request = proto::CallToolRequest {
+            tool: approval.tool.clone(),
+            offered: vec![approval.tool.clone()],
+            approval_id: approval.approval_id.clone(),
+            ..bare_request(fence, thread, key, trigger, principal)
+        };
+        self.send(fence.channel.home, request).await
+    }
+
+    /// Says what came of an act that no message asked for.
     pub(crate) async fn tell(
         &self,
         fence: &Fence,
         thread: TaskThreadId,
         trigger: &TriggerId,
-        action: &ScheduledAction,
+        principal: Option<Principal>,
         text: &str,
     ) -> Result<Called, CallError> {
-        let key = ExecutionKey::Thread { thread, step: 0, call: 0 };
+        let key = ExecutionKey::Thread { thread, step: 0, call: 0 }.to_string();
         let request = proto::CallToolRequest {
             tool: ANSWER_TOOL.to_owned(),
             arguments: json!({ "content": text }).to_string(),
             is_answer: true,
-            ..bare_request(fence, thread, &key, trigger, action)
+            ..bare_request(fence, thread, key, trigger, principal)
         };
         self.send(fence.channel.home, request).await
+    }
+
+    /// Has an execution closed that was left open and that nobody would make again.
+    pub(crate) async fn settle_call(
+        &self,
+        channel: ChannelKey,
+        key: &str,
+    ) -> Result<(), CallError> {
+        let client = self.client(channel.home);
+        let request = proto::SettleCallRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+            key: key.to_owned(),
+        };
+        self.retries
+            .call("SettleCall", self.tool_timeout, || {
+                let request = within(self.tool_timeout, request.clone());
+                let mut client = client.clone();
+                async move { client.settle_call(request).await.map(|_| ()) }.boxed()
+            })
+            .await
     }
 
     async fn send(&self, home: Home, request: proto::CallToolRequest) -> Result<Called, CallError> {
@@ -395,15 +439,15 @@ impl Tools {
 fn bare_request(
     fence: &Fence,
     thread: TaskThreadId,
-    key: &ExecutionKey,
+    key: String,
     trigger: &TriggerId,
-    action: &ScheduledAction,
+    principal: Option<Principal>,
 ) -> proto::CallToolRequest {
     proto::CallToolRequest {
         fence: Some(convert::fence(fence)),
-        key: key.to_string(),
+        key,
         thread_id: thread.to_string(),
-        principal: action.principal.clone(),
+        principal,
         trigger_id: trigger.to_string(),
         guild_id: fence.channel.guild_raw(),
         channel_id: fence.channel.channel.get(),
@@ -433,6 +477,7 @@ fn request(
         is_tainted: caller.is_tainted,
         orders: caller.orders.iter().map(convert::order).collect(),
         is_answer: false,
+        mcp_credential_id: String::new(),
         model: caller.model.clone(),
         prompt_version: caller.prompt_version.to_owned(),
         answers: Vec::new(),

@@ -80,6 +80,23 @@ pub(crate) fn of_due(
     }
 }
 
+/// Returns what is told of an act that an MCP client asked for and somebody approved.
+pub(crate) fn of_approved(
+    asked_by: Option<Id<UserMarker>>,
+    tool: &str,
+    outcome: CallOutcome,
+    said: &str,
+) -> Option<String> {
+    match (asked_by, outcome) {
+        (_, CallOutcome::Done) if matches!(tool, "send_message" | "send_dm") => None,
+        (Some(person), CallOutcome::Done) => Some(format!("<@{person}>, as approved: {said}")),
+        (Some(person), _) => {
+            Some(format!("<@{person}>, what was approved (`{tool}`) was not done. {said}"))
+        }
+        (None, _) => None,
+    }
+}
+
 /// Makes the text of a message that answers `others` too, beside the one that it replies to.
 ///
 /// Code names them, by links in small print; the text is cut where both do not fit.

@@ -1,5 +1,7 @@
 //! One channel held: what waits is read in order, answered turn by turn, and given back.
 
+mod mcp;
+
 use std::{
     collections::{HashMap, HashSet},
     panic::AssertUnwindSafe,
@@ -260,6 +262,10 @@ impl<'a> Holding<'a> {
                 let (action, trigger) = (action.clone(), waiting.task.trigger.clone());
                 return self.fire_or_bury(lease, TaskThreadId::random(), &trigger, &action).await;
             }
+            Some(Standing { read: Read::Unsettled(key), waiting, .. }) => {
+                let (key, trigger) = (key.clone(), waiting.task.trigger.clone());
+                return self.settle_or_bury(lease, &trigger, &key).await;
+            }
             Some(Standing { read: Read::Message(..), .. }) => {}
         }
         let excess = self.excess();
@@ -445,7 +451,7 @@ impl<'a> Holding<'a> {
     ) -> Result<Vec<(Id<UserMarker>, Person)>, ThreadError> {
         let author = |entry: &Standing| match &entry.read {
             Read::Message(message, _) => Some(message.author),
-            Read::Approval(_) | Read::Due(_) | Read::Odd(_) => None,
+            Read::Approval(_) | Read::Due(_) | Read::Unsettled(_) | Read::Odd(_) => None,
         };
         let authors: Vec<_> = self.backlog.iter().take(LOOKED_AT).filter_map(author).collect();
         self.describe(authors.into_iter().chain([bot])).await
@@ -490,7 +496,7 @@ impl<'a> Holding<'a> {
     fn plan(&self) -> turn::Plan {
         let waiting = self.backlog.iter().map(|entry| match &entry.read {
             Read::Message(message, call) => Some((&**message, *call)),
-            Read::Approval(_) | Read::Due(_) | Read::Odd(_) => None,
+            Read::Approval(_) | Read::Due(_) | Read::Unsettled(_) | Read::Odd(_) => None,
         });
         let situation = Situation {
             bot: self.bot,
@@ -511,7 +517,7 @@ impl<'a> Holding<'a> {
                 message: (**message).clone(),
                 received_at: entry.waiting.task.received_at,
             }),
-            Read::Approval(_) | Read::Due(_) | Read::Odd(_) => None,
+            Read::Approval(_) | Read::Due(_) | Read::Unsettled(_) | Read::Odd(_) => None,
         }
     }
 
@@ -524,7 +530,7 @@ impl<'a> Holding<'a> {
         };
         let passing = self.backlog.iter().enumerate().filter(|(_, entry)| match &entry.read {
             Read::Message(message, call) => passes(message, *call),
-            Read::Approval(_) | Read::Due(_) | Read::Odd(_) => false,
+            Read::Approval(_) | Read::Due(_) | Read::Unsettled(_) | Read::Odd(_) => false,
         });
         let beyond = passing.skip(self.holder.settings.max_waiting).map(|(index, _)| index);
         beyond.take(TURNED_DOWN_AT_ONCE).collect()
@@ -653,7 +659,9 @@ impl<'a> Holding<'a> {
         let planned_by = convert::person_of(due.principal.as_ref());
         let text = answer::of_due(planned_by, &due.tool, done.outcome, &said);
         let told = match &text {
-            Some(text) => Some(holder.tools.tell(&fence, id, trigger, &due, text).await?),
+            Some(text) => {
+                Some(holder.tools.tell(&fence, id, trigger, due.principal.clone(), text).await?)
+            }
             None => None,
         };
         let detail = format!("planned: {} {}", due.tool, done.outcome.as_word());
@@ -669,8 +677,15 @@ impl<'a> Holding<'a> {
     ) -> Result<(), ThreadError> {
         let Unfinished { id, turn, triggers, journal, past, changes, is_withdrawn, .. } =
             unfinished;
-        if let [trigger @ TriggerId::ScheduledAction { action, .. }] = &triggers[..] {
-            return self.fire_or_bury(lease, id, trigger, action).await;
+        match &triggers[..] {
+            [trigger @ TriggerId::ScheduledAction { action, .. }] => {
+                return self.fire_or_bury(lease, id, trigger, action).await;
+            }
+            // No message began it: an MCP client asked.
+            [trigger @ TriggerId::Approval(approval)] => {
+                return self.do_approved_or_bury(lease, id, trigger, approval).await;
+            }
+            _ => {}
         }
         if is_withdrawn {
             let detail = "every message that it answers was deleted".to_owned();

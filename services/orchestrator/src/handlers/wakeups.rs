@@ -27,6 +27,8 @@ pub(crate) enum Read {
     Approval(String),
     /// An act whose time has come.
     Due(String),
+    /// An execution that may stand open, and that nobody would make again.
+    Unsettled(String),
     /// Nothing that can be carried out, and why.
     Odd(&'static str),
 }
@@ -130,6 +132,9 @@ pub(crate) async fn read(holder: &Holder, task: &Task) -> Result<Result<Read, Re
     }
     if let TriggerId::ScheduledAction { action, .. } = &task.trigger {
         return Ok(Ok(Read::Due(action.clone())));
+    }
+    if let TriggerId::Execution(key) = &task.trigger {
+        return Ok(Ok(Read::Unsettled(key.clone())));
     }
     if task.trigger.message().is_none() {
         return Ok(Ok(Read::Odd("nothing in this version carries out such a trigger")));

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use sqlx::{SqliteConnection, SqlitePool, query};
 use twilight_model::id::{
     Id,
-    marker::{GuildMarker, MessageMarker},
+    marker::{GuildMarker, MessageMarker, UserMarker},
 };
 
 use ery_clock::UnixMillis;
@@ -110,6 +110,26 @@ pub(crate) fn decide(
     Ok(Some(approval))
 }
 
+/// Voids what waits for a click and was begun by `trigger`; its threads are woken for that.
+pub(crate) fn void_all_of(
+    connection: &Connection,
+    guild: Id<GuildMarker>,
+    trigger: &str,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let open: Vec<String> = connection
+        .prepare_cached(
+            "SELECT a.approval_id FROM approvals AS a JOIN tool_executions AS e ON e.key = a.key
+             WHERE a.decision IS NULL AND a.guild_id = ?1 AND e.trigger_id = ?2",
+        )?
+        .query_map(params![id(guild), trigger], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for approval in open {
+        write_decision(connection, &approval, ApprovalDecision::Void, None, now)?;
+    }
+    Ok(())
+}
+
 /// What a suspended thread comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reopened {
@@ -170,20 +190,32 @@ fn settle(
     };
     let is_persons = matches!(decision, ApprovalDecision::Approved | ApprovalDecision::Rejected);
     let by = click.map(|click| click.by).filter(|_| is_persons);
+    write_decision(connection, &approval.id, decision, by, now)?;
+    approval.decided = Some(Decided { decision, by, at: now });
+    Ok(())
+}
+
+/// Writes a decision, and wakes the thread that waits for it.
+fn write_decision(
+    connection: &Connection,
+    approval: &str,
+    decision: ApprovalDecision,
+    by: Option<Id<UserMarker>>,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "UPDATE approvals SET decision = ?2, decided_by = ?3, decided_at_ms = ?4
              WHERE approval_id = ?1",
         )?
-        .execute(params![approval.id, decision.as_str(), by.map(id), now.0])?;
+        .execute(params![approval, decision.as_str(), by.map(id), now.0])?;
     connection
         .prepare_cached(
             "UPDATE scheduled_tasks SET due_at_ms = min(due_at_ms, ?2)
              WHERE published_at_ms IS NULL AND scheduled_task_id =
                  (SELECT scheduled_task_id FROM approvals WHERE approval_id = ?1)",
         )?
-        .execute(params![approval.id, now.0])?;
-    approval.decided = Some(Decided { decision, by, at: now });
+        .execute(params![approval, now.0])?;
     Ok(())
 }
 

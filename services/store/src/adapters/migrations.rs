@@ -27,6 +27,7 @@ pub(crate) const SHARD: Migrations = &[
         "scheduled_actions",
         include_str!("../../../../migrations/shard/0006_scheduled_actions.sql"),
     ),
+    (7, "mcp", include_str!("../../../../migrations/shard/0007_mcp.sql")),
 ];
 
 /// Returns how sqlx opens a file that exists.

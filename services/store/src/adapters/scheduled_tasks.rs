@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use sqlx::{Row as _, SqlitePool, query};
 
 use ery_clock::UnixMillis;
-use ery_ids::ChannelKey;
+use ery_ids::{ChannelKey, TriggerId};
 
 use crate::{
     adapters::{columns, columns::Columns as _, write_channels::key},
@@ -48,6 +48,24 @@ pub(crate) fn mark_published(
              WHERE scheduled_task_id = ?1 AND published_at_ms IS NULL",
         )?
         .execute(params![row, now.0])?;
+    Ok(())
+}
+
+/// Takes a task back that the queue has not got: it need not wake anybody any more.
+pub(crate) fn withdraw(
+    connection: &Connection,
+    channel: &ChannelKey,
+    trigger: &TriggerId,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let (guild, channel) = key(channel);
+    connection
+        .prepare_cached(
+            "UPDATE scheduled_tasks SET published_at_ms = ?4, payload = x''
+             WHERE guild_id = ?1 AND channel_id = ?2 AND trigger_id = ?3 AND retry = 0
+                 AND published_at_ms IS NULL",
+        )?
+        .execute(params![guild, channel, trigger.to_string(), now.0])?;
     Ok(())
 }
 

@@ -1,20 +1,21 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use ery_clock::UnixMillis;
-use ery_ids::{ChannelKey, ExecutionKey, Fence};
+use ery_ids::{ChannelKey, ExecutionKey, Fence, TriggerId};
 
 use crate::{
     adapters::{
         approvals,
         columns::{PrincipalColumns, optional_id},
-        scheduled_actions,
+        mcp_credentials, scheduled_actions, scheduled_tasks,
         write_channels::{check_fence, key},
-        write_messages,
+        write_messages, write_threads,
         write_threads::{changes, known},
     },
     domain::{
-        Closing, Decision, Execution, ExecutionState, Message, MessageChange, Outcome, Tier,
-        TriggerChange, approval::NewApproval, execution::is_moderation, scheduled_action::Later,
+        Closing, Decision, Execution, ExecutionState, Message, MessageChange, Outcome,
+        ScheduledTask, Tier, TriggerChange, approval::NewApproval, execution::is_moderation,
+        mcp_credential::credential_of, scheduled_action::Later,
     },
     error::StoreError,
 };
@@ -32,9 +33,20 @@ pub(crate) fn begin(
     fence: Option<&Fence>,
     execution: &Execution,
     approval: Option<&NewApproval>,
+    settling: Option<&ScheduledTask>,
 ) -> Result<Opened, StoreError> {
     if let Some(fence) = fence {
         check_fence(connection, fence)?;
+    }
+    if let (Some(_), Some(thread), ExecutionKey::Mcp { .. }) =
+        (approval, execution.thread, &execution.key)
+        && stands(connection, &execution.key)?
+    {
+        // The thread of the first attempt waits for the click.
+        return Ok(Opened { is_new: false, changes: changes(connection, thread)? });
+    }
+    if let (Some(_), ExecutionKey::Mcp { .. }) = (approval, &execution.key) {
+        write_threads::begin_suspended(connection, execution)?;
     }
     let outcome = match execution.thread {
         Some(thread) => Some((thread, known(connection, thread, &execution.channel)?)),
@@ -42,11 +54,15 @@ pub(crate) fn begin(
     };
     let is_new = insert(connection, execution)?;
     if is_new {
+        if let Some(settling) = settling.filter(|_| execution.state == ExecutionState::Open) {
+            scheduled_tasks::insert(connection, settling)?;
+        }
         if let Some(approval) = approval {
             approvals::insert(connection, approval, execution)?;
         }
         if let Some((thread, outcome)) = outcome
             && outcome != Outcome::Running
+            && !matches!(execution.key, ExecutionKey::Mcp { .. })
         {
             return Err(StoreError::ThreadEnded { thread, outcome: outcome.as_str() });
         }
@@ -83,7 +99,8 @@ pub(crate) fn end(connection: &Connection, end: &End) -> Result<(), StoreError> 
     let execution_key = end.key.to_string();
     let row = connection
         .prepare_cached(
-            "SELECT guild_id, channel_id, state, tier, decision FROM tool_executions WHERE key = ?1",
+            "SELECT guild_id, channel_id, state, tier, decision, trigger_id FROM tool_executions
+             WHERE key = ?1",
         )?
         .query_row([&execution_key], |row| {
             Ok((
@@ -91,10 +108,13 @@ pub(crate) fn end(connection: &Connection, end: &End) -> Result<(), StoreError> 
                 ExecutionState::parse(row.get_ref(2)?.as_str()?),
                 Tier::parse(row.get_ref(3)?.as_str()?),
                 Decision::parse(row.get_ref(4)?.as_str()?),
+                row.get::<_, String>(5)?,
             ))
         })
         .optional()?;
-    let Some((_, stands, tier, decision)) = row.filter(|(of, ..)| *of == key(&end.channel)) else {
+    let Some((_, stands, tier, decision, trigger)) =
+        row.filter(|(of, ..)| *of == key(&end.channel))
+    else {
         let (key, channel) = (end.key.clone(), end.channel);
         return Err(StoreError::ExecutionUnknown { key, channel });
     };
@@ -130,6 +150,18 @@ pub(crate) fn end(connection: &Connection, end: &End) -> Result<(), StoreError> 
     if let (Decision::NeedsApproval, Some(shown)) = (decision, &end.sent) {
         approvals::set_message(connection, &end.key, shown.id)?;
     }
+    if let ExecutionKey::Mcp { .. } = &end.key {
+        scheduled_tasks::withdraw(
+            connection,
+            &end.channel,
+            &TriggerId::Execution(execution_key),
+            end.closed_at,
+        )?;
+        // What is read is others' words, and its client hears of it from here on.
+        if let (Some(Tier::Read), Some(credential)) = (tier, credential_of(&trigger)) {
+            mcp_credentials::told(connection, credential, end.closed_at)?;
+        }
+    }
     if is_moderation(tier, decision, end.state) {
         log_moderation(connection, &end.key)?;
         scheduled_actions::cancel_expiries(connection, &end.key, end.closed_at)?;
@@ -140,6 +172,12 @@ pub(crate) fn end(connection: &Connection, end: &End) -> Result<(), StoreError> 
         scheduled_actions::insert(connection, &end.key, &end.channel, later, end.closed_at)?;
     }
     Ok(())
+}
+
+fn stands(connection: &Connection, key: &ExecutionKey) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM tool_executions WHERE key = ?1)")?
+        .query_row([key.to_string()], |row| row.get(0))?)
 }
 
 /// Returns whether it was inserted: none with its key stood.

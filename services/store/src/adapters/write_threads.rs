@@ -2,7 +2,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use twilight_model::id::{Id, marker::UserMarker};
 
 use ery_clock::UnixMillis;
-use ery_ids::{ChannelKey, Fence, Principal, TaskThreadId, TriggerId};
+use ery_ids::{ChannelKey, Epoch, Fence, OwnerToken, Principal, TaskThreadId, TriggerId};
 
 use crate::{
     adapters::{
@@ -13,8 +13,8 @@ use crate::{
         write_messages,
     },
     domain::{
-        Attempt, ChannelState, Message, MessageChange, Outcome, Step, Trigger, TriggerChange,
-        Usage,
+        Attempt, ChannelState, Execution, Message, MessageChange, Outcome, Step, Trigger,
+        TriggerChange, Usage,
         thread::{LastAttempt, may_follow},
     },
     error::StoreError,
@@ -222,6 +222,34 @@ pub(crate) fn finish(connection: &Connection, finish: &Finish) -> Result<(), Sto
         set_state(connection, channel, state)?;
     }
     Ok(())
+}
+
+/// Begins a thread that waits from the start: for the click on what an MCP client asked for.
+///
+/// No channel is held for that, so its epoch is 0; it runs under the one that reopens it.
+pub(crate) fn begin_suspended(
+    connection: &Connection,
+    execution: &Execution,
+) -> Result<(), StoreError> {
+    let Some(thread) = execution.thread else {
+        return Err(StoreError::Row { table: "task_threads" });
+    };
+    let owner = OwnerToken(String::new());
+    let fence = Fence { channel: execution.channel, epoch: Epoch(0), owner };
+    insert(
+        connection,
+        &NewThread {
+            fence: &fence,
+            thread,
+            principal: execution.principal.as_ref(),
+            askers: &[],
+            started_at: execution.opened_at,
+            finished_at: Some(execution.opened_at),
+            outcome: Outcome::Suspended,
+            detail: "asked for by an MCP client",
+            usage: Usage::default(),
+        },
+    )
 }
 
 /// Lets a suspended thread run again, for one trigger more.

@@ -33,16 +33,23 @@ pub(super) async fn handle(
     if proposes != approval.is_some() {
         return Err(Invalid::new("approval", "belongs to an open execution that needs one").into());
     }
+    let settling = request
+        .settling
+        .map(|settling| parse::settling(settling, &execution))
+        .transpose()
+        .map_err(|invalid| invalid.within("settling"))?;
     let shard = store.shards.of(execution.channel.home).await?;
     let expires_at = approval.as_ref().map(|approval| approval.expires_at);
+    let settle_at = settling.as_ref().map(|settling| settling.due_at);
     let asked = execution.clone();
     let opened = shard
         .write(move |connection| {
-            write_executions::begin(connection, fence.as_ref(), &execution, approval.as_ref())
+            let (fence, approval) = (fence.as_ref(), approval.as_ref());
+            write_executions::begin(connection, fence, &execution, approval, settling.as_ref())
         })
         .await?;
-    if let Some(expires_at) = expires_at {
-        store.agenda.add(store.shards.shard_of(asked.channel.home), expires_at);
+    for due in [expires_at, settle_at].into_iter().flatten() {
+        store.agenda.add(store.shards.shard_of(asked.channel.home), due);
     }
     let execution = if opened.is_new {
         asked

@@ -13,8 +13,8 @@ use crate::{
     adapters::dead_letters::DeadTask,
     domain::{
         Attachment, ChannelState, Decision, Exchange, Execution, ExecutionState, LastAnswer,
-        Mention, Message, Outcome, Step, StepKind, Tier, Trigger, Usage, approval::NewApproval,
-        dead_letter::DeadLetterId,
+        Mention, Message, Outcome, ScheduledTask, Step, StepKind, Tier, Trigger, Usage,
+        approval::NewApproval, dead_letter::DeadLetterId, mcp_credential::McpCredential,
     },
     error::StoreError,
 };
@@ -346,6 +346,47 @@ pub(super) fn size(field: &str, bytes: u64) -> Parsed<u64> {
 /// Reads the id of a dead letter.
 pub(super) fn dead_letter_id(field: &str, id: &str) -> Parsed<DeadLetterId> {
     id.parse().map_err(|_| Invalid::new(field, "is no id of a dead letter"))
+}
+
+/// Reads a credential that is to be made.
+pub(super) fn mcp_credential(
+    credential: proto::McpCredential,
+    token_hash: Vec<u8>,
+    now: UnixMillis,
+) -> Parsed<McpCredential> {
+    let id_text = name("credential_id", credential.credential_id)?;
+    if !id_text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(Invalid::new("credential_id", "has other characters than letters and digits"));
+    }
+    if token_hash.len() != 32 {
+        return Err(Invalid::new("token_hash", "is no SHA-256"));
+    }
+    bounded("tools", &credential.tools)?;
+    Ok(McpCredential {
+        id: id_text,
+        guild: id("guild_id", credential.guild_id)?,
+        user: id("user_id", credential.user_id)?,
+        channel: id("channel_id", credential.channel_id)?,
+        name: text("name", credential.name, MAX_NAME_BYTES)?,
+        tools: credential.tools.into_iter().map(|it| name("tools", it)).collect::<Parsed<_>>()?,
+        token_hash,
+        created_at: now,
+        revoked_at: None,
+        told_at: None,
+    })
+}
+
+/// Reads when an execution is to be settled that nobody would make again.
+pub(super) fn settling(settling: proto::Settling, execution: &Execution) -> Parsed<ScheduledTask> {
+    Ok(ScheduledTask {
+        channel: execution.channel,
+        trigger: TriggerId::Execution(execution.key.to_string()),
+        retry: 0,
+        bot: id("bot_id", settling.bot_id)?,
+        received_at: execution.opened_at,
+        payload: Vec::new(),
+        due_at: UnixMillis(settling.due_at_ms),
+    })
 }
 
 /// Reads how an execution stands.

@@ -11,6 +11,7 @@ use crate::domain::{
     TaskThread, Tier, Trigger, TriggerChange, Usage,
     approval::{Approval, ApprovalDecision},
     dead_letter::{Dead, DeadLetter},
+    mcp_credential::McpCredential,
     scheduled_action::{ActionState, ScheduledAction},
 };
 
@@ -186,6 +187,20 @@ pub(super) fn scheduled_action(action: ScheduledAction) -> proto::ScheduledActio
         state: state.into(),
         ended_at_ms: optional_millis(action.ended_at),
         ended_by: action.ended_by.map_or(0, Id::get),
+    }
+}
+
+pub(super) fn mcp_credential(credential: McpCredential) -> proto::McpCredential {
+    proto::McpCredential {
+        credential_id: credential.id,
+        guild_id: credential.guild.get(),
+        user_id: credential.user.get(),
+        channel_id: credential.channel.get(),
+        name: credential.name,
+        tools: credential.tools,
+        created_at_ms: credential.created_at.0,
+        revoked_at_ms: optional_millis(credential.revoked_at),
+        told_at_ms: optional_millis(credential.told_at),
     }
 }
 

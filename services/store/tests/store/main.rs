@@ -9,6 +9,7 @@ mod fencing;
 mod gaps;
 mod input;
 mod kill;
+mod mcp;
 mod messages;
 mod opening;
 mod queue;

@@ -280,6 +280,7 @@ pub(crate) fn begin_execution(fence: &Fence, execution: &Execution) -> BeginExec
         fence: Some(fence.clone()),
         execution: Some(execution.clone()),
         approval: None,
+        settling: None,
     }
 }
 

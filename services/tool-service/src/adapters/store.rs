@@ -9,11 +9,12 @@ use twilight_model::id::{
     marker::{GuildMarker, UserMarker},
 };
 
-use ery_ids::Home;
+use ery_ids::{ChannelKey, Home};
 use ery_proto::store::v1::{
     Approval, ApprovalDecision, BeginExecutionRequest, BeginExecutionResponse,
-    CancelScheduledActionRequest, DecideApprovalRequest, EndExecutionRequest, GetApprovalRequest,
-    GetScheduledActionRequest, ListScheduledActionsRequest, ScheduledAction,
+    CancelScheduledActionRequest, DecideApprovalRequest, EndExecutionRequest, Execution,
+    GetApprovalRequest, GetExecutionRequest, GetMcpCredentialRequest, GetScheduledActionRequest,
+    ListScheduledActionsRequest, McpCredential, ScheduledAction,
     store_service_client::StoreServiceClient,
 };
 use ery_rpc::{Peers, Transport, within};
@@ -94,6 +95,43 @@ impl Executions {
         async move {
             let response = client.decide_approval(request).await;
             response.map(|it| it.into_inner().approval).map_err(|status| error(&status))
+        }
+        .boxed()
+    }
+
+    /// Returns an execution.
+    pub(crate) fn execution(
+        &self,
+        channel: ChannelKey,
+        key: &str,
+    ) -> BoxFuture<'static, Result<Option<Execution>, StoreError>> {
+        let mut client = self.client(channel.home);
+        let request = GetExecutionRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+            key: key.to_owned(),
+        };
+        let request = within(self.timeout, request);
+        async move {
+            let response = client.get_execution(request).await;
+            response.map(|it| it.into_inner().execution).map_err(|status| error(&status))
+        }
+        .boxed()
+    }
+
+    /// Returns a credential of an MCP client, if it is in force.
+    pub(crate) fn mcp_credential(
+        &self,
+        guild: Id<GuildMarker>,
+        id: &str,
+    ) -> BoxFuture<'static, Result<Option<McpCredential>, StoreError>> {
+        let mut client = self.client(Home::Guild(guild));
+        let request =
+            GetMcpCredentialRequest { guild_id: guild.get(), credential_id: id.to_owned() };
+        let request = within(self.timeout, request);
+        async move {
+            let response = client.get_mcp_credential(request).await;
+            response.map(|it| it.into_inner().credential).map_err(|status| error(&status))
         }
         .boxed()
     }

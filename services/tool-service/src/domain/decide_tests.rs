@@ -114,6 +114,9 @@ pub(super) fn letter(decision: &Decision) -> char {
         | Reason::NotOffered { .. }
         | Reason::NotApproved
         | Reason::NotPlanned
+        | Reason::ToldBefore { .. }
+        | Reason::NoCredential
+        | Reason::CredentialPlace
         | Reason::TooLongToShow
         | Reason::NeedsClick
         | Reason::DryRun { .. }

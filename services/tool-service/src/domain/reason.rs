@@ -13,20 +13,40 @@ use super::{guild::Channel, permissions};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
     UnknownTool,
-    NotOffered { tool: &'static str },
-    Disabled { tool: &'static str },
-    NotInDm { tool: &'static str },
+    NotOffered {
+        tool: &'static str,
+    },
+    Disabled {
+        tool: &'static str,
+    },
+    NotInDm {
+        tool: &'static str,
+    },
     SharedTurn,
     NobodyAsked,
     ExpiryOnlyLifts,
-    AskerNotMember { who: Who },
-    AskerTimedOut { who: Who },
-    Lacks { who: Who, permission: Permissions, place: Place },
+    AskerNotMember {
+        who: Who,
+    },
+    AskerTimedOut {
+        who: Who,
+    },
+    Lacks {
+        who: Who,
+        permission: Permissions,
+        place: Place,
+    },
     OtherPlace,
-    WouldLeak { source: Id<ChannelMarker> },
+    WouldLeak {
+        source: Id<ChannelMarker>,
+    },
     NothingToRead,
-    WouldCarry { to: Id<ChannelMarker> },
-    NotForAll { permission: Permissions },
+    WouldCarry {
+        to: Id<ChannelMarker>,
+    },
+    NotForAll {
+        permission: Permissions,
+    },
     TargetIsBot,
     TargetIsEry,
     TargetIsSelf,
@@ -34,20 +54,42 @@ pub(crate) enum Reason {
     TargetIsOwner,
     TargetIsAdministrator,
     TargetNeedsAdministrator,
-    RankTooLow { who: Who },
+    RankTooLow {
+        who: Who,
+    },
     NoSuchRole,
     RoleIsEveryone,
     RoleIsManaged,
-    RankBelowRole { who: Who },
-    CannotGrant { who: Who, permission: Permissions },
-    OnlyAdministrators { who: Who, permission: Permissions },
+    RankBelowRole {
+        who: Who,
+    },
+    CannotGrant {
+        who: Who,
+        permission: Permissions,
+    },
+    OnlyAdministrators {
+        who: Who,
+        permission: Permissions,
+    },
     EryNotMember,
-    NeedsOrder { is_tainted: bool },
+    NeedsOrder {
+        is_tainted: bool,
+    },
     NeedsClick,
     NotApproved,
     NotPlanned,
+    /// An MCP client was told of others' words before.
+    ToldBefore {
+        here: Id<ChannelMarker>,
+    },
+    /// An MCP client has no credential, or no more.
+    NoCredential,
+    /// The person of a credential does not see its channel.
+    CredentialPlace,
     TooLongToShow,
-    DryRun { tool: &'static str },
+    DryRun {
+        tool: &'static str,
+    },
 }
 
 /// Whose right it is about.
@@ -135,6 +177,9 @@ impl Reason {
             Self::DryRun { .. } => "dry_run",
             Self::NotApproved => "not_approved",
             Self::NotPlanned => "not_planned",
+            Self::ToldBefore { .. } => "told_before",
+            Self::NoCredential => "no_credential",
+            Self::CredentialPlace => "credential_place",
             Self::TooLongToShow => "too_long_to_show",
         }
     }
@@ -149,6 +194,18 @@ impl Reason {
             }
             Self::NotApproved => "Nobody approved exactly this.".into(),
             Self::NotPlanned => "That is not planned any more.".into(),
+            Self::ToldBefore { here } => format!(
+                "This client was told not long ago what others wrote, so this waits for the click \
+                 of somebody who may do it: it is shown in <#{here}>."
+            ),
+            Self::NoCredential => {
+                "The credential is not valid here any more; ask for a new one.".into()
+            }
+            Self::CredentialPlace => {
+                "The person of this credential cannot see its channel, or it is a private thread; \
+                 ask for a credential in a channel that they can see."
+                    .into()
+            }
             Self::TooLongToShow => {
                 "That is too long to be shown whole to those who would approve it; make it shorter."
                     .into()
@@ -157,6 +214,18 @@ impl Reason {
                 format!("This is a dry run: {tool} was allowed, and would have been done now.")
             }
             _ => "On this server that waits for the click of somebody who may do it.".into(),
+        }
+    }
+
+    fn of_role(&self) -> &'static str {
+        match self {
+            Self::RoleIsEveryone => {
+                "The role of everyone can be neither given nor taken nor deleted."
+            }
+            Self::RoleIsManaged => {
+                "That role belongs to an integration; nobody can give, take or delete it."
+            }
+            _ => "That role does not exist on this server.",
         }
     }
 
@@ -220,13 +289,7 @@ impl Reason {
                  a member who has it, too."
                     .into()
             }
-            Self::NoSuchRole => "That role does not exist on this server.".into(),
-            Self::RoleIsEveryone => {
-                "The role of everyone can be neither given nor taken nor deleted.".into()
-            }
-            Self::RoleIsManaged => {
-                "That role belongs to an integration; nobody can give, take or delete it.".into()
-            }
+            Self::NoSuchRole | Self::RoleIsEveryone | Self::RoleIsManaged => self.of_role().into(),
             Self::RankBelowRole { who: Who::Ery } => {
                 "My highest role is not above that role.".into()
             }
@@ -259,6 +322,9 @@ impl Reason {
             | Self::NeedsClick
             | Self::NotApproved
             | Self::NotPlanned
+            | Self::ToldBefore { .. }
+            | Self::NoCredential
+            | Self::CredentialPlace
             | Self::TooLongToShow
             | Self::DryRun { .. } => self.of_confirmation(),
         }

@@ -32,7 +32,7 @@ const MAX_KEPT: usize = 2_000;
 /// The longest key that is taken; our own have some sixty characters.
 const MAX_KEY: usize = 512;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ask {
     pub(super) fence: Option<common::Fence>,
     pub(super) key: String,
@@ -49,6 +49,8 @@ pub(super) struct Ask {
     pub(super) approval: Option<String>,
     /// The scheduled action that is due.
     pub(super) scheduled: Option<String>,
+    /// By which credential an MCP client asks.
+    pub(super) credential: Option<String>,
     orders: Vec<Order>,
     thread_id: String,
     trigger_id: String,
@@ -74,10 +76,24 @@ impl Ask {
                     return Err(invalid("the fence is for another channel"));
                 }
             }
-            None if matches!(key, ExecutionKey::Thread { .. } | ExecutionKey::Approved { .. }) => {
+            None if key.is_of_thread() => {
                 return Err(invalid("a task thread's call must carry a fence"));
             }
             None => {}
+        }
+        let credential = Some(request.mcp_credential_id).filter(|id| !id.is_empty());
+        let is_plain = request.fence.is_none()
+            && request.thread_id.is_empty()
+            && request.approval_id.is_empty()
+            && request.scheduled_action_id.is_empty()
+            && !request.is_answer;
+        match (&key, &credential) {
+            (ExecutionKey::Mcp { .. }, Some(_)) if is_plain => {}
+            (ExecutionKey::Mcp { .. }, _) => {
+                return Err(invalid("an MCP client's call must carry a credential, and no thread"));
+            }
+            (_, Some(_)) => return Err(invalid("only an MCP client's call has a credential")),
+            (_, None) => {}
         }
         let askers = request.askers.iter().map(|asker| {
             Id::new_checked(*asker).ok_or_else(|| invalid("an asker's id cannot be 0"))
@@ -96,6 +112,7 @@ impl Ask {
             is_answer: request.is_answer,
             approval: Some(request.approval_id).filter(|id| !id.is_empty()),
             scheduled: Some(request.scheduled_action_id).filter(|id| !id.is_empty()),
+            credential,
             orders: request.orders,
             thread_id: request.thread_id,
             trigger_id: request.trigger_id,
@@ -103,6 +120,38 @@ impl Ask {
             prompt_version: request.prompt_version,
             answers: request.answers,
         })
+    }
+
+    /// Returns the call of an execution that stands, as far as it can be told from it.
+    pub(super) fn of(channel: ChannelKey, execution: &Execution) -> Result<Self, CallError> {
+        Ok(Self {
+            fence: None,
+            key: execution.key.clone(),
+            home: channel.home,
+            here: channel.channel,
+            tool: execution.tool.clone(),
+            arguments: execution.arguments.clone(),
+            principal: principal(execution.principal.clone())?,
+            askers: Vec::new(),
+            offered: Vec::new(),
+            is_tainted: execution.is_tainted,
+            is_answer: false,
+            approval: None,
+            scheduled: None,
+            credential: None,
+            orders: Vec::new(),
+            thread_id: execution.thread_id.clone(),
+            trigger_id: execution.trigger_id.clone(),
+            model: execution.model.clone(),
+            prompt_version: execution.prompt_version.clone(),
+            answers: Vec::new(),
+        })
+    }
+
+    /// Returns whether the call is an order by itself: of an MCP client that was told of nobody's
+    /// words, so that it is nobody's but its person's.
+    pub(super) fn is_an_order(&self) -> bool {
+        self.credential.is_some() && !self.is_tainted
     }
 
     /// Names the call and who holds the channel for it: repeats are alike in both.

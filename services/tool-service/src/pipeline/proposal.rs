@@ -13,7 +13,7 @@ use twilight_model::{
 };
 
 use ery_clock::UnixMillis;
-use ery_ids::{Principal, TriggerId};
+use ery_ids::{Principal, TaskThreadId, TriggerId};
 use ery_proto::{
     store::v1::{Approval, ApprovalDecision, Execution, NewApproval, ScheduledActionState},
     tool::v1::{CallToolResponse, ClickApprovalRequest, ClickApprovalResponse},
@@ -71,7 +71,7 @@ impl Pipeline {
     ) -> Result<CallToolResponse, CallError> {
         let shared = &*self.shared;
         let (Some(guild), Some(Principal::Person(asker)), true) =
-            (ask.guild(), &ask.principal, ask.fence.is_some())
+            (ask.guild(), &ask.principal, ask.fence.is_some() || ask.credential.is_some())
         else {
             // Nobody waits for it.
             let verdict = Verdict::needs_approval(reason, plan.act.clone());
@@ -85,6 +85,10 @@ impl Pipeline {
         let verdict = Verdict::proposal(reason, plan.act.clone()).of(plan.tier, false);
         let mut execution = ask.execution(&verdict, now, shared.settings.send_by);
         execution.approval_id = uuid::Uuid::new_v4().simple().to_string();
+        if ask.credential.is_some() {
+            // The thread that the click reopens; there is none before it.
+            execution.thread_id = TaskThreadId::random().to_string();
+        }
         let new = NewApproval {
             hash: hash(guild, *asker, &execution.tool, &execution.arguments),
             asker_id: asker.get(),
@@ -336,6 +340,9 @@ impl Pipeline {
             ApprovalDecision::Approved => format!("Approved by <@{by}>."),
             ApprovalDecision::Rejected => format!("Rejected by <@{by}>."),
             ApprovalDecision::Expired => "Nobody approved this in time.".into(),
+            ApprovalDecision::Void if approval.asking_message_id == 0 => {
+                "The credential by which this was asked for was revoked.".into()
+            }
             ApprovalDecision::Void => "The message that asked for this was deleted.".into(),
             ApprovalDecision::Unspecified => "This still waits.".into(),
         };

@@ -15,6 +15,7 @@ mod hostile;
 mod in_doubt;
 mod information;
 mod kicks;
+mod mcp;
 mod messages;
 mod moderation;
 mod overwrites;

@@ -22,6 +22,9 @@ pub(crate) struct State {
     pub(crate) changes: Vec<TriggerChange>,
     pub(crate) approvals: HashMap<String, Approval>,
     pub(crate) planned: HashMap<String, ScheduledAction>,
+    pub(crate) credentials: HashMap<String, McpCredential>,
+    /// When executions that nobody would make again are settled, by key.
+    pub(crate) settlings: HashMap<String, i64>,
     /// The highest epoch; lower ones are refused.
     pub(crate) epoch: u64,
     pub(crate) is_down: bool,
@@ -70,6 +73,9 @@ impl StoreService for FakeStore {
             state.last_key.clone_from(&given.key);
             let changes = state.changes.clone();
             let is_new = !state.executions.contains_key(&given.key);
+            if let Some(settling) = request.settling.filter(|_| is_new) {
+                state.settlings.insert(given.key.clone(), settling.due_at_ms);
+            }
             if let Some(new) = request.approval.filter(|_| is_new) {
                 let approval = Approval {
                     approval_id: given.approval_id.clone(),
@@ -141,6 +147,12 @@ impl StoreService for FakeStore {
                 };
                 state.planned.insert(later.scheduled_action_id, action);
             }
+            let credential = execution.trigger_id.strip_prefix("mcp.").unwrap_or_default();
+            if let Some(credential) = state.credentials.get_mut(credential)
+                && execution.tier == "read"
+            {
+                credential.told_at_ms = request.closed_at_ms;
+            }
             state.sent.extend(request.sent);
             Ok(Response::new(EndExecutionResponse {}))
         })
@@ -206,6 +218,46 @@ impl StoreService for FakeStore {
             Some(action.clone())
         });
         Ok(Response::new(CancelScheduledActionResponse { action }))
+    }
+
+    async fn get_mcp_credential(
+        &self,
+        request: Request<GetMcpCredentialRequest>,
+    ) -> Result<Response<GetMcpCredentialResponse>, Status> {
+        let request = request.into_inner();
+        let found = self.with(|state| state.credentials.get(&request.credential_id).cloned());
+        let credential = found.filter(|it| it.guild_id == request.guild_id);
+        Ok(Response::new(GetMcpCredentialResponse { credential, token_hash: Vec::new() }))
+    }
+
+    async fn get_execution(
+        &self,
+        request: Request<GetExecutionRequest>,
+    ) -> Result<Response<GetExecutionResponse>, Status> {
+        let key = request.into_inner().key;
+        let execution = self.with(|state| state.executions.get(&key).cloned());
+        Ok(Response::new(GetExecutionResponse { execution }))
+    }
+
+    async fn create_mcp_credential(
+        &self,
+        _: Request<CreateMcpCredentialRequest>,
+    ) -> Result<Response<CreateMcpCredentialResponse>, Status> {
+        refused()
+    }
+
+    async fn list_mcp_credentials(
+        &self,
+        _: Request<ListMcpCredentialsRequest>,
+    ) -> Result<Response<ListMcpCredentialsResponse>, Status> {
+        refused()
+    }
+
+    async fn revoke_mcp_credential(
+        &self,
+        _: Request<RevokeMcpCredentialRequest>,
+    ) -> Result<Response<RevokeMcpCredentialResponse>, Status> {
+        refused()
     }
 
     async fn reopen_thread(

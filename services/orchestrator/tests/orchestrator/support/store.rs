@@ -495,6 +495,38 @@ impl StoreService for FakeStore {
         Ok(Response::new(FindGapsResponse { gaps }))
     }
 
+    async fn create_mcp_credential(
+        &self,
+        _: Request<CreateMcpCredentialRequest>,
+    ) -> Answer<CreateMcpCredentialResponse> {
+        Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+
+    async fn get_mcp_credential(
+        &self,
+        _: Request<GetMcpCredentialRequest>,
+    ) -> Answer<GetMcpCredentialResponse> {
+        Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+
+    async fn list_mcp_credentials(
+        &self,
+        _: Request<ListMcpCredentialsRequest>,
+    ) -> Answer<ListMcpCredentialsResponse> {
+        Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+
+    async fn revoke_mcp_credential(
+        &self,
+        _: Request<RevokeMcpCredentialRequest>,
+    ) -> Answer<RevokeMcpCredentialResponse> {
+        Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+
+    async fn get_execution(&self, _: Request<GetExecutionRequest>) -> Answer<GetExecutionResponse> {
+        Err(Status::unimplemented("not asked by the orchestrator"))
+    }
+
     async fn get_approval(&self, _: Request<GetApprovalRequest>) -> Answer<GetApprovalResponse> {
         Err(Status::unimplemented("not asked by the orchestrator"))
     }

@@ -106,6 +106,13 @@ impl ToolService for FakeTools {
         Ok(Response::new(ClickApprovalResponse { is_ours: false }))
     }
 
+    async fn settle_call(
+        &self,
+        _: Request<SettleCallRequest>,
+    ) -> Result<Response<SettleCallResponse>, Status> {
+        Ok(Response::new(SettleCallResponse::default()))
+    }
+
     async fn settle_approval(
         &self,
         _: Request<SettleApprovalRequest>,

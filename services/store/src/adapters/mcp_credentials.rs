@@ -1,0 +1,151 @@
+//! Credentials of MCP clients.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use sqlx::{SqlitePool, query};
+use twilight_model::id::{Id, marker::GuildMarker};
+
+use ery_clock::UnixMillis;
+
+use crate::{
+    adapters::{
+        approvals,
+        columns::{Columns, id},
+    },
+    domain::mcp_credential::{McpCredential, trigger_of},
+    error::StoreError,
+};
+
+const TABLE: &str = "mcp_credentials";
+
+macro_rules! credential_columns {
+    () => {
+        "credential_id, guild_id, user_id, channel_id, name, tools, token_hash, created_at_ms, \
+         revoked_at_ms, told_at_ms"
+    };
+}
+
+/// Keeps a new credential; a repeat writes nothing. Returns the one that stands.
+pub(crate) fn create(
+    connection: &Connection,
+    new: &McpCredential,
+) -> Result<Option<McpCredential>, StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO mcp_credentials (credential_id, guild_id, user_id, channel_id, name, tools,
+                 token_hash, created_at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            new.id,
+            id(new.guild),
+            id(new.user),
+            id(new.channel),
+            new.name,
+            serde_json::to_string(&new.tools).map_err(|_| StoreError::Row { table: TABLE })?,
+            new.token_hash,
+            new.created_at.0,
+        ])?;
+    find(connection, new.guild, &new.id)
+}
+
+/// Revokes a credential, and voids what was proposed by it; returns how it stands then.
+pub(crate) fn revoke(
+    connection: &Connection,
+    guild: Id<GuildMarker>,
+    credential: &str,
+    now: UnixMillis,
+) -> Result<Option<McpCredential>, StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE mcp_credentials SET revoked_at_ms = ?3
+             WHERE credential_id = ?1 AND guild_id = ?2 AND revoked_at_ms IS NULL",
+        )?
+        .execute(params![credential, id(guild), now.0])?;
+    approvals::void_all_of(connection, guild, &trigger_of(credential), now)?;
+    find(connection, guild, credential)
+}
+
+/// Notes that a credential's client is told what others wrote.
+pub(crate) fn told(
+    connection: &Connection,
+    credential: &str,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE mcp_credentials SET told_at_ms = max(coalesce(told_at_ms, 0), ?2)
+             WHERE credential_id = ?1",
+        )?
+        .execute(params![credential, now.0])?;
+    Ok(())
+}
+
+fn find(
+    connection: &Connection,
+    guild: Id<GuildMarker>,
+    credential: &str,
+) -> Result<Option<McpCredential>, StoreError> {
+    connection
+        .prepare_cached(concat!(
+            "SELECT ",
+            credential_columns!(),
+            " FROM mcp_credentials WHERE credential_id = ?1 AND guild_id = ?2"
+        ))?
+        .query_row(params![credential, id(guild)], |row| Ok(credential_row(row)))
+        .optional()?
+        .transpose()
+}
+
+/// Returns a credential of a guild, if it is not revoked.
+pub(crate) async fn get(
+    readers: &SqlitePool,
+    guild: Id<GuildMarker>,
+    credential: &str,
+) -> Result<Option<McpCredential>, StoreError> {
+    let row = query(concat!(
+        "SELECT ",
+        credential_columns!(),
+        " FROM mcp_credentials
+          WHERE credential_id = ?1 AND guild_id = ?2 AND revoked_at_ms IS NULL"
+    ))
+    .bind(credential)
+    .bind(id(guild))
+    .fetch_optional(readers)
+    .await?;
+    row.as_ref().map(credential_row).transpose()
+}
+
+/// Returns credentials, the newest first.
+pub(crate) async fn list(
+    readers: &SqlitePool,
+    guild: Option<Id<GuildMarker>>,
+    limit: u32,
+) -> Result<Vec<McpCredential>, StoreError> {
+    let rows = query(concat!(
+        "SELECT ",
+        credential_columns!(),
+        " FROM mcp_credentials WHERE (?1 IS NULL OR guild_id = ?1)
+          ORDER BY created_at_ms DESC, credential_id LIMIT ?2"
+    ))
+    .bind(guild.map(id))
+    .bind(limit)
+    .fetch_all(readers)
+    .await?;
+    rows.iter().map(credential_row).collect()
+}
+
+fn credential_row(row: &impl Columns) -> Result<McpCredential, StoreError> {
+    let unreadable = || StoreError::Row { table: TABLE };
+    Ok(McpCredential {
+        id: row.text(0)?,
+        guild: row.id(1, TABLE)?,
+        user: row.id(2, TABLE)?,
+        channel: row.id(3, TABLE)?,
+        name: row.text(4)?,
+        tools: row.json(5, TABLE)?.unwrap_or_default(),
+        token_hash: row.bytes_or_null(6)?.ok_or_else(unreadable)?,
+        created_at: row.millis(7)?,
+        revoked_at: row.integer_or_null(8)?.map(UnixMillis),
+        told_at: row.integer_or_null(9)?.map(UnixMillis),
+    })
+}
