@@ -6,7 +6,7 @@ use twilight_model::id::{
 };
 
 use ery_clock::UnixMillis;
-use ery_ids::{EventId, Home, StoreShard, TaskThreadId};
+use ery_ids::{EventId, Home, StoreShard, TaskThreadId, TriggerId};
 
 use super::Trigger;
 
@@ -84,6 +84,8 @@ pub(crate) enum Refusal {
     Retried { by: String },
     #[error("it is an event that `{handler}` could not take in, and starts no thread")]
     Event { handler: String },
+    #[error("`{trigger}` is the wake-up of {what}, which begins no thread anew; ask for it again")]
+    Wakeup { trigger: TriggerId, what: &'static str },
     #[error("its message was deleted")]
     MessageDeleted,
     #[error("its payload of {size_bytes} bytes was too large to be kept")]
@@ -103,6 +105,11 @@ impl DeadLetter {
         if let Dead::Event { handler, .. } = &self.dead {
             return Some(Refusal::Event { handler: handler.clone() });
         }
+        if let Dead::Task { trigger, .. } = &self.dead
+            && let Some(what) = wakeup_of(&trigger.id)
+        {
+            return Some(Refusal::Wakeup { trigger: trigger.id.clone(), what });
+        }
         if self.is_message_deleted {
             return Some(Refusal::MessageDeleted);
         }
@@ -113,6 +120,16 @@ impl DeadLetter {
             0 => Refusal::NotKept,
             size_bytes => Refusal::TooLarge { size_bytes },
         })
+    }
+}
+
+/// Returns what a trigger wakes that cannot be woken again: its row says that it is over.
+fn wakeup_of(trigger: &TriggerId) -> Option<&'static str> {
+    match trigger {
+        TriggerId::Message(_) | TriggerId::WebhookDelivery(_) => None,
+        TriggerId::ScheduledAction { .. } => Some("a planned act"),
+        TriggerId::Approval(_) => Some("a proposal"),
+        TriggerId::Execution(_) => Some("an execution that was left open"),
     }
 }
 
@@ -156,6 +173,24 @@ mod tests {
         assert_eq!("12.7".parse(), Ok(id));
         for text in ["", "12", "12.", ".7", "12.0", "12.-7", "x.7", "1.2.3"] {
             assert!(text.parse::<DeadLetterId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_woken_once_is_not_tried_again() {
+        let due = TriggerId::ScheduledAction { action: "a1".to_owned(), due: 5 };
+        for trigger in
+            [due, TriggerId::Approval("a".into()), TriggerId::Execution("mcp/s/1".into())]
+        {
+            let woken = Trigger { id: trigger.clone(), message: None, received_at: UnixMillis(1) };
+            let dead = Dead::Task {
+                trigger: Box::new(woken),
+                thread: TaskThreadId::random(),
+                attempts: 1,
+            };
+            let refusal = DeadLetter { dead, ..letter() }.refusal().unwrap().to_string();
+            assert!(refusal.starts_with(&format!("`{trigger}` is the wake-up of")), "{refusal}");
+            assert!(refusal.ends_with("ask for it again"), "{refusal}");
         }
     }
 
