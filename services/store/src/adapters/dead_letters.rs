@@ -80,6 +80,8 @@ pub(crate) struct DeadEvent {
     pub(crate) kind: String,
     pub(crate) home: Home,
     pub(crate) channel: Option<Id<ChannelMarker>>,
+    /// The message that its payload is about, as far as that can be told.
+    pub(crate) message: Option<Id<MessageMarker>>,
     pub(crate) bot: Option<Id<UserMarker>>,
     pub(crate) received_at: UnixMillis,
     pub(crate) reason: String,
@@ -125,7 +127,7 @@ pub(crate) fn insert(connection: &Connection, new: &NewLetter<'_>) -> Result<(),
     Ok(())
 }
 
-/// Makes a dead letter of an event; a repeat writes nothing.
+/// Makes a dead letter of an event; a repeat writes nothing. What a deleted message said is not kept.
 pub(crate) fn insert_event(
     connection: &Connection,
     event: &DeadEvent,
@@ -135,8 +137,12 @@ pub(crate) fn insert_event(
     connection
         .prepare_cached(
             "INSERT INTO dead_letters (kind, guild_id, channel_id, source_id, received_at_ms,
-                 handler, event_kind, reason, at_ms, bot_id, payload, payload_bytes)
-             VALUES ('event', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                 handler, event_kind, reason, at_ms, bot_id, payload, payload_bytes, message_id)
+             VALUES ('event', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
+                 CASE WHEN EXISTS (SELECT 1 FROM messages
+                     WHERE message_id = ?12 AND deleted_at_ms IS NOT NULL)
+                 THEN NULL ELSE ?10 END,
+                 ?11, ?12)
              ON CONFLICT DO NOTHING",
         )?
         .execute(params![
@@ -151,6 +157,7 @@ pub(crate) fn insert_event(
             columns::optional_id(event.bot),
             event.payload,
             event.payload_bytes.cast_signed(),
+            event.message.map(columns::id),
         ])?;
     Ok(())
 }

@@ -295,3 +295,37 @@ async fn an_event_is_a_dead_letter_once_for_each_handler() {
     let refused = store.client.record_dead_event(nowhere).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
 }
+
+#[tokio::test]
+async fn what_a_dead_event_said_is_forgotten_with_its_message_whichever_comes_first() {
+    let mut store = Store::new().await;
+    let dead = |event_kind: &str, message: u64, field: &str| RecordDeadEventRequest {
+        handler: "orchestrator-ingestion".to_owned(),
+        event_id: format!("s.{event_kind}.{message}"),
+        event_kind: event_kind.to_owned(),
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        bot_id: BOT,
+        received_at_ms: NOW,
+        reason: "it lacks `author`".to_owned(),
+        payload: Some(format!(r#"{{"{field}":"{message}","content":"canary"}}"#).into_bytes()),
+        payload_bytes: 30,
+    };
+    for event in [
+        dead("message_create", 1, "id"),
+        dead("message_update", 1, "id"),
+        dead("message_reaction_add", 1, "message_id"),
+        dead("message_create", 3, "id"),
+    ] {
+        store.client.record_dead_event(event).await.unwrap();
+    }
+    store.ingest(vec![deleted("md.1", &[1, 2], NOW)]).await;
+    store.client.record_dead_event(dead("message_create", 2, "id")).await.unwrap();
+
+    for letter in store.letters().await {
+        let letter = store.letter(&letter.id).await;
+        let is_kept = letter.event_id == "s.message_create.3";
+        assert_eq!(letter.payload.is_some(), is_kept, "{}", letter.event_id);
+    }
+    assert_eq!(store.rows().iter().filter(|row| row.contains("63, 61, 6e, 61, 72, 79")).count(), 1);
+}
