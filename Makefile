@@ -78,10 +78,11 @@ models: system ## Try the model providers with an independent server of their AP
 	cargo nextest run --workspace --run-ignored only -E 'package(ery-ai-service) and test(independent)'
 
 .PHONY: tools
-tools: system ## Install nats-server, redis-server, a browser, discord.py and the test runner where they are missing
+tools: system ## Install nats-server, redis-server, a browser, discord.py, moto and the test runner where they are missing
 	.ci/servers.sh
 	.ci/browser.sh
 	.ci/clients.sh
+	.ci/s3.sh
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
 
 .PHONY: system

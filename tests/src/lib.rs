@@ -16,5 +16,5 @@ pub use checker::{Answer, Checker};
 pub use contract::ContractKept;
 pub use platform::{Platform, Shape, ready};
 pub use process::{Ery, eventually, free_port};
-pub use sim::{Channel, Guild, LogEntry, Sim, World};
+pub use sim::{Channel, Guild, LogEntry, Sim, World, http_client};
 pub use stages::{StageTime, Stages};

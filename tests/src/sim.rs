@@ -149,7 +149,7 @@ impl Sim {
 }
 
 /// Makes an HTTP client; it wants a TLS provider though all our traffic is on loopback.
-pub(crate) fn http_client() -> reqwest::Client {
+pub fn http_client() -> reqwest::Client {
     // One may stand already, from another test of this process.
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::new()

@@ -1,13 +1,14 @@
-//! The data folder, as an operator meets it: encrypted, and given another key.
+//! The data folder, as an operator meets it: encrypted, given another key, backed up, brought back.
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Stdio,
     time::Duration,
 };
 
-use ery_tests::{Checker, Ery, Sim, eventually, ready};
+use ery_tests::{Checker, Ery, Sim, eventually, free_port, http_client, ready};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const SETTINGS: i32 = 78;
@@ -217,4 +218,96 @@ async fn a_data_folder_gets_a_key_and_then_another() {
         place.ended(&["ctl", "store", "rekey", "--decrypt"], &[(PREVIOUS_KEY, second)]).await;
     assert_eq!(code, 0, "{output}");
     assert!(place.holding(canary).len() >= 2);
+}
+
+/// A server that speaks S3's protocol, with one empty bucket.
+struct Bucket {
+    endpoint: String,
+    _server: tokio::process::Child,
+}
+
+impl Bucket {
+    async fn new() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let library = root.join(".tools/moto");
+        assert!(library.join("moto").exists(), "moto is missing: `make tools` installs it");
+        let port = free_port().unwrap().to_string();
+        let server = tokio::process::Command::new("python3")
+            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port])
+            .env("PYTHONPATH", library)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let http = http_client();
+        eventually("the bucket", PATIENCE, async || {
+            let made = http.put(format!("{endpoint}/ery-backups")).send().await;
+            Ok(made.is_ok_and(|made| made.status().is_success()).then_some(()))
+        })
+        .await
+        .unwrap();
+        Self { endpoint, _server: server }
+    }
+
+    fn variables(&self) -> Vec<(&str, &str)> {
+        vec![
+            ("ERY_STORE__BACKUP__URL", "s3://ery-backups/one/place"),
+            ("ERY_STORE__BACKUP__S3_ENDPOINT", &self.endpoint),
+            ("ERY_STORE__BACKUP__S3_ACCESS_KEY_ID", "an-id"),
+            ("ERY_STORE__BACKUP__S3_SECRET_ACCESS_KEY", "a-secret-of-s3"),
+        ]
+    }
+}
+
+#[tokio::test]
+async fn a_lost_data_folder_comes_back_from_a_bucket() {
+    let (texts, canary) = canaries();
+    let key = "5a".repeat(32);
+    let bucket = Bucket::new().await;
+    let mut variables = bucket.variables();
+    variables.push((KEY, &key));
+    let mut place = Place::new().await;
+    let mut all = place.run(&variables).await;
+    place.ask(&texts).await;
+    let (code, output) = place.ended(&["ctl", "--json", "backup", "create"], &[]).await;
+    assert_eq!(code, 0, "{output}");
+    let made: serde_json::Value = serde_json::from_str(&output).unwrap();
+    let id = made[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(made[0]["is_whole"], true);
+    let (code, output) = place.ended(&["ctl", "backup", "verify", &id], &[]).await;
+    assert_eq!(code, 0, "{output}");
+    assert!(!all.output().contains("a-secret-of-s3") && !all.output().contains(canary));
+    let before = executions(&place).await;
+    assert!(!before.is_empty());
+    all.kill().await.unwrap();
+
+    place.data = tempfile::tempdir().unwrap();
+    let mut all = place.run(&variables).await;
+    let (code, output) = place.ended(&["ctl", "--json", "backup", "list"], &[]).await;
+    assert!(code == 0 && output.contains(&id), "{output}");
+    let (code, output) = place.ended(&["ctl", "backup", "restore", &id, "--all"], &[]).await;
+    assert_eq!(code, 0, "{output}");
+    assert_eq!(executions(&place).await, before);
+    place.ask(&["hello again".to_owned()]).await;
+    let (code, output) = place.ended(&["ctl", "backup", "prune"], &[]).await;
+    assert_eq!(code, 0, "{output}");
+    let (code, output) =
+        place.ended(&["ctl", "backup", "restore", "20010101T000000Z", "--all"], &[]).await;
+    assert!(code != 0 && output.contains("ery ctl backup list"), "{output}");
+    all.kill().await.unwrap();
+}
+
+/// Returns the keys of the audit's records.
+async fn executions(place: &Place) -> Vec<String> {
+    let (code, output) =
+        place.ended(&["ctl", "--json", "executions", "list", "--limit", "1000"], &[]).await;
+    assert_eq!(code, 0, "{output}");
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&output).unwrap();
+    let mut keys: Vec<String> =
+        rows.iter().map(|row| row["key"].as_str().unwrap().to_owned()).collect();
+    keys.sort();
+    keys
 }

@@ -139,6 +139,36 @@ pub(crate) enum CtlCommand {
     /// Credentials of MCP clients
     #[command(subcommand)]
     Mcp(Mcp),
+    /// Backups, where `store.backup.url` says
+    #[command(subcommand)]
+    Backup(Backup),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Backup {
+    /// Back up now, while others go on
+    Create {
+        /// Only the shard that is home to this guild
+        #[arg(long, value_name = "ID")]
+        guild: Option<u64>,
+    },
+    /// The backups there are, the newest first
+    List,
+    /// Fetch a backup and read it back, without putting it anywhere
+    Verify { id: String },
+    /// Bring a backup back, while other shards go on; what it replaces is backed up first
+    #[command(group = clap::ArgGroup::new("what").required(true).args(["guild", "all"]))]
+    Restore {
+        id: String,
+        /// Only the shard that is home to this guild, with the other guilds in it
+        #[arg(long, value_name = "ID")]
+        guild: Option<u64>,
+        /// Every shard that the backup holds
+        #[arg(long)]
+        all: bool,
+    },
+    /// Delete the backups that are past their time
+    Prune,
 }
 
 #[derive(Debug, Subcommand)]

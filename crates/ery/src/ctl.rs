@@ -1,5 +1,6 @@
 //! `ery ctl`: looks into a running installation, over the services' own calls.
 
+mod backup;
 mod connection;
 mod dead;
 mod mcp;
@@ -94,6 +95,7 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
         CtlCommand::Dead(command) => dead::run(command, &stores, &output).await,
         CtlCommand::Mcp(command) => mcp::run(command, &stores, &output).await,
         CtlCommand::Schedule(command) => schedule::run(command, &stores, &output).await,
+        CtlCommand::Backup(command) => backup::run(command, &stores, &output).await,
         CtlCommand::Store(command) => store::run(command, &stores, &output).await,
     }
 }

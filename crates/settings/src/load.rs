@@ -18,8 +18,16 @@ const PREFIX: &str = "ERY_";
 const TEST_PREFIX: &str = "ERY_TEST_";
 
 /// Keys that may stand in a file of their own, as `token_file` for `token`.
-const SECRETS: [&str; 7] =
-    ["token", "credential", "api_key", "password", "url", "key", "previous_key"];
+const SECRETS: [&str; 8] = [
+    "token",
+    "credential",
+    "api_key",
+    "password",
+    "url",
+    "key",
+    "previous_key",
+    "s3_secret_access_key",
+];
 
 /// Where settings come from, beside the defaults.
 #[derive(Clone, Debug, Default)]
@@ -240,7 +248,8 @@ fn insert(table: &mut Dict, path: &[&str], text: &str) {
 
 /// Reads a variable's text as TOML would, but leaves secrets and addresses the texts they are.
 fn scalar(key: &str, text: &str) -> Value {
-    let is_text = SECRETS.contains(&key) || key.ends_with("_url") || key.ends_with("_file");
+    let is_text = SECRETS.contains(&key)
+        || ["_url", "_file", "_endpoint", "_key_id"].iter().any(|end| key.ends_with(end));
     if is_text {
         return Value::from(text.to_owned());
     }

@@ -2,9 +2,11 @@
 
 pub(crate) mod approvals;
 pub(crate) mod arrivals;
+pub(crate) mod backup_target;
 pub(crate) mod columns;
 pub(crate) mod condition;
 pub(crate) mod dead_letters;
+pub(crate) mod dump;
 pub(crate) mod folder;
 pub(crate) mod gaps;
 pub(crate) mod global;
@@ -14,6 +16,7 @@ pub(crate) mod migrations;
 pub(crate) mod read;
 pub(crate) mod scheduled_actions;
 pub(crate) mod scheduled_tasks;
+pub(crate) mod seal;
 pub(crate) mod shard;
 pub(crate) mod shards;
 pub(crate) mod write_channels;

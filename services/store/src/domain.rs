@@ -3,6 +3,7 @@
 //! Pure and synchronous: the rows are read and written by the adapters.
 
 pub(crate) mod approval;
+pub(crate) mod backup;
 pub(crate) mod dead_letter;
 pub(crate) mod execution;
 pub(crate) mod fence;

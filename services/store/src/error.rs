@@ -6,6 +6,7 @@ use ery_group_commit::{RekeyError, WriteError};
 use ery_ids::{ChannelKey, ExecutionKey, StoreShard, TaskThreadId, TriggerId};
 use ery_settings::InvalidSetting;
 
+use crate::adapters::dump::DumpError;
 pub use crate::domain::fence::FenceError;
 
 /// Why the store cannot be opened.
@@ -33,8 +34,65 @@ pub enum OpenError {
         folder.display()
     )]
     Rekeying { folder: PathBuf },
+    #[error("the place for backups, `store.backup.url`, cannot be used")]
+    BackupTarget {
+        #[source]
+        source: object_store::Error,
+    },
     #[error(transparent)]
     File(#[from] FileError),
+}
+
+/// Why there is no backup, or why it is not brought back. What stood stands.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    #[error("there is no place for backups: set `store.backup.url`")]
+    NoTarget,
+    #[error("there is no whole backup `{id}`; see `ery ctl backup list`")]
+    Unknown { id: String },
+    #[error("backup `{id}` holds nothing of {shard}")]
+    NotInSet { id: String, shard: StoreShard },
+    #[error(
+        "`{name}` was made under another key: set `store.encryption.previous_key` to it and start \
+         the store again"
+    )]
+    OtherKey { name: String },
+    #[error("the backup is of a store of {backup} shards, and this one has {store}")]
+    OtherShards { backup: u32, store: u32 },
+    #[error("`{name}` of the backup is damaged: {problem}")]
+    Damaged { name: String, problem: String },
+    #[error("the backup's rows could not be written or read")]
+    Rows(#[from] DumpError),
+    #[error("the place for backups did not answer")]
+    Target(#[from] object_store::Error),
+    #[error("could not use `{}`", path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Open(#[from] ery_group_commit::OpenError),
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl BackupError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoTarget | Self::OtherKey { .. } | Self::OtherShards { .. } => {
+                Code::FailedPrecondition
+            }
+            Self::Unknown { .. } | Self::NotInSet { .. } => Code::NotFound,
+            Self::Damaged { .. } | Self::Rows(DumpError::Malformed { .. }) => Code::DataLoss,
+            Self::Rows(DumpError::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+                Code::DataLoss
+            }
+            Self::Rows(_) | Self::Target(_) | Self::Io { .. } | Self::Open(_) | Self::File(_) => {
+                Code::Unavailable
+            }
+        }
+    }
 }
 
 /// Why the store's files did not all get their new key. Each is whole, under the one or the other.
@@ -118,6 +176,8 @@ pub enum StoreError {
     ReadOnly { shard: StoreShard, reason: String },
     #[error("{shard} is damaged and serves no call: {reason}")]
     Quarantined { shard: StoreShard, reason: String },
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     #[error("{shard} has no file")]
     NoShard { shard: StoreShard },
     #[error("{shard} cannot be opened")]
@@ -146,6 +206,7 @@ impl StoreError {
         match self {
             Self::Invalid { .. } => Code::InvalidArgument,
             Self::Fence(_) => Code::Aborted,
+            Self::Backup(error) => error.code(),
             Self::ThreadUnknown { .. }
             | Self::ThreadNotFound { .. }
             | Self::DeadLetterUnknown { .. }

@@ -10,6 +10,8 @@ mod agenda;
 
 mod scheduler;
 
+mod backups;
+
 mod handlers;
 
 mod domain;
@@ -23,7 +25,8 @@ mod metrics;
 #[cfg(feature = "mutants")]
 mod mutants;
 
-pub use error::{FenceError, FileError, OpenError, RekeyStoreError, StoreError};
+pub use adapters::dump::DumpError;
+pub use error::{BackupError, FenceError, FileError, OpenError, RekeyStoreError, StoreError};
 pub use ports::Ports;
 pub use service::{Service, rekey};
-pub use settings::{Encryption, Settings};
+pub use settings::{Backup, Encryption, Settings};

@@ -12,6 +12,8 @@ pub(crate) struct Metrics {
     open_shards: UpDownCounter<i64>,
     read_only_shards: UpDownCounter<i64>,
     quarantined_shards: UpDownCounter<i64>,
+    backups: Counter<u64>,
+    backups_failed: Counter<u64>,
     tasks_published: Counter<u64>,
     publishes_failed: Counter<u64>,
 }
@@ -54,6 +56,14 @@ impl Metrics {
                 .i64_up_down_counter("ery_store_quarantined_shards")
                 .with_description("Shard files that are damaged and serve no call")
                 .build(),
+            backups: meter
+                .u64_counter("ery_store_backups")
+                .with_description("Backups made, of everything or of some shards")
+                .build(),
+            backups_failed: meter
+                .u64_counter("ery_store_backups_failed")
+                .with_description("Scheduled backups that could not be made; they are tried again")
+                .build(),
             tasks_published: meter
                 .u64_counter("ery_store_tasks_published")
                 .with_description("Tasks that were due and stand in the channel queue")
@@ -81,6 +91,14 @@ impl Metrics {
 
     pub(crate) fn publish_failed(&self) {
         self.publishes_failed.add(1, &[]);
+    }
+
+    pub(crate) fn backed_up(&self) {
+        self.backups.add(1, &[]);
+    }
+
+    pub(crate) fn backup_failed(&self) {
+        self.backups_failed.add(1, &[]);
     }
 
     pub(crate) fn read_only_shards(&self, change: i64) {

@@ -12,8 +12,12 @@ use ery_proto::store::v1::{
 };
 
 use crate::{
-    adapters::{folder::Folder, global, shard::Opening, shards::Shards, write_messages},
+    adapters::{
+        backup_target::Target, folder::Folder, global, shard::Opening, shards::Shards,
+        write_messages,
+    },
     agenda::Agenda,
+    backups::{self, Backups},
     error::{OpenError, RekeyStoreError, StoreError},
     handlers::{AdminHandlers, Handlers},
     metrics::Metrics,
@@ -66,6 +70,7 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     /// When each shard is to be looked at for tasks that are due.
     pub(crate) agenda: Agenda,
+    pub(crate) backups: Backups,
 }
 
 impl Service {
@@ -82,6 +87,7 @@ impl Service {
         if folder.is_rekeying() {
             return Err(OpenError::Rekeying { folder: folder.path().to_owned() });
         }
+        folder.prepare_work()?;
         global::check(&folder, key.as_ref(), settings.shards, clock.now()).await?;
         let metrics = Metrics::new();
         let opening = Opening {
@@ -92,7 +98,10 @@ impl Service {
         };
         let shards = Shards::new(folder, opening, &settings);
         let agenda = Agenda::default();
-        let inner = Arc::new(Inner { settings, clock, shards, metrics, agenda });
+        let previous_key = settings.encryption.previous_key().unwrap_or_default();
+        let target = Target::open(&settings.backup)?;
+        let backups = Backups::new(target, settings.backup.clone(), previous_key);
+        let inner = Arc::new(Inner { settings, clock, shards, metrics, agenda, backups });
         Ok(Self { inner, queue })
     }
 
@@ -116,7 +125,11 @@ impl Service {
     pub async fn run(self, tasks: Tasks) -> Result<(), StoreError> {
         let draining = tasks.draining();
         let scheduler = Scheduler::new(Arc::clone(&self.inner), Arc::clone(&self.queue));
-        tokio::join!(scheduler.run(draining.clone()), self.keep_house(draining));
+        tokio::join!(
+            scheduler.run(draining.clone()),
+            backups::keep_schedule(&self.inner, draining.clone()),
+            self.keep_house(draining)
+        );
         self.inner.shards.close_unused(Duration::ZERO).await;
         Ok(())
     }

@@ -30,6 +30,86 @@ pub struct Settings {
     #[serde(with = "humantime_serde")]
     pub handled_events_kept: Duration,
     pub encryption: Encryption,
+    pub backup: Backup,
+}
+
+/// The table `[store.backup]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Backup {
+    /// Where backups go, `file:///folder` or `s3://bucket/folder`; none makes none.
+    pub url: Option<String>,
+    /// How often everything is backed up.
+    #[serde(with = "humantime_serde")]
+    pub every: Duration,
+    /// Of how many hours, days and weeks the newest backup is kept.
+    pub keep_hourly: u32,
+    pub keep_daily: u32,
+    pub keep_weekly: u32,
+    /// Whether each backup is read back and checked before it is sent.
+    pub verify: bool,
+    /// Where the bucket is, if not at AWS.
+    pub s3_endpoint: Option<String>,
+    pub s3_region: String,
+    pub s3_access_key_id: Option<String>,
+    #[serde(serialize_with = "redacted")]
+    pub s3_secret_access_key: Option<SecretString>,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self {
+            url: None,
+            every: Duration::from_hours(1),
+            keep_hourly: 24,
+            keep_daily: 14,
+            keep_weekly: 8,
+            verify: true,
+            s3_endpoint: None,
+            s3_region: "us-east-1".into(),
+            s3_access_key_id: None,
+            s3_secret_access_key: None,
+        }
+    }
+}
+
+impl Backup {
+    fn validate(&self) -> Result<(), InvalidSetting> {
+        let is_url = |url: &str, schemes: &[&str]| {
+            url::Url::parse(url).is_ok_and(|url| schemes.contains(&url.scheme()))
+        };
+        let is_target = |url: &String| {
+            url::Url::parse(url).is_ok_and(|url| match url.scheme() {
+                "file" => url.host_str().is_none() && url.path().len() > 1,
+                "s3" => url.host_str().is_some(),
+                _ => false,
+            })
+        };
+        check(
+            self.url.as_ref().is_none_or(is_target),
+            "store.backup.url",
+            &self.url,
+            "`file:///folder` or `s3://bucket/folder`",
+        )?;
+        check(
+            self.every >= Duration::from_mins(1),
+            "store.backup.every",
+            self.every,
+            "at least 1m, each reads everything",
+        )?;
+        check(
+            self.s3_endpoint.as_ref().is_none_or(|url| is_url(url, &["http", "https"])),
+            "store.backup.s3_endpoint",
+            &self.s3_endpoint,
+            "an address with `http://` or `https://`",
+        )?;
+        check(
+            self.s3_access_key_id.is_some() == self.s3_secret_access_key.is_some(),
+            "store.backup.s3_access_key_id",
+            &self.s3_access_key_id,
+            "set together with `store.backup.s3_secret_access_key`, or not at all",
+        )
+    }
 }
 
 /// The table `[store.encryption]`, which holds for every file of the data folder.
@@ -101,6 +181,7 @@ impl Default for Settings {
             // The bus keeps events for 24 hours.
             handled_events_kept: Duration::from_hours(26),
             encryption: Encryption::default(),
+            backup: Backup::default(),
         }
     }
 }
@@ -163,7 +244,8 @@ impl Settings {
             self.handled_events_kept,
             "at least 25h, the bus may deliver an event again for 24h",
         )?;
-        self.encryption.validate()
+        self.encryption.validate()?;
+        self.backup.validate()
     }
 }
 

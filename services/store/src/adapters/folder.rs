@@ -54,6 +54,37 @@ impl Folder {
         self.path.join(format!("{shard}.db"))
     }
 
+    /// Empties the folder for files that are being made; a process before this one may have left some.
+    pub(crate) fn prepare_work(&self) -> Result<(), OpenError> {
+        let work = self.work();
+        let io = |source| OpenError::Io { path: self.work(), source };
+        match fs::remove_dir_all(&work) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+            _ => {}
+        }
+        DirBuilder::new().mode(0o700).create(&work).map_err(io)
+    }
+
+    /// Returns the folder for files that are being made.
+    pub(crate) fn work(&self) -> PathBuf {
+        self.path.join("work")
+    }
+
+    /// Puts a file in the place of a closed shard's.
+    pub(crate) fn replace(&self, shard: StoreShard, by: &Path) -> io::Result<()> {
+        let path = self.shard(shard);
+        File::open(by)?.sync_all()?;
+        // Logs first: beside another file they would be taken for that one's.
+        for log in ["db-wal", "db-shm"] {
+            match fs::remove_file(path.with_extension(log)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        fs::rename(by, &path)?;
+        self.sync()
+    }
+
     /// Returns whether a change of the key was begun and not finished.
     pub(crate) fn is_rekeying(&self) -> bool {
         fs::exists(self.rekeying()).unwrap_or(true)

@@ -78,6 +78,22 @@ pub(crate) async fn migrate(
     }
 }
 
+/// As [`migrate`], on a thread that may block.
+pub(crate) fn migrate_blocking(
+    path: &Path,
+    key: Option<&FileKey>,
+    migrations: Migrations,
+) -> Result<(), FileError> {
+    let migrated = async {
+        let connection = migrate(path, key, migrations).await?;
+        connection
+            .close()
+            .await
+            .map_err(|source| FileError::Connect { path: path.to_owned(), source })
+    };
+    tokio::runtime::Handle::current().block_on(migrated)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

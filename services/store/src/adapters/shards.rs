@@ -1,4 +1,5 @@
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,12 +21,15 @@ use crate::{
         folder::Folder,
         shard::{OpenShard, Opening},
     },
-    error::StoreError,
+    error::{BackupError, StoreError},
     settings::Settings,
 };
 
 /// How often a call that found every place taken looks for one again.
 const PLACE_RETRY: Duration = Duration::from_millis(10);
+
+/// How long a file that is to be replaced may be in use: longer than any call has.
+const REPLACE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Every shard of the store; those in use are open.
 #[derive(Debug)]
@@ -153,6 +157,33 @@ impl Shards {
         let opened = slot.condition.note(opened, false)?;
         tracing::debug!(store_shard = %shard, "opened {shard}");
         Ok(Arc::clone(open.insert(Arc::new(opened))))
+    }
+
+    /// Puts a file in the place of a shard's, once nobody uses that: callers wait meanwhile.
+    pub(crate) async fn replace(&self, shard: StoreShard, by: &Path) -> Result<(), StoreError> {
+        let failed =
+            |source| StoreError::from(BackupError::Io { path: self.folder.shard(shard), source });
+        if shard.0 >= self.count() {
+            return Err(StoreError::NoShard { shard });
+        }
+        let slot = self.slot(shard);
+        let deadline = Instant::now() + REPLACE_PATIENCE;
+        let mut open = slot.open.write().await;
+        while let Some(used) = open.take() {
+            match Arc::try_unwrap(used) {
+                Ok(unused) => unused.close().await,
+                Err(used) => {
+                    *open = Some(used);
+                    if Instant::now() >= deadline {
+                        return Err(StoreError::ShardsBusy);
+                    }
+                    tokio::time::sleep(PLACE_RETRY).await;
+                }
+            }
+        }
+        self.folder.replace(shard, by).map_err(failed)?;
+        slot.condition.reset();
+        Ok(())
     }
 
     /// Closes the shards that were not asked for since `unused_for`, and are not in use.

@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use ery_ids::StoreShard;
+use ery_ids::{Home, StoreShard};
 use ery_proto::store::v1::{
-    CheckShardRequest, CheckShardResponse, ListShardsRequest, ListShardsResponse, ShardCondition,
-    ShardFile, VacuumShardRequest, VacuumShardResponse, store_admin_service_server,
+    Backup, CheckShardRequest, CheckShardResponse, CreateBackupRequest, CreateBackupResponse,
+    ListBackupsRequest, ListBackupsResponse, ListShardsRequest, ListShardsResponse,
+    PruneBackupsRequest, PruneBackupsResponse, RestoreBackupRequest, RestoreBackupResponse,
+    ShardCondition, ShardFile, VacuumShardRequest, VacuumShardResponse, VerifyBackupRequest,
+    VerifyBackupResponse, store_admin_service_server,
 };
 
+use super::parse;
 use crate::{
     adapters::{condition::State, maintenance},
+    backups,
+    domain::backup::Manifest,
     error::StoreError,
     service::Inner,
 };
@@ -51,6 +57,72 @@ impl store_admin_service_server::StoreAdminService for AdminHandlers {
     ) -> Result<Response<VacuumShardResponse>, Status> {
         let shard = StoreShard(request.into_inner().shard);
         Ok(Response::new(vacuum(&self.store, shard).await?))
+    }
+
+    async fn create_backup(
+        &self,
+        request: Request<CreateBackupRequest>,
+    ) -> Result<Response<CreateBackupResponse>, Status> {
+        let shard = shard_of(&self.store, request.into_inner().guild_id)?;
+        let made = backups::create(&self.store, shard).await?;
+        Ok(Response::new(CreateBackupResponse { backup: Some(backup(made)) }))
+    }
+
+    async fn list_backups(
+        &self,
+        _: Request<ListBackupsRequest>,
+    ) -> Result<Response<ListBackupsResponse>, Status> {
+        let target = self.store.backups.target().map_err(StoreError::from)?;
+        let sets = target.manifests().await.map_err(StoreError::from)?;
+        let backups = sets.into_iter().map(backup).collect();
+        Ok(Response::new(ListBackupsResponse { backups }))
+    }
+
+    async fn verify_backup(
+        &self,
+        request: Request<VerifyBackupRequest>,
+    ) -> Result<Response<VerifyBackupResponse>, Status> {
+        let verified = backups::verify(&self.store, &request.into_inner().id).await?;
+        Ok(Response::new(VerifyBackupResponse { backup: Some(backup(verified)) }))
+    }
+
+    async fn restore_backup(
+        &self,
+        request: Request<RestoreBackupRequest>,
+    ) -> Result<Response<RestoreBackupResponse>, Status> {
+        let request = request.into_inner();
+        let shard = shard_of(&self.store, request.guild_id)?;
+        let restored = backups::restore(&self.store, &request.id, shard).await?;
+        Ok(Response::new(RestoreBackupResponse {
+            shards: restored.shards.into_iter().map(|shard| shard.0).collect(),
+            rows: restored.rows,
+            before_id: restored.before.unwrap_or_default(),
+        }))
+    }
+
+    async fn prune_backups(
+        &self,
+        _: Request<PruneBackupsRequest>,
+    ) -> Result<Response<PruneBackupsResponse>, Status> {
+        let ids = backups::prune(&self.store).await?;
+        Ok(Response::new(PruneBackupsResponse { ids }))
+    }
+}
+
+/// Returns the shard that is home to a guild; none for 0.
+fn shard_of(store: &Inner, guild_id: u64) -> Result<Option<StoreShard>, StoreError> {
+    let guild = parse::optional_id("guild_id", guild_id)?;
+    Ok(guild.map(|guild| store.shards.shard_of(Home::Guild(guild))))
+}
+
+fn backup(set: Manifest) -> Backup {
+    Backup {
+        created_at_ms: set.created_at.0,
+        is_whole: set.is_whole,
+        shards: set.files.iter().filter_map(|file| file.shard).collect(),
+        bytes: set.files.iter().map(|file| file.bytes).sum(),
+        rows: set.files.iter().map(|file| file.rows).sum(),
+        id: set.id,
     }
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise, helpers too")]
 
 mod approvals;
+mod backups;
 mod dead_letters;
 mod executions;
 mod faults;
