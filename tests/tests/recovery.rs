@@ -153,6 +153,11 @@ async fn a_gap_is_read_back(installation: &Installation) {
     let guild = world.guilds[0].id.clone();
     // Never in an exchange with her.
     let other = world.guilds[0].member("bob").unwrap().to_owned();
+    let body = json!({ "user_id": member });
+    let direct = sim.post("/sim/v1/dms", &body).await.unwrap();
+    let direct = direct["id"].as_str().unwrap().to_owned();
+    say(&mut checker, &direct, "hello between us").await;
+    installation.all_answered(&checker).await;
 
     for round in 0..2 {
         // Discord forgets the session; the gateway begins a new one after a second at least.
@@ -166,8 +171,11 @@ async fn a_gap_is_read_back(installation: &Installation) {
             sim.say(&channel, &other, "nothing for her").await.unwrap();
         }
         say(&mut checker, &made, "hello in a new channel").await;
+        say(&mut checker, &direct, "are you there, too?").await;
         assert_eq!(installation.identifies().await, begun, "all was said while she was away");
         installation.connected(begun + 1).await;
+        // What the new session brings is answered behind what was missed.
+        say(&mut checker, &direct, "still there?").await;
         installation.all_answered(&checker).await;
     }
     // Everything was said once.

@@ -43,6 +43,12 @@ impl ResumePoints {
         }
     }
 
+    /// Tells whether a place is in another session than the point that is saved.
+    pub(crate) fn is_of_another_session(&self, reached: Option<&Mark>) -> bool {
+        let saved = self.saved.as_ref().map(|saved| &saved.session.id);
+        reached.is_some_and(|reached| Some(&reached.session.id) != saved)
+    }
+
     /// Begins to save the point, unless it stands already or another write is under way.
     pub(crate) fn save(&mut self, reached: Option<&Mark>) {
         if self.saving.is_some() || self.behind(reached) == 0 {

@@ -16,7 +16,7 @@ use crate::{
         events::{self, Bounds, Consumers},
         holder::{BotRoles, Histories, Holder, ReadBacks},
         ingestion::Ingestion,
-        read_back::ReadBack,
+        read_back::{DirectReadBack, ReadBack, Reader},
         unreadable, wakeups,
     },
     metrics::Metrics,
@@ -69,12 +69,14 @@ impl Service {
         tasks.spawn("changed messages", changes::listen(bus, watched, tasks.draining()));
         let bounds = Bounds { batch: settings.ingest_batch, waiting: settings.ingest_waiting };
         let ingestion = Ingestion { holder: Arc::clone(&holder) };
-        let read_back = ReadBack::new(Arc::clone(&holder), Arc::clone(&ports.bus));
+        let reader = Arc::new(Reader::new(Arc::clone(&holder), Arc::clone(&ports.bus)));
+        let read_back = ReadBack::new(Arc::clone(&reader));
         let clicks = Clicks { holder: Arc::clone(&holder) };
         let consumers = Consumers {
             handlers: vec![
                 (Arc::new(ingestion), bounds),
                 (Arc::new(read_back), WHOLE_GUILDS),
+                (Arc::new(DirectReadBack::new(reader)), bounds),
                 (Arc::new(clicks), bounds),
             ],
             bus: Arc::clone(&ports.bus),

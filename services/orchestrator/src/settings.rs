@@ -99,6 +99,9 @@ pub struct Settings {
     /// How many messages of one channel are read back that were missed while Discord held no
     /// session; the newest of them. 0: none.
     pub read_back_messages: usize,
+    /// How many direct messages are read back when a session begins anew, a request for each: those
+    /// in which something was said last. 0: none.
+    pub read_back_direct_channels: usize,
     /// How old a message that was read back may be to be answered still; older ones are context only.
     /// A conversation has gone on after a quarter of an hour, and an answer then is a surprise.
     #[serde(with = "humantime_serde")]
@@ -144,6 +147,7 @@ impl Default for Settings {
             ingest_batch: 128,
             ingest_waiting: 2_048,
             read_back_messages: 500,
+            read_back_direct_channels: 1_000,
             read_back_answered_within: Duration::from_mins(15),
             read_back_wait: Duration::from_secs(30),
             read_back_channels: 4,
@@ -273,6 +277,12 @@ impl Settings {
             "orchestrator.read_back_messages",
             size(self.read_back_messages),
             "10,000 at most, they are a request for each hundred",
+        )?;
+        within(
+            self.read_back_direct_channels <= 10_000,
+            "orchestrator.read_back_direct_channels",
+            size(self.read_back_direct_channels),
+            "10,000 at most, they are a request each",
         )?;
         within(
             (1..=64).contains(&self.read_back_channels),

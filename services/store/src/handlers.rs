@@ -8,6 +8,7 @@ mod cancel_scheduled_action;
 mod create_mcp_credential;
 mod decide_approval;
 mod end_execution;
+mod find_direct_gaps;
 mod find_gaps;
 mod finish_thread;
 mod get_approval;
@@ -97,6 +98,7 @@ rpcs! {
     retry_dead_letters: RetryDeadLettersRequest => RetryDeadLettersResponse;
     record_dead_event: RecordDeadEventRequest => RecordDeadEventResponse;
     find_gaps: FindGapsRequest => FindGapsResponse;
+    find_direct_gaps: FindDirectGapsRequest => FindDirectGapsResponse;
     note_read_back: NoteReadBackRequest => NoteReadBackResponse;
     is_read_back: IsReadBackRequest => IsReadBackResponse;
     get_approval: GetApprovalRequest => GetApprovalResponse;

@@ -62,9 +62,10 @@ pub struct Fleet {
     _folder: tempfile::TempDir,
 }
 
-/// A guild's text channels, and its members.
+/// A guild's text channels, and its members; or direct messages of one person.
 pub struct Guild {
-    pub id: String,
+    /// None for direct messages.
+    pub id: Option<String>,
     pub channels: Vec<u64>,
     pub members: Vec<String>,
 }
@@ -343,23 +344,37 @@ impl Fleet {
         for number in 0..guilds {
             let body = json!({ "name": format!("Load {number}") });
             let guild = id(&self.sim.post("/sim/v1/guilds", &body).await?["id"])?;
-            let mut guild = Guild { id: guild, channels: Vec::new(), members: Vec::new() };
+            let (mut text, mut people) = (Vec::new(), Vec::new());
             for channel in 0..channels / guilds + usize::from(number < channels % guilds) {
                 let name = format!("load-{channel}");
-                let body = json!({ "guild_id": guild.id, "name": name, "type": 0 });
+                let body = json!({ "guild_id": guild, "name": name, "type": 0 });
                 let channel = id(&self.sim.post("/sim/v1/channels", &body).await?["id"])?;
-                guild.channels.push(channel.parse()?);
+                text.push(channel.parse()?);
             }
             for member in 0..members {
                 let name = format!("member{number}x{member}");
-                let body = json!({ "guild_id": guild.id, "username": name });
-                guild
-                    .members
-                    .push(id(&self.sim.post("/sim/v1/members", &body).await?["user"]["id"])?);
+                let body = json!({ "guild_id": guild, "username": name });
+                people.push(id(&self.sim.post("/sim/v1/members", &body).await?["user"]["id"])?);
             }
-            made.push(guild);
+            made.push(Guild { id: Some(guild), channels: text, members: people });
         }
         Ok(made)
+    }
+
+    /// Opens direct messages of the first members of each guild with Ery.
+    pub async fn open_direct_messages(
+        &self,
+        guilds: &[Guild],
+        members: usize,
+    ) -> anyhow::Result<Vec<Guild>> {
+        let mut opened = Vec::new();
+        for member in guilds.iter().flat_map(|guild| guild.members.iter().take(members)) {
+            let body = json!({ "user_id": member });
+            let channel = self.sim.post("/sim/v1/dms", &body).await?;
+            let channel = channel["id"].as_str().context("it has an id")?.parse()?;
+            opened.push(Guild { id: None, channels: vec![channel], members: vec![member.clone()] });
+        }
+        Ok(opened)
     }
 
     /// Runs `ery ctl` against this installation, and returns its JSON.

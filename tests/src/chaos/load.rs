@@ -128,6 +128,16 @@ pub(super) async fn speak(
     Ok(())
 }
 
+/// Says a first thing in every channel.
+pub(super) async fn greet(fleet: &Fleet, guilds: &[Guild], watch: &Watch) -> anyhow::Result<()> {
+    for guild in guilds {
+        for (channel, member) in guild.channels.iter().zip(guild.members.iter().cycle()) {
+            say(fleet, watch, *channel, member, "hello").await?;
+        }
+    }
+    Ok(())
+}
+
 /// Says one thing more wherever something waits, which wakes whoever does not hold the channel.
 pub(super) async fn insist(fleet: &Fleet, guilds: &[Guild], watch: &Watch) -> anyhow::Result<()> {
     let waiting = watch.waiting();

@@ -10,17 +10,21 @@ use super::{
     Mode, Options,
     checker::{Evidence, Rule, Verdict, judge},
     fleet::{Fleet, Guild},
-    load::{Pace, Watch, insist, speak},
+    load::{Pace, Watch, greet, insist, speak},
     model::Behaviour,
     report::{Diary, Report},
     schedule::{Action, Planned, Roughness, plan},
 };
+use crate::process::eventually;
 
 /// How often a run is judged while it goes on.
 const JUDGE_EVERY: Duration = Duration::from_secs(2);
 
 /// How long it takes from a word to whoever takes its channel.
 const TO_TAKE: Duration = Duration::from_millis(50);
+
+/// How many members of each guild write to Ery directly, too.
+const DIRECT_OF_GUILD: usize = 4;
 
 /// A community on a running platform.
 pub(super) struct Stage {
@@ -45,10 +49,25 @@ impl Stage {
         variables.extend(options.ack_wait.map(|wait| ("ERY_NATS__ACK_WAIT", in_ms(wait))));
         variables.extend(options.mutant.clone().map(|mutant| ("MUTANT", mutant)));
         let fleet = Fleet::start(options.crew, options.seed, behaviour, &variables).await?;
-        let guilds = fleet.make_guilds(8, options.channels, 6).await?;
+        let mut guilds = fleet.make_guilds(8, options.channels, 6).await?;
+        let direct = fleet.open_direct_messages(&guilds, DIRECT_OF_GUILD).await?;
         fleet.calm_rest().await?;
-        diary.say(format!("{} processes, {} channels", fleet.slots.len(), options.channels));
-        Ok(Self { fleet, guilds, watch: Watch::default(), diary })
+        diary.say(format!(
+            "{} processes, {} channels, {} direct messages",
+            fleet.slots.len(),
+            options.channels,
+            direct.len()
+        ));
+        // The first words of somebody new cannot be found again: they are said before the faults.
+        let watch = Watch::default();
+        greet(&fleet, &direct, &watch).await?;
+        eventually("answers to first words", options.patience, async || {
+            watch.look(&fleet).await?;
+            Ok((watch.backlog() == 0).then_some(()))
+        })
+        .await?;
+        guilds.extend(direct);
+        Ok(Self { fleet, guilds, watch, diary })
     }
 
     /// Lets Redis forget who holds what, has others take the channels in which something waits, and
@@ -118,7 +137,12 @@ impl Stage {
     pub(super) async fn dead_letters(&self) -> anyhow::Result<BTreeSet<u64>> {
         let mut dead = BTreeSet::new();
         for guild in &self.guilds {
-            let arguments = ["threads", "list", "--guild", &guild.id, "--limit", "100000"];
+            let (of, id) = match (&guild.id, guild.channels.first()) {
+                (Some(guild), _) => ("--guild", guild.clone()),
+                (None, Some(channel)) => ("--channel", channel.to_string()),
+                (None, None) => continue,
+            };
+            let arguments = ["threads", "list", of, &id, "--limit", "100000"];
             let threads = self.fleet.ctl(&arguments).await?;
             for thread in threads.as_array().into_iter().flatten() {
                 if thread["outcome"] != "failed" {

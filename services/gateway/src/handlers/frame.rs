@@ -35,6 +35,11 @@ pub(crate) struct Ready {
     pub(crate) bot: Id<UserMarker>,
 }
 
+impl Ready {
+    /// The type under which it is published, as a dispatch's.
+    pub(crate) const KIND: &str = "ready";
+}
+
 /// A dispatch with the ids by which it is routed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Dispatch {

@@ -1,5 +1,6 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures::{
     FutureExt, StreamExt,
     future::{self, BoxFuture},
@@ -16,7 +17,7 @@ use twilight_model::gateway::payload::outgoing::identify::IdentifyProperties;
 
 use ery_channel_queue::Task;
 use ery_event_bus::{Event, GatewayShard, ResumePoint};
-use ery_ids::{ChannelKey, TriggerId};
+use ery_ids::{ChannelKey, EventId, Home, TriggerId};
 use ery_membership::Claim;
 
 use crate::{
@@ -43,6 +44,11 @@ const INVALID_SESSION_WAIT_MS: std::ops::RangeInclusive<u64> = 1_000..=5_000;
 
 /// Discord's dispatch that tells what somebody plays; of no use, and the most frequent by far.
 const PRESENCE_UPDATE: &str = "presence_update";
+
+/// The shard to which Discord sends all direct messages.
+///
+/// Source: Discord Docs, Gateway, Sharding: "DMs will only be sent to shard 0".
+const DIRECT_MESSAGES_SHARD: u32 = 0;
 
 /// Nothing was heard on a connection, not even an answer to a heartbeat.
 const SILENT: &str = "silent";
@@ -332,10 +338,36 @@ impl<'a> Holding<'a> {
             resume_url: gateway_url(&ready.resume_url).unwrap_or_default(),
             bot: ready.bot,
         });
-        self.handled_here(Mark { session, sequence: ready.sequence });
-        // At once: until then a restart would resume the session before, or none.
-        self.points.save(self.progress.reached());
+        let mark = Mark { session, sequence: ready.sequence };
+        if self.shard.number == DIRECT_MESSAGES_SHARD {
+            self.session_began(mark);
+        } else {
+            self.handled_here(mark);
+            // At once: until then a restart would resume the session before, or none.
+            self.points.save(self.progress.reached());
+        }
         self.connected("identified");
+    }
+
+    /// Lets the direct messages be read back that were missed before a session: nothing else that
+    /// Discord tells of it names them.
+    fn session_began(&mut self, mark: Mark) {
+        let Session { id, bot, .. } = &*mark.session;
+        let event = Event {
+            id: EventId::dispatch(id, mark.sequence),
+            kind: Ready::KIND.to_owned(),
+            // It is of every direct message; no channel has the id of a user.
+            home: Home::Dm(bot.cast()),
+            channel: None,
+            bot: *bot,
+            received_at: self.context.ports.clock.now(),
+            traceparent: Some(traceparent()),
+            payload: Bytes::from_static(b"{}"),
+        };
+        self.last = Some(mark.clone());
+        let ticket = self.progress.received(mark);
+        let received = Instant::now();
+        self.publisher.push(Outgoing { ticket, received, event: Some(event), task: None });
     }
 
     fn resumed(&mut self, sequence: u64) {
@@ -505,7 +537,9 @@ impl<'a> Holding<'a> {
             ticket = self.publisher.settled() => {
                 self.progress.handled(ticket);
                 let reached = self.progress.reached();
-                if self.points.behind(reached) >= u64::from(self.context.settings.resume_save_events) {
+                // At once where a session is new: until then a restart would resume the one before.
+                if self.points.is_of_another_session(reached)
+                    || self.points.behind(reached) >= u64::from(self.context.settings.resume_save_events) {
                     self.points.save(reached);
                 }
                 Turn::Settled

@@ -50,7 +50,7 @@ async fn a_dispatch_is_published_once_in_order_and_as_discord_sent_it() {
 }
 
 #[tokio::test]
-async fn guilds_are_told_and_the_sessions_own_dispatches_are_kept() {
+async fn guilds_are_told_and_the_beginning_of_a_session_once() {
     let stand = Stand::new().await;
     let running = stand.connected().await;
     stand.until_saved().await;
@@ -58,7 +58,9 @@ async fn guilds_are_told_and_the_sessions_own_dispatches_are_kept() {
     let guild = events.iter().find(|event| event.kind == "guild_create").unwrap();
     let point = stand.platform.point(0, 1).unwrap();
     assert!(guild.id.0.starts_with(&format!("{}.", point.session)), "{}", guild.id);
-    assert!(!events.iter().any(|event| event.kind == "ready"));
+    let began: Vec<_> = events.iter().filter(|event| event.kind == "ready").collect();
+    assert_eq!(began.len(), 1, "for the direct messages");
+    assert_eq!(began[0].id.session(), Some(point.session.as_str()));
     running.drain().await;
 }
 
@@ -232,6 +234,9 @@ async fn two_shards_divide_the_guilds() {
         (told.len() >= homes.len()).then_some(told)
     })
     .await;
+    let events = stand.platform.events();
+    let began = events.iter().filter(|event| event.kind == "ready").count();
+    assert_eq!(began, 1, "direct messages come on the first shard alone");
     assert_eq!(told.len(), homes.len(), "each guild by one shard");
     assert_eq!(told.into_iter().collect::<HashSet<_>>(), homes);
     for number in 0..2 {

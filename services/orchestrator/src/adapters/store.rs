@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use futures::FutureExt;
+use tonic::Status;
 use twilight_model::id::{
     Id,
     marker::{ChannelMarker, GuildMarker, MessageMarker, UserMarker},
@@ -154,12 +155,13 @@ pub(crate) struct Ending<'a> {
     pub(crate) at: UnixMillis,
 }
 
-/// Messages of a channel that may have been missed: those behind `after`, up to `last`.
+/// Messages of a channel that may have been missed: those behind `after`, up to `last` where it is
+/// known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gap {
     pub(crate) channel: Id<ChannelMarker>,
     pub(crate) after: u64,
-    pub(crate) last: Id<MessageMarker>,
+    pub(crate) last: Option<Id<MessageMarker>>,
 }
 
 /// A change of messages, as ingestion read it.
@@ -399,7 +401,7 @@ impl Store {
             Some(Gap {
                 channel: Id::new_checked(gap.channel_id)?,
                 after: gap.after,
-                last: Id::new_checked(gap.last)?,
+                last: Some(Id::new_checked(gap.last)?),
             })
         };
         Ok(answer.gaps.into_iter().filter_map(gap).collect())
@@ -505,18 +507,72 @@ impl Store {
             .await
     }
 
-    /// Notes that what was missed before `session` told a guild is read back.
+    /// Tells which direct messages are to be read back, now that a session has begun: each with the
+    /// newest message known of it.
+    pub(crate) async fn find_direct_gaps(
+        &self,
+        session: &str,
+        told_at: UnixMillis,
+        ingestion: &str,
+        max: usize,
+    ) -> Result<Vec<Gap>, CallError> {
+        let request = proto::FindDirectGapsRequest {
+            session: session.to_owned(),
+            told_at_ms: told_at.0,
+            ingestion: ingestion.to_owned(),
+            max_channels: u32::try_from(max).unwrap_or(u32::MAX),
+        };
+        let replicas = self.peers.each();
+        if replicas.is_empty() {
+            let status = Box::new(Status::unavailable("no store is known"));
+            return Err(CallError::Unavailable { call: "FindDirectGaps", status });
+        }
+        let mut gaps = Vec::new();
+        for replica in replicas {
+            let client = Client::new(replica).max_decoding_message_size(LARGEST_ANSWER);
+            let answer = self
+                .retries
+                .call("FindDirectGaps", self.timeout, || {
+                    let mut client = client.clone();
+                    let request = within(self.timeout, request.clone());
+                    async move {
+                        client.find_direct_gaps(request).await.map(tonic::Response::into_inner)
+                    }
+                    .boxed()
+                })
+                .await?;
+            if answer.left_out > 0 {
+                tracing::warn!(
+                    read = answer.gaps.len(),
+                    left = answer.left_out,
+                    "there are more direct messages than are read back; the oldest are left"
+                );
+            }
+            gaps.extend(answer.gaps.iter().filter_map(|gap| {
+                Some(Gap {
+                    channel: Id::new_checked(gap.channel_id)?,
+                    after: gap.after,
+                    last: None,
+                })
+            }));
+        }
+        Ok(gaps)
+    }
+
+    /// Notes that what was missed before `session` told a guild, or began, is read back.
     pub(crate) async fn note_read_back(
         &self,
-        guild: Id<GuildMarker>,
+        home: Home,
         session: &str,
         told_at: UnixMillis,
     ) -> Result<(), CallError> {
-        let client = self.client(Home::Guild(guild));
+        let client = self.client(home);
+        let (guild_id, channel_id) = raw(home);
         let request = proto::NoteReadBackRequest {
-            guild_id: guild.get(),
+            guild_id,
             session: session.to_owned(),
             told_at_ms: told_at.0,
+            channel_id,
         };
         self.retries
             .call("NoteReadBack", self.timeout, || {
@@ -526,19 +582,21 @@ impl Store {
             .await
     }
 
-    /// Tells whether what was missed before `session` told a guild is read back, or a younger
-    /// session's than of what was received then.
+    /// Tells whether what was missed before `session` told a guild, or began, is read back, or a
+    /// younger session's than of what was received then.
     pub(crate) async fn is_read_back(
         &self,
-        guild: Id<GuildMarker>,
+        home: Home,
         session: &str,
         received_at: UnixMillis,
     ) -> Result<bool, CallError> {
-        let client = self.client(Home::Guild(guild));
+        let client = self.client(home);
+        let (guild_id, channel_id) = raw(home);
         let request = proto::IsReadBackRequest {
-            guild_id: guild.get(),
+            guild_id,
             session: session.to_owned(),
             received_at_ms: received_at.0,
+            channel_id,
         };
         self.retries
             .call("IsReadBack", self.timeout, || {
@@ -568,6 +626,14 @@ impl Store {
             })
             .await?;
         Ok(())
+    }
+}
+
+/// Returns guild and channel as the contract names whose data is meant.
+fn raw(home: Home) -> (u64, u64) {
+    match home {
+        Home::Guild(guild) => (guild.get(), 0),
+        Home::Dm(channel) => (0, channel.get()),
     }
 }
 

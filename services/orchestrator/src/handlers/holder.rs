@@ -112,24 +112,23 @@ impl Holder {
     pub(crate) async fn is_read_back(&self, task: &Task) -> Result<bool, CallError> {
         let settings = &self.settings;
         let is_waited_for = settings.read_back_messages > 0 && !settings.read_back_wait.is_zero();
-        let (Some(session), Some(guild), true) =
-            (task.session.as_deref(), task.channel.guild(), is_waited_for)
-        else {
+        let home = task.channel.home;
+        let (Some(session), true) = (task.session.as_deref(), is_waited_for) else {
             return Ok(true);
         };
-        if self.read_backs.is_known(task.channel.home, session) {
+        if self.read_backs.is_known(home, session) {
             return Ok(true);
         }
-        match self.store.is_read_back(guild, session, task.received_at).await {
+        match self.store.is_read_back(home, session, task.received_at).await {
             Ok(false) => Ok(false),
             Ok(true) => {
-                self.read_backs.set_known(task.channel.home, session);
+                self.read_backs.set_known(home, session);
                 Ok(true)
             }
             Err(error @ (CallError::Unavailable { .. } | CallError::Fenced { .. })) => Err(error),
             Err(error @ (CallError::Refused { .. } | CallError::Unreadable { .. })) => {
                 tracing::warn!(error = with_causes(&error), channel.id = %task.channel.channel,
-                    "it is not known whether a guild was read back");
+                    "it is not known whether what was missed is read back");
                 Ok(true)
             }
         }
@@ -182,7 +181,7 @@ impl BotRoles {
     }
 }
 
-/// The last session of each guild before which all that was missed is known to be read back.
+/// The last session of each home before which all that was missed is known to be read back.
 #[derive(Debug, Default)]
 pub(crate) struct ReadBacks {
     known: Mutex<HashMap<Home, Box<str>>>,

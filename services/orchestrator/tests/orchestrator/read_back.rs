@@ -174,3 +174,50 @@ async fn a_guild_that_cannot_be_read_is_a_dead_letter() {
     until("it is given up", || stand.store.dead_events().len() == 1).await;
     assert_eq!(stand.store.dead_events()[0].handler, "orchestrator-read-back");
 }
+
+const DIRECT: u64 = 77 << 22;
+
+/// Lets a session begin that carries direct messages.
+async fn began(stand: &Stand, id: &str) {
+    let key = ChannelKey::from_raw(0, BOT).unwrap();
+    stand.dispatch(id, "ready", key, b"{}".to_vec()).await;
+}
+
+fn direct(stand: &Stand, author: u64, text: &str) -> Message {
+    Message { guild_id: 0, channel_id: DIRECT, ..stand.kept(author, text) }
+}
+
+#[tokio::test]
+async fn direct_messages_that_were_missed_are_answered_before_what_a_new_session_brings() {
+    let stand = Stand::new().await;
+    stand.store.keep(direct(&stand, ANN, "known"));
+    let missed = vec![direct(&stand, ANN, "one"), direct(&stand, ANN, "two")];
+    stand.tools.set_history(missed.clone());
+    stand.tools.faults.add("FetchHistory", Status::unavailable("away"), 3);
+    let three = Written { guild: 0, channel: DIRECT, ..Written::by(ANN, "three") };
+    let task = Task { session: Some("s".to_owned()), ..three.task(stand.next_id()) };
+    stand.queue.publish(task).await.unwrap();
+    let _process = stand.start();
+    until("the store was asked", || stand.store.calls("IsReadBack") > 1).await;
+    assert_eq!(stand.tools.said(), Vec::<String>::new());
+    began(&stand, "s.1").await;
+    until("all are taken in", || stand.store.ingested().len() == 2).await;
+    assert_eq!(ingested(&stand), [missed[0].message_id, missed[1].message_id]);
+    until("all are answered", || stand.tools.said().join(" ").contains("three")).await;
+    let said = stand.tools.said().join(" ");
+    let places = ["one", "two", "three"].map(|word| said.find(word).unwrap());
+    assert!(places.is_sorted(), "{said}");
+    // The session is told of again: nothing is read once more that is noted.
+    assert!(stand.is_queue_empty().await);
+}
+
+#[tokio::test]
+async fn the_first_words_of_somebody_new_wait_for_nothing() {
+    let stand = Stand::new().await;
+    let hello = Written { guild: 0, channel: DIRECT, ..Written::by(ANN, "hello") };
+    let task = Task { session: Some("s".to_owned()), ..hello.task(stand.next_id()) };
+    stand.queue.publish(task).await.unwrap();
+    let _process = stand.start();
+    until("it is answered", || stand.store.finished() == 1).await;
+    assert_eq!(stand.store.calls("IsReadBack"), 1);
+}

@@ -1,7 +1,7 @@
 //! Which messages were missed while Discord held no session for a guild.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use sqlx::{SqlitePool, query};
+use sqlx::{SqliteConnection, SqlitePool, query};
 use twilight_model::id::{
     Id,
     marker::{ChannelMarker, GuildMarker, MessageMarker},
@@ -105,36 +105,49 @@ pub(crate) async fn known(
 ) -> Result<Vec<ChannelEnd>, StoreError> {
     let mut known = Vec::with_capacity(question.channels.len());
     let mut snapshot = readers.begin().await?;
+    let Question { guild, ref ingestion, .. } = *question;
     for &(channel, last) in &question.channels {
-        // A tombstone is known, too, but stands in no index of the channel.
-        let row = query(
-            "SELECT max(m.message_id) FROM (
-                 SELECT message_id FROM messages WHERE message_id = ?3 AND is_ingested
-                 UNION ALL
-                 SELECT message_id FROM (
-                     SELECT i.message_id FROM messages AS i INDEXED BY messages_of_channel
-                     WHERE i.guild_id = ?1 AND i.channel_id = ?2 AND i.message_id <= ?3
-                         AND i.whole_at_ms IS NOT NULL AND i.deleted_at_ms IS NULL
-                         AND i.is_ingested
-                         AND NOT EXISTS (SELECT 1 FROM handled_events AS h
-                             WHERE h.handler = ?4 AND h.event_id = 'mc.' || i.message_id
-                                 AND h.handled_at_ms > ?5)
-                     ORDER BY i.message_id DESC LIMIT 1)
-             ) AS m
-             WHERE NOT EXISTS (SELECT 1 FROM handled_events AS h
-                 WHERE h.handler = ?4 AND h.event_id = 'mc.' || m.message_id
-                     AND h.handled_at_ms > ?5)",
-        )
-        .bind(columns::id(question.guild))
-        .bind(columns::id(channel))
-        .bind(columns::id(last))
-        .bind(question.ingestion.as_str())
-        .bind(cutoff.0)
-        .fetch_one(&mut *snapshot)
-        .await?;
-        let newest = row.integer_or_null(0)?.and_then(|id| Id::new_checked(id.cast_unsigned()));
+        let of = (columns::id(guild), channel);
+        let newest = newest(&mut snapshot, of, columns::id(last), ingestion, cutoff).await?;
         known.push(ChannelEnd { channel, last, newest });
     }
     snapshot.commit().await?;
     Ok(known)
+}
+
+/// Returns the newest message of a channel, up to `last`, that was taken in before `cutoff`.
+pub(super) async fn newest(
+    snapshot: &mut SqliteConnection,
+    (guild, channel): (i64, Id<ChannelMarker>),
+    last: i64,
+    ingestion: &str,
+    cutoff: UnixMillis,
+) -> Result<Option<Id<MessageMarker>>, StoreError> {
+    // A tombstone is known, too, but stands in no index of the channel.
+    let row = query(
+        "SELECT max(m.message_id) FROM (
+             SELECT message_id FROM messages WHERE message_id = ?3 AND is_ingested
+             UNION ALL
+             SELECT message_id FROM (
+                 SELECT i.message_id FROM messages AS i INDEXED BY messages_of_channel
+                 WHERE i.guild_id = ?1 AND i.channel_id = ?2 AND i.message_id <= ?3
+                     AND i.whole_at_ms IS NOT NULL AND i.deleted_at_ms IS NULL
+                     AND i.is_ingested
+                     AND NOT EXISTS (SELECT 1 FROM handled_events AS h
+                         WHERE h.handler = ?4 AND h.event_id = 'mc.' || i.message_id
+                             AND h.handled_at_ms > ?5)
+                 ORDER BY i.message_id DESC LIMIT 1)
+         ) AS m
+         WHERE NOT EXISTS (SELECT 1 FROM handled_events AS h
+             WHERE h.handler = ?4 AND h.event_id = 'mc.' || m.message_id
+                 AND h.handled_at_ms > ?5)",
+    )
+    .bind(guild)
+    .bind(columns::id(channel))
+    .bind(last)
+    .bind(ingestion)
+    .bind(cutoff.0)
+    .fetch_one(snapshot)
+    .await?;
+    Ok(row.integer_or_null(0)?.and_then(|id| Id::new_checked(id.cast_unsigned())))
 }

@@ -28,6 +28,7 @@ pub(crate) const SHARD: Migrations = &[
         include_str!("../../../../migrations/shard/0006_scheduled_actions.sql"),
     ),
     (7, "mcp", include_str!("../../../../migrations/shard/0007_mcp.sql")),
+    (8, "direct_channels", include_str!("../../../../migrations/shard/0008_direct_channels.sql")),
 ];
 
 /// Returns how sqlx opens a file that exists.

@@ -42,7 +42,7 @@ pub(crate) fn gaps(ends: &[ChannelEnd], told_before: Option<UnixMillis>) -> Vec<
 }
 
 /// Returns the lowest id that Discord makes at a moment.
-fn first_id_at(at: UnixMillis) -> u64 {
+pub(crate) fn first_id_at(at: UnixMillis) -> u64 {
     u64::try_from(at.0.saturating_sub(DISCORD_EPOCH)).unwrap_or(0) << 22
 }
 

@@ -17,7 +17,7 @@ const MAX_CHANNELS: usize = 5_000;
 
 /// By how much the clock of whoever received an event may differ from ours. What was taken in less
 /// than that before it counts as of its session; asking for it again changes nothing.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
+pub(super) const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
 #[tracing::instrument(name = "store.gaps.find", level = "debug", skip_all)]
 pub(super) async fn handle(

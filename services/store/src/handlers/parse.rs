@@ -5,7 +5,7 @@ use twilight_model::id::{Id, marker::UserMarker};
 
 use ery_clock::UnixMillis;
 use ery_ids::{
-    ChannelKey, Epoch, ExecutionKey, Fence, OwnerToken, Principal, TaskThreadId, TriggerId,
+    ChannelKey, Epoch, ExecutionKey, Fence, Home, OwnerToken, Principal, TaskThreadId, TriggerId,
 };
 use ery_proto::{common::v1 as common, store::v1 as proto};
 
@@ -100,6 +100,14 @@ pub(super) fn optional_id<T>(field: &str, id: u64) -> Parsed<Option<Id<T>>> {
         return Err(Invalid::new(field, "is no id of Discord's"));
     }
     Ok(Id::new_checked(id))
+}
+
+/// Reads whose data is asked for: a guild's, or else a direct message's.
+pub(super) fn home(guild_id: u64, channel_id: u64) -> Parsed<Home> {
+    Ok(match optional_id("guild_id", guild_id)? {
+        Some(guild) => Home::Guild(guild),
+        None => Home::Dm(id("channel_id", channel_id)?),
+    })
 }
 
 /// Reads a channel and where it lives; a guild of 0 means a direct message.

@@ -1,5 +1,7 @@
+use ery_proto::common::v1::Message;
 use ery_proto::store::v1::{
-    ChannelEnd, FindGapsRequest, Gap, IsReadBackRequest, NoteReadBackRequest,
+    ChannelEnd, DirectGap, FindDirectGapsRequest, FindGapsRequest, Gap, IngestEvent,
+    IsReadBackRequest, NoteReadBackRequest,
 };
 
 use crate::support::{
@@ -107,13 +109,13 @@ async fn ones_own_answer_fills_no_gap() {
 impl Store {
     async fn note_read_back(&mut self, session: &str, told_at_ms: i64) {
         let session = session.to_owned();
-        let request = NoteReadBackRequest { guild_id: GUILD, session, told_at_ms };
+        let request = NoteReadBackRequest { guild_id: GUILD, session, told_at_ms, channel_id: 0 };
         self.client.note_read_back(request).await.unwrap();
     }
 
     async fn is_read_back(&mut self, session: &str, received_at_ms: i64) -> bool {
         let session = session.to_owned();
-        let request = IsReadBackRequest { guild_id: GUILD, session, received_at_ms };
+        let request = IsReadBackRequest { guild_id: GUILD, session, received_at_ms, channel_id: 0 };
         self.client.is_read_back(request).await.unwrap().into_inner().is_read_back
     }
 }
@@ -133,4 +135,93 @@ async fn a_session_is_read_back_once_that_was_noted() {
     store.note_read_back("s", NOW).await;
     assert!(store.is_read_back("t", LATER + 1).await);
     assert!(store.is_read_back("s", NOW + 1).await);
+}
+
+/// Direct messages in two shards.
+const DIRECT: [u64; 3] = [80 << 22, 81 << 22, 82 << 22];
+
+impl Store {
+    async fn take_in_directly(&mut self, channel_id: u64, ids: &[u64]) {
+        let events = ids.iter().map(|id| {
+            let message = Message { guild_id: 0, channel_id, ..message(*id, "hi") };
+            IngestEvent { guild_id: 0, channel_id, ..created(&format!("mc.{id}"), message) }
+        });
+        self.ingest(events.collect()).await;
+    }
+
+    async fn direct_gaps(&mut self, session: &str, told_at_ms: i64) -> Vec<(u64, u64)> {
+        let request = FindDirectGapsRequest {
+            session: session.to_owned(),
+            told_at_ms,
+            ingestion: "ingestion".to_owned(),
+            max_channels: 3,
+        };
+        let gaps = self.client.find_direct_gaps(request).await.unwrap().into_inner().gaps;
+        gaps.iter().map(|DirectGap { channel_id, after }| (*channel_id, *after)).collect()
+    }
+
+    async fn note_read_directly(&mut self, channel_id: u64, session: &str, told_at_ms: i64) {
+        let session = session.to_owned();
+        let request = NoteReadBackRequest { guild_id: 0, session, told_at_ms, channel_id };
+        self.client.note_read_back(request).await.unwrap();
+    }
+
+    async fn is_read_directly(&mut self, channel_id: u64, session: &str, at: i64) -> bool {
+        let session = session.to_owned();
+        let request = IsReadBackRequest { guild_id: 0, session, received_at_ms: at, channel_id };
+        self.client.is_read_back(request).await.unwrap().into_inner().is_read_back
+    }
+}
+
+#[tokio::test]
+async fn direct_messages_are_read_back_behind_what_is_known_of_them() {
+    let [one, two, three] = DIRECT;
+    let mut store = Store::new().await;
+    store.take_in(&[90]).await;
+    assert_eq!(store.direct_gaps("s", LATER).await, [], "a guild's channel is none");
+    store.take_in_directly(one, &[3, 5]).await;
+    store.take_in_directly(two, &[9]).await;
+    store.take_in_directly(three, &[7]).await;
+    store.clock.set(ery_clock::UnixMillis(LATER));
+    // What the session brought already.
+    store.take_in_directly(one, &[11]).await;
+    let new = 83 << 22;
+    store.take_in_directly(new, &[12]).await;
+    // Of what is new, its first words may have been missed.
+    let gaps = store.direct_gaps("t", LATER).await;
+    let id_at = |at: i64| u64::try_from(at - 1_420_070_400_000).unwrap() << 22;
+    let first = (new, id_at(LATER - 15 * 60_000 - 5_000));
+    assert_eq!(gaps, [first, (two, 9), (three, 7)], "the latest three");
+    store.note_read_directly(new, "t", LATER).await;
+    store.note_read_directly(two, "t", LATER).await;
+    assert_eq!(store.direct_gaps("t", LATER).await, [(three, 7)], "a repeat goes on");
+    assert!(store.is_read_directly(two, "t", LATER + 1).await);
+    assert!(!store.is_read_directly(three, "t", LATER + 1).await);
+    assert!(store.is_read_directly(one, "t", LATER + 1).await, "nobody waits for what is left out");
+}
+
+#[tokio::test]
+async fn what_an_earlier_session_left_undone_is_read_back_with_the_next() {
+    let [one, ..] = DIRECT;
+    let mut store = Store::new().await;
+    store.take_in_directly(one, &[3]).await;
+    assert_eq!(store.direct_gaps("s", LATER).await, [(one, 3)]);
+    // The session's own message, known when the next one begins.
+    store.take_in_directly(one, &[8]).await;
+    assert_eq!(store.direct_gaps("t", LATER + 60_000).await, [(one, 3)]);
+    // The older session's is noted late: the younger one's stands.
+    store.note_read_directly(one, "s", LATER).await;
+    assert!(!store.is_read_directly(one, "t", LATER + 60_001).await);
+    store.note_read_directly(one, "t", LATER + 60_000).await;
+    assert!(store.is_read_directly(one, "t", LATER + 60_001).await);
+    assert_eq!(store.direct_gaps("u", LATER + 120_000).await, [(one, 8)]);
+}
+
+#[tokio::test]
+async fn a_new_direct_message_waits_for_nothing_and_for_the_next_session() {
+    let [one, ..] = DIRECT;
+    let mut store = Store::new().await;
+    assert!(store.is_read_directly(one, "s", NOW).await);
+    assert!(store.is_read_directly(one, "s", NOW + 90_000).await);
+    assert!(!store.is_read_directly(one, "t", NOW + 90_000).await);
 }

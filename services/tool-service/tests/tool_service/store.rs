@@ -372,6 +372,13 @@ impl StoreService for FakeStore {
         refused()
     }
 
+    async fn find_direct_gaps(
+        &self,
+        _: Request<FindDirectGapsRequest>,
+    ) -> Result<Response<FindDirectGapsResponse>, Status> {
+        refused()
+    }
+
     async fn note_read_back(
         &self,
         _: Request<NoteReadBackRequest>,

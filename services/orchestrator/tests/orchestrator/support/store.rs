@@ -33,7 +33,8 @@ struct State {
     ingested: Vec<IngestEvent>,
     dead_events: Vec<RecordDeadEventRequest>,
     dead_tasks: Vec<DeadTask>,
-    read_back: Option<NoteReadBackRequest>,
+    /// By guild and channel.
+    read_back: HashMap<(u64, u64), NoteReadBackRequest>,
     calls: Vec<&'static str>,
 }
 
@@ -527,6 +528,22 @@ impl StoreService for FakeStore {
         Err(Status::unimplemented("not asked by the orchestrator"))
     }
 
+    async fn find_direct_gaps(
+        &self,
+        _: Request<FindDirectGapsRequest>,
+    ) -> Answer<FindDirectGapsResponse> {
+        let state = self.called("FindDirectGaps")?;
+        let mut newest = BTreeMap::new();
+        for Kept { message, .. } in state.messages.values() {
+            if message.guild_id == 0 {
+                newest.insert(message.channel_id, message.message_id);
+            }
+        }
+        let gap = |(channel_id, after)| DirectGap { channel_id, after };
+        let gaps = newest.into_iter().map(gap).collect();
+        Ok(Response::new(FindDirectGapsResponse { gaps, left_out: 0 }))
+    }
+
     async fn get_approval(&self, _: Request<GetApprovalRequest>) -> Answer<GetApprovalResponse> {
         Err(Status::unimplemented("not asked by the orchestrator"))
     }
@@ -570,7 +587,8 @@ impl StoreService for FakeStore {
         request: Request<NoteReadBackRequest>,
     ) -> Answer<NoteReadBackResponse> {
         let mut state = self.called("NoteReadBack")?;
-        state.read_back = Some(request.into_inner());
+        let noted = request.into_inner();
+        state.read_back.insert((noted.guild_id, noted.channel_id), noted);
         Ok(Response::new(NoteReadBackResponse {}))
     }
 
@@ -580,7 +598,10 @@ impl StoreService for FakeStore {
     ) -> Answer<IsReadBackResponse> {
         let asked = request.into_inner();
         let state = self.called("IsReadBack")?;
-        let is_read_back = state.read_back.as_ref().is_some_and(|last| {
+        let last = state.read_back.get(&(asked.guild_id, asked.channel_id));
+        let is_new = asked.guild_id == 0
+            && state.messages.values().all(|kept| kept.message.channel_id != asked.channel_id);
+        let is_read_back = last.map_or(is_new, |last| {
             last.session == asked.session || last.told_at_ms > asked.received_at_ms
         });
         Ok(Response::new(IsReadBackResponse { is_read_back }))

@@ -199,19 +199,22 @@ impl ToolService for FakeTools {
         let request = request.into_inner();
         self.faults.check("FetchHistory")?;
         let is_asked_for = |message: &Message| {
-            message.channel_id == request.channel_id && message.message_id < request.before
+            let is_before = request.before == 0 || message.message_id < request.before;
+            message.channel_id == request.channel_id && is_before
         };
         let mut messages = self.history.lock().unwrap().clone();
         messages.retain(is_asked_for);
         messages.drain(..messages.len().saturating_sub(request.limit as usize));
         let payload = |message: &Message| {
-            serde_json::json!({
+            let mut payload = serde_json::json!({
                 "id": message.message_id.to_string(), "channel_id": message.channel_id.to_string(),
-                "guild_id": message.guild_id.to_string(), "type": 0, "content": message.content,
+                "type": 0, "content": message.content,
                 "author": {"id": message.author_id.to_string(), "username": message.author_name},
-            })
-            .to_string()
-            .into_bytes()
+            });
+            if message.guild_id != 0 {
+                payload["guild_id"] = message.guild_id.to_string().into();
+            }
+            payload.to_string().into_bytes()
         };
         let payloads =
             if request.with_payloads { messages.iter().map(payload).collect() } else { Vec::new() };
