@@ -300,6 +300,7 @@ impl Pipeline {
             guilds: &shared.guilds,
             guild: ask.guild(),
             here: ask.here,
+            trigger: ask.trigger(),
             filter: &shared.filter,
             executions: &shared.executions,
         };

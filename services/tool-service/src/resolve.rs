@@ -1,6 +1,6 @@
 //! Puts what arguments name into ids, within the thread's own guild (CLOSED-WORLD).
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
 use twilight_model::id::{
     Id,
@@ -33,6 +33,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) guilds: &'a Guilds,
     pub(crate) guild: Option<Id<GuildMarker>>,
     pub(crate) here: Id<ChannelMarker>,
+    /// The message that the call answers, if there is one.
+    pub(crate) trigger: Option<Id<MessageMarker>>,
     pub(crate) filter: &'a Filter,
     pub(crate) executions: &'a Executions,
 }
@@ -209,6 +211,40 @@ impl Scene<'_> {
         let read: RawMessage =
             answer.json().map_err(|error| Problem::Unknown(StateError::from(error)))?;
         Ok(Some(read).filter(|read| read.channel_id == channel && read.id == message))
+    }
+
+    /// Reads the newest messages of a channel, the newest first, older than what the call answers:
+    /// an order to look back means neither itself nor what is said after it.
+    pub(crate) async fn latest(
+        &self,
+        channel: Id<ChannelMarker>,
+        limit: u8,
+    ) -> Result<Vec<RawMessage>, Problem> {
+        if let Some(guild) = self.guild
+            && !self.bot_reads(guild, channel).await?
+        {
+            return Err(Problem::unclear(format!("I may not read <#{channel}>.")));
+        }
+        let before = match self.trigger {
+            Some(trigger) => format!("&before={trigger}"),
+            None => String::new(),
+        };
+        let route = format!("channels/{channel}/messages");
+        let path = format!("{route}?limit={limit}{before}");
+        let home = self.guild.map_or(channel.get(), Id::get);
+        let request = Request::new(Method::Get, route, path, home, self.discord.send_by());
+        let answer = match self.discord.repeatedly(&request).await {
+            Ok(answer) => answer,
+            Err(RestError::Refused { .. } | RestError::RefusedBefore { .. }) => {
+                return Err(Problem::unclear(format!("I could not read <#{channel}>.")));
+            }
+            Err(error) => return Err(Problem::Unknown(error.into())),
+        };
+        let mut read: Vec<RawMessage> =
+            answer.json().map_err(|error| Problem::Unknown(StateError::from(error)))?;
+        read.retain(|message| message.channel_id == channel);
+        read.sort_unstable_by_key(|message| Reverse(message.id));
+        Ok(read)
     }
 
     async fn bot_reads(

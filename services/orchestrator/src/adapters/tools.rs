@@ -131,6 +131,7 @@ impl Tools {
         &self,
         channel: ChannelKey,
         order: &Order,
+        message: Id<MessageMarker>,
         now: UnixMillis,
     ) -> Result<Resolved, CallError> {
         let client = self.client(channel.home);
@@ -140,6 +141,7 @@ impl Tools {
             tool: order.tool.clone(),
             arguments: order.arguments.clone(),
             now_ms: now.0,
+            trigger_id: TriggerId::Message(message).to_string(),
         };
         let answer = self
             .retries

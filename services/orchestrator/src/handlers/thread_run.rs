@@ -383,7 +383,7 @@ impl<'a> Run<'a> {
             if !tools.iter().any(|tool| tool.name == order.tool) {
                 continue;
             }
-            match holder.tools.resolve_call(channel, &order, now).await {
+            match holder.tools.resolve_call(channel, &order, message.id, now).await {
                 Ok(Resolved::Arguments(arguments)) => {
                     order.arguments = arguments;
                     read.orders.push(order);

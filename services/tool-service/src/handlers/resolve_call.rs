@@ -1,3 +1,4 @@
+use ery_ids::TriggerId;
 use ery_proto::tool::v1::{ResolveCallRequest, ResolveCallResponse};
 
 use super::channel_key;
@@ -27,6 +28,7 @@ pub(super) async fn handle(
         guilds: &shared.guilds,
         guild: channel.guild(),
         here: channel.channel,
+        trigger: request.trigger_id.parse::<TriggerId>().ok().and_then(|it| it.message()),
         filter: &shared.filter,
         executions: &shared.executions,
     };

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::Value;
 use twilight_model::id::{
     Id,
-    marker::{ChannelMarker, GuildMarker, UserMarker},
+    marker::{ChannelMarker, GuildMarker, MessageMarker, UserMarker},
 };
 
 use ery_clock::UnixMillis;
-use ery_ids::{ChannelKey, ExecutionKey, Home, Principal};
+use ery_ids::{ChannelKey, ExecutionKey, Home, Principal, TriggerId};
 use ery_proto::{
     ai::v1::Order,
     common::v1 as common,
@@ -178,8 +178,9 @@ impl Ask {
         &self.thread_id
     }
 
-    pub(super) fn trigger_id(&self) -> &str {
-        &self.trigger_id
+    /// Returns the message that the call answers, if there is one.
+    pub(super) fn trigger(&self) -> Option<Id<MessageMarker>> {
+        self.trigger_id.parse::<TriggerId>().ok()?.message()
     }
 
     pub(super) fn asker_id(&self) -> u64 {

@@ -13,7 +13,7 @@ use twilight_model::{
 };
 
 use ery_clock::UnixMillis;
-use ery_ids::{Principal, TaskThreadId, TriggerId};
+use ery_ids::{Principal, TaskThreadId};
 use ery_proto::{
     store::v1::{Approval, ApprovalDecision, Execution, NewApproval, ScheduledActionState},
     tool::v1::{CallToolResponse, ClickApprovalRequest, ClickApprovalResponse},
@@ -145,7 +145,7 @@ impl Pipeline {
             })
         };
         let buttons = [button(3, "Approve", 'y'), button(4, "Reject", 'n')];
-        let reply_to = ask.trigger_id().parse::<TriggerId>().ok().and_then(|it| it.message());
+        let reply_to = ask.trigger();
         let mut act = json!({
             "channel": ask.here.to_string(),
             "content": content,

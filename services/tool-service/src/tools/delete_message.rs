@@ -26,6 +26,9 @@ use crate::{
 /// Discord deletes many at once only of what is younger than 14 days; an hour is left for clocks.
 const BULK_AGE: Duration = Duration::from_hours(14 * 24 - 1);
 
+/// How many messages are deleted, or looked at, at once.
+const MOST: u8 = 100;
+
 /// Discord's codes that say that there is nothing left to be deleted.
 const GONE: &[u64] = &[10_003, 10_008];
 
@@ -42,6 +45,15 @@ pub(crate) struct Parameters {
     #[schemars(length(min = 1, max = 100), inner(length(min = 1, max = 200)))]
     #[serde(default)]
     messages: Vec<String>,
+    /// How many of the newest messages, instead of their ids; those before the message that orders it.
+    #[schemars(range(min = 1, max = 100))]
+    #[serde(default)]
+    latest: Option<u8>,
+    /// With latest: only what this member wrote, of the newest 100 messages: an id, a mention or a
+    /// name.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    by: Option<String>,
     /// The channel they stand in: its id, a mention or its exact name. Left out: the current one.
     #[schemars(length(min = 1, max = 200))]
     #[serde(default)]
@@ -68,7 +80,8 @@ pub(crate) struct Act {
 static SPEC: Spec = Spec {
     name: "delete_message",
     description: "Deletes a message, or up to 100 messages of one channel at once. People delete \
-                  their own; those of others only who manages messages. Only on an order.",
+                  their own; those of others only who manages messages. Give message, messages or \
+                  latest. Only on an order.",
     tier: Tier::Destructive,
     retry: RetryClass::Safe,
     works_in_dm: false,
@@ -84,9 +97,30 @@ impl Tool for DeleteMessage {
     }
 
     async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
-        let Parameters { message, messages, channel, reason } = parameters;
+        let Parameters { message, messages, latest, by, channel, reason } = parameters;
         let reason = reason::one_line(reason.as_deref());
         let named: Vec<String> = message.into_iter().chain(messages).collect();
+        if latest.is_some() != named.is_empty() || by.is_some() && latest.is_none() {
+            return Err(Problem::unclear(
+                "Give either ids in message or messages, or a number in latest, and by with latest \
+                 alone.",
+            ));
+        }
+        if let Some(latest) = latest {
+            if !(1..=MOST).contains(&latest) {
+                return Err(Problem::unclear("I delete 1 to 100 messages at once."));
+            }
+            let channel = match &channel {
+                Some(channel) => scene.channel(channel).await?,
+                None => scene.here,
+            };
+            let author = match &by {
+                Some(by) => Some(scene.member(by).await?),
+                None => None,
+            };
+            let messages = newest(scene, channel, latest, author).await?;
+            return Ok(Act { channel, messages, author, reason });
+        }
         let Some(first) = named.first() else {
             return Err(Problem::unclear("Name the message, or the messages, by their ids."));
         };
@@ -166,6 +200,28 @@ impl Tool for DeleteMessage {
         };
         Done::ok(204, summary, fields(act, deleted))
     }
+}
+
+/// Returns the newest messages of a channel, or those of them that somebody wrote.
+async fn newest(
+    scene: &Scene<'_>,
+    channel: Id<ChannelMarker>,
+    count: u8,
+    author: Option<Id<UserMarker>>,
+) -> Result<Vec<Id<MessageMarker>>, Problem> {
+    let looked_at = if author.is_some() { MOST } else { count };
+    let found = scene.latest(channel, looked_at).await?;
+    let mut messages: Vec<_> = found
+        .iter()
+        .filter(|message| author.is_none_or(|author| message.author.id == author))
+        .map(|message| message.id)
+        .take(usize::from(count))
+        .collect();
+    messages.sort_unstable();
+    if messages.is_empty() {
+        return Err(Problem::unclear("There is no such message among the newest ones."));
+    }
+    Ok(messages)
 }
 
 fn of_one(act: &Act, message: Id<MessageMarker>, run: &Run<'_>) -> Request {

@@ -245,6 +245,45 @@ async fn many_are_deleted_at_once_and_old_ones_singly() {
     }
 }
 
+#[tokio::test]
+async fn the_newest_are_deleted_before_the_order_and_of_one_person_where_it_says_so() {
+    let it = Harness::start().await;
+    let mut ids = Vec::new();
+    for (who, text) in [("bob", "1"), ("alice", "2"), ("bob", "3"), ("alice", "4"), ("bob", "5")] {
+        ids.push(it.says(who, "general", text).await);
+    }
+    let order = format!("m.{}", it.says("theo", "general", "delete the last two").await);
+    let later = it.says("alice", "general", "what?").await;
+    let call = async |who: &str, arguments: Value| {
+        let call = it.ordered_by(&order, who, "general", "delete_message", arguments).await;
+        it.run(&call).await
+    };
+    expect(&call("bob", json!({"latest": 2})).await, CallOutcome::Denied);
+    let response = call("theo", json!({"latest": 2})).await;
+    expect(&response, CallOutcome::Done);
+    assert_eq!(content(&response)["deleted"], 2);
+    let many = it.requests("POST", "/bulk-delete").await;
+    let [.., fourth, fifth] = &ids[..] else { unreachable!() };
+    assert_eq!(many[0]["body"]["messages"], json!([fourth, fifth]));
+    // One's own.
+    expect(&call("bob", json!({"latest": 1, "by": "bob"})).await, CallOutcome::Done);
+    assert_eq!(it.message_now("general", &ids[2]).await["code"], 10_008);
+    for kept in [&ids[0], &ids[1], &later] {
+        assert_eq!(it.message_now("general", kept).await["id"], **kept);
+    }
+    for arguments in [
+        json!({"latest": 0}),
+        json!({"latest": 101}),
+        json!({"latest": 2, "message": later}),
+        json!({"message": later, "by": "bob"}),
+        json!({"latest": 2, "by": "yuki"}),
+    ] {
+        let mut call = it.call("theo", "general", "delete_message", arguments);
+        call.trigger_id.clone_from(&order);
+        expect(&it.run(&call).await, CallOutcome::Failed);
+    }
+}
+
 async fn reactions(it: &Harness, message: &str) -> Value {
     it.message_now("general", message).await["reactions"].clone()
 }

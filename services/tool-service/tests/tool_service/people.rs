@@ -84,6 +84,7 @@ async fn resolve(it: &Harness, tool: &str, arguments: Value) -> ResolveCallRespo
         tool: tool.into(),
         arguments: arguments.to_string(),
         now_ms: it.clock.now().0,
+        trigger_id: "m.1".into(),
     };
     it.client().resolve_call(request).await.unwrap().into_inner()
 }

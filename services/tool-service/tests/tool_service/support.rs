@@ -335,16 +335,30 @@ impl Harness {
         tool: &str,
         arguments: Value,
     ) -> CallToolRequest {
+        self.ordered_by("m.1", who, place, tool, arguments).await
+    }
+
+    /// A call that a message of its asker's orders.
+    pub(crate) async fn ordered_by(
+        &self,
+        trigger: &str,
+        who: &str,
+        place: &str,
+        tool: &str,
+        arguments: Value,
+    ) -> CallToolRequest {
         let resolve = ResolveCallRequest {
             guild_id: self.guild(),
             channel_id: self.channel(place),
             tool: tool.into(),
             arguments: arguments.to_string(),
             now_ms: self.clock.now().0,
+            trigger_id: trigger.to_owned(),
         };
         let resolved = self.client().resolve_call(resolve).await.unwrap().into_inner();
         assert_eq!(resolved.problem, "", "{tool} {arguments}");
         let mut call = self.call(who, place, tool, arguments);
+        trigger.clone_into(&mut call.trigger_id);
         call.orders = vec![Order { tool: tool.into(), arguments: resolved.arguments }];
         call
     }

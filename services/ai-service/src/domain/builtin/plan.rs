@@ -235,6 +235,16 @@ fn act_of(request: &Request, arguments: &mut Map<String, Value>) -> Option<&'sta
             set(arguments, "message", message.to_string().into());
             ("delete_message", reason)
         }
+        Request::Purge { count, by, channel, reason } => {
+            set(arguments, "latest", u64::from(*count).into());
+            if let Some(by) = by {
+                set(arguments, "by", by.to_string().into());
+            }
+            if let Some(channel) = channel {
+                set(arguments, "channel", Channel::argument(channel).into());
+            }
+            ("delete_message", reason)
+        }
         Request::Pin { message, pins, reason } => {
             set(arguments, "action", if *pins { "pin" } else { "unpin" }.into());
             set(arguments, "message", message.to_string().into());

@@ -142,6 +142,8 @@ fn wish(request: &Request) -> String {
         Request::Lock { locks: true, .. } => "the lock of that channel".into(),
         Request::Lock { locks: false, .. } => "the end of that channel's lock".into(),
         Request::Delete { .. } => "the deletion of that message".into(),
+        Request::Purge { count: 1, .. } => "the deletion of a message".into(),
+        Request::Purge { count, .. } => format!("the deletion of {count} messages"),
         Request::Pin { pins: true, .. } => "the pin".into(),
         Request::Pin { pins: false, .. } => "the end of that pin".into(),
         Request::MemberInfo { member } => format!("the look-up of {member}"),
@@ -201,7 +203,10 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("warn_member", "“warn @name for …”"),
     ("manage_roles", "“give @name the role Helper”, “remove the role Helper from @name”"),
     ("manage_permissions", "“lock #channel”, “unlock this channel”"),
-    ("delete_message", "“delete this”, as a reply"),
+    (
+        "delete_message",
+        "“delete this”, as a reply, “delete the last 20 messages”, “purge 5 messages by @name”",
+    ),
     ("pin_message", "“pin this” or “unpin this”, as a reply"),
     ("get_member_info", "“who is @name”"),
     ("fetch_messages", "“what did I miss”, “summarise #channel”"),
@@ -272,6 +277,9 @@ fn problem(problem: &Problem, request: &TurnRequest) -> String {
             .into(),
         Problem::DeletesTooMuch => "Discord deletes with a ban what somebody wrote in the last 7 \
             days at most, so I did nothing. Give a shorter time."
+            .into(),
+        Problem::PurgesTooMany => "I delete 1 to 100 messages at once, so I did nothing. Give a \
+            smaller number."
             .into(),
         Problem::WhichRole => "I couldn't tell which role you mean, so I did nothing. Write for \
             example “give @name the role Helper”."

@@ -53,6 +53,13 @@ pub(super) enum Request {
         message: Id<MessageMarker>,
         reason: Option<String>,
     },
+    /// Deletes the newest messages.
+    Purge {
+        count: u8,
+        by: Option<Id<UserMarker>>,
+        channel: Option<Place>,
+        reason: Option<String>,
+    },
     Pin {
         message: Id<MessageMarker>,
         pins: bool,
@@ -98,6 +105,7 @@ impl Request {
             | Self::Role { .. }
             | Self::Lock { .. }
             | Self::Delete { .. }
+            | Self::Purge { .. }
             | Self::Pin { .. }
             | Self::MemberInfo { .. }
             | Self::CatchUp { .. }
@@ -121,6 +129,7 @@ impl Request {
             | Self::Role { .. }
             | Self::Lock { .. }
             | Self::Delete { .. }
+            | Self::Purge { .. }
             | Self::Pin { .. } => true,
             Self::MemberInfo { .. }
             | Self::CatchUp { .. }
@@ -237,6 +246,7 @@ pub(super) enum Problem {
     BanTooLong,
     /// Discord deletes with a ban what was written in the last 7 days at most.
     DeletesTooMuch,
+    PurgesTooMany,
     WhichRole,
     /// It is to happen later, or on a condition.
     Later,

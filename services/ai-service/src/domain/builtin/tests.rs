@@ -413,7 +413,7 @@ fn what_is_not_done_says_why() {
         ("how long does a timeout last", "28 days"),
         ("ban <@2>", "`ban_member`"),
         ("kick bob", "`kick_member`"),
-        ("delete the last message", "`delete_message`"),
+        ("delete the last 500 messages", "1 to 100"),
         ("give @bob the role <@&7>", "`manage_roles`"),
         ("Kannst du mir bitte helfen?", "“help”"),
         ("¿quién es este?", "“help”"),

@@ -39,6 +39,60 @@ pub(super) fn read_lock(mut at: Clause<'_>) -> Option<Read<'_>> {
     Some(ending(at, |reason| vec![Request::Lock { channel, locks, reason }]))
 }
 
+/// Reads `delete the last 20 messages in #general by @bob`.
+pub(super) fn read_purge(mut at: Clause<'_>) -> Option<Read<'_>> {
+    let is_purge = at.take_any("purge|clear|clean up");
+    if !is_purge && !at.take("delete|remove") {
+        return None;
+    }
+    at.take("the");
+    let is_last = at.take("last|latest|newest|previous");
+    let number = at.word().and_then(|word| word.parse::<u64>().ok());
+    if number.is_some() {
+        at.skip(1);
+    }
+    // Which ones, if neither is said?
+    let is_told = is_last || is_purge && number.is_some();
+    if !is_told || !at.take("message|messages|post|posts") {
+        return None;
+    }
+    let Some(count) = u8::try_from(number.unwrap_or(1)).ok().filter(|it| (1..=100).contains(it))
+    else {
+        return Some((vec![Request::Problem(Problem::PurgesTooMany)], at.after(usize::MAX)));
+    };
+    let (mut by, mut channel) = (None, None);
+    loop {
+        let mut ahead = at;
+        if by.is_none()
+            && ahead.take("by|from|of")
+            && let Some(Kind::Member(member)) = ahead.kind()
+        {
+            by = Some(*member);
+            ahead.skip(1);
+        } else if channel.is_none() && {
+            ahead = at;
+            ahead.take("in|from|of")
+        } {
+            if ahead.take_any("this channel|this chat|here") {
+                return Some(ending(ahead, |reason| {
+                    vec![Request::Purge { count, by, channel: None, reason }]
+                }));
+            }
+            channel = match ahead.kind() {
+                Some(Kind::Channel(id)) => Some(Place::Id(*id)),
+                Some(Kind::Hash) => Some(Place::Name(ahead.peek()?.low.clone())),
+                _ => break,
+            };
+            ahead.skip(1);
+        } else {
+            break;
+        }
+        at = ahead;
+    }
+    at.take("here");
+    Some(ending(at, |reason| vec![Request::Purge { count, by, channel, reason }]))
+}
+
 /// Reads `delete this` and `pin this`, which mean the message that is replied to.
 pub(super) fn read_on_reply(mut at: Clause<'_>) -> Option<Read<'_>> {
     enum Deed {

@@ -298,6 +298,39 @@ fn channels_are_locked_and_unlocked() {
 }
 
 #[test]
+fn the_newest_messages_are_deleted() {
+    compare(
+        "delete_message",
+        vec![
+            ("delete the last 20 messages", json!({"latest": 20})),
+            ("delete the last message", json!({"latest": 1})),
+            ("purge 5 messages", json!({"latest": 5})),
+            ("clear the last 3 messages here please", json!({"latest": 3})),
+            ("remove the last 10 messages in <#7>", json!({"latest": 10, "channel": "7"})),
+            (
+                "purge 100 messages from <@2> in #general because of a raid",
+                json!({"latest": 100, "by": "2", "channel": "general", "reason": "a raid"}),
+            ),
+            ("delete the last 2 messages by <@2>", json!({"latest": 2, "by": "2"})),
+            ("can you delete the last 2 messages?", json!({"latest": 2})),
+        ],
+    );
+    for text in [
+        "delete the last 101 messages",
+        "delete the last 0 messages",
+        "delete 5 messages",
+        "purge messages",
+        "delete the last 5 messages tomorrow",
+        "delete the last 5 channels",
+        "don't delete the last 5 messages",
+        "delete the last 5 messages and pizza",
+        "> delete the last 5 messages",
+    ] {
+        assert_eq!(of_text(text), [], "{text}");
+    }
+}
+
+#[test]
 fn a_reply_says_which_message_or_member_is_meant() {
     let mut wrong = Wrong::default();
     for (text, tool, expected) in [
