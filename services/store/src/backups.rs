@@ -18,7 +18,7 @@ use ery_ids::StoreShard;
 use crate::{
     adapters::{
         backup_target::Target,
-        dump, maintenance,
+        dump, maintenance, mcp_credentials,
         migrations::{self, Migrations},
         seal::{self, Opener, Sealer},
     },
@@ -77,9 +77,14 @@ impl Backups {
 pub(crate) async fn keep_schedule(store: &Inner, draining: CancellationToken) {
     let Ok(target) = store.backups.target() else { return };
     let every = store.backups.settings.every;
+    // One that left a shard out is made again when the next is due, not sooner.
+    let mut attempted_at = None;
     loop {
         let newest = match target.manifests().await {
-            Ok(sets) => sets.iter().find(|set| set.is_whole).map(|set| set.created_at),
+            Ok(sets) => {
+                let whole = sets.iter().find(|set| set.is_whole).map(|set| set.created_at);
+                whole.max(attempted_at)
+            }
             Err(error) => {
                 failed(store, &error.into());
                 Some(store.clock.now())
@@ -95,11 +100,15 @@ pub(crate) async fn keep_schedule(store: &Inner, draining: CancellationToken) {
         if due > store.clock.now() {
             continue;
         }
-        let made = async {
-            create(store, None).await?;
-            prune(store).await
-        };
-        if let Err(error) = made.await {
+        let started_at = store.clock.now();
+        let made = create(store, None).await;
+        if let Err(error) = &made
+            && error_is_of_the_source(error)
+        {
+            attempted_at = Some(started_at);
+        }
+        let pruned = prune(store).await;
+        if let Err(error) = made.and(pruned) {
             failed(store, &error);
             tokio::select! {
                 biased;
@@ -107,6 +116,21 @@ pub(crate) async fn keep_schedule(store: &Inner, draining: CancellationToken) {
                 () = tokio::time::sleep(RETRY.min(every)) => {}
             }
         }
+    }
+}
+
+/// Tells whether what was to be backed up cannot be read; else the target could not take it.
+fn error_is_of_the_source(error: &StoreError) -> bool {
+    match error {
+        StoreError::Backup(error) => matches!(
+            error,
+            BackupError::Damaged { .. }
+                | BackupError::Rows(_)
+                | BackupError::Open(_)
+                | BackupError::File(_)
+        ),
+        StoreError::Quarantined { .. } | StoreError::NoShard { .. } => true,
+        _ => false,
     }
 }
 
@@ -411,16 +435,19 @@ pub(crate) async fn restore(
     // What is replaced can be had back: of a damaged shard, nothing can.
     let before = match create_alone(store, target, only).await {
         Ok(manifest) => Some(manifest.id),
-        Err(error) => {
+        Err(error) if error_is_of_the_source(&error) => {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(error, "what a restore replaces could not be backed up");
             None
         }
+        // What is sound is not given up because the target takes nothing now.
+        Err(error) => return Err(error),
     };
     let mut restored = RestoredShards { shards: Vec::new(), rows: 0, before };
     for file in files {
         let shard = StoreShard(file.shard.expect("global.db was left out"));
         let copy = fetch(store, target, &manifest, file).await?;
+        revoke_credentials(store, copy.path()).await?;
         store.shards.replace(shard, &copy.path()).await?;
         store.agenda.add(shard, UnixMillis(0));
         tracing::warn!(store_shard = %shard, rows = copy.rows, "restored {shard} from backup {id}");
@@ -428,6 +455,17 @@ pub(crate) async fn restore(
         restored.shards.push(shard);
     }
     Ok(restored)
+}
+
+/// Takes every MCP client's credential away in a copy: one that was revoked since must not come back.
+async fn revoke_credentials(store: &Inner, path: PathBuf) -> Result<(), BackupError> {
+    let (key, now) = (store.shards.key().cloned(), store.clock.now());
+    blocking(move || {
+        let connection = ery_group_commit::open(&path, key.as_ref())?;
+        mcp_credentials::revoke_all(&connection, now).map_err(dump::DumpError::from)?;
+        Ok(())
+    })
+    .await
 }
 
 /// Deletes the sets that are past their time, and returns which.

@@ -158,6 +158,8 @@ pub enum StoreError {
     ThreadNotFound { thread: TaskThreadId },
     #[error("thread {thread} has ended: {outcome}")]
     ThreadEnded { thread: TaskThreadId, outcome: &'static str },
+    #[error("the credential that asked for this is revoked")]
+    CredentialRevoked,
     #[error("thread {running} runs in channel {channel} and must end first")]
     AnotherThreadRuns { running: TaskThreadId, channel: ChannelKey },
     #[error("trigger {trigger} was finished by thread {thread}")]
@@ -213,6 +215,7 @@ impl StoreError {
             | Self::NoShard { .. }
             | Self::ExecutionUnknown { .. } => Code::NotFound,
             Self::ThreadEnded { .. }
+            | Self::CredentialRevoked
             | Self::AnotherThreadRuns { .. }
             | Self::TriggerFinished { .. }
             | Self::StepGap { .. }

@@ -209,6 +209,13 @@ impl Pipeline {
         // What is due was confirmed when it was planned.
         let is_ordered = order.is_some() || confirmed == Some(Confirmed::Plan) || ask.is_an_order();
         let act = order.unwrap_or(act);
+        // Who may plan may not plan what they may not call.
+        if let Some(inner) = entry.tool.inner_of(&act)
+            && confirmed.is_none()
+            && !ask.offered.iter().any(|name| name == inner)
+        {
+            return Ok(Judged::denied(&Reason::NotOffered { tool: inner }));
+        }
 
         // An answer stands on the bot's rights alone: whoever asked need not be looked up.
         let people = if ask.is_answer {

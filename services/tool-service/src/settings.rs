@@ -102,7 +102,7 @@ impl Default for Settings {
             max_arguments_bytes: 32 * 1024,
             max_result_bytes: 64 * 1024,
             approval_time: Duration::from_hours(24),
-            mcp_told_for: Duration::from_hours(1),
+            mcp_told_for: Duration::from_hours(14 * 24),
             disabled_tools: Vec::new(),
             policy: ToolRules::new(),
             guild_policy: BTreeMap::new(),

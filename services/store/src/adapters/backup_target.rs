@@ -132,6 +132,10 @@ impl Target {
                 Ok(manifest) => manifests.push(manifest),
                 // Broken off, or somebody else's.
                 Err(BackupError::Unknown { .. }) => {}
+                Err(error @ BackupError::Damaged { .. }) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "{set} is passed over: it is no backup that can be read");
+                }
                 Err(error) => return Err(error),
             }
         }

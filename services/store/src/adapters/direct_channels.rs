@@ -53,7 +53,8 @@ pub(crate) async fn known(
                          AND m.whole_at_ms IS NOT NULL AND m.deleted_at_ms IS NULL)
              FROM channels WHERE channels.id IS NOT NULL
          )
-         SELECT id FROM channels WHERE id IS NOT NULL",
+         SELECT id FROM channels WHERE id IS NOT NULL
+         UNION SELECT channel_id FROM direct_channels",
     )
     .fetch_all(&mut *snapshot)
     .await?;
@@ -129,6 +130,24 @@ pub(crate) async fn is_read_back(
     .fetch_optional(readers)
     .await?;
     row.map(|row| row.flag(0)).transpose()
+}
+
+/// Tells whether something was said in a direct message before a moment, as far as is known.
+pub(crate) async fn is_known(
+    readers: &SqlitePool,
+    channel: Id<ChannelMarker>,
+    before: UnixMillis,
+) -> Result<bool, StoreError> {
+    let row = query(
+        "SELECT 1 FROM messages INDEXED BY messages_of_channel
+         WHERE guild_id = 0 AND channel_id = ?1 AND message_id < ?2
+             AND whole_at_ms IS NOT NULL AND deleted_at_ms IS NULL LIMIT 1",
+    )
+    .bind(columns::id(channel))
+    .bind(gap::first_id_at(before).cast_signed())
+    .fetch_optional(readers)
+    .await?;
+    Ok(row.is_some())
 }
 
 /// Notes a direct message that Ery did not know: nothing of it was missed before its first session.

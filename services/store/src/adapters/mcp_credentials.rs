@@ -10,8 +10,9 @@ use crate::{
     adapters::{
         approvals,
         columns::{Columns, id},
+        scheduled_actions,
     },
-    domain::mcp_credential::{McpCredential, trigger_of},
+    domain::mcp_credential::{McpCredential, credential_of, trigger_of},
     error::StoreError,
 };
 
@@ -48,7 +49,7 @@ pub(crate) fn create(
     find(connection, new.guild, &new.id)
 }
 
-/// Revokes a credential, and voids what was proposed by it; returns how it stands then.
+/// Revokes a credential, voids what was proposed by it, and cancels what it planned; returns how it stands then.
 pub(crate) fn revoke(
     connection: &Connection,
     guild: Id<GuildMarker>,
@@ -62,7 +63,29 @@ pub(crate) fn revoke(
         )?
         .execute(params![credential, id(guild), now.0])?;
     approvals::void_all_of(connection, guild, &trigger_of(credential), now)?;
+    scheduled_actions::cancel_all_of(connection, guild, &trigger_of(credential), now)?;
     find(connection, guild, credential)
+}
+
+/// Refuses what a credential asks for that was revoked meanwhile, or is none.
+pub(crate) fn check(connection: &Connection, trigger: &str) -> Result<(), StoreError> {
+    let Some(credential) = credential_of(trigger) else {
+        return Err(StoreError::CredentialRevoked);
+    };
+    let stands = connection
+        .prepare_cached(
+            "SELECT 1 FROM mcp_credentials WHERE credential_id = ?1 AND revoked_at_ms IS NULL",
+        )?
+        .exists([credential])?;
+    if stands { Ok(()) } else { Err(StoreError::CredentialRevoked) }
+}
+
+/// Revokes every credential of a file: what it was when it was copied, nobody can tell now.
+pub(crate) fn revoke_all(connection: &Connection, now: UnixMillis) -> rusqlite::Result<usize> {
+    connection.execute(
+        "UPDATE mcp_credentials SET revoked_at_ms = ?1 WHERE revoked_at_ms IS NULL",
+        [now.0],
+    )
 }
 
 /// Notes that a credential's client is told what others wrote.

@@ -110,6 +110,29 @@ pub(crate) fn cancel_expiries(
     Ok(())
 }
 
+/// Cancels what was planned by executions that `trigger` began; what only lifts stands.
+pub(crate) fn cancel_all_of(
+    connection: &Connection,
+    guild: Id<GuildMarker>,
+    trigger: &str,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let planned: Vec<String> = connection
+        .prepare_cached(
+            "SELECT a.scheduled_action_id
+             FROM tool_executions AS e JOIN scheduled_actions AS a
+                 ON a.key IN (e.key, e.key || '/approved')
+             WHERE e.guild_id = ?1 AND e.trigger_id = ?2 AND a.state = 'waiting'
+                 AND a.principal_kind <> 'expiry'",
+        )?
+        .query_map(params![id(guild), trigger], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for action in planned {
+        end(connection, &action, ActionState::Cancelled, None, now)?;
+    }
+    Ok(())
+}
+
 /// Notes that an act was fired, whatever came of it.
 pub(crate) fn fired(
     connection: &Connection,

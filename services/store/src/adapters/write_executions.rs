@@ -54,6 +54,10 @@ pub(crate) fn begin(
     };
     let is_new = insert(connection, execution)?;
     if is_new {
+        if let (ExecutionKey::Mcp { .. }, ExecutionState::Open) = (&execution.key, execution.state)
+        {
+            mcp_credentials::check(connection, &execution.trigger_id)?;
+        }
         if let Some(settling) = settling.filter(|_| execution.state == ExecutionState::Open) {
             scheduled_tasks::insert(connection, settling)?;
         }

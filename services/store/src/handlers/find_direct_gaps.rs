@@ -38,8 +38,8 @@ pub(super) async fn handle(
     }
     let mut gaps = Vec::with_capacity(wanted);
     for (shard, known) in of_shards {
-        let (shard, begun) = (store.shards.open(shard).await?, begun.clone());
-        let pending = shard.write(move |connection| {
+        let (open, begun) = (store.shards.open(shard).await?, begun.clone());
+        let pending = open.write(move |connection| {
             let mut pending = Vec::new();
             for (known, is_wanted) in known {
                 if is_wanted {
@@ -52,7 +52,15 @@ pub(super) async fn handle(
             }
             Ok(pending)
         });
-        gaps.extend(pending.await?);
+        match pending.await {
+            Ok(pending) => gaps.extend(pending),
+            // The others are read back all the same; these wait in vain for a while.
+            Err(error @ (StoreError::ReadOnly { .. } | StoreError::Quarantined { .. })) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, store_shard = %shard, "direct messages are not read back");
+            }
+            Err(error) => return Err(error),
+        }
     }
     gaps.sort_by_key(|(known, _)| Reverse(known.newest));
     let gap = |(known, after): (Known, u64)| DirectGap { channel_id: known.channel.get(), after };

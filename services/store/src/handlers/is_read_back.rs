@@ -2,7 +2,7 @@ use ery_clock::UnixMillis;
 use ery_ids::Home;
 use ery_proto::store::v1::{IsReadBackRequest, IsReadBackResponse};
 
-use super::parse;
+use super::{find_gaps::CLOCKS_DIFFER, parse};
 use crate::{
     adapters::{
         direct_channels::{self, Begun},
@@ -32,7 +32,12 @@ pub(super) async fn handle(
             if let Some(is_read_back) = known {
                 is_read_back
             } else {
-                shard.write(move |to| direct_channels::note_new(to, channel, &begun)).await?;
+                // What is known from before is read back by the session's beginning; it is not told
+                // here that it need not be.
+                let before = received_at - CLOCKS_DIFFER;
+                if !shard.read(direct_channels::is_known(readers, channel, before)).await? {
+                    shard.write(move |to| direct_channels::note_new(to, channel, &begun)).await?;
+                }
                 true
             }
         }

@@ -8,12 +8,16 @@ use ery_proto::{
         ApprovalDecision, BeginExecutionRequest, CreateMcpCredentialRequest, DecideApprovalRequest,
         Decision, EndExecutionRequest, Execution, ExecutionState, GetApprovalRequest,
         GetExecutionRequest, GetMcpCredentialRequest, ListMcpCredentialsRequest, McpCredential,
-        NewApproval, ReopenThreadRequest, RevokeMcpCredentialRequest, Settling, ThreadOutcome,
+        NewApproval, ReopenThreadRequest, RevokeMcpCredentialRequest, ScheduledActionState,
+        Settling, ThreadOutcome,
     },
 };
 use tonic::Code;
 
-use crate::support::{AUTHOR, CHANNEL, GUILD, NOW, Store, end_execution, execution, fence};
+use crate::{
+    scheduled_actions::later,
+    support::{AUTHOR, CHANNEL, GUILD, NOW, Store, end_execution, execution, fence},
+};
 
 const ID: &str = "c0ffee";
 const KEY: &str = "mcp/s/1";
@@ -146,6 +150,7 @@ async fn only_what_is_read_tells_a_client_others_words() {
 #[tokio::test]
 async fn a_call_that_is_left_open_wakes_its_channel_and_one_that_ended_does_not() {
     let mut store = Store::new().await;
+    store.create().await;
     let tasks = store.started();
     let ended = call("mcp/s/2", "harmless");
     store.client.begin_execution(begin(ended.clone())).await.unwrap();
@@ -178,6 +183,38 @@ async fn a_call_that_is_left_open_wakes_its_channel_and_one_that_ended_does_not(
     let none = store.client.get_execution(get("mcp/s/9")).await.unwrap().into_inner().execution;
     assert_eq!(none, None);
     tasks.finish(std::time::Duration::from_secs(20)).await;
+}
+
+#[tokio::test]
+async fn what_a_revoked_credential_asks_for_is_not_opened() {
+    let mut store = Store::new().await;
+    store.create().await;
+    store.client.begin_execution(begin(call("mcp/s/2", "harmless"))).await.unwrap();
+    // Revoked between the look at it and the write.
+    store.revoke(GUILD).await;
+    let refused = store.client.begin_execution(begin(call(KEY, "harmless"))).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    // A repeat of what stands is no new act.
+    store.client.begin_execution(begin(call("mcp/s/2", "harmless"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_credential_planned_is_cancelled_with_it() {
+    let mut store = Store::new().await;
+    store.create().await;
+    let plan = async |store: &mut Store, key: &str, id: &str, is_expiry: bool| {
+        let planned = call(key, "reversible");
+        store.client.begin_execution(begin(planned.clone())).await.unwrap();
+        let mut end = end(&planned);
+        end.later = Some(later(id, is_expiry));
+        store.client.end_execution(end).await.unwrap();
+    };
+    plan(&mut store, KEY, "a1", false).await;
+    plan(&mut store, "mcp/s/2", "a2", true).await;
+    store.revoke(GUILD).await;
+    assert_eq!(store.action("a1").await.state(), ScheduledActionState::Cancelled);
+    // What only lifts comes all the same.
+    assert_eq!(store.action("a2").await.state(), ScheduledActionState::Waiting);
 }
 
 /// What a client asked for and is shown with buttons.

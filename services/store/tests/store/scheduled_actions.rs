@@ -16,7 +16,7 @@ use crate::support::{
 
 const DUE: i64 = NOW + 60_000;
 
-fn later(id: &str, is_expiry: bool) -> Later {
+pub(crate) fn later(id: &str, is_expiry: bool) -> Later {
     Later {
         scheduled_action_id: id.to_owned(),
         tool: "ban_member".to_owned(),
@@ -55,7 +55,7 @@ impl Store {
         self.client.list_scheduled_actions(request).await.unwrap().into_inner().actions
     }
 
-    async fn action(&mut self, id: &str) -> ScheduledAction {
+    pub(crate) async fn action(&mut self, id: &str) -> ScheduledAction {
         let request =
             GetScheduledActionRequest { guild_id: GUILD, scheduled_action_id: id.to_owned() };
         self.client.get_scheduled_action(request).await.unwrap().into_inner().action.unwrap()

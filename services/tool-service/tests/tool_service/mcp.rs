@@ -92,6 +92,20 @@ async fn whom_a_call_is_for_is_its_credentials_alone() {
 }
 
 #[tokio::test]
+async fn who_may_not_call_a_tool_cannot_plan_it_either() {
+    let it = Harness::start().await;
+    credential(&it, "theo", "general", &["schedule_action", "send_message"]);
+    let plan = |tool: &str, arguments: Value| {
+        let plan = json!({"tool": tool, "arguments": arguments, "in_seconds": 600});
+        call(&it, "theo", "general", "schedule_action", plan)
+    };
+    let response = it.run(&plan("timeout_member", timeout(&it))).await;
+    expect(&response, CallOutcome::Denied);
+    assert!(response.reason.contains("timeout_member is not offered"), "{}", response.reason);
+    expect(&it.run(&plan("send_message", json!({"content": "hi"}))).await, CallOutcome::Done);
+}
+
+#[tokio::test]
 async fn a_client_stands_only_where_its_person_could() {
     let it = Harness::start().await;
     credential(&it, "bob", "staff", &[]);
@@ -123,7 +137,7 @@ async fn after_others_words_were_told_what_matters_waits_for_a_click() {
     assert_eq!(it.said("general").len(), 2);
     assert!(it.requests("PATCH", "/members/").await.is_empty());
 
-    it.clock.advance(Duration::from_mins(61));
+    it.clock.advance(Duration::from_hours(14 * 24 + 1));
     let later = call(&it, "theo", "general", "timeout_member", timeout(&it));
     expect(&it.run(&later).await, CallOutcome::Done);
 }
