@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -70,6 +70,20 @@ fn binary() -> anyhow::Result<PathBuf> {
 }
 
 impl Ery {
+    /// Starts a playground on free ports, with a data folder of its own unless one is given.
+    pub fn start_playground(
+        data_dir: Option<&Path>,
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        let data_dir = data_dir.map(|folder| folder.display().to_string());
+        let mut arguments =
+            vec!["playground", "--listen", "127.0.0.1:0", "--sim-listen", "127.0.0.1:0"];
+        if let Some(data_dir) = &data_dir {
+            arguments.extend(["--data-dir", data_dir.as_str()]);
+        }
+        Self::start("playground", &arguments, variables)
+    }
+
     /// Starts `ery` with these arguments and variables, and no other settings.
     pub fn start(
         name: &str,

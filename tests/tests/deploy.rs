@@ -115,8 +115,7 @@ async fn a_probe_tells_a_ready_process_from_one_that_is_not_there() {
     let (is_ready, output) = said(&["probe"], &variables).await;
     assert!(!is_ready && output.contains(&format!("127.0.0.1:{port}")), "{output}");
 
-    let arguments = ["playground", "--listen", "127.0.0.1:0", "--sim-listen", "127.0.0.1:0"];
-    let mut playground = Ery::start("playground", &arguments, &variables).unwrap();
+    let mut playground = Ery::start_playground(None, &variables).unwrap();
     playground.line_after("Ery's playground is at").await.unwrap();
     let sim = playground.line_after("The simulated Discord is at").await.unwrap();
     let (is_ready, output) = said(&["probe"], &variables).await;

@@ -33,19 +33,9 @@ struct Playground {
 impl Playground {
     async fn start(variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().display().to_string();
-        let arguments = [
-            "playground",
-            "--listen",
-            "127.0.0.1:0",
-            "--sim-listen",
-            "127.0.0.1:0",
-            "--data-dir",
-            &data,
-        ];
         let own = [("ERY_CONSOLE__ENABLED", "true"), ("ERY_CONSOLE__LISTEN", "127.0.0.1:0")];
         let variables: Vec<_> = own.iter().chain(variables).copied().collect();
-        let mut process = Ery::start("playground", &arguments, &variables).unwrap();
+        let mut process = Ery::start_playground(Some(folder.path()), &variables).unwrap();
         let sim = Sim::new(&process.line_after("The simulated Discord is at").await.unwrap());
         let mcp = process.line_after("MCP clients are served at").await.unwrap();
         let contract = ContractKept::watch(&sim).await.unwrap();

@@ -23,8 +23,7 @@ async fn write(browser: &Browser, text: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_moderator_times_bob_out_on_the_page_and_sees_how() {
-    let arguments = ["playground", "--listen", "127.0.0.1:0", "--sim-listen", "127.0.0.1:0"];
-    let mut playground = Ery::start("playground", &arguments, &[]).unwrap();
+    let mut playground = Ery::start_playground(None, &[]).unwrap();
     let page = playground.line_after("Ery's playground is at").await.unwrap();
     let sim = Sim::new(&playground.line_after("The simulated Discord is at").await.unwrap());
     let _contract = ContractKept::watch(&sim).await.unwrap();
@@ -76,10 +75,9 @@ async fn a_moderator_times_bob_out_on_the_page_and_sees_how() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proposal_is_approved_on_the_page_by_whoever_may_do_it() {
-    let arguments = ["playground", "--listen", "127.0.0.1:0", "--sim-listen", "127.0.0.1:0"];
     // Even an order waits for a click then.
     let ask = [("ERY_TOOL_SERVICE__POLICY__TIMEOUT_MEMBER", "ask")];
-    let mut playground = Ery::start("playground", &arguments, &ask).unwrap();
+    let mut playground = Ery::start_playground(None, &ask).unwrap();
     let page = playground.line_after("Ery's playground is at").await.unwrap();
     let sim = Sim::new(&playground.line_after("The simulated Discord is at").await.unwrap());
     let _contract = ContractKept::watch(&sim).await.unwrap();

@@ -33,17 +33,7 @@ impl Playground {
 
     async fn start_with(variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().display().to_string();
-        let arguments = [
-            "playground",
-            "--listen",
-            "127.0.0.1:0",
-            "--sim-listen",
-            "127.0.0.1:0",
-            "--data-dir",
-            &data,
-        ];
-        let mut process = Ery::start("playground", &arguments, variables).unwrap();
+        let mut process = Ery::start_playground(Some(folder.path()), variables).unwrap();
         let page = process.line_after("Ery's playground is at").await.unwrap();
         let sim = Sim::new(&process.line_after("The simulated Discord is at").await.unwrap());
         let contract = ContractKept::watch(&sim).await.unwrap();
