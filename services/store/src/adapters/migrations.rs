@@ -13,8 +13,10 @@ use crate::error::FileError;
 /// What is applied to a file, in order: version, name, statements. Never edited once released.
 pub(crate) type Migrations = &'static [(i64, &'static str, &'static str)];
 
-pub(crate) const GLOBAL: Migrations =
-    &[(1, "first", include_str!("../../../../migrations/global/0001_first.sql"))];
+pub(crate) const GLOBAL: Migrations = &[
+    (1, "first", include_str!("../../../../migrations/global/0001_first.sql")),
+    (2, "privacy", include_str!("../../../../migrations/global/0002_privacy.sql")),
+];
 
 pub(crate) const SHARD: Migrations = &[
     (1, "first", include_str!("../../../../migrations/shard/0001_first.sql")),
@@ -29,6 +31,7 @@ pub(crate) const SHARD: Migrations = &[
     ),
     (7, "mcp", include_str!("../../../../migrations/shard/0007_mcp.sql")),
     (8, "direct_channels", include_str!("../../../../migrations/shard/0008_direct_channels.sql")),
+    (9, "privacy", include_str!("../../../../migrations/shard/0009_privacy.sql")),
 ];
 
 /// Returns how sqlx opens a file that exists.
@@ -142,6 +145,127 @@ mod tests {
             .collect::<Result<_, _>>()
             .unwrap();
         assert_eq!(names, ["seven"]);
+    }
+
+    /// Statements that write a row of each kind that a migration rewrites, and since when they can.
+    const ROWS: &[(i64, &str)] = &[
+        (
+            1,
+            "INSERT INTO task_threads (thread_id, guild_id, channel_id, epoch, started_at_ms, outcome)
+             VALUES (x'01', 1, 2, 3, 4, 'running')",
+        ),
+        (
+            1,
+            "INSERT INTO messages (message_id, guild_id, channel_id, author_id, content, whole_at_ms,
+                 is_ingested) VALUES (5, 1, 2, 6, 'hello', 0, 1)",
+        ),
+        (
+            1,
+            "INSERT INTO tool_executions (key, guild_id, channel_id, epoch, tool, arguments,
+                 arguments_hash, trigger_id, tier, decision, decision_reason, approver_id, is_tainted,
+                 is_ordered, model, prompt_version, audit_reason, opened_at_ms, send_by_ms, state,
+                 result, rest_status)
+             VALUES ('e/1', 1, 2, 3, 'ban_member', '{}', 'ab', 'm.5', 'destructive', 'allow', '', 9, 0,
+                 0, '', '', 'spam', 4, 5, 'open', '', 0)",
+        ),
+        (
+            3,
+            "INSERT INTO scheduled_tasks (scheduled_task_id, guild_id, channel_id, trigger_id, retry,
+                 bot_id, received_at_ms, payload, due_at_ms) VALUES (1, 1, 2, 'ap.a', 0, 8, 4, x'', 9)",
+        ),
+        (
+            5,
+            "INSERT INTO approvals (approval_id, guild_id, channel_id, thread_id, key, tool, arguments,
+                 hash, asker_id, bot_id, created_at_ms, expires_at_ms, scheduled_task_id)
+             VALUES ('a', 1, 2, x'01', 'e/1', 'ban_member', '{}', 'ab', 6, 8, 4, 9, 1)",
+        ),
+        (
+            6,
+            "INSERT INTO scheduled_actions (scheduled_action_id, guild_id, channel_id, key, tool,
+                 arguments, principal_kind, principal_id, created_at_ms, due_at_ms, state,
+                 scheduled_task_id)
+             VALUES ('s', 1, 2, 'e/1', 'ban_member', '{}', 'person', '6', 4, 9, 'waiting', 1)",
+        ),
+    ];
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_file_of_every_earlier_version_is_brought_up_to_date_with_its_rows() {
+        for version in 1..SHARD.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("shard.db");
+            apply(&path, &SHARD[..version]).await.unwrap();
+            let connection = ery_group_commit::open(&path, None).unwrap();
+            let count = |table: &str| -> i64 {
+                let statement = format!("SELECT count(*) FROM {table}");
+                connection.query_row(&statement, [], |row| row.get(0)).unwrap()
+            };
+            let since = i64::try_from(version).unwrap();
+            for (_, row) in ROWS.iter().filter(|(first, _)| *first <= since) {
+                connection.execute(row, []).unwrap_or_else(|error| panic!("{version}: {error}"));
+            }
+            apply(&path, SHARD).await.unwrap();
+            for (table, first) in [("messages", 1), ("tool_executions", 1), ("approvals", 5)] {
+                assert_eq!(count(table), i64::from(first <= since), "{table} of version {version}");
+            }
+            let broken = "pragma_foreign_key_check";
+            assert_eq!(count(broken), 0, "version {version}");
+            let sound: String =
+                connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+            assert_eq!(sound, "ok", "version {version}");
+        }
+        for version in 1..GLOBAL.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("global.db");
+            apply(&path, &GLOBAL[..version]).await.unwrap();
+            apply(&path, GLOBAL).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn the_audit_changes_by_redaction_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shard.db");
+        apply(&path, SHARD).await.unwrap();
+        let connection = ery_group_commit::open(&path, None).unwrap();
+        for (_, row) in ROWS {
+            connection.execute(row, []).unwrap();
+        }
+        let is_refused = |statement: &str| connection.execute(statement, []).is_err();
+        for change in [
+            "UPDATE tool_executions SET arguments = '[]'",
+            "UPDATE tool_executions SET arguments = ''",
+            "UPDATE tool_executions SET arguments = '[]', redacted_at_ms = 9",
+            "UPDATE tool_executions SET approver_id = 0",
+            "UPDATE tool_executions SET arguments = '', arguments_hash = '', audit_reason = '',
+                 decision_reason = '', approver_id = 7, redacted_at_ms = 9",
+            "UPDATE tool_executions SET tool = 'kick_member', redacted_at_ms = 9",
+            "UPDATE approvals SET arguments = ''",
+            "UPDATE approvals SET arguments = '', hash = '', asker_id = 0, redacted_at_ms = 9",
+            "DELETE FROM tool_executions",
+        ] {
+            assert!(is_refused(change), "{change}");
+        }
+        for redaction in [
+            "UPDATE tool_executions SET arguments = '', arguments_hash = '', audit_reason = '',
+                 decision_reason = '', approver_id = 0, principal_id = 'forgotten-1',
+                 redacted_at_ms = 9",
+            "UPDATE approvals SET decision = 'void', decided_at_ms = 9",
+            "UPDATE approvals SET arguments = '', hash = '', asker_id = 0, redacted_at_ms = 9",
+            "UPDATE scheduled_actions SET state = 'cancelled', ended_at_ms = 9, ended_by = 6",
+            "UPDATE scheduled_actions SET arguments = '', ended_by = NULL, redacted_at_ms = 9",
+        ] {
+            connection
+                .execute(redaction, [])
+                .unwrap_or_else(|error| panic!("{redaction}: {error}"));
+        }
+        for change in [
+            "UPDATE tool_executions SET redacted_at_ms = NULL",
+            "UPDATE tool_executions SET result = 'said again'",
+            "UPDATE approvals SET decision = 'approved'",
+            "UPDATE scheduled_actions SET state = 'fired'",
+        ] {
+            assert!(is_refused(change), "{change}");
+        }
     }
 
     #[tokio::test]

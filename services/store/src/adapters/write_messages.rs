@@ -100,6 +100,9 @@ pub(crate) fn apply(
             return Ok(());
         }
     };
+    if let (Some(Standing { deleted_at: Some(_), .. }), Some(whole)) = (&standing, whole(change)) {
+        note_buried_author(connection, whole)?;
+    }
     let merge = merge(standing.as_ref(), change);
     if merge.is_nothing() {
         return Ok(());
@@ -287,21 +290,33 @@ fn insert(
 }
 
 /// Leaves of a message its ids alone.
-fn bury(
+pub(crate) fn bury(
     connection: &Connection,
     message: Id<MessageMarker>,
     at: UnixMillis,
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE messages SET deleted_at_ms = ?2, author_id = 0, author_name = '',
-                 is_automated = 0, is_own = 0, content = '', created_at_ms = 0, edited_at_ms = 0,
-                 type = 0, reply_to = 0, reply_to_author_id = 0, mentions = NULL,
+            "UPDATE messages SET deleted_at_ms = ?2, buried_author_id =
+                     CASE WHEN author_id = 0 THEN buried_author_id ELSE author_id END, author_id = 0,
+                 author_name = '', is_automated = 0, is_own = 0, content = '', created_at_ms = 0,
+                 edited_at_ms = 0, type = 0, reply_to = 0, reply_to_author_id = 0, mentions = NULL,
                  mentioned_roles = NULL, attachments = NULL, gate_reason = '', nonce = '',
                  whole_at_ms = NULL
              WHERE message_id = ?1",
         )?
         .execute(params![id(message), at.0])?;
+    Ok(())
+}
+
+/// Notes whose a deleted message was, which came later than its deletion.
+fn note_buried_author(connection: &Connection, message: &Message) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE messages SET buried_author_id = ?2
+             WHERE message_id = ?1 AND deleted_at_ms IS NOT NULL AND buried_author_id = 0",
+        )?
+        .execute([id(message.id), id(message.author)])?;
     Ok(())
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn handle(
         .collect::<Result<_, _>>()
         .map_err(|invalid| invalid.within("events"))?;
     let Some(home) = events.first().map(|event| event.channel.home) else {
-        return Ok(IngestMessagesResponse {});
+        return Ok(IngestMessagesResponse::default());
     };
     if events.iter().any(|event| event.channel.home != home) {
         return Err(Invalid::new("events", "have several homes").into());
@@ -50,7 +50,7 @@ pub(super) async fn handle(
     for (channel, message) in newest {
         shard.arrivals().reached(channel, message);
     }
-    Ok(IngestMessagesResponse {})
+    Ok(IngestMessagesResponse::default())
 }
 
 fn event(event: Event) -> Result<IngestEvent, Invalid> {

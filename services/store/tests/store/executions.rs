@@ -241,11 +241,15 @@ async fn the_audit_is_append_only_for_whoever_writes() {
         "UPDATE tool_executions SET decision = 'deny'",
         "UPDATE tool_executions SET key = 'x'",
         "UPDATE tool_executions SET state = 'failed'",
+        "UPDATE tool_executions SET arguments = '{}'",
+        "UPDATE tool_executions SET approver_id = 7, redacted_at_ms = 1",
     ] {
         assert!(connection.execute(statement, []).is_err(), "{statement}");
     }
     // Redaction empties what a person wrote, and nothing else.
-    assert_eq!(connection.execute("UPDATE tool_executions SET arguments = '{}'", []).unwrap(), 1);
+    let redaction = "UPDATE tool_executions SET arguments = '', arguments_hash = '', result = '',
+                         decision_reason = '', audit_reason = '', redacted_at_ms = 1";
+    assert_eq!(connection.execute(redaction, []).unwrap(), 1);
 }
 
 #[tokio::test]

@@ -15,7 +15,8 @@ use proptest::{
 use tonic::Code;
 
 use crate::support::{
-    CHANNEL, GUILD, NOW, Store, created, deleted, edited, event, fence, message, select, shard_file,
+    AUTHOR, CHANNEL, GUILD, NOW, Store, created, deleted, edited, event, fence, message, select,
+    shard_file,
 };
 
 fn list(before: u64, limit: u32, since_ms: i64) -> ListMessagesRequest {
@@ -107,10 +108,11 @@ async fn a_tombstone_keeps_the_ids_and_nothing_else() {
     let rows: Vec<String> =
         store.rows().into_iter().filter(|row| row.starts_with("messages")).collect();
     assert_eq!(rows.len(), 2);
-    for (row, (id, is_ingested)) in rows.iter().zip([(1, 1), (2, 0)]) {
+    // Its author's id is one of them: a deletion of that person finds the journals that quote it.
+    for (row, (id, is_ingested, author)) in rows.iter().zip([(1, 1, AUTHOR), (2, 0, 0)]) {
         let expected = format!(
             "messages: {id} | {GUILD} | {CHANNEL} | 0 |  | 0 | 0 |  | 0 | 0 | 0 | 0 | 0 | NULL | \
-             NULL | NULL |  |  | NULL | {is_ingested} | {}",
+             NULL | NULL |  |  | NULL | {is_ingested} | {} | {author}",
             NOW + 7
         );
         assert_eq!(*row, expected);

@@ -419,7 +419,7 @@ impl StoreService for FakeStore {
             }
             state.ingested.push(event);
         }
-        Ok(Response::new(IngestMessagesResponse {}))
+        Ok(Response::new(IngestMessagesResponse::default()))
     }
 
     async fn begin_execution(
