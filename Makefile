@@ -40,10 +40,11 @@ test: tools ## Run the whole suite; installs the servers, the browser and the cl
 	echo "Discord's contract was not checked: there is no $$openapi (ERY_TEST_OPENAPI_FILE says where it is)"
 
 .PHONY: bench
-bench: tools ## Measure the main job and the simulator, as ratios to ceilings of the same run
+bench: tools ## Measure the main job, the simulator and the store, as ratios to ceilings of the same run; STORE_MESSAGES=
 	cargo build --profile quick --workspace --bins --example speed
 	target/quick/examples/speed
 	target/quick/ery-bench
+	target/quick/ery-store-bench --messages $(or $(STORE_MESSAGES),10000000)
 
 .PHONY: chaos
 chaos: tools ## Let everything fail under load, and judge what people saw; DURATION= SEED= MODE=

@@ -17,4 +17,4 @@ pub use contract::ContractKept;
 pub use platform::{Platform, Shape, ready};
 pub use process::{Ery, eventually, free_port};
 pub use sim::{Channel, Guild, LogEntry, Sim, World, http_client};
-pub use stages::{StageTime, Stages};
+pub use stages::{Histogram, StageTime, Stages};

@@ -8,6 +8,8 @@ use crate::Ery;
 const STAGES: &str = "ery_orchestrator_stage_duration_seconds";
 /// How long messages waited between Discord and their task thread.
 const WAITS: &str = "ery_orchestrator_wait_duration_seconds";
+/// How long the tool-service took to decide on what events had told it.
+const DECISIONS: &str = "ery_tool_decision_seconds";
 
 /// What the histograms of all processes together count, by stage.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +17,7 @@ pub struct Stages(BTreeMap<String, Histogram>);
 
 /// Counts by upper bound, each including those below it.
 #[derive(Clone, Debug, Default)]
-struct Histogram {
+pub struct Histogram {
     sum_seconds: f64,
     buckets: Vec<(f64, f64)>,
 }
@@ -45,18 +47,21 @@ impl Stages {
             let Some((series, value)) = line.rsplit_once(' ') else { continue };
             let (name, labels) = series.split_once('{').unwrap_or((series, ""));
             let Some((metric, part)) = name.rsplit_once('_') else { continue };
-            if metric != STAGES && metric != WAITS {
-                continue;
-            }
+            let unlabelled = match metric {
+                STAGES => None,
+                WAITS => Some("wait"),
+                DECISIONS if label(labels, "state") == Some("known") => Some("decide"),
+                _ => continue,
+            };
             let value: f64 = value.parse().with_context(|| line.to_owned())?;
-            let stage = label(labels, "stage").unwrap_or("wait").to_owned();
+            let stage =
+                unlabelled.or_else(|| label(labels, "stage")).with_context(|| line.to_owned())?;
+            let stage = stage.to_owned();
             let histogram = self.0.entry(stage).or_default();
             match part {
                 "sum" => histogram.sum_seconds += value,
                 "bucket" => {
-                    let bound = label(labels, "le").with_context(|| line.to_owned())?;
-                    let bound = if bound == "+Inf" { f64::INFINITY } else { bound.parse()? };
-                    histogram.add(bound, value);
+                    histogram.add(bound(labels, line)?, value);
                 }
                 _ => {}
             }
@@ -66,8 +71,10 @@ impl Stages {
 
     /// Returns what was counted since `before`, in the order in which a message meets the stages.
     pub fn since(&self, before: &Self) -> Vec<StageTime> {
-        let order =
-            ["wait", "open", "begin", "orders", "model", "tool", "answer", "finish", "whole"];
+        let order = [
+            "wait", "open", "begin", "orders", "model", "tool", "decide", "answer", "finish",
+            "whole",
+        ];
         let known = order.iter().filter_map(|stage| Some((*stage, self.0.get(*stage)?)));
         known
             .map(|(stage, now)| (stage, now.since(before.0.get(stage))))
@@ -84,6 +91,24 @@ impl Stages {
 }
 
 impl Histogram {
+    /// Reads a histogram without labels from what a process's `/metrics` says.
+    ///
+    /// # Errors
+    ///
+    /// If a line of it cannot be read.
+    pub fn read(text: &str, metric: &str) -> anyhow::Result<Self> {
+        let mut histogram = Self::default();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let Some((series, value)) = line.rsplit_once(' ') else { continue };
+            let Some((name, labels)) = series.split_once('{') else { continue };
+            if name.strip_suffix("_bucket") == Some(metric) {
+                histogram
+                    .add(bound(labels, line)?, value.parse().with_context(|| line.to_owned())?);
+            }
+        }
+        Ok(histogram)
+    }
+
     fn add(&mut self, bound: f64, count: f64) {
         match self.buckets.iter_mut().find(|(known, _)| known.total_cmp(&bound).is_eq()) {
             Some((_, known)) => *known += count,
@@ -96,7 +121,9 @@ impl Histogram {
         self.buckets.last().map_or(0.0, |(_, count)| *count)
     }
 
-    fn since(&self, before: Option<&Self>) -> Self {
+    /// Returns what was counted since `before` was read.
+    #[must_use]
+    pub fn since(&self, before: Option<&Self>) -> Self {
         let Some(before) = before else { return self.clone() };
         let earlier = |bound: f64| {
             let found = before.buckets.iter().find(|(known, _)| known.total_cmp(&bound).is_eq());
@@ -114,7 +141,7 @@ impl Histogram {
 
     /// Returns the value below which this share lies, evenly spread within its bucket; the highest
     /// bound where it lies above all of them.
-    fn at(&self, share: f64) -> f64 {
+    pub fn at(&self, share: f64) -> f64 {
         let wanted = self.count() * share;
         let (mut lower, mut below) = (0.0, 0.0);
         for (bound, count) in &self.buckets {
@@ -128,6 +155,11 @@ impl Histogram {
         }
         lower
     }
+}
+
+fn bound(labels: &str, line: &str) -> anyhow::Result<f64> {
+    let bound = label(labels, "le").with_context(|| line.to_owned())?;
+    Ok(if bound == "+Inf" { f64::INFINITY } else { bound.parse()? })
 }
 
 fn label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {

@@ -10,6 +10,7 @@ use opentelemetry::{
 struct Metrics {
     calls: Counter<u64>,
     call_seconds: Histogram<f64>,
+    decision_seconds: Histogram<f64>,
     denials: Counter<u64>,
     requests: Counter<u64>,
     rate_limited: Counter<u64>,
@@ -28,6 +29,15 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
             .with_description("How long tool calls took, from the call to its answer")
             .with_boundaries(vec![
                 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+            ])
+            .build(),
+        decision_seconds: meter
+            .f64_histogram("ery_tool_decision_seconds")
+            .with_description(
+                "How long decisions took, from what is asked to whether it is allowed",
+            )
+            .with_boundaries(vec![
+                0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.01, 0.1, 1.0,
             ])
             .build(),
         denials: counter(&meter, "ery_tool_denials", "Calls that were not allowed, by reason"),
@@ -60,6 +70,12 @@ pub(crate) fn call(tool: &'static str, outcome: &'static str, seconds: f64) {
     let labels = [KeyValue::new("tool", tool), KeyValue::new("outcome", outcome)];
     METRICS.calls.add(1, &labels);
     METRICS.call_seconds.record(seconds, &labels[..1]);
+}
+
+/// Counts a decision; `is_known`: on what events told, with nothing read anew for it.
+pub(crate) fn decided(is_known: bool, seconds: f64) {
+    let state = if is_known { "known" } else { "read_anew" };
+    METRICS.decision_seconds.record(seconds, &[KeyValue::new("state", state)]);
 }
 
 pub(crate) fn denied(reason: &'static str) {

@@ -217,6 +217,7 @@ impl Pipeline {
             return Ok(Judged::denied(&Reason::NotOffered { tool: inner }));
         }
 
+        let begun = Instant::now();
         // An answer stands on the bot's rights alone: whoever asked need not be looked up.
         let people = if ask.is_answer {
             Vec::new()
@@ -233,16 +234,17 @@ impl Pipeline {
             return Ok(Judged::invalid("The order's arguments do not fit the tool.".into()));
         };
         let tier = needs.tier_for(&people, tier);
+        // What cannot be undone, or was decided earlier, is not judged on what events told.
+        let is_known = tier != Tier::Destructive && confirmed.is_none();
         let state = match ask.guild() {
             Some(guild) => {
                 let mut users = people.clone();
                 users.extend(needs.subject.map(|subject| subject.user));
                 users.extend(approver_of(confirmed));
-                // What cannot be undone, or was decided earlier, is not judged on what events told.
-                Some(if tier == Tier::Destructive || confirmed.is_some() {
-                    shared.guilds.state_anew(guild, &users).await?
-                } else {
+                Some(if is_known {
                     shared.guilds.state(guild, &users).await?
+                } else {
+                    shared.guilds.state_anew(guild, &users).await?
                 })
             }
             None => None,
@@ -262,6 +264,7 @@ impl Pipeline {
         };
         let decision = decide(&call, state.as_ref(), &shared.policy, shared.clock.now());
         let decision = self.tried(decision, &call);
+        metrics::decided(is_known, begun.elapsed().as_secs_f64());
         let approver = approver_of(confirmed);
         let mut plan = Plan { entry, act, tier, needs, state, people, is_ordered, approver };
         Ok(match decision {

@@ -117,7 +117,7 @@ async fn measure(
     for time in Stages::read(&processes).await?.since(&before) {
         writeln!(
             text,
-            "    {:<7} mean {:>6.2} ms, p50 {:>6.2} ms, p99 {:>6.2} ms",
+            "    {:<7} mean {:>7.3} ms, p50 {:>7.3} ms, p99 {:>7.3} ms",
             time.stage, time.mean_ms, time.p50_ms, time.p99_ms
         )?;
     }

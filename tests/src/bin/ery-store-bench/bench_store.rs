@@ -1,0 +1,151 @@
+//! The store that is measured: a process of its own, called as its peers call it.
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use anyhow::Context as _;
+use tonic::{
+    Request,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, Endpoint},
+};
+
+use ery_group_commit::FileKey;
+use ery_proto::store::v1::store_service_client::StoreServiceClient;
+use ery_test_servers::{NatsServer, RedisServer};
+use ery_tests::{Ery, Histogram, free_port, ready};
+
+const CREDENTIAL: &str = "bench";
+
+/// The store's own count of its transactions, by how many writes shared one.
+const GROUPS: &str = "ery_store_commit_group_requests";
+
+/// A key of the bench alone.
+const KEY: [u8; 32] = [0x5a; 32];
+
+pub(crate) type Client = StoreServiceClient<InterceptedService<Channel, Bearer>>;
+
+/// Adds the cluster's credential to each call.
+#[derive(Clone)]
+pub(crate) struct Bearer(MetadataValue<Ascii>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, tonic::Status> {
+        request.metadata_mut().insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
+/// `ery store` with what it needs beside it.
+pub(crate) struct BenchStore {
+    process: Ery,
+    address: String,
+    key: Option<FileKey>,
+    folder: tempfile::TempDir,
+    next_message: AtomicU64,
+    _nats: NatsServer,
+    _redis: RedisServer,
+}
+
+impl BenchStore {
+    pub(crate) async fn start(is_encrypted: bool) -> anyhow::Result<Self> {
+        let (nats, redis) = (NatsServer::start().await?, RedisServer::start().await?);
+        let folder = tempfile::tempdir()?;
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let (nats_url, redis_url) = (nats.url(), redis.url());
+        let data = folder.path().join("data").display().to_string();
+        let key: String = KEY.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut variables = vec![
+            ("ERY_NATS__URL", nats_url.as_str()),
+            ("ERY_REDIS__URL", redis_url.as_str()),
+            ("ERY_CLUSTER__CREDENTIAL", CREDENTIAL),
+            ("ERY_DATA_DIR", data.as_str()),
+            ("ERY_RPC__LISTEN", address.as_str()),
+        ];
+        if is_encrypted {
+            variables.push(("ERY_STORE__ENCRYPTION__KEY", key.as_str()));
+        }
+        let mut process = Ery::start("store", &["store"], &variables)?;
+        ready(&mut process).await?;
+        let key = is_encrypted.then_some(FileKey(KEY));
+        let next_message = AtomicU64::new(0);
+        Ok(Self { process, address, key, folder, next_message, _nats: nats, _redis: redis })
+    }
+
+    /// Returns a client with a connection of its own.
+    pub(crate) async fn client(&self) -> anyhow::Result<Client> {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?.tcp_nodelay(true);
+        let bearer = Bearer(format!("Bearer {CREDENTIAL}").parse()?);
+        Ok(StoreServiceClient::with_interceptor(endpoint.connect().await?, bearer))
+    }
+
+    pub(crate) fn process(&self) -> &Ery {
+        &self.process
+    }
+
+    pub(crate) fn key(&self) -> Option<&FileKey> {
+        self.key.as_ref()
+    }
+
+    /// Returns the index of a message that was not said yet, whichever client says it.
+    pub(crate) fn next_message(&self) -> u64 {
+        self.next_message.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Returns the file of a shard, which the store keeps.
+    pub(crate) fn shard_file(&self, shard: usize) -> PathBuf {
+        self.folder.path().join(format!("data/store/shard-{shard:04}.db"))
+    }
+
+    /// Returns what the store has spent so far.
+    pub(crate) async fn cost(&self) -> anyhow::Result<Cost> {
+        let groups = Histogram::read(&self.process.metrics().await?, GROUPS)?;
+        Ok(Cost { cpu_seconds: cpu_seconds(&self.process)?, groups })
+    }
+}
+
+/// What the store spent: its CPU time, and its transactions by how many writes shared one.
+pub(crate) struct Cost {
+    pub(crate) cpu_seconds: f64,
+    groups: Histogram,
+}
+
+impl Cost {
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            cpu_seconds: self.cpu_seconds - before.cpu_seconds,
+            groups: self.groups.since(Some(&before.groups)),
+        }
+    }
+
+    /// Returns how many writes the median transaction carried.
+    pub(crate) fn median_group(&self) -> usize {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at most the writer's limit, 512"
+        )]
+        let median = self.groups.at(0.5).round().max(1.0) as usize;
+        median
+    }
+}
+
+fn cpu_seconds(process: &Ery) -> anyhow::Result<f64> {
+    let id = process.id().context("the store runs")?;
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+    let fields: Vec<&str> =
+        stat.rsplit(')').next().context("a stat line")?.split_whitespace().collect();
+    // Source: proc(5), fields 14 and 15, in hundredths of a second.
+    let ticks = fields[11].parse::<u32>()? + fields[12].parse::<u32>()?;
+    Ok(f64::from(ticks) / 100.0)
+}
+
+pub(crate) fn resident_mib(process: &Ery) -> anyhow::Result<u64> {
+    let id = process.id().context("the store runs")?;
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("a VmRSS line")?;
+    Ok(line.split_whitespace().nth(1).context("a number")?.parse::<u64>()? / 1_024)
+}

@@ -1,0 +1,112 @@
+//! `make bench`: what the store takes and gives, beside what the machine could do in the same run.
+//!
+//! Two ceilings: the same statements on one connection with nothing around them, in transactions as
+//! large as the store's own were; and calls of the same server, by the same clients, that ask for
+//! nothing.
+#![expect(clippy::print_stdout, reason = "the figures are what it is for")]
+
+mod bench_store;
+mod ceiling;
+mod load;
+mod messages;
+
+use std::time::Duration;
+
+use clap::Parser;
+
+use bench_store::{BenchStore, resident_mib};
+
+/// How many clients call at once.
+const CLIENTS: [usize; 4] = [1, 16, 64, 256];
+const SHARDS: usize = 64;
+
+/// Measures the store.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How long each row is measured, in seconds.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// How many messages the shard holds whose contexts are read.
+    #[arg(long, default_value_t = 10_000_000)]
+    messages: u64,
+    /// Only the writes.
+    #[arg(long)]
+    writes_only: bool,
+    /// Only the reads.
+    #[arg(long)]
+    reads_only: bool,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let time = Duration::from_secs(arguments.seconds);
+    if !arguments.reads_only {
+        for is_encrypted in [false, true] {
+            writes(is_encrypted, time).await?;
+        }
+    }
+    if !arguments.writes_only {
+        reads(arguments.messages, time).await?;
+    }
+    Ok(())
+}
+
+/// Acknowledged writes a second: one message in each call.
+async fn writes(is_encrypted: bool, time: Duration) -> anyhow::Result<()> {
+    let kind = if is_encrypted { "encrypted" } else { "in the clear" };
+    println!("store {kind}, one message in each call, acknowledged once it is durable:");
+    let store = BenchStore::start(is_encrypted).await?;
+    for shards in [1, SHARDS] {
+        for clients in CLIENTS {
+            let before = store.cost().await?;
+            let rate = load::writes(&store, shards, clients, time).await?;
+            let cost = store.cost().await?.since(&before);
+            let empty = load::empty_calls(&store, clients, time).await?;
+            let group = cost.median_group();
+            let statements = ceiling::rate(&store, group, time)?;
+            let bound = statements.min(empty);
+            println!(
+                "  {shards:>2} shards, {clients:>3} clients: {rate:>6.0}/s, {:.0} % of the lower of \
+                 {statements:.0} statements/s (in groups of {group}) and {empty:.0} empty calls/s; \
+                 {:.0} µs of CPU each",
+                rate / bound * 100.0,
+                cost.cpu_seconds / (rate * time.as_secs_f64()) * 1e6,
+            );
+        }
+    }
+    println!("  memory with {SHARDS} shards open: {} MiB\n", resident_mib(store.process())?);
+    Ok(())
+}
+
+/// Ingestion of a large shard, and how long the newest 50 messages of its channels take to read.
+async fn reads(messages: u64, time: Duration) -> anyhow::Result<()> {
+    // What encryption costs is seen in a shard of a tenth, too.
+    for (is_encrypted, messages) in
+        [(false, messages / 10), (true, messages / 10), (true, messages)]
+    {
+        let kind = if is_encrypted { "encrypted" } else { "in the clear" };
+        let store = BenchStore::start(is_encrypted).await?;
+        let rate = load::fill(&store, messages).await?;
+        println!("store {kind}: took {messages} messages in, in batches, at {rate:.0}/s");
+        for clients in [1, 8] {
+            let mut times = load::contexts(&store, messages, clients, time).await?;
+            times.sort_unstable();
+            // Of a thousand.
+            let at = |share: usize| {
+                times[(times.len() * share / 1_000).min(times.len() - 1)].as_secs_f64() * 1e3
+            };
+            println!(
+                "  newest 50 messages of one of {} channels, {clients} at a time: p50 {:.2} ms, \
+                 p99 {:.2} ms, p99.9 {:.2} ms of {} reads",
+                messages::CHANNELS,
+                at(500),
+                at(990),
+                at(999),
+                times.len()
+            );
+        }
+        println!("  memory: {} MiB\n", resident_mib(store.process())?);
+    }
+    Ok(())
+}
