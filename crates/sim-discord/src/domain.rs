@@ -57,7 +57,7 @@ use ery_clock::UnixMillis;
 pub(crate) use audit::{AuditEntry, AuditLogQuery, check_reason};
 pub(crate) use channels::{ChannelChange, ChannelSettings};
 pub(crate) use commands::{
-    Command, CommandChange, CommandKind, CommandPermission, CommandScope, Commands,
+    Command, CommandChange, CommandKind, CommandPermission, CommandScope, Commands, LOCALES,
     PermissionTarget, change_of,
 };
 pub(crate) use demo::{DEMO_TOKEN, ERY_PERMISSIONS};

@@ -9,11 +9,15 @@ use twilight_model::id::{Id, marker::GenericMarker};
 use super::{ControlError, Reply, messages::AttachedFile, read};
 use crate::{
     domain::{
-        ApplicationId, ChannelId, CommandUse, Deed, InteractionId, MessageId, NewAttachment, UserId,
+        ApplicationId, ChannelId, CommandUse, Deed, InteractionId, LOCALES, MessageId,
+        NewAttachment, UserId,
     },
     shared::{Shared, State as WorldState},
     wire,
 };
+
+/// The language of clients that say nothing else.
+const DEFAULT_LOCALE: &str = "en-US";
 
 /// How long an answer is waited for unless told otherwise, and at most.
 const WAIT: Duration = Duration::from_secs(5);
@@ -26,6 +30,9 @@ pub(super) struct Interacting {
     /// Whose command it is; whoever offers it where it is not said.
     #[serde(default)]
     application_id: Option<ApplicationId>,
+    /// The language of the person's client; American English where it is not said.
+    #[serde(default)]
+    locale: Option<String>,
     #[serde(flatten)]
     deed: Doing,
     /// Whether to wait for the bot's answer.
@@ -137,8 +144,15 @@ pub(super) async fn interact(
     let deed = interacting.deed.read()?;
     let (user, channel) = (interacting.user_id, interacting.channel_id);
     let application = interacting.application_id;
+    let locale = match interacting.locale.as_deref() {
+        None => DEFAULT_LOCALE,
+        Some(asked) => LOCALES.into_iter().find(|known| *known == asked).ok_or_else(|| {
+            ControlError::bad_request(format!("{asked} is no language: {LOCALES:?}"))
+        })?,
+    };
     let mut answers = shared.lock().answers();
-    let id = shared.act(|world, now| world.interact(user, channel, application, deed, now))?;
+    let id =
+        shared.act(|world, now| world.interact(user, channel, (application, locale), deed, now))?;
     let is_answered = |state: &WorldState| {
         state.world.interactions.get(id).is_ok_and(|found| found.answer.is_some())
     };

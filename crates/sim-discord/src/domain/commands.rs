@@ -22,7 +22,7 @@ use super::{
     ApplicationId, Bot, CommandId, CommandVersionId, GuildId, Mint, Refusal, UserId, World,
 };
 
-pub(crate) use form::{CommandChange, change_of};
+pub(crate) use form::{CommandChange, LOCALES, change_of};
 pub(crate) use permissions::{CommandPermission, PermissionTarget};
 
 const MAX_SLASH_COMMANDS: usize = 100;

@@ -104,6 +104,8 @@ pub(crate) struct Interaction {
     pub(crate) user: UserId,
     pub(crate) guild: Option<GuildId>,
     pub(crate) channel: ChannelId,
+    /// The language of the person's client.
+    pub(crate) locale: &'static str,
     pub(crate) created_at: UnixMillis,
     pub(crate) command: Option<(CommandId, CommandKind)>,
     /// The kind of the option that is being typed.

@@ -106,7 +106,7 @@ pub(crate) fn interaction_create(
         }),
         user: member.is_none().then(|| UserView::of(world, interaction.user)),
         message: message.map(|message| MessageView::rest(world, message, None, Sight::Full)),
-        locale: LOCALE,
+        locale: interaction.locale,
         guild_locale: interaction.guild.map(|_| LOCALE),
         app_permissions: rights(world, channel, interaction.bot, now).bits().to_string(),
         context: u8::from(interaction.guild.is_none()),

@@ -71,12 +71,13 @@ struct Draft {
 }
 
 impl World {
-    /// Lets somebody begin an interaction, as far as they may, and tells the bot whose it is.
+    /// Lets somebody begin an interaction, as far as they may, and tells the bot whose it is, and in
+    /// which language the person's client is.
     pub(crate) fn interact(
         &mut self,
         user: UserId,
         channel: ChannelId,
-        application: Option<ApplicationId>,
+        (application, locale): (Option<ApplicationId>, &'static str),
         deed: Deed,
         now: UnixMillis,
     ) -> Outcome<InteractionId> {
@@ -118,6 +119,7 @@ impl World {
             user,
             guild,
             channel,
+            locale,
             created_at: now,
             command: draft.command,
             focused: draft.focused,

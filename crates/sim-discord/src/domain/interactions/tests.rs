@@ -15,7 +15,8 @@ fn begun() -> (World, InteractionId, UnixMillis) {
     let bob = world.users.values().find(|user| user.username == "bob").unwrap().id;
     let general = world.channels.values().find(|channel| channel.name == "general").unwrap().id;
     let using = CommandUse { command: "ask".to_owned(), ..CommandUse::default() };
-    let id = world.interact(bob, general, None, Deed::Command(using), now).unwrap().value;
+    let id =
+        world.interact(bob, general, (None, "en-US"), Deed::Command(using), now).unwrap().value;
     (world, id, now)
 }
 
