@@ -95,7 +95,7 @@ async fn a_proposal_is_approved_on_the_page_by_whoever_may_do_it() {
     // Who could not do it by hand is told so, alone.
     speak_as(&browser, "alice").await;
     browser.click(approve).await.unwrap();
-    browser.find("#toasts [data-testid='toast']").await.unwrap();
+    browser.find("#whispers [data-testid='whisper']").await.unwrap();
 
     speak_as(&browser, "theo").await;
     browser.click(approve).await.unwrap();
@@ -103,4 +103,40 @@ async fn a_proposal_is_approved_on_the_page_by_whoever_may_do_it() {
     let gone = format!("return document.querySelector(\"{approve}\") === null");
     browser.until("the buttons to be gone", &gone).await.unwrap();
     browser.find("#steps [data-testid='thread'][data-outcome='done']").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_are_typed_completed_pressed_and_filled_in_on_the_page() {
+    let mut playground = Ery::start_playground(None, &[]).unwrap();
+    let page = playground.line_after("Ery's playground is at").await.unwrap();
+    let sim = Sim::new(&playground.line_after("The simulated Discord is at").await.unwrap());
+    let _contract = ContractKept::watch(&sim).await.unwrap();
+    let browser = Browser::start().await.unwrap();
+    browser.open(&page).await.unwrap();
+    browser.find("#connection[data-state='live']").await.unwrap();
+    browser.click("[data-testid='channel'][data-channel-name='general']").await.unwrap();
+    speak_as(&browser, "bob").await;
+
+    // A slash lists the commands, and the first one is used.
+    browser.type_into("#composer", "/sch").await.unwrap();
+    browser.find("[data-testid='command-option'][data-text='/schedule list ']").await.unwrap();
+    browser.type_into("#composer", "edule list ").await.unwrap();
+    browser.click("#send").await.unwrap();
+    let said = "return [...document.querySelectorAll('#whispers .whisper')]
+        .some((it) => it.textContent.includes('Nothing is planned that you can see.'))";
+    browser.until("the answer", said).await.unwrap();
+
+    // A moderator warns by the menu of a member, in a form.
+    speak_as(&browser, "theo").await;
+    let warn =
+        "document.querySelector(\"#members [data-username='bob'] [data-testid='menu-command']\")";
+    browser.until("the menu", &format!("return {warn} !== null")).await.unwrap();
+    browser.run(&format!("{warn}.click()")).await.unwrap();
+    browser.find("[data-testid='form'] [data-testid='form-field']").await.unwrap();
+    browser.type_into("[data-testid='form-field']", "shouting").await.unwrap();
+    browser.click("[data-testid='form-send']").await.unwrap();
+    browser.click("#tab-audit").await.unwrap();
+    browser.find("#audit [data-testid='audit-row'][data-tool='warn_member']").await.unwrap();
+    let errors = browser.errors().await.unwrap();
+    assert!(errors.is_empty(), "{errors:?}");
 }

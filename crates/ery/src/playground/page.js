@@ -30,6 +30,8 @@ const state = {
   /** Until when somebody types, by channel and user. */
   typing: new Map(),
   replyTo: null,
+  /** The commands that can be used in the channel that is shown. */
+  commands: [],
   /** The message that the composer rewrites. */
   editing: null,
   /** Task threads by id, with their steps. */
@@ -114,12 +116,12 @@ async function attempt(action) {
   }
 }
 
-/** Calls `action` once, a moment after the last of several calls. */
+/** Calls `action` once with what was given last, a moment after the last of several calls. */
 function soon(action, delay = 150) {
   let timer = null;
-  return () => {
+  return (...given) => {
     clearTimeout(timer);
-    timer = setTimeout(action, delay);
+    timer = setTimeout(() => action(...given), delay);
   };
 }
 
@@ -325,6 +327,7 @@ function showMembers() {
         isBot(user) ? make('span', { class: 'badge' }, 'bot') : null,
         timeoutBadge(user),
         roles ? make('span', { class: 'roles' }, roles) : null,
+        isBot(user) ? null : make('span', { class: 'menu' }, ...menuButtons(ON_PERSON, user)),
       );
     }),
   );
@@ -377,6 +380,9 @@ async function openChannel(id) {
   showChannels();
   showTyping();
   showThreads();
+  at('whispers').replaceChildren();
+  await attempt(loadCommands);
+  showMembers();
   await attempt(loadMessages);
   await attempt(loadThreads);
 }
@@ -594,11 +600,14 @@ function pollNode(poll) {
   return make('div', { class: 'poll' }, make('strong', {}, `📊 ${poll.question?.text ?? ''}`), make('ul', {}, ...answers));
 }
 
-/** Shows a button; the simulated Discord has no interactions, so it cannot be pressed. */
 /** The kind of a component that is a button. */
 const BUTTON = 2;
-/** The flag of an answer that only whoever clicked sees. */
+/** The flag of an answer that only whoever asked sees, and that of one that is still to come. */
 const EPHEMERAL = 1 << 6;
+const LOADING = 1 << 7;
+/** How long an answer that was put off is waited for, and how often it is looked for. */
+const ANSWER_MS = 60_000;
+const LOOK_MS = 150;
 
 function componentNode(message, part) {
   const label = part.label ?? part.placeholder ?? part.custom_id ?? 'button';
@@ -619,22 +628,90 @@ function componentNode(message, part) {
 
 /** Presses a button as the speaker, and shows what only they are told. */
 function press(message, customId) {
+  return interact({ type: 'button', channel_id: message.channel_id, message_id: message.id, custom_id: customId });
+}
+
+/** Does something to which the bot answers, as the speaker. */
+function interact(deed) {
   return attempt(async () => {
     const interaction = await request('/sim/v1/interactions', {
       method: 'POST',
-      body: {
-        type: 'button',
-        user_id: state.speaker,
-        channel_id: message.channel_id,
-        message_id: message.id,
-        custom_id: customId,
-        wait: true,
-      },
+      body: { user_id: state.speaker, channel_id: state.channel, wait: true, ...deed },
     });
-    const answer = interaction?.response?.message;
-    if (((answer?.flags ?? 0) & EPHEMERAL) !== 0) toast(answer.content);
-    else if (interaction?.state !== 'answered') toast('Nobody answered the click.');
+    await showAnswer(interaction);
   });
+}
+
+/** Shows what only the speaker is told: a form, or a message that nobody else sees. */
+async function showAnswer(first) {
+  let interaction = first;
+  const until = Date.now() + ANSWER_MS;
+  const flags = () => interaction?.response?.message?.flags ?? 0;
+  while ((flags() & LOADING) !== 0 && Date.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    interaction = await request(`/sim/v1/interactions/${interaction.id}`);
+  }
+  if (interaction?.state !== 'answered') return toast('Nobody answered.');
+  if (interaction.response?.modal) return showForm(interaction);
+  if ((flags() & EPHEMERAL) !== 0) showWhisper(interaction.response.message);
+}
+
+/** Shows a message that only the speaker sees, until it is closed. */
+function showWhisper(message) {
+  const close = make('button', { type: 'button', 'aria-label': 'Dismiss' }, '✕');
+  const element = make(
+    'section',
+    { class: 'whisper', 'data-testid': 'whisper', 'data-message-id': message.id },
+    close,
+    make('p', { class: 'whisper-note' }, `Only ${nameOf(state.speaker)} sees this.`),
+    make('div', { class: 'content' }, ...inline(message.content ?? '')),
+  );
+  const parts = (message.components ?? []).flatMap((row) => row.components ?? []);
+  if (parts.length > 0) element.append(make('div', { class: 'components' }, ...parts.map((part) => componentNode(message, part))));
+  close.addEventListener('click', () => element.remove());
+  at('whispers').append(element);
+  while (at('whispers').childElementCount > 3) at('whispers').firstElementChild.remove();
+}
+
+/** Shows a form that the bot asks the speaker to fill in. */
+function showForm(interaction) {
+  const modal = interaction.response.modal;
+  const inputs = (modal.components ?? []).map((part) => ({
+    label: part.label ?? part.components?.[0]?.label ?? '',
+    input: part.component ?? part.components?.[0] ?? {},
+  }));
+  const fields = inputs.map(({ label, input }) => {
+    const field = make(input.style === 2 ? 'textarea' : 'input', {
+      'data-testid': 'form-field',
+      'data-custom-id': input.custom_id,
+      maxlength: input.max_length,
+      placeholder: input.placeholder,
+      required: input.required !== false,
+    });
+    field.value = input.value ?? '';
+    return { field, row: make('label', {}, label, field) };
+  });
+  const dialog = make('dialog', { 'data-testid': 'form', 'aria-label': modal.title });
+  const form = make(
+    'form',
+    { method: 'dialog' },
+    make('h2', {}, modal.title),
+    ...fields.map(({ row }) => row),
+    make(
+      'p',
+      { class: 'form-buttons' },
+      make('button', { type: 'button', onclick: () => dialog.close() }, 'Cancel'),
+      make('button', { type: 'submit', 'data-testid': 'form-send' }, 'Send'),
+    ),
+  );
+  form.addEventListener('submit', () => {
+    const values = Object.fromEntries(fields.map(({ field }) => [field.dataset.customId, field.value]));
+    interact({ type: 'modal', interaction_id: interaction.id, fields: values });
+  });
+  dialog.addEventListener('close', () => dialog.remove());
+  dialog.append(form);
+  document.body.append(dialog);
+  dialog.showModal();
 }
 
 /** Names an emoji as REST does: itself, or `name:id`. */
@@ -691,7 +768,8 @@ function actionsNode(message) {
     '🗑',
   );
   const isOwn = message.author?.id === state.speaker;
-  return make('div', { class: 'actions' }, reply, toggle, isOwn ? edit : null, remove);
+  const menu = menuButtons(ON_MESSAGE, message.id);
+  return make('div', { class: 'actions' }, reply, toggle, isOwn ? edit : null, remove, ...menu);
 }
 
 /** Deletes a message as the speaker, who may need the right to. */
@@ -773,6 +851,162 @@ function showTyping() {
   at('typing').textContent = names.length > 0 ? `${names.join(', ')} ${verb} typing …` : '';
 }
 
+// ---------------------------------------------------------------------------- commands
+
+/** Discord's kinds of commands and of options. */
+const TYPED = 1;
+const ON_PERSON = 2;
+const ON_MESSAGE = 3;
+const BELOW = new Set([1, 2]);
+const INTEGER = 4;
+const FLAG = 5;
+const NUMBER = 10;
+const IDS = new Set([6, 7, 8, 9]);
+
+/** Reads which commands there are in the channel that is shown. */
+async function loadCommands() {
+  const world = await request('/sim/v1/world?limit=0&members=0');
+  const guild = state.guild?.id;
+  const isDm = state.dms.some((dm) => dm.id === state.channel);
+  const fits = (command) => {
+    if (command.guild_id) return !isDm && command.guild_id === guild;
+    const contexts = command.contexts ?? [0, 1];
+    return contexts.includes(isDm ? 1 : 0);
+  };
+  state.commands = (world.bots ?? []).flatMap((bot) => bot.commands ?? []).filter(fits);
+}
+
+/** Lists what can be typed behind a slash: each command with what is below it. */
+function typedCommands() {
+  const of = (command, path, options) => {
+    const below = options.filter((option) => BELOW.has(option.type));
+    if (below.length === 0) return [{ ...command, path, options }];
+    return below.flatMap((part) => of({ ...command, description: part.description }, `${path} ${part.name}`, part.options ?? []));
+  };
+  const typed = state.commands.filter((command) => (command.type ?? TYPED) === TYPED);
+  return typed.flatMap((command) => of(command, command.name, command.options ?? []));
+}
+
+/** Finds the command that a text begins with: the longest, since one may begin as another. */
+function commandOf(text) {
+  const line = text.slice(1).trim();
+  const fits = (command) => line === command.path || line.startsWith(`${command.path} `);
+  return typedCommands().filter(fits).sort((a, b) => b.path.length - a.path.length)[0];
+}
+
+/** Reads `name:value` for each option; what has no name belongs to the first that is left. */
+function optionsOf(command, rest) {
+  const named = new Map(command.options.map((option) => [option.name, option]));
+  const given = new Map();
+  let current = null;
+  for (const word of rest.split(/\s+/).filter(Boolean)) {
+    const [, name, value] = /^([^\s:]+):(.*)$/.exec(word) ?? [];
+    if (name && named.has(name)) {
+      current = name;
+      given.set(name, value);
+    } else {
+      current ??= command.options.find((option) => !given.has(option.name))?.name;
+      if (!current) throw new Error(`/${command.path} takes no “${word}”.`);
+      given.set(current, given.get(current) ? `${given.get(current)} ${word}` : word);
+    }
+  }
+  const values = {};
+  for (const [name, text] of given) values[name] = valueOf(named.get(name), text);
+  return values;
+}
+
+/** Turns what was typed into what Discord sends: ids for people, roles and channels. */
+function valueOf(option, text) {
+  const choice = (option.choices ?? []).find((one) => one.name === text);
+  if (choice) return choice.value;
+  if (option.type === INTEGER || option.type === NUMBER) return Number(text);
+  if (option.type === FLAG) return /^(true|yes|on|1)$/i.test(text);
+  if (!IDS.has(option.type)) return text;
+  const name = text.replace(/^<?[@#]?[!&]?|>$/g, '').toLowerCase();
+  if (/^\d{5,}$/.test(name)) return name;
+  const people = [...state.members.values()].map((member) => [member.user.username, member.user.id]);
+  const roles = [...state.roles.values()].map((role) => [role.name, role.id]);
+  const channels = [...state.channels.values()].map((channel) => [channel.name, channel.id]);
+  const known = { 6: people, 7: channels, 8: roles, 9: [...people, ...roles] }[option.type];
+  const found = known.find(([called]) => called?.toLowerCase() === name);
+  if (!found) throw new Error(`There is no “${text}” here.`);
+  return found[1];
+}
+
+/** Uses the command that stands in the composer; false if none does. */
+async function useCommand(text) {
+  if (!text.startsWith('/') || state.editing) return false;
+  await loadCommands();
+  const command = commandOf(text);
+  if (!command) return false;
+  const rest = text.slice(1).trim().slice(command.path.length);
+  await interact({ type: 'command', command: command.path, options: optionsOf(command, rest) });
+  return true;
+}
+
+/** Reads the commands anew where one begins to be typed: there may be others by now. */
+async function beginCommand() {
+  await attempt(loadCommands);
+  if (at('composer').value === '/') completeCommand('/');
+}
+
+/** Offers commands behind a slash, and then values of an option that the bot completes. */
+function completeCommand(text) {
+  const command = commandOf(text);
+  const option = command?.options.find((one) => one.autocomplete);
+  if (command && option && text.length > command.path.length + 1) {
+    askChoices(command, option, text.slice(1).trim().slice(command.path.length).trim());
+    return;
+  }
+  const typed = text.slice(1).toLowerCase();
+  const fits = typedCommands().filter((one) => one.path.startsWith(typed) && one.path !== typed.trim());
+  completion.options = fits.slice(0, 8).map((one) => ({ label: `/${one.path}`, note: one.description, text: `/${one.path} ` }));
+  completion.start = 0;
+  completion.selected = 0;
+  showCompletion();
+}
+
+const askChoices = soon(async (command, option, typed) => {
+  const value = typed.replace(new RegExp(`^${option.name}:\\s*`), '');
+  const asked = at('composer').value;
+  const interaction = await attempt(() =>
+    request('/sim/v1/interactions', {
+      method: 'POST',
+      body: {
+        type: 'autocomplete', user_id: state.speaker, channel_id: state.channel, wait: true,
+        command: command.path, options: { [option.name]: value }, focused: option.name,
+      },
+    }),
+  );
+  if (at('composer').value !== asked) return;
+  const choices = interaction?.response?.choices ?? [];
+  completion.options = choices
+    .filter((choice) => choice.value !== value)
+    .slice(0, 8)
+    .map((choice) => ({ label: choice.name, note: '', text: `/${command.path} ${option.name}:${choice.value} ` }));
+  completion.start = 0;
+  completion.selected = 0;
+  showCompletion();
+});
+
+/** Makes a button for each command in the menu of a message or of a person. */
+function menuButtons(type, target) {
+  return state.commands
+    .filter((command) => command.type === type)
+    .map((command) =>
+      make(
+        'button',
+        {
+          type: 'button',
+          'data-testid': 'menu-command',
+          'data-command': command.name,
+          onclick: () => interact({ type: 'command', command: command.name, target_id: target }),
+        },
+        command.name,
+      ),
+    );
+}
+
 // ---------------------------------------------------------------------------- the composer
 
 const completion = { options: [], selected: 0, start: 0 };
@@ -792,8 +1026,15 @@ function withMentions(text) {
 
 async function sendMessage() {
   const field = at('composer');
-  const content = withMentions(field.value.trim());
+  const text = field.value.trim();
+  const content = withMentions(text);
   if (content === '' || !state.channel || !state.speaker) return;
+  const isCommand = await attempt(() => useCommand(text));
+  if (isCommand !== false) {
+    if (isCommand) field.value = '';
+    growComposer();
+    return;
+  }
   const body = { channel_id: state.channel, author_id: state.speaker, content };
   if (state.replyTo) body.reply_to = state.replyTo;
   const speak = () => request('/sim/v1/messages', { method: 'POST', body });
@@ -825,12 +1066,19 @@ function growComposer() {
 function complete() {
   const field = at('composer');
   const before = field.value.slice(0, field.selectionStart);
+  if (before === '/') return beginCommand();
+  if (before.startsWith('/') && !before.includes('\n')) return completeCommand(before);
   const match = /(?:^|\s)@([\w.]*)$/.exec(before);
   if (!match) return closeCompletion();
   const prefix = match[1].toLowerCase();
   const fits = (member) =>
     [member.user.username, member.user.global_name, member.nick].some((name) => name?.toLowerCase().startsWith(prefix));
-  completion.options = [...state.members.values()].filter(fits).slice(0, 8);
+  completion.options = [...state.members.values()].filter(fits).slice(0, 8).map(({ user }) => ({
+    label: nameOf(user.id),
+    note: `@${user.username}`,
+    text: `${user.username} `,
+    user,
+  }));
   completion.start = field.selectionStart - prefix.length;
   completion.selected = 0;
   showCompletion();
@@ -840,19 +1088,20 @@ function showCompletion() {
   const list = at('mentions');
   list.hidden = completion.options.length === 0;
   list.replaceChildren(
-    ...completion.options.map((member, index) => {
+    ...completion.options.map((option, index) => {
       const item = make(
         'li',
         {
           id: `mention-${index}`,
           role: 'option',
-          'data-testid': 'mention-option',
-          'data-username': member.user.username,
+          'data-testid': option.user ? 'mention-option' : 'command-option',
+          'data-username': option.user?.username,
+          'data-text': option.text,
           'aria-selected': String(index === completion.selected),
         },
-        dot(colorOf(member.user.id)),
-        nameOf(member.user.id),
-        make('span', { class: 'username' }, `@${member.user.username}`),
+        option.user ? dot(colorOf(option.user.id)) : null,
+        option.label,
+        make('span', { class: 'username' }, option.note),
       );
       item.addEventListener('mousedown', (event) => {
         event.preventDefault();
@@ -873,9 +1122,9 @@ function closeCompletion() {
 
 function choose(index) {
   const field = at('composer');
-  const { username } = completion.options[index].user;
+  const chosen = completion.options[index].text;
   const after = field.value.slice(field.selectionStart);
-  const text = `${field.value.slice(0, completion.start)}${username} `;
+  const text = `${field.value.slice(0, completion.start)}${chosen}`;
   field.value = text + after.trimStart();
   field.setSelectionRange(text.length, text.length);
   closeCompletion();
