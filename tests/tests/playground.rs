@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use ery_tests::{ContractKept, Ery, Guild, Sim, eventually};
+use ery_tests::{ContractKept, Ery, Guild, ScriptedModel, Sim, eventually};
 
 struct Playground {
     /// First, so that the run is judged while the simulator still runs.
@@ -256,42 +256,8 @@ async fn a_second_process_on_one_data_folder_is_refused() {
 /// Serves a model that has bob timed out, whatever it is asked.
 async fn hostile_model() -> String {
     let arguments = json!({ "member": "bob", "duration_seconds": 2_419_200 });
-    scripted_model("timeout_member", arguments).await
-}
-
-/// Serves an OpenAI-compatible model that answers whatever it is asked by one tool call, and then
-/// by pinging everybody. Returns its address.
-#[expect(clippy::disallowed_methods, reason = "the fake lives as long as the test's runtime")]
-async fn scripted_model(tool: &'static str, arguments: Value) -> String {
-    async fn complete(
-        axum::extract::State((tool, arguments)): axum::extract::State<(&'static str, Value)>,
-        axum::Json(request): axum::Json<Value>,
-    ) -> impl axum::response::IntoResponse {
-        let last = request["messages"].as_array().and_then(|messages| messages.last()).cloned();
-        let is_answered = last.is_some_and(|last| last["role"] == "tool");
-        let (delta, reason) = if is_answered {
-            (json!({ "role": "assistant", "content": "Done. @everyone" }), "stop")
-        } else {
-            let function = json!({ "name": tool, "arguments": arguments.to_string() });
-            let call = json!({ "index": 0, "id": "c1", "type": "function", "function": function });
-            (json!({ "role": "assistant", "tool_calls": [call] }), "tool_calls")
-        };
-        let chunk = |delta: Value, reason: Option<&str>| {
-            let choice = json!({ "index": 0, "delta": delta, "finish_reason": reason });
-            let chunk = json!({ "id": "x", "object": "chat.completion.chunk", "model": "m", "choices": [choice] });
-            format!("data: {chunk}\n\n")
-        };
-        let body =
-            format!("{}{}data: [DONE]\n\n", chunk(delta, None), chunk(json!({}), Some(reason)));
-        ([("content-type", "text/event-stream")], body)
-    }
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = axum::Router::new()
-        .route("/v1/chat/completions", axum::routing::post(complete))
-        .with_state((tool, arguments));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    format!("http://{address}/v1")
+    let model = ScriptedModel::start("timeout_member", arguments).await.unwrap();
+    model.base_url().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -426,8 +392,8 @@ async fn a_planned_act_is_done_once_at_its_time_and_can_be_cancelled() {
     let plan = json!({
         "tool": "send_message", "arguments": {"content": "water the plants"}, "in_seconds": 2,
     });
-    let base_url = scripted_model("schedule_action", plan).await;
-    let playground = Playground::start_with_model(&base_url).await;
+    let model = ScriptedModel::start("schedule_action", plan).await.unwrap();
+    let playground = Playground::start_with_model(model.base_url()).await;
     let (guild, _) = playground.guild().await;
     let (general, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
     let reply = playground.ask(general, bob, "@Ery remind us to water the plants").await;

@@ -4,5 +4,6 @@ pub(crate) mod ai;
 pub(crate) mod broadcaster;
 pub(crate) mod calls;
 pub(crate) mod convert;
+pub(crate) mod interactions;
 pub(crate) mod store;
 pub(crate) mod tools;

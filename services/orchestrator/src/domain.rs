@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod channel;
+pub(crate) mod commands;
 pub(crate) mod context;
 pub(crate) mod discord;
 pub(crate) mod gate;
@@ -11,6 +12,7 @@ pub(crate) mod people;
 pub(crate) mod progress;
 pub(crate) mod task_thread;
 pub(crate) mod text;
+pub(crate) mod texts;
 pub(crate) mod tool;
 pub(crate) mod turn;
 

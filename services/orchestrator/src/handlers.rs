@@ -1,12 +1,13 @@
 //! What comes in: wake-ups of channels, events, and broadcasts.
 
 pub(crate) mod changes;
-pub(crate) mod clicks;
 pub(crate) mod events;
 pub(crate) mod holder;
 pub(crate) mod holding;
 pub(crate) mod ingestion;
+pub(crate) mod interactions;
 pub(crate) mod read_back;
+pub(crate) mod registration;
 pub(crate) mod thread_run;
 pub(crate) mod unreadable;
 pub(crate) mod wakeups;

@@ -15,4 +15,4 @@ pub use domain::gate::Engage;
 pub use error::OrchestratorError;
 pub use ports::Ports;
 pub use service::Service;
-pub use settings::Settings;
+pub use settings::{CommandScope, Settings};

@@ -5,7 +5,10 @@ use opentelemetry::{
     metrics::{Counter, Histogram, UpDownCounter},
 };
 
-use crate::domain::{gate::Reason, journal::Outcome, tool::CallOutcome};
+use crate::{
+    adapters::interactions::Answered,
+    domain::{gate::Reason, journal::Outcome, tool::CallOutcome},
+};
 
 /// Every metric of the orchestrator. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -26,6 +29,7 @@ pub(crate) struct Metrics {
     messages_read_back: Counter<u64>,
     read_back_waits: Counter<u64>,
     broadcasts_dropped: Counter<u64>,
+    interactions: Counter<u64>,
 }
 
 /// The parts of a thread's time.
@@ -52,6 +56,33 @@ impl Stage {
             Self::Answer => "answer",
             Self::Finish => "finish",
             Self::Whole => "whole",
+        }
+    }
+}
+
+/// How an interaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InteractionEnd {
+    Answered,
+    /// Nobody waited any more.
+    Expired,
+    Refused,
+}
+
+impl InteractionEnd {
+    pub(crate) fn of(answered: Answered) -> Self {
+        match answered {
+            Answered::Done | Answered::Before => Self::Answered,
+            Answered::Expired => Self::Expired,
+            Answered::Refused => Self::Refused,
+        }
+    }
+
+    fn as_word(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Expired => "expired",
+            Self::Refused => "refused",
         }
     }
 }
@@ -145,6 +176,10 @@ impl Metrics {
                 "ery_orchestrator_read_back_waits",
                 "Times that a channel waited for what was missed before Discord began a new session",
             ),
+            interactions: counter(
+                "ery_orchestrator_interactions",
+                "Commands, presses and forms of people, by how they ended",
+            ),
             broadcasts_dropped: counter(
                 "ery_orchestrator_broadcasts_dropped",
                 "Broadcasts that were dropped because the bus did not keep up",
@@ -219,6 +254,10 @@ impl Metrics {
 
     pub(crate) fn read_back(&self, count: usize) {
         self.messages_read_back.add(u64::try_from(count).unwrap_or(u64::MAX), &[]);
+    }
+
+    pub(crate) fn interaction_ended(&self, end: InteractionEnd) {
+        self.interactions.add(1, &[KeyValue::new("outcome", end.as_word())]);
     }
 
     pub(crate) fn broadcast_dropped(&self) {

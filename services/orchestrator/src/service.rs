@@ -12,20 +12,24 @@ use crate::{
     error::OrchestratorError,
     handlers::{
         changes::{self, Watched},
-        clicks::Clicks,
-        events::{self, Bounds, Consumers},
+        events::{self, Bounds, Consumers, EventHandler},
         holder::{BotRoles, Histories, Holder, ReadBacks},
         ingestion::Ingestion,
+        interactions::Interactions,
         read_back::{DirectReadBack, ReadBack, Reader},
-        unreadable, wakeups,
+        registration, unreadable, wakeups,
     },
     metrics::Metrics,
     ports::Ports,
-    settings::Settings,
+    settings::{CommandScope, Settings},
 };
 
 /// How many whole guilds of a part are read ahead: each may be some megabytes.
 const WHOLE_GUILDS: Bounds = Bounds { batch: 1, waiting: 8 };
+
+/// How many interactions of a part are carried out at once. What comes beyond waits in the bus, and
+/// may be over when its turn comes.
+const INTERACTIONS: Bounds = Bounds { batch: 1, waiting: 64 };
 
 /// The orchestrator: event handlers, the channel queue, task threads.
 #[derive(Debug)]
@@ -71,14 +75,26 @@ impl Service {
         let ingestion = Ingestion { holder: Arc::clone(&holder) };
         let reader = Arc::new(Reader::new(Arc::clone(&holder), Arc::clone(&ports.bus)));
         let read_back = ReadBack::new(Arc::clone(&reader));
-        let clicks = Clicks { holder: Arc::clone(&holder) };
+        let interactions = Interactions { holder: Arc::clone(&holder) };
+        let mut handlers: Vec<(Arc<dyn EventHandler>, Bounds)> = vec![
+            (Arc::new(ingestion), bounds),
+            (Arc::new(read_back), WHOLE_GUILDS),
+            (Arc::new(DirectReadBack::new(reader)), bounds),
+            (Arc::new(interactions), INTERACTIONS),
+        ];
+        if settings.commands != CommandScope::Off {
+            let on_session = registration::OnSession { holder: Arc::clone(&holder) };
+            handlers.push((Arc::new(on_session), bounds));
+            let registered =
+                registration::run(Arc::clone(&holder), ports.replica.clone(), replicas.clone());
+            tasks.spawn("commands", registered);
+        }
+        if settings.commands == CommandScope::Guilds {
+            let in_guilds = registration::InGuilds { holder: Arc::clone(&holder) };
+            handlers.push((Arc::new(in_guilds), WHOLE_GUILDS));
+        }
         let consumers = Consumers {
-            handlers: vec![
-                (Arc::new(ingestion), bounds),
-                (Arc::new(read_back), WHOLE_GUILDS),
-                (Arc::new(DirectReadBack::new(reader)), bounds),
-                (Arc::new(clicks), bounds),
-            ],
+            handlers,
             bus: Arc::clone(&ports.bus),
             replica: ports.replica.clone(),
             store: holder.store.clone(),

@@ -6,6 +6,20 @@ use ery_settings::{InvalidSetting, check};
 
 use crate::domain::gate::Engage;
 
+/// Where Discord is told which commands there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandScope {
+    /// Once, for every server and for direct messages.
+    #[default]
+    Global,
+    /// In each server for itself, and nowhere else: for development, beside an application that people
+    /// use. No command works in a direct message then.
+    Guilds,
+    /// Nowhere; what Discord knows stays as it is.
+    Off,
+}
+
 /// The table `[orchestrator]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -110,6 +124,9 @@ pub struct Settings {
     /// session is read back, so that it is answered first. 0: not at all.
     #[serde(with = "humantime_serde")]
     pub read_back_wait: Duration,
+    /// Where Discord is told which commands there are.
+    pub commands: CommandScope,
+
     /// How many channels this process reads back at once, behind everything that people wait for.
     pub read_back_channels: usize,
 }
@@ -150,6 +167,7 @@ impl Default for Settings {
             read_back_direct_channels: 1_000,
             read_back_answered_within: Duration::from_mins(15),
             read_back_wait: Duration::from_secs(30),
+            commands: CommandScope::Global,
             read_back_channels: 4,
         }
     }

@@ -1,5 +1,6 @@
 //! What the service knows: pure and synchronous, no clock, no I/O, no generated types.
 
+pub(crate) mod commands;
 pub(crate) mod decide;
 pub(crate) mod execution;
 pub(crate) mod flow;

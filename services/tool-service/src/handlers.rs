@@ -2,7 +2,10 @@
 
 mod describe_people;
 mod fetch_history;
+mod interactions;
+mod list_plans;
 mod list_tools;
+mod register_commands;
 mod resolve_call;
 mod show_typing;
 
@@ -12,9 +15,11 @@ use tonic::{Request, Response, Status, async_trait};
 
 use ery_ids::ChannelKey;
 use ery_proto::tool::v1::{
-    CallToolRequest, CallToolResponse, ClickApprovalRequest, ClickApprovalResponse,
-    DescribePeopleRequest, DescribePeopleResponse, FetchHistoryRequest, FetchHistoryResponse,
-    ListToolsRequest, ListToolsResponse, ResolveCallRequest, ResolveCallResponse,
+    AnswerInteractionRequest, AnswerInteractionResponse, CallToolRequest, CallToolResponse,
+    ClickApprovalRequest, ClickApprovalResponse, DescribePeopleRequest, DescribePeopleResponse,
+    EditInteractionAnswerRequest, EditInteractionAnswerResponse, FetchHistoryRequest,
+    FetchHistoryResponse, ListPlansRequest, ListPlansResponse, ListToolsRequest, ListToolsResponse,
+    RegisterCommandsRequest, RegisterCommandsResponse, ResolveCallRequest, ResolveCallResponse,
     SettleApprovalRequest, SettleApprovalResponse, SettleCallRequest, SettleCallResponse,
     ShowTypingRequest, ShowTypingResponse, tool_service_server::ToolService,
 };
@@ -91,6 +96,34 @@ impl ToolService for Handlers {
         request: Request<FetchHistoryRequest>,
     ) -> Result<Response<FetchHistoryResponse>, Status> {
         Ok(Response::new(fetch_history::handle(&self.shared, &request.into_inner()).await?))
+    }
+
+    async fn answer_interaction(
+        &self,
+        request: Request<AnswerInteractionRequest>,
+    ) -> Result<Response<AnswerInteractionResponse>, Status> {
+        Ok(Response::new(interactions::answer(&self.shared, &request.into_inner()).await?))
+    }
+
+    async fn edit_interaction_answer(
+        &self,
+        request: Request<EditInteractionAnswerRequest>,
+    ) -> Result<Response<EditInteractionAnswerResponse>, Status> {
+        Ok(Response::new(interactions::edit(&self.shared, &request.into_inner()).await?))
+    }
+
+    async fn register_commands(
+        &self,
+        request: Request<RegisterCommandsRequest>,
+    ) -> Result<Response<RegisterCommandsResponse>, Status> {
+        Ok(Response::new(register_commands::handle(&self.shared, &request.into_inner()).await?))
+    }
+
+    async fn list_plans(
+        &self,
+        request: Request<ListPlansRequest>,
+    ) -> Result<Response<ListPlansResponse>, Status> {
+        Ok(Response::new(list_plans::handle(&self.shared, &request.into_inner()).await?))
     }
 
     async fn show_typing(

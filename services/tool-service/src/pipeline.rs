@@ -191,7 +191,8 @@ impl Pipeline {
             Ok(granted) => granted,
             Err(reason) => return Ok(Judged::denied(&reason)),
         };
-        let confirmed = granted.as_ref().map(|granted| granted.confirmed);
+        let command = ask.is_command.then_some(Confirmed::Command);
+        let confirmed = granted.as_ref().map(|granted| granted.confirmed).or(command);
         let act = match granted {
             // What was shown, or planned, is carried out.
             Some(granted) => granted.act,
@@ -211,7 +212,7 @@ impl Pipeline {
         let act = order.unwrap_or(act);
         // Who may plan may not plan what they may not call.
         if let Some(inner) = entry.tool.inner_of(&act)
-            && confirmed.is_none()
+            && matches!(confirmed, None | Some(Confirmed::Command))
             && !ask.offered.iter().any(|name| name == inner)
         {
             return Ok(Judged::denied(&Reason::NotOffered { tool: inner }));
@@ -631,7 +632,7 @@ impl Pipeline {
 fn approver_of(confirmed: Option<Confirmed>) -> Option<Id<UserMarker>> {
     match confirmed {
         Some(Confirmed::Click(approver)) => Some(approver),
-        Some(Confirmed::Plan) | None => None,
+        Some(Confirmed::Plan | Confirmed::Command) | None => None,
     }
 }
 

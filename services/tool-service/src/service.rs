@@ -1,8 +1,9 @@
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
+use twilight_model::id::{Id, marker::ApplicationMarker};
 
 use ery_clock::Clock;
 use ery_event_bus::EventBus;
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) policy: Policy,
     pub(crate) filter: Filter,
+    /// Ery's application, whose commands are registered.
+    pub(crate) application: OnceCell<Id<ApplicationMarker>>,
     /// Calls that go on when their caller is gone: what is begun is closed.
     pub(crate) work: TaskTracker,
     bus: Arc<dyn EventBus>,
@@ -76,6 +79,7 @@ impl Service {
             discord,
             clock: ports.clock,
             bus: ports.bus,
+            application: OnceCell::new(),
             work: TaskTracker::new(),
             settings,
         };

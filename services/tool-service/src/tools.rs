@@ -24,7 +24,7 @@ mod permission_list;
 mod pin_message;
 mod reason;
 mod remove_reaction;
-mod schedule_action;
+pub(crate) mod schedule_action;
 mod search_messages;
 mod send_dm;
 mod send_message;

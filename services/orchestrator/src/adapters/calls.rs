@@ -26,6 +26,11 @@ pub(crate) struct Retries {
 }
 
 impl Retries {
+    /// Returns the same with no more patience than this.
+    pub(crate) fn for_at_most(&self, patience: Duration) -> Self {
+        Self { patience: self.patience.min(patience), draining: self.draining.clone() }
+    }
+
     /// Makes a call until it is answered or refused, or patience ends. Each try has `limit`.
     pub(crate) async fn call<T>(
         &self,

@@ -20,7 +20,7 @@ use ery_rpc::{Peers, Transport, within};
 use crate::{
     adapters::{calls::Retries, convert},
     domain::{
-        discord::Click,
+        commands::interaction::Interaction,
         journal::Order,
         message::Message,
         people::{Person, Rights},
@@ -97,7 +97,7 @@ pub(crate) struct Missed {
 }
 
 impl Tools {
-    fn client(&self, home: Home) -> Client {
+    pub(super) fn client(&self, home: Home) -> Client {
         Client::new(self.peers.of(home)).max_decoding_message_size(LARGEST_ANSWER)
     }
 
@@ -271,7 +271,11 @@ impl Tools {
             .await
     }
 
-    async fn send(&self, home: Home, request: proto::CallToolRequest) -> Result<Called, CallError> {
+    pub(super) async fn send(
+        &self,
+        home: Home,
+        request: proto::CallToolRequest,
+    ) -> Result<Called, CallError> {
         let client = self.client(home);
         let answer = self
             .retries
@@ -296,14 +300,18 @@ impl Tools {
     }
 
     /// Hands on a click, which may decide an act that was proposed; false if it is for nobody here.
-    pub(crate) async fn click(&self, click: &Click) -> Result<bool, CallError> {
+    pub(crate) async fn click(
+        &self,
+        click: &Interaction,
+        custom_id: &str,
+    ) -> Result<bool, CallError> {
         let client = self.client(click.channel.home);
         let request = proto::ClickApprovalRequest {
             guild_id: click.channel.guild_raw(),
             channel_id: click.channel.channel.get(),
             user_id: click.user.get(),
-            custom_id: click.custom_id.clone(),
-            interaction_id: click.interaction,
+            custom_id: custom_id.to_owned(),
+            interaction_id: click.id,
             interaction_token: click.token.clone(),
         };
         let answer = self
@@ -485,5 +493,6 @@ fn request(
         answers: Vec::new(),
         approval_id: String::new(),
         scheduled_action_id: String::new(),
+        is_command: false,
     }
 }

@@ -45,41 +45,20 @@ pub(crate) struct Edit {
 /// A channel or an active thread, and its last message.
 pub(crate) type ChannelEnd = (Id<ChannelMarker>, Id<MessageMarker>);
 
+/// Discord's flag for a message that only one person sees.
+const EPHEMERAL: u64 = 1 << 6;
+
+/// Returns whether a message is one that only one person sees: an answer to a command of theirs. It
+/// is nothing of the channel's, and nobody else may be told of it.
+pub(crate) fn is_for_one_person(payload: &[u8]) -> bool {
+    let flags = serde_json::from_slice(payload).map_or(0, |RawFlags { flags }| flags.unwrap_or(0));
+    flags & EPHEMERAL != 0
+}
+
 /// Reads a `MESSAGE_CREATE`.
 pub(crate) fn created(payload: &[u8], bot: Id<UserMarker>) -> Result<Message, UnreadableError> {
     let raw: RawMessage = serde_json::from_slice(payload)?;
     raw.into_message(bot)
-}
-
-/// A button of a message that somebody pressed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Click {
-    pub(crate) channel: ChannelKey,
-    pub(crate) user: Id<UserMarker>,
-    pub(crate) custom_id: String,
-    pub(crate) interaction: u64,
-    /// A secret: by it the click is answered.
-    pub(crate) token: String,
-}
-
-/// Reads an `INTERACTION_CREATE`; none if it is no click on a component in a guild.
-pub(crate) fn click(payload: &[u8]) -> Result<Option<Click>, UnreadableError> {
-    let raw: RawInteraction = serde_json::from_slice(payload)?;
-    let (Some(guild), Some(channel), Some(member), COMPONENT) =
-        (raw.guild_id, raw.channel_id, raw.member, raw.kind)
-    else {
-        return Ok(None);
-    };
-    let interaction = raw.id.ok_or(UnreadableError::Lacks("id"))?;
-    let user = member.user.id.and_then(Id::new_checked);
-    Ok(Some(Click {
-        channel: ChannelKey::from_raw(guild, channel)
-            .ok_or(UnreadableError::Lacks("channel_id"))?,
-        user: user.ok_or(UnreadableError::Lacks("member.user.id"))?,
-        custom_id: raw.data.custom_id,
-        interaction,
-        token: raw.token,
-    }))
 }
 
 /// Reads a `MESSAGE_UPDATE`; none if its author changed nothing (a link was unfurled, a flag set).
@@ -132,41 +111,10 @@ fn millis(timestamp: &str) -> Option<UnixMillis> {
     Timestamp::parse(timestamp).ok().map(|at| UnixMillis(at.as_micros().div_euclid(1_000)))
 }
 
-/// The kind of an interaction with a button or a menu.
-const COMPONENT: u8 = 3;
-
 #[derive(Deserialize)]
-struct RawInteraction {
-    #[serde(default, deserialize_with = "id")]
-    id: Option<u64>,
-    #[serde(rename = "type")]
-    kind: u8,
-    #[serde(default, deserialize_with = "id")]
-    guild_id: Option<u64>,
-    #[serde(default, deserialize_with = "id")]
-    channel_id: Option<u64>,
+struct RawFlags {
     #[serde(default)]
-    member: Option<RawClicker>,
-    #[serde(default)]
-    data: RawPressed,
-    token: String,
-}
-
-#[derive(Deserialize)]
-struct RawClicker {
-    user: RawClickingUser,
-}
-
-#[derive(Deserialize)]
-struct RawClickingUser {
-    #[serde(default, deserialize_with = "id")]
-    id: Option<u64>,
-}
-
-#[derive(Default, Deserialize)]
-struct RawPressed {
-    #[serde(default)]
-    custom_id: String,
+    flags: Option<u64>,
 }
 
 #[derive(Deserialize)]

@@ -35,6 +35,11 @@ pub(crate) trait EventHandler: Send + Sync + 'static {
     /// Returns the kinds that it handles. Name and kinds belong together for ever.
     fn kinds(&self) -> &'static [&'static str];
 
+    /// Returns in which order events are handled.
+    fn order(&self) -> Order {
+        Order::OfHome
+    }
+
     /// Handles events of one home. A repeat of an event changes nothing.
     ///
     /// # Errors
@@ -42,6 +47,15 @@ pub(crate) trait EventHandler: Send + Sync + 'static {
     /// [`CallError::Unavailable`]: they are handled again. Anything else: one of them cannot be
     /// handled, or the only one cannot.
     async fn handle(&self, home: Home, events: &[Event]) -> Result<(), CallError>;
+}
+
+/// In which order a handler takes events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Those of one home one after the other.
+    OfHome,
+    /// Each for itself, beside the others: none waits for another that takes long.
+    None,
 }
 
 /// How much a consumer takes.
@@ -231,7 +245,12 @@ impl Consumer {
     }
 
     async fn consume(&self, deliveries: ery_event_bus::EventDeliveries) {
-        let mut deliveries = deliveries.ready_chunks(READY_AT_ONCE.min(self.bounds.waiting));
+        // Of what has no order each is one more at work: no more is taken than there is room for.
+        let at_once = match self.handler.order() {
+            Order::OfHome => READY_AT_ONCE.min(self.bounds.waiting),
+            Order::None => 1,
+        };
+        let mut deliveries = deliveries.ready_chunks(at_once);
         let mut lanes = Lanes::default();
         let mut running: FuturesUnordered<BoxFuture<'_, Handled>> = FuturesUnordered::new();
         let mut is_open = true;
@@ -244,7 +263,7 @@ impl Consumer {
                     lanes.count -= handled.deliveries.len();
                     self.acknowledge(handled).await;
                     lanes.busy.remove(&home);
-                    if is_done && is_open {
+                    if is_done && is_open && self.handler.order() == Order::OfHome {
                         self.start_lane(&mut lanes, home, &mut running);
                     }
                 }
@@ -253,6 +272,14 @@ impl Consumer {
                         is_open = false;
                         continue;
                     };
+                    if self.handler.order() == Order::None {
+                        for delivery in ready {
+                            lanes.count += 1;
+                            let home = delivery.event.home;
+                            running.push(self.handle(home, vec![delivery]).boxed());
+                        }
+                        continue;
+                    }
                     let mut homes = Vec::new();
                     for delivery in ready {
                         let home = delivery.event.home;

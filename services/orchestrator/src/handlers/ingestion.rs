@@ -86,6 +86,9 @@ impl Ingestion {
             return Err(discord::UnreadableError::Lacks("channel_id"));
         };
         let channel = ChannelKey { home: event.home, channel };
+        if event.kind != "message_delete" && discord::is_for_one_person(&event.payload) {
+            return Ok(None);
+        }
         let change = match event.kind.as_str() {
             "message_create" => {
                 let mut message = discord::created(&event.payload, event.bot)?;

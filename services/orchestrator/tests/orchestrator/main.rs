@@ -6,6 +6,7 @@ mod answering;
 mod changes;
 mod failures;
 mod ingestion;
+mod interactions;
 mod read_back;
 mod support;
 mod takeover;

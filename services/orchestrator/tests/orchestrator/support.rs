@@ -5,6 +5,7 @@ pub(crate) mod tools;
 
 use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
+use tokio::sync::watch;
 use tonic::Status;
 
 /// How long a test waits for what must come.
@@ -28,6 +29,43 @@ pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
         }
     });
     assert!(waited.await.is_ok(), "waited in vain until {what}");
+}
+
+/// Waits until something is found, for a bounded time.
+pub(crate) async fn eventually<T>(what: &str, find: impl Fn() -> Option<T>) -> T {
+    let mut found = None;
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while found.is_none() {
+            found = find();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    });
+    waited.await.unwrap_or_else(|_| panic!("waited in vain for {what}"));
+    found.unwrap()
+}
+
+/// Calls that are to wait before they are answered.
+pub(crate) struct Held(watch::Sender<Vec<&'static str>>);
+
+impl Default for Held {
+    fn default() -> Self {
+        Self(watch::Sender::new(Vec::new()))
+    }
+}
+
+impl Held {
+    pub(crate) fn hold(&self, rpc: &'static str) {
+        self.0.send_modify(|held| held.push(rpc));
+    }
+
+    pub(crate) fn release(&self, rpc: &'static str) {
+        self.0.send_modify(|held| held.retain(|it| *it != rpc));
+    }
+
+    pub(crate) async fn pass(&self, rpc: &'static str) {
+        let mut held = self.0.subscribe();
+        drop(held.wait_for(|held| !held.contains(&rpc)).await);
+    }
 }
 
 /// What an RPC is to answer instead of what it would, once for each entry.

@@ -54,6 +54,8 @@ pub(crate) enum Confirmed {
     Click(Id<UserMarker>),
     /// It was planned, and its time has come.
     Plan,
+    /// The person typed or pressed exactly this: no model stands between.
+    Command,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

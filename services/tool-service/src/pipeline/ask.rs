@@ -51,6 +51,8 @@ pub(super) struct Ask {
     pub(super) scheduled: Option<String>,
     /// By which credential an MCP client asks.
     pub(super) credential: Option<String>,
+    /// Whether the person gave it in Discord's own interface, where no model chooses anything.
+    pub(super) is_command: bool,
     orders: Vec<Order>,
     thread_id: String,
     trigger_id: String,
@@ -95,6 +97,14 @@ impl Ask {
             (_, Some(_)) => return Err(invalid("only an MCP client's call has a credential")),
             (_, None) => {}
         }
+        if request.is_command {
+            let is_of_event = matches!(key, ExecutionKey::Event { .. });
+            let is_persons =
+                matches!(principal(request.principal.clone())?, Some(Principal::Person(_)));
+            if !is_plain || !is_of_event || !is_persons || !request.askers.is_empty() {
+                return Err(invalid("a command is of one person and one event, and of no thread"));
+            }
+        }
         let askers = request.askers.iter().map(|asker| {
             Id::new_checked(*asker).ok_or_else(|| invalid("an asker's id cannot be 0"))
         });
@@ -113,6 +123,7 @@ impl Ask {
             approval: Some(request.approval_id).filter(|id| !id.is_empty()),
             scheduled: Some(request.scheduled_action_id).filter(|id| !id.is_empty()),
             credential,
+            is_command: request.is_command,
             orders: request.orders,
             thread_id: request.thread_id,
             trigger_id: request.trigger_id,
@@ -139,6 +150,7 @@ impl Ask {
             approval: None,
             scheduled: None,
             credential: None,
+            is_command: false,
             orders: Vec::new(),
             thread_id: execution.thread_id.clone(),
             trigger_id: execution.trigger_id.clone(),
@@ -149,9 +161,15 @@ impl Ask {
     }
 
     /// Returns whether the call is an order by itself: of an MCP client that was told of nobody's
-    /// words, so that it is nobody's but its person's.
+    /// words, so that it is nobody's but its person's; or a person's own command.
     pub(super) fn is_an_order(&self) -> bool {
-        self.credential.is_some() && !self.is_tainted
+        self.is_command || self.credential.is_some() && !self.is_tainted
+    }
+
+    /// Returns whether nobody would make the call again for sure, so that one that is left open must
+    /// be settled by itself.
+    pub(super) fn is_made_once(&self) -> bool {
+        self.is_command || self.credential.is_some()
     }
 
     /// Names the call and who holds the channel for it: repeats are alike in both.

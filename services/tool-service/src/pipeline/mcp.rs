@@ -1,4 +1,5 @@
-//! Calls by MCP clients: for whom they are made, and what becomes of one that was left open.
+//! Calls by MCP clients: for whom they are made; and what becomes of a call that was left open and
+//! that nobody would make again.
 
 use std::{slice, sync::PoisonError, time::Duration};
 
@@ -75,7 +76,7 @@ impl Pipeline {
         ask: &Ask,
         execution: &Execution,
     ) -> Result<Option<Settling>, CallError> {
-        if ask.credential.is_none() || execution.state() != ExecutionState::Open {
+        if !ask.is_made_once() || execution.state() != ExecutionState::Open {
             return Ok(None);
         }
         Ok(Some(Settling {

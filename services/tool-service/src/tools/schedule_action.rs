@@ -24,7 +24,8 @@ use crate::{
     domain::{
         execution::later_id,
         flow,
-        guild::{Guild, GuildState},
+        guild::{ChannelKind, Guild, GuildState},
+        permissions,
         tool::{Needs, Owned, RetryClass, Spec, Tier},
     },
     resolve::{Problem, Scene},
@@ -38,6 +39,9 @@ const FARTHEST: Duration = Duration::from_hours(24 * 366);
 /// How many acts may wait in one server, and for one person.
 const MOST_OF_GUILD: usize = 500;
 const MOST_OF_PERSON: usize = 50;
+
+/// How many are read at once: as many as may wait.
+pub(crate) const MOST_LISTED: u32 = 500;
 
 /// How many are listed at once.
 const LISTED: usize = 25;
@@ -253,8 +257,7 @@ async fn planned(tool: &str, act: &Value, due_at_ms: Option<i64>, run: &Run<'_>)
     if due > run.now + FARTHEST {
         return Done::failed(0, "Nothing is planned more than a year ahead.");
     }
-    let limit = u32::try_from(MOST_OF_GUILD).unwrap_or(u32::MAX);
-    let waiting = match run.executions.scheduled_actions(guild, limit).await {
+    let waiting = match run.executions.scheduled_actions(guild, MOST_LISTED).await {
         Ok(waiting) => waiting,
         Err(error) => return unread(&error),
     };
@@ -282,19 +285,14 @@ async fn list(here: Id<ChannelMarker>, run: &Run<'_>) -> Done {
     let Some(guild) = run.guild() else {
         return Done::failed(0, "I cannot do that in a direct message.");
     };
-    let limit = u32::try_from(MOST_OF_GUILD).unwrap_or(u32::MAX);
-    let waiting = match run.executions.scheduled_actions(guild, limit).await {
+    let waiting = match run.executions.scheduled_actions(guild, MOST_LISTED).await {
         Ok(waiting) => waiting,
         Err(error) => return unread(&error),
     };
     // What somebody planned is theirs to see, and the moderators'.
     let sees_all = run.state.is_some_and(|state| {
-        run.people.iter().all(|person| {
-            state.member(*person).is_some_and(|member| {
-                crate::domain::permissions::in_guild(&state.guild, member, run.now)
-                    .intersects(Permissions::MODERATE_MEMBERS | Permissions::MANAGE_GUILD)
-            })
-        }) && !run.people.is_empty()
+        run.people.iter().all(|person| sees_others(state, *person, run.now))
+            && !run.people.is_empty()
     });
     let shown: Vec<Value> = waiting
         .iter()
@@ -345,8 +343,41 @@ fn unread(error: &crate::error::StoreError) -> Done {
     Done::failed(0, "What is planned cannot be read at the moment.")
 }
 
+/// Returns whether somebody sees what others planned: those who moderate do.
+fn sees_others(state: &GuildState, person: Id<UserMarker>, now: UnixMillis) -> bool {
+    state.member(person).is_some_and(|member| {
+        permissions::in_guild(&state.guild, member, now)
+            .intersects(Permissions::MODERATE_MEMBERS | Permissions::MANAGE_GUILD)
+    })
+}
+
+/// Returns whether somebody may be told of a plan in private: of their own, and of others' if they
+/// moderate and can see where it was planned.
+pub(crate) fn may_see(
+    state: &GuildState,
+    viewer: Id<UserMarker>,
+    action: &ScheduledAction,
+    now: UnixMillis,
+) -> bool {
+    if state.member(viewer).is_none() {
+        return false;
+    }
+    if person(action) == Some(viewer.get()) {
+        return true;
+    }
+    let channel = Id::new_checked(action.channel_id).and_then(|id| state.channel(id));
+    sees_others(state, viewer, now)
+        && channel.zip(state.member(viewer)).is_some_and(|(channel, member)| {
+            let has = permissions::in_channel(&state.guild, member, channel, now);
+            // Who is in a private thread is not known here.
+            has.contains(Permissions::VIEW_CHANNEL)
+                && (channel.kind != ChannelKind::PrivateThread
+                    || has.contains(Permissions::MANAGE_THREADS))
+        })
+}
+
 /// Returns whose plan it is; none where it ends what was done for a while.
-fn person(action: &ScheduledAction) -> Option<u64> {
+pub(crate) fn person(action: &ScheduledAction) -> Option<u64> {
     match action.principal.as_ref()?.kind.as_ref()? {
         Kind::Person(person) => Some(*person),
         Kind::Rule(_) | Kind::Expiry(_) => None,

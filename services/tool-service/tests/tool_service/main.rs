@@ -9,6 +9,7 @@ mod answers;
 mod approvals;
 mod bans;
 mod channels;
+mod commands;
 mod direct;
 mod guild_state;
 mod hostile;

@@ -119,8 +119,9 @@ impl Stand {
         let embedded = EmbeddedFolder::open(folder.path()).unwrap();
         let options =
             QueueOptions { lease_ttl: LEASE, redelivery: REDELIVERY, ..QueueOptions::default() };
+        let bus_options = BusOptions { redelivery: REDELIVERY, ..BusOptions::default() };
         let queue = embedded.queue(options).await.unwrap();
-        let bus = embedded.bus(BusOptions::default()).await.unwrap();
+        let bus = embedded.bus(bus_options).await.unwrap();
         let store = Arc::new(FakeStore::default());
         let mut settings = Settings {
             ingestion_wait: Duration::ZERO,
@@ -146,6 +147,11 @@ impl Stand {
     /// Exchanges its queue for another one, which knows nothing of what was done.
     pub(crate) fn with_queue_of(self, other: &Self) -> Self {
         Self { queue: Arc::clone(&other.queue), ..self }
+    }
+
+    /// Forgets who was registered: what a killed process left behind in membership.
+    pub(crate) fn with_nobody_registered(self) -> Self {
+        Self { membership: Arc::new(EmbeddedMembership::new(LEASE)), ..self }
     }
 
     /// Starts an orchestrator that can be killed alone.

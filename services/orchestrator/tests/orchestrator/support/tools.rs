@@ -13,7 +13,7 @@ use ery_proto::{
     tool::v1::{tool_service_server::ToolService, *},
 };
 
-use super::{BOT, Faults, MODERATORS, store::SharedStore};
+use super::{BOT, Faults, Held, MODERATORS, store::SharedStore};
 
 /// A role of Ery's.
 pub(crate) const BOT_ROLE: u64 = 777;
@@ -28,7 +28,17 @@ pub(crate) struct FakeTools {
     pub(crate) typing: AtomicUsize,
     /// Whether the next call is left open: as if the service died after Discord had acted.
     pub(crate) dies_after_acting: AtomicBool,
+    /// The first answers to interactions, each once.
+    pub(crate) answered: Mutex<Vec<AnswerInteractionRequest>>,
+    pub(crate) edited: Mutex<Vec<EditInteractionAnswerRequest>>,
+    /// Whether Discord takes no answer any more.
+    pub(crate) is_expired: AtomicBool,
+    /// How many answers came too late.
+    pub(crate) too_late: AtomicUsize,
+    pub(crate) registered: Mutex<Vec<RegisterCommandsRequest>>,
+    pub(crate) plans: Mutex<Vec<PlannedCall>>,
     pub(crate) faults: Faults,
+    pub(crate) held: Held,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -43,7 +53,14 @@ impl FakeTools {
             history_calls: AtomicUsize::new(0),
             typing: AtomicUsize::new(0),
             dies_after_acting: AtomicBool::new(false),
+            answered: Mutex::default(),
+            edited: Mutex::default(),
+            is_expired: AtomicBool::new(false),
+            too_late: AtomicUsize::new(0),
+            registered: Mutex::default(),
+            plans: Mutex::default(),
             faults: Faults::default(),
+            held: Held::default(),
         }
     }
 
@@ -106,6 +123,50 @@ impl ToolService for FakeTools {
         Ok(Response::new(ClickApprovalResponse { is_ours: false }))
     }
 
+    async fn answer_interaction(
+        &self,
+        request: Request<AnswerInteractionRequest>,
+    ) -> Answer<AnswerInteractionResponse> {
+        self.faults.check("AnswerInteraction")?;
+        let request = request.into_inner();
+        let mut answered = self.answered.lock().unwrap();
+        let outcome = if self.is_expired.load(Ordering::SeqCst) {
+            self.too_late.fetch_add(1, Ordering::SeqCst);
+            InteractionOutcome::Expired
+        } else if answered.iter().any(|it| it.interaction_id == request.interaction_id) {
+            InteractionOutcome::AnsweredBefore
+        } else {
+            answered.push(request);
+            InteractionOutcome::Done
+        };
+        Ok(Response::new(AnswerInteractionResponse { outcome: outcome.into() }))
+    }
+
+    async fn edit_interaction_answer(
+        &self,
+        request: Request<EditInteractionAnswerRequest>,
+    ) -> Answer<EditInteractionAnswerResponse> {
+        self.faults.check("EditInteractionAnswer")?;
+        self.edited.lock().unwrap().push(request.into_inner());
+        let outcome = InteractionOutcome::Done.into();
+        Ok(Response::new(EditInteractionAnswerResponse { outcome }))
+    }
+
+    async fn register_commands(
+        &self,
+        request: Request<RegisterCommandsRequest>,
+    ) -> Answer<RegisterCommandsResponse> {
+        self.faults.check("RegisterCommands")?;
+        self.registered.lock().unwrap().push(request.into_inner());
+        Ok(Response::new(RegisterCommandsResponse::default()))
+    }
+
+    async fn list_plans(&self, _: Request<ListPlansRequest>) -> Answer<ListPlansResponse> {
+        self.held.pass("ListPlans").await;
+        self.faults.check("ListPlans")?;
+        Ok(Response::new(ListPlansResponse { plans: self.plans.lock().unwrap().clone() }))
+    }
+
     async fn settle_call(
         &self,
         _: Request<SettleCallRequest>,
@@ -143,8 +204,21 @@ impl ToolService for FakeTools {
     }
 
     async fn call_tool(&self, request: Request<CallToolRequest>) -> Answer<CallToolResponse> {
+        self.held.pass("CallTool").await;
         self.faults.check("CallTool")?;
         let request = request.into_inner();
+        if request.is_command {
+            let mut done = self.done.lock().unwrap();
+            if done.iter().all(|it| it.key != request.key) {
+                done.push(request.clone());
+            }
+            return Ok(Response::new(CallToolResponse {
+                outcome: CallOutcome::Done.into(),
+                content: r#"{"ok":true}"#.into(),
+                arguments: request.arguments,
+                ..CallToolResponse::default()
+            }));
+        }
         let fence = request.fence.clone().unwrap_or_default();
         let tier = if request.tool == "get_member_info" { "read" } else { "harmless" };
         let execution = Execution {

@@ -1,0 +1,212 @@
+//! The tool-service, as interactions use it.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use serde_json::Value;
+use twilight_model::id::{
+    Id,
+    marker::{ChannelMarker, GuildMarker, UserMarker},
+};
+
+use ery_clock::UnixMillis;
+use ery_ids::{EventId, ExecutionKey, Home};
+use ery_proto::tool::v1::{self as proto, InteractionOutcome};
+use ery_rpc::within;
+
+use crate::{
+    adapters::{
+        convert,
+        tools::{Called, Tools},
+    },
+    domain::commands::{
+        asked::Deed,
+        interaction::Interaction,
+        reply::{First, Message},
+    },
+    error::CallError,
+};
+
+/// How long Discord waits for a first answer; asking longer is of no use.
+const FIRST_ANSWER: Duration = Duration::from_secs(3);
+
+/// How long registering may take: a list is read, and perhaps written.
+const REGISTERING: Duration = Duration::from_secs(20);
+
+/// What became of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    Done,
+    /// It was answered before.
+    Before,
+    /// Nobody waits any more.
+    Expired,
+    /// Discord does not take it.
+    Refused,
+}
+
+/// An act that is planned, as whoever asks may see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) id: String,
+    pub(crate) tool: String,
+    pub(crate) arguments: String,
+    pub(crate) due_at: UnixMillis,
+    pub(crate) channel: Id<ChannelMarker>,
+    pub(crate) planned_by: Option<Id<UserMarker>>,
+}
+
+impl Tools {
+    /// Gives an interaction its first answer.
+    pub(crate) async fn answer_first(
+        &self,
+        it: &Interaction,
+        first: &First,
+    ) -> Result<Answered, CallError> {
+        let client = self.client(it.channel.home);
+        let request = proto::AnswerInteractionRequest {
+            guild_id: it.channel.guild_raw(),
+            channel_id: it.channel.channel.get(),
+            interaction_id: it.id,
+            interaction_token: it.token.clone(),
+            response: first.body().to_string(),
+        };
+        let retries = self.retries.for_at_most(FIRST_ANSWER);
+        let answer = retries
+            .call("AnswerInteraction", FIRST_ANSWER, || {
+                let request = within(FIRST_ANSWER, request.clone());
+                let mut client = client.clone();
+                async move {
+                    client.answer_interaction(request).await.map(tonic::Response::into_inner)
+                }
+                .boxed()
+            })
+            .await?;
+        answered("AnswerInteraction", answer.outcome())
+    }
+
+    /// Says what came of it, in the place of the first answer. A repeat changes nothing.
+    pub(crate) async fn edit_answer(
+        &self,
+        it: &Interaction,
+        message: &Message,
+    ) -> Result<Answered, CallError> {
+        let client = self.client(it.channel.home);
+        let request = proto::EditInteractionAnswerRequest {
+            guild_id: it.channel.guild_raw(),
+            channel_id: it.channel.channel.get(),
+            application_id: it.application,
+            interaction_token: it.token.clone(),
+            message: message.body().to_string(),
+        };
+        let answer = self
+            .retries
+            .call("EditInteractionAnswer", self.tool_timeout, || {
+                let request = within(self.tool_timeout, request.clone());
+                let mut client = client.clone();
+                async move {
+                    client.edit_interaction_answer(request).await.map(tonic::Response::into_inner)
+                }
+                .boxed()
+            })
+            .await?;
+        answered("EditInteractionAnswer", answer.outcome())
+    }
+
+    /// Tells what is planned, as far as whoever asks may see it.
+    pub(crate) async fn list_plans(&self, it: &Interaction) -> Result<Vec<Plan>, CallError> {
+        let client = self.client(it.channel.home);
+        let request = proto::ListPlansRequest {
+            guild_id: it.channel.guild_raw(),
+            channel_id: it.channel.channel.get(),
+            user_id: it.user.get(),
+        };
+        let answer = self
+            .retries
+            .call("ListPlans", self.lookup_timeout, || {
+                let request = within(self.lookup_timeout, request);
+                let mut client = client.clone();
+                async move { client.list_plans(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        let plan = |plan: proto::PlannedCall| {
+            Some(Plan {
+                id: plan.id,
+                tool: plan.tool,
+                arguments: plan.arguments,
+                due_at: UnixMillis(plan.due_at_ms),
+                channel: Id::new_checked(plan.channel_id)?,
+                planned_by: Id::new_checked(plan.planned_by),
+            })
+        };
+        Ok(answer.plans.into_iter().filter_map(plan).collect())
+    }
+
+    /// Carries a command's act out, for whoever gave it. A repeat of the interaction acts once.
+    pub(crate) async fn carry_out(
+        &self,
+        it: &Interaction,
+        deed: &Deed,
+        tool: &str,
+        arguments: &Value,
+    ) -> Result<Called, CallError> {
+        let interaction = format!("in.{}", it.id);
+        let key = ExecutionKey::Event {
+            event: EventId(interaction.clone()),
+            cause: deed.as_word().to_owned(),
+            index: 0,
+        };
+        let request = proto::CallToolRequest {
+            key: key.to_string(),
+            tool: tool.to_owned(),
+            arguments: arguments.to_string(),
+            principal: Some(convert::person(it.user)),
+            trigger_id: interaction,
+            guild_id: it.channel.guild_raw(),
+            channel_id: it.channel.channel.get(),
+            offered: vec![tool.to_owned()],
+            is_command: true,
+            ..proto::CallToolRequest::default()
+        };
+        self.send(it.channel.home, request).await
+    }
+
+    /// Makes Discord's list of commands equal to this one; returns whether it was another.
+    pub(crate) async fn register_commands(
+        &self,
+        guild: Option<Id<GuildMarker>>,
+        commands: &[Value],
+    ) -> Result<bool, CallError> {
+        // Those for all servers are of no server: one replica of the tool-service keeps them.
+        let client = self.client(guild.map_or(Home::Dm(Id::new(1)), Home::Guild));
+        let request = proto::RegisterCommandsRequest {
+            guild_id: guild.map_or(0, Id::get),
+            commands: Value::from(commands).to_string(),
+        };
+        let answer = self
+            .retries
+            .call("RegisterCommands", REGISTERING, || {
+                let request = within(REGISTERING, request.clone());
+                let mut client = client.clone();
+                async move {
+                    client.register_commands(request).await.map(tonic::Response::into_inner)
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(answer.is_changed)
+    }
+}
+
+fn answered(call: &'static str, outcome: InteractionOutcome) -> Result<Answered, CallError> {
+    Ok(match outcome {
+        InteractionOutcome::Done => Answered::Done,
+        InteractionOutcome::AnsweredBefore => Answered::Before,
+        InteractionOutcome::Expired => Answered::Expired,
+        InteractionOutcome::Refused => Answered::Refused,
+        InteractionOutcome::Unspecified => {
+            return Err(CallError::Unreadable { call, lacks: "outcome" });
+        }
+    })
+}

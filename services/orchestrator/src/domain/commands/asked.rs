@@ -1,0 +1,270 @@
+//! What an interaction asks for, typed.
+
+use std::collections::BTreeMap;
+
+use twilight_model::id::{Id, marker::UserMarker};
+
+use super::{
+    OURS,
+    interaction::{Interaction, Invoked, Kind, Target},
+    list,
+};
+
+/// What the ids of the buttons begin with that decide what Ery proposed; the tool-service made them.
+const PROPOSALS: &str = "ery.ap.";
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// To decide what Ery proposed: which button.
+    Decide {
+        custom_id: String,
+    },
+    /// What a command could be given, so far as it is typed.
+    Complete {
+        of: Completed,
+        typed: String,
+    },
+    /// To be asked for more, in a form.
+    Open(Opened),
+    Do(Deed),
+    /// A command, a button or a form that is no more, or not yet.
+    Unknown,
+}
+
+/// What is completed while it is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Completed {
+    /// One of the acts that are planned.
+    Plan,
+}
+
+/// A form that is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Opened {
+    /// For what a member is warned.
+    Warning { member: Id<UserMarker> },
+}
+
+/// The field of a form that says why.
+pub(crate) const FORM_REASON: &str = "reason";
+
+/// How a member is told of a warning, as the tool takes it.
+pub(crate) const NOTICES: [&str; 3] = ["channel", "dm", "none"];
+
+/// A warning to be given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Warning {
+    pub(crate) member: Id<UserMarker>,
+    pub(crate) reason: Option<String>,
+    pub(crate) notice: &'static str,
+}
+
+/// A command with all that it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    ListPlans,
+    CancelPlan { id: String },
+    Warn(Warning),
+}
+
+impl Deed {
+    /// Returns a word for metrics and for the keys of executions.
+    pub(crate) fn as_word(&self) -> &'static str {
+        match self {
+            Self::ListPlans => "schedule-list",
+            Self::CancelPlan { .. } => "schedule-cancel",
+            Self::Warn(_) => "warn",
+        }
+    }
+}
+
+/// Reads what an interaction asks for.
+pub(crate) fn asked(interaction: &Interaction) -> Asked {
+    match &interaction.kind {
+        Kind::Command(invoked) => command(invoked).unwrap_or(Asked::Unknown),
+        Kind::Completion { invoked, focused } => {
+            let typed = invoked.text(focused).unwrap_or_default().to_owned();
+            match (named(invoked).as_slice(), focused.as_str()) {
+                (["schedule", "cancel"], "what") => Asked::Complete { of: Completed::Plan, typed },
+                _ => Asked::Unknown,
+            }
+        }
+        Kind::Component { custom_id, .. } if custom_id.starts_with(PROPOSALS) => {
+            Asked::Decide { custom_id: custom_id.clone() }
+        }
+        Kind::Component { custom_id, .. } => component(custom_id),
+        Kind::Form { custom_id, fields } => {
+            form(custom_id, fields).map_or(Asked::Unknown, Asked::Do)
+        }
+        Kind::Unknown => Asked::Unknown,
+    }
+}
+
+fn command(invoked: &Invoked) -> Option<Asked> {
+    match (named(invoked).as_slice(), invoked.target) {
+        (["schedule", "list"], _) => Some(Asked::Do(Deed::ListPlans)),
+        (["schedule", "cancel"], _) => {
+            let id = said(invoked.text("what"))?;
+            Some(Asked::Do(Deed::CancelPlan { id }))
+        }
+        (["warn"], _) => {
+            let notice = invoked.text("notice").unwrap_or(NOTICES[0]);
+            Some(Asked::Do(Deed::Warn(Warning {
+                member: invoked.person("member")?,
+                reason: said(invoked.text("reason")),
+                notice: NOTICES.into_iter().find(|known| *known == notice)?,
+            })))
+        }
+        (["warn-person"], Some(Target::Person(member))) => {
+            Some(Asked::Open(Opened::Warning { member }))
+        }
+        _ => None,
+    }
+}
+
+fn form(custom_id: &str, fields: &BTreeMap<String, String>) -> Option<Deed> {
+    let reason = said(fields.get(FORM_REASON).map(String::as_str));
+    match custom_id.strip_prefix(OURS)?.split_once('.')? {
+        ("warn", member) => {
+            let member = member.parse().ok().and_then(Id::new_checked)?;
+            Some(Deed::Warn(Warning { member, reason, notice: NOTICES[0] }))
+        }
+        _ => None,
+    }
+}
+
+/// Returns a text that says something.
+fn said(text: Option<&str>) -> Option<String> {
+    text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn component(custom_id: &str) -> Asked {
+    let rest = custom_id.strip_prefix(OURS).unwrap_or_default();
+    match rest.split_once('.') {
+        Some(("cancel", id)) if !id.is_empty() => Asked::Do(Deed::CancelPlan { id: id.to_owned() }),
+        _ => Asked::Unknown,
+    }
+}
+
+/// Returns the id of a button that cancels what is planned.
+pub(crate) fn cancel_button(plan: &str) -> String {
+    format!("{OURS}cancel.{plan}")
+}
+
+/// Returns the id of the form in which it is said for what a member is warned.
+pub(crate) fn warn_form(member: Id<UserMarker>) -> String {
+    format!("{OURS}warn.{member}")
+}
+
+/// Returns a command's path, by its name in the code.
+fn named(invoked: &Invoked) -> Vec<&str> {
+    let mut path: Vec<&str> = invoked.path.iter().map(String::as_str).collect();
+    // Entries of menus are called as people read them.
+    if invoked.target.is_some()
+        && let Some(command) = list::called(path.first().copied().unwrap_or_default())
+    {
+        path[0] = command.name;
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(kind: u8, data: &Value) -> Asked {
+        let payload = json!({
+            "id": "900", "application_id": "7", "type": kind, "token": "t", "guild_id": "1",
+            "channel_id": "2", "member": { "user": { "id": "5" }, "permissions": "0" },
+            "data": data,
+        });
+        asked(&Interaction::read(payload.to_string().as_bytes()).unwrap())
+    }
+
+    fn below(name: &str, below: &str, options: &Value) -> Asked {
+        let options = json!([{ "name": below, "type": 1, "options": options }]);
+        read(2, &json!({ "name": name, "type": 1, "options": options }))
+    }
+
+    #[test]
+    fn plans_are_listed_and_cancelled() {
+        assert_eq!(below("schedule", "list", &json!([])), Asked::Do(Deed::ListPlans));
+        let what = |id: &str| json!([{ "name": "what", "type": 3, "value": id }]);
+        let cancelled = Asked::Do(Deed::CancelPlan { id: "abc".into() });
+        assert_eq!(below("schedule", "cancel", &what(" abc ")), cancelled);
+        assert_eq!(below("schedule", "cancel", &what("  ")), Asked::Unknown);
+        let pressed = read(3, &json!({ "custom_id": cancel_button("abc"), "component_type": 2 }));
+        assert_eq!(pressed, cancelled);
+    }
+
+    #[test]
+    fn a_member_is_warned_by_a_command_or_in_a_form() {
+        let options = json!([
+            { "name": "member", "type": 6, "value": "42" },
+            { "name": "reason", "type": 3, "value": "spam" },
+            { "name": "notice", "type": 3, "value": "dm" },
+        ]);
+        let warned = read(2, &json!({ "name": "warn", "type": 1, "options": options }));
+        let member = Id::new(42);
+        let warning = Warning { member, reason: Some("spam".into()), notice: "dm" };
+        assert_eq!(warned, Asked::Do(Deed::Warn(warning)));
+
+        let entry = list::find("warn-person").called(crate::domain::texts::Language::English);
+        let chosen = read(2, &json!({ "name": entry, "type": 2, "target_id": "42" }));
+        assert_eq!(chosen, Asked::Open(Opened::Warning { member }));
+
+        let sent = |id: &str, reason: &str| {
+            read(
+                5,
+                &json!({ "custom_id": id, "components": [
+                    { "type": 18, "component": { "type": 4, "custom_id": "reason", "value": reason } },
+                ]}),
+            )
+        };
+        let warning = |reason: Option<&str>| Warning {
+            member,
+            reason: reason.map(str::to_owned),
+            notice: "channel",
+        };
+        let form = warn_form(member);
+        assert_eq!(sent(&form, "spam"), Asked::Do(Deed::Warn(warning(Some("spam")))));
+        assert_eq!(sent(&form, " "), Asked::Do(Deed::Warn(warning(None))));
+        assert_eq!(sent("ery.warn.0", "x"), Asked::Unknown);
+        assert_eq!(sent("other.warn.42", "x"), Asked::Unknown);
+    }
+
+    #[test]
+    fn what_is_typed_is_completed_and_proposals_are_decided() {
+        let typed = read(
+            4,
+            &json!({ "name": "schedule", "type": 1, "options": [
+                { "name": "cancel", "type": 1, "options": [
+                    { "name": "what", "type": 3, "value": "wa", "focused": true },
+                ]},
+            ]}),
+        );
+        assert_eq!(typed, Asked::Complete { of: Completed::Plan, typed: "wa".into() });
+        let custom_id = "ery.ap.abc.y";
+        let pressed = read(3, &json!({ "custom_id": custom_id, "component_type": 2 }));
+        assert_eq!(pressed, Asked::Decide { custom_id: custom_id.into() });
+    }
+
+    #[test]
+    fn what_is_no_more_is_unknown() {
+        for (kind, data) in [
+            (2, json!({ "name": "gone", "type": 1 })),
+            (2, json!({ "name": "schedule", "type": 1 })),
+            (2, json!({ "name": "warn", "type": 1, "options": [] })),
+            (3, json!({ "custom_id": "ery.gone.1", "component_type": 2 })),
+            (3, json!({ "custom_id": "ery.cancel.", "component_type": 2 })),
+            (3, json!({ "custom_id": "others", "component_type": 2 })),
+            (5, json!({ "custom_id": "ery.gone.1", "components": [] })),
+            (9, json!({})),
+        ] {
+            assert_eq!(read(kind, &data), Asked::Unknown, "{data}");
+        }
+    }
+}

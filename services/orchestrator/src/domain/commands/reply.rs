@@ -1,0 +1,209 @@
+//! What is answered to an interaction, and how Discord is told.
+
+use serde_json::{Value, json};
+
+/// Discord's flag for a message that only one person sees.
+const EPHEMERAL: u64 = 1 << 6;
+
+/// Discord's look of a button that is one of several.
+const SECONDARY: u8 = 2;
+
+/// How many choices Discord shows, and how long they may be.
+const MAX_CHOICES: usize = 25;
+const MAX_CHOICE: usize = 100;
+
+/// How long a message may be; what is longer is cut where it is made.
+pub(crate) const MAX_CONTENT: usize = 2_000;
+
+/// The first answer to an interaction.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum First {
+    /// Only whoever asked sees it.
+    Whisper(Message),
+    /// It takes longer: whoever asked sees that Ery is at it, and nobody else.
+    Later,
+    /// What may be meant by what is being typed.
+    Choices(Vec<Choice>),
+    Form(Form),
+}
+
+/// A message in answer; its lines are Ery's, what people wrote stands in it as data.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Message {
+    pub(crate) content: String,
+    /// In rows of five at most.
+    pub(crate) buttons: Vec<Button>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Button {
+    pub(crate) custom_id: String,
+    pub(crate) label: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+/// A form with fields of text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) custom_id: String,
+    pub(crate) title: String,
+    pub(crate) fields: Vec<Field>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Field {
+    pub(crate) custom_id: &'static str,
+    pub(crate) label: String,
+    pub(crate) longest: u16,
+    pub(crate) is_required: bool,
+}
+
+impl First {
+    /// Returns the body of Discord's interaction response.
+    pub(crate) fn body(&self) -> Value {
+        match self {
+            Self::Whisper(message) => {
+                let mut data = message.body();
+                data["flags"] = EPHEMERAL.into();
+                json!({ "type": 4, "data": data })
+            }
+            Self::Later => json!({ "type": 5, "data": { "flags": EPHEMERAL } }),
+            Self::Choices(choices) => {
+                let choices = choices.iter().take(MAX_CHOICES).map(|choice| {
+                    json!({ "name": shortened(&choice.name, MAX_CHOICE), "value": choice.value })
+                });
+                json!({ "type": 8, "data": { "choices": choices.collect::<Vec<_>>() } })
+            }
+            Self::Form(form) => json!({ "type": 9, "data": form.body() }),
+        }
+    }
+}
+
+impl Message {
+    pub(crate) fn of(content: String) -> Self {
+        Self { content, buttons: Vec::new() }
+    }
+
+    /// Returns the body of Discord's message.
+    pub(crate) fn body(&self) -> Value {
+        let rows: Vec<Value> = self
+            .buttons
+            .chunks(5)
+            .map(|row| {
+                let buttons: Vec<Value> = row.iter().map(Button::body).collect();
+                json!({ "type": 1, "components": buttons })
+            })
+            .collect();
+        json!({ "content": shortened(&self.content, MAX_CONTENT), "components": rows })
+    }
+}
+
+impl Button {
+    fn body(&self) -> Value {
+        json!({ "type": 2, "style": SECONDARY, "label": self.label, "custom_id": self.custom_id })
+    }
+}
+
+impl Form {
+    fn body(&self) -> Value {
+        let rows: Vec<Value> = self
+            .fields
+            .iter()
+            .map(|field| {
+                json!({
+                    "type": 18,
+                    "label": shortened(&field.label, 45),
+                    "component": {
+                        "type": 4,
+                        "style": 2,
+                        "custom_id": field.custom_id,
+                        "max_length": field.longest,
+                        "required": field.is_required,
+                    },
+                })
+            })
+            .collect();
+        json!({
+            "custom_id": self.custom_id, "title": shortened(&self.title, 45), "components": rows,
+        })
+    }
+}
+
+/// Cuts a text to so many characters, and shows that it was cut.
+pub(crate) fn shortened(text: &str, longest: usize) -> String {
+    if text.chars().count() <= longest {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(longest.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+/// Quotes what somebody may have written, so that it is seen as it is and does nothing.
+pub(crate) fn quoted(text: &str, longest: usize) -> String {
+    let line: String = text
+        .chars()
+        .map(|character| match character {
+            '`' => 'ˋ',
+            character if character.is_whitespace() || character.is_control() => ' ',
+            character => character,
+        })
+        .collect();
+    format!("`{}`", shortened(line.trim(), longest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_one_who_asked_sees_an_answer() {
+        let body = First::Whisper(Message::of("hello".into())).body();
+        assert_eq!(body["type"], 4);
+        assert_eq!(body["data"]["flags"], 64);
+        assert_eq!(body["data"]["content"], "hello");
+        assert_eq!(First::Later.body(), json!({ "type": 5, "data": { "flags": 64 } }));
+    }
+
+    #[test]
+    fn choices_are_as_many_and_as_long_as_discord_shows() {
+        let one = Choice { name: "n".repeat(200), value: "v".into() };
+        let body = First::Choices(vec![one; 40]).body();
+        let choices = body["data"]["choices"].as_array().unwrap();
+        assert_eq!(choices.len(), 25);
+        assert_eq!(choices[0]["name"].as_str().unwrap().chars().count(), 100);
+    }
+
+    #[test]
+    fn buttons_stand_in_rows_of_five() {
+        let button = Button { custom_id: "ery.x".into(), label: "X".into() };
+        let message = Message { content: String::new(), buttons: vec![button; 7] };
+        let rows = message.body()["components"].as_array().unwrap().clone();
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows[1]["components"].as_array().unwrap().len(), 2);
+        assert_eq!(rows[0]["components"][0]["style"], 2);
+    }
+
+    #[test]
+    fn a_form_has_fields_with_bounds() {
+        let field =
+            Field { custom_id: "reason", label: "Why".into(), longest: 400, is_required: true };
+        let form = Form { custom_id: "ery.f".into(), title: "t".repeat(60), fields: vec![field] };
+        let body = First::Form(form).body();
+        assert_eq!(body["type"], 9);
+        assert_eq!(body["data"]["title"].as_str().unwrap().chars().count(), 45);
+        let input = &body["data"]["components"][0]["component"];
+        assert_eq!((&input["custom_id"], &input["max_length"]), (&json!("reason"), &json!(400)));
+    }
+
+    #[test]
+    fn what_somebody_wrote_cannot_leave_its_quotes() {
+        assert_eq!(quoted("a `b`\n@everyone", 50), "`a ˋbˋ @everyone`");
+        assert_eq!(quoted("abcdef", 4), "`abc…`");
+    }
+}

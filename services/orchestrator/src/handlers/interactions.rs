@@ -1,0 +1,219 @@
+//! What people type, choose and press: answered within Discord's three seconds, beside the channel's
+//! thread and never behind it.
+//!
+//! An interaction's id is the key of all that is done for it (ONCE-VISIBLE): Discord takes one first
+//! answer, a later one replaces it, and an act has an execution whose key is of that id. So an event
+//! that comes twice, from the bus or from two sessions, is answered once and acts once.
+
+mod schedule;
+mod warn;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio::time::timeout;
+
+use ery_event_bus::Event;
+use ery_ids::Home;
+
+use crate::{
+    adapters::{interactions::Answered, tools::Called},
+    domain::{
+        commands::{
+            asked::{Asked, Completed, Deed, asked},
+            interaction::Interaction,
+            reply::{First, Message},
+        },
+        texts::Language,
+    },
+    error::{CallError, with_causes},
+    handlers::{
+        events::{self, EventHandler, Order},
+        holder::Holder,
+    },
+    metrics::InteractionEnd,
+};
+
+const HANDLER: &str = "orchestrator-interactions";
+
+const KINDS: [&str; 1] = ["interaction_create"];
+
+/// How long an interaction's token is good for, by Discord's clock, which may differ from ours.
+const TOKEN_LIFE: Duration = Duration::from_mins(15);
+
+/// How long what was asked is tried before whoever asked is told that it did not work.
+const TRIED_FOR: Duration = Duration::from_mins(1);
+
+/// How long choices may take to be found; after that none are shown, and typing goes on.
+const CHOICES_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// Carries out what people ask for by commands, buttons and forms.
+pub(crate) struct Interactions {
+    pub(crate) holder: Arc<Holder>,
+}
+
+#[async_trait]
+impl EventHandler for Interactions {
+    fn name(&self) -> &'static str {
+        HANDLER
+    }
+
+    fn kinds(&self) -> &'static [&'static str] {
+        &KINDS
+    }
+
+    /// One person's command waits for nobody else's.
+    fn order(&self) -> Order {
+        Order::None
+    }
+
+    async fn handle(&self, _: Home, events: &[Event]) -> Result<(), CallError> {
+        for event in events {
+            match Interaction::read(&event.payload) {
+                Ok(interaction) => self.respond(&interaction).await?,
+                Err(error) => {
+                    let Holder { store, metrics, .. } = &*self.holder;
+                    events::refuse(store, metrics, HANDLER, event, &error).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Interactions {
+    /// Answers an interaction. A repeat does nothing that the first time did.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Unavailable`]: it is to be tried again.
+    async fn respond(&self, it: &Interaction) -> Result<(), CallError> {
+        if self.holder.now() > it.made_at() + TOKEN_LIFE {
+            tracing::info!(interaction.id = it.id, channel.id = %it.channel.channel,
+                "an interaction came too late to be answered");
+            self.end(InteractionEnd::Expired);
+            return Ok(());
+        }
+        match asked(it) {
+            Asked::Decide { custom_id } => self.decide(it, &custom_id).await,
+            Asked::Complete { of, typed } => {
+                let found = match of {
+                    Completed::Plan => {
+                        timeout(CHOICES_WITHIN, schedule::choices(&self.holder, it, &typed)).await
+                    }
+                };
+                let choices = match found {
+                    Ok(Ok(choices)) => choices,
+                    Ok(Err(_)) | Err(_) => Vec::new(),
+                };
+                self.first(it, &First::Choices(choices)).await.map(drop)
+            }
+            Asked::Open(opened) => {
+                let form = First::Form(warn::form(&opened, it.language));
+                self.first(it, &form).await.map(drop)
+            }
+            Asked::Do(deed) => self.carry_out(it, &deed).await,
+            Asked::Unknown => {
+                let message = Message::of(it.language.word("unknown-command"));
+                self.first(it, &First::Whisper(message)).await.map(drop)
+            }
+        }
+    }
+
+    /// Hands a click on that may decide an act that Ery proposed; it is answered there.
+    async fn decide(&self, it: &Interaction, custom_id: &str) -> Result<(), CallError> {
+        if it.channel.guild().is_none() {
+            // Nothing is proposed in a direct message.
+            let message = Message::of(it.language.word("unknown-command"));
+            return self.first(it, &First::Whisper(message)).await.map(drop);
+        }
+        match self.holder.tools.click(it, custom_id).await {
+            Ok(is_ours) => {
+                tracing::debug!(channel.id = %it.channel.channel, is_ours, "a click");
+                self.end(InteractionEnd::Answered);
+                Ok(())
+            }
+            Err(error @ (CallError::Unavailable { .. } | CallError::Fenced { .. })) => Err(error),
+            Err(error) => {
+                tracing::warn!(error = with_causes(&error), channel.id = %it.channel.channel,
+                    "a click was refused");
+                self.end(InteractionEnd::Refused);
+                Ok(())
+            }
+        }
+    }
+
+    /// Does what a command asks for, between a first answer that says that Ery is at it and the one
+    /// that says what came of it.
+    async fn carry_out(&self, it: &Interaction, deed: &Deed) -> Result<(), CallError> {
+        match self.first(it, &First::Later).await? {
+            // Answered before: another process said so and was killed; this one goes on.
+            Answered::Done | Answered::Before => {}
+            // Nobody waits, and whoever asked was told by Discord that it failed: nothing is done.
+            Answered::Expired | Answered::Refused => return Ok(()),
+        }
+        let done = match deed {
+            Deed::ListPlans => schedule::list(&self.holder, it).await,
+            Deed::Warn(warning) => warn::warn(&self.holder, it, deed, warning).await,
+            Deed::CancelPlan { id } => schedule::cancel(&self.holder, it, deed, id).await,
+        };
+        let message = match done {
+            Ok(message) => message,
+            Err(error @ (CallError::Unavailable { .. } | CallError::Fenced { .. })) => {
+                if self.holder.draining.is_cancelled()
+                    || self.holder.now() < it.made_at() + TRIED_FOR
+                {
+                    return Err(error);
+                }
+                tracing::warn!(
+                    error = with_causes(&error),
+                    interaction.id = it.id,
+                    command = deed.as_word(),
+                    "a command could not be carried out in time"
+                );
+                Message::of(it.language.word("unavailable"))
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = with_causes(&error),
+                    interaction.id = it.id,
+                    command = deed.as_word(),
+                    "a command was refused"
+                );
+                Message::of(it.language.word("failed"))
+            }
+        };
+        let edited = self.holder.tools.edit_answer(it, &message).await?;
+        self.end(InteractionEnd::of(edited));
+        Ok(())
+    }
+
+    /// Gives the first answer.
+    async fn first(&self, it: &Interaction, first: &First) -> Result<Answered, CallError> {
+        let answered = self.holder.tools.answer_first(it, first).await?;
+        match (answered, first) {
+            (Answered::Expired, _) => {
+                tracing::info!(interaction.id = it.id, channel.id = %it.channel.channel,
+                    "an interaction was over before it was answered");
+                self.end(InteractionEnd::Expired);
+            }
+            (Answered::Refused, _) => self.end(InteractionEnd::Refused),
+            // It ends with what is said then.
+            (_, First::Later) => {}
+            _ => self.end(InteractionEnd::Answered),
+        }
+        Ok(answered)
+    }
+
+    fn end(&self, end: InteractionEnd) {
+        self.holder.metrics.interaction_ended(end);
+    }
+}
+
+/// Says why an act was not done.
+fn not_done(language: Language, called: &Called) -> String {
+    if called.reason.is_empty() {
+        return language.word("failed");
+    }
+    language.say("not-done", &[("reason", (&called.reason).into())])
+}

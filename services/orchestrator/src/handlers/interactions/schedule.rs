@@ -1,0 +1,149 @@
+//! `/schedule`: what is planned, listed and cancelled by the same rights as the model's own calls.
+
+use serde_json::{Value, json};
+use twilight_model::util::Timestamp;
+
+use crate::{
+    adapters::interactions::Plan,
+    domain::{
+        commands::{
+            asked::{Deed, cancel_button},
+            interaction::Interaction,
+            reply::{Button, Choice, Message, quoted, shortened},
+        },
+        texts::Language,
+        tool::CallOutcome,
+    },
+    error::CallError,
+    handlers::holder::Holder,
+};
+
+const TOOL: &str = "schedule_action";
+
+/// How many plans are shown: what a message has room for, each with a button.
+const SHOWN: usize = 10;
+
+/// How much is shown of what is to be said.
+const EXCERPT: usize = 80;
+
+/// Lists what whoever asks may see.
+pub(super) async fn list(holder: &Holder, it: &Interaction) -> Result<Message, CallError> {
+    let plans = holder.tools.list_plans(it).await?;
+    let language = it.language;
+    if plans.is_empty() {
+        return Ok(Message::of(language.word("schedule-none")));
+    }
+    let mut lines = vec![language.say("schedule-heading", &[("count", plans.len().into())])];
+    let mut buttons = Vec::new();
+    for (index, plan) in plans.iter().take(SHOWN).enumerate() {
+        let number = (index + 1).to_string();
+        lines.push(format!("{number}. {}", item(plan, language)));
+        buttons.push(Button {
+            custom_id: cancel_button(&plan.id),
+            label: language.say("schedule-cancel-button", &[("number", (&number).into())]),
+        });
+    }
+    if plans.len() > SHOWN {
+        let more = plans.len() - SHOWN;
+        lines.push(language.say("schedule-more", &[("count", more.into())]));
+    }
+    Ok(Message { content: lines.join("\n"), buttons })
+}
+
+/// Cancels a plan, if whoever asks may do that.
+pub(super) async fn cancel(
+    holder: &Holder,
+    it: &Interaction,
+    deed: &Deed,
+    id: &str,
+) -> Result<Message, CallError> {
+    let arguments = json!({ "action": "cancel", "id": id });
+    let called = holder.tools.carry_out(it, deed, TOOL, &arguments).await?;
+    if called.outcome != CallOutcome::Done {
+        return Ok(Message::of(super::not_done(it.language, &called)));
+    }
+    let act: Value = serde_json::from_str(&called.arguments).unwrap_or_default();
+    let tool = quoted(act["tool"].as_str().unwrap_or(TOOL), 64);
+    Ok(Message::of(it.language.say("schedule-cancelled", &[("tool", (&tool).into())])))
+}
+
+/// Returns the plans that fit what is being typed, of those that whoever types may see.
+pub(super) async fn choices(
+    holder: &Holder,
+    it: &Interaction,
+    typed: &str,
+) -> Result<Vec<Choice>, CallError> {
+    let plans = holder.tools.list_plans(it).await?;
+    let typed = typed.trim().to_lowercase();
+    let choices = plans.into_iter().map(|plan| {
+        let due = moment(plan.due_at.as_secs());
+        let detail = detail(&plan.arguments);
+        let tool = plan.tool.replace('_', " ");
+        let values =
+            [("tool", (&tool).into()), ("due", (&due).into()), ("detail", (&detail).into())];
+        Choice { name: it.language.say("schedule-choice", &values), value: plan.id }
+    });
+    let fits = |choice: &Choice| {
+        choice.name.to_lowercase().contains(&typed) || choice.value.starts_with(&typed)
+    };
+    Ok(choices.filter(fits).collect())
+}
+
+fn item(plan: &Plan, language: Language) -> String {
+    let (tool, id) = (quoted(&plan.tool, 64), quoted(&plan.id, 64));
+    let due = format!("<t:{0}:f> (<t:{0}:R>)", plan.due_at.as_secs());
+    let channel = format!("<#{}>", plan.channel);
+    let values = [
+        ("tool", (&tool).into()),
+        ("due", (&due).into()),
+        ("channel", (&channel).into()),
+        ("id", (&id).into()),
+    ];
+    let mut line = language.say("schedule-item", &values);
+    let by = match plan.planned_by {
+        Some(person) => {
+            let person = format!("<@{person}>");
+            language.say("schedule-by", &[("person", (&person).into())])
+        }
+        None => language.word("schedule-ends"),
+    };
+    line.push_str(", ");
+    line.push_str(&by);
+    let detail = detail(&plan.arguments);
+    if !detail.is_empty() {
+        line.push_str(": ");
+        line.push_str(&quoted(&detail, EXCERPT));
+    }
+    line
+}
+
+/// Returns what of a call's arguments tells it apart from others: what is to be said, or about whom.
+fn detail(arguments: &str) -> String {
+    let arguments: Value = serde_json::from_str(arguments).unwrap_or_default();
+    let first = ["content", "reason", "member", "user", "name"]
+        .into_iter()
+        .find_map(|field| arguments[field].as_str().filter(|text| !text.is_empty()));
+    let words: Vec<&str> = first.unwrap_or_default().split_whitespace().collect();
+    shortened(&words.join(" "), EXCERPT)
+}
+
+/// Writes a moment where Discord's own marks of time are not shown.
+fn moment(seconds: i64) -> String {
+    let Ok(at) = Timestamp::from_secs(seconds) else { return String::new() };
+    let text = at.iso_8601().to_string();
+    let minutes: String = text.chars().take("2030-01-31T18:00".len()).collect();
+    format!("{} UTC", minutes.replace('T', " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_told_apart_by_what_is_said_or_about_whom() {
+        assert_eq!(detail(r#"{"content":"water\n the plants","channel":"1"}"#), "water the plants");
+        assert_eq!(detail(r#"{"member":"5"}"#), "5");
+        assert_eq!(detail("{"), "");
+        assert_eq!(moment(1_893_456_000), "2030-01-01 00:00 UTC");
+    }
+}

@@ -1,0 +1,61 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::{Json, Router, extract::State, response::IntoResponse, routing::post};
+use serde_json::{Value, json};
+
+/// A model that calls one tool for each message, and then says that it is done.
+#[derive(Clone, Debug)]
+pub struct ScriptedModel {
+    tool: &'static str,
+    arguments: Value,
+    requests: Arc<Mutex<Vec<Value>>>,
+    base_url: String,
+}
+
+impl ScriptedModel {
+    /// Serves it on a free port, in the shape of `OpenAI`'s API.
+    #[expect(clippy::disallowed_methods, reason = "a test's own server, which ends with it")]
+    pub async fn start(tool: &'static str, arguments: Value) -> anyhow::Result<Self> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let base_url = format!("http://{}/v1", listener.local_addr()?);
+        let model = Self { tool, arguments, requests: Arc::default(), base_url };
+        let router =
+            Router::new().route("/v1/chat/completions", post(complete)).with_state(model.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(model)
+    }
+
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Returns what it was asked so far.
+    pub fn requests(&self) -> Vec<Value> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+async fn complete(
+    State(model): State<ScriptedModel>,
+    Json(request): Json<Value>,
+) -> impl IntoResponse {
+    let last = request["messages"].as_array().and_then(|messages| messages.last()).cloned();
+    model.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    let is_answered = last.is_some_and(|last| last["role"] == "tool");
+    let (delta, reason) = if is_answered {
+        (json!({ "role": "assistant", "content": "Done. @everyone" }), "stop")
+    } else {
+        let function = json!({ "name": model.tool, "arguments": model.arguments.to_string() });
+        let call = json!({ "index": 0, "id": "c1", "type": "function", "function": function });
+        (json!({ "role": "assistant", "tool_calls": [call] }), "tool_calls")
+    };
+    let chunk = |delta: Value, reason: Option<&str>| {
+        let choice = json!({ "index": 0, "delta": delta, "finish_reason": reason });
+        let chunk = json!({
+            "id": "x", "object": "chat.completion.chunk", "model": "m", "choices": [choice],
+        });
+        format!("data: {chunk}\n\n")
+    };
+    let body = format!("{}{}data: [DONE]\n\n", chunk(delta, None), chunk(json!({}), Some(reason)));
+    ([("content-type", "text/event-stream")], body)
+}
