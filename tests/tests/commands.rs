@@ -352,3 +352,87 @@ async fn commands_are_registered_once_and_unknown_ones_go() {
     stand.told("bob", &list()).await;
     assert_eq!(writes().await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_a_silence_and_a_refusal_are_explained_to_whom_they_concern() {
+    let stand = Stand::start(&[]).await;
+    let general = stand.channel("general");
+    let asked = stand.sim.say(general, stand.member("alice"), "@Ery timeout @bob for 10 minutes");
+    let asked = asked.await.unwrap().to_string();
+    let reply = eventually("a reply", Duration::from_secs(20), async || {
+        let messages = stand.sim.messages(general).await?;
+        Ok(messages.into_iter().find(|it| it["message_reference"]["message_id"] == asked))
+    });
+    let reply = reply.await.unwrap()["id"].as_str().unwrap().to_owned();
+
+    // The last request in the channel, the message itself, and Ery's reply: all are that thread.
+    let by_menu =
+        |id: &str| json!({ "type": "command", "command": "Explain this", "target_id": id });
+    let by_link = |id: &str| {
+        let link = format!("https://discord.com/channels/{}/{general}/{id}", stand.guild.id);
+        json!({ "type": "command", "command": "why", "options": { "message": link } })
+    };
+    let last = json!({ "type": "command", "command": "why" });
+    for deed in [last.clone(), by_menu(&asked), by_menu(&reply), by_link(&reply)] {
+        let told = eventually("the whole thread", Duration::from_secs(20), async || {
+            let told = stand.told("alice", &deed).await;
+            Ok(told.contains("Then I answered.").then_some(told))
+        });
+        let told = told.await.unwrap();
+        assert!(told.contains("`timeout_member`: denied"), "{told}");
+        assert!(told.contains("MODERATE_MEMBERS"), "{told}");
+    }
+    // Staff of the channel may know; another member is told what one is told of nothing.
+    assert!(stand.told("theo", &by_menu(&reply)).await.contains("Then I answered."));
+    let unknown = "I know no such message that I may explain to you.";
+    assert_eq!(stand.told("bob", &by_menu(&reply)).await, unknown);
+    assert_eq!(stand.told("bob", &by_link("1")).await, unknown);
+
+    let aside = stand.sim.say(general, stand.member("bob"), "nice weather").await.unwrap();
+    let aside = aside.to_string();
+    let told = eventually("the message", Duration::from_secs(20), async || {
+        let told = stand.told("bob", &by_menu(&aside)).await;
+        Ok((told != unknown).then_some(told))
+    });
+    assert!(told.await.unwrap().contains("It was not addressed to me"));
+
+    let sent = stand.ctl(&["threads", "why", &reply]).await;
+    assert_eq!((&sent["part"], &sent["is_own"]), (&json!("sent"), &json!(true)));
+    assert!(sent["thread"]["steps"].as_array().is_some_and(|steps| !steps.is_empty()));
+    let link = format!("https://discord.com/channels/{}/{general}/{aside}", stand.guild.id);
+    let turned_away = stand.ctl(&["threads", "why", &link]).await;
+    assert_eq!(turned_away["part"], "turned_away");
+    assert_eq!(turned_away["gate_reason"], "not_addressed");
+
+    // In a direct message there was nothing yet.
+    let alice = stand.member("alice");
+    let dm = stand.sim.post("/sim/v1/dms", &json!({ "user_id": alice })).await.unwrap();
+    let mut in_dm = last;
+    in_dm["channel_id"] = dm["id"].clone();
+    let told = stand.told("alice", &in_dm).await;
+    assert_eq!(told, "You have not had me at work here lately.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_moderation_log_is_read_by_those_who_moderate() {
+    let stand = Stand::start(&[]).await;
+    let bob = stand.member("bob").to_owned();
+    let warn = json!({
+        "type": "command", "command": "warn",
+        "options": { "member": bob, "reason": "shouting", "notice": "none" },
+    });
+    stand.told("theo", &warn).await;
+    let list =
+        |options: Value| json!({ "type": "command", "command": "case list", "options": options });
+    let told = stand.told("theo", &list(json!({}))).await;
+    assert!(told.contains("`warn_member`") && told.contains("`shouting`"), "{told}");
+    assert_eq!(told, stand.told("theo", &list(json!({ "member": bob }))).await);
+    let nobody = stand.told("theo", &list(json!({ "member": stand.member("alice") }))).await;
+    assert_eq!(nobody, "Nothing of that kind is recorded.");
+    let number: u64 = told[1..told.find(' ').unwrap()].parse().unwrap();
+    let show = |number: u64| json!({ "type": "command", "command": "case show", "options": { "number": number } });
+    let whole = stand.told("theo", &show(number)).await;
+    assert!(whole.contains("Recorded as `e/in."), "{whole}");
+    let none = stand.told("theo", &show(number + 1)).await;
+    assert_eq!(none, "There is no case of that number here.");
+}

@@ -266,6 +266,11 @@ pub(crate) enum Threads {
     },
     /// One thread, with its steps and executions
     Show { thread: String },
+    /// Why a message was answered, or not: its thread, what sent it, or why it was turned away
+    Why {
+        /// The message's id, or a link to it
+        message: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@ mod mcp;
 mod schedule;
 mod store;
 mod view;
+mod why;
 
 use std::{io::Write as _, time::Duration};
 
@@ -55,6 +56,7 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
             threads.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
             output.list(&threads.iter().map(ThreadView::from).collect::<Vec<_>>())
         }
+        CtlCommand::Threads(Threads::Why { message }) => why::run(message, &stores, &output).await,
         CtlCommand::Threads(Threads::Show { thread }) => {
             for store in &stores {
                 let request =

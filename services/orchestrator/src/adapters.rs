@@ -5,5 +5,6 @@ pub(crate) mod broadcaster;
 pub(crate) mod calls;
 pub(crate) mod convert;
 pub(crate) mod interactions;
+pub(crate) mod records;
 pub(crate) mod store;
 pub(crate) mod tools;

@@ -27,6 +27,22 @@ command-warn-notice-dm = durch eine Direktnachricht
 command-warn-notice-none = gar nicht
 command-warn-person = Verwarnen…
 
+command-why = warum
+    .description = Erklärt, warum Ery geantwortet, geschwiegen, gehandelt oder abgelehnt hat
+command-why-message = nachricht
+    .description = Ein Link zur Nachricht oder ihre Kennung; sonst deine letzte Bitte hier
+command-explain-message = Erkläre das
+command-case = fall
+    .description = Das Moderationsprotokoll
+command-case-list = liste
+    .description = Was zuletzt geschah, allen oder einem Mitglied
+command-case-list-member = mitglied
+    .description = Wem
+command-case-show = zeigen
+    .description = Ein Fall im Ganzen
+command-case-show-number = nummer
+    .description = Seine Nummer, wie die Liste sie zeigt
+
 ## Was auch immer gefragt ist
 
 unknown-command = Diesen Befehl kenne ich nicht mehr. Lade Discord neu, um die Befehle zu sehen, die es gibt.
@@ -63,3 +79,78 @@ warn-told-privately = Das Mitglied hat es durch eine Direktnachricht erfahren.
 warn-not-told = Das Mitglied hat es nicht erfahren.
 warn-could-not-be-told = Ich konnte es dem Mitglied nicht sagen.
 warn-perhaps-told = Ob das Mitglied es erfahren hat, weiß ich nicht.
+
+## Warum
+
+why-unclear = Das ist weder ein Link zu einer Nachricht noch ihre Kennung.
+why-no-last = Du hattest mich hier in letzter Zeit nicht bei der Arbeit.
+why-elsewhere = Diese Nachricht ist anderswo; frag dort.
+why-unknown = Ich kenne keine solche Nachricht, die ich dir erklären darf.
+why-nothing = Diese Nachricht hatte, soweit ich weiß, nichts mit mir zu tun.
+why-own-unknown = Das habe ich gesagt, aber was dazu führte, ist nicht mehr festgehalten.
+why-turned-away = Diese Nachricht habe ich nicht aufgegriffen.
+why-gate-own = Sie ist meine eigene.
+why-gate-system = Sie ist eine Nachricht von Discord selbst, nicht von einem Menschen.
+why-gate-automated = Sie ist von einem Bot oder Webhook; denen antworte ich nicht.
+why-gate-off = Ich bin hier ausgeschaltet.
+why-gate-listening = Ich höre hier nur zu.
+why-gate-not-addressed = Sie war nicht an mich gerichtet, und wir waren nicht im Gespräch.
+why-gate-cooldown = Ich hatte ihrem Autor gerade erst geantwortet und mache zwischen Antworten Pause.
+why-gate-other = Der festgehaltene Grund: { $reason }
+why-is-of-thread = Das habe ich in einem Aufgaben-Thread gesagt.
+why-is-of-call = Das hat ein einzelner Aufruf gesendet:
+why-began-thread = Mit dieser Nachricht begann ein Aufgaben-Thread.
+why-for = Er lief für { $person }, { $count ->
+    [one] wegen einer Nachricht.
+   *[other] wegen { $count } Nachrichten.
+}
+why-context = { $count ->
+    [one] Gelesen hatte ich eine Nachricht des Kanals.
+   *[other] Gelesen hatte ich { $count } Nachrichten des Kanals.
+}
+why-orders = Die Nachricht selbst ordnet an: { $tools }
+why-model = { $model } wurde mit { $tokens ->
+    [one] einem Token
+   *[other] { $tokens } Tokens
+} gefragt und wollte { $calls ->
+    [0] kein Werkzeug aufrufen.
+    [one] ein Werkzeug aufrufen.
+   *[other] { $calls } Werkzeuge aufrufen.
+}
+why-model-refused = Das Modell selbst hat sich geweigert zu antworten.
+why-call = - { $tool }: { $state }
+why-call-for = , für { $person }
+why-call-ordered = , wörtlich so angeordnet
+why-call-approved = , gebilligt von { $person }
+why-call-done = getan
+why-call-failed = fehlgeschlagen
+why-call-denied = abgelehnt
+why-call-proposed = vorgeschlagen; es wartet auf einen Klick oder wurde durch einen entschieden
+why-call-in-doubt = vielleicht getan; niemand konnte es feststellen
+why-call-open = begonnen und noch nicht beendet
+why-more-calls = { $count ->
+    [one] Ein weiterer Aufruf ist nicht gezeigt.
+   *[other] { $count } weitere Aufrufe sind nicht gezeigt.
+}
+why-running = Er ist noch bei der Arbeit.
+why-answered = Dann habe ich geantwortet.
+why-silent = Das Modell hat sich entschieden, nichts zu sagen.
+why-out-of-budget = Ein Budget des Threads war erschöpft: Schritte, Aufrufe, Tokens oder Zeit.
+why-cancelled = Er wurde abgebrochen, weil gelöscht wurde, worum es ging.
+why-failed = Er ist gescheitert und wurde nach dem letzten Versuch aufgegeben.
+why-too-busy = Hier wartete mehr, als ich auf einmal annehme.
+why-suspended = Er wartet, bis jemand den Vorschlag billigt oder ablehnt.
+why-thread = Seine Nummer ist { $id }.
+
+## Fälle
+
+case-not-allowed = Das Moderationsprotokoll ist für die, die moderieren.
+case-none = Nichts dergleichen ist festgehalten.
+case-unknown = Einen Fall mit dieser Nummer gibt es hier nicht.
+case-more = Es gibt ältere.
+case-item = Nr. { $number } { $tool }, { $at }
+case-target = , bei { $person }
+case-by = , durch { $person }
+case-by-nobody = , durch eine Regel oder weil die Zeit um war
+case-approved = Gebilligt von { $person }
+case-execution = Festgehalten als { $key }

@@ -27,6 +27,22 @@ command-warn-notice-dm = by a direct message
 command-warn-notice-none = not at all
 command-warn-person = Warn…
 
+command-why = why
+    .description = Explains why Ery answered, kept silent, acted or refused
+command-why-message = message
+    .description = A link to the message, or its id; else your last request here
+command-explain-message = Explain this
+command-case = case
+    .description = The moderation log
+command-case-list = list
+    .description = What was done last, to all or to one member
+command-case-list-member = member
+    .description = To whom
+command-case-show = show
+    .description = One case whole
+command-case-show-number = number
+    .description = Its number, as the list shows it
+
 ## Whatever is asked
 
 unknown-command = I do not know this command any more. Reload Discord to see those that there are.
@@ -63,3 +79,78 @@ warn-told-privately = They were told by a direct message.
 warn-not-told = They were not told.
 warn-could-not-be-told = I could not tell them.
 warn-perhaps-told = I do not know whether they were told.
+
+## Why
+
+why-unclear = That is neither a link to a message nor its id.
+why-no-last = You have not had me at work here lately.
+why-elsewhere = That message is somewhere else; ask there.
+why-unknown = I know no such message that I may explain to you.
+why-nothing = That message had nothing to do with me, as far as I know.
+why-own-unknown = I said that, but what led to it is not recorded any more.
+why-turned-away = I did not take that message up.
+why-gate-own = It is my own.
+why-gate-system = It is a message of Discord's own kind, not of a person.
+why-gate-automated = It is a bot's or a webhook's, which I do not answer.
+why-gate-off = I am switched off here.
+why-gate-listening = I only listen here.
+why-gate-not-addressed = It was not addressed to me, and we were not in a conversation.
+why-gate-cooldown = I had answered its author just before, and pause between answers.
+why-gate-other = The reason that is recorded: { $reason }
+why-is-of-thread = I said that in a task thread.
+why-is-of-call = That was sent by one call:
+why-began-thread = That message began a task thread.
+why-for = It ran for { $person }, { $count ->
+    [one] because of one message.
+   *[other] because of { $count } messages.
+}
+why-context = { $count ->
+    [one] I had read one message of the channel.
+   *[other] I had read { $count } messages of the channel.
+}
+why-orders = The message itself orders: { $tools }
+why-model = { $model } was asked with { $tokens ->
+    [one] one token
+   *[other] { $tokens } tokens
+} and wanted { $calls ->
+    [0] no call of a tool.
+    [one] one call of a tool.
+   *[other] { $calls } calls of tools.
+}
+why-model-refused = The model itself refused to answer.
+why-call = - { $tool }: { $state }
+why-call-for = , for { $person }
+why-call-ordered = , as ordered word for word
+why-call-approved = , approved by { $person }
+why-call-done = done
+why-call-failed = failed
+why-call-denied = denied
+why-call-proposed = proposed, and waits for a click or was decided by one
+why-call-in-doubt = perhaps done; nobody could tell
+why-call-open = begun, and not ended yet
+why-more-calls = { $count ->
+    [one] One more call is not shown.
+   *[other] { $count } more calls are not shown.
+}
+why-running = It is still at work.
+why-answered = Then I answered.
+why-silent = The model chose to say nothing.
+why-out-of-budget = A budget of the thread ran out: of steps, calls, tokens or time.
+why-cancelled = It was cancelled, because what it was about was deleted.
+why-failed = It failed, and was given up after its last try.
+why-too-busy = More was waiting here than I take at once.
+why-suspended = It waits for somebody to approve or reject what was proposed.
+why-thread = Its number is { $id }.
+
+## Cases
+
+case-not-allowed = The moderation log is for those who moderate.
+case-none = Nothing of that kind is recorded.
+case-unknown = There is no case of that number here.
+case-more = There are older ones.
+case-item = #{ $number } { $tool }, { $at }
+case-target = , to { $person }
+case-by = , by { $person }
+case-by-nobody = , by a rule or because its time was over
+case-approved = Approved by { $person }
+case-execution = Recorded as { $key }

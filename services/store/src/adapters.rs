@@ -3,11 +3,13 @@
 pub(crate) mod approvals;
 pub(crate) mod arrivals;
 pub(crate) mod backup_target;
+pub(crate) mod cases;
 pub(crate) mod columns;
 pub(crate) mod condition;
 pub(crate) mod dead_letters;
 pub(crate) mod direct_channels;
 pub(crate) mod dump;
+pub(crate) mod explained;
 pub(crate) mod folder;
 pub(crate) mod gaps;
 pub(crate) mod global;

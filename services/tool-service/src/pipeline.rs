@@ -191,8 +191,7 @@ impl Pipeline {
             Ok(granted) => granted,
             Err(reason) => return Ok(Judged::denied(&reason)),
         };
-        let command = ask.is_command.then_some(Confirmed::Command);
-        let confirmed = granted.as_ref().map(|granted| granted.confirmed).or(command);
+        let confirmed = granted.as_ref().map(|granted| granted.confirmed).or(ask.command());
         let act = match granted {
             // What was shown, or planned, is carried out.
             Some(granted) => granted.act,

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use serde_json::Value;
-use twilight_model::id::{
-    Id,
-    marker::{ChannelMarker, GuildMarker, UserMarker},
+use twilight_model::{
+    guild::Permissions,
+    id::{
+        Id,
+        marker::{ChannelMarker, GuildMarker, UserMarker},
+    },
 };
 
 use ery_clock::UnixMillis;
-use ery_ids::{EventId, ExecutionKey, Home};
+use ery_ids::{ChannelKey, EventId, ExecutionKey, Home};
 use ery_proto::tool::v1::{self as proto, InteractionOutcome};
 use ery_rpc::within;
 
@@ -141,6 +144,31 @@ impl Tools {
             })
         };
         Ok(answer.plans.into_iter().filter_map(plan).collect())
+    }
+
+    /// Tells what somebody may do in a channel of their server; nothing where they are no member.
+    pub(crate) async fn permissions_in(
+        &self,
+        channel: ChannelKey,
+        person: Id<UserMarker>,
+    ) -> Result<Permissions, CallError> {
+        let client = self.client(channel.home);
+        let request = proto::DescribePeopleRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+            user_ids: vec![person.get()],
+        };
+        let answer = self
+            .retries
+            .call("DescribePeople", self.lookup_timeout, || {
+                let request = within(self.lookup_timeout, request.clone());
+                let mut client = client.clone();
+                async move { client.describe_people(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        let of = answer.people.into_iter().find(|it| it.user_id == person.get());
+        Ok(Permissions::from_bits_retain(of.map_or(0, |it| it.channel_permissions)))
     }
 
     /// Carries a command's act out, for whoever gave it. A repeat of the interaction acts once.

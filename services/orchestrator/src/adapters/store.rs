@@ -180,7 +180,7 @@ pub(crate) enum IngestedChange {
 }
 
 impl Store {
-    fn client(&self, home: Home) -> Client {
+    pub(super) fn client(&self, home: Home) -> Client {
         Client::new(self.peers.of(home)).max_decoding_message_size(LARGEST_ANSWER)
     }
 

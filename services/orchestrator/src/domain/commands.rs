@@ -4,7 +4,9 @@
 //! `handlers/interactions/`. What it says stands in `texts/`, in every language.
 
 pub(crate) mod asked;
+pub(crate) mod case;
 pub(crate) mod declared;
+pub(crate) mod explain;
 pub(crate) mod interaction;
 pub(crate) mod list;
 pub(crate) mod reply;

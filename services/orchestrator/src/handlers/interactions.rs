@@ -5,8 +5,10 @@
 //! answer, a later one replaces it, and an act has an execution whose key is of that id. So an event
 //! that comes twice, from the bus or from two sessions, is answered once and acts once.
 
+mod cases;
 mod schedule;
 mod warn;
+mod why;
 
 use std::{sync::Arc, time::Duration};
 
@@ -154,6 +156,9 @@ impl Interactions {
         }
         let done = match deed {
             Deed::ListPlans => schedule::list(&self.holder, it).await,
+            Deed::ListCases { member } => cases::list(&self.holder, it, *member).await,
+            Deed::ShowCase { number } => cases::show(&self.holder, it, *number).await,
+            Deed::Why(meant) => why::why(&self.holder, it, meant).await,
             Deed::Warn(warning) => warn::warn(&self.holder, it, deed, warning).await,
             Deed::CancelPlan { id } => schedule::cancel(&self.holder, it, deed, id).await,
         };

@@ -36,6 +36,8 @@ macro_rules! execution_columns {
     };
 }
 
+pub(crate) use execution_columns;
+
 /// Whose rows a list shows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Scope {
@@ -278,7 +280,8 @@ fn thread_row(row: &impl Columns) -> Result<TaskThread, StoreError> {
     })
 }
 
-fn execution_row(row: &sqlx::sqlite::SqliteRow) -> Result<Execution, StoreError> {
+/// Reads an execution from [`execution_columns`], which come first.
+pub(crate) fn execution_row(row: &sqlx::sqlite::SqliteRow) -> Result<Execution, StoreError> {
     const TABLE: &str = "tool_executions";
     let unreadable = || StoreError::Row { table: TABLE };
 

@@ -5,6 +5,7 @@ mod approvals;
 mod backups;
 mod dead_letters;
 mod executions;
+mod explained;
 mod faults;
 mod fencing;
 mod gaps;

@@ -20,6 +20,7 @@ use ery_proto::{
 use super::record::Verdict;
 use crate::{
     domain::{
+        decide::Confirmed,
         execution::{audit_reason, sha256_hex},
         text,
     },
@@ -164,6 +165,11 @@ impl Ask {
     /// words, so that it is nobody's but its person's; or a person's own command.
     pub(super) fn is_an_order(&self) -> bool {
         self.is_command || self.credential.is_some() && !self.is_tainted
+    }
+
+    /// Returns how a person's own command is confirmed: by giving it.
+    pub(super) fn command(&self) -> Option<Confirmed> {
+        self.is_command.then_some(Confirmed::Command)
     }
 
     /// Returns whether nobody would make the call again for sure, so that one that is left open must

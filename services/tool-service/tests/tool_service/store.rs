@@ -220,6 +220,20 @@ impl StoreService for FakeStore {
         Ok(Response::new(CancelScheduledActionResponse { action }))
     }
 
+    async fn explain_message(
+        &self,
+        _: Request<ExplainMessageRequest>,
+    ) -> Result<Response<ExplainMessageResponse>, Status> {
+        refused()
+    }
+
+    async fn list_cases(
+        &self,
+        _: Request<ListCasesRequest>,
+    ) -> Result<Response<ListCasesResponse>, Status> {
+        refused()
+    }
+
     async fn get_mcp_credential(
         &self,
         request: Request<GetMcpCredentialRequest>,

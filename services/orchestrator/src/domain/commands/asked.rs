@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use twilight_model::id::{Id, marker::UserMarker};
+use twilight_model::id::{
+    Id,
+    marker::{ChannelMarker, GuildMarker, MessageMarker, UserMarker},
+};
 
 use super::{
     OURS,
@@ -66,6 +69,49 @@ pub(crate) enum Deed {
     ListPlans,
     CancelPlan { id: String },
     Warn(Warning),
+    ListCases { member: Option<Id<UserMarker>> },
+    ShowCase { number: u64 },
+    Why(Meant),
+}
+
+/// Which message is to be explained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Meant {
+    /// The one by which whoever asks last had Ery at work here.
+    Last,
+    Message {
+        /// As a link says it.
+        guild: Option<Id<GuildMarker>>,
+        channel: Option<Id<ChannelMarker>>,
+        message: Id<MessageMarker>,
+    },
+    /// Neither an id nor a link.
+    Unclear,
+}
+
+impl Meant {
+    /// Reads a message's id, or a link to it.
+    fn read(text: &str) -> Self {
+        let id = |text: &str| text.parse::<u64>().ok();
+        let Some((_, place)) = text.split_once("/channels/") else {
+            let message = id(text).and_then(Id::new_checked);
+            return message.map_or(Self::Unclear, |message| Self::Message {
+                guild: None,
+                channel: None,
+                message,
+            });
+        };
+        let parts: Vec<&str> = place.trim_end_matches(['/', '>']).split('/').collect();
+        let [guild, channel, message] = parts.as_slice() else { return Self::Unclear };
+        let channel = id(channel).and_then(Id::new_checked);
+        let guild = if *guild == "@me" { Some(0) } else { id(guild) };
+        match (guild, channel, id(message).and_then(Id::new_checked)) {
+            (Some(guild), Some(channel), Some(message)) => {
+                Self::Message { guild: Id::new_checked(guild), channel: Some(channel), message }
+            }
+            _ => Self::Unclear,
+        }
+    }
 }
 
 impl Deed {
@@ -75,6 +121,9 @@ impl Deed {
             Self::ListPlans => "schedule-list",
             Self::CancelPlan { .. } => "schedule-cancel",
             Self::Warn(_) => "warn",
+            Self::ListCases { .. } => "case-list",
+            Self::ShowCase { .. } => "case-show",
+            Self::Why(_) => "why",
         }
     }
 }
@@ -107,6 +156,22 @@ fn command(invoked: &Invoked) -> Option<Asked> {
         (["schedule", "cancel"], _) => {
             let id = said(invoked.text("what"))?;
             Some(Asked::Do(Deed::CancelPlan { id }))
+        }
+        (["why"], _) => {
+            let meant =
+                invoked.text("message").map_or(Meant::Last, |text| Meant::read(text.trim()));
+            Some(Asked::Do(Deed::Why(meant)))
+        }
+        (["explain-message"], Some(Target::Message(message))) => {
+            let meant = Meant::Message { guild: None, channel: None, message };
+            Some(Asked::Do(Deed::Why(meant)))
+        }
+        (["case", "list"], _) => {
+            Some(Asked::Do(Deed::ListCases { member: invoked.person("member") }))
+        }
+        (["case", "show"], _) => {
+            let number = u64::try_from(invoked.integer("number")?).ok()?;
+            Some(Asked::Do(Deed::ShowCase { number }))
         }
         (["warn"], _) => {
             let notice = invoked.text("notice").unwrap_or(NOTICES[0]);
@@ -234,6 +299,43 @@ mod tests {
         assert_eq!(sent(&form, " "), Asked::Do(Deed::Warn(warning(None))));
         assert_eq!(sent("ery.warn.0", "x"), Asked::Unknown);
         assert_eq!(sent("other.warn.42", "x"), Asked::Unknown);
+    }
+
+    #[test]
+    fn what_is_to_be_explained_is_a_message_by_its_id_its_link_or_its_menu() {
+        let why = |text: &str| {
+            let options = json!([{ "name": "message", "type": 3, "value": text }]);
+            read(2, &json!({ "name": "why", "type": 1, "options": options }))
+        };
+        let meant = |guild: Option<u64>, channel: Option<u64>, message: u64| {
+            Asked::Do(Deed::Why(Meant::Message {
+                guild: guild.and_then(Id::new_checked),
+                channel: channel.and_then(Id::new_checked),
+                message: Id::new(message),
+            }))
+        };
+        assert_eq!(why("42"), meant(None, None, 42));
+        assert_eq!(why("https://discord.com/channels/1/2/3"), meant(Some(1), Some(2), 3));
+        assert_eq!(why("<https://discord.com/channels/@me/2/3>"), meant(None, Some(2), 3));
+        for unclear in ["", "hello", "https://discord.com/channels/1/2", "0", "/channels/x/2/3"] {
+            assert_eq!(why(unclear), Asked::Do(Deed::Why(Meant::Unclear)), "{unclear}");
+        }
+        let bare = read(2, &json!({ "name": "why", "type": 1 }));
+        assert_eq!(bare, Asked::Do(Deed::Why(Meant::Last)));
+        let entry = list::find("explain-message").called(crate::domain::texts::Language::English);
+        let chosen = read(2, &json!({ "name": entry, "type": 3, "target_id": "42" }));
+        assert_eq!(chosen, meant(None, None, 42));
+    }
+
+    #[test]
+    fn cases_are_listed_and_shown() {
+        assert_eq!(below("case", "list", &json!([])), Asked::Do(Deed::ListCases { member: None }));
+        let options = json!([{ "name": "member", "type": 6, "value": "42" }]);
+        let member = Some(Id::new(42));
+        assert_eq!(below("case", "list", &options), Asked::Do(Deed::ListCases { member }));
+        let number = |number: i64| json!([{ "name": "number", "type": 4, "value": number }]);
+        assert_eq!(below("case", "show", &number(7)), Asked::Do(Deed::ShowCase { number: 7 }));
+        assert_eq!(below("case", "show", &number(-7)), Asked::Unknown);
     }
 
     #[test]

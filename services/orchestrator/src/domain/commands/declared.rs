@@ -23,6 +23,8 @@ pub(crate) enum Shape {
     Typed(&'static [Part]),
     /// An entry in the menu of a person.
     OnPerson,
+    /// An entry in the menu of a message.
+    OnMessage,
 }
 
 /// What stands behind a command's name.
@@ -56,6 +58,10 @@ pub(crate) enum ValueKind {
     },
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// A whole number from this on.
+    Number {
+        least: i64,
+    },
     Person,
 }
 
@@ -74,6 +80,7 @@ impl Declared {
         let kind = match self.shape {
             Shape::Typed(_) => 1,
             Shape::OnPerson => 2,
+            Shape::OnMessage => 3,
         };
         let contexts = if self.works_in_dm { json!([0, 1]) } else { json!([0]) };
         let mut body = json!({
@@ -129,6 +136,7 @@ impl Wanted {
                 };
                 json!({ "type": 3, "choices": words.iter().map(choice).collect::<Value>() })
             }
+            ValueKind::Number { least } => json!({ "type": 4, "min_value": least }),
             ValueKind::Person => json!({ "type": 6 }),
         };
         body["required"] = self.is_required.into();

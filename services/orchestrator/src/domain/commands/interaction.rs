@@ -160,7 +160,6 @@ impl Invoked {
     }
 
     /// Returns the number that was given to an option.
-    #[cfg(test)]
     pub(crate) fn integer(&self, name: &str) -> Option<i64> {
         match self.options.get(name)? {
             Filled::Integer(number) => Some(*number),

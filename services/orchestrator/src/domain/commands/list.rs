@@ -24,6 +24,30 @@ pub(crate) const COMMANDS: &[Declared] = &[
         works_in_dm: false,
     },
     Declared {
+        name: "why",
+        shape: Shape::Typed(&[optional("message", ValueKind::Text { longest: 150 })]),
+        shown_to: Permissions::empty(),
+        works_in_dm: true,
+    },
+    Declared {
+        name: "explain-message",
+        shape: Shape::OnMessage,
+        shown_to: Permissions::empty(),
+        works_in_dm: true,
+    },
+    Declared {
+        name: "case",
+        shape: Shape::Typed(&[
+            Part::Below { name: "list", parts: &[optional("member", ValueKind::Person)] },
+            Part::Below {
+                name: "show",
+                parts: &[required("number", ValueKind::Number { least: 1 })],
+            },
+        ]),
+        shown_to: Permissions::MODERATE_MEMBERS,
+        works_in_dm: false,
+    },
+    Declared {
         name: "warn",
         shape: Shape::Typed(&[
             required("member", ValueKind::Person),
@@ -82,6 +106,10 @@ mod tests {
                 Shape::OnPerson => {
                     let called = command.called(language);
                     rows.push(row(&format!("menu of a person: {called}"), command, ""));
+                }
+                Shape::OnMessage => {
+                    let called = command.called(language);
+                    rows.push(row(&format!("menu of a message: {called}"), command, ""));
                 }
             }
         }

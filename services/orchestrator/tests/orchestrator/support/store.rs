@@ -442,7 +442,18 @@ impl StoreService for FakeStore {
     }
 
     async fn list_threads(&self, _: Request<ListThreadsRequest>) -> Answer<ListThreadsResponse> {
-        Err(Status::unimplemented("not asked by the orchestrator"))
+        Ok(Response::new(ListThreadsResponse { threads: self.threads() }))
+    }
+
+    async fn explain_message(
+        &self,
+        _: Request<ExplainMessageRequest>,
+    ) -> Answer<ExplainMessageResponse> {
+        Ok(Response::new(ExplainMessageResponse::default()))
+    }
+
+    async fn list_cases(&self, _: Request<ListCasesRequest>) -> Answer<ListCasesResponse> {
+        Ok(Response::new(ListCasesResponse::default()))
     }
 
     async fn list_executions(

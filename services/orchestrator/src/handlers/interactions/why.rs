@@ -1,0 +1,56 @@
+//! `/why` and “Explain this”: why Ery answered, kept silent, acted or refused.
+
+use twilight_model::guild::Permissions;
+
+use ery_ids::ChannelKey;
+
+use crate::{
+    domain::commands::{asked::Meant, interaction::Interaction, reply::Message},
+    error::CallError,
+    handlers::holder::Holder,
+};
+
+pub(super) async fn why(
+    holder: &Holder,
+    it: &Interaction,
+    meant: &Meant,
+) -> Result<Message, CallError> {
+    let told = told(holder, it, meant).await?;
+    Ok(Message::of(told))
+}
+
+async fn told(holder: &Holder, it: &Interaction, meant: &Meant) -> Result<String, CallError> {
+    let language = it.language;
+    let (channel, message) = match meant {
+        Meant::Unclear => return Ok(language.word("why-unclear")),
+        Meant::Last => match holder.store.last_request(it.channel, it.user).await? {
+            Some(message) => (it.channel, message),
+            None => return Ok(language.word("why-no-last")),
+        },
+        Meant::Message { guild, channel, message } => {
+            let channel = channel.unwrap_or(it.channel.channel);
+            let is_elsewhere = guild.is_some_and(|guild| Some(guild) != it.channel.guild())
+                || it.channel.guild().is_none() && channel != it.channel.channel;
+            if is_elsewhere {
+                return Ok(language.word("why-elsewhere"));
+            }
+            (ChannelKey::new(it.channel.guild(), channel), *message)
+        }
+    };
+    // What does not exist, and what is not theirs to know, is said alike.
+    let unknown = || language.word("why-unknown");
+    let Some(explained) = holder.store.explain(channel, message).await? else {
+        return Ok(unknown());
+    };
+    let here = if channel == it.channel {
+        it.permissions
+    } else {
+        holder.tools.permissions_in(channel, it.user).await?
+    };
+    let sees = channel == it.channel || here.contains(Permissions::VIEW_CHANNEL);
+    if sees && explained.may_be_told_to(it.user, here) {
+        Ok(explained.told(language))
+    } else {
+        Ok(unknown())
+    }
+}
