@@ -448,7 +448,7 @@ impl Pipeline {
                 match (recovery, plan) {
                     (Recovery::Repeat { send_by }, Some(plan)) => {
                         metrics::recovered("repeated");
-                        let is_waited_for = ask.is_answer || is_proposal;
+                        let is_waited_for = is_proposal || ask.is_waited_for();
                         let times = (opened_at, send_by);
                         self.repeat(ask, &plan, &act, times, is_waited_for).await?
                     }
@@ -562,10 +562,11 @@ impl Pipeline {
         done: Done,
         changes: Vec<ChangedTrigger>,
     ) -> Result<CallToolResponse, CallError> {
-        // Invariant NOTHING-LOST: an answer is not given up because Discord is away. Its execution
-        // stays open, and the caller, or the channel's next holder, asks for it again.
+        // Invariant NOTHING-LOST: an answer is not given up because Discord is away, nor is a ban
+        // without its end. The execution stays open, and the caller, or the channel's next holder,
+        // asks for it again.
         let is_proposal = execution.decision() == store::Decision::NeedsApproval;
-        if done.is_unsettled && (ask.is_answer || is_proposal) {
+        if done.is_unsettled && (is_proposal || ask.is_waited_for()) {
             self.leave_unsettled(&ask.key);
             return Err(CallError::Unsettled);
         }

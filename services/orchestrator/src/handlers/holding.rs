@@ -591,16 +591,23 @@ impl<'a> Holding<'a> {
                 return self.bury_bare(lease, TaskThreadId::random(), &over, why).await;
             }
         };
-        if let Err(status) = holder.tools.settle_approval(channel, approval).await {
-            tracing::debug!(code = ?status.code(), "a proposal's end could not be shown");
-        }
-        let Some(unfinished) = unfinished else {
-            // Its thread is not there any more: nothing waits for it.
-            let over = TriggerId::Approval(approval.to_owned());
-            self.remove(lease, |_, trigger| *trigger == over);
-            return Ok(());
+        // Beside the work: whether its end can be shown is nothing that the act waits for.
+        let shown = async {
+            if let Err(status) = holder.tools.settle_approval(channel, approval).await {
+                tracing::debug!(code = ?status.code(), "a proposal's end could not be shown");
+            }
         };
-        self.resume(lease, unfinished).await
+        let gone_on = async {
+            let Some(unfinished) = unfinished else {
+                // Its thread is not there any more: nothing waits for it.
+                let over = TriggerId::Approval(approval.to_owned());
+                self.remove(lease, |_, trigger| *trigger == over);
+                return Ok(());
+            };
+            self.resume(lease, unfinished).await
+        };
+        let (gone_on, ()) = tokio::join!(gone_on, shown);
+        gone_on
     }
 
     /// Does an act whose time has come. What goes wrong by itself is a dead letter: it would go wrong

@@ -207,6 +207,12 @@ impl Ask {
         self.trigger_id.parse::<TriggerId>().ok()?.message()
     }
 
+    /// Returns whether it has to come to an end however long Discord is away: an answer, and the end
+    /// of what was done for a while.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.is_answer || matches!(self.principal, Some(Principal::Expiry { .. }))
+    }
+
     pub(super) fn asker_id(&self) -> u64 {
         match &self.principal {
             Some(Principal::Person(user)) => user.get(),

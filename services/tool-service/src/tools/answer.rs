@@ -102,12 +102,13 @@ impl Done {
 
     /// Says how a request failed that would have changed something.
     pub(crate) fn of_write(error: &RestError) -> Self {
-        if error.is_in_doubt() {
+        let done = if error.is_in_doubt() {
             tracing::warn!(error = %error, "the outcome of a request is not known");
             Self::in_doubt(error.status())
         } else {
             Self::failed(error.status(), sentence(error))
-        }
+        };
+        if error.is_in_doubt() || error.passes() { done.unsettled() } else { done }
     }
 
     /// Says how a request failed that would only have read: that it may have happened is nothing.

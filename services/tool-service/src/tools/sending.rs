@@ -51,7 +51,7 @@ impl Outgoing<'_> {
         let answer = match run.discord.repeatedly(&self.request(run)).await {
             Ok(answer) => answer,
             Err(error) if error.is_in_doubt() => return self.settle(run, &error).await,
-            Err(error) if error.passes() => return Err(Done::of_write(&error).unsettled()),
+            Err(error) if error.passes() => return Err(Done::of_write(&error)),
             Err(error) => return Err(Done::of_write(&error)),
         };
         match answer.json::<RawMessage>() {

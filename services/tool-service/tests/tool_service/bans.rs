@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use ery_clock::Clock;
-use ery_proto::{store::v1::ExecutionState, tool::v1::CallOutcome};
+use ery_proto::{
+    store::v1::ExecutionState,
+    tool::v1::{CallOutcome, CallToolRequest},
+};
 
 use crate::support::{Harness, content, expect};
 
@@ -99,6 +102,43 @@ async fn a_ban_found_open_after_its_end_is_in_doubt() {
     assert_eq!(planned.len(), 1, "if it happened, it ends");
     assert!(planned[0].arguments.contains("unban"), "{}", planned[0].arguments);
     assert!(ban_of(&it, it.user(TARGET)).await.is_none());
+}
+
+#[tokio::test]
+async fn the_end_of_a_ban_waits_until_discord_is_there() {
+    let it = Harness::start().await;
+    let bob = it.user(TARGET);
+    let arguments = json!({"member": bob.to_string(), "duration_seconds": 60});
+    let ban = it.ordered("theo", "ban_member", arguments).await;
+    expect(&it.run(&ban).await, CallOutcome::Done);
+    let end = it.store.with(|state| state.planned.values().next().unwrap().clone());
+    it.clock.advance(Duration::from_mins(1));
+    let due = CallToolRequest {
+        scheduled_action_id: end.scheduled_action_id,
+        principal: end.principal,
+        askers: Vec::new(),
+        ..it.call("theo", "general", "ban_member", json!({}))
+    };
+
+    for kind in ["error", "cut"] {
+        it.fault(UNBAN, kind, json!({"status": 503, "count": 100})).await;
+        assert_eq!(it.try_run(&due).await.unwrap_err().code(), tonic::Code::Unavailable, "{kind}");
+        assert_eq!(it.store.execution(&due.key).state(), ExecutionState::Open, "{kind}");
+        assert!(ban_of(&it, bob).await.is_some());
+    }
+    it.clear_faults().await;
+
+    // The breaker lets nothing through for a while.
+    let lifted = loop {
+        match it.try_run(&due).await {
+            Ok(lifted) => break lifted,
+            Err(status) => assert_eq!(status.code(), tonic::Code::Unavailable, "{status}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    expect(&lifted, CallOutcome::Done);
+    assert!(ban_of(&it, bob).await.is_none());
+    expect(&it.run(&due).await, CallOutcome::Done);
 }
 
 #[tokio::test]

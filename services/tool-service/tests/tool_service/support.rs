@@ -450,6 +450,11 @@ impl Harness {
         self.control("/faults", fault).await;
     }
 
+    pub(crate) async fn clear_faults(&self) {
+        let url = format!("{}/faults", self.sim.control_url());
+        self.http.delete(url).send().await.unwrap().error_for_status().unwrap();
+    }
+
     /// The requests that the simulator has seen, as its log has them.
     pub(crate) async fn log(&self) -> Vec<Value> {
         let log = self.http.get(format!("{}/log", self.sim.control_url())).send().await.unwrap();
