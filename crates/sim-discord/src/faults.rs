@@ -82,6 +82,9 @@ pub(crate) struct FaultSpec {
     /// The status of an `error`; 500 where it is not said, 4000 on the Gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u16>,
+    /// The code in the body of an `error`, as Discord's refusals have one; 0 where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<u32>,
     #[serde(default)]
     pub(crate) when: When,
     /// Of a `rate_limit`: whether it counts for the whole bot.
@@ -121,6 +124,9 @@ impl FaultSpec {
         if self.status.is_some_and(|status| !statuses.contains(&status)) {
             let (least, most) = (statuses.start(), statuses.end());
             return Some(format!("status must be between {least} and {most} on this route"));
+        }
+        if self.code.is_some() && (self.kind != Kind::Error || self.is_on_gateway()) {
+            return Some("code belongs to an error of REST".to_owned());
         }
         let Some(event) = self.gateway_event() else {
             return (!on_rest).then(|| "this kind of fault needs a GATEWAY route".to_owned());
@@ -311,6 +317,7 @@ mod tests {
             probability: None,
             delay_ms: Some(5),
             status: None,
+            code: None,
             when: When::Before,
             global: false,
             scope: None,

@@ -36,7 +36,7 @@ impl ResumePoints {
     pub(crate) fn behind(&self, reached: Option<&Mark>) -> u64 {
         match (reached, &self.saved) {
             (None, _) => 0,
-            (Some(reached), Some(saved)) if reached.session.id == saved.session.id => {
+            (Some(reached), Some(saved)) if reached.session.name == saved.session.name => {
                 reached.sequence.saturating_sub(saved.sequence)
             }
             (Some(reached), _) => reached.sequence.max(1),
@@ -45,8 +45,8 @@ impl ResumePoints {
 
     /// Tells whether a place is in another session than the point that is saved.
     pub(crate) fn is_of_another_session(&self, reached: Option<&Mark>) -> bool {
-        let saved = self.saved.as_ref().map(|saved| &saved.session.id);
-        reached.is_some_and(|reached| Some(&reached.session.id) != saved)
+        let saved = self.saved.as_ref().map(|saved| &saved.session.name);
+        reached.is_some_and(|reached| Some(&reached.session.name) != saved)
     }
 
     /// Begins to save the point, unless it stands already or another write is under way.
@@ -56,7 +56,7 @@ impl ResumePoints {
         }
         let Some(mark) = reached.cloned() else { return };
         let point = ResumePoint {
-            session: mark.session.id.clone(),
+            session: mark.session.name.clone(),
             resume_url: mark.session.resume_url.clone(),
             sequence: mark.sequence,
             bot: mark.session.bot,

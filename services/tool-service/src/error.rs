@@ -56,6 +56,19 @@ pub(crate) enum StateError {
     NoSuchGuild,
 }
 
+impl StateError {
+    /// Returns whether Discord refused, so that asking again at once would tell the same.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::NoSuchGuild => true,
+            Self::Rest(error) => {
+                matches!(**error, RestError::Refused { .. } | RestError::RefusedBefore { .. })
+            }
+            Self::NotFollowing => false,
+        }
+    }
+}
+
 impl From<RestError> for StateError {
     fn from(error: RestError) -> Self {
         Self::Rest(std::sync::Arc::new(error))
@@ -63,6 +76,11 @@ impl From<RestError> for StateError {
 }
 
 impl CallError {
+    /// Returns whether Discord was asked and gave no usable answer.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        matches!(self, Self::State(StateError::Rest(_)) | Self::Discord(_))
+    }
+
     /// Returns a word for metrics.
     pub(crate) fn label(&self) -> &'static str {
         match self {

@@ -388,15 +388,13 @@ impl Guilds {
             drop(loading);
             return Ok((slot, known));
         }
+        if let Some(error) = slot.refusal() {
+            return Err(error);
+        }
         slot.begin_load();
         let read = self.read_guild(guild).await;
         metrics::guild_loaded();
-        let known = slot.end_load(read.map_err(|error| match error {
-            RestError::Refused { status: 403 | 404, .. } | RestError::RefusedBefore { .. } => {
-                StateError::NoSuchGuild
-            }
-            error => error.into(),
-        }))?;
+        let known = slot.end_load(read)?;
         drop(loading);
         Ok((slot, known))
     }
@@ -413,7 +411,7 @@ impl Guilds {
         }
     }
 
-    async fn read_guild(&self, guild: Id<GuildMarker>) -> Result<Guild, RestError> {
+    async fn read_guild(&self, guild: Id<GuildMarker>) -> Result<Guild, StateError> {
         let get = |path: String| {
             Request::new(Method::Get, path.clone(), path, guild.get(), self.discord.send_by())
         };
@@ -422,15 +420,34 @@ impl Guilds {
             get(format!("guilds/{guild}/channels")),
             get(format!("guilds/{guild}/threads/active")),
         ];
-        let (of_guild, of_channels, of_threads) = tokio::try_join!(
-            self.discord.repeatedly(&requests[0]),
-            self.discord.repeatedly(&requests[1]),
-            self.discord.repeatedly(&requests[2]),
-        )?;
+        let of_guild = async {
+            self.discord.repeatedly(&requests[0]).await.map_err(|error| match error {
+                RestError::Refused { status: 403 | 404, .. } | RestError::RefusedBefore { .. } => {
+                    StateError::NoSuchGuild
+                }
+                error => error.into(),
+            })
+        };
+        let of_channels =
+            async { self.discord.repeatedly(&requests[1]).await.map_err(StateError::from) };
+        let of_threads = async {
+            match self.discord.repeatedly(&requests[2]).await {
+                Ok(answer) => Ok(answer.json::<RawThreads>()?.threads),
+                // Each thread is looked for by itself when it is needed.
+                Err(RestError::Refused { .. } | RestError::RefusedBefore { .. }) => Ok(Vec::new()),
+                Err(error) => Err(error.into()),
+            }
+        };
+        let (of_guild, of_channels, threads) = tokio::try_join!(of_guild, of_channels, of_threads)?;
         let mut raw: RawGuild = of_guild.json()?;
         raw.channels = of_channels.json()?;
-        raw.threads = of_threads.json::<RawThreads>()?.threads;
-        raw.guild().ok_or(RestError::Refused { status: 404, code: 10_004 })
+        raw.threads = threads;
+        if raw.roles.is_empty() {
+            // Every guild has @everyone: without its roles nobody would have any right.
+            raw.roles =
+                self.discord.repeatedly(&get(format!("guilds/{guild}/roles"))).await?.json()?;
+        }
+        raw.guild().ok_or(StateError::NoSuchGuild)
     }
 
     async fn member(

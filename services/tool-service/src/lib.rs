@@ -6,6 +6,7 @@ mod error;
 mod guilds;
 mod handlers;
 mod metrics;
+mod patience;
 mod pipeline;
 mod ports;
 mod resolve;

@@ -49,6 +49,7 @@ use crate::{
 };
 
 use ask::Ask;
+pub(crate) use record::UNANSWERED;
 use record::Verdict;
 
 /// How often a call that waits for another's execution looks how it stands.
@@ -167,10 +168,31 @@ impl Pipeline {
             },
             None => ask,
         };
-        match self.judge(ask).await? {
+        match self.judged(ask).await? {
             Judged::Final(verdict) => self.refuse(ask, *verdict).await,
             Judged::Allowed(plan) => self.carry_out(ask, *plan).await,
             Judged::Proposal(plan, reason) => self.propose(ask, *plan, &reason).await,
+        }
+    }
+
+    /// Judges a call. What Discord does not answer for too long is a failure of this call alone:
+    /// one route may fail while all others work, and its channel must go on.
+    async fn judged(&self, ask: &Ask) -> Result<Judged, CallError> {
+        let patience = &self.shared.patience;
+        match self.judge(ask).await {
+            Err(error)
+                if error.is_unanswered()
+                    && !ask.is_waited_for()
+                    && patience.is_over(&ask.key, self.shared.clock.now()) =>
+            {
+                Ok(Judged::Final(Box::new(Verdict::unanswered())))
+            }
+            judged => {
+                if judged.is_ok() {
+                    patience.answered(&ask.key);
+                }
+                judged
+            }
         }
     }
 
@@ -266,21 +288,8 @@ impl Pipeline {
         let decision = self.tried(decision, &call);
         metrics::decided(is_known, begun.elapsed().as_secs_f64());
         let approver = approver_of(confirmed);
-        let mut plan = Plan { entry, act, tier, needs, state, people, is_ordered, approver };
-        Ok(match decision {
-            Decision::Allow { reads } => {
-                plan.needs.reads = Reads::Channels(reads);
-                Judged::Allowed(Box::new(plan))
-            }
-            Decision::Deny(reason) => {
-                let verdict = Verdict::denied(&reason, Some(plan.act)).of(tier, is_ordered);
-                Judged::Final(Box::new(verdict))
-            }
-            Decision::NeedsApproval(Reason::NeedsOrder { .. }) if ask.credential.is_some() => {
-                Judged::proposal(plan, Reason::ToldBefore { here: ask.here })
-            }
-            Decision::NeedsApproval(reason) => Judged::proposal(plan, reason),
-        })
+        let plan = Plan { entry, act, tier, needs, state, people, is_ordered, approver };
+        Ok(Judged::of(decision, plan, ask))
     }
 
     /// In a dry run nothing that matters is done, however it was decided.
@@ -653,6 +662,23 @@ enum Judged {
 }
 
 impl Judged {
+    fn of(decision: Decision, mut plan: Plan, ask: &Ask) -> Self {
+        match decision {
+            Decision::Allow { reads } => {
+                plan.needs.reads = Reads::Channels(reads);
+                Self::Allowed(Box::new(plan))
+            }
+            Decision::Deny(reason) => {
+                let verdict = Verdict::denied(&reason, Some(plan.act));
+                Self::Final(Box::new(verdict.of(plan.tier, plan.is_ordered)))
+            }
+            Decision::NeedsApproval(Reason::NeedsOrder { .. }) if ask.credential.is_some() => {
+                Self::proposal(plan, Reason::ToldBefore { here: ask.here })
+            }
+            Decision::NeedsApproval(reason) => Self::proposal(plan, reason),
+        }
+    }
+
     fn denied(reason: &Reason) -> Self {
         Self::Final(Box::new(Verdict::denied(reason, None)))
     }

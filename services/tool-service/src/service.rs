@@ -20,6 +20,7 @@ use crate::{
     error::NewServiceError,
     guilds::Guilds,
     handlers::Handlers,
+    patience::Patience,
     pipeline::Pipeline,
 };
 
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) filter: Filter,
     /// Ery's application, whose commands are registered.
     pub(crate) application: OnceCell<Id<ApplicationMarker>>,
+    pub(crate) patience: Patience,
     /// Calls that go on when their caller is gone: what is begun is closed.
     pub(crate) work: TaskTracker,
     bus: Arc<dyn EventBus>,
@@ -76,6 +78,7 @@ impl Service {
                 known_hosts: settings.link_hosts.clone(),
                 never: settings.never_said.clone(),
             },
+            patience: Patience::new(settings.lookup_patience),
             discord,
             clock: ports.clock,
             bus: ports.bus,

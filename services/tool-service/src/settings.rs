@@ -18,6 +18,10 @@ pub struct Settings {
     /// waits this long, and `request_timeout`, before it finds out what the former one did.
     #[serde(with = "humantime_serde")]
     pub send_by: Duration,
+    /// How long a call is asked for again where Discord gives no usable answer to what it takes to
+    /// judge it; then it fails, and says so.
+    #[serde(with = "humantime_serde")]
+    pub lookup_patience: Duration,
     /// How long a request may wait for room in Discord's rate limits; then it fails, and says so.
     #[serde(with = "humantime_serde")]
     pub queue_deadline: Duration,
@@ -84,6 +88,7 @@ impl Default for Settings {
         Self {
             request_timeout: Duration::from_secs(10),
             send_by: Duration::from_secs(10),
+            lookup_patience: Duration::from_mins(2),
             queue_deadline: Duration::from_secs(8),
             retries: 4,
             backoff: Duration::from_millis(200),

@@ -143,7 +143,10 @@ impl Exchange<'_> {
                 let words =
                     StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
                 let message = format!("{status}: {}", words.unwrap_or("Unknown"));
-                Answer::new(status, wire::render(&ErrorBody { message, code: 0 }))
+                Answer::new(
+                    status,
+                    wire::render(&ErrorBody { message, code: fault.code.unwrap_or(0) }),
+                )
             }
             FaultKind::RateLimit => {
                 let retry_after = Duration::from_millis(fault.delay_ms.unwrap_or(1_000));

@@ -1,16 +1,34 @@
 use std::{collections::VecDeque, sync::Arc};
 
+use ery_clock::UnixMillis;
 use twilight_model::id::{Id, marker::UserMarker};
 
 /// A session of a shard, as READY told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Session {
-    pub(crate) id: String,
+    /// Discord's id of it, and when it began: a server may give one id to several sessions, and
+    /// what they tell must not be taken for the same.
+    pub(crate) name: String,
     /// Empty where Discord named none that can be used.
     pub(crate) resume_url: String,
     /// Ery's own user.
     pub(crate) bot: Id<UserMarker>,
 }
+
+impl Session {
+    /// Names a session that begins.
+    pub(crate) fn name(id: &str, began_at: UnixMillis) -> String {
+        format!("{id}{NAME_SEPARATOR}{}", began_at.0)
+    }
+
+    /// Returns its id, by which it is resumed.
+    pub(crate) fn id(&self) -> &str {
+        self.name.rsplit_once(NAME_SEPARATOR).map_or(&self.name, |(id, _)| id)
+    }
+}
+
+/// Stands between a session's id and the moment of its beginning.
+const NAME_SEPARATOR: char = '~';
 
 /// A place in a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +94,8 @@ impl Progress {
         match &self.reached {
             // A replay may bring again what was handled before.
             Some(reached)
-                if reached.session.id == mark.session.id && reached.sequence >= mark.sequence => {}
+                if reached.session.name == mark.session.name
+                    && reached.sequence >= mark.sequence => {}
             _ => self.reached = Some(mark),
         }
     }
@@ -89,11 +108,21 @@ mod tests {
     use super::*;
 
     fn session(id: &str) -> Arc<Session> {
-        Arc::new(Session { id: id.into(), resume_url: String::new(), bot: Id::new(1) })
+        Arc::new(Session { name: id.into(), resume_url: String::new(), bot: Id::new(1) })
     }
 
     fn mark(session: &Arc<Session>, sequence: u64) -> Mark {
         Mark { session: Arc::clone(session), sequence }
+    }
+
+    #[test]
+    fn a_session_is_resumed_by_its_id_and_known_by_its_beginning() {
+        for id in ["9f2c", "a~b", "a~7", ""] {
+            let named = |at| session(&Session::name(id, UnixMillis(at)));
+            assert_eq!(named(5).id(), id);
+            assert_ne!(named(5).name, named(6).name);
+        }
+        assert_eq!(session("saved-by-an-older-version").id(), "saved-by-an-older-version");
     }
 
     #[test]

@@ -125,7 +125,7 @@ struct Numbers {
 
 impl Numbers {
     fn new() -> Self {
-        let session = Session { id: "s".into(), resume_url: String::new(), bot: Id::new(1) };
+        let session = Session { name: "s".into(), resume_url: String::new(), bot: Id::new(1) };
         Self { progress: Progress::default(), session: Arc::new(session), next: 1 }
     }
 

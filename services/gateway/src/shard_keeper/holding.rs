@@ -53,6 +53,9 @@ const DIRECT_MESSAGES_SHARD: u32 = 0;
 /// Nothing was heard on a connection, not even an answer to a heartbeat.
 const SILENT: &str = "silent";
 
+/// How much is logged of what Discord says when it closes a connection.
+const MAX_CLOSE_REASON: usize = 200;
+
 /// Why a shard is held no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -68,7 +71,7 @@ enum Parting {
     Stalled,
     Closed {
         reason: &'static str,
-        code: Option<u16>,
+        close: Option<CloseFrame<'static>>,
         cause: Option<ReceiveMessageError>,
     },
 }
@@ -128,7 +131,7 @@ impl<'a> Holding<'a> {
             sequence: point.sequence,
             session: Arc::new(Session {
                 resume_url: gateway_url(&point.resume_url).unwrap_or_default(),
-                id: point.session,
+                name: point.session,
                 bot: point.bot,
             }),
         });
@@ -193,7 +196,8 @@ impl<'a> Holding<'a> {
                     close(&mut discord).await;
                     self.until_published().await
                 }
-                Parting::Closed { reason, code, cause } => {
+                Parting::Closed { reason, close, cause } => {
+                    let code = close.as_ref().map(|close| close.code);
                     self.context.metrics.disconnect(reason);
                     let GatewayShard { number, total } = self.shard;
                     if let Some(error) =
@@ -203,7 +207,7 @@ impl<'a> Holding<'a> {
                         return Err(error);
                     }
                     let wait = self.reconnect_wait(reason, code, lasted);
-                    self.log_closed(reason, code, cause.as_ref(), wait);
+                    self.log_closed(reason, close.as_ref(), cause.as_ref(), wait);
                     self.wait(wait).await
                 }
             };
@@ -227,7 +231,7 @@ impl<'a> Holding<'a> {
             .queue(self.context.slots.clone());
         if let Some(last) = &self.last {
             let session = &last.session;
-            config = config.session(TwilightSession::new(last.sequence, session.id.clone()));
+            config = config.session(TwilightSession::new(last.sequence, session.id().to_owned()));
             // Only one that did not answer gives way to the ordinary one, every other time: however
             // short a session was, Discord wants it resumed where it said.
             if !session.resume_url.is_empty() && !self.is_resume_url_silent {
@@ -258,7 +262,7 @@ impl<'a> Holding<'a> {
                     if !is_reading {
                         last_frame = Instant::now();
                     }
-                    let closed = |reason| Parting::Closed { reason, code: None, cause: None };
+                    let closed = |reason| Parting::Closed { reason, close: None, cause: None };
                     if last_frame.elapsed() >= settings.silence_limit {
                         return closed(SILENT);
                     }
@@ -283,8 +287,7 @@ impl<'a> Holding<'a> {
                 }
                 Some(Ok(Message::Close(frame))) => {
                     let reason = closing.map_or("closed", |(_, reason)| reason);
-                    let code = frame.map(|frame| frame.code);
-                    return Parting::Closed { reason, code, cause: None };
+                    return Parting::Closed { reason, close: frame, cause: None };
                 }
                 Some(Err(error)) => match error.kind() {
                     // Twilight closes the connection itself.
@@ -298,14 +301,14 @@ impl<'a> Holding<'a> {
                     }
                     ReceiveMessageErrorType::Deserializing { .. } => {
                         self.unreadable();
-                        return Parting::Closed { reason: "unreadable", code: None, cause: None };
+                        return Parting::Closed { reason: "unreadable", close: None, cause: None };
                     }
                     _ => {
                         let reason = "unreachable";
-                        return Parting::Closed { reason, code: None, cause: Some(error) };
+                        return Parting::Closed { reason, close: None, cause: Some(error) };
                     }
                 },
-                None => return Parting::Closed { reason: "closed", code: None, cause: None },
+                None => return Parting::Closed { reason: "closed", close: None, cause: None },
             }
         }
     }
@@ -314,7 +317,7 @@ impl<'a> Holding<'a> {
     fn frame(&mut self, text: String) -> Option<&'static str> {
         match Frame::read(text) {
             Ok(Frame::Dispatch(dispatch)) => self.dispatch(dispatch),
-            Ok(Frame::Ready(ready)) => self.ready(ready),
+            Ok(Frame::Ready(ready)) => self.ready(&ready),
             Ok(Frame::Resumed { sequence }) => self.resumed(sequence),
             Ok(Frame::Reconnect) => return Some("asked"),
             Ok(Frame::InvalidSession { is_resumable: true }) => return Some("invalid_session"),
@@ -332,9 +335,9 @@ impl<'a> Holding<'a> {
         None
     }
 
-    fn ready(&mut self, ready: Ready) {
+    fn ready(&mut self, ready: &Ready) {
         let session = Arc::new(Session {
-            id: ready.session,
+            name: Session::name(&ready.session, self.context.ports.clock.now()),
             resume_url: gateway_url(&ready.resume_url).unwrap_or_default(),
             bot: ready.bot,
         });
@@ -352,9 +355,9 @@ impl<'a> Holding<'a> {
     /// Lets the direct messages be read back that were missed before a session: nothing else that
     /// Discord tells of it names them.
     fn session_began(&mut self, mark: Mark) {
-        let Session { id, bot, .. } = &*mark.session;
+        let Session { name, bot, .. } = &*mark.session;
         let event = Event {
-            id: EventId::dispatch(id, mark.sequence),
+            id: EventId::dispatch(name, mark.sequence),
             kind: Ready::KIND.to_owned(),
             // It is of every direct message; no channel has the id of a user.
             home: Home::Dm(bot.cast()),
@@ -405,14 +408,14 @@ impl<'a> Holding<'a> {
                 retry: 0,
                 bot: session.bot,
                 received_at,
-                session: Some(session.id.clone()),
+                session: Some(session.name.clone()),
                 traceparent: traceparent.clone(),
                 payload: dispatch.payload.clone(),
             }),
             _ => None,
         };
         let event = Event {
-            id: dispatch.event_id(&session.id),
+            id: dispatch.event_id(&session.name),
             kind: dispatch.kind,
             home,
             channel: dispatch.channel,
@@ -485,7 +488,7 @@ impl<'a> Holding<'a> {
     fn log_closed(
         &self,
         reason: &'static str,
-        code: Option<u16>,
+        close: Option<&CloseFrame<'_>>,
         cause: Option<&ReceiveMessageError>,
         wait: Duration,
     ) {
@@ -497,7 +500,8 @@ impl<'a> Holding<'a> {
         tracing::warn!(
             shard.id = number,
             reason,
-            close_code = code,
+            close_code = close.map(|close| close.code),
+            close_reason = close.map(|close| close_reason(close)),
             cause,
             wait_ms,
             "shard {number} lost its connection; it connects again"
@@ -602,6 +606,11 @@ fn traceparent() -> String {
     // Zero is no valid id.
     let (trace, span) = (rand::random::<u128>().max(1), rand::random::<u64>().max(1));
     format!("00-{trace:032x}-{span:016x}-01")
+}
+
+/// Returns why Discord closed a connection, in its words, on one short line.
+fn close_reason(close: &CloseFrame<'_>) -> String {
+    close.reason.chars().take(MAX_CLOSE_REASON).flat_map(char::escape_debug).collect()
 }
 
 #[cfg(test)]

@@ -213,7 +213,7 @@ impl Stand {
             let session = sessions["sessions"].as_array()?.first()?.clone();
             let point = self.platform.point(0, 1)?;
             let is_there = point.sequence == session["sequence"].as_u64()?
-                && point.session == session["session_id"].as_str()?;
+                && point.session.starts_with(&format!("{}~", session["session_id"].as_str()?));
             is_there.then_some(())
         })
         .await;

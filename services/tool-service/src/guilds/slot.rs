@@ -6,9 +6,10 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::{sync::OwnedMutexGuard, time::Instant};
 use twilight_model::id::{Id, marker::UserMarker};
 
 use super::{change::Change, recent::Recent};
@@ -23,6 +24,9 @@ const MAX_PENDING: usize = 10_000;
 /// How many locks of cancelled reads are left lying.
 const MAX_IDLE_FETCHES: usize = 64;
 
+/// How long a guild that Discord refused is not asked for again.
+const REFUSAL_KEPT: Duration = Duration::from_secs(5);
+
 /// Keeps others from reading the same member at once.
 pub(crate) type Fetching = OwnedMutexGuard<()>;
 
@@ -36,6 +40,8 @@ pub(crate) struct Slot {
 #[derive(Debug)]
 struct Inner {
     guild: Option<Arc<Guild>>,
+    /// Why it could not be read, and when.
+    refused: Option<(Instant, StateError)>,
     /// What events told since a read began; none if none is under way.
     pending: Option<Vec<Change>>,
     /// `None`: known to be no member.
@@ -52,6 +58,7 @@ impl Slot {
             loading: tokio::sync::Mutex::default(),
             inner: Mutex::new(Inner {
                 guild: None,
+                refused: None,
                 pending: None,
                 members: Recent::new(max_members),
                 knows_all: false,
@@ -77,6 +84,13 @@ impl Slot {
         self.loading.lock().await
     }
 
+    /// Returns why the guild was refused a moment ago, where reading it again would tell the same.
+    pub(crate) fn refusal(&self) -> Option<StateError> {
+        let mut inner = self.lock();
+        inner.refused = inner.refused.take().filter(|(at, _)| at.elapsed() < REFUSAL_KEPT);
+        inner.refused.as_ref().map(|(_, error)| error.clone())
+    }
+
     pub(crate) fn begin_load(&self) {
         self.lock().pending = Some(Vec::new());
     }
@@ -92,7 +106,15 @@ impl Slot {
         if let Some(guild) = &inner.guild {
             return Ok(Arc::clone(guild));
         }
-        let mut guild = Arc::new(read?);
+        let mut guild = match read {
+            Ok(guild) => Arc::new(guild),
+            Err(error) => {
+                if error.is_refusal() {
+                    inner.refused = Some((Instant::now(), error.clone()));
+                }
+                return Err(error);
+            }
+        };
         let Some(pending) = pending else { return Ok(guild) };
         for change in pending {
             change_guild(&mut guild, change);
@@ -114,6 +136,7 @@ impl Slot {
             }
         }
         inner.guild = Some(Arc::new(guild));
+        inner.refused = None;
         inner.pending = None;
     }
 

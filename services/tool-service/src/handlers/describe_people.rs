@@ -48,8 +48,20 @@ async fn in_guild(
     channel: Id<ChannelMarker>,
     users: &[Id<UserMarker>],
 ) -> Result<Vec<PersonInChannel>, CallError> {
-    let state = shared.guilds.state(guild, users).await?;
+    let question = format!("people/{channel}");
     let now = shared.clock.now();
+    let state = match shared.guilds.state(guild, users).await.map_err(CallError::from) {
+        Ok(state) => {
+            shared.patience.answered(&question);
+            state
+        }
+        // Whoever cannot be looked up has no rights; the channel goes on.
+        Err(error) if error.is_unanswered() && shared.patience.is_over(&question, now) => {
+            tracing::warn!(error = %error, guild.id = %guild, "people are taken for strangers");
+            shared.guilds.state(guild, &[]).await?
+        }
+        Err(error) => return Err(error),
+    };
     Ok(users.iter().map(|user| describe(&state, channel, *user, now)).collect())
 }
 

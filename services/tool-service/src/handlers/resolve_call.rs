@@ -4,6 +4,7 @@ use ery_proto::tool::v1::{ResolveCallRequest, ResolveCallResponse};
 use super::channel_key;
 use crate::{
     error::CallError,
+    pipeline::UNANSWERED,
     resolve::{Problem, Scene},
     service::Shared,
     tools,
@@ -32,7 +33,16 @@ pub(super) async fn handle(
         filter: &shared.filter,
         executions: &shared.executions,
     };
-    match entry.tool.resolve_json(parameters, &scene).await {
+    let question = format!("{}/{}/{}", request.trigger_id, request.tool, request.arguments);
+    let resolved = entry.tool.resolve_json(parameters, &scene).await;
+    if let Err(Problem::Unknown(error)) = resolved {
+        let error = CallError::from(error);
+        let is_over =
+            error.is_unanswered() && shared.patience.is_over(&question, shared.clock.now());
+        return if is_over { Ok(problem(UNANSWERED.into())) } else { Err(error) };
+    }
+    shared.patience.answered(&question);
+    match resolved {
         Ok(act) => Ok(ResolveCallResponse { arguments: act.to_string(), problem: String::new() }),
         Err(Problem::Unclear(sentence)) => Ok(problem(sentence)),
         Err(Problem::Unknown(error)) => Err(error.into()),

@@ -1,6 +1,6 @@
 //! Acts that wait for the click of a person who holds the right: how they are shown, and decided.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tonic::Status;
@@ -46,6 +46,11 @@ const CHANNEL_MESSAGE: u8 = 4;
 
 /// Discord's flag for a message that only whoever clicked sees.
 const EPHEMERAL: u64 = 1 << 6;
+
+/// How long after a click Discord takes its first answer.
+///
+/// Source: Discord Docs, Receiving and Responding: within 3 seconds.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// By how much the store's clock may be ahead of ours where it says that something is due.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
@@ -236,7 +241,7 @@ impl Pipeline {
         let guild = Id::new_checked(request.guild_id).ok_or_else(invalid)?;
         let user = Id::new_checked(request.user_id).ok_or_else(invalid)?;
         let reply = self.decided(guild, user, id, is_approved).await.map_err(Status::from)?;
-        self.answer_click(&request, guild, reply).await;
+        self.answer_click(&request, guild, reply);
         Ok(ClickApprovalResponse { is_ours: true })
     }
 
@@ -349,13 +354,8 @@ impl Pipeline {
         Ok(format!("Asked for by <@{}>. {end}\n{about}", approval.asker_id))
     }
 
-    /// Answers a click; best effort, since what was decided stands.
-    async fn answer_click(
-        &self,
-        request: &ClickApprovalRequest,
-        guild: Id<GuildMarker>,
-        reply: Reply,
-    ) {
+    /// Answers a click, beside those that come after it; best effort, since what was decided stands.
+    fn answer_click(&self, request: &ClickApprovalRequest, guild: Id<GuildMarker>, reply: Reply) {
         let none = json!({ "parse": [] });
         let body = match reply {
             Reply::Update(content) => json!({
@@ -369,15 +369,18 @@ impl Pipeline {
         };
         let token = text::percent_encoded(&request.interaction_token);
         let path = format!("interactions/{}/{token}/callback", request.interaction_id);
-        let send_by = self.shared.discord.send_by();
+        let send_by = self.shared.clock.now() + ANSWER_WITHIN;
         let callback =
             Request::new(Method::Post, "interactions/callback", path, guild.get(), send_by)
                 .json(&body)
                 .about(request.interaction_id)
                 .send();
-        if let Err(error) = self.shared.discord.repeatedly(&callback).await {
-            tracing::info!(error = %error, guild.id = %guild, "a click could not be answered");
-        }
+        let discord = Arc::clone(&self.shared.discord);
+        self.shared.work.spawn(async move {
+            if let Err(error) = discord.repeatedly(&callback).await {
+                tracing::info!(error = %error, guild.id = %guild, "a click could not be answered");
+            }
+        });
     }
 
     /// Shows in a proposal's message how it ended; best effort.

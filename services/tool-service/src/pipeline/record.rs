@@ -13,6 +13,10 @@ use crate::{
     tools::failure,
 };
 
+/// What people and the model are told where Discord keeps failing.
+pub(crate) const UNANSWERED: &str =
+    "Discord has not answered properly for a while what I need to know for that; nothing was done.";
+
 /// What was decided of a call.
 #[derive(Debug)]
 pub(super) struct Verdict {
@@ -78,11 +82,20 @@ impl Verdict {
     }
 
     pub(super) fn invalid(sentence: String) -> Self {
+        Self::failed("invalid", sentence)
+    }
+
+    /// What it takes to judge the call could not be read from Discord.
+    pub(super) fn unanswered() -> Self {
+        Self::failed("unanswered", UNANSWERED.to_owned())
+    }
+
+    fn failed(code: &'static str, sentence: String) -> Self {
         Self {
             decision: Decision::Deny,
             state: ExecutionState::Failed,
-            code: "invalid",
-            content: Some(failure("invalid", &sentence)),
+            code,
+            content: Some(failure(code, &sentence)),
             reason: sentence,
             act: None,
             tier: "",

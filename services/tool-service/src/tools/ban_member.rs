@@ -32,6 +32,8 @@ const NAME: &str = "ban_member";
 
 /// Discord's answer where nobody is banned.
 const UNKNOWN_BAN: u64 = 10_026;
+const UNKNOWN_GUILD: u64 = 10_004;
+const UNKNOWN_USER: u64 = 10_013;
 
 pub(crate) struct BanMember;
 
@@ -181,7 +183,8 @@ impl Tool for BanMember {
                 if lift_at_ms.is_some_and(|lift_at| lift_at <= run.now) {
                     // Found open after its time: to ban now would say nothing of what happened then.
                     // If it did, it has ended, too.
-                    return Done { then: end_of(*member, run.now, run), ..Done::in_doubt(0) };
+                    let then = end_of(*member, run.now, Some(run.key));
+                    return Done { then, ..Done::in_doubt(0) };
                 }
                 ban(guild, *member, act, run).await
             }
@@ -193,9 +196,9 @@ impl Tool for BanMember {
     }
 }
 
-/// Returns the end of a ban of this execution's, which lifts no other one.
-fn end_of(member: Id<UserMarker>, at: UnixMillis, run: &Run<'_>) -> Option<Later> {
-    let of_ban = Some(run.key.to_owned());
+/// Returns the end of a ban; with the execution that put it, it lifts no other one.
+fn end_of(member: Id<UserMarker>, at: UnixMillis, of_ban: Option<&str>) -> Option<Later> {
+    let of_ban = of_ban.map(str::to_owned);
     let act = Act::Unban { member, reason: Some("the ban has ended".into()), of_ban };
     let act = serde_json::to_value(act).ok()?;
     Some(Later { at, tool: NAME, act, authority: Authority::Expiry })
@@ -227,7 +230,8 @@ async fn ban(guild: Id<GuildMarker>, member: Id<UserMarker>, act: &Act, run: &Ru
                     Ok(Some(ban)) if is_of(&ban, run.key) => 200,
                     // Perhaps it is there: then it ends all the same, and no other one with it.
                     Ok(_) | Err(_) => {
-                        let then = lift_at_ms.and_then(|lift_at| end_of(member, lift_at, run));
+                        let then =
+                            lift_at_ms.and_then(|lift_at| end_of(member, lift_at, Some(run.key)));
                         return Done { then, ..Done::of_write(&error) };
                     }
                 },
@@ -247,7 +251,14 @@ async fn ban(guild: Id<GuildMarker>, member: Id<UserMarker>, act: &Act, run: &Ru
         if let Some(until) = time_stamp(lift_at) {
             fields.insert("until".into(), json!(until));
         }
-        then = end_of(member, lift_at, run);
+        // Its end knows it from a later ban by its reason. Where that was not kept, it ends whatever
+        // stands then: to stay banned for good would be worse.
+        let found = find(guild, member, run).await;
+        let is_marked = !found.is_ok_and(|ban| ban.is_some_and(|ban| !is_of(&ban, run.key)));
+        if !is_marked {
+            tracing::warn!(guild.id = %guild, "the reason of a ban was not kept");
+        }
+        then = end_of(member, lift_at, is_marked.then_some(run.key));
     }
     if *delete_message_seconds > 0 {
         let since = text::time_span(*delete_message_seconds);
@@ -290,7 +301,7 @@ async fn lift(
     let request = request(Method::Delete, guild, member, run);
     match run.discord.repeatedly(&request).await {
         Ok(_) => Ok(true),
-        Err(RestError::Refused { code: UNKNOWN_BAN, .. }) => Ok(false),
+        Err(error) if is_no_ban(&error) => Ok(false),
         Err(error) if error.is_in_doubt() => match find(guild, member, run).await {
             Ok(None) => Ok(true),
             Ok(Some(_)) | Err(_) => Err(error),
@@ -331,9 +342,16 @@ async fn find(
     let request = Request::new(Method::Get, route, path, guild.get(), run.send_by);
     match run.discord.repeatedly(&request).await {
         Ok(answer) => answer.json().map(Some),
-        Err(RestError::Refused { code: UNKNOWN_BAN, .. }) => Ok(None),
+        Err(error) if is_no_ban(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Returns whether Discord says that there is no such ban. The code is not part of its document, and
+/// others than Discord give none; only where the guild or the user is unknown nothing is said of it.
+fn is_no_ban(error: &RestError) -> bool {
+    let RestError::Refused { status, code } = error else { return false };
+    *code == UNKNOWN_BAN || *status == 404 && !matches!(*code, UNKNOWN_GUILD | UNKNOWN_USER)
 }
 
 /// Returns whether a ban was put by the execution with this key: its reason names it.

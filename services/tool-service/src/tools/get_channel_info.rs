@@ -182,12 +182,25 @@ async fn list_threads(
             })
             .collect()
     };
-    fields.insert("threads".into(), show(threads::active(guild, run).await?));
+    // A list that is refused is left out: what is known of the channel is told all the same.
+    if let Some(active) = unless_refused(threads::active(guild, run).await)? {
+        fields.insert("threads".into(), show(active));
+    }
     if act.archived_threads {
-        let archived = threads::archived(act.channel, MAX_THREADS, run).await?;
-        fields.insert("archived_threads".into(), show(archived));
+        let archived = threads::archived(act.channel, MAX_THREADS, run).await;
+        if let Some(archived) = unless_refused(archived)? {
+            fields.insert("archived_threads".into(), show(archived));
+        }
     }
     Ok(())
+}
+
+fn unless_refused<T>(listed: Result<T, RestError>) -> Result<Option<T>, RestError> {
+    match listed {
+        Ok(listed) => Ok(Some(listed)),
+        Err(RestError::Refused { .. } | RestError::RefusedBefore { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn overwrites(channel: &Channel, run: &Run<'_>) -> Value {

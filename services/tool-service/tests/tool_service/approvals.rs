@@ -48,9 +48,16 @@ async fn press(it: &Harness, who: &str, end: &str) -> Value {
         interaction_id: 1,
         interaction_token: "t".into(),
     };
+    let before = it.requests("POST", "/callback").await.len();
     assert!(it.client().click_approval(request).await.unwrap().into_inner().is_ours);
-    let callbacks = it.requests("POST", "/callback").await;
-    callbacks.last().expect("the click is answered")["body"].clone()
+    for _ in 0..500 {
+        let mut callbacks = it.requests("POST", "/callback").await;
+        if callbacks.len() > before {
+            return callbacks.swap_remove(before)["body"].take();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the click is not answered");
 }
 
 fn approved(call: &CallToolRequest, approval: &str) -> CallToolRequest {

@@ -311,3 +311,21 @@ async fn a_destructive_decision_reads_asker_and_target_anew_and_others_do_not() 
     let call = it.ordered("theo", "timeout_member", timeout).await;
     expect(&it.run(&call).await, CallOutcome::Denied);
 }
+
+#[tokio::test]
+async fn a_server_that_says_not_banned_in_its_own_words_is_understood() {
+    const LOOK: &str = "GET /guilds/{guild_id}/bans/{user_id}";
+    let it = Harness::start().await;
+    let bob = it.user(TARGET);
+    for code in [0, 404] {
+        it.fault(LOOK, "error", json!({"status": 404, "code": code})).await;
+        let ban = it.ordered("theo", "ban_member", json!({"member": bob.to_string()})).await;
+        expect(&it.run(&ban).await, CallOutcome::Done);
+        it.clear_faults().await;
+        let lift = json!({"member": bob.to_string(), "action": "unban"});
+        expect(&it.run(&it.ordered("theo", "ban_member", lift).await).await, CallOutcome::Done);
+    }
+    it.fault(LOOK, "error", json!({"status": 404, "code": 10_004})).await;
+    let ban = it.ordered("theo", "ban_member", json!({"member": bob.to_string()})).await;
+    expect(&it.run(&ban).await, CallOutcome::Failed);
+}

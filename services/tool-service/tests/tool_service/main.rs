@@ -23,6 +23,7 @@ mod overwrites;
 mod people;
 mod policy;
 mod reading;
+mod refusals;
 mod rest;
 mod roles;
 mod scheduling;

@@ -24,7 +24,7 @@ const CREDENTIAL: &str = "bench";
 const GROUPS: &str = "ery_store_commit_group_requests";
 
 /// A key of the bench alone.
-const KEY: [u8; 32] = [0x5a; 32];
+const KEY: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
 pub(crate) type Client = StoreServiceClient<InterceptedService<Channel, Bearer>>;
 
@@ -57,7 +57,6 @@ impl BenchStore {
         let address = format!("127.0.0.1:{}", free_port()?);
         let (nats_url, redis_url) = (nats.url(), redis.url());
         let data = folder.path().join("data").display().to_string();
-        let key: String = KEY.iter().map(|byte| format!("{byte:02x}")).collect();
         let mut variables = vec![
             ("ERY_NATS__URL", nats_url.as_str()),
             ("ERY_REDIS__URL", redis_url.as_str()),
@@ -66,11 +65,11 @@ impl BenchStore {
             ("ERY_RPC__LISTEN", address.as_str()),
         ];
         if is_encrypted {
-            variables.push(("ERY_STORE__ENCRYPTION__KEY", key.as_str()));
+            variables.push(("ERY_STORE__ENCRYPTION__KEY", KEY));
         }
         let mut process = Ery::start("store", &["store"], &variables)?;
         ready(&mut process).await?;
-        let key = is_encrypted.then_some(FileKey(KEY));
+        let key = is_encrypted.then(|| FileKey::parse(KEY)).transpose()?;
         let next_message = AtomicU64::new(0);
         Ok(Self { process, address, key, folder, next_message, _nats: nats, _redis: redis })
     }

@@ -1,9 +1,10 @@
 //! The first ceiling: the statements of a write, on one connection with nothing around them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use rusqlite::{Connection, params};
+use tokio::time::Instant;
 
 use ery_proto::{common::v1::Message, store::v1::ingest_event::Change};
 

@@ -2,10 +2,11 @@
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::future::try_join_all;
+use tokio::time::Instant;
 
 use ery_proto::store::v1::{IngestMessagesRequest, ListMessagesRequest};
 

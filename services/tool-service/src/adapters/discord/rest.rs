@@ -695,13 +695,11 @@ impl Discord {
                 }
                 return Err(RestError::Unauthorized);
             }
-            StatusCode::FORBIDDEN => {
-                self.count_invalid(request, status).await;
-                if is_about_rights(code) {
-                    self.denials.learn(request.home, &request.about, code);
-                }
-            }
+            StatusCode::FORBIDDEN => self.count_invalid(request, status).await,
             _ => {}
+        }
+        if is_about_rights(status, code) {
+            self.denials.learn(request.home, &request.about, code);
         }
         Err(RestError::Refused { status: number, code })
     }
@@ -792,9 +790,10 @@ fn transfer(
     .boxed()
 }
 
-/// Whether a 403 means that a right is missing, rather than that this one message was refused.
-fn is_about_rights(code: u64) -> bool {
-    matches!(code, 0 | 50_001 | 50_013)
+/// Whether a refusal means that a right is missing, rather than that this one message was refused:
+/// by its code, since not everybody who speaks Discord's API says 403.
+fn is_about_rights(status: StatusCode, code: u64) -> bool {
+    matches!(code, 50_001 | 50_013) || status == StatusCode::FORBIDDEN && code == 0
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,83 @@
+//! How long one question may stay without an answer of Discord's.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use ery_clock::UnixMillis;
+
+/// How many questions without an answer are remembered; past it, the oldest is forgotten, and waits
+/// anew.
+const MAX_QUESTIONS: usize = 1_024;
+
+/// Since when questions have been asked that Discord gives no usable answer to.
+///
+/// An outage is waited for: whoever asked asks again. But one route may fail for good while all
+/// others work, and then waiting would hold up its channel for ever.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    limit: Duration,
+    since: Mutex<HashMap<String, UnixMillis>>,
+}
+
+impl Patience {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { limit, since: Mutex::default() }
+    }
+
+    /// Notes that `question` has no answer, and returns whether that was waited for long enough.
+    pub(crate) fn is_over(&self, question: &str, now: UnixMillis) -> bool {
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = since.get(question) {
+            let is_over = now >= *first + self.limit;
+            if is_over {
+                since.remove(question);
+            }
+            return is_over;
+        }
+        if since.len() >= MAX_QUESTIONS
+            && let Some(oldest) =
+                since.iter().min_by_key(|(_, first)| **first).map(|(question, _)| question.clone())
+        {
+            since.remove(&oldest);
+        }
+        since.insert(question.to_owned(), now);
+        self.limit.is_zero()
+    }
+
+    /// Forgets a question that has its answer.
+    pub(crate) fn answered(&self, question: &str) {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner).remove(question);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_given_up_after_its_time_and_begins_anew() {
+        let patience = Patience::new(Duration::from_mins(2));
+        let at = |seconds: i64| UnixMillis(seconds * 1_000);
+        assert!(!patience.is_over("a", at(0)));
+        assert!(!patience.is_over("b", at(60)));
+        assert!(!patience.is_over("a", at(119)));
+        assert!(patience.is_over("a", at(120)));
+        assert!(!patience.is_over("a", at(121)), "it was told; whoever asks again waits again");
+        patience.answered("b");
+        assert!(!patience.is_over("b", at(300)));
+    }
+
+    #[test]
+    fn past_its_bound_the_oldest_is_forgotten() {
+        let patience = Patience::new(Duration::from_secs(1));
+        for question in 0..=MAX_QUESTIONS {
+            let now = UnixMillis(i64::try_from(question).unwrap());
+            assert!(!patience.is_over(&question.to_string(), now));
+        }
+        assert!(!patience.is_over("0", UnixMillis(10_000)));
+        assert!(patience.is_over("1024", UnixMillis(10_000)));
+    }
+}
