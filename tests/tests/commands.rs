@@ -436,3 +436,35 @@ async fn the_moderation_log_is_read_by_those_who_moderate() {
     let none = stand.told("theo", &show(number + 1)).await;
     assert_eq!(none, "There is no case of that number here.");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_shown_to_the_staff_alone_and_once() {
+    let stand = Stand::start(&[]).await;
+    let general = stand.channel("general");
+    let bad = stand.sim.say(general, stand.member("bob"), "buy my coins").await.unwrap();
+    let reported = async || {
+        let menu = json!({
+            "type": "command", "command": "Report message", "target_id": bad.to_string(),
+        });
+        let opened = stand.begin("alice", &menu).await;
+        assert_eq!(opened["response"]["type"], 9, "{opened}");
+        let sent = json!({
+            "type": "modal", "interaction_id": opened["id"], "fields": { "reason": "spam" },
+        });
+        stand.told("alice", &sent).await
+    };
+    assert!(reported().await.starts_with("Thank you."));
+    assert!(reported().await.starts_with("Thank you."));
+    let told = stand.sim.messages(stand.channel("staff")).await.unwrap();
+    let own: Vec<&Value> = told.iter().filter(|it| it["author"]["bot"] == true).collect();
+    let [report] = own.as_slice() else { panic!("{told:?}") };
+    let content = report["content"].as_str().unwrap();
+    for part in ["`spam`", "`buy my coins`", stand.member("alice"), &bad.to_string()] {
+        assert!(content.contains(part), "{part}: {content}");
+    }
+    let log = stand.sim.log(0).await.unwrap();
+    let sent = log.iter().find(|it| it.body["content"] == content).unwrap();
+    assert_eq!(sent.body["allowed_mentions"]["parse"], json!([]));
+    let said = stand.sim.messages(general).await.unwrap();
+    assert!(said.iter().all(|it| !it["content"].to_string().contains("reports a message")));
+}

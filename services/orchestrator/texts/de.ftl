@@ -32,6 +32,7 @@ command-why = warum
 command-why-message = nachricht
     .description = Ein Link zur Nachricht oder ihre Kennung; sonst deine letzte Bitte hier
 command-explain-message = Erkläre das
+command-report-message = Nachricht melden
 command-case = fall
     .description = Das Moderationsprotokoll
 command-case-list = liste
@@ -154,3 +155,16 @@ case-by = , durch { $person }
 case-by-nobody = , durch eine Regel oder weil die Zeit um war
 case-approved = Gebilligt von { $person }
 case-execution = Festgehalten als { $key }
+
+## Meldungen
+
+report-form = Dem Team eine Nachricht melden
+report-form-reason = Was ist damit nicht in Ordnung?
+report-sent = Danke. Das Team dieses Servers kann es jetzt sehen.
+report-perhaps-sent = Ob das Team es erfahren hat, weiß ich nicht: Bitte sag es selbst jemandem, der moderiert.
+report-not-sent = Ich konnte es dem Team nicht sagen: Bitte sag es selbst jemandem, der moderiert.
+report-no-place = Dieser Server hat keinen Kanal für sein Team, den ich kenne; ich habe es niemandem gesagt. Bitte sag es selbst jemandem, der moderiert.
+report-heading = { $reporter } meldet eine Nachricht: { $link }
+report-reason = Warum: { $reason }
+report-excerpt = Sie ist von { $author }: { $excerpt }
+report-no-excerpt = Ihren Text habe ich nicht.

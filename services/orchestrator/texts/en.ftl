@@ -32,6 +32,7 @@ command-why = why
 command-why-message = message
     .description = A link to the message, or its id; else your last request here
 command-explain-message = Explain this
+command-report-message = Report message
 command-case = case
     .description = The moderation log
 command-case-list = list
@@ -154,3 +155,16 @@ case-by = , by { $person }
 case-by-nobody = , by a rule or because its time was over
 case-approved = Approved by { $person }
 case-execution = Recorded as { $key }
+
+## Reports
+
+report-form = Report a message to the staff
+report-form-reason = What is wrong with it?
+report-sent = Thank you. The staff of this server can see it now.
+report-perhaps-sent = I do not know whether the staff was told: please tell a moderator yourself.
+report-not-sent = I could not tell the staff: please tell a moderator yourself.
+report-no-place = This server has no channel for its staff that I know of, so I told nobody. Please tell a moderator yourself.
+report-heading = { $reporter } reports a message: { $link }
+report-reason = Why: { $reason }
+report-excerpt = It is by { $author }: { $excerpt }
+report-no-excerpt = I do not have its text.

@@ -2,6 +2,7 @@
 
 mod describe_people;
 mod fetch_history;
+mod find_staff_channel;
 mod interactions;
 mod list_plans;
 mod list_tools;
@@ -18,10 +19,11 @@ use ery_proto::tool::v1::{
     AnswerInteractionRequest, AnswerInteractionResponse, CallToolRequest, CallToolResponse,
     ClickApprovalRequest, ClickApprovalResponse, DescribePeopleRequest, DescribePeopleResponse,
     EditInteractionAnswerRequest, EditInteractionAnswerResponse, FetchHistoryRequest,
-    FetchHistoryResponse, ListPlansRequest, ListPlansResponse, ListToolsRequest, ListToolsResponse,
-    RegisterCommandsRequest, RegisterCommandsResponse, ResolveCallRequest, ResolveCallResponse,
-    SettleApprovalRequest, SettleApprovalResponse, SettleCallRequest, SettleCallResponse,
-    ShowTypingRequest, ShowTypingResponse, tool_service_server::ToolService,
+    FetchHistoryResponse, FindStaffChannelRequest, FindStaffChannelResponse, ListPlansRequest,
+    ListPlansResponse, ListToolsRequest, ListToolsResponse, RegisterCommandsRequest,
+    RegisterCommandsResponse, ResolveCallRequest, ResolveCallResponse, SettleApprovalRequest,
+    SettleApprovalResponse, SettleCallRequest, SettleCallResponse, ShowTypingRequest,
+    ShowTypingResponse, tool_service_server::ToolService,
 };
 
 use crate::{error::CallError, pipeline::Pipeline, service::Shared};
@@ -124,6 +126,13 @@ impl ToolService for Handlers {
         request: Request<ListPlansRequest>,
     ) -> Result<Response<ListPlansResponse>, Status> {
         Ok(Response::new(list_plans::handle(&self.shared, &request.into_inner()).await?))
+    }
+
+    async fn find_staff_channel(
+        &self,
+        request: Request<FindStaffChannelRequest>,
+    ) -> Result<Response<FindStaffChannelResponse>, Status> {
+        Ok(Response::new(find_staff_channel::handle(&self.shared, &request.into_inner()).await?))
     }
 
     async fn show_typing(

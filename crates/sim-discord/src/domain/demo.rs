@@ -183,6 +183,7 @@ impl Demo<'_> {
         if let Some(guild) = self.world.guilds.get_mut(&self.guild) {
             guild.system_channel = Some(general);
             guild.rules_channel = Some(welcome);
+            guild.settings.safety_alerts_channel = Some(staff);
             guild.description = Some("A café by the water, and its regulars.".to_owned());
         }
         Channels { general, recipes, events, staff }

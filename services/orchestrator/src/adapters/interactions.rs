@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::FutureExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use twilight_model::{
     guild::Permissions,
     id::{
@@ -14,7 +14,13 @@ use twilight_model::{
 
 use ery_clock::UnixMillis;
 use ery_ids::{ChannelKey, EventId, ExecutionKey, Home};
-use ery_proto::tool::v1::{self as proto, InteractionOutcome};
+use ery_proto::{
+    common::v1::{
+        Principal,
+        principal::{Kind, Rule},
+    },
+    tool::v1::{self as proto, InteractionOutcome},
+};
 use ery_rpc::within;
 
 use crate::{
@@ -195,6 +201,60 @@ impl Tools {
             channel_id: it.channel.channel.get(),
             offered: vec![tool.to_owned()],
             is_command: true,
+            ..proto::CallToolRequest::default()
+        };
+        self.send(it.channel.home, request).await
+    }
+
+    /// Returns where a server's staff is told of something, if anywhere.
+    pub(crate) async fn staff_channel(
+        &self,
+        guild: Id<GuildMarker>,
+    ) -> Result<Option<Id<ChannelMarker>>, CallError> {
+        let client = self.client(Home::Guild(guild));
+        let request = proto::FindStaffChannelRequest { guild_id: guild.get() };
+        let answer = self
+            .retries
+            .call("FindStaffChannel", self.lookup_timeout, || {
+                let request = within(self.lookup_timeout, request);
+                let mut client = client.clone();
+                async move {
+                    client.find_staff_channel(request).await.map(tonic::Response::into_inner)
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Id::new_checked(answer.channel_id))
+    }
+
+    /// Tells a server's staff of something, by Ery's own rights. What is told under the same name is
+    /// told once.
+    pub(crate) async fn tell_staff(
+        &self,
+        it: &Interaction,
+        name: &str,
+        staff: Id<ChannelMarker>,
+        content: &str,
+    ) -> Result<Called, CallError> {
+        const TOOL: &str = "send_message";
+
+        let key = ExecutionKey::Event {
+            event: EventId(name.to_owned()),
+            cause: "report".to_owned(),
+            index: 0,
+        };
+        let rule = Principal {
+            kind: Some(Kind::Rule(Rule { id: "reports-go-to-staff".to_owned(), version: 1 })),
+        };
+        let request = proto::CallToolRequest {
+            key: key.to_string(),
+            tool: TOOL.to_owned(),
+            arguments: json!({ "content": content, "channel": staff.to_string() }).to_string(),
+            principal: Some(rule),
+            trigger_id: format!("in.{}", it.id),
+            guild_id: it.channel.guild_raw(),
+            channel_id: it.channel.channel.get(),
+            offered: vec![TOOL.to_owned()],
             ..proto::CallToolRequest::default()
         };
         self.send(it.channel.home, request).await

@@ -20,6 +20,7 @@ use crate::{
             explain::{CallFacts, CallState, Decided, Explained, ThreadFacts},
         },
         journal::Outcome,
+        message::Message,
     },
     error::CallError,
 };
@@ -85,6 +86,31 @@ impl Store {
             triggers.find_map(|it| it.id.parse::<TriggerId>().ok()?.message())
         };
         Ok(answer.threads.iter().filter(|thread| of(thread)).find_map(message))
+    }
+
+    /// Returns a message of a channel, if the store has it and it is not deleted.
+    pub(crate) async fn message(
+        &self,
+        channel: ChannelKey,
+        message: Id<MessageMarker>,
+    ) -> Result<Option<Message>, CallError> {
+        let client = self.client(channel.home);
+        let request = proto::ListMessagesRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+            before: message.get().saturating_add(1),
+            limit: 1,
+            since_ms: 0,
+        };
+        let answer = self
+            .asked("ListMessages", || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request));
+                async move { client.list_messages(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        let found = answer.messages.into_iter().next_back().and_then(convert::message_from);
+        Ok(found.filter(|found| found.id == message))
     }
 
     /// Returns moderation acts of a guild, the newest first: about one person, or one alone.

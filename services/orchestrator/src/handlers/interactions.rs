@@ -6,6 +6,8 @@
 //! that comes twice, from the bus or from two sessions, is answered once and acts once.
 
 mod cases;
+mod forms;
+mod report;
 mod schedule;
 mod warn;
 mod why;
@@ -111,7 +113,7 @@ impl Interactions {
                 self.first(it, &First::Choices(choices)).await.map(drop)
             }
             Asked::Open(opened) => {
-                let form = First::Form(warn::form(&opened, it.language));
+                let form = First::Form(forms::form(&opened, it.language));
                 self.first(it, &form).await.map(drop)
             }
             Asked::Do(deed) => self.carry_out(it, &deed).await,
@@ -159,6 +161,9 @@ impl Interactions {
             Deed::ListCases { member } => cases::list(&self.holder, it, *member).await,
             Deed::ShowCase { number } => cases::show(&self.holder, it, *number).await,
             Deed::Why(meant) => why::why(&self.holder, it, meant).await,
+            Deed::Report { message, reason } => {
+                report::report(&self.holder, it, *message, reason).await
+            }
             Deed::Warn(warning) => warn::warn(&self.holder, it, deed, warning).await,
             Deed::CancelPlan { id } => schedule::cancel(&self.holder, it, deed, id).await,
         };

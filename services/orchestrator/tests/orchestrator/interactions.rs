@@ -284,3 +284,28 @@ async fn in_development_each_server_gets_the_commands_and_no_other_place() {
     end(&stand, id).await;
     assert!(stand.tools.registered.lock().unwrap().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_goes_to_the_staff_once_and_where_there_is_none_that_is_said() {
+    let stand = Stand::new().await;
+    let _process = stand.start();
+    let form = json!({ "custom_id": "ery.report.42", "components": [
+        { "type": 18, "component": { "type": 4, "custom_id": "reason", "value": "spam `x`" } },
+    ]});
+    let id = interact(&stand, 5, form.clone()).await;
+    assert!(end(&stand, id).await.contains("no channel for its staff"));
+    assert!(stand.tools.done().is_empty());
+
+    stand.tools.staff_channel.store(77, Ordering::SeqCst);
+    for _ in 0..2 {
+        let id = interact(&stand, 5, form.clone()).await;
+        assert!(end(&stand, id).await.contains("The staff"));
+    }
+    let done = stand.tools.done();
+    assert_eq!(done.len(), 1, "{done:?}");
+    let arguments: Value = serde_json::from_str(&done[0].arguments).unwrap();
+    assert_eq!(arguments["channel"], "77");
+    let content = arguments["content"].as_str().unwrap();
+    assert!(content.contains("`spam ˋxˋ`") && content.contains("/42"), "{content}");
+    assert!(!done[0].is_command && done[0].key == format!("e/rp.42.{MEMBER}/report/0"));
+}

@@ -26,6 +26,9 @@ pub(crate) struct Guild {
     /// Threads are channels of their own here.
     pub(crate) channels: HashMap<Id<ChannelMarker>, Channel>,
     pub(crate) emojis: HashSet<Id<EmojiMarker>>,
+    /// The channels that Discord itself writes to for the staff: warnings of raids, news for
+    /// communities, system messages. Others may see them, too.
+    pub(crate) staff_channels: Box<[Id<ChannelMarker>]>,
     /// How many members the guild has, if Discord said so.
     pub(crate) member_count: Option<u64>,
 }

@@ -134,6 +134,7 @@ pub(crate) fn guild() -> Builder {
             roles: roles.into(),
             channels: channels.into(),
             emojis: [Id::new(77)].into(),
+            staff_channels: Box::default(),
             member_count: None,
         },
         members: members.into(),

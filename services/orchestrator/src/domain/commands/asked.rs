@@ -47,6 +47,18 @@ pub(crate) enum Completed {
 pub(crate) enum Opened {
     /// For what a member is warned.
     Warning { member: Id<UserMarker> },
+    /// Why the staff is to look at a message.
+    Report { message: Id<MessageMarker> },
+}
+
+impl Opened {
+    /// Returns the id by which the form is known again when it is sent off.
+    pub(crate) fn custom_id(&self) -> String {
+        match self {
+            Self::Warning { member } => format!("{OURS}warn.{member}"),
+            Self::Report { message } => format!("{OURS}report.{message}"),
+        }
+    }
 }
 
 /// The field of a form that says why.
@@ -69,6 +81,7 @@ pub(crate) enum Deed {
     ListPlans,
     CancelPlan { id: String },
     Warn(Warning),
+    Report { message: Id<MessageMarker>, reason: String },
     ListCases { member: Option<Id<UserMarker>> },
     ShowCase { number: u64 },
     Why(Meant),
@@ -121,6 +134,7 @@ impl Deed {
             Self::ListPlans => "schedule-list",
             Self::CancelPlan { .. } => "schedule-cancel",
             Self::Warn(_) => "warn",
+            Self::Report { .. } => "report",
             Self::ListCases { .. } => "case-list",
             Self::ShowCase { .. } => "case-show",
             Self::Why(_) => "why",
@@ -181,6 +195,9 @@ fn command(invoked: &Invoked) -> Option<Asked> {
                 notice: NOTICES.into_iter().find(|known| *known == notice)?,
             })))
         }
+        (["report-message"], Some(Target::Message(message))) => {
+            Some(Asked::Open(Opened::Report { message }))
+        }
         (["warn-person"], Some(Target::Person(member))) => {
             Some(Asked::Open(Opened::Warning { member }))
         }
@@ -194,6 +211,10 @@ fn form(custom_id: &str, fields: &BTreeMap<String, String>) -> Option<Deed> {
         ("warn", member) => {
             let member = member.parse().ok().and_then(Id::new_checked)?;
             Some(Deed::Warn(Warning { member, reason, notice: NOTICES[0] }))
+        }
+        ("report", message) => {
+            let message = message.parse().ok().and_then(Id::new_checked)?;
+            Some(Deed::Report { message, reason: reason? })
         }
         _ => None,
     }
@@ -215,11 +236,6 @@ fn component(custom_id: &str) -> Asked {
 /// Returns the id of a button that cancels what is planned.
 pub(crate) fn cancel_button(plan: &str) -> String {
     format!("{OURS}cancel.{plan}")
-}
-
-/// Returns the id of the form in which it is said for what a member is warned.
-pub(crate) fn warn_form(member: Id<UserMarker>) -> String {
-    format!("{OURS}warn.{member}")
 }
 
 /// Returns a command's path, by its name in the code.
@@ -294,7 +310,7 @@ mod tests {
             reason: reason.map(str::to_owned),
             notice: "channel",
         };
-        let form = warn_form(member);
+        let form = Opened::Warning { member }.custom_id();
         assert_eq!(sent(&form, "spam"), Asked::Do(Deed::Warn(warning(Some("spam")))));
         assert_eq!(sent(&form, " "), Asked::Do(Deed::Warn(warning(None))));
         assert_eq!(sent("ery.warn.0", "x"), Asked::Unknown);
@@ -325,6 +341,26 @@ mod tests {
         let entry = list::find("explain-message").called(crate::domain::texts::Language::English);
         let chosen = read(2, &json!({ "name": entry, "type": 3, "target_id": "42" }));
         assert_eq!(chosen, meant(None, None, 42));
+    }
+
+    #[test]
+    fn a_message_is_reported_in_a_form_that_says_why() {
+        let message = Id::new(42);
+        let entry = list::find("report-message").called(crate::domain::texts::Language::English);
+        let chosen = read(2, &json!({ "name": entry, "type": 3, "target_id": "42" }));
+        let opened = Opened::Report { message };
+        assert_eq!(chosen, Asked::Open(opened.clone()));
+        let sent = |reason: &str| {
+            read(
+                5,
+                &json!({ "custom_id": opened.custom_id(), "components": [
+                    { "type": 18, "component": { "type": 4, "custom_id": "reason", "value": reason } },
+                ]}),
+            )
+        };
+        let reason = "spam".to_owned();
+        assert_eq!(sent("spam"), Asked::Do(Deed::Report { message, reason }));
+        assert_eq!(sent(" "), Asked::Unknown);
     }
 
     #[test]

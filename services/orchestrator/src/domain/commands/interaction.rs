@@ -32,6 +32,8 @@ pub(crate) struct Interaction {
     /// What they may do in this channel, as Discord tells it; nothing in a direct message.
     pub(crate) permissions: Permissions,
     pub(crate) language: Language,
+    /// The language of the server's staff.
+    pub(crate) server_language: Language,
     pub(crate) kind: Kind,
 }
 
@@ -122,6 +124,7 @@ impl Interaction {
             user: user.ok_or(lacks("user.id"))?,
             permissions: Permissions::from_bits_retain(permissions),
             language: Language::of(raw.locale.as_deref(), raw.guild_locale.as_deref()),
+            server_language: Language::of(raw.guild_locale.as_deref(), None),
             kind: kind(raw.kind, raw.data.unwrap_or_default()),
             token: raw.token,
         })

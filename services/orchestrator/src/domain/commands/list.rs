@@ -36,6 +36,12 @@ pub(crate) const COMMANDS: &[Declared] = &[
         works_in_dm: true,
     },
     Declared {
+        name: "report-message",
+        shape: Shape::OnMessage,
+        shown_to: Permissions::empty(),
+        works_in_dm: false,
+    },
+    Declared {
         name: "case",
         shape: Shape::Typed(&[
             Part::Below { name: "list", parts: &[optional("member", ValueKind::Person)] },

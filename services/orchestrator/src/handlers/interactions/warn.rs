@@ -5,11 +5,10 @@ use serde_json::{Value, json};
 use crate::{
     domain::{
         commands::{
-            asked::{Deed, FORM_REASON, Opened, Warning, warn_form},
+            asked::{Deed, Warning},
             interaction::Interaction,
-            reply::{Field, Form, Message},
+            reply::Message,
         },
-        texts::Language,
         tool::CallOutcome,
     },
     error::CallError,
@@ -17,25 +16,6 @@ use crate::{
 };
 
 const TOOL: &str = "warn_member";
-
-/// How long a reason may be, as the tool takes it.
-const LONGEST_REASON: u16 = 400;
-
-/// Returns the form in which the reason is given.
-pub(super) fn form(opened: &Opened, language: Language) -> Form {
-    match opened {
-        Opened::Warning { member } => Form {
-            custom_id: warn_form(*member),
-            title: language.word("warn-form"),
-            fields: vec![Field {
-                custom_id: FORM_REASON,
-                label: language.word("warn-form-reason"),
-                longest: LONGEST_REASON,
-                is_required: false,
-            }],
-        },
-    }
-}
 
 /// Warns a member, if whoever asks may do that.
 pub(super) async fn warn(

@@ -37,6 +37,8 @@ pub(crate) struct FakeTools {
     pub(crate) too_late: AtomicUsize,
     pub(crate) registered: Mutex<Vec<RegisterCommandsRequest>>,
     pub(crate) plans: Mutex<Vec<PlannedCall>>,
+    /// Where the staff is told of something; 0 for nowhere.
+    pub(crate) staff_channel: AtomicU64,
     pub(crate) faults: Faults,
     pub(crate) held: Held,
 }
@@ -59,6 +61,7 @@ impl FakeTools {
             too_late: AtomicUsize::new(0),
             registered: Mutex::default(),
             plans: Mutex::default(),
+            staff_channel: AtomicU64::new(0),
             faults: Faults::default(),
             held: Held::default(),
         }
@@ -167,6 +170,14 @@ impl ToolService for FakeTools {
         Ok(Response::new(ListPlansResponse { plans: self.plans.lock().unwrap().clone() }))
     }
 
+    async fn find_staff_channel(
+        &self,
+        _: Request<FindStaffChannelRequest>,
+    ) -> Answer<FindStaffChannelResponse> {
+        let channel_id = self.staff_channel.load(Ordering::SeqCst);
+        Ok(Response::new(FindStaffChannelResponse { channel_id }))
+    }
+
     async fn settle_call(
         &self,
         _: Request<SettleCallRequest>,
@@ -207,7 +218,7 @@ impl ToolService for FakeTools {
         self.held.pass("CallTool").await;
         self.faults.check("CallTool")?;
         let request = request.into_inner();
-        if request.is_command {
+        if request.fence.is_none() {
             let mut done = self.done.lock().unwrap();
             if done.iter().all(|it| it.key != request.key) {
                 done.push(request.clone());

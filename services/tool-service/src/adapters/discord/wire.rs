@@ -35,6 +35,12 @@ pub(crate) struct RawGuild {
     #[serde(default)]
     pub(crate) members: Vec<RawMember>,
     pub(crate) member_count: Option<u64>,
+    #[serde(default)]
+    pub(crate) safety_alerts_channel_id: Option<Id<ChannelMarker>>,
+    #[serde(default)]
+    pub(crate) public_updates_channel_id: Option<Id<ChannelMarker>>,
+    #[serde(default)]
+    pub(crate) system_channel_id: Option<Id<ChannelMarker>>,
 }
 
 impl RawGuild {
@@ -52,6 +58,14 @@ impl RawGuild {
                 .map(|channel| (channel.id, channel.channel()))
                 .collect(),
             emojis: self.emojis.iter().filter_map(|emoji| emoji.id).collect(),
+            staff_channels: [
+                self.safety_alerts_channel_id,
+                self.public_updates_channel_id,
+                self.system_channel_id,
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             member_count: self.member_count,
         })
     }
