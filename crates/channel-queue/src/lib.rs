@@ -8,6 +8,6 @@ mod port;
 pub mod testing;
 
 pub use port::{
-    BoxLease, ChannelLease, ChannelQueue, Delivery, Hint, Position, QueueError, Released, Task,
-    UnreadableTask, UnreadableTasks, Waiting, Wakeups,
+    BoxLease, ChannelLease, ChannelQueue, Delivery, Hint, Left, Position, QueueError, Released,
+    Task, UnreadableTask, UnreadableTasks, Waiting, Wakeups,
 };

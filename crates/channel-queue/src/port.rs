@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use twilight_model::id::{Id, marker::UserMarker};
 
 use ery_clock::UnixMillis;
-use ery_ids::{ChannelKey, Epoch, Fence, TriggerId};
+use ery_ids::{ChannelKey, Epoch, Fence, ForgottenPerson, TriggerId};
 
 /// What may start a task thread in a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +106,16 @@ pub enum Released {
     More(BoxLease),
 }
 
+/// What is left in the queue of a person who is to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    Nothing,
+    Some {
+        /// When it goes by age at the latest; none: once it is answered.
+        gone_by: Option<UnixMillis>,
+    },
+}
+
 /// Why the queue did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
@@ -159,6 +169,18 @@ pub trait ChannelQueue: Send + Sync {
     /// Removes what cannot be read.
     async fn discard(&self, _task: UnreadableTask) -> Result<(), QueueError> {
         Ok(())
+    }
+
+    /// Tells whether a task waits that tells of a person and was received by `until`, and erases what
+    /// is left of those that do not wait any more. No task that waits is taken away.
+    ///
+    /// An adapter that keeps nothing needs no code for it.
+    async fn forget(
+        &self,
+        _person: ForgottenPerson,
+        _until: UnixMillis,
+    ) -> Result<Left, QueueError> {
+        Ok(Left::Nothing)
     }
 
     /// Removes a delivery that the gate turned away, without taking its channel.

@@ -9,16 +9,18 @@ use bytes::Bytes;
 use futures::{StreamExt as _, stream::BoxStream};
 use tokio::time::timeout;
 
+use ery_clock::UnixMillis;
 use ery_event_bus::{
-    BusError, Event, EventBus, EventDeliveries, FollowedEvents, GatewayShard, ResumePoint, Topic,
+    BusError, Event, EventBus, EventDeliveries, FollowedEvents, GatewayShard, Left, ResumePoint,
+    Topic,
 };
-use ery_ids::{EventId, Part};
+use ery_ids::{EventId, ForgottenPerson, Part};
 
 use crate::{
     NatsSettings,
     envelope::Envelope,
     error::NoAnswer,
-    nats::{BoxError, NatsLink, PublishFailure},
+    nats::{BoxError, NatsLink, PublishFailure, oldest},
     subjects,
 };
 
@@ -29,6 +31,7 @@ pub struct ClusterBus {
     max_unacked: usize,
     redelivery: Duration,
     request_timeout: Duration,
+    max_age: Duration,
 }
 
 impl ClusterBus {
@@ -39,6 +42,7 @@ impl ClusterBus {
             max_unacked: settings.max_unacked_events,
             redelivery: settings.ack_wait,
             request_timeout: settings.request_timeout,
+            max_age: settings.events_max_age,
         }
     }
 
@@ -111,6 +115,13 @@ impl EventBus for ClusterBus {
         };
         let heard = self.in_time(heard).await?;
         Ok(heard.map(|message| message.payload).boxed())
+    }
+
+    async fn forget(&self, _: ForgottenPerson, until: UnixMillis) -> Result<Left, BusError> {
+        // A secure erase rewrites a whole file of the stream for each event; they go by age instead.
+        let oldest = self.in_time(oldest(&self.nats.events)).await?;
+        let is_left = oldest.is_some_and(|oldest| oldest <= until);
+        Ok(if is_left { Left::Some { gone_by: Some(until + self.max_age) } } else { Left::Nothing })
     }
 
     async fn save_resume_point(

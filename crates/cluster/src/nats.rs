@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use ery_clock::Clock;
+use ery_clock::{Clock, UnixMillis};
 
 use crate::{
     ConnectError, NatsSettings,
@@ -433,6 +433,13 @@ async fn ensure_stream(
             _ => Err(error.into()),
         },
     }
+}
+
+/// Returns when the oldest message of a stream was published; none if it is empty.
+pub(crate) async fn oldest(stream: &Stream<()>) -> Result<Option<UnixMillis>, BoxError> {
+    let state = stream.get_info().await?.state;
+    let millis = state.first_timestamp.unix_timestamp_nanos() / 1_000_000;
+    Ok((state.messages > 0).then(|| UnixMillis(i64::try_from(millis).unwrap_or(0))))
 }
 
 fn tasks_config(settings: &NatsSettings) -> stream::Config {

@@ -17,11 +17,11 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
 use ery_channel_queue::{
-    BoxLease, ChannelQueue, Delivery, Hint, QueueError, Task, UnreadableTask, UnreadableTasks,
-    Wakeups,
+    BoxLease, ChannelQueue, Delivery, Hint, Left, QueueError, Task, UnreadableTask,
+    UnreadableTasks, Wakeups,
 };
 use ery_clock::{Clock, UnixMillis};
-use ery_ids::{ChannelKey, Fence, OwnerToken, ReplicaId};
+use ery_ids::{ChannelKey, Fence, ForgottenPerson, OwnerToken, ReplicaId};
 
 use self::{
     held::HeldChannels,
@@ -33,8 +33,9 @@ use self::{
 use crate::{
     ClusterMembership, NatsSettings, RedisSettings,
     envelope::Envelope,
+    error::NoAnswer,
     keys::ChannelKeys,
-    nats::{BoxError, NatsLink, PublishFailure},
+    nats::{BoxError, NatsLink, PublishFailure, oldest},
     redis_link::{RedisError, RedisLink},
     scripts, subjects,
 };
@@ -62,6 +63,7 @@ struct Inner {
     ack_wait: Duration,
     longest_exchange: Duration,
     compress_above: usize,
+    request_timeout: Duration,
 }
 
 impl ClusterQueue {
@@ -89,6 +91,7 @@ impl ClusterQueue {
                 ack_wait: nats_settings.ack_wait,
                 longest_exchange: redis_settings.longest_exchange,
                 compress_above: nats_settings.compress_above_bytes,
+                request_timeout: nats_settings.request_timeout,
             }),
         }
     }
@@ -123,6 +126,17 @@ impl ChannelQueue for ClusterQueue {
     async fn discard(&self, task: UnreadableTask) -> Result<(), QueueError> {
         let handle = handle_of(task.handle);
         self.inner.tasks.remove(task.position.0, handle).await.map_err(QueueError::Unavailable)
+    }
+
+    async fn forget(&self, _: ForgottenPerson, until: UnixMillis) -> Result<Left, QueueError> {
+        let asked = timeout(self.inner.request_timeout, oldest(&self.inner.nats.tasks)).await;
+        let oldest = match asked {
+            Ok(oldest) => oldest.map_err(QueueError::Unavailable)?,
+            Err(_) => return Err(QueueError::Unavailable(NoAnswer("NATS").into())),
+        };
+        // Everything that was there then was answered since, whoever it is of.
+        let is_left = oldest.is_some_and(|oldest| oldest <= until);
+        Ok(if is_left { Left::Some { gone_by: None } } else { Left::Nothing })
     }
 
     async fn turn_away(&self, delivery: Delivery) -> Result<(), QueueError> {

@@ -13,12 +13,13 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use ery_clock::Clock;
+use ery_clock::{Clock, UnixMillis};
 use ery_event_bus::{
-    BusError, Event, EventBus, EventDeliveries, FollowedEvents, GatewayShard, ResumePoint, Topic,
+    BusError, Event, EventBus, EventDeliveries, FollowedEvents, GatewayShard, Left, ResumePoint,
+    Topic,
 };
 use ery_group_commit::{FileKey, Writer};
-use ery_ids::Part;
+use ery_ids::{ForgottenPerson, Part};
 
 use crate::{
     DatabaseError,
@@ -90,6 +91,7 @@ pub struct EmbeddedBus {
     messages_changed: broadcast::Sender<Bytes>,
     thread_progress: broadcast::Sender<Bytes>,
     config_changed: broadcast::Sender<Bytes>,
+    person_forgotten: broadcast::Sender<Bytes>,
     closing: CancellationToken,
     /// Ends the deliveries.
     _on_drop: DropGuard,
@@ -143,6 +145,7 @@ impl EmbeddedBus {
             messages_changed: broadcast::Sender::new(BROADCASTS),
             thread_progress: broadcast::Sender::new(BROADCASTS),
             config_changed: broadcast::Sender::new(BROADCASTS),
+            person_forgotten: broadcast::Sender::new(BROADCASTS),
             closing: closing.clone(),
             _on_drop: closing.drop_guard(),
         })
@@ -153,6 +156,7 @@ impl EmbeddedBus {
             Topic::MessagesChanged => &self.messages_changed,
             Topic::ThreadProgress => &self.thread_progress,
             Topic::ConfigChanged => &self.config_changed,
+            Topic::PersonForgotten => &self.person_forgotten,
         }
     }
 }
@@ -211,6 +215,31 @@ impl EventBus for EmbeddedBus {
             })
         });
         Ok(heard.boxed())
+    }
+
+    async fn forget(&self, person: ForgottenPerson, until: UnixMillis) -> Result<Left, BusError> {
+        let (mut after, mut is_left) = (0, false);
+        loop {
+            let state = Arc::clone(&self.state);
+            let erased = self
+                .writer
+                .write(move |connection| {
+                    table::erase(connection, person, until, after, |part, kind, seq| {
+                        state.is_needed(part, kind, seq)
+                    })
+                })
+                .await
+                .map_err(unavailable)?;
+            self.state.blank(&erased.emptied);
+            is_left |= erased.is_left;
+            match erased.next {
+                Some(next) => after = next,
+                None => break,
+            }
+        }
+        let is_erased =
+            !is_left && self.writer.alone(database::empty_log).await.map_err(unavailable)?;
+        Ok(if is_erased { Left::Nothing } else { Left::Some { gone_by: None } })
     }
 
     async fn save_resume_point(

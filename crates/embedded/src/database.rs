@@ -93,6 +93,16 @@ fn migrate(connection: &Connection, path: &Path, migrations: &[&str]) -> Result<
     Ok(())
 }
 
+/// Brings everything from a file's log into the file and empties it, so that nothing stands there
+/// that was written over since. False while somebody reads.
+pub(crate) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        [],
+        |row| Ok(row.get::<_, i64>(0)? == 0),
+    )
+}
+
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {

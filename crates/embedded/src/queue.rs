@@ -11,11 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use ery_channel_queue::{
-    BoxLease, ChannelQueue, Delivery, Hint, Position, QueueError, Task, Wakeups,
+    BoxLease, ChannelQueue, Delivery, Hint, Left, Position, QueueError, Task, Wakeups,
 };
-use ery_clock::Clock;
-use ery_group_commit::FileKey;
-use ery_ids::{ChannelKey, ReplicaId};
+use ery_clock::{Clock, UnixMillis};
+use ery_group_commit::{FileKey, Writer};
+use ery_ids::{ChannelKey, ForgottenPerson, ReplicaId};
 
 use crate::{
     DatabaseError,
@@ -68,6 +68,7 @@ impl Default for QueueOptions {
 /// Made by [`EmbeddedFolder::queue`](crate::EmbeddedFolder::queue).
 pub struct EmbeddedQueue {
     shared: Arc<Shared>,
+    writer: Writer,
     /// Ends the timers and the wake-ups.
     _closing: DropGuard,
 }
@@ -110,7 +111,7 @@ impl EmbeddedQueue {
         let closing = CancellationToken::new();
         let pump = Pump {
             index: Arc::clone(&index),
-            writer: opened.writer,
+            writer: opened.writer.clone(),
             commands: queued,
             last_position,
             linger,
@@ -125,7 +126,8 @@ impl EmbeddedQueue {
             instance: ReplicaId::random().0,
             closing: closing.clone(),
         };
-        Ok(Self { shared: Arc::new(shared), _closing: closing.drop_guard() })
+        let (shared, writer) = (Arc::new(shared), opened.writer);
+        Ok(Self { shared, writer, _closing: closing.drop_guard() })
     }
 }
 
@@ -269,6 +271,25 @@ impl ChannelQueue for EmbeddedQueue {
 
     async fn hint(&self, channel: ChannelKey) -> Hint {
         self.shared.index.hint(channel)
+    }
+
+    async fn forget(&self, person: ForgottenPerson, until: UnixMillis) -> Result<Left, QueueError> {
+        let waits = self
+            .shared
+            .reader
+            .read(move |connection| {
+                table::tells_of(connection, person, until).map_err(database::ReadError::from)
+            })
+            .await
+            .map_err(|error| QueueError::Unavailable(Box::new(error)))?;
+        // What was removed was emptied then; the log may hold it yet.
+        let is_erased = !waits
+            && self
+                .writer
+                .alone(database::empty_log)
+                .await
+                .map_err(|error| QueueError::Unavailable(Box::new(error)))?;
+        Ok(if is_erased { Left::Nothing } else { Left::Some { gone_by: None } })
     }
 
     async fn take(&self, delivery: Delivery) -> Result<Option<BoxLease>, QueueError> {

@@ -7,5 +7,5 @@ pub mod testing;
 
 pub use port::{
     Acker, BusError, Event, EventBus, EventDeliveries, EventDelivery, Followed, FollowedEvents,
-    GatewayShard, ResumePoint, Topic,
+    GatewayShard, Left, ResumePoint, Topic,
 };

@@ -8,7 +8,7 @@ use twilight_model::id::{
 };
 
 use ery_clock::UnixMillis;
-use ery_ids::{EventId, Home, Part};
+use ery_ids::{EventId, ForgottenPerson, Home, Part};
 
 /// One dispatch of Discord's on the bus.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +76,8 @@ pub enum Topic {
     ThreadProgress,
     /// The community's config changed.
     ConfigChanged,
+    /// A person is to be forgotten: JSON of [`ForgottenPerson`].
+    PersonForgotten,
 }
 
 impl Topic {
@@ -85,6 +87,7 @@ impl Topic {
             Self::MessagesChanged => "messages_changed",
             Self::ThreadProgress => "thread_progress",
             Self::ConfigChanged => "config_changed",
+            Self::PersonForgotten => "person_forgotten",
         }
     }
 }
@@ -105,6 +108,16 @@ pub struct ResumePoint {
     /// Ery's own user, told by READY only.
     pub bot: Id<UserMarker>,
     pub saved_at: UnixMillis,
+}
+
+/// What is left on the bus of a person who is to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    Nothing,
+    Some {
+        /// When it goes by age at the latest; none: once it is handled.
+        gone_by: Option<UnixMillis>,
+    },
 }
 
 /// Why the bus did not answer.
@@ -148,6 +161,14 @@ pub trait EventBus: Send + Sync {
 
     /// Hears what is broadcast from now on.
     async fn listen(&self, topic: Topic) -> Result<BoxStream<'static, Bytes>, BusError>;
+
+    /// Erases the events that tell of a person and were received by `until`, as far as every handler
+    /// has them, and tells whether any is left. Asked again, it goes on.
+    ///
+    /// An adapter that keeps nothing needs no code for it.
+    async fn forget(&self, _person: ForgottenPerson, _until: UnixMillis) -> Result<Left, BusError> {
+        Ok(Left::Nothing)
+    }
 
     /// Saves from where a shard's session can be resumed; none forgets it.
     async fn save_resume_point(

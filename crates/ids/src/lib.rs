@@ -5,6 +5,7 @@
 mod epoch;
 mod execution;
 mod home;
+mod person;
 mod principal;
 mod service;
 mod trigger;
@@ -12,6 +13,7 @@ mod trigger;
 pub use epoch::{Epoch, Fence, OwnerToken};
 pub use execution::{ExecutionKey, ParseExecutionKeyError, TaskThreadId};
 pub use home::{ChannelKey, Home, PARTS, Part, SHARD_FORMULA_SHIFT, StoreShard};
+pub use person::ForgottenPerson;
 pub use principal::Principal;
 pub use service::{ReplicaId, ServiceName};
 pub use trigger::{EventId, ParseTriggerIdError, TriggerId};

@@ -10,7 +10,7 @@ use ery_ids::{PARTS, Part};
 
 use super::{
     BusOptions,
-    table::{Cursor, TrimPlan},
+    table::{Cursor, ERASED_KIND, ERASED_PAYLOAD, TrimPlan},
 };
 
 /// How far a handler that gets nothing of its kinds may run ahead of what the file says of it.
@@ -307,6 +307,35 @@ impl BusState {
         }
     }
 
+    /// Returns whether a handler that hears events of this kind has not acknowledged this one.
+    pub(super) fn is_needed(&self, part: Part, kind: &str, seq: u64) -> bool {
+        let inner = self.lock();
+        let Some(of) = inner.parts.get(usize::from(part.0)) else { return false };
+        of.handlers.values().any(|handler| handler.hears(kind) && handler.needs(seq))
+    }
+
+    /// Empties events in memory that were erased from the file.
+    pub(super) fn blank(&self, erased: &[(Part, u64)]) {
+        let mut inner = self.lock();
+        let Inner { parts, tail_bytes, .. } = &mut *inner;
+        for (part, seq) in erased {
+            let Some(of) = parts.get_mut(usize::from(part.0)) else { continue };
+            let Ok(index) = of.tail.binary_search_by_key(seq, |stored| stored.seq) else {
+                continue;
+            };
+            let stands = &of.tail[index];
+            let event = Event {
+                kind: ERASED_KIND.to_owned(),
+                traceparent: None,
+                payload: ERASED_PAYLOAD.into(),
+                ..stands.event.clone()
+            };
+            let blank = Arc::new(Stored { seq: *seq, event });
+            *tail_bytes = (*tail_bytes + size_of_event(&blank)) - size_of_event(stands);
+            of.tail[index] = blank;
+        }
+    }
+
     /// Puts into the plan up to where every handler has acknowledged each part. A part without
     /// handlers holds nothing back.
     pub(super) fn set_floors(&self, plan: &mut TrimPlan) {
@@ -374,6 +403,12 @@ impl HandlerState {
 
     fn hears(&self, kind: &str) -> bool {
         self.kinds.is_empty() || self.kinds.iter().any(|of| of == kind)
+    }
+
+    /// Returns whether it has not acknowledged an event that it hears.
+    fn needs(&self, seq: u64) -> bool {
+        let is_acked = self.outstanding.get(&seq).is_some_and(|it| it.event.is_none());
+        seq > self.acked && !is_acked
     }
 
     /// Delivers an event behind `next`, unless it was acknowledged before its turn.

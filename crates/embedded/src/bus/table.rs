@@ -5,7 +5,7 @@ use twilight_model::id::Id;
 
 use ery_clock::UnixMillis;
 use ery_event_bus::{Event, GatewayShard, ResumePoint};
-use ery_ids::{EventId, Home, PARTS, Part};
+use ery_ids::{EventId, ForgottenPerson, Home, PARTS, Part};
 
 use super::state::Stored;
 
@@ -220,6 +220,78 @@ pub(super) fn trim(connection: &Connection, plan: &TrimPlan) -> rusqlite::Result
     }
     trimmed.used_bytes = used_bytes(connection)?;
     Ok(trimmed)
+}
+
+/// What an erased event is called and says; its id stays, so that a repeat of it is known as one.
+pub(super) const ERASED_KIND: &str = "erased";
+pub(super) const ERASED_PAYLOAD: &[u8] = b"{}";
+
+/// How many rows one step of an erasure looks at.
+const ERASE_ROWS: u32 = 512;
+
+/// What one step of an erasure did.
+#[derive(Debug, Default)]
+pub(super) struct Erased {
+    /// Where to go on; none if that was all.
+    pub(super) next: Option<u64>,
+    /// The part and the number of each event that was emptied.
+    pub(super) emptied: Vec<(Part, u64)>,
+    /// There is one that a handler needs yet.
+    pub(super) is_left: bool,
+}
+
+/// Erases events that tell of a person and that no handler needs, looking at a bounded number of
+/// rows behind `after`.
+///
+/// What Ery said goes with them, to whomever: she may have quoted the person, and what every handler
+/// has is of no use any more.
+pub(super) fn erase(
+    connection: &Connection,
+    person: ForgottenPerson,
+    until: UnixMillis,
+    after: u64,
+    is_needed: impl Fn(Part, &str, u64) -> bool,
+) -> rusqlite::Result<Erased> {
+    let last: Option<i64> = connection
+        .prepare_cached(
+            "SELECT max(seq) FROM
+                 (SELECT seq FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2)",
+        )?
+        .query_row(params![after.cast_signed(), ERASE_ROWS], |row| row.get(0))?;
+    let Some(last) = last else { return Ok(Erased::default()) };
+    let mut select = connection.prepare_cached(
+        "SELECT seq, part, kind FROM events WHERE seq > ?1 AND seq <= ?2 AND kind <> ?3
+             AND received_at <= ?4 AND (?5 IS NULL OR (home = ?5 AND NOT is_direct))
+             AND (instr(payload, CAST(?6 AS BLOB)) > 0
+                 OR (substr(kind, 1, 8) = 'message_'
+                     AND instr(payload, CAST('\"' || bot || '\"' AS BLOB)) > 0))",
+    )?;
+    let found = select
+        .query_map(
+            params![
+                after.cast_signed(),
+                last,
+                ERASED_KIND,
+                until.0,
+                person.guild.map(|guild| guild.get().cast_signed()),
+                person.as_discord_has_it()
+            ],
+            |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), Part(row.get(1)?), row.get(2)?)),
+        )?
+        .collect::<rusqlite::Result<Vec<(u64, Part, String)>>>()?;
+    let mut update = connection.prepare_cached(
+        "UPDATE events SET kind = ?2, payload = ?3, traceparent = NULL WHERE seq = ?1",
+    )?;
+    let mut erased = Erased { next: Some(last.cast_unsigned()), ..Erased::default() };
+    for (seq, part, kind) in found {
+        if is_needed(part, &kind, seq) {
+            erased.is_left = true;
+        } else {
+            update.execute(params![seq.cast_signed(), ERASED_KIND, ERASED_PAYLOAD])?;
+            erased.emptied.push((part, seq));
+        }
+    }
+    Ok(erased)
 }
 
 fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {

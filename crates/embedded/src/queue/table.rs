@@ -3,7 +3,7 @@ use twilight_model::id::Id;
 
 use ery_channel_queue::{QueueError, Task};
 use ery_clock::UnixMillis;
-use ery_ids::{ChannelKey, TriggerId};
+use ery_ids::{ChannelKey, ForgottenPerson, TriggerId};
 
 use crate::database::ReadError;
 
@@ -124,6 +124,24 @@ pub(super) fn trim(
     }
     let is_end = rows.len() < usize::try_from(TRIM_ROWS).expect("a u32 fits a usize");
     Ok(rows.last().filter(|_| !is_end).map(|(position, _)| position.cast_unsigned()))
+}
+
+/// Returns whether a task waits that tells of a person and was received by `until`.
+pub(super) fn tells_of(
+    connection: &Connection,
+    person: ForgottenPerson,
+    until: UnixMillis,
+) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM tasks WHERE removed_at IS NULL AND received_at <= ?1
+             AND (?2 IS NULL OR guild = ?2) AND instr(payload, CAST(?3 AS BLOB)) > 0)",
+        params![
+            until.0,
+            person.guild.map(|guild| guild.get().cast_signed()),
+            person.as_discord_has_it()
+        ],
+        |row| row.get(0),
+    )
 }
 
 /// Returns the highest position that the file knows.
