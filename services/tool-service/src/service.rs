@@ -113,7 +113,11 @@ impl Service {
     /// None.
     pub async fn run(self, tasks: Tasks) -> Result<(), Infallible> {
         let draining: CancellationToken = tasks.draining();
-        self.shared.guilds.follow(&*self.shared.bus, draining.clone()).await;
+        let (guilds, bus) = (&self.shared.guilds, &*self.shared.bus);
+        tokio::join!(
+            guilds.follow(bus, draining.clone()),
+            guilds.forget_people(bus, draining.clone())
+        );
         draining.cancelled().await;
         self.shared.work.close();
         self.shared.work.wait().await;

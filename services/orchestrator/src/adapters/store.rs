@@ -613,19 +613,20 @@ impl Store {
         handler: &str,
         home: Home,
         events: &[Ingested],
-    ) -> Result<(), CallError> {
+    ) -> Result<Vec<Id<MessageMarker>>, CallError> {
         let client = self.client(home);
         let request = proto::IngestMessagesRequest {
             handler: handler.to_owned(),
             events: events.iter().map(ingest_event).collect(),
         };
-        self.retries
+        let answer = self
+            .retries
             .call("IngestMessages", self.timeout, || {
                 let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
                 async move { client.ingest_messages(request).await.map(tonic::Response::into_inner) }.boxed()
             })
             .await?;
-        Ok(())
+        Ok(answer.forgotten_message_ids.into_iter().filter_map(Id::new_checked).collect())
     }
 }
 

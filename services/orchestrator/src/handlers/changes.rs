@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use twilight_model::id::{Id, marker::MessageMarker};
 
 use ery_event_bus::{EventBus, Topic};
-use ery_ids::ChannelKey;
+use ery_ids::{ChannelKey, ForgottenPerson};
 
 use crate::adapters::{broadcaster::MessagesChanged, calls::Pauses};
 
@@ -58,6 +58,15 @@ impl Watched {
         }
     }
 
+    /// Has every thread look again whose place may hold something of a person.
+    pub(crate) fn tell_all(&self, person: ForgottenPerson) {
+        for (channel, watch) in &*self.lock() {
+            if person.is_sought_in(channel.home) {
+                watch.changed.notify_one();
+            }
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ChannelKey, Arc<Watch>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,40 +89,58 @@ impl Drop for Ear<'_> {
     }
 }
 
-/// Hears which messages were edited or deleted, until `ended`.
+/// Hears which messages were edited or deleted, and who is to be forgotten, until `ended`.
 pub(crate) async fn listen(
     bus: Arc<dyn EventBus>,
     watched: Arc<Watched>,
     ended: CancellationToken,
 ) -> Result<(), Infallible> {
+    let changed = hear(&*bus, Topic::MessagesChanged, &ended, |payload| {
+        let (channel, messages) = MessagesChanged::read(payload)?;
+        watched.tell(channel, &messages);
+        Some(())
+    });
+    let forgotten = hear(&*bus, Topic::PersonForgotten, &ended, |payload| {
+        watched.tell_all(serde_json::from_slice(payload).ok()?);
+        Some(())
+    });
+    tokio::join!(changed, forgotten);
+    Ok(())
+}
+
+/// Hands on what is told of a topic; what cannot be read is nothing to `take`.
+async fn hear(
+    bus: &dyn EventBus,
+    topic: Topic,
+    ended: &CancellationToken,
+    take: impl Fn(&[u8]) -> Option<()>,
+) {
     let mut pauses = Pauses::new();
     loop {
-        let mut changes = match bus.listen(Topic::MessagesChanged).await {
-            Ok(changes) => changes,
+        let mut told = match bus.listen(topic).await {
+            Ok(told) => told,
             Err(error) => {
-                tracing::debug!(%error, "could not listen for changed messages; trying again");
+                tracing::debug!(%error, topic = topic.as_str(), "could not listen; trying again");
                 tokio::select! {
                     () = tokio::time::sleep(pauses.next()) => continue,
-                    () = ended.cancelled() => return Ok(()),
+                    () = ended.cancelled() => return,
                 }
             }
         };
         loop {
             let payload = tokio::select! {
-                payload = changes.next() => payload,
-                () = ended.cancelled() => return Ok(()),
+                payload = told.next() => payload,
+                () = ended.cancelled() => return,
             };
             let Some(payload) = payload else { break };
             pauses = Pauses::new();
-            if let Some((channel, messages)) = MessagesChanged::read(&payload) {
-                watched.tell(channel, &messages);
-            } else {
-                tracing::debug!("a broadcast of changed messages cannot be read");
+            if take(&payload).is_none() {
+                tracing::debug!(topic = topic.as_str(), "a broadcast cannot be read");
             }
         }
         tokio::select! {
             () = tokio::time::sleep(pauses.next()) => {}
-            () = ended.cancelled() => return Ok(()),
+            () = ended.cancelled() => return,
         }
     }
 }

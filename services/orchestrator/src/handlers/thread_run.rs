@@ -284,13 +284,27 @@ impl<'a> Run<'a> {
                 },
             })
             .collect();
-        if !ingested.is_empty()
-            && let Err(error) =
-                holder.store.ingest(ingestion::HANDLER, channel.home, &ingested).await
-        {
-            tracing::debug!(error = with_causes(&error), "a channel's history was not kept");
+        if ingested.is_empty() {
+            return history;
         }
-        history.extend(older.into_iter().filter(|message| message.created_at >= since));
+        let forgotten = match holder.store.ingest(ingestion::HANDLER, channel.home, &ingested).await
+        {
+            Ok(forgotten) => forgotten,
+            Err(error) => {
+                // Whose words may be read again is not known then.
+                tracing::debug!(
+                    error = with_causes(&error),
+                    "a channel's history was not kept; going on without it"
+                );
+                return history;
+            }
+        };
+        // Invariant FORGOTTEN: what stands on Discord yet of a person who is forgotten is not read.
+        history.extend(
+            older
+                .into_iter()
+                .filter(|message| message.created_at >= since && !forgotten.contains(&message.id)),
+        );
         let mut history = context::before(self.turn, history);
         history.drain(..history.len().saturating_sub(wanted));
         history

@@ -43,6 +43,11 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
         true
     }
 
+    /// Lets go of an entry, and returns whether it was there.
+    pub(crate) fn remove(&mut self, key: &K) -> bool {
+        self.entries.remove(key).is_some()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
     }

@@ -198,6 +198,15 @@ impl Slot {
         member
     }
 
+    /// Lets go of what is known of a member, who is read anew when somebody asks.
+    pub(crate) fn forget(&self, user: Id<UserMarker>) {
+        let mut inner = self.lock();
+        if inner.members.remove(&user) {
+            // Who is not in memory is not known to be none any more.
+            inner.knows_all = false;
+        }
+    }
+
     /// Waits until nobody else reads a member.
     pub(crate) async fn begin_member(&self, user: Id<UserMarker>) -> Fetching {
         let lock = {
