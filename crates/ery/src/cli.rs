@@ -142,6 +142,62 @@ pub(crate) enum CtlCommand {
     /// Backups, where `store.backup.url` says
     #[command(subcommand)]
     Backup(Backup),
+    /// What a person can have: a copy, the deletion of what is kept, no learning
+    #[command(subcommand)]
+    Privacy(Privacy),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Privacy {
+    /// Write what is kept of a person into an archive (ZIP), without what others wrote
+    Export {
+        #[command(flatten)]
+        person: Person,
+        /// The archive; none may be there yet
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Forget a person: count what it reaches, and with --yes do it
+    Delete {
+        #[command(flatten)]
+        person: Person,
+        /// Really delete; there is no way back
+        #[arg(long)]
+        yes: bool,
+        /// A name of your own for it, by which a repeat is known as one [default: a random one]
+        #[arg(long, value_name = "ID")]
+        id: Option<String>,
+    },
+    /// Deletions, the newest first
+    List {
+        /// Only this person's, also after they are confirmed
+        #[arg(long, value_name = "ID")]
+        user: Option<u64>,
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// How a deletion stands: requested, erased, confirmed
+    Status {
+        /// Which, by the first column of the list
+        id: String,
+    },
+    /// Learn nothing from a person any more, in one server or anywhere
+    OptOut(Person),
+    /// Take an opt-out back
+    OptIn(Person),
+    /// Whether anything may be learnt from a person
+    Preferences(Person),
+}
+
+/// Whose data, and of which server.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Person {
+    /// The person
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: u64,
+    /// Only what is of this server [default: everything, direct messages too]
+    #[arg(long, value_name = "ID")]
+    pub(crate) guild: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]

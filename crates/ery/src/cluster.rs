@@ -141,7 +141,8 @@ impl Wiring<'_> {
                 Ok(Some(routes))
             }
             ServiceName::Store => {
-                let service = services::store(settings, clock, &cluster.queue()).await?;
+                let service =
+                    services::store(settings, clock, &cluster.queue(), &cluster.bus()).await?;
                 let routes = service.routes();
                 tasks.spawn("store", async move { service.run(own).await });
                 Ok(Some(routes))

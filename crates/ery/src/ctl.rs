@@ -4,6 +4,7 @@ mod backup;
 mod connection;
 mod dead;
 mod mcp;
+mod privacy;
 mod schedule;
 mod store;
 mod view;
@@ -98,6 +99,7 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
         CtlCommand::Mcp(command) => mcp::run(command, &stores, &output).await,
         CtlCommand::Schedule(command) => schedule::run(command, &stores, &output).await,
         CtlCommand::Backup(command) => backup::run(command, &stores, &output).await,
+        CtlCommand::Privacy(command) => privacy::run(command, &stores, &output).await,
         CtlCommand::Store(command) => store::run(command, &stores, &output).await,
     }
 }

@@ -25,12 +25,14 @@ pub(crate) async fn store(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
     queue: &Arc<dyn ChannelQueue>,
+    bus: &Arc<dyn EventBus>,
 ) -> Result<ery_store::Service, Failure> {
     let ports = ery_store::Ports {
         data_dir: settings.data_dir.clone(),
         key: key(settings)?,
         clock: Arc::clone(clock),
         queue: Arc::clone(queue),
+        bus: Arc::clone(bus),
     };
     ery_store::Service::open(settings.store.clone(), ports).await.map_err(|error| match &error {
         ery_store::OpenError::File(ery_store::FileError::Key(cause)) => unfitting_key(cause),

@@ -5,6 +5,7 @@ use std::{
     fs::{self, File},
     io::{self, BufReader, BufWriter, Read, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,7 +19,7 @@ use ery_ids::StoreShard;
 use crate::{
     adapters::{
         backup_target::Target,
-        dump, maintenance, mcp_credentials,
+        dump, forget, ledger_copy, maintenance, mcp_credentials,
         migrations::{self, Migrations},
         seal::{self, Opener, Sealer},
     },
@@ -48,6 +49,8 @@ pub(crate) struct Backups {
     previous_key: Option<FileKey>,
     /// One at a time: each reads or writes whole files.
     busy: tokio::sync::Mutex<()>,
+    /// Held while the ledger beside the backups is read and written.
+    ledger: tokio::sync::Mutex<()>,
 }
 
 impl Backups {
@@ -56,7 +59,22 @@ impl Backups {
         settings: settings::Backup,
         previous_key: Option<FileKey>,
     ) -> Self {
-        Self { target, settings, previous_key, busy: tokio::sync::Mutex::default() }
+        let (busy, ledger) = <(tokio::sync::Mutex<()>, tokio::sync::Mutex<()>)>::default();
+        Self { target, settings, previous_key, busy, ledger }
+    }
+
+    /// Returns how old the oldest backup may become; none where none are made.
+    pub(crate) fn kept_for(&self) -> Option<Duration> {
+        self.target.as_ref()?;
+        let settings = &self.settings;
+        let hours = [
+            settings.keep_hourly,
+            settings.keep_daily.saturating_mul(24),
+            settings.keep_weekly.saturating_mul(24 * 7),
+        ];
+        let hours = hours.into_iter().max().unwrap_or(0);
+        // The newest of a span may be as old as the span is long, and one is made every so often.
+        Some(Duration::from_hours(hours.into()) + settings.every)
     }
 
     pub(crate) fn target(&self) -> Result<&Target, BackupError> {
@@ -155,6 +173,7 @@ async fn create_alone(
     target: &Target,
     only: Option<StoreShard>,
 ) -> Result<Manifest, StoreError> {
+    keep_ledger(store).await?;
     let created_at = store.clock.now();
     let id = free_id(target, created_at).await?;
     let wanted: Vec<Option<StoreShard>> = match only {
@@ -443,11 +462,14 @@ pub(crate) async fn restore(
         // What is sound is not given up because the target takes nothing now.
         Err(error) => return Err(error),
     };
+    // Of deletions that another store than this one carried out, too.
+    keep_ledger(store).await?;
     let mut restored = RestoredShards { shards: Vec::new(), rows: 0, before };
     for file in files {
         let shard = StoreShard(file.shard.expect("global.db was left out"));
         let copy = fetch(store, target, &manifest, file).await?;
         revoke_credentials(store, copy.path()).await?;
+        forget(store, copy.path()).await?;
         store.shards.replace(shard, &copy.path()).await?;
         store.agenda.add(shard, UnixMillis(0));
         tracing::warn!(store_shard = %shard, rows = copy.rows, "restored {shard} from backup {id}");
@@ -455,6 +477,49 @@ pub(crate) async fn restore(
         restored.shards.push(shard);
     }
     Ok(restored)
+}
+
+/// Takes the people of the ledger out of a copy that nobody uses yet (FORGOTTEN).
+async fn forget(store: &Inner, path: PathBuf) -> Result<(), StoreError> {
+    if store.ledger.is_empty() {
+        return Ok(());
+    }
+    let (key, now, ledger) =
+        (store.shards.key().cloned(), store.clock.now(), Arc::clone(&store.ledger));
+    let replayed = tokio::task::spawn_blocking(move || {
+        let connection = ery_group_commit::open(&path, key.as_ref()).map_err(BackupError::Open)?;
+        let people = forget::people(&connection)?;
+        let who: Vec<_> = people.into_iter().flat_map(|user| ledger.forgotten(user)).collect();
+        forget::replay(&connection, &who, now)?;
+        // What was written over must not stand in what takes the shard's place.
+        maintenance::empty_log(&connection).map(drop)
+    });
+    match replayed.await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Takes over what the ledger beside the backups knows, and writes there what this store knows: so
+/// that a restore finds it even where nothing is left of the data folder.
+pub(crate) async fn keep_ledger(store: &Inner) -> Result<(), StoreError> {
+    let Some(target) = &store.backups.target else { return Ok(()) };
+    let _alone = store.backups.ledger.lock().await;
+    let key = store.shards.key();
+    let mut keys = vec![key, store.backups.previous_key.as_ref(), None];
+    keys.dedup();
+    for key in keys {
+        let name = ledger_copy::name(key);
+        if let Some(sealed) = target.beside(&name).await? {
+            let copy = ledger_copy::open(&name, &sealed, key)?;
+            store.ledger.merge(copy, store.clock.now()).await?;
+        }
+    }
+    if !store.ledger.is_untouched() {
+        let sealed = ledger_copy::seal(&store.ledger.copy(), key)?;
+        target.put_beside(&ledger_copy::name(key), sealed).await?;
+    }
+    Ok(())
 }
 
 /// Takes every MCP client's credential away in a copy: one that was revoked since must not come back.

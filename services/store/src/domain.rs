@@ -10,6 +10,7 @@ pub(crate) mod fence;
 pub(crate) mod gap;
 pub(crate) mod mcp_credential;
 pub(crate) mod message;
+pub(crate) mod privacy;
 pub(crate) mod scheduled_action;
 pub(crate) mod scheduled_task;
 pub(crate) mod thread;

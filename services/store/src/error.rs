@@ -41,6 +41,8 @@ pub enum OpenError {
     },
     #[error(transparent)]
     File(#[from] FileError),
+    #[error("the ledger of deletions cannot be read")]
+    Ledger(#[source] Box<StoreError>),
 }
 
 /// Why there is no backup, or why it is not brought back. What stood stands.
@@ -172,6 +174,14 @@ pub enum StoreError {
     ExecutionClosed { key: ExecutionKey, state: &'static str },
     #[error("dead letter {id} is unknown")]
     DeadLetterUnknown { id: String },
+    #[error("there is no deletion `{id}`; see `ery ctl privacy list`")]
+    DeletionUnknown { id: String },
+    #[error("`global.db` cannot be opened")]
+    Global(#[source] FileError),
+    #[error("the system has no random bytes")]
+    NoRandomness,
+    #[error("the archive could not be written")]
+    Export(#[source] std::io::Error),
     #[error("every shard that may be open at once is in use")]
     ShardsBusy,
     #[error("{shard} is read-only, the disk refuses writes: {reason}")]
@@ -212,6 +222,7 @@ impl StoreError {
             Self::ThreadUnknown { .. }
             | Self::ThreadNotFound { .. }
             | Self::DeadLetterUnknown { .. }
+            | Self::DeletionUnknown { .. }
             | Self::NoShard { .. }
             | Self::ExecutionUnknown { .. } => Code::NotFound,
             Self::ThreadEnded { .. }
@@ -226,6 +237,9 @@ impl StoreError {
             | Self::ShardClosed { .. }
             | Self::Write(_)
             | Self::Read(_)
+            | Self::Global(_)
+            | Self::NoRandomness
+            | Self::Export(_)
             | Self::WriterEnded => Code::Unavailable,
             Self::Row { .. } => Code::DataLoss,
         }

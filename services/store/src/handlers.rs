@@ -30,6 +30,7 @@ mod list_threads;
 mod note_read_back;
 mod open_channel;
 mod parse;
+mod privacy;
 mod record_attempt;
 mod record_dead_event;
 mod render;
@@ -44,7 +45,7 @@ use tonic::{Request, Response, Status};
 
 use ery_proto::store::v1 as proto;
 
-pub(crate) use self::admin::AdminHandlers;
+pub(crate) use self::{admin::AdminHandlers, privacy::PrivacyHandlers};
 use crate::{error::StoreError, service::Inner};
 
 /// The store's RPCs.

@@ -12,6 +12,12 @@ mod scheduler;
 
 mod backups;
 
+mod ledger;
+
+mod forgetting;
+
+mod retention;
+
 mod handlers;
 
 mod domain;
@@ -29,4 +35,4 @@ pub use adapters::dump::DumpError;
 pub use error::{BackupError, FenceError, FileError, OpenError, RekeyStoreError, StoreError};
 pub use ports::Ports;
 pub use service::{Service, rekey};
-pub use settings::{Backup, Encryption, Settings};
+pub use settings::{Backup, Encryption, Kept, Retention, Settings};

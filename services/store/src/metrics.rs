@@ -1,4 +1,7 @@
-use opentelemetry::metrics::{Counter, Histogram, UpDownCounter};
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Histogram, UpDownCounter},
+};
 
 use ery_group_commit::Group;
 
@@ -16,6 +19,8 @@ pub(crate) struct Metrics {
     backups_failed: Counter<u64>,
     tasks_published: Counter<u64>,
     publishes_failed: Counter<u64>,
+    deletions_confirmed: Counter<u64>,
+    rows_swept: Counter<u64>,
 }
 
 impl Metrics {
@@ -72,6 +77,14 @@ impl Metrics {
                 .u64_counter("ery_store_publishes_failed")
                 .with_description("Times that a shard's tasks could not be published; they wait")
                 .build(),
+            deletions_confirmed: meter
+                .u64_counter("ery_store_deletions_confirmed")
+                .with_description("People's deletions of which nothing is left to do")
+                .build(),
+            rows_swept: meter
+                .u64_counter("ery_store_rows_swept")
+                .with_description("Rows that went, or whose text went, because of their age")
+                .build(),
         }
     }
 
@@ -91,6 +104,14 @@ impl Metrics {
 
     pub(crate) fn publish_failed(&self) {
         self.publishes_failed.add(1, &[]);
+    }
+
+    pub(crate) fn deletion_confirmed(&self) {
+        self.deletions_confirmed.add(1, &[]);
+    }
+
+    pub(crate) fn swept(&self, kind: &'static str, rows: u64) {
+        self.rows_swept.add(rows, &[KeyValue::new("kind", kind)]);
     }
 
     pub(crate) fn backed_up(&self) {

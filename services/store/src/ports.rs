@@ -2,6 +2,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use ery_channel_queue::ChannelQueue;
 use ery_clock::Clock;
+use ery_event_bus::EventBus;
 use ery_group_commit::FileKey;
 
 /// All that the store needs from outside.
@@ -14,6 +15,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Where tasks go that are due.
     pub queue: Arc<dyn ChannelQueue>,
+    /// Where events are, and where every process is told of people who are to be forgotten.
+    pub bus: Arc<dyn EventBus>,
 }
 
 impl fmt::Debug for Ports {

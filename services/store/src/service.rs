@@ -5,23 +5,28 @@ use tonic::service::Routes;
 
 use ery_channel_queue::ChannelQueue;
 use ery_clock::Clock;
+use ery_event_bus::EventBus;
 use ery_group_commit::Rekey;
 use ery_lifecycle::Tasks;
 use ery_proto::store::v1::{
+    privacy_service_server::PrivacyServiceServer,
     store_admin_service_server::StoreAdminServiceServer, store_service_server::StoreServiceServer,
 };
 
 use crate::{
     adapters::{
-        backup_target::Target, folder::Folder, global, shard::Opening, shards::Shards,
+        backup_target::Target, folder::Folder, global::Global, shard::Opening, shards::Shards,
         write_messages,
     },
     agenda::Agenda,
     backups::{self, Backups},
     error::{OpenError, RekeyStoreError, StoreError},
-    handlers::{AdminHandlers, Handlers},
+    forgetting::{Forgetting, Standings},
+    handlers::{AdminHandlers, Handlers, PrivacyHandlers},
+    ledger::Ledger,
     metrics::Metrics,
     ports::Ports,
+    retention,
     scheduler::Scheduler,
     settings::Settings,
 };
@@ -53,6 +58,7 @@ pub fn rekey(data_dir: &Path, keys: &Rekey) -> Result<usize, RekeyStoreError> {
 pub struct Service {
     inner: Arc<Inner>,
     queue: Arc<dyn ChannelQueue>,
+    bus: Arc<dyn EventBus>,
 }
 
 impl fmt::Debug for Service {
@@ -71,6 +77,10 @@ pub(crate) struct Inner {
     /// When each shard is to be looked at for tasks that are due.
     pub(crate) agenda: Agenda,
     pub(crate) backups: Backups,
+    /// Who is to be forgotten, and who was.
+    pub(crate) ledger: Arc<Ledger>,
+    /// How deletions come forward.
+    pub(crate) standings: Standings,
 }
 
 impl Service {
@@ -82,13 +92,16 @@ impl Service {
     /// another number of shards, or `global.db` is under another key or of a newer version.
     pub async fn open(settings: Settings, ports: Ports) -> Result<Self, OpenError> {
         settings.validate()?;
-        let Ports { data_dir, key, clock, queue } = ports;
+        let Ports { data_dir, key, clock, queue, bus } = ports;
         let folder = Folder::hold(&data_dir)?;
         if folder.is_rekeying() {
             return Err(OpenError::Rekeying { folder: folder.path().to_owned() });
         }
         folder.prepare_work()?;
-        global::check(&folder, key.as_ref(), settings.shards, clock.now()).await?;
+        let global = Global::open(&folder, key.as_ref(), settings.shards, clock.now()).await?;
+        let ledger = Ledger::open(global, clock.now())
+            .await
+            .map_err(|error| OpenError::Ledger(Box::new(error)))?;
         let metrics = Metrics::new();
         let opening = Opening {
             key,
@@ -101,8 +114,17 @@ impl Service {
         let previous_key = settings.encryption.previous_key().unwrap_or_default();
         let target = Target::open(&settings.backup)?;
         let backups = Backups::new(target, settings.backup.clone(), previous_key);
-        let inner = Arc::new(Inner { settings, clock, shards, metrics, agenda, backups });
-        Ok(Self { inner, queue })
+        let inner = Inner {
+            settings,
+            clock,
+            shards,
+            metrics,
+            agenda,
+            backups,
+            ledger: Arc::new(ledger),
+            standings: Standings::default(),
+        };
+        Ok(Self { inner: Arc::new(inner), queue, bus })
     }
 
     /// Returns the store's RPCs, for a listener or for this process.
@@ -110,11 +132,14 @@ impl Service {
         let handlers = Handlers::new(Arc::clone(&self.inner));
         let server = StoreServiceServer::new(handlers).max_decoding_message_size(MAX_REQUEST_BYTES);
         let admin = AdminHandlers::new(Arc::clone(&self.inner));
-        Routes::new(server).add_service(StoreAdminServiceServer::new(admin))
+        let privacy = PrivacyHandlers::new(Arc::clone(&self.inner));
+        Routes::new(server)
+            .add_service(StoreAdminServiceServer::new(admin))
+            .add_service(PrivacyServiceServer::new(privacy))
     }
 
-    /// Publishes tasks that are due, closes shard files that nobody uses and forgets old event ids,
-    /// until the process drains; then closes every file that is not in use.
+    /// Publishes tasks that are due, makes backups, carries out deletions, lets go of what is past its
+    /// time, closes shard files that nobody uses and forgets old event ids, until the process drains; then closes every file that is not in use.
     ///
     /// Calls are served before, during and after: one that comes late opens its shard again, and
     /// what it was answered is as durable as ever.
@@ -125,7 +150,11 @@ impl Service {
     pub async fn run(self, tasks: Tasks) -> Result<(), StoreError> {
         let draining = tasks.draining();
         let scheduler = Scheduler::new(Arc::clone(&self.inner), Arc::clone(&self.queue));
+        let (queue, bus) = (Arc::clone(&self.queue), Arc::clone(&self.bus));
+        let forgetting = Forgetting::new(Arc::clone(&self.inner), queue, bus);
         tokio::join!(
+            forgetting.run(draining.clone()),
+            retention::keep_sweeping(&self.inner, draining.clone()),
             scheduler.run(draining.clone()),
             backups::keep_schedule(&self.inner, draining.clone()),
             self.keep_house(draining)

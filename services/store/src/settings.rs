@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use ery_group_commit::{FileKey, NotAKey};
 use ery_settings::{InvalidSetting, check};
@@ -31,6 +31,120 @@ pub struct Settings {
     pub handled_events_kept: Duration,
     pub encryption: Encryption,
     pub backup: Backup,
+    pub retention: Retention,
+}
+
+/// The table `[store.retention]`: after what time data goes, by kind.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// Messages, since they were said.
+    pub messages: Kept,
+    /// Journals of task threads, since those ended; what came of a thread stays.
+    pub journals: Kept,
+    /// The text of tool calls, of proposals and of what was planned, since the call; what was
+    /// decided stays.
+    pub executions: Kept,
+    /// Dead letters.
+    pub dead_letters: Kept,
+    /// Names of people, since they last said something.
+    pub names: Kept,
+    /// Cases of moderation.
+    pub cases: Kept,
+    /// How often what is past its time is looked for.
+    #[serde(with = "humantime_serde")]
+    pub sweep_every: Duration,
+}
+
+/// How long something is kept: a duration, or `forever`, which `0` means too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    Forever,
+    For(Duration),
+}
+
+impl Kept {
+    /// Returns after what time it goes, if it does.
+    pub fn limit(self) -> Option<Duration> {
+        match self {
+            Self::Forever => None,
+            Self::For(limit) => Some(limit),
+        }
+    }
+}
+
+impl Serialize for Kept {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Forever => serializer.serialize_str("forever"),
+            Self::For(limit) => humantime_serde::serialize(limit, serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Kept {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Given {
+            Number(u64),
+            Text(String),
+        }
+
+        let text = match Given::deserialize(deserializer)? {
+            Given::Number(0) => return Ok(Self::Forever),
+            Given::Number(number) => number.to_string(),
+            Given::Text(text) => text,
+        };
+        match text.trim() {
+            "forever" | "0" => Ok(Self::Forever),
+            text => {
+                let limit = humantime_serde::re::humantime::parse_duration(text);
+                limit.map(Self::For).map_err(|error| {
+                    D::Error::custom(format!("`{text}` is no duration and not `forever`: {error}"))
+                })
+            }
+        }
+    }
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            messages: Kept::For(365 * DAY),
+            journals: Kept::For(90 * DAY),
+            executions: Kept::For(365 * DAY),
+            dead_letters: Kept::For(90 * DAY),
+            names: Kept::For(365 * DAY),
+            cases: Kept::Forever,
+            sweep_every: Duration::from_hours(1),
+        }
+    }
+}
+
+impl Retention {
+    fn validate(&self) -> Result<(), InvalidSetting> {
+        for (name, kept) in [
+            ("store.retention.messages", self.messages),
+            ("store.retention.journals", self.journals),
+            ("store.retention.executions", self.executions),
+            ("store.retention.dead_letters", self.dead_letters),
+            ("store.retention.names", self.names),
+            ("store.retention.cases", self.cases),
+        ] {
+            let bound = "at least 3days, the bus may bring an event again for two; or `forever`";
+            let is_long = kept.limit().is_none_or(|limit| limit >= 3 * DAY);
+            check(is_long, name, format_args!("{kept:?}"), bound)?;
+        }
+        check(
+            self.sweep_every >= Duration::from_secs(1),
+            "store.retention.sweep_every",
+            self.sweep_every,
+            "at least 1s",
+        )
+    }
 }
 
 /// The table `[store.backup]`.
@@ -182,6 +296,7 @@ impl Default for Settings {
             handled_events_kept: Duration::from_hours(26),
             encryption: Encryption::default(),
             backup: Backup::default(),
+            retention: Retention::default(),
         }
     }
 }
@@ -245,6 +360,7 @@ impl Settings {
             "at least 25h, the bus may deliver an event again for 24h",
         )?;
         self.encryption.validate()?;
+        self.retention.validate()?;
         self.backup.validate()
     }
 }
@@ -293,6 +409,24 @@ mod tests {
         good.validate().unwrap();
         let shown = format!("{good:?} {}", serde_json::to_string(&good).unwrap());
         assert!(!shown.contains("0123456789") && shown.contains("(set)"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_kept_for_ever_says_so() {
+        let read = |text: &str| serde_json::from_str::<Kept>(text);
+        assert_eq!(read(r#""forever""#).unwrap(), Kept::Forever);
+        assert_eq!(read("0").unwrap(), Kept::Forever);
+        assert_eq!(read(r#""0""#).unwrap(), Kept::Forever);
+        assert_eq!(read(r#""30days""#).unwrap(), Kept::For(30 * DAY));
+        for wrong in ["7", r#""a while""#, r#""""#] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        for kept in [Kept::Forever, Kept::For(30 * DAY)] {
+            assert_eq!(read(&serde_json::to_string(&kept).unwrap()).unwrap(), kept);
+        }
+        let short = Retention { names: Kept::For(DAY), ..Retention::default() };
+        let settings = Settings { retention: short, ..Settings::default() };
+        assert_eq!(settings.validate().unwrap_err().key, "store.retention.names");
     }
 
     #[test]

@@ -289,7 +289,7 @@ fn approval_row(row: &impl Columns) -> Result<Approval, StoreError> {
         tool: row.text(5)?,
         arguments: row.text(6)?,
         hash: row.text(7)?,
-        asker: row.id(8, TABLE)?,
+        asker: row.optional_id(8)?,
         bot: row.id(9, TABLE)?,
         asking: message(10)?,
         message: message(11)?,

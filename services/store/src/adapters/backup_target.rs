@@ -106,6 +106,21 @@ impl Target {
         Ok(())
     }
 
+    /// Writes a small file beside the sets.
+    pub(crate) async fn put_beside(&self, name: &str, bytes: Vec<u8>) -> Result<(), BackupError> {
+        self.objects.put(&self.prefix.clone().join(name), bytes.into()).await?;
+        Ok(())
+    }
+
+    /// Reads a small file beside the sets, if it is there.
+    pub(crate) async fn beside(&self, name: &str) -> Result<Option<Vec<u8>>, BackupError> {
+        match self.objects.get(&self.prefix.clone().join(name)).await {
+            Ok(found) => Ok(Some(found.bytes().await?.to_vec())),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     pub(crate) async fn manifest(&self, set: &str) -> Result<Manifest, BackupError> {
         let unknown = || BackupError::Unknown { id: set.to_owned() };
         if set.is_empty() || !set.chars().all(|letter| letter.is_ascii_alphanumeric()) {

@@ -7,7 +7,7 @@ use ery_clock::UnixMillis;
 use ery_ids::{Principal, TaskThreadId};
 
 use crate::{
-    domain::{Attachment, Mention, Message},
+    domain::{Attachment, Mention, Message, privacy::PSEUDONYM},
     error::StoreError,
 };
 
@@ -160,7 +160,8 @@ impl From<Option<&Principal>> for PrincipalColumns {
     }
 }
 
-/// Reads a principal from three columns, the first of which is `first`.
+/// Reads a principal from three columns, the first of which is `first`; none where it is a person who
+/// was forgotten.
 pub(crate) fn principal(
     row: &impl Columns,
     first: usize,
@@ -169,6 +170,9 @@ pub(crate) fn principal(
     let unknown = || StoreError::Row { table };
     let Some(kind) = row.text_or_null(first)? else { return Ok(None) };
     let id = row.text_or_null(first + 1)?.ok_or_else(unknown)?;
+    if id.starts_with(PSEUDONYM) {
+        return Ok(None);
+    }
     Ok(Some(match kind.as_str() {
         "person" => Principal::Person(id.parse().map_err(|_| unknown())?),
         "rule" => {

@@ -59,11 +59,12 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 /// Writes a file anew without its free pages, and empties the log.
 pub(crate) fn vacuum(connection: &Connection) -> Result<(), StoreError> {
     connection.execute_batch("VACUUM")?;
-    empty_log(connection)
+    empty_log(connection).map(drop)
 }
 
-/// Brings everything from the log into the file and empties it, as far as no reader needs it.
-pub(crate) fn empty_log(connection: &Connection) -> Result<(), StoreError> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    Ok(())
+/// Brings everything from the log into the file and empties it; false: a reader needs it yet.
+pub(crate) fn empty_log(connection: &Connection) -> Result<bool, StoreError> {
+    let is_busy: i64 =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(is_busy == 0)
 }

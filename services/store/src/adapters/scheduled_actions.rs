@@ -242,7 +242,7 @@ fn action_row(row: &impl Columns) -> Result<ScheduledAction, StoreError> {
         key: row.text(3)?.parse().map_err(|_| unreadable())?,
         tool: row.text(4)?,
         arguments: row.text(5)?,
-        principal: columns::principal(row, 6, TABLE)?.ok_or_else(unreadable)?,
+        principal: columns::principal(row, 6, TABLE)?,
         created_at: row.millis(9)?,
         due_at: row.millis(10)?,
         state: ActionState::parse(&row.text(11)?).ok_or_else(unreadable)?,

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use ery_clock::UnixMillis;
@@ -18,6 +20,7 @@ use crate::{
         mcp_credential::credential_of, scheduled_action::Later,
     },
     error::StoreError,
+    ledger::Ledger,
 };
 
 /// What opening an execution came to.
@@ -93,6 +96,7 @@ pub(crate) struct End {
     pub(crate) closed_at: UnixMillis,
     pub(crate) sent: Option<Message>,
     pub(crate) later: Option<Later>,
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 /// Closes an execution and inserts the message that it sent; a repeat writes nothing.
@@ -103,8 +107,9 @@ pub(crate) fn end(connection: &Connection, end: &End) -> Result<(), StoreError> 
     let execution_key = end.key.to_string();
     let row = connection
         .prepare_cached(
-            "SELECT guild_id, channel_id, state, tier, decision, trigger_id FROM tool_executions
-             WHERE key = ?1",
+            "SELECT guild_id, channel_id, state, tier, decision, trigger_id,
+                 redacted_at_ms IS NOT NULL
+             FROM tool_executions WHERE key = ?1",
         )?
         .query_row([&execution_key], |row| {
             Ok((
@@ -113,10 +118,11 @@ pub(crate) fn end(connection: &Connection, end: &End) -> Result<(), StoreError> 
                 Tier::parse(row.get_ref(3)?.as_str()?),
                 Decision::parse(row.get_ref(4)?.as_str()?),
                 row.get::<_, String>(5)?,
+                row.get::<_, bool>(6)?,
             ))
         })
         .optional()?;
-    let Some((_, stands, tier, decision, trigger)) =
+    let Some((_, stands, tier, decision, trigger, is_redacted)) =
         row.filter(|(of, ..)| *of == key(&end.channel))
     else {
         let (key, channel) = (end.key.clone(), end.channel);
@@ -134,7 +140,9 @@ pub(crate) fn end(connection: &Connection, end: &End) -> Result<(), StoreError> 
     }
     connection
         .prepare_cached(
-            "UPDATE tool_executions SET state = ?2, result = ?3, rest_status = ?4, closed_at_ms = ?5
+            // What was emptied for a person's sake stays empty.
+            "UPDATE tool_executions SET state = ?2, rest_status = ?4, closed_at_ms = ?5,
+                 result = CASE WHEN redacted_at_ms IS NULL THEN ?3 ELSE '' END
              WHERE key = ?1",
         )?
         .execute(params![
@@ -148,8 +156,13 @@ pub(crate) fn end(connection: &Connection, end: &End) -> Result<(), StoreError> 
     if let Some(message) = end.sent.as_ref().filter(|sent| sent.channel.home == end.channel.home) {
         let channel = message.channel;
         let message = Box::new(message.clone());
-        let change = MessageChange::Seen { message, by_ingestion: false };
-        write_messages::apply(connection, &channel, &change)?;
+        let change = if is_redacted {
+            // What it says was emptied for a person's sake while it was sent.
+            MessageChange::Deleted { id: message.id, at: end.closed_at }
+        } else {
+            MessageChange::Seen { message, by_ingestion: false }
+        };
+        write_messages::apply(connection, &channel, &change, &end.ledger, end.closed_at)?;
     }
     if let (Decision::NeedsApproval, Some(shown)) = (decision, &end.sent) {
         approvals::set_message(connection, &end.key, shown.id)?;

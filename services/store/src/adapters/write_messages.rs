@@ -12,6 +12,7 @@ use crate::{
     },
     domain::{Merge, Message, MessageChange, Standing, message::merge},
     error::StoreError,
+    ledger::Ledger,
 };
 
 /// One event of ingestion, and what it says of messages of its channel.
@@ -22,13 +23,16 @@ pub(crate) struct IngestEvent {
     pub(crate) changes: Vec<MessageChange>,
 }
 
-/// Takes events in, each once per handler.
+/// Takes events in, each once per handler. Returns the messages among them that stand as deleted
+/// because somebody was forgotten, or may.
 pub(crate) fn ingest(
     connection: &Connection,
     handler: &str,
     events: &[IngestEvent],
+    ledger: &Ledger,
     now: UnixMillis,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Id<MessageMarker>>, StoreError> {
+    let mut forgotten = Vec::new();
     let mut handle = connection.prepare_cached(
         "INSERT INTO handled_events (handler, event_id, handled_at_ms) VALUES (?1, ?2, ?3)
          ON CONFLICT DO NOTHING",
@@ -37,11 +41,31 @@ pub(crate) fn ingest(
         let is_first = handle.execute(params![handler, event.id, now.0])? == 1;
         if is_first {
             for change in &event.changes {
-                apply(connection, &event.channel, change)?;
+                apply(connection, &event.channel, change, ledger, now)?;
+            }
+        }
+        // Also of a repeat: whoever asks has them from elsewhere. And also what Ery said herself of
+        // the person, which was emptied with it.
+        for whole in event.changes.iter().filter_map(whole) {
+            if ledger.may_hold_off(whole.id) && is_deleted(connection, whole.id)? {
+                forgotten.push(whole.id);
             }
         }
     }
-    Ok(())
+    Ok(forgotten)
+}
+
+fn is_deleted(connection: &Connection, message: Id<MessageMarker>) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM messages
+                 WHERE message_id = ?1 AND deleted_at_ms IS NOT NULL)",
+        )?
+        .query_row([id(message)], |row| row.get(0))?)
+}
+
+fn is_held_off(ledger: &Ledger, message: &Message) -> bool {
+    ledger.holds_off(message.author, message.channel.guild(), message.id)
 }
 
 /// Forgets handled events from before `before`, `limit` at most, and returns how many there were.
@@ -80,15 +104,43 @@ pub(crate) fn index_new(connection: &Connection) -> Result<(), rusqlite::Error> 
 }
 
 /// Makes of a message's row what a change says.
+///
+/// Invariant FORGOTTEN: what a person said who is forgotten up to it stands as deleted, whoever
+/// brings it, and however late.
 pub(crate) fn apply(
     connection: &Connection,
     channel: &ChannelKey,
     change: &MessageChange,
+    ledger: &Ledger,
+    now: UnixMillis,
 ) -> Result<(), StoreError> {
-    let message_id = match change {
+    if let Some(whole) = whole(change).filter(|whole| is_held_off(ledger, whole)) {
+        let deletion = MessageChange::Deleted { id: whole.id, at: now };
+        apply_known(connection, channel, &deletion, false)?;
+        // Whoever waits until ingestion has come this far waits for nothing more.
+        connection
+            .prepare_cached("UPDATE messages SET is_ingested = 1 WHERE message_id = ?1")?
+            .execute([id(whole.id)])?;
+        return Ok(());
+    }
+    let may_be_forgotten = ledger.may_hold_off(id_of(change));
+    apply_known(connection, channel, change, may_be_forgotten)
+}
+
+fn id_of(change: &MessageChange) -> Id<MessageMarker> {
+    match change {
         MessageChange::Seen { message, .. } => message.id,
         MessageChange::Edited { id, .. } | MessageChange::Deleted { id, .. } => *id,
-    };
+    }
+}
+
+fn apply_known(
+    connection: &Connection,
+    channel: &ChannelKey,
+    change: &MessageChange,
+    may_be_forgotten: bool,
+) -> Result<(), StoreError> {
+    let message_id = id_of(change);
     let standing = match standing(connection, channel, message_id)? {
         Row::None => None,
         Row::Here(standing) => Some(standing),
@@ -109,6 +161,13 @@ pub(crate) fn apply(
     }
     if merge.deletes_at.is_some() {
         dead_letters::forget_message(connection, message_id)?;
+    }
+    if merge.is_new
+        && may_be_forgotten
+        && matches!(change, MessageChange::Edited { whole: None, .. })
+    {
+        // A text of nobody knows whom, from before somebody was forgotten.
+        return Ok(());
     }
     if merge.is_new {
         return insert(connection, channel, message_id, change, &merge);

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 use twilight_model::id::{Id, marker::UserMarker};
 
@@ -18,6 +20,7 @@ use crate::{
         thread::{LastAttempt, may_follow},
     },
     error::StoreError,
+    ledger::Ledger,
 };
 
 /// A thread to be begun.
@@ -32,6 +35,7 @@ pub(crate) struct Begin {
     pub(crate) context: ContextQuery,
     /// Ingestion is known to have reached the newest trigger.
     pub(crate) is_current: bool,
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 /// Which messages a thread is told of.
@@ -68,7 +72,13 @@ pub(crate) fn begin(connection: &Connection, begin: &Begin) -> Result<Begun, Sto
                 if let Some(message) = &trigger.message {
                     let message = Box::new(message.clone());
                     let change = MessageChange::Seen { message, by_ingestion: false };
-                    write_messages::apply(connection, &fence.channel, &change)?;
+                    write_messages::apply(
+                        connection,
+                        &fence.channel,
+                        &change,
+                        &begin.ledger,
+                        begin.started_at,
+                    )?;
                 }
             }
         }

@@ -56,7 +56,8 @@ pub(crate) struct Approval {
     pub(crate) tool: String,
     pub(crate) arguments: String,
     pub(crate) hash: String,
-    pub(crate) asker: Id<UserMarker>,
+    /// None once that person was forgotten.
+    pub(crate) asker: Option<Id<UserMarker>>,
     pub(crate) bot: Id<UserMarker>,
     pub(crate) asking: Option<Id<MessageMarker>>,
     /// The message with the buttons.

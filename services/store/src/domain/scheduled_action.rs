@@ -53,7 +53,7 @@ pub(crate) struct ScheduledAction {
     pub(crate) key: ExecutionKey,
     pub(crate) tool: String,
     pub(crate) arguments: String,
-    pub(crate) principal: Principal,
+    pub(crate) principal: Option<Principal>,
     pub(crate) created_at: UnixMillis,
     pub(crate) due_at: UnixMillis,
     pub(crate) state: ActionState,

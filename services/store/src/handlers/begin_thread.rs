@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ery_clock::UnixMillis;
 use ery_proto::store::v1::{BeginThreadRequest, BeginThreadResponse};
@@ -14,6 +14,7 @@ use crate::{
         write_threads::{self, Begin, Begun, ContextQuery, newest_message},
     },
     error::StoreError,
+    ledger::Ledger,
     service::Inner,
 };
 
@@ -27,7 +28,7 @@ pub(super) async fn handle(
 ) -> Result<BeginThreadResponse, StoreError> {
     let context = request.context.unwrap_or_default();
     let wait = Duration::from_millis(context.wait_ms.min(MAX_WAIT_MS).into());
-    let mut begin = parse(request)?;
+    let mut begin = parse(request, Arc::clone(&store.ledger))?;
     begin.context = ContextQuery {
         max_messages: context.max_messages.min(store.settings.max_messages),
         since: UnixMillis(context.since_ms),
@@ -43,7 +44,7 @@ pub(super) async fn handle(
     })
 }
 
-fn parse(request: BeginThreadRequest) -> Result<Begin, Invalid> {
+fn parse(request: BeginThreadRequest, ledger: Arc<Ledger>) -> Result<Begin, Invalid> {
     let fence = parse::fence(request.fence)?;
     if request.triggers.is_empty() {
         return Err(Invalid::new("triggers", "is empty"));
@@ -65,6 +66,7 @@ fn parse(request: BeginThreadRequest) -> Result<Begin, Invalid> {
         started_at: UnixMillis(request.started_at_ms),
         context: ContextQuery::default(),
         is_current: false,
+        ledger,
     })
 }
 

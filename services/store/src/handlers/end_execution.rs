@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use ery_clock::UnixMillis;
 use ery_proto::store::v1::{self as proto, EndExecutionRequest, EndExecutionResponse};
 
@@ -6,6 +8,7 @@ use crate::{
     adapters::write_executions::{self, End},
     domain::scheduled_action::Later,
     error::StoreError,
+    ledger::Ledger,
     service::Inner,
 };
 
@@ -14,7 +17,7 @@ pub(super) async fn handle(
     store: &Inner,
     request: EndExecutionRequest,
 ) -> Result<EndExecutionResponse, StoreError> {
-    let end = parse(request)?;
+    let end = parse(request, Arc::clone(&store.ledger))?;
     let home = end.channel.home;
     let due = end.later.as_ref().map(|later| later.due_at);
     let shard = store.shards.of(home).await?;
@@ -36,7 +39,7 @@ fn later(later: proto::Later) -> Result<Later, Invalid> {
     })
 }
 
-fn parse(request: EndExecutionRequest) -> Result<End, Invalid> {
+fn parse(request: EndExecutionRequest, ledger: Arc<Ledger>) -> Result<End, Invalid> {
     let (fence, channel) = match request.fence {
         Some(fence) => {
             let fence = parse::fence(Some(fence))?;
@@ -64,5 +67,6 @@ fn parse(request: EndExecutionRequest) -> Result<End, Invalid> {
         closed_at: UnixMillis(request.closed_at_ms),
         sent,
         later: request.later.map(later).transpose().map_err(|invalid| invalid.within("later"))?,
+        ledger,
     })
 }

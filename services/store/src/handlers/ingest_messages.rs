@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use ery_clock::UnixMillis;
 use ery_proto::store::v1::{
@@ -44,13 +44,18 @@ pub(super) async fn handle(
     }
     let shard = store.shards.of(home).await?;
     let now = store.clock.now();
-    shard
-        .write(move |connection| write_messages::ingest(connection, &handler, &events, now))
+    let ledger = Arc::clone(&store.ledger);
+    let forgotten = shard
+        .write(move |connection| {
+            write_messages::ingest(connection, &handler, &events, &ledger, now)
+        })
         .await?;
     for (channel, message) in newest {
         shard.arrivals().reached(channel, message);
     }
-    Ok(IngestMessagesResponse::default())
+    Ok(IngestMessagesResponse {
+        forgotten_message_ids: forgotten.into_iter().map(twilight_model::id::Id::get).collect(),
+    })
 }
 
 fn event(event: Event) -> Result<IngestEvent, Invalid> {

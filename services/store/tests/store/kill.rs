@@ -20,7 +20,7 @@ use ery_proto::{
 };
 use ery_store::{Ports, Service, Settings};
 
-use crate::queue::FakeQueue;
+use crate::queue::{FakeBus, FakeQueue};
 use crate::support::{
     CHANNEL, GUILD, Store, begin, begin_execution, client, created, end_execution, event,
     execution, fence, finish, message, rows_under, shard_file, step,
@@ -307,6 +307,7 @@ async fn write_until_killed(folder: &Path) -> ! {
         key: key(),
         clock: Arc::new(SystemClock),
         queue: Arc::<FakeQueue>::default(),
+        bus: Arc::<FakeBus>::default(),
     };
     let service = Service::open(Settings::default(), ports).await.unwrap();
     let channels = (0..CHANNELS).map(|index| write_in(&service, round, CHANNEL + index));

@@ -14,6 +14,7 @@ mod kill;
 mod mcp;
 mod messages;
 mod opening;
+mod privacy;
 mod queue;
 mod repeats;
 mod scheduled_actions;

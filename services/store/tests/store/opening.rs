@@ -10,7 +10,7 @@ use ery_proto::{
 use ery_store::{FileError, OpenError, Ports, RekeyStoreError, Service, Settings};
 use tonic::Code;
 
-use crate::queue::FakeQueue;
+use crate::queue::{FakeBus, FakeQueue};
 use crate::support::{
     CHANNEL, GUILD, Store, client, created, event, fence, message, shard_file, step,
 };
@@ -21,6 +21,7 @@ async fn open(folder: &Path, key: Option<FileKey>, shards: u32) -> Result<Servic
         key,
         clock: Arc::new(SystemClock),
         queue: Arc::<FakeQueue>::default(),
+        bus: Arc::<FakeBus>::default(),
     };
     Service::open(Settings { shards, ..Settings::default() }, ports).await
 }

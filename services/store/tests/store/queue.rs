@@ -4,10 +4,17 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
 use tokio::sync::Notify;
 
 use ery_channel_queue::{BoxLease, ChannelQueue, Delivery, Hint, QueueError, Task, Wakeups};
-use ery_ids::ChannelKey;
+use ery_clock::UnixMillis;
+use ery_event_bus::{
+    BusError, Event, EventBus, EventDeliveries, FollowedEvents, GatewayShard, Left, ResumePoint,
+    Topic,
+};
+use ery_ids::{ChannelKey, ForgottenPerson, Part};
 
 /// A channel queue that keeps what is published.
 #[derive(Default)]
@@ -69,5 +76,58 @@ impl ChannelQueue for FakeQueue {
 
     async fn take(&self, _: Delivery) -> Result<Option<BoxLease>, QueueError> {
         Err(unused())
+    }
+}
+
+/// An event bus that keeps what is told, and says what it is told to say of people's events.
+#[derive(Default)]
+pub(crate) struct FakeBus {
+    pub(crate) told: Mutex<Vec<ForgottenPerson>>,
+    /// Something is left, which is gone by this moment.
+    pub(crate) left: Mutex<Option<Left>>,
+}
+
+fn only_told() -> BusError {
+    BusError::Unavailable("the store only tells and forgets".into())
+}
+
+#[async_trait]
+impl EventBus for FakeBus {
+    async fn publish(&self, _: Event) -> Result<(), BusError> {
+        Err(only_told())
+    }
+
+    async fn consume(&self, _: &str, _: &[&str], _: Part) -> Result<EventDeliveries, BusError> {
+        Err(only_told())
+    }
+
+    async fn follow(&self, _: &[&str]) -> Result<FollowedEvents, BusError> {
+        Err(only_told())
+    }
+
+    async fn broadcast(&self, topic: Topic, payload: Bytes) -> Result<(), BusError> {
+        assert_eq!(topic, Topic::PersonForgotten);
+        self.told.lock().unwrap().push(serde_json::from_slice(&payload).unwrap());
+        Ok(())
+    }
+
+    async fn listen(&self, _: Topic) -> Result<BoxStream<'static, Bytes>, BusError> {
+        Err(only_told())
+    }
+
+    async fn forget(&self, _: ForgottenPerson, _: UnixMillis) -> Result<Left, BusError> {
+        Ok(self.left.lock().unwrap().unwrap_or(Left::Nothing))
+    }
+
+    async fn save_resume_point(
+        &self,
+        _: GatewayShard,
+        _: Option<&ResumePoint>,
+    ) -> Result<(), BusError> {
+        Err(only_told())
+    }
+
+    async fn resume_point(&self, _: GatewayShard) -> Result<Option<ResumePoint>, BusError> {
+        Err(only_told())
     }
 }

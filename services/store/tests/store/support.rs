@@ -21,7 +21,7 @@ use rusqlite::{Connection, Params, types::ValueRef};
 use tempfile::TempDir;
 use tonic::Status;
 
-use crate::queue::FakeQueue;
+use crate::queue::{FakeBus, FakeQueue};
 
 pub(crate) const GUILD: u64 = 7 << 22;
 pub(crate) const CHANNEL: u64 = 70 << 22;
@@ -35,6 +35,7 @@ pub(crate) struct Store {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) folder: Arc<TempDir>,
     pub(crate) queue: Arc<FakeQueue>,
+    pub(crate) bus: Arc<FakeBus>,
     settings: Settings,
 }
 
@@ -61,14 +62,16 @@ impl Store {
     ) -> Result<Self, OpenError> {
         let clock = Arc::new(ManualClock::at(UnixMillis(NOW)));
         let queue = Arc::<FakeQueue>::default();
+        let bus = Arc::<FakeBus>::default();
         let ports = Ports {
             data_dir: folder.path().to_owned(),
             key,
             clock: Arc::clone(&clock) as Arc<dyn ery_clock::Clock>,
             queue: Arc::clone(&queue) as Arc<dyn ery_channel_queue::ChannelQueue>,
+            bus: Arc::clone(&bus) as Arc<dyn ery_event_bus::EventBus>,
         };
         let service = Service::open(settings.clone(), ports).await?;
-        Ok(Self { client: client(&service), service, clock, folder, queue, settings })
+        Ok(Self { client: client(&service), service, clock, folder, queue, bus, settings })
     }
 
     /// Closes every file and opens the store again.
