@@ -4,7 +4,14 @@ mod pump;
 mod state;
 mod table;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -92,6 +99,8 @@ pub struct EmbeddedBus {
     thread_progress: broadcast::Sender<Bytes>,
     config_changed: broadcast::Sender<Bytes>,
     person_forgotten: broadcast::Sender<Bytes>,
+    /// Something was erased since the file was last written anew, or may have been.
+    is_to_be_rewritten: AtomicBool,
     closing: CancellationToken,
     /// Ends the deliveries.
     _on_drop: DropGuard,
@@ -146,6 +155,7 @@ impl EmbeddedBus {
             thread_progress: broadcast::Sender::new(BROADCASTS),
             config_changed: broadcast::Sender::new(BROADCASTS),
             person_forgotten: broadcast::Sender::new(BROADCASTS),
+            is_to_be_rewritten: AtomicBool::new(true),
             closing: closing.clone(),
             _on_drop: closing.drop_guard(),
         })
@@ -231,15 +241,26 @@ impl EventBus for EmbeddedBus {
                 .await
                 .map_err(unavailable)?;
             self.state.blank(&erased.emptied);
+            if !erased.emptied.is_empty() {
+                self.is_to_be_rewritten.store(true, Ordering::Release);
+            }
             is_left |= erased.is_left;
             match erased.next {
                 Some(next) => after = next,
                 None => break,
             }
         }
-        let is_erased =
-            !is_left && self.writer.alone(database::empty_log).await.map_err(unavailable)?;
-        Ok(if is_erased { Left::Nothing } else { Left::Some { gone_by: None } })
+        if is_left {
+            return Ok(Left::Some { gone_by: None });
+        }
+        // Asked again, there is nothing more to do unless something was erased since.
+        if self.is_to_be_rewritten.load(Ordering::Acquire) {
+            if !self.writer.alone(database::write_anew).await.map_err(unavailable)? {
+                return Ok(Left::Some { gone_by: None });
+            }
+            self.is_to_be_rewritten.store(false, Ordering::Release);
+        }
+        Ok(Left::Nothing)
     }
 
     async fn save_resume_point(

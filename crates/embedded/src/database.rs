@@ -93,15 +93,27 @@ fn migrate(connection: &Connection, path: &Path, migrations: &[&str]) -> Result<
     Ok(())
 }
 
-/// Brings everything from a file's log into the file and empties it, so that nothing stands there
-/// that was written over since. False while somebody reads.
-pub(crate) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
+/// Writes a file anew without what SQLite leaves of rows that it moved, and empties its log, so that
+/// nothing stands there that was written over since. False while somebody reads.
+pub(crate) fn write_anew(connection: &Connection) -> rusqlite::Result<bool> {
+    let bytes: i64 = connection.query_row(
+        "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+        [],
+        |row| row.get(0),
+    )?;
+    // It is done in memory.
+    if bytes <= LARGEST_REWRITTEN {
+        connection.execute_batch("VACUUM")?;
+    }
     connection.query_row(
         "PRAGMA wal_checkpoint(TRUNCATE)",
         [],
         |row| Ok(row.get::<_, i64>(0)? == 0),
     )
 }
+
+/// How large a file may be that is written anew.
+const LARGEST_REWRITTEN: i64 = 256 << 20;
 
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]

@@ -286,7 +286,7 @@ impl ChannelQueue for EmbeddedQueue {
         let is_erased = !waits
             && self
                 .writer
-                .alone(database::empty_log)
+                .alone(database::write_anew)
                 .await
                 .map_err(|error| QueueError::Unavailable(Box::new(error)))?;
         Ok(if is_erased { Left::Nothing } else { Left::Some { gone_by: None } })

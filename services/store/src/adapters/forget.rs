@@ -158,6 +158,16 @@ fn finish(search: &Search<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Returns whether a deletion has found anything in a file.
+pub(crate) fn has_found(connection: &Connection, deletion: &str) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM deletion_messages WHERE deletion_id = ?1)
+                 OR EXISTS (SELECT 1 FROM deletion_threads WHERE deletion_id = ?1)",
+        )?
+        .query_row([deletion], |row| row.get(0))?)
+}
+
 /// Returns which of these deletions were never carried out in a file.
 pub(crate) fn unseen(
     connection: &Connection,

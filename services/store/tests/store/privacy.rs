@@ -512,3 +512,62 @@ async fn a_person_gets_a_copy_of_what_is_theirs_and_of_nothing_that_others_wrote
     let after: String = export(&store, MARA).await.into_iter().map(|(_, text)| text).collect();
     assert!(!after.contains(CANARY) && !after.contains("\"content\""), "{after}");
 }
+
+/// How many messages and threads the person has had, where it matters that there are many.
+const MANY: i64 = 8_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_of_many_words_is_forgotten_in_pieces_that_keep_nobody_waiting() {
+    let mut store = Store::new().await;
+    store.ingest(vec![created("mc.1", said_by(OTHER, 1, "hello you"))]).await;
+    let file = shard_file(store.folder.path());
+    let connection = ery_group_commit::open(&file, None).unwrap();
+    let numbers = "WITH RECURSIVE n (n) AS (SELECT 10 UNION ALL SELECT n + 1 FROM n LIMIT ?1)";
+    let thread = "unhex(printf('%032x', n))";
+    for (into, rows) in [
+        (
+            "messages (message_id, guild_id, channel_id, author_id, content, created_at_ms,
+                 whole_at_ms, is_ingested)",
+            "n, ?2, 5, ?3, 'canary-2718 ' || n, ?4, 0, 1".to_owned(),
+        ),
+        (
+            "task_threads (thread_id, guild_id, channel_id, epoch, started_at_ms, finished_at_ms,
+                 outcome)",
+            format!("{thread}, ?2, 5, ?3 > 0, ?4, ?4, 'done'"),
+        ),
+        (
+            "task_thread_steps (thread_id, step, kind, payload, at_ms)",
+            format!(
+                "{thread}, ?2 - ?2, 'context_loaded',
+                     json_object('v', ?3 > 0, 'messages', json_array(CAST(n AS TEXT))), ?4"
+            ),
+        ),
+        (
+            "task_thread_steps (thread_id, step, kind, payload, at_ms)",
+            format!("{thread}, ?2 - ?2 + 1, 'model_answered', 'canary-2718 ' || (?3 > 0), ?4"),
+        ),
+    ] {
+        let statement = format!("INSERT INTO {into} {numbers} SELECT {rows} FROM n");
+        let parameters = (MANY, GUILD.cast_signed(), MARA.cast_signed(), NOW);
+        connection.execute(&statement, parameters).unwrap();
+    }
+    drop(connection);
+    store.clock.advance(Duration::from_hours(1));
+    let running = Running::start(&store);
+    let id = request(&store, MARA, 0).await.deletion_id;
+    let mut written: u64 = 0;
+    while get(&store, &id).await.state() != DeletionState::Confirmed {
+        // Others write and read meanwhile.
+        written += 1;
+        let spoken = said_by(OTHER, 900_000 + written, "on it goes");
+        store.ingest(vec![created(&format!("mc.{written}.new"), spoken)]).await;
+        store.clock.advance(Duration::from_millis(100));
+    }
+    running.stop().await;
+    assert!(written > 10, "{written}");
+    assert_eq!(holding(store.folder.path(), CANARY), Vec::<String>::new());
+    let left = rows(&store, "SELECT count(*) FROM messages WHERE content = 'on it goes'");
+    assert_eq!(left, [written.to_string()]);
+    let steps = rows(&store, "SELECT count(*), count(nullif(payload, '')) FROM task_thread_steps");
+    assert_eq!(steps, [format!("{} | {MANY}", 2 * MANY)]);
+}

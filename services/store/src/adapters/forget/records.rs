@@ -26,9 +26,9 @@ pub(super) fn executions(search: &Search<'_>, cursor: &[u8]) -> Result<Part, Sto
                  AND ((principal_kind = 'person' AND principal_id = ?5) OR approver_id = ?6
                      OR instr(arguments, ?5) > 0 OR instr(result, ?5) > 0
                      OR instr(decision_reason, ?5) > 0 OR instr(audit_reason, ?5) > 0
-                     OR EXISTS (SELECT 1 FROM messages AS m JOIN deletion_messages AS d
-                             ON d.deletion_id = ?7 AND d.message_id = m.message_id
-                         WHERE trigger_id = 'm.' || m.message_id))",
+                     OR (substr(trigger_id, 1, 2) = 'm.' AND EXISTS (SELECT 1
+                         FROM deletion_messages WHERE deletion_id = ?7
+                             AND message_id = CAST(substr(trigger_id, 3) AS INTEGER))))",
         )?
         .query_map(
             params![
@@ -269,11 +269,11 @@ pub(super) fn dead_letters(search: &Search<'_>, cursor: &[u8]) -> Result<Part, S
         .prepare_cached(
             "UPDATE dead_letters SET payload = NULL, payload_bytes = 0, reason = ''
              WHERE dead_letter_id > ?1 AND dead_letter_id <= ?2
-                 AND (?3 IS NULL OR guild_id = ?3) AND at_ms <= ?4
+                 AND (?3 IS NULL OR guild_id = ?3) AND received_at_ms <= ?4
                  AND (instr(coalesce(payload, x''), CAST(?5 AS BLOB)) > 0
                      OR instr(reason, ?6) > 0
-                     OR message_id IN (SELECT message_id FROM deletion_messages
-                         WHERE deletion_id = ?7))",
+                     OR EXISTS (SELECT 1 FROM deletion_messages AS d
+                         WHERE d.deletion_id = ?7 AND d.message_id = dead_letters.message_id))",
         )?
         .execute(params![
             from,
@@ -288,8 +288,9 @@ pub(super) fn dead_letters(search: &Search<'_>, cursor: &[u8]) -> Result<Part, S
         .connection
         .prepare_cached(
             "UPDATE dead_letters SET reason = ''
-             WHERE dead_letter_id > ?1 AND dead_letter_id <= ?2 AND thread_id IN
-                 (SELECT thread_id FROM deletion_threads WHERE deletion_id = ?3)",
+             WHERE dead_letter_id > ?1 AND dead_letter_id <= ?2 AND EXISTS
+                 (SELECT 1 FROM deletion_threads AS d
+                  WHERE d.deletion_id = ?3 AND d.thread_id = dead_letters.thread_id)",
         )?
         .execute(params![from, last, search.who.deletion])?;
     Ok(behind(last))

@@ -17,6 +17,9 @@ const EMPTIED_AT_ONCE: u32 = 50;
 
 /// Finds the threads that may have read or written of the person: theirs, those whose context held
 /// what they said or what names them, and those in whose journal their id stands.
+///
+/// Joined in this order: what a thread read is looked up among the person's messages, which may be a
+/// hundred thousand, and never the other way round.
 pub(super) fn find(search: &Search<'_>, cursor: &[u8]) -> Result<Part, StoreError> {
     let last: Option<Vec<u8>> = search
         .connection
@@ -44,13 +47,13 @@ pub(super) fn find(search: &Search<'_>, cursor: &[u8]) -> Result<Part, StoreErro
                                  OR instr(e.decision_reason, ?2) > 0
                                  OR instr(e.audit_reason, ?2) > 0))))
                      OR EXISTS (SELECT 1 FROM task_thread_triggers AS g
-                         JOIN deletion_messages AS d
+                         CROSS JOIN deletion_messages AS d
                              ON d.deletion_id = ?1 AND d.message_id = g.message_id
                          WHERE g.thread_id = t.thread_id)
-                     OR EXISTS (SELECT 1 FROM task_thread_steps AS s,
+                     OR EXISTS (SELECT 1 FROM task_thread_steps AS s CROSS JOIN
                              json_each(CASE WHEN json_valid(s.payload) THEN s.payload ELSE '{{}}' END,
                                  '$.messages') AS read
-                         JOIN deletion_messages AS d
+                         CROSS JOIN deletion_messages AS d
                              ON d.deletion_id = ?1 AND d.message_id = CAST(read.value AS INTEGER)
                          WHERE s.thread_id = t.thread_id AND s.kind = 'context_loaded'))
              ON CONFLICT DO UPDATE SET redacted_at_ms = NULL",
