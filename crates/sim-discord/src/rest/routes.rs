@@ -256,13 +256,23 @@ pub(super) struct Match {
 }
 
 impl Match {
-    /// Returns the top-level id, by which rate limits are counted apart.
+    /// Returns the top-level id, by which rate limits are counted apart; of a webhook with its token,
+    /// since each interaction's has a limit of its own.
+    ///
+    /// Source: Discord Docs, Rate Limits: `webhook_id`, or `webhook_id` and `webhook_token`.
     pub(super) fn major(&self) -> u64 {
         let is_major = |name: &str| {
             matches!(name, "channel_id" | "guild_id" | "webhook_id" | "interaction_id")
         };
         let major = self.params.first().filter(|(name, _)| is_major(name));
-        major.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
+        let id = major.and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
+        match self.params.get(1) {
+            Some(("webhook_token", token)) => {
+                let hash = Sha256::digest(token.as_bytes());
+                hash.iter().take(8).fold(id, |mixed, byte| mixed.rotate_left(8) ^ u64::from(*byte))
+            }
+            _ => id,
+        }
     }
 }
 
@@ -360,6 +370,12 @@ mod tests {
         assert_eq!(found.params[2], ("emoji_name", "👍".to_owned()));
         assert_eq!(found.major(), 7);
         assert_eq!(find(&Method::GET, "/users/5").unwrap().major(), 0);
+        let of = |path: &str| find(&Method::PATCH, path).unwrap().major();
+        assert_ne!(
+            of("/webhooks/9/one/messages/@original"),
+            of("/webhooks/9/two/messages/@original")
+        );
+        assert_eq!(of("/webhooks/9/one/messages/@original"), of("/webhooks/9/one/messages/8"));
     }
 
     #[test]
