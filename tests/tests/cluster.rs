@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
 
-use ery_tests::{Checker, Platform, Shape, eventually};
+use ery_tests::{Checker, Platform, Shape, eventually, free_port, ready};
 
 const SHAPE: Shape = Shape { orchestrators: 2, tool_services: 2, ai_services: 1 };
 const CHANNELS: usize = 50;
@@ -195,4 +196,117 @@ async fn what_is_no_task_in_the_stream_of_tasks_is_a_dead_letter_and_holds_nobod
         line.starts_with("ery_orchestrator_tasks_unreadable_total") && line.ends_with(" 2")
     });
     assert!(count.is_some(), "{metrics}");
+}
+
+/// Asks the console as a client of MCP does; none where no answer came.
+async fn mcp(
+    address: &str,
+    token: &str,
+    session: Option<&str>,
+    body: Value,
+) -> Option<reqwest::Response> {
+    let mut request = reqwest::Client::new()
+        .post(format!("http://{address}/mcp"))
+        .header("accept", "application/json, text/event-stream")
+        .header("content-type", "application/json")
+        .bearer_auth(token)
+        .body(body.to_string());
+    if let Some(session) = session {
+        request = request.header("mcp-session-id", session);
+    }
+    request.send().await.ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_of_mcp_clients_are_done_once_though_the_tool_service_is_killed() {
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let address = format!("127.0.0.1:{}", free_port().unwrap());
+    let shape = Shape { orchestrators: 1, tool_services: 1, ai_services: 1 };
+    let variables = [
+        ("ERY_CONSOLE__LISTEN", address.as_str()),
+        ("ERY_TOOL_SERVICE__SEND_BY", "2s"),
+        ("ERY_TOOL_SERVICE__QUEUE_DEADLINE", "1s"),
+        ("ERY_TOOL_SERVICE__REQUEST_TIMEOUT", "2s"),
+    ];
+    let mut platform = Platform::start(shape, &variables).await.unwrap();
+    let mut console = platform.one_more("console").unwrap();
+    ready(&mut console).await.unwrap();
+    let world = platform.sim.world().await.unwrap();
+    let guild = &world.guilds[0];
+    let owner = guild.member("mara").unwrap();
+    let channel = guild.channel("general").unwrap();
+    let create = ["mcp", "create", "--guild", &guild.id, "--user", owner, "--channel", channel];
+    let credential = platform.ctl(&create).await.unwrap();
+    let token = credential["token"].as_str().unwrap().to_owned();
+    let hello = json!({
+        "jsonrpc": "2.0", "id": 0, "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18", "capabilities": {},
+            "clientInfo": { "name": "by hand", "version": "1" },
+        },
+    });
+    let begun = mcp(&address, &token, None, hello).await.unwrap();
+    let session = begun.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+
+    const CALLS: u64 = 6;
+    for call in 1..=CALLS {
+        let delay = json!({
+            "route": "POST /channels/{channel_id}/invites", "kind": "delay", "delay_ms": 150,
+            "count": 1,
+        });
+        platform.sim.post("/sim/v1/faults", &delay).await.unwrap();
+        // How often it can be used tells it from the others.
+        let body = json!({
+            "jsonrpc": "2.0", "id": call, "method": "tools/call",
+            "params": {
+                "name": "create_invite", "arguments": { "max_uses": call, "unique": true },
+            },
+        });
+        let asked = tokio::spawn({
+            let (address, token, session) = (address.clone(), token.clone(), session.clone());
+            async move { mcp(&address, &token, Some(&session), body).await?.text().await.ok() }
+        });
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..400))).await;
+        platform.tool_services[0].kill().await.unwrap();
+        platform.tool_services[0] = platform.one_more("tool-service").unwrap();
+        ready(&mut platform.tool_services[0]).await.unwrap();
+        // Whatever came of it, the client is told something.
+        assert!(asked.await.unwrap().is_some(), "call {call} has no answer");
+    }
+
+    let executions = eventually("the end of every execution", Duration::from_mins(2), async || {
+        let all = platform.ctl(&["executions", "list", "--limit", "100"]).await?;
+        let ours: Vec<Value> = all
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|it| it["key"].as_str().is_some_and(|key| key.starts_with("mcp/")))
+            .cloned()
+            .collect();
+        Ok((!ours.iter().any(|it| it["state"] == "open")).then_some(ours))
+    })
+    .await
+    .unwrap();
+
+    let log = platform.sim.log(0).await.unwrap();
+    for call in 1..=CALLS {
+        let made = log
+            .iter()
+            .filter(|entry| entry.method == "POST" && entry.path.ends_with("/invites"))
+            .filter(|entry| entry.status == 200 && entry.body["max_uses"] == call)
+            .count();
+        assert!(made <= 1, "call {call} was done {made} times");
+        let arguments = |it: &Value| it["arguments"].to_string();
+        let of_call = |it: &&Value| arguments(it).contains(&format!("max_uses\\\":{call}"));
+        let states: Vec<_> = executions.iter().filter(of_call).map(|it| &it["state"]).collect();
+        assert!(states.len() <= 1, "call {call}: {states:?}");
+        if let [state] = states[..] {
+            assert!(made == 1 || state != "done", "call {call} is said to be done");
+            assert!(made == 0 || state != "failed", "call {call} is said not to be done");
+        } else {
+            assert_eq!(made, 0, "call {call} was done and not recorded");
+        }
+    }
 }
