@@ -42,7 +42,7 @@ impl EventHandler for OnSession {
     }
 
     async fn handle(&self, _: Home, _: &[Event]) -> Result<(), CallError> {
-        register(&self.holder, None).await
+        unless_refused(register(&self.holder, None).await)
     }
 }
 
@@ -63,7 +63,7 @@ impl EventHandler for InGuilds {
 
     async fn handle(&self, home: Home, _: &[Event]) -> Result<(), CallError> {
         match home {
-            Home::Guild(guild) => register(&self.holder, Some(guild)).await,
+            Home::Guild(guild) => unless_refused(register(&self.holder, Some(guild)).await),
             Home::Dm(_) => Ok(()),
         }
     }
@@ -110,6 +110,14 @@ pub(crate) async fn run(
         }
     }
     Ok(())
+}
+
+/// What is refused was said in the log; no event is at fault, and none comes again for it.
+fn unless_refused(registered: Result<(), CallError>) -> Result<(), CallError> {
+    match registered {
+        Err(CallError::Refused { .. } | CallError::Unreadable { .. }) => Ok(()),
+        registered => registered,
+    }
 }
 
 /// Makes Discord's list what it is to be, of a server or of all.

@@ -30,7 +30,7 @@ use twilight_http_ratelimiting::{Endpoint, Permit, RateLimitHeaders, RateLimiter
 use ery_budgets::{Budgets, Priority, RequestPermit};
 use ery_clock::{Clock, UnixMillis};
 
-use super::{ApiUrl, breaker::Breaker, denials::Denials};
+use super::{ApiUrl, breaker::Breakers, denials::Denials};
 use crate::{domain::text, metrics, settings::Settings};
 
 pub(crate) use twilight_http_ratelimiting::Method;
@@ -282,7 +282,7 @@ pub(crate) struct Discord {
     budgets: Arc<dyn Budgets>,
     clock: Arc<dyn Clock>,
     settings: Settings,
-    breaker: Breaker,
+    breakers: Breakers,
     denials: Denials,
     long_waits: LongWaits,
     invalid: Invalid,
@@ -315,7 +315,7 @@ impl Discord {
             budgets,
             clock,
             settings: settings.clone(),
-            breaker: Breaker::new(settings.breaker_failures, settings.breaker_open_for),
+            breakers: Breakers::new(settings.breaker_failures, settings.breaker_open_for),
             denials: Denials::new(settings.denial_ttl),
             long_waits: LongWaits::default(),
             invalid: Invalid::default(),
@@ -427,7 +427,7 @@ impl Discord {
                 return Err(RestError::TooLate);
             }
             let (status, headers, body) = self.exchange(request).await?;
-            self.breaker_saw(status);
+            self.breaker_saw(request, status);
             let Some(limit) = self.settle(request, permit, status, &headers, &body).await else {
                 return self.outcome(request, status, body).await;
             };
@@ -497,7 +497,8 @@ impl Discord {
             sleep(wait).await;
         }
         // Last, so that whoever was let through does send its request and tells how it went.
-        if self.breaker.admits() { Ok(()) } else { Err(RestError::BreakerOpen) }
+        let admits = self.breakers.admits(request.method.name(), &request.route);
+        if admits { Ok(()) } else { Err(RestError::BreakerOpen) }
     }
 
     fn per_second(&self) -> u32 {
@@ -547,7 +548,7 @@ impl Discord {
         let message = self.message(request);
         let answer = timeout(self.settings.request_timeout, transfer(&self.http, message)).await;
         let answer = answer.unwrap_or(Err(RestError::TimedOut));
-        if answer.is_err() && self.breaker.failed() {
+        if answer.is_err() && self.breakers.unreachable() {
             tracing::warn!("discord does not answer; sparing it for a while");
         }
         answer
@@ -589,13 +590,17 @@ impl Discord {
         message
     }
 
-    fn breaker_saw(&self, status: StatusCode) {
+    fn breaker_saw(&self, request: &Request, status: StatusCode) {
+        let method = request.method.name();
         if status.is_server_error() {
-            if self.breaker.failed() {
-                tracing::warn!("discord answers with errors of its own; sparing it for a while");
+            if self.breakers.failed(method, &request.route) {
+                tracing::warn!(
+                    route = request.route,
+                    "discord answers with errors of its own; sparing it for a while"
+                );
             }
         } else {
-            self.breaker.answered();
+            self.breakers.answered(method, &request.route);
         }
     }
 
