@@ -11,6 +11,7 @@ use ery_tests::{Checker, Platform, Shape, eventually, free_port, ready};
 
 const SHAPE: Shape = Shape { orchestrators: 2, tool_services: 2, ai_services: 1 };
 const CHANNELS: usize = 50;
+const MCP_CALLS: u64 = 6;
 
 /// Lets members speak to Ery in every channel at once, and notes what was said.
 async fn speak(
@@ -250,8 +251,7 @@ async fn calls_of_mcp_clients_are_done_once_though_the_tool_service_is_killed() 
     let begun = mcp(&address, &token, None, hello).await.unwrap();
     let session = begun.headers()["mcp-session-id"].to_str().unwrap().to_owned();
 
-    const CALLS: u64 = 6;
-    for call in 1..=CALLS {
+    for call in 1..=MCP_CALLS {
         let delay = json!({
             "route": "POST /channels/{channel_id}/invites", "kind": "delay", "delay_ms": 150,
             "count": 1,
@@ -264,16 +264,19 @@ async fn calls_of_mcp_clients_are_done_once_though_the_tool_service_is_killed() 
                 "name": "create_invite", "arguments": { "max_uses": call, "unique": true },
             },
         });
-        let asked = tokio::spawn({
-            let (address, token, session) = (address.clone(), token.clone(), session.clone());
-            async move { mcp(&address, &token, Some(&session), body).await?.text().await.ok() }
-        });
-        tokio::time::sleep(Duration::from_millis(random.random_range(0..400))).await;
-        platform.tool_services[0].kill().await.unwrap();
-        platform.tool_services[0] = platform.one_more("tool-service").unwrap();
-        ready(&mut platform.tool_services[0]).await.unwrap();
+        let asked = async { mcp(&address, &token, Some(&session), body).await?.text().await.ok() };
+        let mut victim = platform.tool_services.remove(0);
+        let replaced = async {
+            tokio::time::sleep(Duration::from_millis(random.random_range(0..400))).await;
+            victim.kill().await.unwrap();
+            let mut next = platform.one_more("tool-service").unwrap();
+            ready(&mut next).await.unwrap();
+            next
+        };
+        let (answer, next) = tokio::join!(asked, replaced);
+        platform.tool_services.push(next);
         // Whatever came of it, the client is told something.
-        assert!(asked.await.unwrap().is_some(), "call {call} has no answer");
+        assert!(answer.is_some(), "call {call} has no answer");
     }
 
     let executions = eventually("the end of every execution", Duration::from_mins(2), async || {
@@ -291,7 +294,7 @@ async fn calls_of_mcp_clients_are_done_once_though_the_tool_service_is_killed() 
     .unwrap();
 
     let log = platform.sim.log(0).await.unwrap();
-    for call in 1..=CALLS {
+    for call in 1..=MCP_CALLS {
         let made = log
             .iter()
             .filter(|entry| entry.method == "POST" && entry.path.ends_with("/invites"))
