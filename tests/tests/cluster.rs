@@ -76,7 +76,14 @@ async fn all_answered(
 
 /// Refuses two threads that ran in one channel at once, as the store recorded them.
 async fn no_overlap(platform: &Platform, guild: &str) -> anyhow::Result<usize> {
-    let threads = platform.ctl(&["threads", "list", "--guild", guild, "--limit", "5000"]).await?;
+    // What was answered may have its end still to be written, by whoever takes the channel over.
+    let threads = eventually("the end of every thread", Duration::from_mins(1), async || {
+        let list = ["threads", "list", "--guild", guild, "--limit", "5000"];
+        let threads = platform.ctl(&list).await?;
+        let is_finished = |thread: &serde_json::Value| thread["finished_at_ms"].is_i64();
+        Ok(threads.as_array().unwrap().iter().all(is_finished).then_some(threads))
+    })
+    .await?;
     let mut by_channel: BTreeMap<&str, Vec<(i64, i64, &str)>> = BTreeMap::new();
     for thread in threads.as_array().unwrap() {
         let id = thread["thread_id"].as_str().unwrap();

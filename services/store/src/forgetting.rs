@@ -258,11 +258,13 @@ impl Forgetting {
             return Ok(Some(if left.gone_by.is_some() { AGES } else { RETRY }));
         }
         // Once more, now that nothing queued can bring anything back.
-        if self.last_passes.insert(deletion.id.clone()) {
+        if !self.last_passes.contains(&deletion.id) {
             for shard in self.store.shards.all_existing() {
                 let (open, id) = (self.store.shards.open(shard).await?, deletion.id.clone());
                 open.write(move |connection| forget::begin(connection, &id)).await?;
             }
+            // Only once it has begun everywhere: a shard that could not be opened has it still to do.
+            self.last_passes.insert(deletion.id.clone());
         }
         if !self.erase(who, Pass::Last, draining).await? {
             return Ok(Some(RETRY));

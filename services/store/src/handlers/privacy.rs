@@ -163,11 +163,16 @@ async fn request_deletion(
         return Err(invalid.into());
     }
     let now = store.clock.now();
+    // All ids of this millisecond.
+    let newest = first_id_at(UnixMillis(now.0.saturating_add(1))).saturating_sub(1);
     let before = match request.before_id {
-        // All ids of this millisecond.
-        0 => first_id_at(UnixMillis(now.0.saturating_add(1))).saturating_sub(1),
+        0 => newest,
         id => parse::id::<twilight_model::id::marker::GenericMarker>("before_id", id)?.get(),
     };
+    if before > newest {
+        // What they say from now on would never be taken in.
+        return Err(Invalid::new("before_id", "lies in the future").into());
+    }
     store.ledger.request(id, person, before, now).await
 }
 
