@@ -122,7 +122,9 @@ impl ReadBack {
     ) -> Result<(), CallError> {
         let Some(guild) = home.guild() else { return Ok(()) };
         let holder = &self.reader.holder;
-        if ends.is_empty() || holder.settings.read_back_messages == 0 {
+        // A guild in which nobody spoke yet is told of, too: what is said there from now on is
+        // missed where the next session cannot tell of it.
+        if holder.settings.read_back_messages == 0 {
             return Ok(());
         }
         let gaps = holder.store.find_gaps(guild, event, ingestion::HANDLER, ends).await?;
