@@ -17,6 +17,6 @@ pub use checker::{Answer, Checker};
 pub use contract::ContractKept;
 pub use model::ScriptedModel;
 pub use platform::{Platform, Shape, ready};
-pub use process::{Ery, eventually, free_port};
+pub use process::{Ery, eventually, files_holding, free_port};
 pub use sim::{Channel, Guild, LogEntry, Sim, World, http_client};
 pub use stages::{Histogram, StageTime, Stages};

@@ -233,6 +233,23 @@ where
     }
 }
 
+/// Adds the files of a folder, and of those in it, in which a text stands.
+pub fn files_holding(folder: &Path, text: &[u8], found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files_holding(&path, text, found)?;
+        } else if std::fs::read(&path)
+            .unwrap_or_default()
+            .windows(text.len())
+            .any(|window| window.eq_ignore_ascii_case(text))
+        {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
 /// Returns a port that nothing listens on at the moment.
 pub fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use ery_tests::{Ery, Sim, World, eventually, ready};
+use ery_tests::{Ery, Sim, World, eventually, files_holding, ready};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -177,23 +177,8 @@ impl Place {
 
     fn holding(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
-        search(self.data.path(), CANARY.as_bytes(), &mut found);
+        files_holding(self.data.path(), CANARY.as_bytes(), &mut found).unwrap();
         found
-    }
-}
-
-fn search(folder: &Path, text: &[u8], found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            search(&path, text, found);
-        } else if fs::read(&path)
-            .unwrap_or_default()
-            .windows(text.len())
-            .any(|window| window.eq_ignore_ascii_case(text))
-        {
-            found.push(path);
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ery_tests::{Checker, Ery, Sim, eventually, free_port, http_client, ready};
+use ery_tests::{Checker, Ery, Sim, eventually, files_holding, free_port, http_client, ready};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const SETTINGS: i32 = 78;
@@ -98,24 +98,9 @@ impl Place {
     fn holding(&self, text: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();
         for folder in [self.data.path(), self.temporary.path()] {
-            search(folder, text.as_bytes(), &mut found);
+            files_holding(folder, text.as_bytes(), &mut found).unwrap();
         }
         found
-    }
-}
-
-fn search(folder: &Path, text: &[u8], found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            search(&path, text, found);
-        } else if fs::read(&path)
-            .unwrap_or_default()
-            .windows(text.len())
-            .any(|window| window.eq_ignore_ascii_case(text))
-        {
-            found.push(path);
-        }
     }
 }
 
