@@ -21,16 +21,22 @@ async fn write(browser: &Browser, text: &str) {
     browser.click("#send").await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_moderator_times_bob_out_on_the_page_and_sees_how() {
+/// Starts a playground, and opens its page, whose address it returns, in the channel `general`.
+async fn general_on_the_page() -> (Ery, String, ContractKept, Browser) {
     let mut playground = Ery::start_playground(None, &[]).unwrap();
     let page = playground.line_after("Ery's playground is at").await.unwrap();
     let sim = Sim::new(&playground.line_after("The simulated Discord is at").await.unwrap());
-    let _contract = ContractKept::watch(&sim).await.unwrap();
+    let contract = ContractKept::watch(&sim).await.unwrap();
     let browser = Browser::start().await.unwrap();
     browser.open(&page).await.unwrap();
     browser.find("#connection[data-state='live']").await.unwrap();
     browser.click("[data-testid='channel'][data-channel-name='general']").await.unwrap();
+    (playground, page, contract, browser)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moderator_times_bob_out_on_the_page_and_sees_how() {
+    let (_playground, page, _contract, browser) = general_on_the_page().await;
 
     speak_as(&browser, "theo").await;
     write(&browser, "@Ery timeout @bob for 10 minutes, he is spamming").await;
@@ -107,14 +113,7 @@ async fn a_proposal_is_approved_on_the_page_by_whoever_may_do_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_are_typed_completed_pressed_and_filled_in_on_the_page() {
-    let mut playground = Ery::start_playground(None, &[]).unwrap();
-    let page = playground.line_after("Ery's playground is at").await.unwrap();
-    let sim = Sim::new(&playground.line_after("The simulated Discord is at").await.unwrap());
-    let _contract = ContractKept::watch(&sim).await.unwrap();
-    let browser = Browser::start().await.unwrap();
-    browser.open(&page).await.unwrap();
-    browser.find("#connection[data-state='live']").await.unwrap();
-    browser.click("[data-testid='channel'][data-channel-name='general']").await.unwrap();
+    let (_playground, _, _contract, browser) = general_on_the_page().await;
     speak_as(&browser, "bob").await;
 
     // A slash lists the commands, and the first one is used.
