@@ -174,6 +174,19 @@ impl World {
         now: UnixMillis,
     ) -> Outcome<()> {
         self.check_role_change(actor, guild, Some(role), &edit, now)?;
+        self.set_role(actor, guild, role, edit, reason, now)
+    }
+
+    /// Changes a role; that the actor may is known.
+    pub(super) fn set_role(
+        &mut self,
+        actor: Actor,
+        guild: GuildId,
+        role: RoleId,
+        edit: RoleChange,
+        reason: Option<&str>,
+        now: UnixMillis,
+    ) -> Outcome<()> {
         let seen = self.seen_by_bots(guild, now);
         let place = self.guilds.get_mut(&guild).ok_or(Refusal::UnknownGuild)?;
         let is_everyone = role == place.everyone();

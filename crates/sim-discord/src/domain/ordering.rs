@@ -1,11 +1,14 @@
 //! Moving several roles or channels at once.
 
+use std::cmp::Reverse;
+
 use twilight_model::guild::Permissions;
 
 use ery_clock::UnixMillis;
 
 use super::{
-    Actor, ChannelChange, ChannelId, Effect, GuildId, Outcome, Refusal, RoleChange, RoleId, World,
+    Actor, ChannelChange, ChannelId, Effect, Guild, GuildId, Outcome, Refusal, Role, RoleChange,
+    RoleId, UserId, World,
 };
 
 /// Where a channel goes; what is none stays.
@@ -19,7 +22,8 @@ pub(crate) struct ChannelMove {
 }
 
 impl World {
-    /// Moves roles: only those below the actor's highest, and no higher than that.
+    /// Moves roles: only those below the actor's highest, and no higher than that. What counts is
+    /// their order: well-known libraries number all roles anew, those above their own included.
     pub(crate) fn move_roles(
         &mut self,
         actor: Actor,
@@ -33,21 +37,16 @@ impl World {
         }
         let place = self.guild(guild)?;
         let everyone = place.everyone();
-        let mut dispatches = Vec::new();
-        for (role, position) in &moves {
-            let found = place.roles.get(role).ok_or(Refusal::UnknownRole)?;
-            let position = position.unwrap_or(found.position);
-            let Actor::User(actor) = actor else { continue };
-            let stands = place.members.get(&actor).map(|member| place.rank_of(member).0);
-            let is_too_high = stands.is_none_or(|stands| position >= stands);
-            let is_moved = *role != everyone && position != found.position;
-            if is_moved
-                && actor != place.owner
-                && (is_too_high || !place.outranks_role(actor, *role))
-            {
-                return Err(Refusal::MissingPermissions);
-            }
+        if moves.iter().any(|(role, _)| !place.roles.contains_key(role)) {
+            return Err(Refusal::UnknownRole);
         }
+        if let Actor::User(actor) = actor
+            && actor != place.owner
+            && !keeps_betters(place, actor, &moves)
+        {
+            return Err(Refusal::MissingPermissions);
+        }
+        let mut dispatches = Vec::new();
         for (role, position) in moves {
             let now_at = self.guild(guild)?.roles.get(&role).map(|role| role.position);
             let Some(position) = position.filter(|position| Some(*position) != now_at) else {
@@ -57,7 +56,7 @@ impl World {
                 continue;
             }
             let edit = RoleChange { position: Some(position), ..RoleChange::default() };
-            let effect = self.update_role(actor, guild, role, edit, reason, now)?;
+            let effect = self.set_role(actor, guild, role, edit, reason, now)?;
             dispatches.extend(effect.dispatches);
         }
         Ok(Effect::new((), dispatches))
@@ -101,4 +100,23 @@ impl World {
         }
         Ok(Effect::new((), dispatches))
     }
+}
+
+/// Returns whether the actor's highest role and all above it stay in their order, above the others.
+fn keeps_betters(place: &Guild, actor: UserId, moves: &[(RoleId, Option<i64>)]) -> bool {
+    let Some(member) = place.members.get(&actor) else { return false };
+    let stands = place.rank_of(member);
+    let order = |moved: &dyn Fn(&Role) -> i64| {
+        let mut roles: Vec<&Role> = place.roles.values().collect();
+        roles.sort_by_key(|role| Reverse((moved(role), Reverse(role.id))));
+        roles.into_iter().map(|role| role.id).collect::<Vec<_>>()
+    };
+    let before = order(&|role| role.position);
+    let after = order(&|role| {
+        let position = moves.iter().rev().find(|(of, _)| *of == role.id).and_then(|(_, to)| *to);
+        // The role of everyone stays where it is, and all others above it.
+        position.filter(|_| role.id != place.everyone()).map_or(role.position, |it| it.max(1))
+    });
+    let betters = place.roles.keys().filter(|role| place.rank_of_role(**role) >= stands).count();
+    before[..betters] == after[..betters]
 }
