@@ -5,6 +5,7 @@ pub(crate) mod decide;
 pub(crate) mod execution;
 pub(crate) mod flow;
 pub(crate) mod guild;
+pub(crate) mod ordering;
 pub(crate) mod output;
 pub(crate) mod permissions;
 pub(crate) mod policy;

@@ -1,6 +1,7 @@
 //! The one path of every tool call: offered, parsed, resolved, decided, opened, done, closed.
 
 mod ask;
+mod describe;
 mod doubt;
 mod mcp;
 mod proposal;
@@ -261,7 +262,7 @@ impl Pipeline {
         let state = match ask.guild() {
             Some(guild) => {
                 let mut users = people.clone();
-                users.extend(needs.subject.map(|subject| subject.user));
+                users.extend(needs.subjects.iter().map(|subject| subject.user));
                 users.extend(approver_of(confirmed));
                 Some(if is_known {
                     shared.guilds.state(guild, &users).await?
@@ -435,7 +436,7 @@ impl Pipeline {
         let is_proposal = execution.decision() == store::Decision::NeedsApproval;
         // Of a proposal the message with the buttons is what may have been seen; never its act.
         let (tool, stored, plan) = if is_proposal {
-            let (plan, act) = self.showing(ask, &execution).await?;
+            let (plan, act) = self.showing(ask, &execution, None).await?;
             (Some(plan.entry), Some(act), Some(plan))
         } else {
             let stored: Option<Value> = serde_json::from_str(&execution.arguments).ok();

@@ -171,6 +171,13 @@ impl Run<'_> {
         one_of.iter().any(|wanted| self.all_people(of, *wanted))
     }
 
+    /// Returns whether Ery has these permissions on the whole server.
+    pub(crate) fn bot_has(&self, wanted: Permissions) -> bool {
+        let Some(state) = self.state else { return false };
+        let bot = state.member(self.bot);
+        bot.is_some_and(|bot| permissions::in_guild(&state.guild, bot, self.now).contains(wanted))
+    }
+
     fn all_people(&self, has: impl Fn(&Member) -> Permissions, wanted: Permissions) -> bool {
         let Some(state) = self.state else { return false };
         !self.people.is_empty()

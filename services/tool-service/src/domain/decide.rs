@@ -127,9 +127,7 @@ fn check(
     }
     let reads = world.reads(&authority)?;
     world.bot_may(&reads)?;
-    if let Some(subject) = call.needs.subject {
-        world.subject_may_be_acted_on(subject, &authority)?;
-    }
+    world.subjects_may_be_acted_on(&authority)?;
     if let Some(to) = call.needs.tells {
         world.may_be_told(to, &authority)?;
     }
@@ -182,7 +180,7 @@ fn authority(call: &Call<'_>, guild: Option<&GuildState>) -> Result<Authority, R
     match call.principal {
         Some(Principal::Rule { .. }) => return Ok(Authority::Bot),
         Some(Principal::Expiry { .. }) => {
-            let lifts = call.needs.subject.is_some_and(|subject| subject.act.lifts());
+            let lifts = matches!(call.needs.subjects.as_slice(), [one] if one.act.lifts());
             return if lifts { Ok(Authority::Bot) } else { Err(Reason::ExpiryOnlyLifts) };
         }
         None if only_reads && call.askers.is_empty() => return Ok(Authority::Nobody),
@@ -210,7 +208,7 @@ fn in_dm(call: &Call<'_>) -> Result<Vec<Id<ChannelMarker>>, Reason> {
         Place::Channel(channel) => channel == call.here,
         Place::Guild => false,
     };
-    if !call.tool.works_in_dm || call.needs.subject.is_some() || call.tier > Tier::Harmless {
+    if !call.tool.works_in_dm || !call.needs.subjects.is_empty() || call.tier > Tier::Harmless {
         return Err(Reason::NotInDm { tool: call.tool.name });
     }
     let reads = match &call.needs.reads {
@@ -250,9 +248,7 @@ impl World<'_> {
         let member = self.state.member(approver).ok_or(Reason::AskerNotMember { who })?;
         self.holds(member, self.of_asker(Some(approver)), who)?;
         let alone = Authority::People(vec![approver]);
-        if let Some(subject) = self.call.needs.subject {
-            self.subject_may_be_acted_on(subject, &alone).map_err(|reason| reason.of(who))?;
-        }
+        self.subjects_may_be_acted_on(&alone).map_err(|reason| reason.of(who))?;
         if let Some(change) = self.call.needs.rights {
             rights::may_be_changed(self, change, &alone).map_err(|reason| reason.of(who))?;
         }
@@ -285,10 +281,10 @@ impl World<'_> {
 
     fn holds(&self, member: &Member, wanted: Permissions, who: Who) -> Result<(), Reason> {
         self.holds_in(self.call.needs.place, member, wanted, who)?;
-        match self.call.needs.also_in {
-            Some(channel) => self.holds_in(Place::Channel(channel), member, wanted, who),
-            None => Ok(()),
+        for channel in &self.call.needs.also_in {
+            self.holds_in(Place::Channel(*channel), member, wanted, who)?;
         }
+        Ok(())
     }
 
     fn holds_in(
@@ -469,6 +465,17 @@ impl World<'_> {
         } else {
             Err(Reason::WouldLeak { source: channel })
         }
+    }
+
+    /// Of several, one who may not be acted on protects them all: what was asked for is one act.
+    fn subjects_may_be_acted_on(&self, authority: &Authority) -> Result<(), Reason> {
+        let subjects = &self.call.needs.subjects;
+        for subject in subjects {
+            self.subject_may_be_acted_on(*subject, authority).map_err(|because| {
+                if subjects.len() > 1 { because.about(subject.user) } else { because }
+            })?;
+        }
+        Ok(())
     }
 
     fn subject_may_be_acted_on(

@@ -45,7 +45,7 @@ fn search() -> Needs {
 
 pub(super) fn on(user: u64, act: SubjectAct) -> Needs {
     let needed = if act == SubjectAct::Look { Permissions::empty() } else { MODERATE };
-    Needs { subject: Some(Subject { user: Id::new(user), act }), ..Needs::in_guild(needed) }
+    Needs { subjects: vec![Subject { user: Id::new(user), act }], ..Needs::in_guild(needed) }
 }
 
 pub(super) fn call<'a>(
@@ -103,6 +103,9 @@ pub(super) fn letter(decision: &Decision) -> char {
         Reason::OtherPlace => 'c',
         Reason::WouldCarry { .. } => 'C',
         Reason::NotForAll { .. } => 'f',
+        Reason::OfTarget { because, .. } => {
+            letter(&Decision::Deny((**because).clone())).to_ascii_uppercase()
+        }
         Reason::TargetIsBot => 'v',
         Reason::NotInDm { .. } => 'd',
         Reason::SharedTurn => 'h',
@@ -282,12 +285,12 @@ fn a_right_may_be_needed_in_a_second_place_too() {
     for (also_in, expected) in
         [(None, '+'), (Some(LOUNGE), '+'), (Some(STAFFROOM), 'p'), (Some(777), 'c')]
     {
-        let also_in = also_in.map(Id::new);
+        let also_in: Vec<_> = also_in.map(Id::new).into_iter().collect();
         let needs = Needs { also_in, ..Needs::in_guild(MODERATE) };
         let principal = person(MOD);
         let call =
             Call { is_ordered: true, ..call(&DESTRUCTIVE, &needs, Some(&principal), GENERAL) };
-        assert_eq!(ends(&call, Some(&state)), expected, "{also_in:?}");
+        assert_eq!(ends(&call, Some(&state)), expected, "{:?}", needs.also_in);
     }
 }
 
@@ -297,8 +300,8 @@ fn only_members_who_are_no_bots_are_spoken_to_in_private() {
     for (user, expected) in
         [(ANN, '+'), (OWNER, '+'), (ADMIN, '+'), (OTHER_BOT, 'v'), (ERY, 'e'), (STRANGER, 'n')]
     {
-        let subject = Some(Subject { user: Id::new(user), act: SubjectAct::Address });
-        let needs = Needs { subject, ..Needs::in_guild(Permissions::empty()) };
+        let subjects = vec![Subject { user: Id::new(user), act: SubjectAct::Address }];
+        let needs = Needs { subjects, ..Needs::in_guild(Permissions::empty()) };
         let principal = person(MOD);
         let call =
             Call { is_ordered: true, ..call(&DESTRUCTIVE, &needs, Some(&principal), GENERAL) };

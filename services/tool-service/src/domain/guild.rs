@@ -72,6 +72,9 @@ pub(crate) struct Channel {
     pub(crate) name: Box<str>,
     pub(crate) kind: ChannelKind,
     pub(crate) parent: Option<Id<ChannelMarker>>,
+    /// Its place among those of its parent, from the top; of two at one place the one with the
+    /// lower id stands first.
+    pub(crate) position: i64,
     pub(crate) overwrites: Box<[Overwrite]>,
 }
 

@@ -57,6 +57,11 @@ pub(crate) enum Reason {
     RankTooLow {
         who: Who,
     },
+    /// Of several who are acted on at once, it is this one.
+    OfTarget {
+        user: Id<UserMarker>,
+        because: Box<Reason>,
+    },
     NoSuchRole,
     RoleIsEveryone,
     RoleIsManaged,
@@ -118,6 +123,11 @@ impl Place {
 }
 
 impl Reason {
+    /// Says of whom it holds, where several are acted on.
+    pub(crate) fn about(self, user: Id<UserMarker>) -> Self {
+        Self::OfTarget { user, because: Box::new(self) }
+    }
+
     /// Says the same of somebody else.
     pub(crate) fn of(self, who: Who) -> Self {
         match self {
@@ -131,6 +141,7 @@ impl Reason {
             Self::OnlyAdministrators { who: Who::You, permission } => {
                 Self::OnlyAdministrators { who, permission }
             }
+            Self::OfTarget { user, because } => because.of(who).about(user),
             other => other,
         }
     }
@@ -171,6 +182,7 @@ impl Reason {
             Self::OnlyAdministrators { .. } => "only_administrators",
             Self::RankTooLow { who: Who::Ery } => "bot_rank_too_low",
             Self::RankTooLow { .. } => "asker_rank_too_low",
+            Self::OfTarget { because, .. } => because.code(),
             Self::EryNotMember => "bot_not_member",
             Self::NeedsOrder { .. } => "needs_order",
             Self::NeedsClick => "needs_click",
@@ -220,7 +232,7 @@ impl Reason {
     fn of_role(&self) -> &'static str {
         match self {
             Self::RoleIsEveryone => {
-                "The role of everyone can be neither given nor taken nor deleted."
+                "The role of everyone can be neither given nor taken, deleted or moved."
             }
             Self::RoleIsManaged => {
                 "That role belongs to an integration; nobody can give, take or delete it."
@@ -245,15 +257,7 @@ impl Reason {
                 format!("<@{user}> is not a member of this server.")
             }
             Self::AskerNotMember { .. } => "You are not a member of this server.".into(),
-            Self::AskerTimedOut { who: Who::Ery } => {
-                "I am timed out on this server at the moment.".into()
-            }
-            Self::AskerTimedOut { who: Who::OneOfYou(user) } => {
-                format!("<@{user}> is timed out at the moment and may only read.")
-            }
-            Self::AskerTimedOut { .. } => {
-                "You are timed out at the moment and may only read.".into()
-            }
+            Self::AskerTimedOut { who } => timed_out(*who),
             Self::Lacks { who, permission, place } => lacks(*who, *permission, place),
             Self::OtherPlace => "That channel is not in this server.".into(),
             Self::WouldLeak { source } => format!(
@@ -317,6 +321,7 @@ impl Reason {
             Self::RankTooLow { .. } => {
                 "Your highest role is not above that member's highest role.".into()
             }
+            Self::OfTarget { user, because } => of_target(*user, because),
             Self::EryNotMember => "I am not a member of this server any more.".into(),
             Self::NeedsOrder { .. }
             | Self::NeedsClick
@@ -329,6 +334,22 @@ impl Reason {
             | Self::DryRun { .. } => self.of_confirmation(),
         }
     }
+}
+
+fn timed_out(who: Who) -> String {
+    match who {
+        Who::Ery => "I am timed out on this server at the moment.".into(),
+        Who::OneOfYou(user) => format!("<@{user}> is timed out at the moment and may only read."),
+        Who::You | Who::Nobody => "You are timed out at the moment and may only read.".into(),
+    }
+}
+
+fn of_target(user: Id<UserMarker>, because: &Reason) -> String {
+    format!(
+        "That is one act on several people, and it is not allowed for <@{user}>, so none of them \
+         was touched. {}",
+        because.sentence()
+    )
 }
 
 fn cannot_grant(who: Who, permission: Permissions) -> String {

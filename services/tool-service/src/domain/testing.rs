@@ -97,6 +97,7 @@ pub(crate) fn guild() -> Builder {
             name: name.into(),
             kind,
             parent,
+            position: 0,
             overwrites: overwrites.into(),
         };
         (Id::new(id), channel)

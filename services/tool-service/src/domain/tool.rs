@@ -82,11 +82,12 @@ impl RetryClass {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Needs {
     pub(crate) place: Place,
-    /// A channel where they must be held as well.
-    pub(crate) also_in: Option<Id<ChannelMarker>>,
+    /// Channels where they must be held as well.
+    pub(crate) also_in: Vec<Id<ChannelMarker>>,
     pub(crate) bot: Permissions,
     pub(crate) asker: Permissions,
-    pub(crate) subject: Option<Subject>,
+    /// Whom it acts on; everybody is judged by themselves.
+    pub(crate) subjects: Vec<Subject>,
     /// What it changes about who may do what.
     pub(crate) rights: Option<RightsChange>,
     /// Whose it is that it touches.
@@ -103,10 +104,10 @@ impl Needs {
     pub(crate) fn in_guild(permissions: Permissions) -> Self {
         Self {
             place: Place::Guild,
-            also_in: None,
+            also_in: Vec::new(),
             bot: permissions,
             asker: permissions,
-            subject: None,
+            subjects: Vec::new(),
             rights: None,
             owned: None,
             is_for_members: false,
@@ -203,6 +204,12 @@ pub(crate) enum RightsChange {
         permissions: BitsChange,
     },
     DeleteRole(Id<RoleMarker>),
+    /// Puts a role right above or below another one.
+    MoveRole {
+        role: Id<RoleMarker>,
+        beside: Id<RoleMarker>,
+        is_above: bool,
+    },
     Overwrite {
         of: OverwriteOf,
         /// The permissions that are allowed, denied or neither from then on; none if the whole

@@ -4,12 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tonic::Status;
-use twilight_model::{
-    guild::Permissions,
-    id::{
-        Id,
-        marker::{GuildMarker, UserMarker},
-    },
+use twilight_model::id::{
+    Id,
+    marker::{ChannelMarker, GuildMarker, UserMarker},
 };
 
 use ery_clock::UnixMillis;
@@ -19,17 +16,15 @@ use ery_proto::{
     tool::v1::{CallToolResponse, ClickApprovalRequest, ClickApprovalResponse},
 };
 
-use super::{Granted, Judged, Pipeline, Plan, ask, ask::Ask, record::Verdict};
+use super::{Granted, Judged, Pipeline, Plan, ask, ask::Ask, describe, record::Verdict};
 use crate::{
     adapters::discord::{Method, Request},
     domain::{
         decide::{Call, Confirmed, Decision, decide},
         execution::sha256_hex,
-        guild::{GuildState, Member},
-        permissions,
+        guild::GuildState,
         reason::Reason,
         text,
-        tool::{Spec, Subject},
     },
     error::CallError,
     tools::{self, ANSWER_TOOL, Done, Entry},
@@ -55,9 +50,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// By how much the store's clock may be ahead of ours where it says that something is due.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
-/// How long the description of an act may be; with what stands around it Discord takes it.
-const MAX_ACT: usize = 1_700;
-
 /// What a click is answered with.
 enum Reply {
     /// The message with the buttons is replaced by its end.
@@ -82,10 +74,10 @@ impl Pipeline {
             let verdict = Verdict::needs_approval(reason, plan.act.clone());
             return self.refuse(ask, verdict.of(plan.tier, plan.is_ordered)).await;
         };
-        if described(plan.entry.spec, &plan.act, plan.state.as_ref()).is_err() {
+        let Ok(about) = describe::act(plan.entry.spec, &plan.act, plan.state.as_ref()) else {
             let verdict = Verdict::denied(&Reason::TooLongToShow, Some(plan.act.clone()));
             return self.refuse(ask, verdict.of(plan.tier, plan.is_ordered)).await;
-        }
+        };
         let now = shared.clock.now();
         let verdict = Verdict::proposal(reason, plan.act.clone()).of(plan.tier, false);
         let mut execution = ask.execution(&verdict, now, shared.settings.send_by);
@@ -111,7 +103,7 @@ impl Pipeline {
         let done = if ask.is_withdrawn(&changes) {
             Done::failed(0, "The message that asked for this was deleted.")
         } else {
-            let (plan, act) = self.showing(ask, &execution).await?;
+            let (plan, act) = self.showing(ask, &execution, Some(about)).await?;
             let send_by = UnixMillis(execution.send_by_ms);
             let opened_at = UnixMillis(execution.opened_at_ms);
             self.act(ask, &plan, &act, (opened_at, send_by), super::How::Perform).await?
@@ -119,22 +111,23 @@ impl Pipeline {
         self.close(ask, execution, done, changes).await
     }
 
-    /// Returns how a proposal is shown: a message of Ery's own, with buttons.
+    /// Returns how a proposal is shown: a message of Ery's own, with buttons. `about` describes its
+    /// act, where that is known already.
     pub(super) async fn showing(
         &self,
         ask: &Ask,
         execution: &Execution,
+        about: Option<String>,
     ) -> Result<(Plan, Value), CallError> {
         let shared = &*self.shared;
         let entry = answer_tool()?;
         let plan = self.bare_plan(ask, entry).await?;
-        let about = match (ask.guild(), self.needs_of(ask, execution).await?) {
-            (Some(guild), Some((spec, act, subject))) => {
-                let users: Vec<_> = subject.iter().map(|subject| subject.user).collect();
-                let state = shared.guilds.state(guild, &users).await?;
-                described(spec, &act, Some(&state)).unwrap_or_else(|shortened| shortened)
+        let about = match (about, ask.guild()) {
+            (Some(about), _) => about,
+            (None, Some(guild)) => {
+                self.about(guild, ask.here, &execution.tool, &execution.arguments).await?
             }
-            _ => format!("`{}`", text::name(&execution.tool)),
+            (None, None) => describe::tool(&execution.tool),
         };
         let asker = ask.asker_mention();
         let expires_at = UnixMillis(execution.opened_at_ms) + shared.settings.approval_time;
@@ -162,20 +155,6 @@ impl Pipeline {
             act["reply_to"] = json!(reply_to.to_string());
         }
         Ok((plan, act))
-    }
-
-    async fn needs_of(
-        &self,
-        ask: &Ask,
-        execution: &Execution,
-    ) -> Result<Option<(&'static Spec, Value, Option<Subject>)>, CallError> {
-        let (Some(guild), Some(entry)) = (ask.guild(), tools::find(&execution.tool)) else {
-            return Ok(None);
-        };
-        let Ok(act) = serde_json::from_str::<Value>(&execution.arguments) else { return Ok(None) };
-        let guild = self.shared.guilds.guild(guild).await?;
-        let needs = entry.tool.needs_of(&act, Some(&guild), ask.here);
-        Ok(needs.map(|needs| (entry.spec, act, needs.subject)))
     }
 
     /// Reads on what a call stands that was confirmed before: a click, or a plan whose time has come.
@@ -287,8 +266,8 @@ impl Pipeline {
         let Some((tier, needs)) = entry.tool.tier_of(&act).zip(needs) else {
             return Ok(Err(Reason::UnknownTool));
         };
-        let subject = needs.subject.map(|subject| subject.user);
-        let users: Vec<_> = [Some(user), subject].into_iter().flatten().collect();
+        let subjects = needs.subjects.iter().map(|subject| subject.user);
+        let users: Vec<_> = subjects.chain([user]).collect();
         // Most presses are refused by what is known; only what would be allowed is read anew.
         let warm = shared.guilds.state(guild, &users).await?;
         let principal = Principal::Person(user);
@@ -327,19 +306,8 @@ impl Pipeline {
         guild: Id<GuildMarker>,
         approval: &Approval,
     ) -> Result<String, CallError> {
-        let act: Value = serde_json::from_str(&approval.arguments).unwrap_or_default();
-        let about = match tools::find(&approval.tool) {
-            Some(entry) => {
-                let known = self.shared.guilds.guild(guild).await?;
-                let here = Id::new_checked(approval.channel_id).unwrap_or(guild.cast());
-                let needs = entry.tool.needs_of(&act, Some(&known), here);
-                let users: Vec<_> =
-                    needs.and_then(|it| it.subject).iter().map(|it| it.user).collect();
-                let state = self.shared.guilds.state(guild, &users).await?;
-                described(entry.spec, &act, Some(&state)).unwrap_or_else(|shortened| shortened)
-            }
-            None => format!("`{}`", text::name(&approval.tool)),
-        };
+        let here = Id::new_checked(approval.channel_id).unwrap_or(guild.cast());
+        let about = self.about(guild, here, &approval.tool, &approval.arguments).await?;
         let by = approval.decided_by;
         let end = match approval.decision() {
             ApprovalDecision::Approved => format!("Approved by <@{by}>."),
@@ -352,6 +320,28 @@ impl Pipeline {
             ApprovalDecision::Unspecified => "This still waits.".into(),
         };
         Ok(format!("Asked for by <@{}>. {end}\n{about}", approval.asker_id))
+    }
+
+    /// Describes an act as it is stored.
+    async fn about(
+        &self,
+        guild: Id<GuildMarker>,
+        here: Id<ChannelMarker>,
+        tool: &str,
+        arguments: &str,
+    ) -> Result<String, CallError> {
+        let guilds = &self.shared.guilds;
+        let act = serde_json::from_str::<Value>(arguments).ok();
+        let (Some(entry), Some(act)) = (tools::find(tool), act) else {
+            return Ok(describe::tool(tool));
+        };
+        let known = guilds.guild(guild).await?;
+        let needs = entry.tool.needs_of(&act, Some(&known), here);
+        let subjects = needs.iter().flat_map(|needs| &needs.subjects);
+        let users: Vec<_> = subjects.map(|subject| subject.user).collect();
+        let state = guilds.state(guild, &users).await?;
+        let about = describe::act(entry.spec, &act, Some(&state));
+        Ok(about.unwrap_or_else(|shortened| shortened))
     }
 
     /// Answers a click, beside those that come after it; best effort, since what was decided stands.
@@ -437,95 +427,6 @@ fn pressed(custom_id: &str) -> Option<(&str, bool)> {
     }
 }
 
-/// Describes an act for people: who and what is meant, as it stands, not as the model put it.
-///
-/// # Errors
-///
-/// With what there is room for, if that is not all: what cannot be seen cannot be approved.
-fn described(spec: &Spec, act: &Value, state: Option<&GuildState>) -> Result<String, String> {
-    let mut lines = vec![format!("> **{}**", spec.name.replace('_', " "))];
-    describe(act, state, "> ", &mut lines);
-    let text = lines.join("\n");
-    let shown = text::shortened(&text, MAX_ACT);
-    if shown.len() == text.len() { Ok(text) } else { Err(shown) }
-}
-
-fn describe(act: &Value, state: Option<&GuildState>, indent: &str, lines: &mut Vec<String>) {
-    let Value::Object(fields) = act else { return };
-    for (field, value) in fields {
-        let label = field.replace('_', " ");
-        let value = match value {
-            Value::Null => continue,
-            Value::String(text) => named(field, text, state),
-            Value::Array(items) if items.is_empty() => continue,
-            Value::Object(_) => {
-                lines.push(format!("{indent}{label}:"));
-                describe(value, state, &format!("{indent}\u{2003}"), lines);
-                continue;
-            }
-            other => quoted(&other.to_string()),
-        };
-        lines.push(format!("{indent}{label}: {value}"));
-    }
-}
-
-fn named(field: &str, value: &str, state: Option<&GuildState>) -> String {
-    let Ok(id) = value.parse::<u64>() else { return quoted(value) };
-    match field {
-        "member" | "user" | "author" => match Id::new_checked(id) {
-            Some(user) => match state.and_then(|state| state.member(user).zip(Some(state))) {
-                Some((member, state)) => person(member, state),
-                None => format!("<@{user}> (id {user}, not a member)"),
-            },
-            None => quoted(value),
-        },
-        "channel" | "parent" | "thread" => format!("<#{id}>"),
-        "role" => format!("<@&{id}>"),
-        "permissions" | "allow" | "deny" | "add" | "remove" => {
-            let names: Vec<_> = Permissions::from_bits_retain(id)
-                .iter()
-                .map(|permission| permissions::words(permission).1)
-                .collect();
-            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-        }
-        _ => quoted(value),
-    }
-}
-
-fn person(member: &Member, state: &GuildState) -> String {
-    let highest = member
-        .roles
-        .iter()
-        .filter_map(|role| state.guild.roles.get(role))
-        .max_by(|one, other| one.rank(other))
-        .map_or_else(|| "no role".to_owned(), |role| format!("role {}", text::name(&role.name)));
-    let joined = member
-        .joined_at
-        .as_deref()
-        .and_then(crate::adapters::discord::wire::moment)
-        .map(|at| format!(", joined <t:{}:D>", at.as_secs()))
-        .unwrap_or_default();
-    format!(
-        "<@{0}> ({1}, @{2}, id {0}, {highest}{joined})",
-        member.user,
-        text::name(member.name()),
-        text::name(&member.username),
-    )
-}
-
-/// Quotes what somebody may have written, so that it is seen as it is.
-fn quoted(value: &str) -> String {
-    let line: String = text::visible(value)
-        .chars()
-        .map(|character| match character {
-            '`' => 'ˋ',
-            character if character.is_whitespace() => ' ',
-            character => character,
-        })
-        .collect();
-    format!("`{line}`")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -552,25 +453,5 @@ mod tests {
         ] {
             assert_ne!(one, other);
         }
-    }
-
-    #[test]
-    fn an_act_is_shown_whole_with_names_or_not_at_all() {
-        let spec = tools::find("schedule_action").unwrap().spec;
-        let nested = json!({
-            "tool": "manage_roles",
-            "act": {"action": "create", "permissions": "8", "name": "x`y"},
-        });
-        let shown = described(spec, &nested, None).unwrap();
-        assert!(shown.contains("permissions: ADMINISTRATOR"), "{shown}");
-        assert!(shown.contains("name: `xˋy`"), "{shown}");
-        let ban = json!({"act": {"member": "7"}});
-        assert!(described(spec, &ban, None).unwrap().contains("<@7> (id 7"));
-        assert!(described(spec, &json!({"content": "x".repeat(1_800)}), None).is_err());
-    }
-
-    #[test]
-    fn what_somebody_wrote_is_shown_as_it_is() {
-        assert_eq!(quoted("a`b\n@everyone"), "`aˋb @everyone`");
     }
 }

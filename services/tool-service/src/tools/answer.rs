@@ -122,7 +122,8 @@ pub(crate) fn failure(error: &'static str, reason: &str) -> Value {
     json!({ "ok": false, "error": error, "reason": reason })
 }
 
-fn sentence(error: &RestError) -> String {
+/// Says how a request failed.
+pub(crate) fn sentence(error: &RestError) -> String {
     match error {
         RestError::Refused { status, code } => refused(*status, *code),
         RestError::RefusedBefore { code } => refused(403, *code),
@@ -196,6 +197,7 @@ fn refused(status: u16, code: u64) -> String {
         160_005 => "That thread is locked.".into(),
         160_006 => "This server has as many active threads as Discord allows.".into(),
         200_000 | 200_001 => "Discord's AutoMod blocked it.".into(),
+        500_000 => "Discord could ban none of them.".into(),
         520_003 => "A poll cannot be edited.".into(),
         _ => match status {
             403 => "Discord does not allow me that.".into(),

@@ -1,3 +1,7 @@
+//! Bans of one and of many, for good and for a time; their end, and looking one up.
+
+mod many;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -43,7 +47,12 @@ pub(crate) struct Parameters {
     /// Whom it is about: a mention, an id, or a member's exact name. Bans work for people who are
     /// not members, too, who are named by mention or id.
     #[schemars(length(min = 1, max = 200))]
-    member: String,
+    #[serde(default)]
+    member: Option<String>,
+    /// Several people to be banned at once for good, instead of member.
+    #[schemars(length(min = 1, max = 200), inner(length(min = 1, max = 200)))]
+    #[serde(default)]
+    members: Vec<String>,
     /// `ban` keeps them out, `unban` lets them in again, `look_up` tells whether they are banned
     /// and why.
     #[serde(default)]
@@ -85,6 +94,13 @@ pub(crate) enum Act {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lift_at_ms: Option<UnixMillis>,
     },
+    BanMany {
+        /// In their order, each once; never one alone.
+        members: Vec<Id<UserMarker>>,
+        delete_message_seconds: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     Unban {
         member: Id<UserMarker>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,8 +116,9 @@ pub(crate) enum Act {
 
 static SPEC: Spec = Spec {
     name: NAME,
-    description: "Bans somebody from the server for good or for a time, lifts a ban, or looks one \
-                  up. Only on the order of somebody who may do it themselves.",
+    description: "Bans somebody from the server for good or for a time, or several people at once \
+                  for good; lifts a ban, or looks one up. Only on the order of somebody who may do \
+                  it themselves.",
     tier: Tier::Destructive,
     retry: RetryClass::Safe,
     works_in_dm: false,
@@ -123,7 +140,16 @@ impl Tool for BanMember {
                 "A duration and the deletion of messages belong to a ban; leave them out.",
             ));
         }
-        let text = &parameters.member;
+        let reason = reason::one_line(parameters.reason.as_deref());
+        let text = match (&parameters.member, parameters.members.as_slice()) {
+            (Some(member), []) | (None, [member]) => member,
+            (None, [_, _, ..]) => return several(&parameters, reason, scene).await,
+            (None, []) | (Some(_), _) => {
+                return Err(Problem::unclear(
+                    "Say whom it is about: one person in member, or several in members.",
+                ));
+            }
+        };
         let member = if is_ban {
             scene.member(text).await?
         } else {
@@ -132,7 +158,6 @@ impl Tool for BanMember {
                 Problem::unclear("Name who is banned by a mention or by their id.")
             })?
         };
-        let reason = reason::one_line(parameters.reason.as_deref());
         Ok(match parameters.action {
             Action::Ban => Act::Ban {
                 member,
@@ -148,19 +173,20 @@ impl Tool for BanMember {
 
     fn tier(&self, act: &Act) -> Tier {
         match act {
-            Act::Ban { .. } | Act::Unban { .. } => Tier::Destructive,
+            Act::Ban { .. } | Act::BanMany { .. } | Act::Unban { .. } => Tier::Destructive,
             Act::LookUp { .. } => Tier::Read,
         }
     }
 
     fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
         let (user, act) = match act {
+            Act::BanMany { members, .. } => return many::needs(members),
             Act::Ban { member, .. } => (*member, SubjectAct::Ban),
             Act::Unban { member, .. } => (*member, SubjectAct::Unban),
             Act::LookUp { member } => (*member, SubjectAct::Look),
         };
-        let subject = Some(Subject { user, act });
-        Needs { subject, ..Needs::in_guild(Permissions::BAN_MEMBERS) }
+        let subjects = vec![Subject { user, act }];
+        Needs { subjects, ..Needs::in_guild(Permissions::BAN_MEMBERS) }
     }
 
     fn fix(&self, act: Act, now: UnixMillis, _: Option<&GuildState>) -> Act {
@@ -188,12 +214,48 @@ impl Tool for BanMember {
                 }
                 ban(guild, *member, act, run).await
             }
+            Act::BanMany { members, delete_message_seconds, .. } => {
+                many::ban(guild, members, *delete_message_seconds, run).await
+            }
             Act::Unban { member, of_ban, .. } => {
                 unban(guild, *member, of_ban.as_deref(), run).await
             }
             Act::LookUp { member } => look_up(guild, *member, run).await,
         }
     }
+}
+
+/// Reads a ban of several people.
+async fn several(
+    parameters: &Parameters,
+    reason: Option<String>,
+    scene: &Scene<'_>,
+) -> Result<Act, Problem> {
+    if parameters.action != Action::Ban {
+        return Err(Problem::unclear("Bans are lifted and looked up one by one."));
+    }
+    if parameters.duration_seconds != 0 {
+        return Err(Problem::unclear(
+            "A ban of several people at once has no end; ban them one by one for a time.",
+        ));
+    }
+    let mut members = Vec::with_capacity(parameters.members.len());
+    for member in &parameters.members {
+        members.push(scene.member(member).await?);
+    }
+    members.sort_unstable();
+    members.dedup();
+    let delete_message_seconds = parameters.delete_message_seconds;
+    Ok(match members.as_slice() {
+        [member] => Act::Ban {
+            member: *member,
+            duration_seconds: 0,
+            delete_message_seconds,
+            reason,
+            lift_at_ms: None,
+        },
+        _ => Act::BanMany { members, delete_message_seconds, reason },
+    })
 }
 
 /// Returns the end of a ban; with the execution that put it, it lifts no other one.
@@ -208,36 +270,15 @@ async fn ban(guild: Id<GuildMarker>, member: Id<UserMarker>, act: &Act, run: &Ru
     let Act::Ban { duration_seconds, delete_message_seconds, lift_at_ms, .. } = act else {
         return Done::in_doubt(0);
     };
-    // Discord keeps the first of two bans. So that this one counts, with its reason and its end,
-    // another one gives way; where it is this one already, all is done.
-    let status = match find(guild, member, run).await {
-        Ok(Some(ban)) if is_of(&ban, run.key) => 200,
-        found => {
-            match found {
-                Ok(Some(_)) => {
-                    if let Err(error) = lift(guild, member, run).await {
-                        return Done::of_write(&error);
-                    }
-                }
-                Ok(None) => {}
-                Err(error) => return Done::of_read(&error),
-            }
-            let request = request(Method::Put, guild, member, run)
-                .json(&json!({ "delete_message_seconds": delete_message_seconds }));
-            match run.discord.repeatedly(&request).await {
-                Ok(answer) => answer.status,
-                Err(error) if error.is_in_doubt() => match find(guild, member, run).await {
-                    Ok(Some(ban)) if is_of(&ban, run.key) => 200,
-                    // Perhaps it is there: then it ends all the same, and no other one with it.
-                    Ok(_) | Err(_) => {
-                        let then =
-                            lift_at_ms.and_then(|lift_at| end_of(member, lift_at, Some(run.key)));
-                        return Done { then, ..Done::of_write(&error) };
-                    }
-                },
-                Err(error) => return Done::of_write(&error),
-            }
+    let status = match put(guild, member, *delete_message_seconds, run).await {
+        Ok(status) => status,
+        Err(NotPut::Unasked(error)) => return Done::of_read(&error),
+        Err(NotPut::Asked(error)) if error.is_in_doubt() => {
+            // Perhaps it is there: then it ends all the same, and no other one with it.
+            let then = lift_at_ms.and_then(|lift_at| end_of(member, lift_at, Some(run.key)));
+            return Done { then, ..Done::of_write(&error) };
         }
+        Err(NotPut::Asked(error)) => return Done::of_write(&error),
     };
     // The event will tell, too; until then the next decision must know.
     run.guilds.saw_member_go(guild, member);
@@ -265,6 +306,40 @@ async fn ban(guild: Id<GuildMarker>, member: Id<UserMarker>, act: &Act, run: &Ru
         summary = format!("{summary}; what they wrote in the last {since} is deleted");
     }
     Done { then, ..Done::ok(status, summary + ".", fields) }
+}
+
+/// Why a ban was not put.
+enum NotPut {
+    /// It could not be found out whether there is one already.
+    Unasked(RestError),
+    Asked(RestError),
+}
+
+/// Puts the ban of this execution on somebody.
+///
+/// Discord keeps the first of two bans. So that this one counts, with its reason and its end,
+/// another one gives way; where it is this one already, all is done.
+async fn put(
+    guild: Id<GuildMarker>,
+    member: Id<UserMarker>,
+    delete_message_seconds: u32,
+    run: &Run<'_>,
+) -> Result<u16, NotPut> {
+    match find(guild, member, run).await.map_err(NotPut::Unasked)? {
+        Some(ban) if is_of(&ban, run.key) => return Ok(200),
+        Some(_) => _ = lift(guild, member, run).await.map_err(NotPut::Asked)?,
+        None => {}
+    }
+    let request = request(Method::Put, guild, member, run)
+        .json(&json!({ "delete_message_seconds": delete_message_seconds }));
+    match run.discord.repeatedly(&request).await {
+        Ok(answer) => Ok(answer.status),
+        Err(error) if error.is_in_doubt() => match find(guild, member, run).await {
+            Ok(Some(ban)) if is_of(&ban, run.key) => Ok(200),
+            Ok(_) | Err(_) => Err(NotPut::Asked(error)),
+        },
+        Err(error) => Err(NotPut::Asked(error)),
+    }
 }
 
 async fn unban(

@@ -105,8 +105,8 @@ impl Tool for GetMemberInfo {
         let everybody = Needs::in_guild(Permissions::empty());
         match act {
             Act::One(One { member }) => {
-                let subject = Some(Subject { user: *member, act: SubjectAct::Look });
-                Needs { subject, ..everybody }
+                let subjects = vec![Subject { user: *member, act: SubjectAct::Look }];
+                Needs { subjects, ..everybody }
             }
             // Of whom it tells is not known yet; it is for members as well.
             Act::Search(_) => Needs { is_for_members: true, ..everybody },

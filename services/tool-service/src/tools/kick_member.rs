@@ -73,8 +73,8 @@ impl Tool for KickMember {
     }
 
     fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
-        let subject = Some(Subject { user: act.member, act: SubjectAct::Kick });
-        Needs { subject, ..Needs::in_guild(Permissions::KICK_MEMBERS) }
+        let subjects = vec![Subject { user: act.member, act: SubjectAct::Kick }];
+        Needs { subjects, ..Needs::in_guild(Permissions::KICK_MEMBERS) }
     }
 
     fn fix(&self, act: Act, _: UnixMillis, state: Option<&GuildState>) -> Act {

@@ -1,3 +1,7 @@
+//! Channels: made, changed, moved, deleted and listed.
+
+mod moving;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,6 +14,8 @@ use twilight_model::{
     },
 };
 
+use ery_clock::UnixMillis;
+
 use super::{
     Done, Run, Tool, audit,
     audit::Made,
@@ -19,7 +25,7 @@ use super::{
 use crate::{
     adapters::discord::{Method, Request, wire::RawChannel},
     domain::{
-        guild::{ChannelKind, Guild},
+        guild::{ChannelKind, Guild, GuildState},
         text,
         tool::{Needs, Reads, RetryClass, Spec, Tier},
     },
@@ -39,6 +45,7 @@ pub(crate) struct ManageChannels;
 enum Action {
     Create,
     Modify,
+    Move,
     Delete,
     List,
 }
@@ -73,7 +80,7 @@ impl Kind {
 pub(crate) struct Parameters {
     /// What to do.
     action: Action,
-    /// The channel, category or thread to modify or delete: its id, a mention or its exact name.
+    /// The channel, category or thread to modify, move or delete: its id, a mention or its exact name.
     #[schemars(length(min = 1, max = 200))]
     #[serde(default)]
     channel: Option<String>,
@@ -84,10 +91,21 @@ pub(crate) struct Parameters {
     /// What kind of channel to create; text unless said otherwise.
     #[serde(default)]
     kind: Option<Kind>,
-    /// The category in which to create it: its id or exact name.
+    /// The category in which to create it, or into which to move it: its id or exact name.
     #[schemars(length(min = 1, max = 200))]
     #[serde(default)]
     category: Option<String>,
+    /// For move: whether it is put outside of all categories.
+    #[serde(default)]
+    out_of_category: bool,
+    /// For move: the channel right above which it is put, in the same category as that one.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    above: Option<String>,
+    /// For move: the channel right below which it is put, instead of above.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    below: Option<String>,
     /// What the channel is for, in a sentence; an empty text takes the topic away.
     #[schemars(length(max = 4096))]
     #[serde(default)]
@@ -99,7 +117,7 @@ pub(crate) struct Parameters {
     /// Whether only adults may open it.
     #[serde(default)]
     nsfw: Option<bool>,
-    /// Its place among the channels, counted from 0.
+    /// Its place among the channels, counted from 0, for create and modify.
     #[schemars(range(min = 0, max = 500))]
     #[serde(default)]
     position: Option<u16>,
@@ -132,6 +150,16 @@ pub(crate) enum Act {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    Move {
+        channel: Id<ChannelMarker>,
+        to: moving::To,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The places that change by it, fixed when the execution is opened: a repeat moves nothing
+        /// further.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        places: Option<Vec<(Id<ChannelMarker>, i64)>>,
+    },
     Delete {
         channel: Id<ChannelMarker>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,7 +190,7 @@ pub(crate) struct Look {
 
 static SPEC: Spec = Spec {
     name: "manage_channels",
-    description: "Creates, modifies, deletes or lists channels. Threads can be renamed, put away, \
+    description: "Creates, modifies, moves, deletes or lists channels. Threads can be renamed, put away, \
                   locked and deleted by it, too. A deleted channel does not come back. Only on the \
                   order of somebody who may do it themselves; anybody may have the list.",
     tier: Tier::Destructive,
@@ -181,20 +209,16 @@ impl Tool for ManageChannels {
 
     async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
         let reason = reason::one_line(parameters.reason.as_deref());
-        if parameters.action != Action::Create
-            && (parameters.kind.is_some() || parameters.category.is_some())
-        {
-            return Err(Problem::unclear("Kind and category are for a new channel alone."));
-        }
+        check_fields(&parameters)?;
         let look = look(&parameters, scene)?;
         match (parameters.action, &parameters.channel) {
             (Action::Create | Action::List, Some(_)) => {
-                Err(Problem::unclear("Name a channel only to modify or delete it."))
+                Err(Problem::unclear("Name a channel only to modify, move or delete it."))
             }
-            (Action::Modify | Action::Delete, None) => {
+            (Action::Modify | Action::Move | Action::Delete, None) => {
                 Err(Problem::unclear("Say which channel is meant."))
             }
-            (Action::List | Action::Delete, _) if look != Look::default() => {
+            (Action::List | Action::Move | Action::Delete, _) if look != Look::default() => {
                 Err(Problem::unclear("Properties are for creating and modifying alone."))
             }
             (Action::List, None) => Ok(Act::List {}),
@@ -235,6 +259,11 @@ impl Tool for ManageChannels {
                 check_topic(look.topic.as_deref(), kind == Some(ChannelKind::Forum))?;
                 Ok(Act::Modify { channel, look, reason })
             }
+            (Action::Move, Some(channel)) => {
+                let channel = scene.channel_or_category(channel).await?;
+                let to = moving::to(&parameters, channel, scene).await?;
+                Ok(Act::Move { channel, to, reason, places: None })
+            }
             (Action::Delete, Some(channel)) => {
                 Ok(Act::Delete { channel: scene.channel_or_category(channel).await?, reason })
             }
@@ -247,8 +276,10 @@ impl Tool for ManageChannels {
                 Needs { reads: Reads::AboutAll, ..Needs::in_guild(Permissions::empty()) }
             }
             Act::Create { category, .. } => {
-                Needs { also_in: *category, ..Needs::in_guild(Permissions::MANAGE_CHANNELS) }
+                let also_in = category.iter().copied().collect();
+                Needs { also_in, ..Needs::in_guild(Permissions::MANAGE_CHANNELS) }
             }
+            Act::Move { channel, to, .. } => to.needs(*channel),
             Act::Modify { channel, .. } | Act::Delete { channel, .. } => {
                 let kind = guild.and_then(|guild| guild.channels.get(channel)).map(|of| of.kind);
                 let to_manage = match kind {
@@ -263,7 +294,9 @@ impl Tool for ManageChannels {
     fn tier(&self, act: &Act) -> Tier {
         match act {
             Act::List {} => Tier::Read,
-            Act::Create { .. } | Act::Modify { .. } | Act::Delete { .. } => Tier::Destructive,
+            Act::Create { .. } | Act::Modify { .. } | Act::Move { .. } | Act::Delete { .. } => {
+                Tier::Destructive
+            }
         }
     }
 
@@ -271,10 +304,22 @@ impl Tool for ManageChannels {
         Tier::Read
     }
 
+    fn fix(&self, act: Act, _: UnixMillis, state: Option<&GuildState>) -> Act {
+        match act {
+            Act::Move { channel, to, reason, .. } => {
+                let places = state.and_then(|state| to.places(&state.guild, channel));
+                Act::Move { channel, to, reason, places }
+            }
+            act => act,
+        }
+    }
+
     fn retry(&self, act: &Act) -> RetryClass {
         match act {
             Act::Create { .. } => RetryClass::Reconcile,
-            Act::List {} | Act::Modify { .. } | Act::Delete { .. } => RetryClass::Safe,
+            Act::List {} | Act::Modify { .. } | Act::Move { .. } | Act::Delete { .. } => {
+                RetryClass::Safe
+            }
         }
     }
 
@@ -288,6 +333,9 @@ impl Tool for ManageChannels {
                 create(guild, *kind, *category, look, run).await
             }
             Act::Modify { channel, look, .. } => modify(guild, *channel, look, run).await,
+            Act::Move { channel, to, places, .. } => {
+                moving::perform(guild, *channel, to, places.as_deref(), run).await
+            }
             Act::Delete { channel, .. } => delete(*channel, run).await,
         }
     }
@@ -302,6 +350,23 @@ impl Tool for ManageChannels {
             Err(error) => Done::in_doubt(error.status()),
         }
     }
+}
+
+/// Refuses what does not belong to an action, rather than to drop it silently.
+fn check_fields(parameters: &Parameters) -> Result<(), Problem> {
+    let action = parameters.action;
+    if action != Action::Create && parameters.kind.is_some() {
+        return Err(Problem::unclear("The kind is for a new channel alone."));
+    }
+    if !matches!(action, Action::Create | Action::Move) && parameters.category.is_some() {
+        return Err(Problem::unclear("The category is for creating and moving alone."));
+    }
+    let says_where =
+        parameters.out_of_category || parameters.above.is_some() || parameters.below.is_some();
+    if action != Action::Move && says_where {
+        return Err(Problem::unclear("Above, below and out_of_category are for moving alone."));
+    }
+    Ok(())
 }
 
 fn look(parameters: &Parameters, scene: &Scene<'_>) -> Result<Look, Problem> {
@@ -337,7 +402,7 @@ async fn category_named(text: &str, scene: &Scene<'_>) -> Result<Id<ChannelMarke
     if scene.kind(category).await? == Some(ChannelKind::Holder) {
         Ok(category)
     } else {
-        Err(Problem::unclear("A channel is created in a category, not in another channel."))
+        Err(Problem::unclear("A channel stands in a category, not in another channel."))
     }
 }
 

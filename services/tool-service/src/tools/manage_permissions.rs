@@ -204,7 +204,10 @@ impl Tool for ManagePermissions {
                 Of::Role(_) => None,
             };
             Needs {
-                subject: user.map(|user| Subject { user, act: SubjectAct::Rights }),
+                subjects: user
+                    .map(|user| Subject { user, act: SubjectAct::Rights })
+                    .into_iter()
+                    .collect(),
                 rights: Some(RightsChange::Overwrite { of: of.overwrite(), changed }),
                 ..Needs::in_channel(channel, Permissions::VIEW_CHANNEL | Permissions::MANAGE_ROLES)
             }

@@ -1,3 +1,7 @@
+//! Roles: given and taken, made, changed, moved and deleted.
+
+mod moving;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,11 +14,13 @@ use twilight_model::{
     },
 };
 
+use ery_clock::UnixMillis;
+
 use super::{Done, Run, Tool, audit, permission_list, reason};
 use crate::{
     adapters::discord::{Method, Request, RestError, wire::RawRole},
     domain::{
-        guild::Guild,
+        guild::{Guild, GuildState},
         permissions, text,
         tool::{BitsChange, Needs, RetryClass, RightsChange, Spec, Subject, SubjectAct, Tier},
     },
@@ -29,7 +35,8 @@ pub(crate) struct ManageRoles;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {
-    /// `give` or `take` a role to or from a member; `create`, `change` or `delete` a role itself.
+    /// `give` or `take` a role to or from a member; `create`, `change`, `delete` or `move` a role
+    /// itself.
     action: Action,
     /// Who gets or loses the role, for give and take: a mention, their id, or their exact name.
     #[schemars(length(min = 1, max = 200))]
@@ -39,6 +46,14 @@ pub(crate) struct Parameters {
     #[schemars(length(min = 1, max = 200))]
     #[serde(default)]
     role: Option<String>,
+    /// For move: the role right above which it is put; as for role.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    above: Option<String>,
+    /// For move: the role right below which it is put, instead of above.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(default)]
+    below: Option<String>,
     /// The name of the new role, or the new name, for create and change.
     #[schemars(length(min = 1, max = 100))]
     #[serde(default)]
@@ -72,6 +87,7 @@ enum Action {
     Create,
     Change,
     Delete,
+    Move,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -105,6 +121,24 @@ pub(crate) enum Act {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    Move {
+        role: Id<RoleMarker>,
+        beside: Beside,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The places that change by it, fixed when the execution is opened: a repeat moves nothing
+        /// further.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        places: Option<Vec<(Id<RoleMarker>, i64)>>,
+    },
+}
+
+/// Where a role is put.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Beside {
+    AboveRole(Id<RoleMarker>),
+    BelowRole(Id<RoleMarker>),
 }
 
 /// What a role is given; what is none stays, or is Discord's default in a new role.
@@ -125,8 +159,8 @@ pub(crate) struct Look {
 
 static SPEC: Spec = Spec {
     name: "manage_roles",
-    description: "Gives a role to a member or takes it away, or creates, changes or deletes a \
-                  role. Only on the order of somebody who may do it themselves.",
+    description: "Gives a role to a member or takes it away, or creates, changes, moves or deletes \
+                  a role. Only on the order of somebody who may do it themselves.",
     tier: Tier::Destructive,
     retry: RetryClass::Safe,
     works_in_dm: false,
@@ -180,6 +214,11 @@ impl Tool for ManageRoles {
             }
             Action::Change => Act::Change { role: role()?, look, reason },
             Action::Delete => Act::Delete { role: role()?, reason },
+            Action::Move => {
+                let role = role()?;
+                let beside = moving::beside(&parameters, role, scene).await?;
+                Act::Move { role, beside, reason, places: None }
+            }
         })
     }
 
@@ -196,20 +235,36 @@ impl Tool for ManageRoles {
                 (None, RightsChange::ChangeRole { role: *role, permissions })
             }
             Act::Delete { role, .. } => (None, RightsChange::DeleteRole(*role)),
+            Act::Move { role, beside, .. } => (None, beside.change(*role)),
         };
         Needs {
-            subject: member.map(|user| Subject { user, act: SubjectAct::Rights }),
+            subjects: member
+                .map(|user| Subject { user, act: SubjectAct::Rights })
+                .into_iter()
+                .collect(),
             rights: Some(change),
             ..Needs::in_guild(Permissions::MANAGE_ROLES)
+        }
+    }
+
+    fn fix(&self, act: Act, _: UnixMillis, state: Option<&GuildState>) -> Act {
+        match act {
+            Act::Move { role, beside, reason, .. } => {
+                let places = state.and_then(|state| moving::places(&state.guild, role, beside));
+                Act::Move { role, beside, reason, places }
+            }
+            act => act,
         }
     }
 
     fn retry(&self, act: &Act) -> RetryClass {
         match act {
             Act::Create { .. } => RetryClass::Reconcile,
-            Act::Give { .. } | Act::Take { .. } | Act::Change { .. } | Act::Delete { .. } => {
-                RetryClass::Safe
-            }
+            Act::Give { .. }
+            | Act::Take { .. }
+            | Act::Change { .. }
+            | Act::Delete { .. }
+            | Act::Move { .. } => RetryClass::Safe,
         }
     }
 
@@ -223,6 +278,9 @@ impl Tool for ManageRoles {
             Act::Create { look, .. } => create(guild, look, run).await,
             Act::Change { role, look, .. } => change(guild, *role, look, run).await,
             Act::Delete { role, .. } => delete(guild, *role, run).await,
+            Act::Move { role, places, .. } => {
+                moving::perform(guild, *role, places.as_deref(), run).await
+            }
         }
     }
 
@@ -246,6 +304,11 @@ fn check_fields(parameters: &Parameters) -> Result<(), Problem> {
     }
     if parameters.action == Action::Create && parameters.role.is_some() {
         return Err(Problem::unclear("A new role has no role yet: give its name instead."));
+    }
+    if parameters.action != Action::Move
+        && (parameters.above.is_some() || parameters.below.is_some())
+    {
+        return Err(Problem::unclear("Above and below belong to move alone."));
     }
     let has_look = parameters.name.is_some()
         || parameters.color.is_some()

@@ -91,7 +91,7 @@ impl Tool for SendDm {
         };
         Needs {
             owned: Some(owned),
-            subject: Some(Subject { user: act.member, act: SubjectAct::Address }),
+            subjects: vec![Subject { user: act.member, act: SubjectAct::Address }],
             ..Needs::in_guild(Permissions::empty())
         }
     }

@@ -88,10 +88,10 @@ impl Tool for TimeoutMember {
     fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
         let lifts = act.duration_seconds == 0;
         Needs {
-            subject: Some(Subject {
+            subjects: vec![Subject {
                 user: act.member,
                 act: if lifts { SubjectAct::Lift } else { SubjectAct::Sanction },
-            }),
+            }],
             ..Needs::in_guild(Permissions::MODERATE_MEMBERS)
         }
     }

@@ -89,7 +89,7 @@ impl Tool for WarnMember {
 
     fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
         Needs {
-            subject: Some(Subject { user: act.member, act: SubjectAct::Warn }),
+            subjects: vec![Subject { user: act.member, act: SubjectAct::Warn }],
             // The warning stands even where Ery cannot tell it.
             bot: Permissions::empty(),
             ..Needs::in_guild(Permissions::MODERATE_MEMBERS)

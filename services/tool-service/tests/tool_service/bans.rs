@@ -329,3 +329,215 @@ async fn a_server_that_says_not_banned_in_its_own_words_is_understood() {
     let ban = it.ordered("theo", "ban_member", json!({"member": bob.to_string()})).await;
     expect(&it.run(&ban).await, CallOutcome::Failed);
 }
+
+const BULK: &str = "POST /guilds/{guild_id}/bulk-ban";
+
+/// A server where Ery may manage the server, as Discord asks of whoever bans many at once.
+async fn managed() -> Harness {
+    let it = Harness::start().await;
+    let roles = it.rest(&format!("guilds/{}/roles", it.guild())).await;
+    let ery = roles.as_array().unwrap().iter().find(|role| role["name"] == "Ery").unwrap();
+    let bits: u64 = ery["permissions"].as_str().unwrap().parse().unwrap();
+    let path = format!("/roles/{}/{}", it.guild(), ery["id"].as_str().unwrap());
+    it.control_patch(&path, json!({"permissions": (bits | 1 << 5).to_string()})).await;
+    it
+}
+
+fn named(it: &Harness, names: &[&str]) -> Value {
+    names.iter().map(|name| it.user(name).to_string()).collect()
+}
+
+/// Bans of several people by somebody whom Discord lets ban many at once.
+async fn bans_many(it: &Harness, who: &str, names: &[&str]) -> CallToolRequest {
+    let arguments = json!({"members": named(it, names), "reason": "raid"});
+    it.ordered(who, "ban_member", arguments).await
+}
+
+#[tokio::test]
+async fn several_people_are_banned_by_one_request_that_names_who_asked() {
+    let it = managed().await;
+    let call = bans_many(&it, "mara", &["bob", "alice", "nils"]).await;
+
+    let response = it.run(&call).await;
+
+    expect(&response, CallOutcome::Done);
+    let asked = it.requests("POST", "/bulk-ban").await;
+    assert_eq!(asked.len(), 1);
+    assert!(it.requests("PUT", "/bans/").await.is_empty());
+    let mut wanted: Vec<u64> = ["bob", "alice", "nils"].map(|name| it.user(name)).to_vec();
+    wanted.sort_unstable();
+    let wanted: Value = wanted.into_iter().map(|id| id.to_string()).collect();
+    assert_eq!(content(&response)["banned"], wanted);
+    assert_eq!(content(&response)["failed"], json!([]));
+    let summary = content(&response)["summary"].as_str().unwrap().to_owned();
+    assert!(summary.starts_with("3 people are banned: <@"), "{summary}");
+    for name in ["bob", "alice", "nils"] {
+        let ban = ban_of(&it, it.user(name)).await.unwrap();
+        assert_eq!(ban["reason"], format!("{}: raid [{}]", it.user("mara"), call.key));
+    }
+    let execution = it.store.execution(&call.key);
+    assert_eq!((execution.tier.as_str(), execution.is_ordered), ("destructive", true));
+    expect(&it.run(&call).await, CallOutcome::Done);
+    assert_eq!(it.requests("POST", "/bulk-ban").await.len(), 1, "a repeat is the same ban");
+}
+
+#[tokio::test]
+async fn whom_discord_leaves_out_is_banned_singly_or_named() {
+    let it = managed().await;
+    let first = json!({"member": it.user("bob").to_string(), "duration_seconds": 60});
+    expect(&it.run(&it.ordered("mara", "ban_member", first).await).await, CallOutcome::Done);
+    let mut members = named(&it, &["bob", "alice"]);
+    members.as_array_mut().unwrap().push(json!("100000000000000001"));
+    let call =
+        it.ordered("mara", "ban_member", json!({"members": members, "reason": "raid"})).await;
+
+    let response = it.run(&call).await;
+
+    expect(&response, CallOutcome::Done);
+    for name in ["bob", "alice"] {
+        let ban = ban_of(&it, it.user(name)).await.unwrap();
+        assert!(ban["reason"].as_str().unwrap().contains(&call.key), "it takes another's place");
+    }
+    let failed = content(&response)["failed"].clone();
+    assert_eq!(failed.as_array().unwrap().len(), 1);
+    assert_eq!(failed[0]["member"], "100000000000000001");
+    let summary = content(&response)["summary"].as_str().unwrap().to_owned();
+    assert!(summary.contains("Not banned: <@100000000000000001>"), "{summary}");
+
+    // Nobody of them: it is told as Discord tells it.
+    let nobody = json!({"members": ["100000000000000001", "100000000000000002"]});
+    let response = it.run(&it.ordered("mara", "ban_member", nobody).await).await;
+    expect(&response, CallOutcome::Failed);
+    assert!(response.reason.contains("knows nobody"), "{}", response.reason);
+    assert_eq!(content(&response)["failed"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn who_may_ban_but_not_manage_the_server_bans_a_few_one_by_one() {
+    let it = Harness::start().await;
+    let call = bans_many(&it, "theo", &["bob", "alice"]).await;
+    expect(&it.run(&call).await, CallOutcome::Done);
+    assert!(it.requests("POST", "/bulk-ban").await.is_empty());
+    assert_eq!(it.requests("PUT", "/bans/").await.len(), 2);
+    let many: Value = (0..11).map(|n| (100_000_000_000_000_001_u64 + n).to_string()).collect();
+    let call = it.ordered("theo", "ban_member", json!({"members": many})).await;
+    let response = it.run(&call).await;
+    expect(&response, CallOutcome::Denied);
+    assert!(response.reason.contains("MANAGE_GUILD"), "{}", response.reason);
+}
+
+#[tokio::test]
+async fn one_who_may_not_be_banned_protects_the_others() {
+    let it = Harness::start().await;
+    for (asker, names, told) in [
+        ("mara", ["bob", "theo"], "My highest role"),
+        ("theo", ["bob", "mara"], "owner"),
+        ("theo", ["bob", "theo"], "themselves"),
+        ("theo", ["bob", "Ery"], "myself"),
+        ("alice", ["bob", "nils"], "BAN_MEMBERS"),
+    ] {
+        let response = it.run(&bans_many(&it, asker, &names).await).await;
+        expect(&response, CallOutcome::Denied);
+        assert!(response.reason.contains(told), "{asker}: {}", response.reason);
+        let is_about_one = !told.contains("BAN_MEMBERS");
+        let named = response.reason.contains(&format!("<@{}>", it.user(names[1])));
+        assert_eq!(named, is_about_one, "{}", response.reason);
+    }
+    assert!(ban_of(&it, it.user("bob")).await.is_none());
+}
+
+#[tokio::test]
+async fn an_order_to_ban_several_names_exactly_these() {
+    let it = Harness::start().await;
+    let ordered = bans_many(&it, "mara", &["bob", "alice"]).await;
+    for names in [&["bob", "alice", "nils"][..], &["bob", "nils"], &["bob"]] {
+        let other = it.call("mara", "general", "ban_member", json!({"members": named(&it, names)}));
+        let call = CallToolRequest { orders: ordered.orders.clone(), ..other };
+        expect(&it.run(&call).await, CallOutcome::NeedsApproval);
+    }
+    // In whatever order they are named.
+    let arguments = json!({"members": named(&it, &["alice", "bob", "alice"])});
+    let other = it.call("mara", "general", "ban_member", arguments);
+    let call = CallToolRequest { orders: ordered.orders, ..other };
+    expect(&it.run(&call).await, CallOutcome::Done);
+    assert!(ban_of(&it, it.user("nils")).await.is_none());
+}
+
+#[tokio::test]
+async fn a_proposal_to_ban_several_shows_each_of_them() {
+    let it = managed().await;
+    let arguments = json!({"members": named(&it, &["bob", "alice"])});
+    let call = it.call("mara", "general", "ban_member", arguments);
+    expect(&it.run(&call).await, CallOutcome::NeedsApproval);
+    let said = it.said("general").pop().unwrap();
+    assert!(said.contains("2 members:"), "{said}");
+    for name in ["bob", "alice"] {
+        assert!(said.contains(&format!("<@{}> (@{name}, joined <t:", it.user(name))), "{said}");
+    }
+    // More than can be shown is not proposed at all.
+    let many: Value = (0..60).map(|n| (100_000_000_000_000_001_u64 + n).to_string()).collect();
+    let call = it.call("mara", "general", "ban_member", json!({"members": many}));
+    let response = it.run(&call).await;
+    expect(&response, CallOutcome::Denied);
+    assert!(response.reason.contains("too long to be shown"), "{}", response.reason);
+}
+
+#[tokio::test]
+async fn lost_answers_ban_several_once() {
+    let it = managed().await;
+    let names = ["bob", "alice", "nils"];
+    for (kind, more) in [
+        ("lose_response", json!({"count": 1})),
+        ("error", json!({"count": 2, "status": 502, "when": "after"})),
+        ("error", json!({"count": 1, "status": 500, "when": "before"})),
+        ("cut", json!({"count": 1})),
+    ] {
+        it.fault(BULK, kind, more).await;
+        let call = bans_many(&it, "mara", &names).await;
+        expect(&it.run(&call).await, CallOutcome::Done);
+        for name in names {
+            let ban = ban_of(&it, it.user(name)).await.unwrap();
+            assert!(ban["reason"].as_str().unwrap().contains(&call.key), "{kind}");
+            let lift = json!({"member": it.user(name).to_string(), "action": "unban"});
+            expect(&it.run(&it.ordered("mara", "ban_member", lift).await).await, CallOutcome::Done);
+        }
+    }
+    let log = it.rest(&format!("guilds/{}/audit-logs?action_type=22&limit=100", it.guild())).await;
+    assert_eq!(log["audit_log_entries"].as_array().unwrap().len(), 12, "one for each ban");
+}
+
+#[tokio::test]
+async fn bans_of_several_that_cannot_be_told_are_in_doubt() {
+    let it = managed().await;
+    it.fault(BULK, "error", json!({"count": 100, "status": 503})).await;
+    it.fault(
+        "GET /guilds/{guild_id}/bans/{user_id}",
+        "error",
+        json!({"count": 100, "status": 503}),
+    )
+    .await;
+    let call = bans_many(&it, "mara", &["bob", "alice"]).await;
+    let response = it.run(&call).await;
+    expect(&response, CallOutcome::InDoubt);
+    assert_eq!(content(&response)["unknown"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn several_people_are_banned_for_good_only_and_lifted_one_by_one() {
+    let it = Harness::start().await;
+    let both = named(&it, &["bob", "alice"]);
+    for (arguments, told) in [
+        (json!({"members": both, "duration_seconds": 60}), "no end"),
+        (json!({"members": both, "action": "unban"}), "one by one"),
+        (json!({"members": both, "member": "bob"}), "one person in member"),
+        (json!({}), "one person in member"),
+        (json!({"members": []}), "members"),
+        (json!({"members": ["bob", "bobby-nobody"]}), "No member"),
+        (json!({"members": vec!["1"; 201]}), "members"),
+    ] {
+        let response = it.run(&it.call("mara", "general", "ban_member", arguments)).await;
+        expect(&response, CallOutcome::Failed);
+        assert!(response.reason.contains(told), "{}", response.reason);
+    }
+    assert!(it.requests("POST", "/bulk-ban").await.is_empty());
+}

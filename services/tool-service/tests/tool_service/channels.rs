@@ -262,3 +262,74 @@ async fn a_unique_invite_whose_answer_was_lost_is_found() {
     let all = it.rest(&format!("guilds/{}/invites", it.guild())).await;
     assert_eq!(all.as_array().unwrap().len(), 3);
 }
+
+/// The channels of a category from the top, as Discord has them.
+async fn in_category(it: &Harness, category: &str) -> Vec<String> {
+    let channels = it.rest(&format!("guilds/{}/channels", it.guild())).await;
+    let channels = channels.as_array().unwrap().clone();
+    let of = channels.iter().find(|channel| channel["name"] == category).unwrap()["id"].clone();
+    let mut inside: Vec<&Value> =
+        channels.iter().filter(|channel| channel["parent_id"] == of).collect();
+    inside.sort_by_key(|channel| (channel["position"].as_i64(), channel["id"].to_string()));
+    inside.into_iter().map(|channel| channel["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn channels_are_moved_into_categories_and_beside_others() {
+    let it = Harness::start().await;
+    let make = |name: &str, kind: &str| json!({"action": "create", "name": name, "kind": kind});
+    for (name, kind) in [("Harbour", "category"), ("Quay", "category"), ("boats", "text")] {
+        done(&it, "manage_channels", make(name, kind)).await;
+    }
+    for name in ["nets", "ropes", "sails"] {
+        let mut new = make(name, "text");
+        new["category"] = json!("Harbour");
+        done(&it, "manage_channels", new).await;
+    }
+    let to = |channel: &str, beside: &str, other: &str| json!({"action": "move", "channel": channel, beside: other});
+    for (arguments, harbour, quay) in [
+        (to("boats", "category", "Quay"), vec!["nets", "ropes", "sails"], vec!["boats"]),
+        (to("boats", "below", "nets"), vec!["nets", "boats", "ropes", "sails"], vec![]),
+        (to("sails", "above", "nets"), vec!["sails", "nets", "boats", "ropes"], vec![]),
+        (to("ropes", "above", "boats"), vec!["sails", "nets", "ropes", "boats"], vec![]),
+    ] {
+        done(&it, "manage_channels", arguments.clone()).await;
+        assert_eq!(in_category(&it, "Harbour").await, harbour, "{arguments}");
+        assert_eq!(in_category(&it, "Quay").await, quay, "{arguments}");
+    }
+    let out = json!({"action": "move", "channel": "boats", "out_of_category": true});
+    done(&it, "manage_channels", out).await;
+    assert_eq!(in_category(&it, "Harbour").await, ["sails", "nets", "ropes"]);
+    assert!(it.requests("PUT", "/permissions/").await.is_empty(), "rights stay as they are");
+}
+
+#[tokio::test]
+async fn a_move_that_makes_no_sense_or_is_not_allowed_moves_nothing() {
+    let it = Harness::start().await;
+    for name in ["Harbour", "Quay"] {
+        let new = json!({"action": "create", "name": name, "kind": "category"});
+        done(&it, "manage_channels", new).await;
+    }
+    for (arguments, told) in [
+        (json!({"action": "move", "channel": "recipes"}), "Say where to"),
+        (json!({"action": "move"}), "which channel"),
+        (json!({"action": "move", "channel": "Quay", "category": "Harbour"}), "in no other"),
+        (json!({"action": "move", "channel": "recipes", "category": "general"}), "in a category"),
+        (json!({"action": "move", "channel": "recipes", "above": "recipes"}), "another channel"),
+        (json!({"action": "move", "channel": "recipes", "above": "Quay"}), "same kind"),
+        (
+            json!({"action": "move", "channel": "recipes", "above": "general", "category": "Quay"}),
+            "does not stand there",
+        ),
+        (json!({"action": "modify", "channel": "recipes", "above": "general"}), "moving alone"),
+        (json!({"action": "move", "channel": "recipes", "category": "Quay", "name": "x"}), "alone"),
+    ] {
+        let response = it.run(&it.call("mara", "general", "manage_channels", arguments)).await;
+        expect(&response, CallOutcome::Failed);
+        assert!(response.reason.contains(told), "{}", response.reason);
+    }
+    let arguments = json!({"action": "move", "channel": "recipes", "category": "Quay"});
+    let call = it.ordered("bob", "manage_channels", arguments).await;
+    expect(&it.run(&call).await, CallOutcome::Denied);
+    assert!(it.requests("PATCH", "/channels").await.is_empty());
+}

@@ -240,3 +240,82 @@ async fn lost_answers_about_a_member_or_a_deletion_are_asked_for_again() {
     expect(&it.run(&it.ordered("theo", "manage_roles", arguments).await).await, CallOutcome::Done);
     assert!(role_named(&it, "Muted").await.is_none());
 }
+
+/// The roles of the server from the highest to the lowest, as Discord has them.
+async fn in_order(it: &Harness) -> Vec<String> {
+    let roles = it.rest(&format!("guilds/{}/roles", it.guild())).await;
+    let mut roles: Vec<(i64, String)> = roles
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|role| (role["position"].as_i64().unwrap(), role["name"].as_str().unwrap().to_owned()))
+        .collect();
+    roles.sort();
+    roles.into_iter().rev().map(|(_, name)| name).collect()
+}
+
+#[tokio::test]
+async fn a_role_is_moved_to_where_it_is_wanted_and_no_further_by_a_repeat() {
+    let it = Harness::start().await;
+    let new = json!({"action": "create", "name": "Guide"});
+    expect(&it.run(&it.ordered("mara", "manage_roles", new).await).await, CallOutcome::Done);
+    for (beside, other, order) in [
+        ("above", "Member", ["Admin", "Moderator", "Ery", "Guide", "Member", "Muted"]),
+        ("below", "Muted", ["Admin", "Moderator", "Ery", "Member", "Muted", "Guide"]),
+        ("above", "everyone", ["Admin", "Moderator", "Ery", "Member", "Muted", "Guide"]),
+        ("below", "Ery", ["Admin", "Moderator", "Ery", "Guide", "Member", "Muted"]),
+    ] {
+        let arguments = json!({"action": "move", "role": "Guide", beside: other});
+        let call = it.ordered("theo", "manage_roles", arguments).await;
+        expect(&it.run(&call).await, CallOutcome::Done);
+        let mut now = in_order(&it).await;
+        assert_eq!(now.pop().as_deref(), Some("@everyone"));
+        assert_eq!(now, order, "{beside} {other}");
+        assert_eq!(it.store.execution(&call.key).tier, "destructive");
+    }
+    // Its answer is lost, and its end, too: what is repeated are the same places.
+    let route = "PATCH /guilds/{guild_id}/roles";
+    it.fault(route, "lose_response", json!({"count": 1})).await;
+    it.store.with(|state| state.lose_ends = u32::MAX);
+    let arguments = json!({"action": "move", "role": "Guide", "above": "Muted"});
+    let call = it.ordered("theo", "manage_roles", arguments).await;
+    assert_eq!(it.try_run(&call).await.unwrap_err().code(), tonic::Code::Unavailable);
+    it.store.with(|state| state.lose_ends = 0);
+    it.clock.advance(Duration::from_mins(1));
+    expect(&it.run(&call).await, CallOutcome::Done);
+    assert_eq!(in_order(&it).await[3..5], ["Member", "Guide"]);
+}
+
+#[tokio::test]
+async fn a_role_is_moved_only_below_the_asker_and_ery() {
+    let it = Harness::start().await;
+    for (asker, role, beside, other, told) in [
+        ("bob", "Muted", "above", "Member", "MANAGE_ROLES"),
+        ("theo", "Moderator", "below", "Member", "Your highest role"),
+        ("theo", "Muted", "above", "Moderator", "Your highest role"),
+        ("theo", "Muted", "below", "Admin", "Your highest role"),
+        ("mara", "Moderator", "below", "Member", "My highest role"),
+        ("mara", "Muted", "above", "Ery", "My highest role"),
+        ("theo", "everyone", "above", "Muted", "everyone"),
+        ("theo", "Muted", "below", "everyone", "everyone"),
+    ] {
+        let arguments = json!({"action": "move", "role": role, beside: other});
+        let response = it.run(&it.ordered(asker, "manage_roles", arguments).await).await;
+        expect(&response, CallOutcome::Denied);
+        assert!(response.reason.contains(told), "{asker} {role}: {}", response.reason);
+    }
+    for (arguments, told) in [
+        (json!({"action": "move", "role": "Muted"}), "above or below"),
+        (json!({"action": "move", "role": "Muted", "above": "Muted"}), "which other role"),
+        (json!({"action": "move", "role": "Muted", "above": "Member", "below": "Ery"}), "one of"),
+        (json!({"action": "delete", "role": "Muted", "above": "Member"}), "belong to move"),
+    ] {
+        let response = it.run(&it.call("theo", "general", "manage_roles", arguments)).await;
+        expect(&response, CallOutcome::Failed);
+        assert!(response.reason.contains(told), "{}", response.reason);
+    }
+    let arguments = json!({"action": "move", "role": "Muted", "above": "Member"});
+    let plain = it.call("theo", "general", "manage_roles", arguments);
+    expect(&it.run(&plain).await, CallOutcome::NeedsApproval);
+    assert!(it.requests("PATCH", "/roles").await.is_empty());
+}

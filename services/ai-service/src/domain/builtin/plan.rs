@@ -9,7 +9,7 @@ use crate::domain::conversation::{
 
 use super::{
     report,
-    request::{MessageRef, Place as Channel, Problem, Request},
+    request::{MessageRef, Place as Channel, Problem, Request, Target},
     understand::understand,
 };
 
@@ -198,6 +198,14 @@ fn act_of(request: &Request, arguments: &mut Map<String, Value>) -> Option<&'sta
                 if seconds > 0 {
                     set(arguments, name, seconds.into());
                 }
+            }
+            ("ban_member", reason)
+        }
+        Request::BanMany { members, delete_seconds, reason } => {
+            let members: Vec<String> = members.iter().map(Target::argument).collect();
+            set(arguments, "members", members.into());
+            if *delete_seconds > 0 {
+                set(arguments, "delete_message_seconds", (*delete_seconds).into());
             }
             ("ban_member", reason)
         }

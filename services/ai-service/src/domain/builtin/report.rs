@@ -134,6 +134,7 @@ fn wish(request: &Request) -> String {
         Request::Ban { member, seconds, .. } => {
             format!("the ban of {member} for {}", in_words(*seconds))
         }
+        Request::BanMany { members, .. } => format!("the ban of {} people", members.len()),
         Request::Unban { member, .. } => format!("the end of {member}'s ban"),
         Request::Kick { member, .. } => format!("the kick of {member}"),
         Request::Warn { member, .. } => format!("the warning of {member}"),

@@ -22,6 +22,12 @@ pub(super) enum Request {
         delete_seconds: u64,
         reason: Option<String>,
     },
+    /// Several people at once, for ever.
+    BanMany {
+        members: Vec<Target>,
+        delete_seconds: u64,
+        reason: Option<String>,
+    },
     Unban {
         member: Target,
         reason: Option<String>,
@@ -99,6 +105,7 @@ impl Request {
         match self {
             Self::Timeout { .. }
             | Self::Ban { .. }
+            | Self::BanMany { .. }
             | Self::Unban { .. }
             | Self::Kick { .. }
             | Self::Warn { .. }
@@ -123,6 +130,7 @@ impl Request {
         match self {
             Self::Timeout { .. }
             | Self::Ban { .. }
+            | Self::BanMany { .. }
             | Self::Unban { .. }
             | Self::Kick { .. }
             | Self::Warn { .. }

@@ -306,6 +306,11 @@ fn requests(parts: &Parts) -> Vec<Request> {
     if parts.deed == Deed::TemporaryBan && seconds.is_none() {
         return vec![Request::Problem(Problem::Vague)];
     }
+    // They go together, so that they are approved or refused by one click.
+    if parts.deed == Deed::Ban && parts.members.len() > 1 && seconds.unwrap_or(0) == 0 {
+        let (members, reason) = (parts.members.clone(), parts.reason.clone());
+        return vec![Request::BanMany { members, delete_seconds: parts.delete_seconds, reason }];
+    }
     let of_one = |member: &Target| {
         let (member, reason) = (member.clone(), parts.reason.clone());
         match parts.deed {

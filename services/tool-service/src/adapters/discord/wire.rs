@@ -110,6 +110,8 @@ pub(crate) struct RawChannel {
     pub(crate) name: Option<String>,
     pub(crate) parent_id: Option<Id<ChannelMarker>>,
     #[serde(default)]
+    pub(crate) position: i64,
+    #[serde(default)]
     pub(crate) permission_overwrites: Vec<RawOverwrite>,
 }
 
@@ -120,6 +122,7 @@ impl RawChannel {
             name: self.name.as_deref().unwrap_or_default().into(),
             kind: ChannelKind::from_number(self.kind),
             parent: self.parent_id,
+            position: self.position,
             overwrites: self.permission_overwrites.iter().filter_map(RawOverwrite::read).collect(),
         }
     }

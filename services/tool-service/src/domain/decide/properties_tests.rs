@@ -111,6 +111,9 @@ fn changes() -> impl Strategy<Value = Option<RightsChange>> {
         1 => bits().prop_map(|permissions| Some(RightsChange::CreateRole { permissions })),
         1 => (role.clone(), bits()).prop_map(|(role, set)| Some(RightsChange::ChangeRole {
             role, permissions: BitsChange::Set(set) })),
+        1 => (role.clone(), role.clone(), any::<bool>()).prop_map(|(role, beside, is_above)| {
+            Some(RightsChange::MoveRole { role, beside, is_above })
+        }),
         1 => (role, bits(), bits()).prop_map(|(role, grant, revoke)| {
             let permissions = BitsChange::Each { grant, revoke };
             Some(RightsChange::ChangeRole { role, permissions })
@@ -128,9 +131,8 @@ prop_compose! {
     fn all_needs()(
         channel in prop::option::of(prop::sample::select(CHANNELS.to_vec())),
         needed in prop::sample::select(BITS.to_vec()),
-        subject in prop::option::of((
-            prop::sample::select(PEOPLE.to_vec()), prop::sample::select(ACTS.to_vec()),
-        )),
+        act in prop::sample::select(ACTS.to_vec()),
+        subjects in prop::collection::vec(prop::sample::select(PEOPLE.to_vec()), 0..3),
         rights in changes(),
     ) -> Needs {
         let needed = Permissions::from_bits_retain(needed);
@@ -138,8 +140,9 @@ prop_compose! {
             Some(channel) => Needs::in_channel(Id::new(channel), needed),
             None => Needs::in_guild(needed),
         };
-        let subject = subject.map(|(user, act)| Subject { user: Id::new(user), act });
-        Needs { subject, rights, reads: Reads::Nothing, ..place }
+        let subjects =
+            subjects.into_iter().map(|user| Subject { user: Id::new(user), act }).collect();
+        Needs { subjects, rights, reads: Reads::Nothing, ..place }
     }
 }
 
@@ -223,9 +226,10 @@ fn by_hand(state: &GuildState, member: &Member, needs: &Needs, is_asker: bool) -
     if has & needed != needed {
         return Some(format!("has {has:b}, needs {needed:b}"));
     }
-    if let Some(Subject { user, act }) = needs.subject
-        && act != SubjectAct::Look
-    {
+    for Subject { user, act } in needs.subjects.iter().copied() {
+        if act == SubjectAct::Look {
+            continue;
+        }
         if user == state.guild.owner || (user == member.user && is_asker) {
             return Some("owner or self".into());
         }
@@ -253,6 +257,16 @@ fn by_hand(state: &GuildState, member: &Member, needs: &Needs, is_asker: bool) -
         }
         Some(RightsChange::TakeRole(role) | RightsChange::DeleteRole(role)) => {
             above(role.get()) && role.get() != GUILD
+        }
+        Some(RightsChange::MoveRole { role, beside, is_above }) => {
+            let (moved, other) = (role.get(), beside.get());
+            // Above the other one it is below oneself only if that one is.
+            let may_beside = if is_above {
+                above(other)
+            } else {
+                is_owner || rank(state, member) >= rank_of_role(state, other)
+            };
+            above(moved) && moved != GUILD && (is_above || other != GUILD) && may_beside
         }
         Some(RightsChange::CreateRole { permissions }) => owns(permissions.bits()),
         Some(RightsChange::ChangeRole { role, permissions }) => {
@@ -325,8 +339,8 @@ proptest! {
         let owner = Principal::Person(Id::new(OWNER));
         let needed = Permissions::from_bits_retain(needed);
         for rights in [None, Some(RightsChange::GiveRole(Id::new(role)))] {
-            let subject = Some(Subject { user: Id::new(ANN), act });
-            let needs = Needs { subject, rights, ..Needs::in_guild(needed) };
+            let subjects = vec![Subject { user: Id::new(ANN), act }];
+            let needs = Needs { subjects, rights, ..Needs::in_guild(needed) };
             let ordered =
                 Call { is_ordered: true, ..call(&DESTRUCTIVE, &needs, Some(&owner), GENERAL) };
             let decision = decide(&ordered, Some(&state), &Policy::default(), NOW);

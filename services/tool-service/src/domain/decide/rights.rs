@@ -41,6 +41,9 @@ pub(super) fn may_be_changed(
             let role = actors.role_of_people(role)?;
             actors.rank_above(role)
         }
+        RightsChange::MoveRole { role, beside, is_above } => {
+            actors.may_move(role, beside, is_above)
+        }
         RightsChange::CreateRole { permissions } => actors.may_switch(permissions),
         RightsChange::ChangeRole { role, permissions } => {
             let role = actors.role(role)?;
@@ -103,6 +106,43 @@ impl<'a> Actors<'a> {
     fn rank_above(&self, role: &Role) -> Result<(), Reason> {
         self.people_rank_above(role)?;
         if permissions::outranks_role(&self.world.state.guild, self.world.bot()?, role) {
+            Ok(())
+        } else {
+            Err(Reason::RankBelowRole { who: Who::Ery })
+        }
+    }
+
+    /// Checks that a role is below everybody before it is moved, and afterwards as well.
+    fn may_move(
+        &self,
+        role: Id<RoleMarker>,
+        beside: Id<RoleMarker>,
+        is_above: bool,
+    ) -> Result<(), Reason> {
+        let everyone = self.world.state.guild.everyone();
+        if role == everyone || beside == everyone && !is_above {
+            return Err(Reason::RoleIsEveryone);
+        }
+        self.rank_above(self.role(role)?)?;
+        let beside = self.role(beside)?;
+        if is_above { self.rank_above(beside) } else { self.rank_at(beside) }
+    }
+
+    /// Checks that nobody's highest role is below this one.
+    fn rank_at(&self, role: &Role) -> Result<(), Reason> {
+        let guild = &self.world.state.guild;
+        let reaches = |member: &Member| {
+            let highest = permissions::highest_role(guild, member);
+            permissions::outranks_role(guild, member, role)
+                || highest.is_some_and(|highest| highest.id == role.id)
+        };
+        for actor in self.members() {
+            let (who, member) = actor?;
+            if !reaches(member) {
+                return Err(Reason::RankBelowRole { who });
+            }
+        }
+        if reaches(self.world.bot()?) {
             Ok(())
         } else {
             Err(Reason::RankBelowRole { who: Who::Ery })

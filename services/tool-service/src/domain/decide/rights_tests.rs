@@ -40,7 +40,7 @@ fn permission_for(act: SubjectAct) -> Permissions {
 
 fn acting(user: u64, act: SubjectAct) -> Needs {
     let needs = Needs::in_guild(permission_for(act));
-    Needs { subject: Some(Subject { user: Id::new(user), act }), ..needs }
+    Needs { subjects: vec![Subject { user: Id::new(user), act }], ..needs }
 }
 
 fn ordered(tool: &'static Spec, needs: &Needs, asker: u64, state: &GuildState) -> char {
@@ -173,7 +173,7 @@ fn to_look_a_ban_up_is_reading_by_those_who_may_ban() {
         for target in [STRANGER, OWNER, ANN] {
             let looks = acting(target, SubjectAct::Look);
             let needs =
-                Needs { subject: looks.subject, ..Needs::in_guild(Permissions::BAN_MEMBERS) };
+                Needs { subjects: looks.subjects, ..Needs::in_guild(Permissions::BAN_MEMBERS) };
             let principal = person(asker);
             let look = call(&READ, &needs, Some(&principal), GENERAL);
             assert_eq!(ends(&look, Some(&state)), expected, "{asker} looks {target} up");
@@ -376,4 +376,78 @@ fn who_is_timed_out_changes_nothing() {
     assert_eq!(ordered(&REVERSIBLE, &on(ANN, SubjectAct::Warn), MOD, &state), 't');
     let create = changing(RightsChange::CreateRole { permissions: Permissions::empty() });
     assert_eq!(ordered(&DESTRUCTIVE, &create, MOD, &state), 't');
+}
+
+/// Asker by two targets: whoever may not ban both bans neither, and is told which one it is.
+#[test]
+fn several_are_acted_on_together_or_not_at_all() {
+    let state = guild().state();
+    let pairs = [
+        (ANN, BOB),
+        (ANN, STRANGER),
+        (ANN, MOD),
+        (MOD, ANN),
+        (ANN, OWNER),
+        (ANN, ERY),
+        (ANN, CHIEF),
+        (ANN, ADMIN),
+    ];
+    for (asker, expected) in [
+        (OWNER, "++++SEBB"),
+        (ADMIN, "++++OEBS"),
+        (CHIEF, "++++OESR"),
+        (MOD, "++SSOERR"),
+        (HELPER, "pppppppp"),
+        (STRANGER, "xxxxxxxx"),
+    ] {
+        for ((one, other), expected) in pairs.into_iter().zip(expected.chars()) {
+            let subject = |user| Subject { user: Id::new(user), act: SubjectAct::Ban };
+            let needs = Needs {
+                subjects: vec![subject(one), subject(other)],
+                ..acting(one, SubjectAct::Ban)
+            };
+            let found = ordered(&DESTRUCTIVE, &needs, asker, &state);
+            assert_eq!(found, expected, "{asker} bans {one} and {other}");
+            let principal = person(asker);
+            let waits = call(&DESTRUCTIVE, &needs, Some(&principal), GENERAL);
+            let expected = if expected == '+' { 'w' } else { expected };
+            assert_eq!(ends(&waits, Some(&state)), expected, "{asker}, not ordered");
+        }
+    }
+}
+
+/// Asker by role by where it goes: below everybody's highest role before it and after it.
+#[test]
+fn roles_are_moved_below_asker_and_ery() {
+    let state = guild().state();
+    let ways = [
+        (MEMBERS, HELPERS, true),
+        (MEMBERS, MODS, true),
+        (MEMBERS, MODS, false),
+        (MEMBERS, ERYS, true),
+        (MEMBERS, ERYS, false),
+        (MEMBERS, STAFF, false),
+        (MODS, MEMBERS, true),
+        (STAFF, MEMBERS, true),
+        (MEMBERS, GUILD, true),
+        (MEMBERS, GUILD, false),
+        (GUILD, MEMBERS, true),
+        (777, MEMBERS, true),
+        (MEMBERS, 777, true),
+    ];
+    for (asker, expected) in [
+        (OWNER, "+++u+u+u+yyNN"),
+        (ADMIN, "+++u+u+u+yyNN"),
+        (CHIEF, "+++u+u+q+yyNN"),
+        (MOD, "+q+qqqqq+yyNN"),
+        (HELPER, "ppppppppppppp"),
+        (STRANGER, "xxxxxxxxxxxxx"),
+    ] {
+        for ((role, beside, is_above), expected) in ways.into_iter().zip(expected.chars()) {
+            let (moved, beside) = (Id::new(role), Id::new(beside));
+            let needs = changing(RightsChange::MoveRole { role: moved, beside, is_above });
+            let found = ordered(&DESTRUCTIVE, &needs, asker, &state);
+            assert_eq!(found, expected, "{asker} moves {role}, above {is_above} {beside}");
+        }
+    }
 }

@@ -186,10 +186,31 @@ fn kicks_and_warnings_are_ordered_in_many_ways() {
 fn several_acts_in_one_message_are_all_read() {
     let mut wrong = Wrong::default();
     let ban = |member: &str| ("ban_member".to_owned(), json!({"member": member}));
+    let ban_many = |members: &[&str]| ("ban_member".to_owned(), json!({"members": members}));
     let kick = |member: &str| ("kick_member".to_owned(), json!({"member": member}));
     for (text, expected) in [
-        ("ban <@2> and <@3>", vec![ban("2"), ban("3")]),
-        ("ban <@2>, <@3> and <@4>", vec![ban("2"), ban("3"), ban("4")]),
+        ("ban <@2> and <@3>", vec![ban_many(&["2", "3"])]),
+        ("ban <@2> <@3>", vec![ban_many(&["2", "3"])]),
+        ("ban <@2>, <@3> and <@4>", vec![ban_many(&["2", "3", "4"])]),
+        ("ban <@2> and <@2>", vec![ban("2")]),
+        (
+            "ban <@2> <@3> <@4> for raiding",
+            vec![("ban_member".into(), json!({"members": ["2", "3", "4"], "reason": "raiding"}))],
+        ),
+        (
+            "ban <@2> <@3> and delete their messages of the last hour",
+            vec![(
+                "ban_member".into(),
+                json!({"members": ["2", "3"], "delete_message_seconds": 3_600}),
+            )],
+        ),
+        (
+            "ban <@2> and <@3> for 1 day",
+            ["2", "3"]
+                .map(|member| json!({"member": member, "duration_seconds": 86_400}))
+                .map(|ban| ("ban_member".to_owned(), ban))
+                .to_vec(),
+        ),
         ("ban <@2> and kick <@3>", vec![ban("2"), kick("3")]),
         ("ban <@2>. kick <@3>.", vec![ban("2"), kick("3")]),
         ("ban <@2>\nkick <@3>", vec![ban("2"), kick("3")]),

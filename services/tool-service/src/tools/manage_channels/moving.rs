@@ -1,0 +1,225 @@
+//! A channel put into another category, or above or below another channel.
+//!
+//! Its overwrites stay as they are: they are changed by `manage_permissions`, under its rules.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use twilight_model::{
+    guild::Permissions,
+    id::{
+        Id,
+        marker::{ChannelMarker, GuildMarker},
+    },
+};
+
+use super::{Parameters, category_named};
+use crate::{
+    adapters::discord::{Method, Request},
+    domain::{
+        guild::{Channel, ChannelKind, Guild},
+        ordering, permissions,
+        tool::Needs,
+    },
+    resolve::{Problem, Scene},
+    tools::{Done, Run},
+};
+
+/// Where a channel is put: its category, none for outside of all, and beside which other one.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct To {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<Id<ChannelMarker>>,
+    #[serde(skip_serializing_if = "is_false")]
+    out_of_category: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    above_channel: Option<Id<ChannelMarker>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    below_channel: Option<Id<ChannelMarker>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_false(it: &bool) -> bool {
+    !it
+}
+
+pub(super) async fn to(
+    parameters: &Parameters,
+    channel: Id<ChannelMarker>,
+    scene: &Scene<'_>,
+) -> Result<To, Problem> {
+    let named = match &parameters.category {
+        Some(category) => Some(category_named(category, scene).await?),
+        None => None,
+    };
+    let other = match (&parameters.above, &parameters.below) {
+        (Some(_), Some(_)) => return Err(Problem::unclear("Say either above or below.")),
+        (Some(other), None) | (None, Some(other)) => Some(scene.channel_or_category(other).await?),
+        (None, None) => None,
+    };
+    let guild = scene.the_guild().await?;
+    let here = |id: Id<ChannelMarker>| {
+        let found = guild.channels.get(&id).filter(|it| !it.kind.is_thread());
+        found.ok_or_else(|| Problem::unclear("Threads stay with their channel and are not moved."))
+    };
+    let moved = here(channel)?;
+    let is_category = moved.kind == ChannelKind::Holder;
+    if is_category && (named.is_some() || parameters.out_of_category) {
+        return Err(Problem::unclear("A category stands in no other."));
+    }
+    if named.is_some() && parameters.out_of_category {
+        return Err(Problem::unclear("Say either into which category, or out of it."));
+    }
+    let Some(other) = other else {
+        if named.is_none() && !parameters.out_of_category {
+            return Err(Problem::unclear(
+                "Say where to: into which category, or above or below which channel.",
+            ));
+        }
+        let out_of_category = parameters.out_of_category;
+        return Ok(To { category: named, out_of_category, ..To::default() });
+    };
+    let beside = here(other)?;
+    if other == channel || group(beside.kind) != group(moved.kind) {
+        return Err(Problem::unclear(
+            "Name another channel of the same kind: voice channels stand below the others, and \
+             categories among themselves.",
+        ));
+    }
+    let is_elsewhere = named.is_some_and(|named| beside.parent != Some(named))
+        || parameters.out_of_category && beside.parent.is_some();
+    if is_elsewhere {
+        return Err(Problem::unclear("That other channel does not stand there."));
+    }
+    Ok(To {
+        category: beside.parent,
+        out_of_category: beside.parent.is_none() && moved.parent.is_some(),
+        above_channel: parameters.above.is_some().then_some(other),
+        below_channel: parameters.below.is_some().then_some(other),
+    })
+}
+
+/// Discord orders categories, channels for text and channels for voice apart.
+fn group(kind: ChannelKind) -> u8 {
+    match kind {
+        ChannelKind::Holder => 0,
+        ChannelKind::Voice => 2,
+        _ => 1,
+    }
+}
+
+impl To {
+    fn beside(&self) -> Option<Id<ChannelMarker>> {
+        self.above_channel.or(self.below_channel)
+    }
+
+    pub(super) fn needs(&self, channel: Id<ChannelMarker>) -> Needs {
+        let also_in = [Some(channel), self.category, self.beside()].into_iter().flatten().collect();
+        Needs { also_in, ..Needs::in_guild(Permissions::MANAGE_CHANNELS) }
+    }
+
+    /// Returns the places that change, as the channels stand now; none if they are not all there.
+    pub(super) fn places(
+        &self,
+        guild: &Guild,
+        channel: Id<ChannelMarker>,
+    ) -> Option<Vec<(Id<ChannelMarker>, i64)>> {
+        let moved = guild.channels.get(&channel)?;
+        let Some(beside) = self.beside() else { return Some(Vec::new()) };
+        let is_beside = |other: &&Channel| {
+            other.parent == self.category
+                && group(other.kind) == group(moved.kind)
+                && !other.kind.is_thread()
+        };
+        let mut others: Vec<&Channel> = guild.channels.values().filter(is_beside).collect();
+        others.sort_unstable_by_key(|other| (other.position, other.id));
+        let items: Vec<_> = others.into_iter().map(|other| (other.id, other.position)).collect();
+        ordering::moved(&items, channel, beside, self.below_channel.is_some())
+    }
+
+    fn moves_out_or_in(&self) -> bool {
+        self.category.is_some() || self.out_of_category
+    }
+}
+
+pub(super) async fn perform(
+    guild: Id<GuildMarker>,
+    channel: Id<ChannelMarker>,
+    to: &To,
+    places: Option<&[(Id<ChannelMarker>, i64)]>,
+    run: &Run<'_>,
+) -> Done {
+    let Some(places) = places else {
+        return Done::failed(0, "That channel does not stand there any more.");
+    };
+    if !all_are_managed(places, run) {
+        return Done::failed(
+            0,
+            "I may not manage all channels that would have to give way there; move it into the \
+             category alone, or give me the permission “Manage channels” (MANAGE_CHANNELS) there.",
+        );
+    }
+    let mut moves: Vec<Value> =
+        places.iter().map(|(id, place)| json!({ "id": id, "position": place })).collect();
+    if to.moves_out_or_in() {
+        let id = json!(channel);
+        let at = moves.iter().position(|it| it["id"] == id).unwrap_or_else(|| {
+            moves.push(json!({ "id": id }));
+            moves.len() - 1
+        });
+        moves[at]["parent_id"] = json!(to.category);
+        moves[at]["lock_permissions"] = Value::Bool(false);
+    }
+    let mut fields = Map::new();
+    fields.insert("channel".into(), json!(channel.to_string()));
+    if moves.is_empty() {
+        return Done::ok(200, format!("<#{channel}> stands there already."), fields);
+    }
+    let path = format!("guilds/{guild}/channels");
+    let request = Request::new(Method::Patch, path.clone(), path, guild.get(), run.send_by)
+        .json(&Value::Array(moves))
+        .reason(run.audit_reason);
+    match run.discord.repeatedly(&request).await {
+        Ok(answer) => {
+            saw(guild, channel, to, places, run);
+            Done::ok(answer.status, format!("<#{channel}> was moved."), fields)
+        }
+        Err(error) => Done::of_write(&error),
+    }
+}
+
+/// The events will tell, too; until then the next decision must know.
+fn saw(
+    guild: Id<GuildMarker>,
+    channel: Id<ChannelMarker>,
+    to: &To,
+    places: &[(Id<ChannelMarker>, i64)],
+    run: &Run<'_>,
+) {
+    let known = |id| run.state.and_then(|state| state.channel(id));
+    let as_placed = |(id, place): &(Id<ChannelMarker>, i64)| {
+        known(*id).map(|channel| Channel { position: *place, ..channel.clone() })
+    };
+    let mut seen: Vec<Channel> = places.iter().filter_map(as_placed).collect();
+    if !seen.iter().any(|seen| seen.id == channel) {
+        seen.extend(known(channel).cloned());
+    }
+    for mut seen in seen {
+        if seen.id == channel && to.moves_out_or_in() {
+            seen.parent = to.category;
+        }
+        run.guilds.saw_channel(guild, seen);
+    }
+}
+
+/// Whether Ery may manage every channel that is moved: else Discord refuses all of it.
+fn all_are_managed(places: &[(Id<ChannelMarker>, i64)], run: &Run<'_>) -> bool {
+    let Some(state) = run.state else { return false };
+    let Some(bot) = state.member(run.bot) else { return false };
+    places.iter().all(|(channel, _)| {
+        state.channel(*channel).is_some_and(|channel| {
+            permissions::in_channel(&state.guild, bot, channel, run.now)
+                .contains(Permissions::MANAGE_CHANNELS)
+        })
+    })
+}
