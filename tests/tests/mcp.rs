@@ -173,6 +173,23 @@ async fn the_sdks_client_lists_and_calls_every_tool_that_the_person_may_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_repeat_would_do_further_is_not_done_where_a_repeat_is_not_known() {
+    let it = Playground::start(&[]).await;
+    let credential = it.credential(&holder(&it.guild, "Moderator"), &[]).await;
+    let before = it.said("general").await.len();
+    let calls = json!([{ "tool": "delete_message", "arguments": { "latest": 1 } }]);
+    for (mode, is_refused) in [("auto", true), ("legacy", false)] {
+        let told = it.client(token(&credential), mode, &calls).await;
+        let told = told.unwrap_or_else(|error| panic!("{error}\n{}", it.process.output()));
+        let result = &told["results"][0];
+        assert_eq!(result["is_error"], is_refused, "{result}");
+        let says_why = result["text"].as_str().unwrap().contains("ery/idempotency-key");
+        assert_eq!(says_why, is_refused, "{result}");
+    }
+    assert_eq!(it.said("general").await.len(), before - 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_can_do_no_more_than_its_person() {
     let it = Playground::start(&[]).await;
     let bob = it.guild.member("bob").unwrap().to_owned();

@@ -19,37 +19,59 @@ const MAX_QUESTIONS: usize = 1_024;
 #[derive(Debug)]
 pub(crate) struct Patience {
     limit: Duration,
-    since: Mutex<HashMap<String, UnixMillis>>,
+    waiting: Mutex<HashMap<String, Waiting>>,
 }
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    since: UnixMillis,
+    /// When the log last heard of it.
+    said_at: Option<UnixMillis>,
+}
+
+/// How often the log hears of one question that waits.
+const SAID_EVERY: Duration = Duration::from_mins(1);
 
 impl Patience {
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, since: Mutex::default() }
+        Self { limit, waiting: Mutex::default() }
     }
 
     /// Notes that `question` has no answer, and returns whether that was waited for long enough.
     pub(crate) fn is_over(&self, question: &str, now: UnixMillis) -> bool {
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(first) = since.get(question) {
-            let is_over = now >= *first + self.limit;
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = waiting.get(question) {
+            let is_over = now >= found.since + self.limit;
             if is_over {
-                since.remove(question);
+                waiting.remove(question);
             }
             return is_over;
         }
-        if since.len() >= MAX_QUESTIONS
+        if waiting.len() >= MAX_QUESTIONS
             && let Some(oldest) =
-                since.iter().min_by_key(|(_, first)| **first).map(|(question, _)| question.clone())
+                waiting.iter().min_by_key(|(_, it)| it.since).map(|(question, _)| question.clone())
         {
-            since.remove(&oldest);
+            waiting.remove(&oldest);
         }
-        since.insert(question.to_owned(), now);
+        waiting.insert(question.to_owned(), Waiting { since: now, said_at: None });
         self.limit.is_zero()
+    }
+
+    /// Returns whether the log is to hear that a question has no answer: of one that waits, the
+    /// first time and then now and again; of any other always.
+    pub(crate) fn is_to_be_said(&self, question: &str, now: UnixMillis) -> bool {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(found) = waiting.get_mut(question) else { return true };
+        let is_due = found.said_at.is_none_or(|said_at| now >= said_at + SAID_EVERY);
+        if is_due {
+            found.said_at = Some(now);
+        }
+        is_due
     }
 
     /// Forgets a question that has its answer.
     pub(crate) fn answered(&self, question: &str) {
-        self.since.lock().unwrap_or_else(PoisonError::into_inner).remove(question);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(question);
     }
 }
 
@@ -68,6 +90,18 @@ mod tests {
         assert!(!patience.is_over("a", at(121)), "it was told; whoever asks again waits again");
         patience.answered("b");
         assert!(!patience.is_over("b", at(300)));
+    }
+
+    #[test]
+    fn the_log_hears_of_a_question_now_and_again() {
+        let patience = Patience::new(Duration::from_mins(2));
+        let at = |seconds: i64| UnixMillis(seconds * 1_000);
+        assert!(patience.is_to_be_said("a", at(0)) && patience.is_to_be_said("a", at(0)));
+        assert!(!patience.is_over("a", at(0)));
+        let said: Vec<i64> = (0..90).filter(|it| patience.is_to_be_said("a", at(*it))).collect();
+        assert_eq!(said, [0, 60]);
+        patience.answered("a");
+        assert!(patience.is_to_be_said("a", at(90)));
     }
 
     #[test]

@@ -139,7 +139,11 @@ impl Pipeline {
                 Err(error) => error.label(),
             };
             metrics::call(tool, outcome, began.elapsed().as_secs_f64());
-            if let Err(error) = &result {
+            let now = pipeline.shared.clock.now();
+            let is_waiting = result.as_ref().is_err_and(CallError::is_unanswered);
+            if let Err(error) = &result
+                && (!is_waiting || pipeline.shared.patience.is_to_be_said(&ask.key, now))
+            {
                 tracing::warn!(
                     guild.id = ask.guild_raw(),
                     channel.id = ask.here.get(),
@@ -220,7 +224,7 @@ impl Pipeline {
             Some(granted) => granted.act,
             None => match self.resolved(ask, entry).await? {
                 Ok(act) => act,
-                Err(sentence) => return Ok(Judged::invalid(sentence)),
+                Err(verdict) => return Ok(Judged::Final(Box::new(verdict))),
             },
         };
         // The order itself is carried out, not what the model made of it.
@@ -309,11 +313,11 @@ impl Pipeline {
         &self,
         ask: &Ask,
         entry: &'static Entry,
-    ) -> Result<Result<Value, String>, CallError> {
+    ) -> Result<Result<Value, Verdict>, CallError> {
         let shared = &*self.shared;
         let parameters = match entry.parse(&ask.arguments, shared.settings.max_arguments_bytes) {
             Ok(parameters) => parameters,
-            Err(mistake) => return Ok(Err(mistake)),
+            Err(mistake) => return Ok(Err(Verdict::invalid(mistake))),
         };
         let scene = Scene {
             discord: &shared.discord,
@@ -326,7 +330,8 @@ impl Pipeline {
         };
         match entry.tool.resolve_json(parameters, &scene).await {
             Ok(act) => Ok(Ok(act)),
-            Err(Problem::Unclear(sentence)) => Ok(Err(sentence)),
+            Err(Problem::Unclear(sentence)) => Ok(Err(Verdict::invalid(sentence))),
+            Err(Problem::Ambiguous(sentence)) => Ok(Err(Verdict::ambiguous(sentence))),
             Err(Problem::Unknown(error)) => Err(error.into()),
         }
     }
@@ -343,7 +348,11 @@ impl Pipeline {
         );
         let now = self.shared.clock.now();
         let execution = ask.execution(&verdict, now, self.shared.settings.send_by);
-        let begun = self.begin(ask, execution, None).await?;
+        let request = BeginExecutionRequest {
+            tells_others: verdict.tells_others,
+            ..beginning(ask, execution)
+        };
+        let begun = self.shared.executions.begin(ask.home, request).await?;
         let changes = ask::changes(&begun);
         let Some(execution) = begun.execution else {
             return Err(CallError::Invalid("the store answered without the execution".into()));
@@ -542,8 +551,7 @@ impl Pipeline {
         approval: Option<store::NewApproval>,
     ) -> Result<BeginExecutionResponse, CallError> {
         let settling = self.settling(ask, &execution).await?;
-        let (fence, execution) = (ask.fence.clone(), Some(execution));
-        let request = BeginExecutionRequest { fence, execution, approval, settling };
+        let request = BeginExecutionRequest { approval, settling, ..beginning(ask, execution) };
         Ok(self.shared.executions.begin(ask.home, request).await?)
     }
 
@@ -636,6 +644,11 @@ impl Pipeline {
         }
         unsettled.insert(key.to_owned());
     }
+}
+
+fn beginning(ask: &Ask, execution: Execution) -> BeginExecutionRequest {
+    let (fence, execution) = (ask.fence.clone(), Some(execution));
+    BeginExecutionRequest { fence, execution, ..BeginExecutionRequest::default() }
 }
 
 /// Returns who approved an act by a click.

@@ -44,6 +44,8 @@ pub(crate) struct Scene<'a> {
 pub(crate) enum Problem {
     /// One sentence, for a person and for the model.
     Unclear(String),
+    /// As before, of a name that several have; it names them in words of their own.
+    Ambiguous(String),
     /// It could not be found out.
     Unknown(StateError),
 }
@@ -124,7 +126,7 @@ impl Scene<'_> {
             [one] => Ok(one.id),
             several => {
                 let ids = several.iter().take(MAX_CANDIDATES).map(|role| role.id.to_string());
-                Err(Problem::unclear(format!(
+                Err(Problem::Ambiguous(format!(
                     "Several roles have the name “{}”: {}. Say which one by its id.",
                     text::name(&name),
                     ids.collect::<Vec<_>>().join(", "),
@@ -214,7 +216,8 @@ impl Scene<'_> {
     }
 
     /// Reads the newest messages of a channel, the newest first, older than what the call answers:
-    /// an order to look back means neither itself nor what is said after it.
+    /// an order to look back means neither itself nor what is said after it. Nothing where Ery cannot
+    /// read: that is told only after it is decided whether the asker may know.
     pub(crate) async fn latest(
         &self,
         channel: Id<ChannelMarker>,
@@ -223,7 +226,7 @@ impl Scene<'_> {
         if let Some(guild) = self.guild
             && !self.bot_reads(guild, channel).await?
         {
-            return Err(Problem::unclear(format!("I may not read <#{channel}>.")));
+            return Ok(Vec::new());
         }
         let before = match self.trigger {
             Some(trigger) => format!("&before={trigger}"),
@@ -236,7 +239,7 @@ impl Scene<'_> {
         let answer = match self.discord.repeatedly(&request).await {
             Ok(answer) => answer,
             Err(RestError::Refused { .. } | RestError::RefusedBefore { .. }) => {
-                return Err(Problem::unclear(format!("I could not read <#{channel}>.")));
+                return Ok(Vec::new());
             }
             Err(error) => return Err(Problem::Unknown(error.into())),
         };
@@ -311,7 +314,7 @@ impl Scene<'_> {
                     })
                     .collect();
                 let more = if several.len() > MAX_CANDIDATES { ", and others" } else { "" };
-                Err(Problem::unclear(format!(
+                Err(Problem::Ambiguous(format!(
                     "Several members have the name “{}”: {}{more}. Say which one by a mention or \
                      by the id.",
                     text::name(name),

@@ -31,7 +31,13 @@ pub(super) async fn run(
             create(credential, stores, output).await
         }
         Mcp::List { guild, limit } => {
-            let credentials = list(stores, guild.unwrap_or(0), *limit).await?;
+            let (guild_id, limit) = (guild.unwrap_or(0), *limit);
+            let request = ListMcpCredentialsRequest {
+                guild_id,
+                limit,
+                ..ListMcpCredentialsRequest::default()
+            };
+            let credentials = list(stores, request).await?;
             output.list(&credentials.iter().map(CredentialView::from).collect::<Vec<_>>())
         }
         Mcp::Revoke { id } => revoke(id, stores, output).await,
@@ -93,13 +99,12 @@ fn show(made: &McpCredential, token: &Token, output: &Output) -> Result<(), Fail
 
 async fn list(
     stores: &[Transport],
-    guild_id: u64,
-    limit: u32,
+    request: ListMcpCredentialsRequest,
 ) -> Result<Vec<McpCredential>, Failure> {
+    let limit = request.limit;
     let mut credentials = Vec::new();
     for store in stores {
-        let request = ListMcpCredentialsRequest { guild_id, limit };
-        let answer = client(store).list_mcp_credentials(within(TIMEOUT, request)).await;
+        let answer = client(store).list_mcp_credentials(within(TIMEOUT, request.clone())).await;
         credentials.extend(answer.map_err(|status| refused(&status))?.into_inner().credentials);
     }
     credentials.sort_by_key(|credential| std::cmp::Reverse(credential.created_at_ms));
@@ -112,8 +117,11 @@ async fn list(
 async fn revoke(id: &str, stores: &[Transport], output: &Output) -> Result<(), Failure> {
     let unknown =
         || Failure::internal(format!("there is no credential {id}; see `ery ctl mcp list`"));
-    let known = list(stores, 0, 0).await?;
-    let known = known.into_iter().find(|credential| credential.credential_id == id);
+    let only = ListMcpCredentialsRequest {
+        credential_id: id.to_owned(),
+        ..ListMcpCredentialsRequest::default()
+    };
+    let known = list(stores, only).await?.into_iter().next();
     let guild_id = known.ok_or_else(unknown)?.guild_id;
     for store in stores {
         let request = RevokeMcpCredentialRequest { guild_id, credential_id: id.to_owned() };

@@ -9,7 +9,7 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
-        ListToolsResult, PaginatedRequestParams, RequestId, ServerCapabilities, ServerConfig, Tool,
+        ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
         ToolAnnotations,
     },
     service::RequestContext,
@@ -34,6 +34,10 @@ use crate::{
 
 /// The header by which a client names its session.
 pub(super) const SESSION: &str = "mcp-session-id";
+
+/// The field of a call's `_meta` by which a client names it, so that its repeat is known without a
+/// session.
+const IDEMPOTENCY_KEY: &str = "ery/idempotency-key";
 
 /// The longest part of a key that is taken as it is.
 const MAX_PLAIN: usize = 64;
@@ -88,11 +92,16 @@ impl McpServer {
             let text = format!("Too many calls at once; nothing was done. Wait {seconds} seconds.");
             return Ok(failure("limited", &text));
         }
-        let arguments = Value::Object(params.arguments.unwrap_or_default()).to_string();
+        let arguments = Value::Object(params.arguments.unwrap_or_default());
         let tool = params.name.into_owned();
         let credential = &shared.credential;
+        let name = named(context, credential);
+        if name.is_none() && counts_anew(&tool, &arguments) {
+            return Ok(failure("needs_key", NEEDS_KEY));
+        }
+        let arguments = arguments.to_string();
         let request = CallToolRequest {
-            key: key(session(context), &context.id, &tool, &arguments).to_string(),
+            key: key(name.as_ref(), &tool, &arguments).to_string(),
             trigger_id: format!("mcp.{}", credential.id),
             guild_id: credential.guild.get(),
             channel_id: credential.channel.get(),
@@ -204,13 +213,45 @@ fn session(context: &RequestContext<RoleServer>) -> Option<&str> {
     parts.headers.get(SESSION)?.to_str().ok()
 }
 
-/// Names a call, so that its repeat in the same session finds it. A client that uses an id again for
-/// something else means something else.
-fn key(session: Option<&str>, id: &RequestId, tool: &str, arguments: &str) -> ExecutionKey {
-    let session = session.map_or_else(|| uuid::Uuid::new_v4().to_string(), plain);
-    let what = short_hash(&format!("{tool}\0{arguments}"));
-    ExecutionKey::Mcp { session, request: format!("{}.{what}", plain(&id.to_string())) }
+/// By what a call is known when it is made again.
+#[derive(Clone, Debug)]
+struct Name {
+    session: String,
+    request: String,
 }
+
+/// Returns by what a call is known: the key that the client gave it, whatever its session; else its
+/// id in the session. None where there is neither.
+fn named(context: &RequestContext<RoleServer>, credential: &Credential) -> Option<Name> {
+    let given = context.meta.get(IDEMPOTENCY_KEY).and_then(Value::as_str);
+    if let Some(given) = given.filter(|given| !given.is_empty()) {
+        let session = plain(&format!("k-{}", credential.id));
+        return Some(Name { session, request: short_hash(given) });
+    }
+    let session = plain(session(context)?);
+    Some(Name { session, request: plain(&context.id.to_string()) })
+}
+
+/// Names a call, so that its repeat finds it; one that is known by nothing stands alone. A client that
+/// uses an id again for something else means something else.
+fn key(name: Option<&Name>, tool: &str, arguments: &str) -> ExecutionKey {
+    let alone = || {
+        let session = uuid::Uuid::new_v4().to_string();
+        Name { session, request: "0".to_owned() }
+    };
+    let Name { session, request } = name.cloned().unwrap_or_else(alone);
+    let what = short_hash(&format!("{tool}\0{arguments}"));
+    ExecutionKey::Mcp { session, request: format!("{request}.{what}") }
+}
+
+/// Returns whether a call made twice would do more than made once: it counts from what is newest.
+fn counts_anew(tool: &str, arguments: &Value) -> bool {
+    tool == "delete_message" && !arguments["latest"].is_null()
+}
+
+const NEEDS_KEY: &str = "Nothing was done: sent twice, this would delete further messages, and without \
+    a session a repeat is not known. Name the messages by their ids, or give the call a key of its own \
+    in _meta, as ery/idempotency-key, and use it again only to repeat the call.";
 
 /// Returns a text as a part of a key: as it is, or its hash where it has other characters.
 fn plain(text: &str) -> String {
@@ -238,30 +279,45 @@ fn client_name(context: &RequestContext<RoleServer>) -> String {
 mod tests {
     use super::*;
 
+    fn of(session: &str, request: &str) -> Name {
+        Name { session: plain(session), request: plain(request) }
+    }
+
     #[test]
     fn a_call_is_named_by_its_session_its_id_and_what_it_asks() {
-        let named = |session, id: &str, tool, arguments| {
-            key(session, &RequestId::String(id.into()), tool, arguments).to_string()
-        };
-        let one = named(Some("s-1"), "7", "ban_member", "{}");
+        let named =
+            |name: Option<Name>, tool, arguments| key(name.as_ref(), tool, arguments).to_string();
+        let one = named(Some(of("s-1", "7")), "ban_member", "{}");
         assert!(one.starts_with("mcp/s-1/7."), "{one}");
-        assert_eq!(one, named(Some("s-1"), "7", "ban_member", "{}"));
+        assert_eq!(one, named(Some(of("s-1", "7")), "ban_member", "{}"));
         for other in [
-            named(Some("s-2"), "7", "ban_member", "{}"),
-            named(Some("s-1"), "8", "ban_member", "{}"),
-            named(Some("s-1"), "7", "kick_member", "{}"),
-            named(Some("s-1"), "7", "ban_member", "{ }"),
-            named(None, "7", "ban_member", "{}"),
+            named(Some(of("s-2", "7")), "ban_member", "{}"),
+            named(Some(of("s-1", "8")), "ban_member", "{}"),
+            named(Some(of("s-1", "7")), "kick_member", "{}"),
+            named(Some(of("s-1", "7")), "ban_member", "{ }"),
+            named(None, "ban_member", "{}"),
         ] {
             assert_ne!(one, other);
         }
-        assert_ne!(named(None, "7", "x", "{}"), named(None, "7", "x", "{}"), "each stands alone");
+        assert_ne!(named(None, "x", "{}"), named(None, "x", "{}"), "each stands alone");
+    }
+
+    #[test]
+    fn what_counts_from_the_newest_does_more_when_it_is_repeated() {
+        for (tool, arguments, counts) in [
+            ("delete_message", json!({"latest": 5}), true),
+            ("delete_message", json!({"message": "5"}), false),
+            ("delete_message", json!({"message": "5", "latest": null}), false),
+            ("fetch_messages", json!({"limit": 5}), false),
+        ] {
+            assert_eq!(counts_anew(tool, &arguments), counts, "{tool} {arguments}");
+        }
     }
 
     #[test]
     fn whatever_a_client_calls_its_request_makes_a_key() {
         for id in ["", "a/b/approved", "../..", &"x".repeat(10_000), "ä\n", "mcp"] {
-            let key = key(Some("a/b"), &RequestId::String(id.into()), "t", "{}");
+            let key = key(Some(&of("a/b", id)), "t", "{}");
             assert_eq!(key.to_string().parse::<ExecutionKey>().unwrap(), key);
             assert!(key.to_string().len() < 200);
         }

@@ -25,7 +25,8 @@ macro_rules! credential_columns {
     };
 }
 
-/// Keeps a new credential; a repeat writes nothing. Returns the one that stands.
+/// Keeps a new credential; a repeat writes nothing. Returns the one that stands. What its person's
+/// clients were told before, they may hand on to it.
 pub(crate) fn create(
     connection: &Connection,
     new: &McpCredential,
@@ -33,8 +34,10 @@ pub(crate) fn create(
     connection
         .prepare_cached(
             "INSERT INTO mcp_credentials (credential_id, guild_id, user_id, channel_id, name, tools,
-                 token_hash, created_at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+                 token_hash, created_at_ms, told_at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,
+                 (SELECT max(told_at_ms) FROM mcp_credentials WHERE guild_id = ?2 AND user_id = ?3))
+             ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             new.id,
@@ -88,7 +91,8 @@ pub(crate) fn revoke_all(connection: &Connection, now: UnixMillis) -> rusqlite::
     )
 }
 
-/// Notes that a credential's client is told what others wrote.
+/// Notes that a credential's client is told what others wrote. It may hand it on to others that act
+/// for the same person, so the note is about the person's credentials there, all of them.
 pub(crate) fn told(
     connection: &Connection,
     credential: &str,
@@ -97,7 +101,9 @@ pub(crate) fn told(
     connection
         .prepare_cached(
             "UPDATE mcp_credentials SET told_at_ms = max(coalesce(told_at_ms, 0), ?2)
-             WHERE credential_id = ?1",
+             FROM (SELECT guild_id AS guild, user_id AS person FROM mcp_credentials
+                   WHERE credential_id = ?1)
+             WHERE guild_id = guild AND user_id = person",
         )?
         .execute(params![credential, now.0])?;
     Ok(())
@@ -138,20 +144,23 @@ pub(crate) async fn get(
     row.as_ref().map(credential_row).transpose()
 }
 
-/// Returns credentials, the newest first.
+/// Returns credentials, the newest first; or only one of them.
 pub(crate) async fn list(
     readers: &SqlitePool,
     guild: Option<Id<GuildMarker>>,
+    only: Option<&str>,
     limit: u32,
 ) -> Result<Vec<McpCredential>, StoreError> {
     let rows = query(concat!(
         "SELECT ",
         credential_columns!(),
         " FROM mcp_credentials WHERE (?1 IS NULL OR guild_id = ?1)
+              AND (?3 IS NULL OR credential_id = ?3)
           ORDER BY created_at_ms DESC, credential_id LIMIT ?2"
     ))
     .bind(guild.map(id))
     .bind(limit)
+    .bind(only)
     .fetch_all(readers)
     .await?;
     rows.iter().map(credential_row).collect()

@@ -84,6 +84,28 @@ pub(crate) fn begin(
     Ok(Opened { is_new, changes })
 }
 
+/// Notes for an MCP client's call what it tells that nothing read now: others' names in a refusal, or
+/// once more what an earlier read brought.
+pub(crate) fn told(
+    connection: &Connection,
+    execution: &Execution,
+    tells_others: bool,
+) -> Result<(), StoreError> {
+    let Some(credential) = credential_of(&execution.trigger_id) else { return Ok(()) };
+    let is_read_again = || {
+        connection
+            .prepare_cached(
+                "SELECT 1 FROM tool_executions
+                 WHERE key = ?1 AND tier = 'read' AND state = 'done' AND trigger_id = ?2",
+            )?
+            .exists(params![execution.key.to_string(), execution.trigger_id])
+    };
+    if tells_others || is_read_again()? {
+        mcp_credentials::told(connection, credential, execution.opened_at)?;
+    }
+    Ok(())
+}
+
 /// What came of an execution.
 #[derive(Debug)]
 pub(crate) struct End {

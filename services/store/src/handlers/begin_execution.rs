@@ -41,11 +41,21 @@ pub(super) async fn handle(
     let shard = store.shards.of(execution.channel.home).await?;
     let expires_at = approval.as_ref().map(|approval| approval.expires_at);
     let settle_at = settling.as_ref().map(|settling| settling.due_at);
-    let asked = execution.clone();
+    let (asked, tells_others) = (execution.clone(), request.tells_others);
     let opened = shard
         .write(move |connection| {
             let (fence, approval) = (fence.as_ref(), approval.as_ref());
-            write_executions::begin(connection, fence, &execution, approval, settling.as_ref())
+            let opened = write_executions::begin(
+                connection,
+                fence,
+                &execution,
+                approval,
+                settling.as_ref(),
+            )?;
+            if tells_others || !opened.is_new {
+                write_executions::told(connection, &execution, tells_others)?;
+            }
+            Ok(opened)
         })
         .await?;
     for due in [expires_at, settle_at].into_iter().flatten() {

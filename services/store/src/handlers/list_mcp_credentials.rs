@@ -11,8 +11,10 @@ pub(super) async fn handle(
     let guild = parse::optional_id("guild_id", request.guild_id)?;
     let limit = scope::limit(request.limit, store.settings.max_listed);
     let scope = scope::parse(request.guild_id, 0)?;
-    let mut credentials = scope::read(store, scope, |_, readers| async move {
-        mcp_credentials::list(&readers, guild, limit).await
+    let only = Some(request.credential_id).filter(|id| !id.is_empty());
+    let mut credentials = scope::read(store, scope, |_, readers| {
+        let only = only.clone();
+        async move { mcp_credentials::list(&readers, guild, only.as_deref(), limit).await }
     })
     .await?;
     credentials.sort_by_key(|credential| std::cmp::Reverse(credential.created_at));

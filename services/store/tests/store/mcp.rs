@@ -51,6 +51,7 @@ fn begin(execution: Execution) -> BeginExecutionRequest {
         execution: Some(execution),
         approval: None,
         settling: Some(Settling { bot_id: 77, due_at_ms: NOW + 5_000 }),
+        ..BeginExecutionRequest::default()
     }
 }
 
@@ -112,7 +113,7 @@ async fn a_credential_is_in_force_in_its_guild_until_it_is_revoked() {
     assert!(revoked.revoked_at_ms > 0);
     assert_eq!(store.in_force(GUILD).await, None);
     assert_eq!(store.revoke(GUILD).await, Some(revoked.clone()), "once");
-    let listed = ListMcpCredentialsRequest { guild_id: 0, limit: 0 };
+    let listed = ListMcpCredentialsRequest::default();
     let listed = store.client.list_mcp_credentials(listed).await.unwrap().into_inner();
     assert_eq!(listed.credentials, [revoked]);
 }
@@ -145,6 +146,60 @@ async fn only_what_is_read_tells_a_client_others_words() {
     store.client.begin_execution(begin(read.clone())).await.unwrap();
     store.client.end_execution(end(&read)).await.unwrap();
     assert_eq!(store.in_force(GUILD).await.unwrap().told_at_ms, NOW + 500);
+}
+
+#[tokio::test]
+async fn what_was_told_counts_for_all_clients_of_the_person_and_is_renewed_when_it_is_told_again() {
+    let mut store = Store::new().await;
+    store.create().await;
+    let other = |id: &str, user: u64| CreateMcpCredentialRequest {
+        credential: Some(McpCredential {
+            credential_id: id.to_owned(),
+            user_id: user,
+            ..credential()
+        }),
+        token_hash: HASH.to_vec(),
+    };
+    for (id, user) in [("second", AUTHOR), ("another", AUTHOR + 1)] {
+        let request = other(id, user);
+        store.client.create_mcp_credential(request).await.unwrap();
+    }
+    let read = call(KEY, "read");
+    store.client.begin_execution(begin(read.clone())).await.unwrap();
+    store.client.end_execution(end(&read)).await.unwrap();
+    store.client.create_mcp_credential(other("third", AUTHOR)).await.unwrap();
+    let told = async |store: &mut Store| {
+        let listed = store.client.list_mcp_credentials(ListMcpCredentialsRequest::default()).await;
+        let mut listed = listed.unwrap().into_inner().credentials;
+        listed.sort_by(|one, other| one.credential_id.cmp(&other.credential_id));
+        listed.into_iter().map(|it| (it.credential_id, it.told_at_ms - NOW)).collect::<Vec<_>>()
+    };
+    let all = |at: i64| {
+        [("another", -NOW), (ID, at), ("second", at), ("third", at)]
+            .map(|(id, at)| (id.to_owned(), at))
+            .to_vec()
+    };
+    assert_eq!(told(&mut store).await, all(500));
+    // Asked for again, it is told again.
+    let again = Execution { opened_at_ms: NOW + 900, ..read };
+    store.client.begin_execution(begin(again)).await.unwrap();
+    assert_eq!(told(&mut store).await, all(900));
+    // A refusal that names others.
+    let refused = Execution {
+        opened_at_ms: NOW + 2_000,
+        closed_at_ms: NOW + 2_000,
+        decision: Decision::Deny.into(),
+        state: ExecutionState::Failed.into(),
+        ..call("mcp/s/7", "")
+    };
+    let request = BeginExecutionRequest { tells_others: true, ..begin(refused) };
+    store.client.begin_execution(request).await.unwrap();
+    assert_eq!(told(&mut store).await, all(2_000));
+
+    let one = ListMcpCredentialsRequest { credential_id: "second".into(), limit: 1, guild_id: 0 };
+    let found = store.client.list_mcp_credentials(one).await.unwrap().into_inner().credentials;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].credential_id, "second");
 }
 
 #[tokio::test]

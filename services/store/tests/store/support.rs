@@ -284,6 +284,7 @@ pub(crate) fn begin_execution(fence: &Fence, execution: &Execution) -> BeginExec
         execution: Some(execution.clone()),
         approval: None,
         settling: None,
+        ..BeginExecutionRequest::default()
     }
 }
 

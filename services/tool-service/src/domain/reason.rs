@@ -146,6 +146,18 @@ impl Reason {
         }
     }
 
+    /// Returns the permission that it is about.
+    pub(crate) fn permission(&self) -> Option<Permissions> {
+        match self {
+            Self::Lacks { permission, .. }
+            | Self::NotForAll { permission }
+            | Self::CannotGrant { permission, .. }
+            | Self::OnlyAdministrators { permission, .. } => Some(*permission),
+            Self::OfTarget { because, .. } => because.permission(),
+            _ => None,
+        }
+    }
+
     /// Returns a word for metrics and audits.
     pub(crate) fn code(&self) -> &'static str {
         match self {

@@ -44,7 +44,7 @@ pub(super) async fn handle(
     shared.patience.answered(&question);
     match resolved {
         Ok(act) => Ok(ResolveCallResponse { arguments: act.to_string(), problem: String::new() }),
-        Err(Problem::Unclear(sentence)) => Ok(problem(sentence)),
+        Err(Problem::Unclear(sentence) | Problem::Ambiguous(sentence)) => Ok(problem(sentence)),
         Err(Problem::Unknown(error)) => Err(error.into()),
     }
 }

@@ -9,7 +9,7 @@ use ery_proto::{
 
 use super::ask::Ask;
 use crate::{
-    domain::{reason::Reason, tool::Tier},
+    domain::{permissions, reason::Reason, tool::Tier},
     tools::failure,
 };
 
@@ -31,6 +31,8 @@ pub(super) struct Verdict {
     pub(super) act: Option<Value>,
     pub(super) tier: &'static str,
     pub(super) is_ordered: bool,
+    /// Whether what is told names what others wrote: their names.
+    pub(super) tells_others: bool,
 }
 
 impl Verdict {
@@ -45,6 +47,7 @@ impl Verdict {
             act: Some(act),
             tier: "",
             is_ordered: false,
+            tells_others: false,
         }
     }
 
@@ -59,19 +62,19 @@ impl Verdict {
             decision: Decision::Deny,
             state: ExecutionState::Denied,
             code: reason.code(),
-            content: Some(failure("denied", &sentence)),
+            content: Some(refusal("denied", reason)),
             reason: sentence,
             act,
             tier: "",
             is_ordered: false,
+            tells_others: false,
         }
     }
 
     pub(super) fn needs_approval(reason: &Reason, act: Value) -> Self {
-        let sentence = reason.sentence();
         Self {
             decision: Decision::NeedsApproval,
-            content: Some(failure("needs_approval", &sentence)),
+            content: Some(refusal("needs_approval", reason)),
             ..Self::denied(reason, Some(act))
         }
     }
@@ -83,6 +86,11 @@ impl Verdict {
 
     pub(super) fn invalid(sentence: String) -> Self {
         Self::failed("invalid", sentence)
+    }
+
+    /// Something fits several, who are named.
+    pub(super) fn ambiguous(sentence: String) -> Self {
+        Self { tells_others: true, ..Self::failed("invalid", sentence) }
     }
 
     /// What it takes to judge the call could not be read from Discord.
@@ -100,8 +108,19 @@ impl Verdict {
             act: None,
             tier: "",
             is_ordered: false,
+            tells_others: false,
         }
     }
+}
+
+/// Returns what the model is told of a refusal; by its code it can be said in another language.
+fn refusal(error: &'static str, reason: &Reason) -> Value {
+    let mut content = failure(error, &reason.sentence());
+    content["code"] = Value::from(reason.code());
+    if let Some(permission) = reason.permission() {
+        content["permission"] = Value::from(permissions::words(permission).1);
+    }
+    content
 }
 
 /// Returns what the caller is told of an execution that is over.

@@ -155,10 +155,20 @@ impl Tool for DeleteMessage {
     }
 
     fn tier(&self, act: &Act) -> Tier {
-        if act.messages.len() > 1 { Tier::Destructive } else { Tier::Reversible }
+        match act.messages.len() {
+            0 => Tier::Read,
+            1 => Tier::Reversible,
+            _ => Tier::Destructive,
+        }
     }
 
     async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {
+        if act.messages.is_empty() {
+            return Done::failed(
+                0,
+                "There is no such message among the newest ones that I can read.",
+            );
+        }
         if let [message] = act.messages.as_slice() {
             let deleted = run.discord.repeatedly(&of_one(act, *message, run)).await;
             return match deleted {
@@ -202,7 +212,8 @@ impl Tool for DeleteMessage {
     }
 }
 
-/// Returns the newest messages of a channel, or those of them that somebody wrote.
+/// Returns the newest messages of a channel, or those of them that somebody wrote; perhaps none,
+/// which is told only to those who may delete there.
 async fn newest(
     scene: &Scene<'_>,
     channel: Id<ChannelMarker>,
@@ -218,9 +229,6 @@ async fn newest(
         .take(usize::from(count))
         .collect();
     messages.sort_unstable();
-    if messages.is_empty() {
-        return Err(Problem::unclear("There is no such message among the newest ones."));
-    }
     Ok(messages)
 }
 

@@ -143,6 +143,27 @@ async fn after_others_words_were_told_what_matters_waits_for_a_click() {
 }
 
 #[tokio::test]
+async fn names_that_members_gave_themselves_are_others_words_in_a_refusal_too() {
+    let it = Harness::start().await;
+    credential(&it, "theo", "general", &[]);
+    let guild = it.guild().to_string();
+    for nick in ["Sam", "sam"] {
+        it.control("/members", json!({"guild_id": guild, "username": "sam", "nick": nick})).await;
+    }
+    let told = || it.store.with(|state| state.credentials["theo"].told_at_ms);
+    let unknown = json!({"member": "nobody", "duration_seconds": 60});
+    let plain = call(&it, "theo", "general", "timeout_member", unknown);
+    expect(&it.run(&plain).await, CallOutcome::Failed);
+    assert_eq!(told(), 0);
+    let several = json!({"member": "sam", "duration_seconds": 60});
+    let named = call(&it, "theo", "general", "timeout_member", several);
+    expect(&it.run(&named).await, CallOutcome::Failed);
+    assert!(told() > 0);
+    let act = call(&it, "theo", "general", "timeout_member", timeout(&it));
+    expect(&it.run(&act).await, CallOutcome::NeedsApproval);
+}
+
+#[tokio::test]
 async fn a_call_that_is_not_quite_a_clients_is_refused() {
     let it = Harness::start().await;
     credential(&it, "theo", "general", &[]);

@@ -284,6 +284,22 @@ async fn the_newest_are_deleted_before_the_order_and_of_one_person_where_it_says
     }
 }
 
+#[tokio::test]
+async fn whether_there_is_such_a_message_is_told_only_to_who_may_delete_there() {
+    let it = Harness::start().await;
+    let call = async |who: &str, by: &str| {
+        let arguments = json!({"channel": it.channel("staff").to_string(), "latest": 1, "by": by});
+        let response = it.run(&it.call(who, "general", "delete_message", arguments)).await;
+        (response.outcome(), response.reason)
+    };
+    let (there, missing) = (call("alice", "mara").await, call("alice", "nils").await);
+    assert_eq!(there.0, CallOutcome::Denied, "{}", there.1);
+    assert_eq!(there, missing);
+    let (outcome, told) = call("mara", "nils").await;
+    assert_eq!(outcome, CallOutcome::Failed);
+    assert!(told.contains("no such message"), "{told}");
+}
+
 async fn reactions(it: &Harness, message: &str) -> Value {
     it.message_now("general", message).await["reactions"].clone()
 }

@@ -95,6 +95,13 @@ impl StoreService for FakeStore {
                 state.approvals.insert(given.approval_id.clone(), approval);
             }
             let execution = state.executions.entry(given.key.clone()).or_insert(given).clone();
+            let is_read_again = !is_new && execution.tier == "read";
+            let credential = execution.trigger_id.strip_prefix("mcp.").unwrap_or_default();
+            if let Some(credential) = state.credentials.get_mut(credential)
+                && (request.tells_others || is_read_again)
+            {
+                credential.told_at_ms = execution.opened_at_ms;
+            }
             let execution = Some(execution);
             Ok(Response::new(BeginExecutionResponse { is_new, execution, changes }))
         })
