@@ -1,5 +1,6 @@
 //! What the orchestrator knows: pure and synchronous.
 
+pub(crate) mod allowance;
 pub(crate) mod answer;
 pub(crate) mod channel;
 pub(crate) mod commands;

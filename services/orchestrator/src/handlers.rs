@@ -6,6 +6,7 @@ pub(crate) mod holder;
 pub(crate) mod holding;
 pub(crate) mod ingestion;
 pub(crate) mod interactions;
+pub(crate) mod quotas;
 pub(crate) mod read_back;
 pub(crate) mod registration;
 pub(crate) mod thread_run;

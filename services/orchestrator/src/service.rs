@@ -16,6 +16,7 @@ use crate::{
         holder::{BotRoles, Histories, Holder, ReadBacks},
         ingestion::Ingestion,
         interactions::Interactions,
+        quotas::Quotas,
         read_back::{DirectReadBack, ReadBack, Reader},
         registration, unreadable, wakeups,
     },
@@ -154,6 +155,7 @@ fn holder(
         roles: BotRoles::default(),
         histories: Histories::default(),
         read_backs: ReadBacks::default(),
+        quotas: Quotas::default(),
         metrics,
         draining: tasks.draining(),
     }

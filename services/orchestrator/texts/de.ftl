@@ -50,6 +50,19 @@ unknown-command = Diesen Befehl kenne ich nicht mehr. Lade Discord neu, um die B
 unavailable = Ein Teil von mir antwortet gerade nicht. Ob es geschehen ist, weiß ich nicht: Bitte sieh nach, bevor du es wiederholst.
 failed = Das konnte ich nicht tun.
 not-done = Das habe ich nicht getan. { $reason }
+refused-you-lack = Dafür brauchst du die Berechtigung { $permission }, auf diesem Server oder in dem Kanal.
+refused-ery-lacks = Dafür brauche ich die Berechtigung { $permission }, auf diesem Server oder in dem Kanal.
+refused-your-rank = Deine höchste Rolle steht nicht über der höchsten Rolle dieses Mitglieds.
+refused-erys-rank = Meine höchste Rolle steht nicht über der höchsten Rolle dieses Mitglieds.
+refused-yourself = Niemand kann das durch mich mit sich selbst tun.
+refused-ery = Mit mir selbst tue ich das nicht.
+refused-owner = Mit der Inhaberin oder dem Inhaber des Servers kann das niemand tun.
+refused-no-member = Diese Person ist kein Mitglied dieses Servers.
+refused-administrator = Dieses Mitglied ist Administrator: Da ist es nicht erlaubt, oder nur Administratoren.
+refused-you-no-member = Du bist kein Mitglied dieses Servers.
+refused-timed-out = Du bist gerade im Timeout und darfst nur lesen.
+refused-off = Das ist hier ausgeschaltet.
+refused-dry-run = Dies ist ein Probelauf: Es war erlaubt und wäre jetzt geschehen.
 
 ## Was geplant ist
 
@@ -86,6 +99,7 @@ warn-perhaps-told = Ob das Mitglied es erfahren hat, weiß ich nicht.
 why-unclear = Das ist weder ein Link zu einer Nachricht noch ihre Kennung.
 why-no-last = Du hattest mich hier in letzter Zeit nicht bei der Arbeit.
 why-elsewhere = Diese Nachricht ist anderswo; frag dort.
+why-too-often = Das hast du mich gerade mehrmals gefragt. Warte { $seconds } Sekunden.
 why-unknown = Ich kenne keine solche Nachricht, die ich dir erklären darf.
 why-nothing = Diese Nachricht hatte, soweit ich weiß, nichts mit mir zu tun.
 why-own-unknown = Das habe ich gesagt, aber was dazu führte, ist nicht mehr festgehalten.
@@ -164,6 +178,8 @@ report-sent = Danke. Das Team dieses Servers kann es jetzt sehen.
 report-perhaps-sent = Ob das Team es erfahren hat, weiß ich nicht: Bitte sag es selbst jemandem, der moderiert.
 report-not-sent = Ich konnte es dem Team nicht sagen: Bitte sag es selbst jemandem, der moderiert.
 report-no-place = Dieser Server hat keinen Kanal für sein Team, den ich kenne; ich habe es niemandem gesagt. Bitte sag es selbst jemandem, der moderiert.
+report-too-many = Du hast gerade mehrere Nachrichten gemeldet; diese habe ich nicht weitergegeben. Warte { $minutes } Minuten, oder sag es selbst jemandem, der moderiert.
+report-too-many-here = Auf diesem Server wurde gerade so viel gemeldet, dass ich für { $minutes } Minuten nichts mehr weitergebe. Bitte sag es selbst jemandem, der moderiert.
 report-heading = { $reporter } meldet eine Nachricht: { $link }
 report-reason = Warum: { $reason }
 report-excerpt = Sie ist von { $author }: { $excerpt }

@@ -50,6 +50,19 @@ unknown-command = I do not know this command any more. Reload Discord to see tho
 unavailable = A part of me does not answer at the moment. I do not know whether that was done: please look before you repeat it.
 failed = I could not do that.
 not-done = I did not do that. { $reason }
+refused-you-lack = You need the permission { $permission } for that, on this server or in the channel.
+refused-ery-lacks = I need the permission { $permission } for that, on this server or in the channel.
+refused-your-rank = Your highest role is not above that member's highest role.
+refused-erys-rank = My highest role is not above that member's highest role.
+refused-yourself = Nobody can do that to themselves through me.
+refused-ery = I do not do that to myself.
+refused-owner = Nobody can do that to the owner of the server.
+refused-no-member = That person is not a member of this server.
+refused-administrator = That member is an administrator: for them it is not allowed, or only to administrators.
+refused-you-no-member = You are not a member of this server.
+refused-timed-out = You are timed out at the moment and may only read.
+refused-off = That is switched off here.
+refused-dry-run = This is a dry run: it was allowed, and would have been done now.
 
 ## What is planned
 
@@ -86,6 +99,7 @@ warn-perhaps-told = I do not know whether they were told.
 why-unclear = That is neither a link to a message nor its id.
 why-no-last = You have not had me at work here lately.
 why-elsewhere = That message is somewhere else; ask there.
+why-too-often = You asked me that several times just now. Wait { $seconds } seconds.
 why-unknown = I know no such message that I may explain to you.
 why-nothing = That message had nothing to do with me, as far as I know.
 why-own-unknown = I said that, but what led to it is not recorded any more.
@@ -164,6 +178,8 @@ report-sent = Thank you. The staff of this server can see it now.
 report-perhaps-sent = I do not know whether the staff was told: please tell a moderator yourself.
 report-not-sent = I could not tell the staff: please tell a moderator yourself.
 report-no-place = This server has no channel for its staff that I know of, so I told nobody. Please tell a moderator yourself.
+report-too-many = You reported several messages just now, so I did not pass this one on. Wait { $minutes } minutes, or tell a moderator yourself.
+report-too-many-here = So much was reported on this server just now that I pass nothing more on for { $minutes } minutes. Please tell a moderator yourself.
 report-heading = { $reporter } reports a message: { $link }
 report-reason = Why: { $reason }
 report-excerpt = It is by { $author }: { $excerpt }

@@ -152,7 +152,8 @@ impl Tools {
         Ok(answer.plans.into_iter().filter_map(plan).collect())
     }
 
-    /// Tells what somebody may do in a channel of their server; nothing where they are no member.
+    /// Tells what somebody may do in a channel of their server; nothing where they are no member, nor
+    /// in a private thread that they may not manage.
     pub(crate) async fn permissions_in(
         &self,
         channel: ChannelKey,
@@ -174,7 +175,8 @@ impl Tools {
             })
             .await?;
         let of = answer.people.into_iter().find(|it| it.user_id == person.get());
-        Ok(Permissions::from_bits_retain(of.map_or(0, |it| it.channel_permissions)))
+        let inside = of.filter(|it| !it.is_perhaps_outside);
+        Ok(Permissions::from_bits_retain(inside.map_or(0, |it| it.channel_permissions)))
     }
 
     /// Carries a command's act out, for whoever gave it. A repeat of the interaction acts once.

@@ -19,7 +19,7 @@ use crate::{
     adapters::{ai::Ai, broadcaster::Broadcaster, store::Store, tools::Tools},
     domain::{gate::GateRules, message::Message, people::Person, task_thread::Limits},
     error::{CallError, with_causes},
-    handlers::changes::Watched,
+    handlers::{changes::Watched, quotas::Quotas},
     metrics::Metrics,
     settings::Settings,
 };
@@ -50,6 +50,7 @@ pub(crate) struct Holder {
     pub(crate) roles: BotRoles,
     pub(crate) histories: Histories,
     pub(crate) read_backs: ReadBacks,
+    pub(crate) quotas: Quotas,
     pub(crate) metrics: Metrics,
     pub(crate) draining: CancellationToken,
 }

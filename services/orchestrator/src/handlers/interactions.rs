@@ -15,6 +15,7 @@ mod why;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tokio::time::timeout;
 
 use ery_event_bus::Event;
@@ -222,8 +223,67 @@ impl Interactions {
 
 /// Says why an act was not done.
 fn not_done(language: Language, called: &Called) -> String {
-    if called.reason.is_empty() {
+    let reason = refusal(language, &called.content).unwrap_or_else(|| called.reason.clone());
+    if reason.is_empty() {
         return language.word("failed");
     }
-    language.say("not-done", &[("reason", (&called.reason).into())])
+    language.say("not-done", &[("reason", (&reason).into())])
+}
+
+/// Says a refusal in a person's language, by its code; none for what has no words there yet: then it
+/// is said in those of the tool-service.
+fn refusal(language: Language, content: &str) -> Option<String> {
+    let content: Value = serde_json::from_str(content).ok()?;
+    let lacks = |key: &str| {
+        let permission = content["permission"].as_str()?;
+        Some(language.say(key, &[("permission", permission.into())]))
+    };
+    let key = match content["code"].as_str()? {
+        "asker_lacks_permission" => return lacks("refused-you-lack"),
+        "bot_lacks_permission" => return lacks("refused-ery-lacks"),
+        "asker_rank_too_low" => "refused-your-rank",
+        "bot_rank_too_low" => "refused-erys-rank",
+        "target_is_self" => "refused-yourself",
+        "target_is_ery" => "refused-ery",
+        "target_is_owner" => "refused-owner",
+        "target_not_member" => "refused-no-member",
+        "target_is_administrator" | "target_needs_administrator" => "refused-administrator",
+        "asker_not_member" => "refused-you-no-member",
+        "asker_timed_out" => "refused-timed-out",
+        "disabled" => "refused-off",
+        "dry_run" => "refused-dry-run",
+        _ => return None,
+    };
+    Some(language.word(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_said_in_the_language_of_whoever_asked() {
+        let content =
+            |code: &str| json!({ "ok": false, "reason": "Why.", "code": code }).to_string();
+        let lacks = json!({ "code": "asker_lacks_permission", "permission": "BAN_MEMBERS" });
+        for (content, english, german) in [
+            (lacks.to_string(), "the permission BAN_MEMBERS", "die Berechtigung BAN_MEMBERS"),
+            (content("asker_rank_too_low"), "Your highest role", "Deine höchste Rolle"),
+            (content("target_is_owner"), "the owner", "Inhaber"),
+            (content("target_is_self"), "to themselves", "mit sich selbst"),
+        ] {
+            let said = |language| refusal(language, &content).unwrap();
+            assert!(said(Language::English).contains(english), "{content}");
+            assert!(said(Language::German).contains(german), "{content}");
+        }
+        for other in [content("would_leak"), "{}".into(), "no json".into(), lacks_nothing()] {
+            assert_eq!(refusal(Language::German, &other), None, "{other}");
+        }
+    }
+
+    fn lacks_nothing() -> String {
+        json!({ "code": "asker_lacks_permission" }).to_string()
+    }
 }

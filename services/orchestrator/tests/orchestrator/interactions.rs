@@ -309,3 +309,40 @@ async fn a_report_goes_to_the_staff_once_and_where_there_is_none_that_is_said() 
     assert!(content.contains("`spam ˋxˋ`") && content.contains("/42"), "{content}");
     assert!(!done[0].is_command && done[0].key == format!("e/rp.42.{MEMBER}/report/0"));
 }
+
+fn report_of(message: u64) -> Value {
+    json!({ "custom_id": format!("ery.report.{message}"), "components": [
+        { "type": 18, "component": { "type": 4, "custom_id": "reason", "value": "spam" } },
+    ]})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_person_keeps_the_staff_busy_only_so_far() {
+    let stand = Stand::new().await;
+    stand.tools.staff_channel.store(77, Ordering::SeqCst);
+    let _process = stand.start();
+    for message in 1..=3 {
+        let id = interact(&stand, 5, report_of(message)).await;
+        assert!(end(&stand, id).await.contains("The staff"), "{message}");
+    }
+    for message in 4..=5 {
+        let id = interact(&stand, 5, report_of(message)).await;
+        let said = end(&stand, id).await;
+        assert!(said.contains("did not pass this one on") && said.contains("minutes"), "{said}");
+    }
+    assert_eq!(stand.tools.done().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_why_again_and_again_is_asked_to_wait() {
+    let stand = Stand::new().await;
+    let _process = stand.start();
+    let why = json!({ "name": "why", "type": 1, "options": [
+        { "name": "message", "type": 3, "value": "42" },
+    ]});
+    for count in 1..=6 {
+        let id = interact(&stand, 2, why.clone()).await;
+        let said = end(&stand, id).await;
+        assert_eq!(said.contains("several times"), count == 6, "{count}: {said}");
+    }
+}

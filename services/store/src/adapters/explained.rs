@@ -16,8 +16,9 @@ use crate::{
     error::StoreError,
 };
 
-/// Among how many of a shard's newest executions the one is looked for that sent a message.
-const EXECUTIONS_SEARCHED: i64 = 50_000;
+/// Among how many of the newest executions, of a message's channel and of its shard, the one is looked
+/// for that sent it.
+const EXECUTIONS_SEARCHED: i64 = 2_000;
 
 /// A message that the store knows, without its text.
 #[derive(Clone, Debug)]
@@ -137,7 +138,7 @@ async fn thread_of(
 }
 
 /// Returns the execution that sent a message of Ery's: of the thread that it answers, else one of the
-/// newest of the guild's.
+/// newest of the message's channel, or of the shard where it was sent from another one.
 async fn sent_by(
     connection: &mut SqliteConnection,
     message: &KnownMessage,
@@ -162,6 +163,23 @@ async fn sent_by(
         if let Some(row) = row {
             return execution_row(&row).map(Some);
         }
+    }
+    let row = query(concat!(
+        "SELECT ",
+        execution_columns!(),
+        " FROM (SELECT * FROM tool_executions INDEXED BY tool_executions_of_channel
+                WHERE guild_id = ?1 AND channel_id = ?4 ORDER BY execution_id DESC LIMIT ?3) AS e
+          WHERE json_valid(e.result) AND e.result ->> '$.message_id' = ?2
+          LIMIT 1"
+    ))
+    .bind(key(&message.channel).0)
+    .bind(message.id.to_string())
+    .bind(EXECUTIONS_SEARCHED)
+    .bind(key(&message.channel).1)
+    .fetch_optional(&mut *connection)
+    .await?;
+    if let Some(row) = row {
+        return execution_row(&row).map(Some);
     }
     let row = query(concat!(
         "SELECT ",

@@ -281,8 +281,12 @@ impl World<'_> {
 
     fn holds(&self, member: &Member, wanted: Permissions, who: Who) -> Result<(), Reason> {
         self.holds_in(self.call.needs.place, member, wanted, who)?;
-        for channel in &self.call.needs.also_in {
-            self.holds_in(Place::Channel(*channel), member, wanted, who)?;
+        for also in &self.call.needs.also_in {
+            let wanted = if who == Who::Ery { also.bot } else { also.asker };
+            // Where nothing is needed, one need not even be.
+            if !wanted.is_empty() {
+                self.holds_in(Place::Channel(also.channel), member, wanted, who)?;
+            }
         }
         Ok(())
     }

@@ -2,7 +2,7 @@ use super::*;
 use crate::domain::{
     guild::Overwrite,
     testing::{self, *},
-    tool::{Owned, RetryClass},
+    tool::{AlsoIn, Owned, RetryClass},
 };
 
 const VIEW: Permissions = Permissions::VIEW_CHANNEL;
@@ -285,7 +285,8 @@ fn a_right_may_be_needed_in_a_second_place_too() {
     for (also_in, expected) in
         [(None, '+'), (Some(LOUNGE), '+'), (Some(STAFFROOM), 'p'), (Some(777), 'c')]
     {
-        let also_in: Vec<_> = also_in.map(Id::new).into_iter().collect();
+        let also_in: Vec<_> =
+            also_in.map(|id| AlsoIn::both(Id::new(id), MODERATE)).into_iter().collect();
         let needs = Needs { also_in, ..Needs::in_guild(MODERATE) };
         let principal = person(MOD);
         let call =

@@ -82,8 +82,8 @@ impl RetryClass {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Needs {
     pub(crate) place: Place,
-    /// Channels where they must be held as well.
-    pub(crate) also_in: Vec<Id<ChannelMarker>>,
+    /// What is needed in channels besides.
+    pub(crate) also_in: Vec<AlsoIn>,
     pub(crate) bot: Permissions,
     pub(crate) asker: Permissions,
     /// Whom it acts on; everybody is judged by themselves.
@@ -131,6 +131,21 @@ impl Needs {
             }
             _ => tier,
         }
+    }
+}
+
+/// What the bot and the asker need in one more channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AlsoIn {
+    pub(crate) channel: Id<ChannelMarker>,
+    pub(crate) bot: Permissions,
+    pub(crate) asker: Permissions,
+}
+
+impl AlsoIn {
+    /// Needs these permissions of both.
+    pub(crate) fn both(channel: Id<ChannelMarker>, permissions: Permissions) -> Self {
+        Self { channel, bot: permissions, asker: permissions }
     }
 }
 

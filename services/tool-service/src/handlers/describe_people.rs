@@ -12,7 +12,7 @@ use ery_proto::tool::v1::{DescribePeopleRequest, DescribePeopleResponse, PersonI
 use super::channel_key;
 use crate::{
     domain::{
-        guild::{GuildState, Member},
+        guild::{ChannelKind, GuildState, Member},
         permissions,
     },
     error::CallError,
@@ -96,7 +96,9 @@ fn describe(
     let of_channel = state.channel(channel).map_or(Permissions::empty(), |channel| {
         permissions::in_channel(guild, member, channel, now)
     });
+    let is_private = state.channel(channel).is_some_and(|of| of.kind == ChannelKind::PrivateThread);
     PersonInChannel {
+        is_perhaps_outside: is_private && !of_channel.contains(Permissions::MANAGE_THREADS),
         user_id: user.get(),
         name: member.name().to_owned(),
         rights: rights(state, member, of_guild | of_channel).to_owned(),

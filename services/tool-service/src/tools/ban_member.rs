@@ -376,7 +376,12 @@ async fn lift(
     let request = request(Method::Delete, guild, member, run);
     match run.discord.repeatedly(&request).await {
         Ok(_) => Ok(true),
-        Err(error) if is_no_ban(&error) => Ok(false),
+        Err(RestError::Refused { code: UNKNOWN_BAN, .. }) => Ok(false),
+        // Another 404 may be about anything: whether there is a ban is asked for.
+        Err(error) if is_no_ban(&error) => match find(guild, member, run).await? {
+            None => Ok(false),
+            Some(_) => Err(error),
+        },
         Err(error) if error.is_in_doubt() => match find(guild, member, run).await {
             Ok(None) => Ok(true),
             Ok(Some(_)) | Err(_) => Err(error),

@@ -27,7 +27,7 @@ use crate::{
     domain::{
         guild::{ChannelKind, Guild, GuildState},
         text,
-        tool::{Needs, Reads, RetryClass, Spec, Tier},
+        tool::{AlsoIn, Needs, Reads, RetryClass, Spec, Tier},
     },
     resolve::{Problem, Scene},
 };
@@ -276,7 +276,9 @@ impl Tool for ManageChannels {
                 Needs { reads: Reads::AboutAll, ..Needs::in_guild(Permissions::empty()) }
             }
             Act::Create { category, .. } => {
-                let also_in = category.iter().copied().collect();
+                let manage = Permissions::MANAGE_CHANNELS;
+                let also_in = category.map(|category| AlsoIn::both(category, manage));
+                let also_in = also_in.into_iter().collect();
                 Needs { also_in, ..Needs::in_guild(Permissions::MANAGE_CHANNELS) }
             }
             Act::Move { channel, to, .. } => to.needs(*channel),

@@ -18,7 +18,7 @@ use crate::{
     },
     domain::{
         guild::Guild,
-        tool::{Needs, RetryClass, Spec, Subject, SubjectAct, Tier},
+        tool::{AlsoIn, Needs, RetryClass, Spec, Subject, SubjectAct, Tier},
     },
     resolve::{Problem, Scene},
 };
@@ -88,7 +88,15 @@ impl Tool for WarnMember {
     }
 
     fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
+        // What Ery says there for somebody, they could say there themselves.
+        let to_tell = Permissions::VIEW_CHANNEL | Permissions::SEND_MESSAGES;
+        let also_in = (act.notice == Notice::Channel).then(|| AlsoIn {
+            channel: act.channel,
+            bot: Permissions::empty(),
+            asker: to_tell,
+        });
         Needs {
+            also_in: also_in.into_iter().collect(),
             subjects: vec![Subject { user: act.member, act: SubjectAct::Warn }],
             // The warning stands even where Ery cannot tell it.
             bot: Permissions::empty(),

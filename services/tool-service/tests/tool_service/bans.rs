@@ -325,6 +325,21 @@ async fn a_server_that_says_not_banned_in_its_own_words_is_understood() {
         let lift = json!({"member": bob.to_string(), "action": "unban"});
         expect(&it.run(&it.ordered("theo", "ban_member", lift).await).await, CallOutcome::Done);
     }
+    // A 404 to the lifting itself may be about anything: whether there is a ban is asked for.
+    expect(
+        &it.run(&it.ordered("theo", "ban_member", json!({"member": bob.to_string()})).await).await,
+        CallOutcome::Done,
+    );
+    it.fault(UNBAN, "error", json!({"status": 404, "code": 0, "count": 1})).await;
+    let lift = json!({"member": bob.to_string(), "action": "unban"});
+    let response = it.run(&it.ordered("theo", "ban_member", lift.clone()).await).await;
+    expect(&response, CallOutcome::Failed);
+    assert!(ban_of(&it, bob).await.is_some());
+    expect(&it.run(&it.ordered("theo", "ban_member", lift.clone()).await).await, CallOutcome::Done);
+    it.fault(UNBAN, "error", json!({"status": 404, "code": 0, "count": 1})).await;
+    let response = it.run(&it.ordered("theo", "ban_member", lift).await).await;
+    expect(&response, CallOutcome::Done);
+    assert!(content(&response)["summary"].as_str().unwrap().contains("is not banned"));
     it.fault(LOOK, "error", json!({"status": 404, "code": 10_004})).await;
     let ban = it.ordered("theo", "ban_member", json!({"member": bob.to_string()})).await;
     expect(&it.run(&ban).await, CallOutcome::Failed);

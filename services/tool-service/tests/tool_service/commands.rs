@@ -47,6 +47,26 @@ async fn a_command_needs_no_click_but_the_rights() {
 }
 
 #[tokio::test]
+async fn a_warning_is_told_in_a_channel_only_for_whoever_may_write_there() {
+    let it = Harness::start().await;
+    let silenced = json!([
+        { "id": it.user("theo").to_string(), "type": 1, "allow": "0", "deny": "2048" },
+    ]);
+    let path = format!("/channels/{}", it.channel("general"));
+    it.control_patch(&path, json!({ "permission_overwrites": silenced })).await;
+    let here = json!({ "member": it.user("bob").to_string(), "notice": "channel" });
+    let refused = it.run(&command(&it, 1, "theo", "warn_member", here)).await;
+    expect(&refused, CallOutcome::Denied);
+    assert!(refused.reason.contains("SEND_MESSAGES"), "{}", refused.reason);
+    let content: Value = serde_json::from_str(&refused.content).unwrap();
+    assert_eq!(content["code"], "asker_lacks_permission");
+    assert_eq!(content["permission"], "SEND_MESSAGES");
+    assert!(it.said("general").is_empty());
+    // It can be kept, or told in private, all the same.
+    expect(&it.run(&command(&it, 2, "theo", "warn_member", warning(&it))).await, CallOutcome::Done);
+}
+
+#[tokio::test]
 async fn where_a_server_wants_a_click_the_command_is_one_and_what_is_off_stays_off() {
     let it = Harness::start_with(|settings| {
         settings.policy.insert("warn_member".into(), ery_tool_service::ToolRule::Ask);

@@ -1,5 +1,7 @@
 //! “Report message”: what somebody wants the staff to look at.
 
+use std::time::Duration;
+
 use twilight_model::id::{Id, marker::MessageMarker};
 
 use crate::{
@@ -11,7 +13,7 @@ use crate::{
         tool::CallOutcome,
     },
     error::CallError,
-    handlers::holder::Holder,
+    handlers::{holder::Holder, quotas::Limit},
 };
 
 /// How much of a reason and of a message the staff is shown.
@@ -32,6 +34,18 @@ pub(super) async fn report(
     let Some(staff) = holder.tools.staff_channel(guild).await? else {
         return Ok(Message::of(language.word("report-no-place")));
     };
+    if let Err(limit) = holder.quotas.report(guild, it.user, it.id, holder.now()) {
+        let minutes =
+            |wait: Duration| usize::try_from(wait.as_secs() / 60 + 1).unwrap_or(usize::MAX);
+        return Ok(Message::of(match limit {
+            Limit::OfPerson(wait) => {
+                language.say("report-too-many", &[("minutes", minutes(wait).into())])
+            }
+            Limit::OfServer(wait) => {
+                language.say("report-too-many-here", &[("minutes", minutes(wait).into())])
+            }
+        }));
+    }
     let of_staff = it.server_language;
     let found = holder.store.message(it.channel, message).await?;
     let reporter = format!("<@{}>", it.user);

@@ -1,5 +1,7 @@
 //! `/why` and “Explain this”: why Ery answered, kept silent, acted or refused.
 
+use std::time::Duration;
+
 use twilight_model::guild::Permissions;
 
 use ery_ids::ChannelKey;
@@ -19,8 +21,17 @@ pub(super) async fn why(
     Ok(Message::of(told))
 }
 
+/// Rounds up, so that nobody comes back too early.
+fn seconds(wait: Duration) -> usize {
+    usize::try_from(wait.as_secs() + 1).unwrap_or(usize::MAX)
+}
+
 async fn told(holder: &Holder, it: &Interaction, meant: &Meant) -> Result<String, CallError> {
     let language = it.language;
+    if let Err(wait) = holder.quotas.ask_why(it.user, it.id, holder.now()) {
+        let seconds = seconds(wait);
+        return Ok(language.say("why-too-often", &[("seconds", seconds.into())]));
+    }
     let (channel, message) = match meant {
         Meant::Unclear => return Ok(language.word("why-unclear")),
         Meant::Last => match holder.store.last_request(it.channel, it.user).await? {
@@ -39,18 +50,16 @@ async fn told(holder: &Holder, it: &Interaction, meant: &Meant) -> Result<String
     };
     // What does not exist, and what is not theirs to know, is said alike.
     let unknown = || language.word("why-unknown");
-    let Some(explained) = holder.store.explain(channel, message).await? else {
-        return Ok(unknown());
-    };
     let here = if channel == it.channel {
         it.permissions
     } else {
         holder.tools.permissions_in(channel, it.user).await?
     };
-    let sees = channel == it.channel || here.contains(Permissions::VIEW_CHANNEL);
-    if sees && explained.may_be_told_to(it.user, here) {
-        Ok(explained.told(language))
-    } else {
-        Ok(unknown())
+    // Nothing is searched for whoever may not see the place.
+    if channel != it.channel && !here.contains(Permissions::VIEW_CHANNEL) {
+        return Ok(unknown());
     }
+    let explained = holder.store.explain(channel, message).await?;
+    let told = explained.filter(|explained| explained.may_be_told_to(it.user, here));
+    Ok(told.map_or_else(unknown, |explained| explained.told(language)))
 }

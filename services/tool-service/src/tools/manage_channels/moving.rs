@@ -18,7 +18,7 @@ use crate::{
     domain::{
         guild::{Channel, ChannelKind, Guild},
         ordering, permissions,
-        tool::Needs,
+        tool::{AlsoIn, Needs},
     },
     resolve::{Problem, Scene},
     tools::{Done, Run},
@@ -114,7 +114,9 @@ impl To {
     }
 
     pub(super) fn needs(&self, channel: Id<ChannelMarker>) -> Needs {
-        let also_in = [Some(channel), self.category, self.beside()].into_iter().flatten().collect();
+        let places = [Some(channel), self.category, self.beside()].into_iter().flatten();
+        let also_in =
+            places.map(|place| AlsoIn::both(place, Permissions::MANAGE_CHANNELS)).collect();
         Needs { also_in, ..Needs::in_guild(Permissions::MANAGE_CHANNELS) }
     }
 
