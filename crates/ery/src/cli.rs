@@ -222,6 +222,10 @@ pub(crate) enum Backup {
         /// Every shard that the backup holds
         #[arg(long)]
         all: bool,
+        /// Take a backup in the clear into a store that has a key; whoever can write to the place for
+        /// backups may have made it
+        #[arg(long)]
+        unsealed: bool,
     },
     /// Delete the backups that are past their time
     Prune,

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 use tokio_util::sync::CancellationToken;
 
 use ery_clock::UnixMillis;
@@ -18,6 +18,7 @@ use ery_ids::StoreShard;
 
 use crate::{
     adapters::{
+        approvals,
         backup_target::Target,
         dump, forget, ledger_copy, maintenance, mcp_credentials,
         migrations::{self, Migrations},
@@ -200,7 +201,7 @@ async fn create_alone(
     }
     let is_whole = only.is_none() && left_out.is_none();
     let shards = store.shards.count();
-    let manifest = Manifest { id, created_at, shards, is_whole, files };
+    let manifest = Manifest { id, created_at, shards, is_whole, is_of_replaced: false, files };
     target.put_manifest(&manifest).await?;
     match left_out {
         None => {
@@ -392,7 +393,7 @@ pub(crate) async fn verify(store: &Inner, id: &str) -> Result<Manifest, StoreErr
     let _alone = store.backups.busy.lock().await;
     let manifest = target.manifest(id).await?;
     for file in &manifest.files {
-        fetch(store, target, &manifest, file).await?;
+        fetch(store, target, &manifest, file, true).await?;
     }
     Ok(manifest)
 }
@@ -402,6 +403,7 @@ async fn fetch(
     target: &Target,
     manifest: &Manifest,
     file: &BackupFile,
+    accepts_unsealed: bool,
 ) -> Result<Restored, BackupError> {
     let work = store.shards.folder().work();
     let sealed = NamedTempFile::new_in(&work)
@@ -412,6 +414,12 @@ async fn fetch(
     let (shard, rows, shards) = (file.shard, file.rows, store.shards.count());
     blocking(move || {
         let restored = read(sealed.path(), &name, &keys, key.as_ref(), &work)?;
+        if key.is_some() && restored.header.key_id == seal::key_id(None) {
+            if !accepts_unsealed {
+                return Err(BackupError::Unsealed { name });
+            }
+            tracing::warn!("`{name}` is not sealed: nothing tells who made it");
+        }
         expect_rows(&name, restored.rows, rows)?;
         if restored.header.shard != shard {
             let problem = "it is of another shard".to_owned();
@@ -439,6 +447,7 @@ pub(crate) async fn restore(
     store: &Inner,
     id: &str,
     only: Option<StoreShard>,
+    accepts_unsealed: bool,
 ) -> Result<RestoredShards, StoreError> {
     let target = store.backups.target()?;
     let _alone = store.backups.busy.lock().await;
@@ -451,26 +460,21 @@ pub(crate) async fn restore(
     if let (Some(shard), true) = (only, files.is_empty()) {
         return Err(BackupError::NotInSet { id: id.to_owned(), shard }.into());
     }
-    // What is replaced can be had back: of a damaged shard, nothing can.
-    let before = match create_alone(store, target, only).await {
-        Ok(manifest) => Some(manifest.id),
-        Err(error) if error_is_of_the_source(&error) => {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "what a restore replaces could not be backed up");
-            None
-        }
-        // What is sound is not given up because the target takes nothing now.
-        Err(error) => return Err(error),
-    };
     // Of deletions that another store than this one carried out, too.
     keep_ledger(store).await?;
-    let mut restored = RestoredShards { shards: Vec::new(), rows: 0, before };
+    let mut replaced = Replaced::begin(store, target).await?;
+    let mut restored = RestoredShards { shards: Vec::new(), rows: 0, before: None };
     for file in files {
         let shard = StoreShard(file.shard.expect("global.db was left out"));
-        let copy = fetch(store, target, &manifest, file).await?;
-        revoke_credentials(store, copy.path()).await?;
-        forget(store, copy.path()).await?;
-        store.shards.replace(shard, &copy.path()).await?;
+        let copy = fetch(store, target, &manifest, file, accepts_unsealed).await?;
+        settle(store, copy.path()).await?;
+        let anew = forget(store, copy.path()).await?;
+        // From here on nothing is acknowledged that the backup of what stands does not hold.
+        let held = store.shards.hold(shard).await?;
+        restored.before = replaced.keep(shard).await?;
+        let by = anew.as_ref().map_or_else(|| copy.path(), |path| path.to_path_buf());
+        store.shards.replace(&held, &by).await?;
+        drop(held);
         store.agenda.add(shard, UnixMillis(0));
         tracing::warn!(store_shard = %shard, rows = copy.rows, "restored {shard} from backup {id}");
         restored.rows += copy.rows;
@@ -479,20 +483,71 @@ pub(crate) async fn restore(
     Ok(restored)
 }
 
-/// Takes the people of the ledger out of a copy that nobody uses yet (FORGOTTEN).
-async fn forget(store: &Inner, path: PathBuf) -> Result<(), StoreError> {
+/// The set that keeps what a restore replaces, so that it can be had back.
+struct Replaced<'a> {
+    store: &'a Inner,
+    target: &'a Target,
+    set: Manifest,
+}
+
+impl<'a> Replaced<'a> {
+    async fn begin(store: &'a Inner, target: &'a Target) -> Result<Self, StoreError> {
+        let created_at = store.clock.now();
+        let set = Manifest {
+            id: free_id(target, created_at).await?,
+            created_at,
+            shards: store.shards.count(),
+            is_whole: false,
+            is_of_replaced: true,
+            files: Vec::new(),
+        };
+        Ok(Self { store, target, set })
+    }
+
+    /// Adds a shard as it stands, and returns the set's name; none while nothing could be kept.
+    async fn keep(&mut self, shard: StoreShard) -> Result<Option<String>, StoreError> {
+        let kept = if self.store.shards.has(shard) {
+            back_up(self.store, self.target, &self.set.id, self.set.created_at, Some(shard)).await
+        } else {
+            Err(StoreError::NoShard { shard })
+        };
+        match kept {
+            Ok(file) => {
+                self.set.files.push(file);
+                // Whole after each, so that what was replaced can be had back wherever this ends.
+                self.target.put_manifest(&self.set).await?;
+            }
+            // Of a damaged shard, nothing can be kept.
+            Err(error) if error_is_of_the_source(&error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "what a restore replaces could not be backed up");
+            }
+            // What is sound is not given up because the target takes nothing now.
+            Err(error) => return Err(error),
+        }
+        Ok(Some(self.set.id.clone()).filter(|_| !self.set.files.is_empty()))
+    }
+}
+
+/// Takes the people of the ledger out of a copy that nobody uses yet (FORGOTTEN); if there were any, it
+/// returns the copy written anew: what was written over must not stand in what takes the shard's place.
+async fn forget(store: &Inner, path: PathBuf) -> Result<Option<TempPath>, StoreError> {
     if store.ledger.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let (key, now, ledger) =
         (store.shards.key().cloned(), store.clock.now(), Arc::clone(&store.ledger));
+    let work = store.shards.folder().work();
     let replayed = tokio::task::spawn_blocking(move || {
         let connection = ery_group_commit::open(&path, key.as_ref()).map_err(BackupError::Open)?;
         let people = forget::people(&connection)?;
         let who: Vec<_> = people.into_iter().flat_map(|user| ledger.forgotten(user)).collect();
         forget::replay(&connection, &who, now)?;
-        // What was written over must not stand in what takes the shard's place.
-        if who.is_empty() { Ok(()) } else { maintenance::vacuum(&connection) }
+        drop(connection);
+        if who.is_empty() {
+            return Ok(None);
+        }
+        maintenance::write_anew(&path, key.as_ref(), &work).map(Some)
     });
     match replayed.await {
         Ok(result) => result,
@@ -522,12 +577,14 @@ pub(crate) async fn keep_ledger(store: &Inner) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes every MCP client's credential away in a copy: one that was revoked since must not come back.
-async fn revoke_credentials(store: &Inner, path: PathBuf) -> Result<(), BackupError> {
+/// Ends in a copy what may have ended since it was made, and must not begin again: every credential of
+/// an MCP client may be revoked by now, and every proposal decided.
+async fn settle(store: &Inner, path: PathBuf) -> Result<(), BackupError> {
     let (key, now) = (store.shards.key().cloned(), store.clock.now());
     blocking(move || {
         let connection = ery_group_commit::open(&path, key.as_ref())?;
         mcp_credentials::revoke_all(&connection, now).map_err(dump::DumpError::from)?;
+        approvals::void_everything(&connection, now).map_err(dump::DumpError::from)?;
         Ok(())
     })
     .await

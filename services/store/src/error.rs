@@ -59,6 +59,11 @@ pub enum BackupError {
          the store again"
     )]
     OtherKey { name: String },
+    #[error(
+        "`{name}` is not sealed, and this store has a key: whoever can write to the place for backups \
+         may have made it. If it is yours, from before the store had a key, say `--unsealed`"
+    )]
+    Unsealed { name: String },
     #[error("the backup is of a store of {backup} shards, and this one has {store}")]
     OtherShards { backup: u32, store: u32 },
     #[error("`{name}` of the backup is damaged: {problem}")]
@@ -82,9 +87,10 @@ pub enum BackupError {
 impl BackupError {
     fn code(&self) -> Code {
         match self {
-            Self::NoTarget | Self::OtherKey { .. } | Self::OtherShards { .. } => {
-                Code::FailedPrecondition
-            }
+            Self::NoTarget
+            | Self::OtherKey { .. }
+            | Self::Unsealed { .. }
+            | Self::OtherShards { .. } => Code::FailedPrecondition,
             Self::Unknown { .. } | Self::NotInSet { .. } => Code::NotFound,
             Self::Damaged { .. } | Self::Rows(DumpError::Malformed { .. }) => Code::DataLoss,
             Self::Rows(DumpError::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
@@ -186,6 +192,8 @@ pub enum StoreError {
     ShardsBusy,
     #[error("{shard} is read-only, the disk refuses writes: {reason}")]
     ReadOnly { shard: StoreShard, reason: String },
+    #[error("{shard} was put in another file's place; try again")]
+    Replaced { shard: StoreShard },
     #[error("{shard} is damaged and serves no call: {reason}")]
     Quarantined { shard: StoreShard, reason: String },
     #[error(transparent)]
@@ -233,6 +241,7 @@ impl StoreError {
             | Self::ExecutionClosed { .. } => Code::FailedPrecondition,
             Self::ShardsBusy | Self::Read(sqlx::Error::PoolTimedOut) => Code::ResourceExhausted,
             Self::ReadOnly { .. }
+            | Self::Replaced { .. }
             | Self::Quarantined { .. }
             | Self::ShardClosed { .. }
             | Self::Write(_)
@@ -247,8 +256,8 @@ impl StoreError {
 
     /// Returns whether it is a fault of the store, not of the call.
     fn is_fault(&self) -> bool {
-        // These two were logged when they began.
-        !matches!(self, Self::ReadOnly { .. } | Self::Quarantined { .. })
+        // Logged when they began, or no fault at all.
+        !matches!(self, Self::ReadOnly { .. } | Self::Quarantined { .. } | Self::Replaced { .. })
             && matches!(self.code(), Code::Unavailable | Code::DataLoss)
     }
 }

@@ -34,9 +34,6 @@ const AGES: Duration = Duration::from_mins(1);
 /// How long after a request something may be on its way that was said before it.
 const SETTLES: Duration = Duration::from_secs(2);
 
-/// How large a shard file may be that is written anew by itself: SQLite does it in memory.
-const LARGEST_REWRITTEN: u64 = 256 << 20;
-
 /// How often the log is tried to be emptied while somebody reads.
 const LOG_ATTEMPTS: u32 = 20;
 
@@ -342,29 +339,26 @@ impl Forgetting {
     ) -> Result<bool, StoreError> {
         let shards = &self.store.shards;
         let was_open = shards.is_open(shard).await;
-        let open = shards.open(shard).await?;
-        let id = who.deletion.clone();
-        if pass == Pass::Last
-            && open.write(move |connection| forget::has_found(connection, &id)).await?
-        {
-            // A row that SQLite once moved may stand where it was, in the unused part of a page. The
-            // file is written anew before the last look, so that a kill repeats it.
-            let (bytes, _) = shards.folder().sizes(shard);
-            if bytes <= LARGEST_REWRITTEN {
-                open.alone(maintenance::vacuum).await?;
-            } else {
-                tracing::warn!(store_shard = %shard, bytes, "{shard} is too large to be written anew \
-                    by itself; `ery ctl store vacuum {}` does it", shard.0);
-            }
-        }
+        let mut open = shards.open(shard).await?;
         let is_done = loop {
-            let (who, now) = (who.clone(), self.store.clock.now());
-            let progress =
-                open.write(move |connection| forget::advance(connection, &who, pass, now)).await?;
+            let (looked_for, now) = (who.clone(), self.store.clock.now());
+            let advance = move |connection: &rusqlite::Connection| {
+                forget::advance(connection, &looked_for, pass, now)
+            };
+            let progress = open.write(advance).await?;
             match progress {
                 Progress::More if draining.is_cancelled() => break false,
                 Progress::More => {}
                 Progress::Waiting => break false,
+                Progress::Rewrite => {
+                    // A row that SQLite once moved may stand where it was, in the unused part of a
+                    // page. Only then is it noted, so that a kill repeats it.
+                    drop(open);
+                    shards.rewrite(shard).await?;
+                    open = shards.open(shard).await?;
+                    let id = who.deletion.clone();
+                    open.write(move |connection| forget::note_rewritten(connection, &id)).await?;
+                }
                 Progress::Done => break empty_log(&open).await?,
             }
         };

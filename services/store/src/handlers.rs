@@ -48,6 +48,9 @@ use ery_proto::store::v1 as proto;
 pub(crate) use self::{admin::AdminHandlers, privacy::PrivacyHandlers};
 use crate::{error::StoreError, service::Inner};
 
+/// How often a call looks for the file that took its shard's place.
+const ATTEMPTS: u32 = 4;
+
 /// The store's RPCs.
 #[derive(Clone, Debug)]
 pub(crate) struct Handlers {
@@ -76,7 +79,16 @@ macro_rules! rpcs {
                     &self,
                     request: Request<proto::$request>,
                 ) -> Result<Response<proto::$response>, Status> {
-                    self.answer($rpc::handle(&self.store, request.into_inner()).await)
+                    let request = request.into_inner();
+                    for _ in 1..ATTEMPTS {
+                        match $rpc::handle(&self.store, request.clone()).await {
+                            // It was held back, and nothing of it was run; a repeat of what was
+                            // before it changes nothing.
+                            Err(StoreError::Replaced { .. }) => {}
+                            result => return self.answer(result),
+                        }
+                    }
+                    self.answer($rpc::handle(&self.store, request).await)
                 }
             )*
         }

@@ -9,12 +9,18 @@ use ery_clock::UnixMillis;
 use ery_ids::StoreShard;
 
 use crate::{
-    adapters::shard::OpenShard, domain::gap::first_id_at, error::StoreError, service::Inner,
+    adapters::{scheduled_actions::to_be_done, shard::OpenShard},
+    domain::gap::first_id_at,
+    error::StoreError,
+    service::Inner,
     settings::Retention,
 };
 
 /// How many rows go in one write, so that others are not kept waiting.
 const ROWS_AT_ONCE: u32 = 500;
+
+/// After what time executions are looked through from the first one: some were still needed.
+const ANEW: Duration = Duration::from_hours(24);
 
 /// How long after the start the first sweep begins.
 const FIRST: Duration = Duration::from_mins(1);
@@ -140,13 +146,7 @@ fn executions(
     before: UnixMillis,
     now: UnixMillis,
 ) -> Result<u32, StoreError> {
-    const KIND: &str = "executions";
-
-    let from: i64 = connection
-        .prepare_cached("SELECT cursor FROM sweeps WHERE kind = ?1")?
-        .query_row([KIND], |row| row.get(0))
-        .optional()?
-        .unwrap_or(0);
+    let from = stands_at(connection, BEHIND)?;
     // They are numbered as they are opened, so what follows the first that is younger is younger.
     let last: Option<i64> = connection
         .prepare_cached(
@@ -155,7 +155,14 @@ fn executions(
              WHERE opened_at_ms < ?3",
         )?
         .query_row(params![from, ROWS_AT_ONCE, before.0], |row| row.get(0))?;
-    let Some(last) = last else { return Ok(0) };
+    let Some(last) = last else {
+        // What was open, or waited for its time, when it was passed is found by the next round.
+        if stands_at(connection, ROUND_BEGAN)? + millis(ANEW) <= now.0 {
+            stand_at(connection, BEHIND, 0)?;
+            stand_at(connection, ROUND_BEGAN, now.0)?;
+        }
+        return Ok(0);
+    };
     let emptied = connection
         .prepare_cached(
             "UPDATE tool_executions SET arguments = '', arguments_hash = '', result = '',
@@ -168,19 +175,46 @@ fn executions(
         "UPDATE approvals SET arguments = '', hash = '', redacted_at_ms = ?3
          WHERE decision IS NOT NULL AND redacted_at_ms IS NULL AND key IN
              (SELECT key FROM tool_executions WHERE execution_id > ?1 AND execution_id <= ?2)",
-        "UPDATE scheduled_actions SET arguments = '', redacted_at_ms = ?3
-         WHERE state <> 'waiting' AND redacted_at_ms IS NULL AND key IN
-             (SELECT key FROM tool_executions WHERE execution_id > ?1 AND execution_id <= ?2)",
+        concat!(
+            "UPDATE scheduled_actions AS a SET arguments = '', redacted_at_ms = ?3
+             WHERE redacted_at_ms IS NULL AND key IN
+                 (SELECT key FROM tool_executions WHERE execution_id > ?1 AND execution_id <= ?2)
+                 AND NOT ",
+            to_be_done!()
+        ),
     ] {
         connection.prepare_cached(statement)?.execute(params![from, last, now.0])?;
     }
+    stand_at(connection, BEHIND, last)?;
+    Ok(u32::try_from(emptied).unwrap_or(u32::MAX).max(1))
+}
+
+/// In `sweeps`: the last execution that was looked at.
+const BEHIND: &str = "executions";
+
+/// In `sweeps`: when they were last begun to be looked through from the first one.
+const ROUND_BEGAN: &str = "executions_round";
+
+fn stands_at(connection: &Connection, kind: &str) -> Result<i64, StoreError> {
+    let stands = connection
+        .prepare_cached("SELECT cursor FROM sweeps WHERE kind = ?1")?
+        .query_row([kind], |row| row.get(0))
+        .optional()?;
+    Ok(stands.unwrap_or(0))
+}
+
+fn stand_at(connection: &Connection, kind: &str, cursor: i64) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO sweeps (kind, cursor) VALUES (?1, ?2)
              ON CONFLICT DO UPDATE SET cursor = excluded.cursor",
         )?
-        .execute(params![KIND, last])?;
-    Ok(u32::try_from(emptied).unwrap_or(u32::MAX).max(1))
+        .execute(params![kind, cursor])?;
+    Ok(())
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Sweeps every shard, again and again, until the process drains.

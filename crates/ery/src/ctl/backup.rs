@@ -41,8 +41,12 @@ pub(super) async fn run(
                 let verified = answer.map_err(|status| refused(&status))?.into_inner().backup;
                 output.list(&views(verified.as_slice()))?;
             }
-            Backup::Restore { id, guild, .. } => {
-                let request = RestoreBackupRequest { id: id.clone(), guild_id: guild.unwrap_or(0) };
+            Backup::Restore { id, guild, unsealed, .. } => {
+                let request = RestoreBackupRequest {
+                    id: id.clone(),
+                    guild_id: guild.unwrap_or(0),
+                    accepts_unsealed: *unsealed,
+                };
                 let answer = store.restore_backup(within(TIMEOUT, request)).await;
                 let restored = answer.map_err(|status| refused(&status))?.into_inner();
                 output.list(&[RestoredView {

@@ -110,6 +110,22 @@ pub(crate) fn decide(
     Ok(Some(approval))
 }
 
+/// Voids every proposal that is open in a file, and ends the threads that wait for them.
+pub(crate) fn void_everything(connection: &Connection, now: UnixMillis) -> rusqlite::Result<()> {
+    for statement in [
+        "UPDATE scheduled_tasks SET published_at_ms = ?1, payload = x''
+         WHERE published_at_ms IS NULL AND scheduled_task_id IN
+             (SELECT scheduled_task_id FROM approvals WHERE decision IS NULL)",
+        "UPDATE task_threads SET outcome = 'cancelled', finished_at_ms = coalesce(finished_at_ms, ?1)
+         WHERE outcome = 'suspended' AND thread_id IN
+             (SELECT thread_id FROM approvals WHERE decision IS NULL)",
+        "UPDATE approvals SET decision = 'void', decided_at_ms = ?1 WHERE decision IS NULL",
+    ] {
+        connection.execute(statement, [now.0])?;
+    }
+    Ok(())
+}
+
 /// Voids what waits for a click and was begun by `trigger`; its threads are woken for that.
 pub(crate) fn void_all_of(
     connection: &Connection,

@@ -85,14 +85,14 @@ fn tables(connection: &Connection) -> Result<Vec<String>, rusqlite::Error> {
         .collect()
 }
 
-/// Inserts every row of a dump into the tables of a new file, leaving out those that stand already,
-/// and returns how many the dump had.
+/// Inserts every row of a dump into the tables of a new file, and returns how many there are. Only of a
+/// table that is made with rows may some stand already; any other row that is not inserted is an error.
 pub(crate) fn load(input: &mut impl Read, connection: &Connection) -> Result<u64, DumpError> {
     // Rows come table by table, so one may refer to another that comes later. Checked at the end.
     connection.execute_batch("PRAGMA foreign_keys = OFF; BEGIN")?;
     let known = tables(connection)?;
     let has_messages = known.iter().any(|table| table == "messages");
-    let mut insert: Option<(String, usize)> = None;
+    let mut insert: Option<(String, usize, bool)> = None;
     let mut count: u64 = 0;
     loop {
         match read_byte(input)? {
@@ -110,15 +110,24 @@ pub(crate) fn load(input: &mut impl Read, connection: &Connection) -> Result<u64
                     quoted(&table),
                     columns.join(", ")
                 );
-                insert = Some((statement, columns.len()));
+                let had_rows = connection.query_row(
+                    &format!("SELECT EXISTS (SELECT 1 FROM {})", quoted(&table)),
+                    [],
+                    |row| row.get(0),
+                )?;
+                insert = Some((statement, columns.len(), had_rows));
             }
             ROW => {
-                let (statement, columns) =
+                let (statement, columns, had_rows) =
                     insert.as_ref().ok_or_else(|| malformed("a row stands before any table"))?;
                 let values = (0..*columns)
                     .map(|_| read_value(input))
                     .collect::<Result<Vec<Value>, DumpError>>()?;
-                connection.prepare_cached(statement)?.execute(params_from_iter(values))?;
+                let inserted =
+                    connection.prepare_cached(statement)?.execute(params_from_iter(values))?;
+                if inserted == 0 && !had_rows {
+                    return Err(malformed("two of its rows cannot stand beside each other"));
+                }
                 count += 1;
                 if count.is_multiple_of(ROWS_AT_ONCE) {
                     commit(connection, has_messages)?;

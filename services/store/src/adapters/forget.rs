@@ -5,14 +5,13 @@
 //! goes, and the person's id with it.
 
 mod messages;
+mod payloads;
 mod people;
 mod records;
 mod threads;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
-use twilight_model::id::{Id, marker::UserMarker};
-
 use ery_clock::UnixMillis;
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{adapters::columns, domain::privacy::Forgotten, error::StoreError};
 
@@ -25,6 +24,8 @@ pub(crate) enum Progress {
     More,
     /// A thread that read of the person still runs, or a call of it is under way.
     Waiting,
+    /// The file is to be written anew, and then looked through once more.
+    Rewrite,
     Done,
 }
 
@@ -76,8 +77,8 @@ const STEPS: &[Step] = &[
     records::cases,
     records::approvals,
     records::actions,
-    records::dead_letters,
-    records::waiting_tasks,
+    payloads::dead_letters,
+    payloads::waiting_tasks,
     records::learnt,
     people::forget,
 ];
@@ -113,11 +114,14 @@ pub(crate) fn advance(
         until: who.until.0,
     };
     let (step, cursor) = match STEPS.get(step as usize) {
+        None if pass == Pass::Last && is_to_be_rewritten(connection, &who.deletion)? => {
+            return Ok(Progress::Rewrite);
+        }
         None => {
             finish(&search)?;
             return Ok(Progress::Done);
         }
-        Some(run) => match run(&search, &cursor)? {
+        Some(run) => match noting(&search, |search| run(search, &cursor))? {
             Part::Wait => return Ok(Progress::Waiting),
             Part::Again => return Ok(Progress::More),
             Part::Behind(cursor) => (step, cursor),
@@ -158,14 +162,51 @@ fn finish(search: &Search<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Returns whether a deletion has found anything in a file.
-pub(crate) fn has_found(connection: &Connection, deletion: &str) -> Result<bool, StoreError> {
+/// Among the messages of a deletion: whether it has changed anything in the file, and whether that was
+/// written anew since (`is_theirs`). No message has this id.
+const MARK: i64 = 0;
+
+/// Runs a part of a step, and marks the file if that has changed anything.
+fn noting(
+    search: &Search<'_>,
+    part: impl FnOnce(&Search<'_>) -> Result<Part, StoreError>,
+) -> Result<Part, StoreError> {
+    let changes = |connection: &Connection| -> Result<i64, StoreError> {
+        let mut statement = connection.prepare_cached("SELECT total_changes()")?;
+        Ok(statement.query_row([], |row| row.get(0))?)
+    };
+    let before = changes(search.connection)?;
+    let part = part(search)?;
+    if changes(search.connection)? != before {
+        search
+            .connection
+            .prepare_cached(
+                "INSERT INTO deletion_messages (deletion_id, message_id, is_theirs)
+                 VALUES (?1, ?2, 0) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![search.who.deletion, MARK])?;
+    }
+    Ok(part)
+}
+
+/// Returns whether a deletion has changed anything in a file that was not written anew since it looked
+/// through all of it.
+fn is_to_be_rewritten(connection: &Connection, deletion: &str) -> Result<bool, StoreError> {
     Ok(connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM deletion_messages WHERE deletion_id = ?1)
-                 OR EXISTS (SELECT 1 FROM deletion_threads WHERE deletion_id = ?1)",
+            "SELECT EXISTS (SELECT 1 FROM deletion_messages
+                 WHERE deletion_id = ?1 AND message_id = ?2 AND NOT is_theirs)",
         )?
-        .query_row([deletion], |row| row.get(0))?)
+        .query_row(params![deletion, MARK], |row| row.get(0))?)
+}
+
+/// Notes that a file was written anew, and has it looked through once more.
+pub(crate) fn note_rewritten(connection: &Connection, deletion: &str) -> Result<(), StoreError> {
+    connection.execute(
+        "UPDATE deletion_messages SET is_theirs = 1 WHERE deletion_id = ?1 AND message_id = ?2",
+        params![deletion, MARK],
+    )?;
+    begin(connection, deletion)
 }
 
 /// Returns which of these deletions were never carried out in a file.
@@ -255,9 +296,4 @@ impl Search<'_> {
     fn has_user(&self, principal_kind: Option<&str>, principal_id: Option<&str>) -> bool {
         principal_kind == Some("person") && principal_id == Some(self.digits.as_str())
     }
-}
-
-/// Reads an id that a column may hold.
-fn user(id: i64) -> Option<Id<UserMarker>> {
-    Id::new_checked(id.cast_unsigned())
 }

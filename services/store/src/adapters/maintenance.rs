@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use rusqlite::Connection;
+use tempfile::TempPath;
 
 use ery_group_commit::{FileKey, OpenError, open_read_only};
 
-use crate::error::StoreError;
+use crate::error::{BackupError, StoreError};
 
 /// How many problems are told of one file.
 const MAX_PROBLEMS: u32 = 100;
@@ -56,10 +57,27 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
-/// Writes a file anew without its free pages, and empties the log.
-pub(crate) fn vacuum(connection: &Connection) -> Result<(), StoreError> {
-    connection.execute_batch("VACUUM")?;
-    empty_log(connection).map(drop)
+/// Writes what stands in a file into another one of `folder`, under the same key, without free pages
+/// and the unused parts of others. Blocks the thread.
+///
+/// Not `VACUUM` in place: that keeps the whole file in memory, or leaves it in the system's folder for
+/// temporary files.
+pub(crate) fn write_anew(
+    path: &Path,
+    key: Option<&FileKey>,
+    folder: &Path,
+) -> Result<TempPath, StoreError> {
+    let io = |source| BackupError::Io { path: path.to_owned(), source };
+    let written = tempfile::NamedTempFile::new_in(folder).map_err(io)?.into_temp_path();
+    let connection = open_read_only(path, key).map_err(BackupError::Open)?;
+    connection.execute("VACUUM INTO ?1", [written.to_string_lossy()])?;
+    drop(connection);
+    let problems = check(&written, key)?;
+    if problems.is_empty() {
+        return Ok(written);
+    }
+    let name = path.display().to_string();
+    Err(BackupError::Damaged { name, problem: problems.join("; ") }.into())
 }
 
 /// Brings everything from the log into the file and empties it; false: a reader needs it yet.

@@ -25,6 +25,19 @@ use crate::{
 
 const TABLE: &str = "scheduled_actions";
 
+/// SQL: whether the act `a` has yet to be done. The end of what was done to somebody for a while is,
+/// until the trigger that woke it is finished: it is tried again however long Discord is away.
+macro_rules! to_be_done {
+    () => {
+        "(a.state = 'waiting' OR (a.state = 'fired' AND a.principal_kind = 'expiry' AND NOT EXISTS \
+             (SELECT 1 FROM scheduled_tasks AS s JOIN finished_triggers AS f \
+                  ON f.guild_id = s.guild_id AND f.channel_id = s.channel_id \
+                      AND f.trigger_id = s.trigger_id \
+              WHERE s.scheduled_task_id = a.scheduled_task_id)))"
+    };
+}
+pub(crate) use to_be_done;
+
 macro_rules! action_columns {
     () => {
         "a.scheduled_action_id, a.guild_id, a.channel_id, a.key, a.tool, a.arguments, \

@@ -6,7 +6,8 @@ use std::{
 
 use rusqlite::Connection;
 use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, RwLock, RwLockReadGuard};
+use tokio_util::sync::CancellationToken;
 
 use ery_group_commit::{FileKey, Writer};
 use ery_ids::StoreShard;
@@ -47,6 +48,11 @@ pub(crate) struct OpenShard {
     readers: SqlitePool,
     arrivals: Arrivals,
     condition: Arc<Condition>,
+    /// Every write passes it; who holds it for writing holds writes back.
+    gate: Arc<RwLock<()>>,
+    /// Another file is taking this one's place.
+    retired: CancellationToken,
+    shard: StoreShard,
     place: Place,
 }
 
@@ -77,6 +83,7 @@ impl OpenShard {
         path: &Path,
         opening: &Opening,
         condition: Arc<Condition>,
+        gate: Arc<RwLock<()>>,
         permit: OwnedSemaphorePermit,
     ) -> Result<Self, FileError> {
         let key = opening.key.as_ref();
@@ -103,18 +110,40 @@ impl OpenShard {
             .test_before_acquire(false)
             .connect_lazy_with(options);
         let place = Place::take(opening.metrics.clone(), permit);
-        Ok(Self { writer, readers, arrivals: Arrivals::default(), condition, place })
+        let (arrivals, retired) = (Arrivals::default(), CancellationToken::new());
+        Ok(Self { writer, readers, arrivals, condition, gate, retired, shard, place })
     }
 
     /// Runs `request` in a savepoint of its own, and answers once it is durable.
+    ///
+    /// [`StoreError::Replaced`]: it was held back, and another file is in this one's place; nothing was
+    /// run.
     pub(crate) async fn write<T, F>(&self, request: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
+        let _turn = self.turn().await?;
         self.condition.may_write()?;
         let result = self.writer.write(request).await.map_err(StoreError::from);
         self.condition.note(result, true)
+    }
+
+    /// Waits while writes are held back.
+    async fn turn(&self) -> Result<RwLockReadGuard<'_, ()>, StoreError> {
+        let replaced = || StoreError::Replaced { shard: self.shard };
+        tokio::select! {
+            biased;
+            () = self.retired.cancelled() => Err(replaced()),
+            turn = self.gate.read() => {
+                if self.retired.is_cancelled() { Err(replaced()) } else { Ok(turn) }
+            }
+        }
+    }
+
+    /// Has whoever waits to write look for the file that takes this one's place.
+    pub(crate) fn retire(&self) {
+        self.retired.cancel();
     }
 
     /// Runs `work` on the writing connection, with no transaction around it.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, RwLock, Semaphore},
+    sync::{OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore},
     time::Instant,
 };
 
@@ -19,6 +19,7 @@ use crate::{
     adapters::{
         condition::Condition,
         folder::Folder,
+        maintenance,
         shard::{OpenShard, Opening},
     },
     error::{BackupError, StoreError},
@@ -49,6 +50,15 @@ struct Slot {
     /// When it was last asked for, in milliseconds of `Shards::since`.
     used_at: AtomicU64,
     condition: Arc<Condition>,
+    /// Every write passes it, whichever file it goes to.
+    gate: Arc<RwLock<()>>,
+}
+
+/// Writes to a shard are held back as long as it lives; reads go on.
+#[derive(Debug)]
+pub(crate) struct Held {
+    shard: StoreShard,
+    _gate: OwnedRwLockWriteGuard<()>,
 }
 
 impl Shards {
@@ -57,6 +67,7 @@ impl Shards {
             open: RwLock::default(),
             used_at: AtomicU64::default(),
             condition: Arc::new(Condition::new(StoreShard(index), opening.metrics.clone())),
+            gate: Arc::default(),
         };
         Self {
             slots: (0..settings.shards).map(slot).collect(),
@@ -151,7 +162,8 @@ impl Shards {
         let place = self.place().await?;
         let path = self.folder.shard(shard);
         let condition = Arc::clone(&slot.condition);
-        let opened = OpenShard::open(shard, &path, &self.opening, condition, place)
+        let gate = Arc::clone(&slot.gate);
+        let opened = OpenShard::open(shard, &path, &self.opening, condition, gate, place)
             .await
             .map_err(|source| StoreError::ShardClosed { shard, source });
         let opened = slot.condition.note(opened, false)?;
@@ -159,16 +171,40 @@ impl Shards {
         Ok(Arc::clone(open.insert(Arc::new(opened))))
     }
 
-    /// Puts a file in the place of a shard's, once nobody uses that: callers wait meanwhile.
-    pub(crate) async fn replace(&self, shard: StoreShard, by: &Path) -> Result<(), StoreError> {
+    /// Holds writes to a shard back, once those under way are done.
+    pub(crate) async fn hold(&self, shard: StoreShard) -> Result<Held, StoreError> {
+        let slot = self.slots.get(shard.0 as usize).ok_or(StoreError::NoShard { shard })?;
+        Ok(Held { shard, _gate: Arc::clone(&slot.gate).write_owned().await })
+    }
+
+    /// Writes a shard's file anew, without its free pages and the unused parts of others. Writes wait
+    /// meanwhile, reads do not; it takes as much room on the disk as the file, and little memory.
+    pub(crate) async fn rewrite(&self, shard: StoreShard) -> Result<(), StoreError> {
+        let held = self.hold(shard).await?;
+        self.slot(shard).condition.may_open()?;
+        let (path, key, work) = (self.folder.shard(shard), self.key().cloned(), self.folder.work());
+        let written = tokio::task::spawn_blocking(move || {
+            maintenance::write_anew(&path, key.as_ref(), &work)
+        });
+        let written = match written.await {
+            Ok(written) => written?,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        self.replace(&held, &written).await
+    }
+
+    /// Puts a file in the place of a shard's, once nobody uses that: callers wait meanwhile, and those
+    /// whose writes were held back write to the new one.
+    pub(crate) async fn replace(&self, held: &Held, by: &Path) -> Result<(), StoreError> {
+        let shard = held.shard;
         let failed =
             |source| StoreError::from(BackupError::Io { path: self.folder.shard(shard), source });
-        if shard.0 >= self.count() {
-            return Err(StoreError::NoShard { shard });
-        }
         let slot = self.slot(shard);
         let deadline = Instant::now() + REPLACE_PATIENCE;
         let mut open = slot.open.write().await;
+        if let Some(used) = &*open {
+            used.retire();
+        }
         while let Some(used) = open.take() {
             match Arc::try_unwrap(used) {
                 Ok(unused) => unused.close().await,

@@ -17,6 +17,9 @@ pub(crate) struct Manifest {
     pub(crate) shards: u32,
     /// Whether it holds every shard that there was; else those that were asked for.
     pub(crate) is_whole: bool,
+    /// It keeps what a restore replaced.
+    #[serde(default)]
+    pub(crate) is_of_replaced: bool,
     pub(crate) files: Vec<BackupFile>,
 }
 
@@ -52,12 +55,15 @@ pub(crate) struct Retention {
 
 /// Returns which sets are not to be kept. The newest whole one always is.
 ///
-/// Sets of single shards count by themselves, so that none takes the place of a whole one.
+/// Sets of single shards count by themselves, and so do those of what restores replaced, so that none
+/// takes the place of a whole one, nor one of the latter that of a set which was asked for.
 pub(crate) fn expired(sets: &[Manifest], retention: Retention) -> Vec<String> {
     let mut kept = BTreeSet::new();
-    for is_whole in [true, false] {
-        let mut alike: Vec<&Manifest> =
-            sets.iter().filter(|set| set.is_whole == is_whole).collect();
+    for (is_whole, is_of_replaced) in [(true, false), (false, false), (false, true)] {
+        let mut alike: Vec<&Manifest> = sets
+            .iter()
+            .filter(|set| (set.is_whole, set.is_of_replaced) == (is_whole, is_of_replaced))
+            .collect();
         alike.sort_by_key(|set| std::cmp::Reverse((set.created_at, set.id.clone())));
         kept.extend(alike.first().filter(|_| is_whole).map(|set| set.id.as_str()));
         for (hours, count) in
@@ -85,8 +91,18 @@ mod tests {
             created_at: UnixMillis(hour * HOUR_MS),
             shards: 4,
             is_whole,
+            is_of_replaced: false,
             files: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_a_restore_replaced_takes_the_place_of_no_other_set() {
+        let replaced = Manifest { is_of_replaced: true, id: "r".to_owned(), ..set(3, false) };
+        let earlier = Manifest { is_of_replaced: true, id: "e".to_owned(), ..set(2, false) };
+        let sets = [set(1, true), set(2, false), earlier, replaced];
+        let one = Retention { hourly: 1, daily: 0, weekly: 0 };
+        assert_eq!(expired(&sets, one), ["e"]);
     }
 
     #[test]

@@ -92,7 +92,8 @@ impl store_admin_service_server::StoreAdminService for AdminHandlers {
     ) -> Result<Response<RestoreBackupResponse>, Status> {
         let request = request.into_inner();
         let shard = shard_of(&self.store, request.guild_id)?;
-        let restored = backups::restore(&self.store, &request.id, shard).await?;
+        let restored =
+            backups::restore(&self.store, &request.id, shard, request.accepts_unsealed).await?;
         Ok(Response::new(RestoreBackupResponse {
             shards: restored.shards.into_iter().map(|shard| shard.0).collect(),
             rows: restored.rows,
@@ -172,9 +173,11 @@ async fn check(store: &Inner, shard: StoreShard) -> Result<Vec<String>, StoreErr
 
 async fn vacuum(store: &Inner, shard: StoreShard) -> Result<VacuumShardResponse, StoreError> {
     let shards = &store.shards;
-    let open = shards.if_existing(shard).await?.ok_or(StoreError::NoShard { shard })?;
+    if !shards.has(shard) {
+        return Err(StoreError::NoShard { shard });
+    }
     let (bytes_before, _) = shards.folder().sizes(shard);
-    open.alone(maintenance::vacuum).await?;
+    shards.rewrite(shard).await?;
     let (bytes_after, _) = shards.folder().sizes(shard);
     Ok(VacuumShardResponse { bytes_before, bytes_after })
 }

@@ -194,3 +194,28 @@ async fn what_proposes_must_say_what_and_what_does_not_must_not() {
         assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_does_not_open_again_with_a_backup_from_before_it_was_decided() {
+    use ery_proto::store::v1::{
+        CreateBackupRequest, RestoreBackupRequest,
+        store_admin_service_client::StoreAdminServiceClient,
+    };
+
+    let target = tempfile::tempdir().unwrap();
+    let url = Some(format!("file://{}", target.path().display()));
+    let backup = ery_store::Backup { url, ..ery_store::Backup::default() };
+    let settings = ery_store::Settings { backup, ..ery_store::Settings::default() };
+    let mut store = Store::with(settings).await;
+    let fence = fence(1, "a");
+    store.proposed(&fence).await;
+    let mut admin = StoreAdminServiceClient::new(ery_rpc::local(store.service.routes()));
+    let made = admin.create_backup(CreateBackupRequest { guild_id: 0 }).await.unwrap();
+    store.click(ApprovalDecision::Approved, MODERATOR).await;
+    let id = made.into_inner().backup.unwrap().id;
+    let restore = RestoreBackupRequest { id, guild_id: GUILD, accepts_unsealed: false };
+    admin.restore_backup(restore).await.unwrap();
+    let again = store.click(ApprovalDecision::Approved, MODERATOR).await.unwrap();
+    assert_eq!(again.decision(), ApprovalDecision::Void);
+    assert_eq!(store.reopened(&fence).await, None);
+}

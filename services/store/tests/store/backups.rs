@@ -107,12 +107,14 @@ async fn a_backup_brings_back_every_row_and_hides_what_it_holds() {
     // What comes later goes with the restore, but for what a backup of it keeps.
     store.ingest(vec![created("mc.5", message(5, "later"))]).await;
     store.ingest(vec![deleted("md.2", &[2], NOW)]).await;
-    let restore = RestoreBackupRequest { id: set.id.clone(), guild_id: GUILD };
+    let restore =
+        RestoreBackupRequest { id: set.id.clone(), guild_id: GUILD, accepts_unsealed: false };
     let restored = admin(&store).restore_backup(restore).await.unwrap().into_inner();
     assert_eq!(restored.shards, [7]);
     assert_eq!(rows(&store), before);
     assert_eq!((found(&store, "\"canary 1618\""), found(&store, "first")), (1, 0));
-    let undo = RestoreBackupRequest { id: restored.before_id, guild_id: GUILD };
+    let undo =
+        RestoreBackupRequest { id: restored.before_id, guild_id: GUILD, accepts_unsealed: false };
     admin(&store).restore_backup(undo).await.unwrap();
     let request = ListMessagesRequest {
         guild_id: GUILD,
@@ -128,7 +130,7 @@ async fn a_backup_brings_back_every_row_and_hides_what_it_holds() {
     drop(store.close().await);
     let folder = Arc::new(tempfile::tempdir().unwrap());
     let store = open(&folder, target.path()).await;
-    let restore = RestoreBackupRequest { id: set.id, guild_id: 0 };
+    let restore = RestoreBackupRequest { id: set.id, guild_id: 0, accepts_unsealed: false };
     let restored = admin(&store).restore_backup(restore).await.unwrap().into_inner();
     assert_eq!(restored.shards, [7, 8]);
     assert_eq!(rows(&store), before);
@@ -162,7 +164,7 @@ async fn a_backup_is_of_one_moment_while_others_write() {
     };
     let ((), sets) = tokio::join!(writing, backing_up);
     for id in sets {
-        let restore = RestoreBackupRequest { id, guild_id: GUILD };
+        let restore = RestoreBackupRequest { id, guild_id: GUILD, accepts_unsealed: false };
         admin(&store).restore_backup(restore).await.unwrap();
         let messages = rows(&store).iter().filter(|row| row.starts_with("messages: ")).count();
         assert_eq!(messages % 2, 1, "{messages}");
@@ -184,14 +186,16 @@ async fn what_is_damaged_or_under_another_key_is_refused_and_nothing_is_replaced
         let verify = VerifyBackupRequest { id: id.clone() };
         let refused = admin(&store).verify_backup(verify).await.unwrap_err();
         assert_eq!(refused.code(), Code::DataLoss, "{refused}");
-        let restore = RestoreBackupRequest { id: id.clone(), guild_id: GUILD };
+        let restore =
+            RestoreBackupRequest { id: id.clone(), guild_id: GUILD, accepts_unsealed: false };
         let refused = admin(&store).restore_backup(restore).await.unwrap_err();
         assert_eq!(refused.code(), Code::DataLoss, "{refused}");
     }
     assert_eq!(rows(&store), before);
     fs::write(&file, &sound).unwrap();
     for id in ["20010101T000000Z", "../x", ""] {
-        let restore = RestoreBackupRequest { id: id.to_owned(), guild_id: GUILD };
+        let restore =
+            RestoreBackupRequest { id: id.to_owned(), guild_id: GUILD, accepts_unsealed: false };
         let refused = admin(&store).restore_backup(restore).await.unwrap_err();
         assert_eq!(refused.code(), Code::NotFound, "{refused}");
     }
@@ -205,7 +209,8 @@ async fn what_is_damaged_or_under_another_key_is_refused_and_nothing_is_replaced
             Encryption { key: None, previous_key: previous.map(std::convert::Into::into) };
         let settings = Settings { encryption, ..settings(target.path()) };
         let store = Store::open_under(folder, settings, Some(FileKey([6; 32]))).await.unwrap();
-        let restore = RestoreBackupRequest { id: id.clone(), guild_id: GUILD };
+        let restore =
+            RestoreBackupRequest { id: id.clone(), guild_id: GUILD, accepts_unsealed: false };
         let answer = admin(&store).restore_backup(restore).await;
         assert_eq!(answer.err().map(|refused| refused.code()), code);
     }
@@ -250,4 +255,72 @@ async fn without_a_place_for_backups_it_says_how_to_name_one() {
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert!(refused.message().contains("store.backup.url"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_during_a_restore_is_there_or_in_the_backup_of_what_stood() {
+    let (folder, target) = (Arc::new(tempfile::tempdir().unwrap()), tempfile::tempdir().unwrap());
+    let mut store = open(&folder, target.path()).await;
+    fill(&mut store).await;
+    let set = create(&store, 0).await.id;
+    let is_over = tokio_util::sync::CancellationToken::new();
+    let writing = async {
+        let mut acknowledged = Vec::new();
+        for number in 100.. {
+            let events = vec![created(&format!("mc.{number}"), message(number, "x"))];
+            let request = ery_proto::store::v1::IngestMessagesRequest {
+                handler: "ingestion".to_owned(),
+                events,
+            };
+            store.client.clone().ingest_messages(request).await.unwrap();
+            acknowledged.push(number);
+            if is_over.is_cancelled() {
+                break;
+            }
+        }
+        acknowledged
+    };
+    let restoring = async {
+        let mut befores = Vec::new();
+        for _ in 0..4 {
+            let restore =
+                RestoreBackupRequest { id: set.clone(), guild_id: GUILD, accepts_unsealed: false };
+            let restored = admin(&store).restore_backup(restore).await.unwrap().into_inner();
+            befores.push(restored.before_id);
+        }
+        is_over.cancel();
+        befores
+    };
+    let (acknowledged, befores) = tokio::join!(writing, restoring);
+    let mut known = rows(&store);
+    for id in befores {
+        let restore = RestoreBackupRequest { id, guild_id: GUILD, accepts_unsealed: false };
+        admin(&store).restore_backup(restore).await.unwrap();
+        known.extend(rows(&store));
+    }
+    for id in &acknowledged {
+        let row = format!("messages: {id} | ");
+        assert!(known.iter().any(|known| known.starts_with(&row)), "{id} of {acknowledged:?}");
+    }
+    assert!(acknowledged.len() > 4, "{acknowledged:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_in_the_clear_is_taken_into_a_store_with_a_key_only_if_that_is_said() {
+    let target = tempfile::tempdir().unwrap();
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let mut clear = Store::open_in(folder, settings(target.path())).await.unwrap();
+    clear.ingest(vec![created("mc.1", message(1, "from before"))]).await;
+    let (before, id) = (clear.rows(), create(&clear, 0).await.id);
+    drop(clear.close().await);
+    let store = open(&Arc::new(tempfile::tempdir().unwrap()), target.path()).await;
+    let restore =
+        |accepts_unsealed| RestoreBackupRequest { id: id.clone(), guild_id: 0, accepts_unsealed };
+    let refused = admin(&store).restore_backup(restore(false)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains("--unsealed"), "{refused}");
+    assert!(!shard_file(store.folder.path()).exists());
+    admin(&store).restore_backup(restore(true)).await.unwrap();
+    assert_eq!(rows(&store), before);
+    assert!(ery_group_commit::open_read_only(&shard_file(store.folder.path()), None).is_err());
 }

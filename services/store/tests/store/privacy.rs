@@ -2,6 +2,7 @@
 
 mod aging;
 mod copies;
+mod others;
 mod traces;
 
 use std::{

@@ -1,12 +1,14 @@
 //! Names, credentials, direct messages, and whom the gate remembers; and who is in a file at all.
 
-use rusqlite::{Connection, params};
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, params, types::ValueRef};
 use twilight_model::id::{
     Id,
     marker::{GuildMarker, UserMarker},
 };
 
-use super::{Part, Search, messages, user};
+use super::{Part, Search, messages};
 use crate::{
     adapters::{
         columns::{from_json, json},
@@ -89,40 +91,63 @@ fn exchanges(search: &Search<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Returns everybody who is in a file: in a restored one they are looked up in the ledger.
+/// Where ids stand in columns of their own.
+const IDS: &[&str] = &[
+    "SELECT author_id FROM messages UNION SELECT reply_to_author_id FROM messages
+         UNION SELECT buried_author_id FROM messages",
+    "SELECT user_id FROM users",
+    "SELECT approver_id FROM tool_executions",
+    "SELECT target_user_id FROM moderation_logs",
+    "SELECT asker_id FROM approvals UNION SELECT decided_by FROM approvals",
+    "SELECT ended_by FROM scheduled_actions",
+    "SELECT user_id FROM mcp_credentials",
+    "SELECT author_id FROM learning_data UNION SELECT subject_user_id FROM learning_data",
+];
+
+/// Where ids stand in texts, or in JSON; what others typed is theirs, and is not looked at.
+const TEXTS: &[&str] = &[
+    "SELECT mentions FROM messages UNION ALL SELECT content FROM messages WHERE is_own",
+    "SELECT principal_id FROM task_threads UNION ALL SELECT askers FROM task_threads
+         UNION ALL SELECT detail FROM task_threads",
+    "SELECT payload FROM task_thread_steps",
+    "SELECT principal_id FROM tool_executions UNION ALL SELECT arguments FROM tool_executions
+         UNION ALL SELECT result FROM tool_executions
+         UNION ALL SELECT decision_reason FROM tool_executions
+         UNION ALL SELECT audit_reason FROM tool_executions",
+    "SELECT principal_id FROM moderation_logs UNION ALL SELECT reason FROM moderation_logs",
+    "SELECT arguments FROM approvals",
+    "SELECT principal_id FROM scheduled_actions UNION ALL SELECT arguments FROM scheduled_actions",
+    "SELECT payload FROM scheduled_tasks",
+    "SELECT payload FROM dead_letters UNION ALL SELECT reason FROM dead_letters",
+    "SELECT state FROM channel_epochs",
+    "SELECT text FROM learning_data",
+];
+
+/// Returns everybody who may be in a file: in a restored one they are looked up in the ledger. Some are
+/// other things' ids, which the ledger does not know.
 pub(crate) fn people(connection: &Connection) -> Result<Vec<Id<UserMarker>>, StoreError> {
-    let mut statement = connection.prepare(
-        "SELECT author_id FROM messages UNION SELECT reply_to_author_id FROM messages
-         UNION SELECT buried_author_id FROM messages
-         UNION SELECT CAST(json_extract(named.value, '$.user') AS INTEGER)
-             FROM messages AS m, json_each(m.mentions) AS named WHERE m.mentions IS NOT NULL
-         UNION SELECT user_id FROM users
-         UNION SELECT CAST(principal_id AS INTEGER) FROM task_threads WHERE principal_kind = 'person'
-         UNION SELECT CAST(asker.value AS INTEGER)
-             FROM task_threads AS t, json_each(t.askers) AS asker WHERE t.askers IS NOT NULL
-         UNION SELECT CAST(principal_id AS INTEGER) FROM tool_executions
-             WHERE principal_kind = 'person'
-         UNION SELECT approver_id FROM tool_executions
-         UNION SELECT target_user_id FROM moderation_logs WHERE target_user_id IS NOT NULL
-         UNION SELECT CAST(principal_id AS INTEGER) FROM moderation_logs
-             WHERE principal_kind = 'person'
-         UNION SELECT asker_id FROM approvals
-         UNION SELECT decided_by FROM approvals WHERE decided_by IS NOT NULL
-         UNION SELECT CAST(principal_id AS INTEGER) FROM scheduled_actions
-             WHERE principal_kind = 'person'
-         UNION SELECT ended_by FROM scheduled_actions WHERE ended_by IS NOT NULL
-         UNION SELECT CAST(arguments ->> '$.member' AS INTEGER) FROM scheduled_actions
-             WHERE json_valid(arguments) AND arguments ->> '$.member' IS NOT NULL
-         UNION SELECT CAST(arguments ->> '$.member' AS INTEGER) FROM tool_executions
-             WHERE json_valid(arguments) AND arguments ->> '$.member' IS NOT NULL
-         UNION SELECT user_id FROM mcp_credentials
-         UNION SELECT author_id FROM learning_data
-         UNION SELECT subject_user_id FROM learning_data WHERE subject_user_id IS NOT NULL",
-    )?;
-    let ids = statement.query_map([], |row| row.get::<_, i64>(0))?;
-    let mut people = Vec::new();
-    for id in ids {
-        people.extend(user(id?));
+    let mut found = BTreeSet::new();
+    for statement in IDS {
+        let mut statement = connection.prepare(statement)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            found.extend(row.get::<_, Option<i64>>(0)?.map(i64::cast_unsigned));
+        }
     }
-    Ok(people)
+    for statement in TEXTS {
+        let mut statement = connection.prepare(statement)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            if let ValueRef::Text(text) | ValueRef::Blob(text) = row.get_ref(0)? {
+                found.extend(numbers(text));
+            }
+        }
+    }
+    Ok(found.into_iter().filter_map(Id::new_checked).collect())
+}
+
+/// Returns the numbers that stand in a text, as far as one can be an id.
+fn numbers(text: &[u8]) -> impl Iterator<Item = u64> {
+    let runs = text.split(|byte| !byte.is_ascii_digit()).filter(|run| !run.is_empty());
+    runs.filter_map(|run| std::str::from_utf8(run).ok()?.parse().ok())
 }

@@ -1,9 +1,9 @@
-//! The audit, cases, proposals, what is planned, dead letters, and what was learnt.
+//! The audit, cases, proposals, what is planned, and what was learnt.
 
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{Part, Pass, Search, after, behind, messages};
-use crate::error::StoreError;
+use crate::{adapters::scheduled_actions::to_be_done, error::StoreError};
 
 /// How many rows are looked through in one write.
 const ROWS_AT_ONCE: u32 = 1_000;
@@ -12,15 +12,22 @@ const ROWS_AT_ONCE: u32 = 1_000;
 const SETTLES_MS: i64 = 3_600_000;
 
 /// Empties executions that were done for, to or with the consent of the person.
+///
+/// The end of what was done to somebody for a while is tried until it is done, however long Discord is
+/// away: its open execution is what it is done by.
 pub(super) fn executions(search: &Search<'_>, cursor: &[u8]) -> Result<Part, StoreError> {
     let from = after(cursor);
     let Some(last) = search.span("tool_executions", "execution_id", from, ROWS_AT_ONCE)? else {
         return Ok(Part::End);
     };
-    let found: Vec<(i64, bool)> = search
+    let found: Vec<(i64, bool, bool)> = search
         .connection
         .prepare_cached(
-            "SELECT execution_id, state = 'open' AND send_by_ms + ?8 > ?9 FROM tool_executions
+            "SELECT execution_id, state = 'open' AND send_by_ms + ?8 > ?9,
+                 state = 'open' AND coalesce(principal_kind, '') = 'expiry' AND EXISTS
+                     (SELECT 1 FROM task_threads AS t
+                      WHERE t.thread_id = tool_executions.thread_id AND t.outcome = 'running')
+             FROM tool_executions
              WHERE execution_id > ?1 AND execution_id <= ?2 AND (?3 IS NULL OR guild_id = ?3)
                  AND opened_at_ms <= ?4
                  AND ((principal_kind = 'person' AND principal_id = ?5) OR approver_id = ?6
@@ -42,14 +49,16 @@ pub(super) fn executions(search: &Search<'_>, cursor: &[u8]) -> Result<Part, Sto
                 SETTLES_MS,
                 search.now.0,
             ],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?
         .collect::<Result<_, _>>()?;
-    for (execution, is_under_way) in found {
-        if is_under_way && search.pass != Pass::Restored {
+    for (execution, is_under_way, lifts_yet) in found {
+        if (is_under_way || lifts_yet) && search.pass != Pass::Restored {
             return Ok(Part::Wait);
         }
-        empty_execution(search, execution)?;
+        if !lifts_yet {
+            empty_execution(search, execution)?;
+        }
     }
     Ok(behind(last))
 }
@@ -194,7 +203,7 @@ pub(super) fn approvals(search: &Search<'_>, cursor: &[u8]) -> Result<Part, Stor
 }
 
 /// Cancels what the person has planned. What others have planned for them (the end of a ban) stays,
-/// with their id and without its reason, until its time comes.
+/// with their id and without its reason, until it is done.
 pub(super) fn actions(search: &Search<'_>, cursor: &[u8]) -> Result<Part, StoreError> {
     let from = after(cursor);
     let Some(last) = search.span("scheduled_actions", "rowid", from, ROWS_AT_ONCE)? else {
@@ -202,24 +211,24 @@ pub(super) fn actions(search: &Search<'_>, cursor: &[u8]) -> Result<Part, StoreE
     };
     let found: Vec<(i64, bool, bool)> = search
         .connection
-        .prepare_cached(
-            "SELECT a.rowid, a.principal_kind = 'person' AND a.principal_id = ?5,
-                 a.state = 'waiting'
-             FROM scheduled_actions AS a
+        .prepare_cached(concat!(
+            "SELECT a.rowid, a.principal_kind = 'person' AND a.principal_id = ?5, ",
+            to_be_done!(),
+            " FROM scheduled_actions AS a
              WHERE a.rowid > ?1 AND a.rowid <= ?2 AND (?3 IS NULL OR a.guild_id = ?3)
                  AND ((a.created_at_ms <= ?4
                          AND ((a.principal_kind = 'person' AND a.principal_id = ?5)
                              OR a.ended_by = ?6 OR instr(a.arguments, ?5) > 0))
                      OR (a.state <> 'waiting' AND EXISTS (SELECT 1 FROM tool_executions AS e
                          WHERE e.key = a.key AND e.redacted_at_ms IS NOT NULL)))",
-        )?
+        ))?
         .query_map(
             params![from, last, search.guild, search.until, search.digits, search.user],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?
         .collect::<Result<_, _>>()?;
-    for (row, is_theirs, is_waiting) in found {
-        if is_waiting && !is_theirs {
+    for (row, is_theirs, is_to_be_done) in found {
+        if is_to_be_done && !is_theirs {
             search
                 .connection
                 .prepare_cached(
@@ -256,62 +265,6 @@ pub(super) fn actions(search: &Search<'_>, cursor: &[u8]) -> Result<Part, StoreE
             .execute(params![row, search.user])?;
     }
     Ok(behind(last))
-}
-
-/// Takes what the person said, and what tells of them, out of dead letters.
-pub(super) fn dead_letters(search: &Search<'_>, cursor: &[u8]) -> Result<Part, StoreError> {
-    let from = after(cursor);
-    let Some(last) = search.span("dead_letters", "dead_letter_id", from, ROWS_AT_ONCE)? else {
-        return Ok(Part::End);
-    };
-    search
-        .connection
-        .prepare_cached(
-            "UPDATE dead_letters SET payload = NULL, payload_bytes = 0, reason = ''
-             WHERE dead_letter_id > ?1 AND dead_letter_id <= ?2
-                 AND (?3 IS NULL OR guild_id = ?3) AND received_at_ms <= ?4
-                 AND (instr(coalesce(payload, x''), CAST(?5 AS BLOB)) > 0
-                     OR instr(reason, ?6) > 0
-                     OR EXISTS (SELECT 1 FROM deletion_messages AS d
-                         WHERE d.deletion_id = ?7 AND d.message_id = dead_letters.message_id))",
-        )?
-        .execute(params![
-            from,
-            last,
-            search.guild,
-            search.until,
-            format!("\"{}\"", search.digits),
-            search.digits,
-            search.who.deletion,
-        ])?;
-    search
-        .connection
-        .prepare_cached(
-            "UPDATE dead_letters SET reason = ''
-             WHERE dead_letter_id > ?1 AND dead_letter_id <= ?2 AND EXISTS
-                 (SELECT 1 FROM deletion_threads AS d
-                  WHERE d.deletion_id = ?3 AND d.thread_id = dead_letters.thread_id)",
-        )?
-        .execute(params![from, last, search.who.deletion])?;
-    Ok(behind(last))
-}
-
-/// Takes back tasks of the person that are put back and not published yet.
-pub(super) fn waiting_tasks(search: &Search<'_>, _: &[u8]) -> Result<Part, StoreError> {
-    search
-        .connection
-        .prepare_cached(
-            "UPDATE scheduled_tasks SET published_at_ms = ?1, payload = x''
-             WHERE published_at_ms IS NULL AND (?2 IS NULL OR guild_id = ?2)
-                 AND received_at_ms <= ?3 AND instr(payload, CAST(?4 AS BLOB)) > 0",
-        )?
-        .execute(params![
-            search.now.0,
-            search.guild,
-            search.until,
-            format!("\"{}\"", search.digits)
-        ])?;
-    Ok(Part::End)
 }
 
 /// Deletes what was learnt of the person, from them, or from what they said.

@@ -73,27 +73,33 @@ pub(super) fn find(search: &Search<'_>, cursor: &[u8]) -> Result<Part, StoreErro
 
 /// Empties the threads that were found, once each has ended: until then it needs its journal.
 pub(super) fn wait(search: &Search<'_>, _: &[u8]) -> Result<Part, StoreError> {
-    let found: Vec<(Vec<u8>, bool)> = search
+    let found: Vec<(Vec<u8>, bool, bool)> = search
         .connection
         .prepare_cached(
-            "SELECT d.thread_id, t.outcome = 'running' FROM deletion_threads AS d
+            "SELECT d.thread_id, t.outcome = 'running', coalesce(t.principal_kind, '') = 'expiry'
+             FROM deletion_threads AS d
              JOIN task_threads AS t ON t.thread_id = d.thread_id
              WHERE d.deletion_id = ?1 AND d.redacted_at_ms IS NULL
              ORDER BY t.outcome = 'running' LIMIT ?2",
         )?
         .query_map(params![search.who.deletion, EMPTIED_AT_ONCE], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?
         .collect::<Result<_, _>>()?;
     if found.is_empty() {
         return Ok(Part::End);
     }
     let mut has_emptied = false;
-    for (thread, is_running) in found {
+    for (thread, is_running, is_expiry) in found {
         if is_running && search.pass != Pass::Restored {
             break;
         }
-        empty(search, &thread)?;
+        if is_running && is_expiry {
+            // Whoever restores it goes on to lift what was done for a while, which needs its act.
+            note_emptied(search, &thread)?;
+        } else {
+            empty(search, &thread)?;
+        }
         has_emptied = true;
     }
     Ok(if has_emptied { Part::Again } else { Part::Wait })
@@ -148,7 +154,12 @@ fn empty(search: &Search<'_>, thread: &[u8]) -> Result<(), StoreError> {
     for execution in executions {
         records::empty_execution(search, execution)?;
     }
-    connection
+    note_emptied(search, thread)
+}
+
+fn note_emptied(search: &Search<'_>, thread: &[u8]) -> Result<(), StoreError> {
+    search
+        .connection
         .prepare_cached(
             "UPDATE deletion_threads SET redacted_at_ms = ?3
              WHERE deletion_id = ?1 AND thread_id = ?2",

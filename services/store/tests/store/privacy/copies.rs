@@ -23,8 +23,13 @@ fn admin(store: &Store) -> StoreAdminServiceClient<Transport> {
     StoreAdminServiceClient::new(ery_rpc::local(store.service.routes()))
 }
 
-async fn restore(store: &Store, id: &str) {
-    let restore = RestoreBackupRequest { id: id.to_owned(), guild_id: 0 };
+pub(super) async fn create(store: &Store) -> String {
+    let backup = CreateBackupRequest { guild_id: 0 };
+    admin(store).create_backup(backup).await.unwrap().into_inner().backup.unwrap().id
+}
+
+pub(super) async fn restore(store: &Store, id: &str) {
+    let restore = RestoreBackupRequest { id: id.to_owned(), guild_id: 0, accepts_unsealed: false };
     let restored = admin(store).restore_backup(restore).await.unwrap().into_inner();
     assert!(!restored.shards.is_empty());
 }
@@ -72,8 +77,7 @@ async fn nobody_who_is_forgotten_comes_back_with_a_backup() {
         } else {
             fill(&mut store).await;
         }
-        let backup = CreateBackupRequest { guild_id: 0 };
-        let made = admin(&store).create_backup(backup).await.unwrap().into_inner().backup.unwrap();
+        let made = create(&store).await;
         assert!(!holds(&store).is_empty());
         let older = tempfile::tempdir().unwrap();
         copy(store.folder.path(), older.path());
@@ -84,7 +88,7 @@ async fn nobody_who_is_forgotten_comes_back_with_a_backup() {
         let id = request(&store, MARA, 0).await.deletion_id;
         let confirmed = until(&store, &id, DeletionState::Confirmed).await;
         assert!(confirmed.backups_until_ms > confirmed.confirmed_at_ms, "{confirmed:?}");
-        restore(&store, &made.id).await;
+        restore(&store, &made).await;
         assert_eq!(holds(&store), Vec::<String>::new());
         if !is_encrypted {
             let folder = store.folder.path().join("store");
@@ -99,7 +103,7 @@ async fn nobody_who_is_forgotten_comes_back_with_a_backup() {
         // Nothing is left but the backups: the ledger lies beside them.
         let mut store = open(&Arc::new(tempfile::tempdir().unwrap())).await;
         store.clock.set(moment);
-        restore(&store, &made.id).await;
+        restore(&store, &made).await;
         assert_eq!(holds(&store), Vec::<String>::new());
         let list = ListMessagesRequest {
             guild_id: GUILD,
