@@ -285,4 +285,84 @@ mod tests {
         let refused = apply(&path, EDITED).await.unwrap_err();
         assert!(matches!(refused, FileError::OtherMigration { version: 1, .. }), "{refused}");
     }
+
+    /// Names the folder to the process that is to be killed.
+    const FOLDER: &str = "ERY_STORE_MIGRATED_FOLDER";
+
+    /// How many dead letters there are, which one of the migrations copies.
+    const LETTERS: u32 = 20_000;
+
+    fn folder_of_child() -> Option<std::path::PathBuf> {
+        std::env::var_os(FOLDER).map(Into::into)
+    }
+
+    /// Lets a moment pass at which the process is killed.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the moment is random, there is nothing to wait for"
+    )]
+    fn wait(pause: std::time::Duration) {
+        std::thread::sleep(pause);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_migration_that_is_killed_is_done_by_the_next_one_and_loses_nothing() {
+        if let Some(folder) = folder_of_child() {
+            println!("begins");
+            apply(&folder.join("shard.db"), SHARD).await.unwrap();
+            println!("has ended");
+            return;
+        }
+        let mut broken_off = 0;
+        for kill in 0..12_u64 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("shard.db");
+            apply(&path, &SHARD[..2]).await.unwrap();
+            let connection = ery_group_commit::open(&path, None).unwrap();
+            connection.execute_batch(ROWS[0].1).unwrap();
+            let letters = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT ?1)
+                 INSERT INTO dead_letters (guild_id, channel_id, trigger_id, received_at_ms,
+                     thread_id, reason, at_ms) SELECT 1, 2, 'm.' || n, 3, x'01', 'r' || n, 4 FROM n";
+            connection.execute(letters, [LETTERS]).unwrap();
+            drop(connection);
+            let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args([
+                    "adapters::migrations::tests::a_migration_that_is_killed_is_done_by_the_next_one_and_loses_nothing",
+                    "--exact",
+                    "--nocapture",
+                ])
+                .env(FOLDER, folder.path())
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let out = std::io::BufReader::new(child.stdout.take().unwrap());
+            let mut lines = std::io::BufRead::lines(out);
+            lines
+                .by_ref()
+                .find(|line| line.as_ref().unwrap().ends_with("begins"))
+                .unwrap()
+                .unwrap();
+            wait(std::time::Duration::from_millis(kill * 17 % 120));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            if !lines.map_while(Result::ok).any(|line| line.ends_with("has ended")) {
+                broken_off += 1;
+            }
+            apply(&path, SHARD).await.unwrap();
+            assert_eq!(
+                crate::adapters::maintenance::check(&path, None).unwrap(),
+                Vec::<String>::new()
+            );
+            let connection = ery_group_commit::open(&path, None).unwrap();
+            let left: (u32, u32) = connection
+                .query_row(
+                    "SELECT count(*), count(DISTINCT source_id || reason) FROM dead_letters",
+                    [],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
+                .unwrap();
+            assert_eq!(left, (LETTERS, LETTERS), "kill {kill}");
+        }
+        assert!(broken_off > 0);
+    }
 }

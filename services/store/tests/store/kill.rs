@@ -13,8 +13,9 @@ use ery_ids::TaskThreadId;
 use ery_proto::{
     common::v1::Message,
     store::v1::{
-        CheckShardRequest, ExecutionState, GetThreadRequest, ListMessagesRequest,
-        ListShardsRequest, OpenChannelRequest, ThreadOutcome,
+        CheckShardRequest, CreateBackupRequest, ExecutionState, GetThreadRequest,
+        ListBackupsRequest, ListMessagesRequest, ListShardsRequest, OpenChannelRequest,
+        ThreadOutcome, VacuumShardRequest, VerifyBackupRequest,
         store_admin_service_client::StoreAdminServiceClient,
     },
 };
@@ -50,8 +51,60 @@ const WHOLE_CHECK_EVERY: u64 = 100;
 #[tokio::test]
 async fn what_was_answered_survives_kills() {
     if let Some(folder) = env::var_os(FOLDER) {
-        write_until_killed(Path::new(&folder)).await;
+        let settings = Settings::default();
+        write_until_killed(Path::new(&folder), settings, async |_| {}).await;
     }
+    let name = "kill::what_was_answered_survives_kills";
+    kill_again_and_again(name, Duration::from_millis(30)).await;
+}
+
+/// As above, while the file is backed up, brought back and written anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_survives_kills_in_the_midst_of_backups_and_vacuums() {
+    if let Some(folder) = env::var_os(FOLDER) {
+        let folder = Path::new(&folder);
+        write_until_killed(folder, backed_up(folder), async |service| {
+            let mut admin = StoreAdminServiceClient::new(ery_rpc::local(service.routes()));
+            let file = async |admin: &mut StoreAdminServiceClient<_>| {
+                let files = admin.list_shards(ListShardsRequest {}).await.unwrap().into_inner();
+                !files.files.is_empty()
+            };
+            loop {
+                if !file(&mut admin).await {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                let create = CreateBackupRequest { guild_id: GUILD };
+                admin.create_backup(create).await.unwrap();
+                let shard = VacuumShardRequest { shard: 7 };
+                admin.vacuum_shard(shard).await.unwrap();
+            }
+        })
+        .await;
+    }
+    let name = "kill::what_was_answered_survives_kills_in_the_midst_of_backups_and_vacuums";
+    // A backup and a vacuum take as long.
+    let folder = kill_again_and_again(name, Duration::from_millis(400)).await;
+    // Whatever the list names can be brought back, however its maker ended.
+    let settings = backed_up(folder.path());
+    let store = Store::open_under(Arc::clone(&folder), settings, key()).await.unwrap();
+    let mut admin = StoreAdminServiceClient::new(ery_rpc::local(store.service.routes()));
+    let sets = admin.list_backups(ListBackupsRequest {}).await.unwrap().into_inner().backups;
+    assert!(!sets.is_empty());
+    for set in sets {
+        admin.verify_backup(VerifyBackupRequest { id: set.id }).await.unwrap();
+    }
+}
+
+fn backed_up(folder: &Path) -> Settings {
+    let url = Some(format!("file://{}", folder.join("backups").display()));
+    Settings { backup: ery_store::Backup { url, ..Default::default() }, ..Settings::default() }
+}
+
+/// Kills a test of this file that writes, and looks each time for everything that it was answered.
+#[expect(clippy::print_stdout, reason = "how much stood is what a long run is for")]
+async fn kill_again_and_again(name: &str, longest_pause: Duration) -> Arc<tempfile::TempDir> {
+    let longest_pause = usize::try_from(longest_pause.as_micros()).expect("it is short");
     let kills = number_in(KILLS).unwrap_or(ORDINARY_KILLS);
     let mut random = Xorshift(0x2545_f491_4f6c_dd1d);
     let folder = Arc::new(tempfile::tempdir().unwrap());
@@ -59,8 +112,8 @@ async fn what_was_answered_survives_kills() {
     for round in 0..kills {
         let seen = answered.len();
         let count = 1 + random.below(MOST_ANSWERS);
-        let pause = Duration::from_micros(random.below(30_000) as u64);
-        answered.extend(kill_after(folder.path(), round, count, pause));
+        let pause = Duration::from_micros(random.below(longest_pause) as u64);
+        answered.extend(kill_after(name, folder.path(), round, count, pause));
         let mut store = Store::open_under(Arc::clone(&folder), Settings::default(), key())
             .await
             .expect("it opens");
@@ -83,6 +136,7 @@ async fn what_was_answered_survives_kills() {
     }
     println!("{} answers stand after {kills} kills", answered.len());
     assert!(answered.len() as u64 > kills);
+    folder
 }
 
 /// With a key, so that a page is sealed as a whole or not at all.
@@ -223,8 +277,8 @@ impl Answer {
 
 /// Runs this test in a process of its own, kills it after some answers, and returns all that it
 /// was answered.
-fn kill_after(folder: &Path, round: u64, count: usize, pause: Duration) -> Vec<Answer> {
-    let mut child = child("kill::what_was_answered_survives_kills", folder, round);
+fn kill_after(name: &str, folder: &Path, round: u64, count: usize, pause: Duration) -> Vec<Answer> {
+    let mut child = child(name, folder, round);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut answers = Vec::new();
     while answers.len() < count {
@@ -299,8 +353,12 @@ async fn check(store: &mut Store, rows: Option<&Vec<String>>, answer: &Answer) {
     }
 }
 
-/// Writes in several channels at once, and tells every answer, until it is killed.
-async fn write_until_killed(folder: &Path) -> ! {
+/// Writes in several channels at once, beside something else, and tells every answer, until it is killed.
+async fn write_until_killed(
+    folder: &Path,
+    settings: Settings,
+    beside: impl AsyncFnOnce(&Service),
+) -> ! {
     let round = number_in(ROUND).unwrap();
     let ports = Ports {
         data_dir: folder.to_owned(),
@@ -309,9 +367,9 @@ async fn write_until_killed(folder: &Path) -> ! {
         queue: Arc::<FakeQueue>::default(),
         bus: Arc::<FakeBus>::default(),
     };
-    let service = Service::open(Settings::default(), ports).await.unwrap();
+    let service = Service::open(settings, ports).await.unwrap();
     let channels = (0..CHANNELS).map(|index| write_in(&service, round, CHANNEL + index));
-    futures::future::join_all(channels).await;
+    tokio::join!(futures::future::join_all(channels), beside(&service));
     unreachable!("every channel is written to for ever");
 }
 
