@@ -1,12 +1,16 @@
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::sync::Notify;
 
 use ery_clock::UnixMillis;
 use ery_ids::StoreShard;
+
+/// After how long a write that was asked for is committed, or never will be.
+const SURELY_WRITTEN: Duration = Duration::from_secs(30);
 
 /// When each shard is to be looked at for tasks that are due. One entry for each shard at most.
 #[derive(Debug, Default)]
@@ -23,6 +27,13 @@ impl Agenda {
         *entry = (*entry).min(due);
         drop(all);
         self.changed.notify_one();
+    }
+
+    /// Has a shard looked at for what is about to be written, whatever becomes of whoever asked for
+    /// it: a request whose caller is gone ends wherever it stands, while its write is committed all
+    /// the same. To be called before the write; the exact time is added once it is committed.
+    pub(crate) fn expect(&self, shard: StoreShard, due: UnixMillis, now: UnixMillis) {
+        self.add(shard, due.max(now + SURELY_WRITTEN));
     }
 
     /// Takes the shards that are to be looked at by `now`.

@@ -42,6 +42,9 @@ pub(super) async fn handle(
     let expires_at = approval.as_ref().map(|approval| approval.expires_at);
     let settle_at = settling.as_ref().map(|settling| settling.due_at);
     let (asked, tells_others) = (execution.clone(), request.tells_others);
+    for due in [expires_at, settle_at].into_iter().flatten() {
+        store.agenda.expect(store.shards.shard_of(asked.channel.home), due, store.clock.now());
+    }
     let opened = shard
         .write(move |connection| {
             let (fence, approval) = (fence.as_ref(), approval.as_ref());

@@ -16,6 +16,7 @@ pub(super) async fn handle(
     let home = Home::Guild(click.guild);
     let shard = store.shards.of(home).await?;
     let now = store.clock.now();
+    store.agenda.expect(store.shards.shard_of(home), now, now);
     let approval =
         shard.write(move |connection| approvals::decide(connection, &click, now)).await?;
     // Its thread is woken at once.

@@ -21,9 +21,13 @@ pub(super) async fn handle(
     let home = end.channel.home;
     let due = end.later.as_ref().map(|later| later.due_at);
     let shard = store.shards.of(home).await?;
+    let agenda = &store.agenda;
+    if let Some(due) = due {
+        agenda.expect(store.shards.shard_of(home), due, store.clock.now());
+    }
     shard.write(move |connection| write_executions::end(connection, &end)).await?;
     if let Some(due) = due {
-        store.agenda.add(store.shards.shard_of(home), due);
+        agenda.add(store.shards.shard_of(home), due);
     }
     Ok(EndExecutionResponse {})
 }

@@ -32,6 +32,7 @@ pub(super) async fn handle(
 async fn retry(store: &Inner, id: DeadLetterId, by: &str) -> Result<Retry, StoreError> {
     let Some(shard) = store.shards.if_existing(id.shard).await? else { return Ok(Retry::Unknown) };
     let (now, of) = (store.clock.now(), by.to_owned());
+    store.agenda.expect(id.shard, now, now);
     let retry =
         shard.write(move |connection| dead_letters::retry(connection, id, &of, now)).await?;
     if retry == Retry::Begun {

@@ -16,6 +16,7 @@ pub(super) async fn handle(
         return Ok(RevokeMcpCredentialResponse::default());
     };
     let now = store.clock.now();
+    store.agenda.expect(store.shards.shard_of(home), now, now);
     let revoked = shard
         .write(move |connection| mcp_credentials::revoke(connection, guild, &credential, now))
         .await?;

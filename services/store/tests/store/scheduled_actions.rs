@@ -4,9 +4,9 @@ use ery_lifecycle::Tasks;
 use ery_proto::{
     common::v1::{Fence, principal::Kind},
     store::v1::{
-        CancelScheduledActionRequest, Decision, Execution, ExecutionState,
-        GetScheduledActionRequest, Later, ListScheduledActionsRequest, ScheduledAction,
-        ScheduledActionState, ThreadOutcome,
+        ApprovalDecision, CancelScheduledActionRequest, DecideApprovalRequest, Decision,
+        EndExecutionRequest, Execution, ExecutionState, GetScheduledActionRequest, Later,
+        ListScheduledActionsRequest, ScheduledAction, ScheduledActionState, ThreadOutcome,
     },
 };
 
@@ -172,6 +172,88 @@ async fn a_sanction_given_anew_takes_back_the_end_of_the_one_before() {
     assert_eq!(store.action("a1").await.state(), ScheduledActionState::Cancelled);
     store.ban(&fence, 2, Some(later("a3", true))).await;
     assert_eq!(store.action("a3").await.state(), ScheduledActionState::Waiting);
+}
+
+#[tokio::test]
+async fn of_several_who_are_banned_at_once_each_ones_earlier_end_is_taken_back() {
+    let mut store = Store::new().await;
+    let fence = fence(1, "a");
+    store.ban(&fence, 0, Some(later("a1", true))).await;
+    for (call, banned, state) in [
+        (1, r#"["8"]"#, ScheduledActionState::Waiting),
+        (2, r#"["7","8"]"#, ScheduledActionState::Cancelled),
+    ] {
+        let thread = store.open_channel(&fence).await.unfinished.unwrap().thread_id;
+        let ban = Execution {
+            tool: "ban_member".to_owned(),
+            arguments: r#"{"action":"ban_many","members":["7","8"]}"#.to_owned(),
+            tier: "destructive".to_owned(),
+            decision: Decision::Allow.into(),
+            ..execution(thread.parse().unwrap(), call)
+        };
+        store.client.begin_execution(begin_execution(&fence, &ban)).await.unwrap();
+        let end = EndExecutionRequest {
+            result: format!(r#"{{"ok":true,"banned":{banned}}}"#),
+            ..end_execution(&fence, &ban, ExecutionState::Done)
+        };
+        store.client.end_execution(end).await.unwrap();
+        // Whoever Discord did not ban keeps the end that they had.
+        assert_eq!(store.action("a1").await.state(), state, "{banned}");
+    }
+}
+
+/// Asks for something, and goes away after the request was looked after so often.
+async fn asked_and_gone<T>(call: impl Future<Output = T>, looks: usize) {
+    let mut call = std::pin::pin!(call);
+    for _ in 0..looks {
+        if futures::poll!(call.as_mut()).is_ready() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_planned_comes_also_if_whoever_planned_it_is_killed_before_the_answer() {
+    let mut written = 0;
+    for looks in 0..40 {
+        // Each in a store of its own: anything else that is due of a shard has it looked at.
+        let mut store = Store::new().await;
+        let tasks = store.runs();
+        let fence = fence(1, "a");
+        let thread = store.running_thread(&fence, 1).await;
+        let ban = Execution {
+            tool: "ban_member".to_owned(),
+            tier: "destructive".to_owned(),
+            decision: Decision::Allow.into(),
+            ..execution(thread, 0)
+        };
+        store.client.begin_execution(begin_execution(&fence, &ban)).await.unwrap();
+        let mut end = end_execution(&fence, &ban, ExecutionState::Done);
+        end.later = Some(later("a1", true));
+        let mut client = store.client.clone();
+        asked_and_gone(client.end_execution(end), looks).await;
+        // What is behind it in the shard is committed after it.
+        store
+            .client
+            .end_execution(end_execution(&fence, &ban, ExecutionState::Done))
+            .await
+            .unwrap();
+        let planned = store.planned(GUILD).await.len();
+        store.clock.advance(std::time::Duration::from_mins(2));
+        // The clock of tests wakes nobody: something of another shard does.
+        let elsewhere = DecideApprovalRequest {
+            guild_id: GUILD + (1 << 22),
+            approval_id: "none".to_owned(),
+            decision: ApprovalDecision::Approved.into(),
+            by: AUTHOR,
+        };
+        store.client.decide_approval(elsewhere).await.unwrap();
+        store.queue.until_published(planned).await;
+        tasks.finish(std::time::Duration::from_secs(20)).await;
+        written += planned;
+    }
+    assert!(written > 0, "some got through");
 }
 
 #[tokio::test]
