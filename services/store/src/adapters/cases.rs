@@ -21,6 +21,7 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
     pub(crate) guild: Id<GuildMarker>,
+    /// To whom it was done, alone or among several.
     pub(crate) target: Option<Id<UserMarker>>,
     /// One alone, by its number.
     pub(crate) case: Option<i64>,
@@ -46,7 +47,10 @@ pub(crate) async fn list(readers: &SqlitePool, wanted: Wanted) -> Result<Vec<Cas
         ", l.moderation_log_id, l.target_user_id, l.at_ms
           FROM moderation_logs AS l INDEXED BY moderation_logs_of_target
           JOIN tool_executions AS e ON e.execution_id = l.execution_id
-          WHERE l.guild_id = ?1 AND (?2 IS NULL OR l.target_user_id = ?2)
+          WHERE l.guild_id = ?1 AND (?2 IS NULL OR l.target_user_id = ?2
+                  OR (l.target_user_id IS NULL AND EXISTS (SELECT 1 FROM json_each(
+                      CASE WHEN json_valid(e.result) THEN e.result END, '$.banned') AS banned
+                      WHERE banned.value = CAST(?2 AS TEXT))))
               AND (?3 IS NULL OR l.moderation_log_id = ?3)
               AND (?4 IS NULL OR l.moderation_log_id < ?4)
           ORDER BY l.moderation_log_id DESC LIMIT ?5"

@@ -72,15 +72,22 @@ pub(crate) const KINDS: &[Kind] = &[
          FROM tool_executions WHERE (?3 IS NULL OR guild_id = ?3)
              AND ((principal_kind = 'person' AND principal_id = ?2) OR approver_id = ?1
                  OR (json_valid(arguments)
-                     AND ?2 IN (arguments ->> '$.member', arguments ->> '$.of.member')))",
+                     AND ?2 IN (arguments ->> '$.member', arguments ->> '$.of.member'))
+                 OR EXISTS (SELECT 1 FROM json_each(
+                     CASE WHEN json_valid(arguments) THEN arguments END, '$.members') AS named
+                     WHERE named.value = ?2))",
     ),
     (
         "cases",
         "SELECT json_object('guild_id', CAST(guild_id AS TEXT), 'channel_id',
              CAST(channel_id AS TEXT), 'tool', tool, 'tier', tier, 'at_ms', at_ms,
-             'as', CASE WHEN target_user_id = ?1 THEN 'target' ELSE 'moderator' END)
+             'as', CASE WHEN principal_kind = 'person' AND principal_id = ?2 THEN 'moderator'
+                 ELSE 'target' END)
          FROM moderation_logs WHERE (?3 IS NULL OR guild_id = ?3)
-             AND (target_user_id = ?1 OR (principal_kind = 'person' AND principal_id = ?2))",
+             AND (target_user_id = ?1 OR (principal_kind = 'person' AND principal_id = ?2)
+                 OR (target_user_id IS NULL AND EXISTS (SELECT 1 FROM tool_executions AS e, json_each(
+                     CASE WHEN json_valid(e.result) THEN e.result END, '$.banned') AS banned
+                     WHERE e.execution_id = moderation_logs.execution_id AND banned.value = ?2)))",
     ),
     (
         "approvals",
@@ -91,7 +98,10 @@ pub(crate) const KINDS: &[Kind] = &[
                  ELSE 'target' END)
          FROM approvals WHERE (?3 IS NULL OR guild_id = ?3)
              AND (asker_id = ?1 OR decided_by = ?1
-                 OR (json_valid(arguments) AND arguments ->> '$.member' = ?2))",
+                 OR (json_valid(arguments) AND arguments ->> '$.member' = ?2)
+                 OR EXISTS (SELECT 1 FROM json_each(
+                     CASE WHEN json_valid(arguments) THEN arguments END, '$.members') AS named
+                     WHERE named.value = ?2))",
     ),
     (
         "scheduled_actions",
@@ -106,7 +116,10 @@ pub(crate) const KINDS: &[Kind] = &[
          FROM scheduled_actions AS a LEFT JOIN tool_executions AS e ON e.key = a.key
          WHERE (?3 IS NULL OR a.guild_id = ?3)
              AND ((a.principal_kind = 'person' AND a.principal_id = ?2) OR a.ended_by = ?1
-                 OR (json_valid(a.arguments) AND a.arguments ->> '$.member' = ?2))",
+                 OR (json_valid(a.arguments) AND a.arguments ->> '$.member' = ?2)
+                 OR EXISTS (SELECT 1 FROM json_each(
+                     CASE WHEN json_valid(a.arguments) THEN a.arguments END, '$.members') AS named
+                     WHERE named.value = ?2))",
     ),
     (
         "learning_data",

@@ -113,7 +113,9 @@ pub(crate) fn cancel_expiries(
                  ON a.guild_id = e.guild_id AND a.state = 'waiting' AND a.tool = e.tool
              WHERE e.key = ?1 AND a.principal_kind = 'expiry'
                  AND coalesce(e.principal_kind, '') <> 'expiry' AND json_valid(e.arguments)
-                 AND a.arguments ->> '$.member' = e.arguments ->> '$.member'",
+                 AND (a.arguments ->> '$.member' = e.arguments ->> '$.member'
+                     OR a.arguments ->> '$.member' IN (SELECT banned.value FROM json_each(
+                         CASE WHEN json_valid(e.result) THEN e.result END, '$.banned') AS banned))",
         )?
         .query_map([done.to_string()], |row| row.get(0))?
         .collect::<Result<_, _>>()?;

@@ -106,3 +106,29 @@ async fn cases_are_listed_newest_first_of_all_of_one_member_and_alone() {
     let first = list(ListCasesRequest { limit: 1, ..Default::default() }).await;
     assert_eq!(first, [all[0]]);
 }
+
+#[tokio::test]
+async fn a_case_of_several_is_one_of_each_to_whom_it_was_done() {
+    let mut store = Store::new().await;
+    let holder = fence(5, "holder");
+    let thread = store.running_thread(&holder, 1).await;
+    let act = Execution {
+        tool: "ban_member".to_owned(),
+        tier: "destructive".to_owned(),
+        arguments: r#"{"action":"ban_many","members":["612","613","614"]}"#.to_owned(),
+        ..execution(thread, 0)
+    };
+    store.client.begin_execution(begin_execution(&holder, &act)).await.unwrap();
+    let mut end = end_execution(&holder, &act, ExecutionState::Done);
+    end.result = r#"{"ok":true,"banned":["612","613"],"failed":[{"member":"614"}]}"#.to_owned();
+    store.client.end_execution(end).await.unwrap();
+    for (member, count) in [(612, 1), (613, 1), (614, 0), (61, 0)] {
+        let request = ListCasesRequest {
+            guild_id: GUILD,
+            target_user_id: member,
+            ..ListCasesRequest::default()
+        };
+        let cases = store.client.list_cases(request).await.unwrap().into_inner().cases;
+        assert_eq!(cases.len(), count, "{member}");
+    }
+}
