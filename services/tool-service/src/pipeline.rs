@@ -31,7 +31,7 @@ use ery_proto::{
         self as store, BeginExecutionRequest, BeginExecutionResponse, EndExecutionRequest,
         Execution, ExecutionState,
     },
-    tool::v1::{CallToolRequest, CallToolResponse, ChangedTrigger},
+    tool::v1::{CallOutcome, CallToolRequest, CallToolResponse, ChangedTrigger},
 };
 
 use crate::{
@@ -174,6 +174,10 @@ impl Pipeline {
             None => ask,
         };
         match self.judged(ask).await? {
+            Judged::Final(_) | Judged::Allowed(_) if ask.is_ahead => Ok(CallToolResponse {
+                outcome: CallOutcome::Later.into(),
+                ..CallToolResponse::default()
+            }),
             Judged::Final(verdict) => self.refuse(ask, *verdict).await,
             Judged::Allowed(plan) => self.carry_out(ask, *plan).await,
             Judged::Proposal(plan, reason) => self.propose(ask, *plan, &reason).await,

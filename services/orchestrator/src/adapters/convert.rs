@@ -286,7 +286,8 @@ pub(crate) fn content(outcome: CallOutcome, content: String, reason: &str) -> St
         CallOutcome::Denied
         | CallOutcome::Failed
         | CallOutcome::NeedsApproval
-        | CallOutcome::InDoubt => {
+        | CallOutcome::InDoubt
+        | CallOutcome::Later => {
             serde_json::json!({"outcome": outcome.as_word(), "reason": reason}).to_string()
         }
     }
@@ -311,6 +312,7 @@ pub(crate) fn call_outcome_from(outcome: tool::CallOutcome) -> Option<CallOutcom
         tool::CallOutcome::Failed => Some(CallOutcome::Failed),
         tool::CallOutcome::NeedsApproval => Some(CallOutcome::NeedsApproval),
         tool::CallOutcome::InDoubt => Some(CallOutcome::InDoubt),
+        tool::CallOutcome::Later => Some(CallOutcome::Later),
     }
 }
 

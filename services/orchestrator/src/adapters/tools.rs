@@ -64,6 +64,15 @@ pub(crate) struct Caller<'a> {
     pub(crate) prompt_version: &'a str,
 }
 
+/// How a call stands among those of its turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Stands {
+    /// The approval on which it is made.
+    pub(crate) approval: Option<String>,
+    /// Whether it is made only if it would wait for a click.
+    pub(crate) is_ahead: bool,
+}
+
 /// What became of a call.
 #[derive(Debug)]
 pub(crate) struct Called {
@@ -166,10 +175,11 @@ impl Tools {
         key: ExecutionKey,
         tool: &str,
         arguments: &str,
-        approval: Option<String>,
+        stands: Stands,
     ) -> Result<Called, CallError> {
         let request = proto::CallToolRequest {
-            approval_id: approval.unwrap_or_default(),
+            approval_id: stands.approval.unwrap_or_default(),
+            is_ahead: stands.is_ahead,
             ..request(caller, &key, tool.to_owned(), arguments.to_owned())
         };
         self.send(caller.fence.channel.home, request).await
@@ -494,5 +504,6 @@ fn request(
         approval_id: String::new(),
         scheduled_action_id: String::new(),
         is_command: false,
+        is_ahead: false,
     }
 }

@@ -1,6 +1,9 @@
 //! A task thread as a state machine: it takes what came back, and says what is to be done next.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
 use twilight_model::id::{Id, marker::MessageMarker};
 
@@ -81,6 +84,8 @@ pub(crate) struct PlannedCall {
     pub(crate) arguments: String,
     /// The approval on which it stands, where it was proposed before.
     pub(crate) approval: Option<String>,
+    /// Whether one before it waits for a click: then it is made only if it would wait, too.
+    pub(crate) is_ahead: bool,
 }
 
 /// What the thread says to its triggers.
@@ -203,6 +208,10 @@ pub(crate) struct TaskThread {
     is_tainted: bool,
     usage: Usage,
     tool_calls: u32,
+    /// The calls of the last turn that wait for a click.
+    waiting: BTreeSet<usize>,
+    /// What those brought that were clicked before one in front of them.
+    early: BTreeMap<usize, ToolReturn>,
     rulings: HashMap<(u32, u32), Ruling>,
 }
 
@@ -232,6 +241,8 @@ impl TaskThread {
             is_tainted: false,
             usage: Usage::default(),
             tool_calls: 0,
+            waiting: BTreeSet::new(),
+            early: BTreeMap::new(),
             rulings: HashMap::new(),
         }
     }
@@ -556,6 +567,8 @@ impl TaskThread {
             }
             self.tool_calls = wanted;
             self.steps.push(ModelStep { step: index, turn, results: Vec::new() });
+            self.waiting.clear();
+            self.early.clear();
             self.phase = Phase::Calling;
             return self.next_call(now);
         }
@@ -581,56 +594,89 @@ impl TaskThread {
         self.answer(Answering { closing, is_noted: true }, now)
     }
 
+    /// Returns the call of the last turn that is to be made now: those that wait for a click keep
+    /// none behind them from being shown, too, or from being done once it is clicked.
+    fn current(&self) -> Option<usize> {
+        let step = self.steps.last()?;
+        (step.results.len()..step.turn.tool_calls.len())
+            .find(|call| !self.waiting.contains(call) && !self.early.contains_key(call))
+    }
+
     fn next_call(&mut self, now: UnixMillis) -> Effect {
+        let is_ahead = !self.waiting.is_empty();
         if now >= self.deadline {
             return self.out_of_time(now);
         }
-        let Some(step) = self.steps.last() else { return self.ask_model(now) };
-        match step.turn.tool_calls.get(step.results.len()) {
-            Some(ToolCall { tool, arguments, .. }) => {
-                let planned = PlannedCall {
-                    step: step.step,
-                    call: u32::try_from(step.results.len()).unwrap_or(u32::MAX),
-                    tool: tool.clone(),
-                    arguments: arguments.clone(),
-                    approval: None,
-                };
-                match self.rulings.get(&(planned.step, planned.call)).cloned() {
-                    None => Effect::CallTool(planned),
-                    Some(Ruling::Approved(approval)) => {
-                        Effect::CallTool(PlannedCall { approval: Some(approval), ..planned })
-                    }
-                    Some(Ruling::Refused(reason)) => {
-                        let content = serde_json::json!({
-                            "ok": false, "error": "not_approved", "reason": reason,
-                        });
-                        let outcome = CallOutcome::Denied;
-                        let content = content.to_string();
-                        self.tool_returned(ToolReturn { outcome, content, taints: false }, now)
-                    }
-                }
+        let current = self.current();
+        let Some((index, step)) = current.zip(self.steps.last()) else {
+            return if is_ahead { self.suspend() } else { self.ask_model(now) };
+        };
+        let ToolCall { tool, arguments, .. } = &step.turn.tool_calls[index];
+        let planned = PlannedCall {
+            step: step.step,
+            call: u32::try_from(index).unwrap_or(u32::MAX),
+            tool: tool.clone(),
+            arguments: arguments.clone(),
+            approval: None,
+            is_ahead,
+        };
+        match self.rulings.get(&(planned.step, planned.call)).cloned() {
+            None if self.waiting.len() >= MOST_TOGETHER => self.suspend(),
+            None => Effect::CallTool(planned),
+            Some(Ruling::Approved(approval)) => Effect::CallTool(PlannedCall {
+                approval: Some(approval),
+                is_ahead: false,
+                ..planned
+            }),
+            Some(Ruling::Refused(reason)) => {
+                let content = serde_json::json!({
+                    "ok": false, "error": "not_approved", "reason": reason,
+                });
+                let outcome = CallOutcome::Denied;
+                let content = content.to_string();
+                self.tool_returned(ToolReturn { outcome, content, taints: false }, now)
             }
-            None => self.ask_model(now),
         }
     }
 
     fn tool_returned(&mut self, result: ToolReturn, now: UnixMillis) -> Effect {
-        if result.outcome == CallOutcome::NeedsApproval {
-            // Its channel goes on meanwhile; the click begins it again.
-            return self.finish(Finished {
-                outcome: Outcome::Suspended,
-                detail: "waits for an approval".to_owned(),
-                answer: None,
-            });
+        let Some(index) = self.current() else { return self.next_call(now) };
+        match result.outcome {
+            CallOutcome::NeedsApproval => {
+                self.waiting.insert(index);
+                return self.next_call(now);
+            }
+            // It has its turn once those before it are decided.
+            CallOutcome::Later => return self.suspend(),
+            CallOutcome::Done
+            | CallOutcome::Denied
+            | CallOutcome::Failed
+            | CallOutcome::InDoubt => {}
         }
         self.is_tainted |= result.taints;
+        self.early.insert(index, result);
         if let Some(step) = self.steps.last_mut() {
-            step.results.push(result);
+            while let Some(result) = self.early.remove(&step.results.len()) {
+                step.results.push(result);
+            }
         }
         self.next_call(now)
     }
 
+    /// Lets the channel go on meanwhile; a click begins the thread again.
+    fn suspend(&mut self) -> Effect {
+        self.finish(Finished {
+            outcome: Outcome::Suspended,
+            detail: "waits for an approval".to_owned(),
+            answer: None,
+        })
+    }
+
     fn out_of_time(&mut self, now: UnixMillis) -> Effect {
+        if !self.waiting.is_empty() {
+            // What is shown can be clicked still.
+            return self.suspend();
+        }
         self.out_of_budget(answer::OUT_OF_TIME, "time", now)
     }
 
@@ -665,6 +711,9 @@ impl TaskThread {
     }
 }
 
+/// How many calls of one turn wait for clicks at once: more would bury what people talk about.
+const MOST_TOGETHER: usize = 10;
+
 /// The detail of a thread that said nothing because the model chose so.
 pub(crate) const SILENCE: &str = "the model chose silence";
 
@@ -683,7 +732,10 @@ fn finished_by(
             let doubt = "nothing could tell whether the answer was sent";
             Finished { outcome, detail: joined(&detail, doubt), answer: message }
         }
-        CallOutcome::Denied | CallOutcome::Failed | CallOutcome::NeedsApproval => {
+        CallOutcome::Denied
+        | CallOutcome::Failed
+        | CallOutcome::NeedsApproval
+        | CallOutcome::Later => {
             let outcome = if planned == Outcome::Done { Outcome::Failed } else { planned };
             let unsent = format!("the answer was not sent: {reason}");
             Finished { outcome, detail: joined(&detail, &unsent), answer: None }

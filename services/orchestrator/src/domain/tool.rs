@@ -54,6 +54,8 @@ pub(crate) enum CallOutcome {
     Failed,
     NeedsApproval,
     InDoubt,
+    /// It was only asked whether it would wait for a click, which it would not.
+    Later,
 }
 
 impl CallOutcome {
@@ -64,6 +66,7 @@ impl CallOutcome {
             Self::Failed => "failed",
             Self::NeedsApproval => "needs_approval",
             Self::InDoubt => "in_doubt",
+            Self::Later => "later",
         }
     }
 }

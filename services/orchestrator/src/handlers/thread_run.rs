@@ -22,7 +22,7 @@ use crate::{
         calls::{Fate, fate},
         convert,
         store::{Beginning, ContextWanted, Ingested, IngestedChange, Opened},
-        tools::{Called, Caller, Resolved},
+        tools::{Called, Caller, Resolved, Stands},
     },
     domain::{
         context::{self, Material},
@@ -540,7 +540,7 @@ impl<'a> Run<'a> {
     }
 
     async fn call(&mut self, planned: PlannedCall) -> Result<Effect, ThreadError> {
-        let PlannedCall { step, call, tool, arguments, approval } = planned;
+        let PlannedCall { step, call, tool, arguments, approval, is_ahead } = planned;
         let key = match approval {
             None => ExecutionKey::Thread { thread: self.id, step, call },
             Some(_) => ExecutionKey::Approved { thread: self.id, step, call },
@@ -550,9 +550,12 @@ impl<'a> Run<'a> {
             return Ok(self.thread.start(self.holder.now()));
         };
         let caller = self.caller(principal, &askers, &trigger);
-        let done = self.holder.tools.call(&caller, key, &tool, &arguments, approval).await?;
-        self.holder.metrics.tool_called(done.outcome);
-        self.tell_called(&tool, &arguments, &done);
+        let stands = Stands { approval, is_ahead };
+        let done = self.holder.tools.call(&caller, key, &tool, &arguments, stands).await?;
+        if done.outcome != CallOutcome::Later {
+            self.holder.metrics.tool_called(done.outcome);
+            self.tell_called(&tool, &arguments, &done);
+        }
         let Called { outcome, content, changes, tier, .. } = done;
         let taints = match tier {
             Some(tier) => tier == Tier::Read,

@@ -57,7 +57,8 @@ pub(crate) async fn run(holder: Arc<Holder>, tasks: &Tasks) {
             pauses = Pauses::new();
             let holder = Arc::clone(&holder);
             tasks.spawn_work("channel", async move {
-                wake(&holder, delivery).await;
+                // What a holder does in one go is large.
+                Box::pin(wake(&holder, delivery)).await;
                 drop(slot);
             });
         }

@@ -34,6 +34,7 @@ const MAX_KEPT: usize = 2_000;
 const MAX_KEY: usize = 512;
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of the request by itself")]
 pub(super) struct Ask {
     pub(super) fence: Option<common::Fence>,
     pub(super) key: String,
@@ -54,6 +55,8 @@ pub(super) struct Ask {
     pub(super) credential: Option<String>,
     /// Whether the person gave it in Discord's own interface, where no model chooses anything.
     pub(super) is_command: bool,
+    /// Whether one before it waits for a click: then it is made only if it would wait, too.
+    pub(super) is_ahead: bool,
     orders: Vec<Order>,
     thread_id: String,
     trigger_id: String,
@@ -125,6 +128,7 @@ impl Ask {
             scheduled: Some(request.scheduled_action_id).filter(|id| !id.is_empty()),
             credential,
             is_command: request.is_command,
+            is_ahead: request.is_ahead,
             orders: request.orders,
             thread_id: request.thread_id,
             trigger_id: request.trigger_id,
@@ -152,6 +156,7 @@ impl Ask {
             scheduled: None,
             credential: None,
             is_command: false,
+            is_ahead: false,
             orders: Vec::new(),
             thread_id: execution.thread_id.clone(),
             trigger_id: execution.trigger_id.clone(),
@@ -181,7 +186,10 @@ impl Ask {
     /// Names the call and who holds the channel for it: repeats are alike in both.
     pub(super) fn identity(&self) -> String {
         match &self.fence {
-            Some(fence) => format!("{}#{}#{}", self.key, fence.epoch, fence.owner),
+            Some(fence) => {
+                let ahead = if self.is_ahead { "#ahead" } else { "" };
+                format!("{}#{}#{}{ahead}", self.key, fence.epoch, fence.owner)
+            }
             None => format!("{}#{}", self.key, self.home.key()),
         }
     }

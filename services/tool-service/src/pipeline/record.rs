@@ -167,5 +167,6 @@ pub(super) fn word(outcome: CallOutcome) -> &'static str {
         CallOutcome::Failed => "failed",
         CallOutcome::NeedsApproval => "needs_approval",
         CallOutcome::InDoubt => "in_doubt",
+        CallOutcome::Later => "later",
     }
 }

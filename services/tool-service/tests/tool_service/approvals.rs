@@ -96,6 +96,33 @@ async fn a_proposal_shows_whom_it_is_about_and_not_the_models_words() {
 }
 
 #[tokio::test]
+async fn a_call_whose_turn_has_not_come_is_made_only_if_it_waits_for_a_click_too() {
+    let it = Harness::start().await;
+    let ahead = |tool: &str, arguments: Value| CallToolRequest {
+        is_ahead: true,
+        ..it.call("theo", "general", tool, arguments)
+    };
+    for (tool, arguments) in [
+        ("send_message", json!({"content": "done!"})),
+        ("fetch_messages", json!({})),
+        ("nuke", json!({})),
+        ("ban_member", json!({"member": it.user("mara").to_string()})),
+    ] {
+        let call = ahead(tool, arguments);
+        assert_eq!(it.run(&call).await.outcome(), CallOutcome::Later, "{tool}");
+        assert!(!it.store.with(|state| state.executions.contains_key(&call.key)), "{tool}");
+    }
+    assert!(it.said("general").is_empty());
+    let timeout = json!({"member": it.user("bob").to_string(), "duration_seconds": 600});
+    let call = ahead("timeout_member", timeout);
+    expect(&it.run(&call).await, CallOutcome::NeedsApproval);
+    assert_eq!(it.said("general").len(), 1, "it is shown with its buttons");
+    // When its turn comes it finds what is shown.
+    expect(&it.run(&CallToolRequest { is_ahead: false, ..call }).await, CallOutcome::NeedsApproval);
+    assert_eq!(it.said("general").len(), 1);
+}
+
+#[tokio::test]
 async fn a_lost_response_shows_a_proposal_once() {
     let it = Harness::start().await;
     let more = json!({"count": 1});

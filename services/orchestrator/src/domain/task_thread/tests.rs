@@ -123,6 +123,7 @@ fn tool_calls_run_in_order_and_their_results_go_back_to_the_model() {
             call,
             tool: "get_member_info".into(),
             arguments: call.to_string(),
+            is_ahead: false,
             approval: None,
         };
         assert_eq!(effect, Effect::CallTool(expected));
@@ -541,14 +542,98 @@ fn a_call_that_needs_a_click_suspends_the_thread() {
     let mut entries = until_asked();
     entries.push(Entry::ModelAnswered(calls(2)));
     let mut thread = resume(entries, &[]);
-    assert!(matches!(thread.start(T0), Effect::CallTool(_)));
-    let returned =
-        ToolReturn { outcome: CallOutcome::NeedsApproval, content: "waits".into(), taints: false };
-    let effect = thread.step(Input::ToolReturned(returned), T0);
+    assert!(matches!(thread.start(T0), Effect::CallTool(call) if !call.is_ahead));
+    // The next one is asked whether it would wait, too.
+    let effect = thread.step(Input::ToolReturned(came_to(CallOutcome::NeedsApproval)), T0);
     assert!(
-        matches!(&effect, Effect::Finish(end) if end.outcome == Outcome::Suspended),
+        matches!(&effect, Effect::CallTool(call) if call.is_ahead && call.call == 1),
         "{effect:?}"
     );
+    let effect = thread.step(Input::ToolReturned(came_to(CallOutcome::Later)), T0);
+    assert!(is_suspended(&effect), "{effect:?}");
+}
+
+fn came_to(outcome: CallOutcome) -> ToolReturn {
+    ToolReturn { outcome, content: outcome.as_word().into(), taints: false }
+}
+
+fn is_suspended(effect: &Effect) -> bool {
+    matches!(effect, Effect::Finish(end) if end.outcome == Outcome::Suspended)
+}
+
+#[test]
+fn what_one_turn_proposes_is_shown_together_and_decided_in_any_order() {
+    let turn = |past: &Past| {
+        let mut entries = until_asked();
+        entries.push(Entry::ModelAnswered(calls(3)));
+        TaskThread::resume(&turn(), LIMITS, T0, steps(entries), past).unwrap()
+    };
+    let mut thread = turn(&Past::default());
+    let mut effect = thread.start(T0);
+    for call in 0..3 {
+        let Effect::CallTool(planned) = &effect else { panic!("{effect:?}") };
+        assert_eq!((planned.call, planned.is_ahead), (call, call > 0));
+        effect = thread.step(Input::ToolReturned(came_to(CallOutcome::NeedsApproval)), T0);
+    }
+    assert!(is_suspended(&effect), "{effect:?}");
+
+    // The last is approved, then the first is refused: each when it is clicked, and once.
+    let mut past = Past {
+        executed: [((2, 0), proposed()), ((2, 1), proposed()), ((2, 2), proposed())].into(),
+        rulings: [((2, 2), Ruling::Approved("c".into()))].into(),
+        ..Past::default()
+    };
+    let mut thread = turn(&past);
+    let Effect::CallTool(call) = thread.start(T0) else { panic!("it is done at once") };
+    assert_eq!((call.call, call.approval.as_deref(), call.is_ahead), (2, Some("c"), false));
+    let effect = thread.step(Input::ToolReturned(came_to(CallOutcome::Done)), T0);
+    assert!(is_suspended(&effect), "{effect:?}");
+    past.approved.insert((2, 2), executed("third", Tier::Reversible));
+    assert!(is_suspended(&turn(&past).start(T0)));
+
+    past.rulings.insert((2, 0), Ruling::Refused("no".into()));
+    assert!(is_suspended(&turn(&past).start(T0)), "the second waits still");
+    past.rulings.insert((2, 1), Ruling::Refused("nor that".into()));
+    let mut thread = turn(&past);
+    assert_eq!(thread.start(T0), Effect::AskModel);
+    let told: Vec<_> = thread.steps()[0].results.iter().map(|it| it.outcome).collect();
+    assert_eq!(told, [CallOutcome::Denied, CallOutcome::Denied, CallOutcome::Done]);
+    assert_eq!(thread.steps()[0].results[2].content, "third");
+}
+
+#[test]
+fn a_holder_that_dies_between_two_proposals_shows_the_rest_and_none_twice() {
+    let mut entries = until_asked();
+    entries.push(Entry::ModelAnswered(calls(3)));
+    let past = Past { executed: [((2, 0), proposed())].into(), ..Past::default() };
+    let mut thread = TaskThread::resume(&turn(), LIMITS, T0, steps(entries), &past).unwrap();
+    let Effect::CallTool(call) = thread.start(T0) else { panic!("it goes on") };
+    assert_eq!((call.call, call.is_ahead), (1, true));
+}
+
+#[test]
+fn no_more_proposals_are_shown_together_than_a_channel_bears() {
+    let mut entries = until_asked();
+    entries.push(Entry::ModelAnswered(calls(12)));
+    let limits = Limits { max_tool_calls: 99, ..LIMITS };
+    let mut thread =
+        TaskThread::resume(&turn(), limits, T0, steps(entries), &Past::default()).unwrap();
+    let mut effect = thread.start(T0);
+    let mut shown = 0;
+    while let Effect::CallTool(_) = effect {
+        shown += 1;
+        effect = thread.step(Input::ToolReturned(came_to(CallOutcome::NeedsApproval)), T0);
+    }
+    assert!(is_suspended(&effect), "{effect:?}");
+    assert_eq!(shown, 10);
+    // Time that runs out takes nothing back that is shown.
+    let mut entries = until_asked();
+    entries.push(Entry::ModelAnswered(calls(2)));
+    let mut thread = resume(entries, &[]);
+    thread.start(T0);
+    thread.step(Input::ToolReturned(came_to(CallOutcome::NeedsApproval)), T0);
+    let late = T0 + LIMITS.time;
+    assert!(is_suspended(&thread.step(Input::TimeUp, late)));
 }
 
 fn reopened(past: &Past) -> TaskThread {
@@ -581,8 +666,7 @@ fn an_approved_call_is_made_on_its_approval_and_only_once() {
 
     // The second call waits for a click of its own.
     past.executed.insert((2, 1), proposed());
-    let effect = reopened(&past).start(T0);
-    assert!(matches!(&effect, Effect::Finish(end) if end.outcome == Outcome::Suspended));
+    assert!(is_suspended(&reopened(&past).start(T0)));
 }
 
 #[test]

@@ -69,8 +69,9 @@ pub(super) async fn report(
     Ok(Message::of(match called.outcome {
         CallOutcome::Done => language.word("report-sent"),
         CallOutcome::InDoubt => language.word("report-perhaps-sent"),
-        CallOutcome::Denied | CallOutcome::Failed | CallOutcome::NeedsApproval => {
-            language.word("report-not-sent")
-        }
+        CallOutcome::Denied
+        | CallOutcome::Failed
+        | CallOutcome::NeedsApproval
+        | CallOutcome::Later => language.word("report-not-sent"),
     }))
 }
