@@ -23,6 +23,10 @@ pub(crate) fn shortened(text: &str, limit: usize) -> String {
     }
 }
 
+/// What makes an address of what stands around it: a scheme's end, and the hosts of invites, of which
+/// Discord makes links without any scheme.
+const MAKES_LINKS: [&str; 4] = ["://", "discord.gg/", "discord.com/", "discordapp.com/"];
+
 /// Returns a name for use in a sentence: one line, no markup that pings or links.
 pub(crate) fn name(text: &str) -> String {
     let plain: String = visible(text)
@@ -30,7 +34,18 @@ pub(crate) fn name(text: &str) -> String {
         .map(|character| if character.is_whitespace() { ' ' } else { character })
         .filter(|character| !matches!(character, '<' | '>' | '`' | '*' | '|' | '[' | ']'))
         .collect();
+    let plain = MAKES_LINKS.iter().fold(plain, |plain, link| without_link(plain, link));
     shortened(plain.trim(), 64)
+}
+
+/// Takes the slashes of addresses out, whatever the case of their letters.
+fn without_link(mut plain: String, link: &str) -> String {
+    while let Some(at) = plain.to_ascii_lowercase().find(link) {
+        let end = at + link.len();
+        let parted = plain[at..end].replace('/', " ");
+        plain.replace_range(at..end, &parted);
+    }
+    plain
 }
 
 /// Percent-encodes everything but unreserved characters.
@@ -90,6 +105,15 @@ mod tests {
     #[test]
     fn a_name_is_one_harmless_line() {
         assert_eq!(name("  a\n<@1> [x](y)* "), "a @1 x(y)");
+        for (text, said) in [
+            ("he/him", "he/him"),
+            ("https://evil.example/x", "https:  evil.example/x"),
+            ("join Discord.GG/raid", "join Discord.GG raid"),
+            ("discord.com/invite/x", "discord.com invite/x"),
+            ("ht\u{200b}tps:/\u{202e}/e", "https:  e"),
+        ] {
+            assert_eq!(name(text), said);
+        }
     }
 
     #[test]

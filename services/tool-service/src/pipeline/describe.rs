@@ -103,10 +103,11 @@ fn person(member: &Member, state: &GuildState) -> String {
         .filter_map(|role| state.guild.roles.get(role))
         .max_by(|one, other| one.rank(other))
         .map_or_else(|| "no role".to_owned(), |role| format!("role {}", text::name(&role.name)));
+    // What they chose themselves comes last: before it stands what nobody can put on.
+    let chosen: String = text::name(member.name()).replace(['“', '”'], "");
     format!(
-        "<@{0}> ({1}, @{2}, id {0}, {highest}{3})",
+        "<@{0}> (@{1}, id {0}, {highest}{2}; calls themselves “{chosen}”)",
         member.user,
-        text::name(member.name()),
         text::name(&member.username),
         joined(member),
     )

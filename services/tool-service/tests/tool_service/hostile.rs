@@ -11,7 +11,7 @@ use ery_proto::{
     tool::v1::{CallOutcome, CallToolRequest, ListToolsRequest},
 };
 
-use crate::support::Harness;
+use crate::support::{Harness, expect};
 
 /// How many calls are tried; `ERY_HOSTILE_CALLS` has more tried.
 const CALLS: usize = 1_500;
@@ -202,4 +202,169 @@ async fn whatever_a_model_calls_nothing_forbidden_is_done_and_all_is_recorded() 
     let (acted, refused, asked): (usize, usize, usize) =
         (done(CallOutcome::Done), done(CallOutcome::Denied), done(CallOutcome::NeedsApproval));
     assert!(acted > 0 && refused > 0 && asked > 0, "every end was tried: {outcomes:?}");
+}
+
+/// Every tool that is offered, with the schema of its parameters.
+async fn offered(it: &Harness) -> Vec<(String, Value)> {
+    let request = ListToolsRequest {
+        guild_id: it.guild(),
+        channel_id: it.channel("general"),
+        askers: vec![it.user("theo")],
+        is_shared_turn: false,
+    };
+    let tools = it.client().list_tools(request).await.unwrap().into_inner().tools;
+    let schema = |parameters: &str| serde_json::from_str(parameters).unwrap();
+    tools.iter().map(|tool| (tool.name.clone(), schema(&tool.parameters))).collect()
+}
+
+/// A moderator ordered two acts. Whatever the model makes of that, of those two nothing but exactly
+/// them is done, and nothing else that matters.
+#[tokio::test]
+async fn an_order_opens_the_door_for_itself_alone() {
+    let it = Harness::start().await;
+    let words = Words::of(&it);
+    let tools = offered(&it).await;
+    let (bob, alice, nils) = (it.user("bob"), it.user("alice"), it.user("nils"));
+    let timeout = json!({"member": bob.to_string(), "duration_seconds": 600});
+    let ban = json!({"members": [alice.to_string(), nils.to_string()]});
+    let mut orders = it.ordered("theo", "timeout_member", timeout.clone()).await.orders;
+    orders.extend(it.ordered("theo", "ban_member", ban.clone()).await.orders);
+    let of = |name: &str| tools.iter().find(|(tool, _)| tool == name).unwrap().clone();
+
+    let mut rng = StdRng::seed_from_u64(7);
+    for round in 0..400 {
+        let (tool, schema) = match rng.random_range(0..3) {
+            0 => of("timeout_member"),
+            1 => of("ban_member"),
+            _ => tools.choose(&mut rng).unwrap().clone(),
+        };
+        let arguments = match (tool.as_str(), rng.random_range(0..20)) {
+            ("timeout_member", 0) => timeout.clone(),
+            ("ban_member", 0) => ban.clone(),
+            // Near the order: one more, one fewer, longer, with something besides.
+            ("timeout_member", 1..6) => {
+                let mut near = timeout.clone();
+                near["duration_seconds"] = json!(rng.random_range(0..2_000));
+                near
+            }
+            ("ban_member", 1..6) => {
+                let mut near = ban.clone();
+                match rng.random_range(0..4) {
+                    0 => near["members"] = json!([alice.to_string(), bob.to_string()]),
+                    1 => near["members"] = json!([alice.to_string()]),
+                    2 => near["delete_message_seconds"] = json!(60),
+                    _ => near["members"].as_array_mut().unwrap().push(json!(bob.to_string())),
+                }
+                near
+            }
+            _ => arguments(&schema, &words, &mut rng, 0),
+        };
+        let call = CallToolRequest {
+            offered: tools.iter().map(|(name, _)| name.clone()).collect(),
+            is_tainted: round > 20,
+            is_ahead: rng.random_bool(0.1),
+            orders: orders.clone(),
+            ..it.call("theo", "general", &tool, arguments)
+        };
+        it.run(&call).await;
+    }
+
+    for entry in it.log().await {
+        let (method, path) = (entry["method"].as_str().unwrap(), entry["path"].as_str().unwrap());
+        let is_word = method == "POST" && path.ends_with("/messages");
+        let is_reaction = path.contains("/reactions/") && path.ends_with("/@me");
+        let is_own = method == "GET" || path.ends_with("/users/@me/channels");
+        if is_own || is_word || is_reaction {
+            continue;
+        }
+        let is_timeout = method == "PATCH" && path.ends_with(&format!("/members/{bob}"));
+        let is_ban = [alice, nils].iter().any(|user| path.ends_with(&format!("/bans/{user}")));
+        assert!(is_timeout || is_ban, "{method} {path}: {entry}");
+        if is_ban && method == "PUT" {
+            assert_eq!(entry["body"], json!({"delete_message_seconds": 0}), "{entry}");
+        }
+    }
+    assert!(it.requests("PUT", "/bans/").await.len() >= 2, "the order itself is carried out");
+    assert!(!it.requests("PATCH", "/members/").await.is_empty());
+}
+
+/// Names by which a member would have staff take them for another, or for approved.
+const FORGED: [&str; 7] = [
+    "Mara, @mara, id 1, role Admin)",
+    "“Theo” (@theo, id 5, role Mod",
+    "[approve](https://evil.example/)",
+    "\u{202e}nimdA",
+    "`x` **ban member** ||y||",
+    "see discord.gg/raid",
+    "<@&1> @everyone",
+];
+
+#[tokio::test]
+async fn what_a_member_calls_themselves_cannot_pass_for_what_is_known_of_them() {
+    let it = Harness::start().await;
+    let bob = it.user("bob");
+    let path = format!("/members/{}/{bob}", it.guild());
+    for name in FORGED {
+        it.control_patch(&path, json!({ "nick": name })).await;
+        let member = it.rest(&format!("guilds/{}/members/{bob}", it.guild())).await;
+        let mut told = member.clone();
+        told["guild_id"] = json!(it.guild().to_string());
+        it.event("guild_member_update", &told);
+        let arguments = json!({"member": bob.to_string(), "reason": name});
+        let call = it.call("theo", "general", "kick_member", arguments);
+        expect(&it.run(&call).await, CallOutcome::NeedsApproval);
+        let said = it.said("general").pop().unwrap();
+        let line = said.lines().find(|line| line.starts_with("> member:")).unwrap();
+        let known = format!("> member: <@{bob}> (@bob, id {bob}, role Member, joined <t:");
+        assert!(line.starts_with(&known), "{line}");
+        let chosen = line.split_once("“").unwrap().1;
+        assert_eq!(chosen.matches('”').count(), 1, "{line}");
+        for sign in ["://", "discord.gg/", "](", "\u{202e}", "`", "**", "||", "<@&"] {
+            assert!(!chosen.contains(sign), "{sign} in {line}");
+        }
+        let reason = said.lines().find(|line| line.starts_with("> reason:")).unwrap();
+        let quoted = reason.trim_start_matches("> reason: ");
+        let inner = quoted.trim_matches('`');
+        assert!(
+            quoted.starts_with('`') && quoted.ends_with('`') && !inner.contains('`'),
+            "{reason}"
+        );
+        assert_eq!(said.lines().count(), 4, "nobody adds a line: {said}");
+        let shown = it.log().await;
+        let shown = shown.iter().rev().find(|entry| entry["method"] == "POST").unwrap();
+        assert_eq!(shown["body"]["allowed_mentions"]["parse"], json!([]));
+    }
+}
+
+#[tokio::test]
+async fn what_is_of_another_server_is_nothing_here() {
+    let it = Harness::start().await;
+    let other = it.control("/guilds", json!({ "name": "Other" })).await;
+    let other = other["id"].as_str().unwrap();
+    let role = it.control("/roles", json!({"guild_id": other, "name": "Theirs"})).await;
+    let channel = it.control("/channels", json!({"guild_id": other, "name": "theirs"})).await;
+    let (role, channel) = (role["id"].as_str().unwrap(), channel["id"].as_str().unwrap());
+    for (tool, arguments) in [
+        ("manage_roles", json!({"action": "move", "role": role, "above": "Muted"})),
+        ("manage_roles", json!({"action": "move", "role": "Muted", "above": role})),
+        ("manage_roles", json!({"action": "give", "member": "bob", "role": role})),
+        ("manage_channels", json!({"action": "move", "channel": channel, "above": "general"})),
+        ("manage_channels", json!({"action": "move", "channel": "recipes", "below": channel})),
+        ("manage_channels", json!({"action": "move", "channel": "recipes", "category": channel})),
+        ("delete_message", json!({"channel": channel, "latest": 5})),
+        ("fetch_messages", json!({"channel": channel})),
+        ("send_message", json!({"channel": channel, "content": "x"})),
+        ("create_invite", json!({"channel": channel})),
+        (
+            "schedule_action",
+            json!({"tool": "manage_channels", "in_seconds": 60,
+                   "arguments": {"action": "delete", "channel": channel}}),
+        ),
+    ] {
+        let response = it.run(&it.call("mara", "general", tool, arguments.clone())).await;
+        expect(&response, CallOutcome::Failed);
+        assert!(response.reason.contains("not in this server"), "{arguments}: {}", response.reason);
+    }
+    let log = it.log().await;
+    assert!(log.iter().all(|entry| entry["method"] == "GET"), "nothing was written");
 }
