@@ -19,14 +19,9 @@ const MAX_QUESTIONS: usize = 1_024;
 #[derive(Debug)]
 pub(crate) struct Patience {
     limit: Duration,
-    waiting: Mutex<HashMap<String, Waiting>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Waiting {
-    since: UnixMillis,
+    since: Mutex<HashMap<String, UnixMillis>>,
     /// When the log last heard of it.
-    said_at: Option<UnixMillis>,
+    said: Mutex<HashMap<String, UnixMillis>>,
 }
 
 /// How often the log hears of one question that waits.
@@ -34,44 +29,47 @@ const SAID_EVERY: Duration = Duration::from_mins(1);
 
 impl Patience {
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, waiting: Mutex::default() }
+        Self { limit, since: Mutex::default(), said: Mutex::default() }
     }
 
     /// Notes that `question` has no answer, and returns whether that was waited for long enough.
     pub(crate) fn is_over(&self, question: &str, now: UnixMillis) -> bool {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = waiting.get(question) {
-            let is_over = now >= found.since + self.limit;
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = since.get(question) {
+            let is_over = now >= *first + self.limit;
             if is_over {
-                waiting.remove(question);
+                since.remove(question);
             }
             return is_over;
         }
-        if waiting.len() >= MAX_QUESTIONS
+        if since.len() >= MAX_QUESTIONS
             && let Some(oldest) =
-                waiting.iter().min_by_key(|(_, it)| it.since).map(|(question, _)| question.clone())
+                since.iter().min_by_key(|(_, first)| **first).map(|(question, _)| question.clone())
         {
-            waiting.remove(&oldest);
+            since.remove(&oldest);
         }
-        waiting.insert(question.to_owned(), Waiting { since: now, said_at: None });
+        since.insert(question.to_owned(), now);
         self.limit.is_zero()
     }
 
-    /// Returns whether the log is to hear that a question has no answer: of one that waits, the
-    /// first time and then now and again; of any other always.
+    /// Returns whether the log is to hear that a question has no answer: the first time, and then now
+    /// and again, however often it is asked.
     pub(crate) fn is_to_be_said(&self, question: &str, now: UnixMillis) -> bool {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(found) = waiting.get_mut(question) else { return true };
-        let is_due = found.said_at.is_none_or(|said_at| now >= said_at + SAID_EVERY);
-        if is_due {
-            found.said_at = Some(now);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.get(question).is_some_and(|said_at| now < *said_at + SAID_EVERY) {
+            return false;
         }
-        is_due
+        if said.len() >= MAX_QUESTIONS {
+            said.clear();
+        }
+        said.insert(question.to_owned(), now);
+        true
     }
 
     /// Forgets a question that has its answer.
     pub(crate) fn answered(&self, question: &str) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(question);
+        self.since.lock().unwrap_or_else(PoisonError::into_inner).remove(question);
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).remove(question);
     }
 }
 
@@ -96,8 +94,6 @@ mod tests {
     fn the_log_hears_of_a_question_now_and_again() {
         let patience = Patience::new(Duration::from_mins(2));
         let at = |seconds: i64| UnixMillis(seconds * 1_000);
-        assert!(patience.is_to_be_said("a", at(0)) && patience.is_to_be_said("a", at(0)));
-        assert!(!patience.is_over("a", at(0)));
         let said: Vec<i64> = (0..90).filter(|it| patience.is_to_be_said("a", at(*it))).collect();
         assert_eq!(said, [0, 60]);
         patience.answered("a");

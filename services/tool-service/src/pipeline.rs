@@ -139,10 +139,12 @@ impl Pipeline {
                 Err(error) => error.label(),
             };
             metrics::call(tool, outcome, began.elapsed().as_secs_f64());
-            let now = pipeline.shared.clock.now();
-            let is_waiting = result.as_ref().is_err_and(CallError::is_unanswered);
+            let Shared { patience, clock, .. } = &*pipeline.shared;
+            if result.is_ok() {
+                patience.answered(&ask.key);
+            }
             if let Err(error) = &result
-                && (!is_waiting || pipeline.shared.patience.is_to_be_said(&ask.key, now))
+                && patience.is_to_be_said(&ask.key, clock.now())
             {
                 tracing::warn!(
                     guild.id = ask.guild_raw(),
