@@ -4,6 +4,7 @@
 //! read is under way is applied after it; so what is kept is never older than the last event.
 
 mod change;
+mod many;
 mod recent;
 mod slot;
 
@@ -199,8 +200,14 @@ impl Guilds {
         let mut wanted: Vec<_> = users.iter().copied().chain([bot]).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        let mut members = HashMap::with_capacity(wanted.len());
         let slot = &slot;
+        let mut to_read = wanted.clone();
+        to_read.retain(|user| match freshness {
+            Freshness::Anew => *user != bot,
+            Freshness::AsKnown => slot.known(*user).is_none(),
+        });
+        let mut members = self.many(guild, slot, &to_read).await?;
+        wanted.retain(|user| !members.contains_key(user));
         let mut reads = futures::stream::iter(wanted)
             .map(|user| async move {
                 let member = match freshness {

@@ -556,3 +556,33 @@ async fn several_people_are_banned_for_good_only_and_lifted_one_by_one() {
     }
     assert!(it.requests("POST", "/bulk-ban").await.is_empty());
 }
+
+#[tokio::test]
+async fn a_raids_many_members_are_read_by_pages_and_judged_each() {
+    let it = managed().await;
+    let guild = it.guild().to_string();
+    let mut raiders = Vec::new();
+    for number in 0..40 {
+        let raider = json!({"guild_id": guild, "username": format!("raider{number}")});
+        let member = it.control("/members", raider).await;
+        raiders.push(member["user"]["id"].as_str().unwrap().to_owned());
+    }
+    // Some are gone already.
+    raiders.extend((0..40).map(|gone: u64| (100_000_000_000_000_001 + gone).to_string()));
+    let with_theo: Vec<String> =
+        raiders.iter().cloned().chain([it.user("theo").to_string()]).collect();
+    let call = it.ordered("mara", "ban_member", json!({ "members": with_theo })).await;
+    let response = it.run(&call).await;
+    expect(&response, CallOutcome::Denied);
+    assert!(response.reason.contains(&format!("<@{}>", it.user("theo"))), "{}", response.reason);
+
+    raiders.truncate(40);
+    let before = it.requests("GET", "/members").await.len();
+    let call = it.ordered("mara", "ban_member", json!({ "members": raiders })).await;
+    let response = it.run(&call).await;
+    expect(&response, CallOutcome::Done);
+    assert_eq!(content(&response)["banned"].as_array().unwrap().len(), 40);
+    assert_eq!(it.requests("POST", "/bulk-ban").await.len(), 1);
+    let reads = it.requests("GET", "/members").await.len() - before;
+    assert!(reads <= 2, "{reads} requests");
+}
