@@ -228,6 +228,12 @@ fn act_of(request: &Request, arguments: &mut Map<String, Value>) -> Option<&'sta
             set(arguments, "role", role.clone().into());
             ("manage_roles", reason)
         }
+        Request::MoveRole { role, other, is_above, reason } => {
+            set(arguments, "action", "move".into());
+            set(arguments, "role", role.clone().into());
+            set(arguments, if *is_above { "above" } else { "below" }, other.clone().into());
+            ("manage_roles", reason)
+        }
         Request::Lock { channel, locks, reason } => {
             let channel = channel.as_ref().map_or_else(|| "here".to_owned(), Channel::argument);
             set(arguments, "channel", channel.into());

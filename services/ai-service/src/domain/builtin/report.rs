@@ -140,6 +140,7 @@ fn wish(request: &Request) -> String {
         Request::Warn { member, .. } => format!("the warning of {member}"),
         Request::Role { member, gives: true, .. } => format!("the role for {member}"),
         Request::Role { member, gives: false, .. } => format!("the end of {member}'s role"),
+        Request::MoveRole { .. } => "the move of that role".into(),
         Request::Lock { locks: true, .. } => "the lock of that channel".into(),
         Request::Lock { locks: false, .. } => "the end of that channel's lock".into(),
         Request::Delete { .. } => "the deletion of that message".into(),
@@ -202,7 +203,11 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("ban_member", "“ban @name for 3 days because …”, “unban” with a mention or an id"),
     ("kick_member", "“kick @name because …”"),
     ("warn_member", "“warn @name for …”"),
-    ("manage_roles", "“give @name the role Helper”, “remove the role Helper from @name”"),
+    (
+        "manage_roles",
+        "“give @name the role Helper”, “remove the role Helper from @name”, “move the role Helper \
+         above Member”",
+    ),
     ("manage_permissions", "“lock #channel”, “unlock this channel”"),
     (
         "delete_message",

@@ -47,6 +47,13 @@ pub(super) enum Request {
         gives: bool,
         reason: Option<String>,
     },
+    /// Puts a role right above or below another one; both as the tool takes them.
+    MoveRole {
+        role: String,
+        other: String,
+        is_above: bool,
+        reason: Option<String>,
+    },
     /// Whether everybody may write in a channel.
     Lock {
         /// None for the one where it is said.
@@ -110,6 +117,7 @@ impl Request {
             | Self::Kick { .. }
             | Self::Warn { .. }
             | Self::Role { .. }
+            | Self::MoveRole { .. }
             | Self::Lock { .. }
             | Self::Delete { .. }
             | Self::Purge { .. }
@@ -135,6 +143,7 @@ impl Request {
             | Self::Kick { .. }
             | Self::Warn { .. }
             | Self::Role { .. }
+            | Self::MoveRole { .. }
             | Self::Lock { .. }
             | Self::Delete { .. }
             | Self::Purge { .. }

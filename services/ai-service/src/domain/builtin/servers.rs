@@ -5,7 +5,7 @@ mod roles;
 
 use self::{
     messages::{read_lock, read_on_reply, read_purge},
-    roles::read_role,
+    roles::{read_move, read_role},
 };
 use super::{
     clause::{Clause, is_reason_word},
@@ -16,7 +16,11 @@ use super::{
 
 /// Reads such an act. `None`: none stands here.
 pub(super) fn read(at: Clause<'_>) -> Option<Read<'_>> {
-    read_role(at).or_else(|| read_lock(at)).or_else(|| read_purge(at)).or_else(|| read_on_reply(at))
+    read_role(at)
+        .or_else(|| read_move(at))
+        .or_else(|| read_lock(at))
+        .or_else(|| read_purge(at))
+        .or_else(|| read_on_reply(at))
 }
 
 /// Reads what stands behind an act: a reason, idle words, the next command. Anything else leaves the

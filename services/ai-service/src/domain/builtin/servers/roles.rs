@@ -44,6 +44,57 @@ pub(super) fn read_role(at: Clause<'_>) -> Option<Read<'_>> {
     }))
 }
 
+/// Reads `move the role Helper above Member`. One of the two must be called a role, or be mentioned:
+/// other things are put above others, too.
+pub(super) fn read_move(at: Clause<'_>) -> Option<Read<'_>> {
+    let mut after = at;
+    if !after.take_any("move|put|place|drag") {
+        return None;
+    }
+    let (role, is_called) = take_side(&mut after, ABOVE_OR_BELOW)?;
+    after.take("right|directly|just");
+    let is_above = if after.take("above|over") {
+        true
+    } else if after.take("below|under|beneath|underneath") {
+        false
+    } else {
+        return None;
+    };
+    let (other, is_other_called) = take_side(&mut after, "")?;
+    if !is_called && !is_other_called {
+        return None;
+    }
+    let act = |reason| vec![Request::MoveRole { role, other, is_above, reason }];
+    Some(ending(after, act))
+}
+
+const ABOVE_OR_BELOW: &str = "above|over|below|under|beneath|underneath|right|directly|just";
+
+/// Takes a role by a mention or by the words before `until`, and tells whether it is called a role.
+fn take_side(at: &mut Clause<'_>, until: &str) -> Option<(String, bool)> {
+    at.take("the|my|our");
+    if at.kind() == Some(&Kind::Role) {
+        return Some((take_mention(at, *at), true));
+    }
+    let is_called = at.take("role|rank");
+    if at.kind() == Some(&Kind::Role) {
+        return Some((take_mention(at, *at), true));
+    }
+    let begin = *at;
+    let mut count = 0;
+    let ends = |at: &Clause<'_>| at.next_is(until) || is_boundary(*at) || at.next_is("role|rank");
+    while count < LONGEST_NAME
+        && matches!(at.kind(), Some(Kind::Word | Kind::At | Kind::Quote(_)))
+        && !ends(at)
+    {
+        at.skip(1);
+        count += 1;
+    }
+    let name = plain(&begin.text_until(*at));
+    let is_called = at.take("role|rank") || is_called;
+    (!name.is_empty()).then_some((name, is_called))
+}
+
 type Given<'a> = (Vec<Result<Target, Problem>>, Result<String, Problem>, Clause<'a>);
 
 /// Reads `@bob the Helper role`, `@bob's Helper role`, `@bob to the Helper role`.

@@ -292,6 +292,36 @@ fn roles_are_given_and_taken_in_many_ways() {
 }
 
 #[test]
+fn roles_are_moved_above_and_below_others() {
+    let to = |side: &str, other: &str| json!({"action": "move", "role": "Helper", side: other});
+    compare(
+        "manage_roles",
+        vec![
+            ("move the role Helper above Member", to("above", "Member")),
+            ("move the Helper role above the Member role", to("above", "Member")),
+            ("put the role Helper below the role Member please", to("below", "Member")),
+            ("place role Helper directly under Member", to("below", "Member")),
+            ("move Helper over the Member role", to("above", "Member")),
+            ("move \"Helper\" above the role \"Server Booster\"", to("above", "Server Booster")),
+            ("can you move the role Helper above Member?", to("above", "Member")),
+            (
+                "move <@&7> below <@&8>",
+                json!({"action": "move", "role": "<@&7>", "below": "<@&8>"}),
+            ),
+            (
+                "move the role Helper above Member because they help",
+                json!({"action": "move", "role": "Helper", "above": "Member",
+                       "reason": "they help"}),
+            ),
+        ],
+    );
+    for text in ["move the poll above the rules", "move the role Helper", "move on", "put it under"]
+    {
+        assert!(of_text(text).is_empty(), "{text}");
+    }
+}
+
+#[test]
 fn channels_are_locked_and_unlocked() {
     let bits = json!(["SEND_MESSAGES", "SEND_MESSAGES_IN_THREADS"]);
     let lock =
