@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "store/v1/store",
         "store/v1/admin",
         "store/v1/privacy",
+        "store/v1/config",
         "ai/v1/ai",
         "tool/v1/tool",
     ]

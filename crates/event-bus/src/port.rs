@@ -74,7 +74,7 @@ pub enum Topic {
     MessagesChanged,
     /// A task thread made a step: JSON for the playground's page and the console.
     ThreadProgress,
-    /// The community's config changed.
+    /// What a community or the installation set: JSON of `ery_community_config::Changed`.
     ConfigChanged,
     /// A person is to be forgotten: JSON of [`ForgottenPerson`].
     PersonForgotten,

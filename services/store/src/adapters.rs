@@ -6,6 +6,7 @@ pub(crate) mod backup_target;
 pub(crate) mod cases;
 pub(crate) mod columns;
 pub(crate) mod condition;
+pub(crate) mod config;
 pub(crate) mod dead_letters;
 pub(crate) mod direct_channels;
 pub(crate) mod dump;

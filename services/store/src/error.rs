@@ -182,6 +182,14 @@ pub enum StoreError {
     DeadLetterUnknown { id: String },
     #[error("there is no deletion `{id}`; see `ery ctl privacy list`")]
     DeletionUnknown { id: String },
+    #[error(transparent)]
+    Config(#[from] ery_community_config::InvalidConfig),
+    #[error("the config was changed meanwhile, it is at version {version}: look at it again")]
+    ConfigMoved { version: u64 },
+    #[error("there is no version {version} of the config to go back to; see its history")]
+    ConfigVersionUnknown { version: u64 },
+    #[error("config is set in {places} channels and by members already: reset some of it first")]
+    ConfigFull { places: i64 },
     #[error("`global.db` cannot be opened")]
     Global(#[source] FileError),
     #[error("the system has no random bytes")]
@@ -224,17 +232,20 @@ impl StoreError {
     /// Returns what the caller may do about it.
     pub(crate) fn code(&self) -> Code {
         match self {
-            Self::Invalid { .. } => Code::InvalidArgument,
+            Self::Invalid { .. } | Self::Config(_) => Code::InvalidArgument,
             Self::Fence(_) => Code::Aborted,
             Self::Backup(error) => error.code(),
             Self::ThreadUnknown { .. }
             | Self::ThreadNotFound { .. }
             | Self::DeadLetterUnknown { .. }
             | Self::DeletionUnknown { .. }
+            | Self::ConfigVersionUnknown { .. }
             | Self::NoShard { .. }
             | Self::ExecutionUnknown { .. } => Code::NotFound,
             Self::ThreadEnded { .. }
             | Self::CredentialRevoked
+            | Self::ConfigMoved { .. }
+            | Self::ConfigFull { .. }
             | Self::AnotherThreadRuns { .. }
             | Self::TriggerFinished { .. }
             | Self::StepGap { .. }

@@ -5,6 +5,7 @@ mod append_steps;
 mod begin_execution;
 mod begin_thread;
 mod cancel_scheduled_action;
+mod config;
 mod create_mcp_credential;
 mod decide_approval;
 mod end_execution;
@@ -45,7 +46,7 @@ use tonic::{Request, Response, Status};
 
 use ery_proto::store::v1 as proto;
 
-pub(crate) use self::{admin::AdminHandlers, privacy::PrivacyHandlers};
+pub(crate) use self::{admin::AdminHandlers, config::ConfigHandlers, privacy::PrivacyHandlers};
 use crate::{error::StoreError, service::Inner};
 
 /// How often a call looks for the file that took its shard's place.

@@ -9,7 +9,7 @@ use ery_event_bus::EventBus;
 use ery_group_commit::Rekey;
 use ery_lifecycle::Tasks;
 use ery_proto::store::v1::{
-    privacy_service_server::PrivacyServiceServer,
+    config_service_server::ConfigServiceServer, privacy_service_server::PrivacyServiceServer,
     store_admin_service_server::StoreAdminServiceServer, store_service_server::StoreServiceServer,
 };
 
@@ -22,7 +22,7 @@ use crate::{
     backups::{self, Backups},
     error::{OpenError, RekeyStoreError, StoreError},
     forgetting::{Forgetting, Standings},
-    handlers::{AdminHandlers, Handlers, PrivacyHandlers},
+    handlers::{AdminHandlers, ConfigHandlers, Handlers, PrivacyHandlers},
     ledger::Ledger,
     metrics::Metrics,
     ports::Ports,
@@ -133,7 +133,9 @@ impl Service {
         let server = StoreServiceServer::new(handlers).max_decoding_message_size(MAX_REQUEST_BYTES);
         let admin = AdminHandlers::new(Arc::clone(&self.inner));
         let privacy = PrivacyHandlers::new(Arc::clone(&self.inner));
+        let config = ConfigHandlers::new(Arc::clone(&self.inner), Arc::clone(&self.bus));
         Routes::new(server)
+            .add_service(ConfigServiceServer::new(config))
             .add_service(StoreAdminServiceServer::new(admin))
             .add_service(PrivacyServiceServer::new(privacy))
     }

@@ -146,6 +146,12 @@ pub(crate) const KINDS: &[Kind] = &[
                  AND principal_kind = 'person' AND principal_id = ?2 AND ?3 IS NULL)",
     ),
     (
+        "config",
+        "SELECT json_object('guild_id', CAST(home_id AS TEXT), 'values', json(document))
+         FROM config_layers WHERE layer = 'user' AND subject_id = ?1
+             AND (?3 IS NULL OR home_id = ?3) AND ?2 <> ''",
+    ),
+    (
         // Never the hash of the token.
         "mcp_credentials",
         "SELECT json_object('credential_id', credential_id, 'guild_id', CAST(guild_id AS TEXT),

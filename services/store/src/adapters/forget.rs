@@ -4,6 +4,7 @@
 //! Rows that others rely on stay: tombstones of messages, steps of journals, the audit. Their text
 //! goes, and the person's id with it.
 
+mod config;
 mod messages;
 mod payloads;
 mod people;
@@ -81,6 +82,7 @@ const STEPS: &[Step] = &[
     payloads::waiting_tasks,
     records::learnt,
     people::forget,
+    config::config,
 ];
 
 /// Does the next bounded part of a deletion in a file.

@@ -32,6 +32,7 @@ pub(crate) const SHARD: Migrations = &[
     (7, "mcp", include_str!("../../../../migrations/shard/0007_mcp.sql")),
     (8, "direct_channels", include_str!("../../../../migrations/shard/0008_direct_channels.sql")),
     (9, "privacy", include_str!("../../../../migrations/shard/0009_privacy.sql")),
+    (10, "config", include_str!("../../../../migrations/shard/0010_config.sql")),
 ];
 
 /// Returns how sqlx opens a file that exists.

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod backups;
+mod config;
 mod dead_letters;
 mod executions;
 mod explained;

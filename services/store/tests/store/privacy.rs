@@ -44,23 +44,23 @@ fn privacy(store: &Store) -> PrivacyServiceClient<Transport> {
 }
 
 /// The store at work, until it is stopped.
-struct Running {
+pub(crate) struct Running {
     tasks: Tasks,
 }
 
 impl Running {
-    fn start(store: &Store) -> Self {
+    pub(crate) fn start(store: &Store) -> Self {
         let tasks = Tasks::new();
         tasks.spawn("store", store.service.clone().run(tasks.clone()));
         Self { tasks }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         assert_eq!(self.tasks.finish(Duration::from_secs(20)).await, Ended::Drained);
     }
 }
 
-async fn request(store: &Store, user_id: u64, guild_id: u64) -> Deletion {
+pub(crate) async fn request(store: &Store, user_id: u64, guild_id: u64) -> Deletion {
     let request = RequestDeletionRequest { user_id, guild_id, ..Default::default() };
     let answer = privacy(store).request_deletion(request).await.unwrap().into_inner();
     answer.deletion.unwrap()
@@ -71,7 +71,7 @@ async fn get(store: &Store, id: &str) -> Deletion {
     privacy(store).get_deletion(request).await.unwrap().into_inner().deletion.unwrap()
 }
 
-async fn until(store: &Store, id: &str, state: DeletionState) -> Deletion {
+pub(crate) async fn until(store: &Store, id: &str, state: DeletionState) -> Deletion {
     let reached = async {
         loop {
             let deletion = get(store, id).await;
@@ -89,7 +89,7 @@ async fn until(store: &Store, id: &str, state: DeletionState) -> Deletion {
 }
 
 /// Returns the files in which a word stands, whatever its case.
-fn holding(folder: &Path, word: &str) -> Vec<String> {
+pub(crate) fn holding(folder: &Path, word: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -107,7 +107,7 @@ fn holding(folder: &Path, word: &str) -> Vec<String> {
     found
 }
 
-fn rows(store: &Store, statement: &str) -> Vec<String> {
+pub(crate) fn rows(store: &Store, statement: &str) -> Vec<String> {
     let connection =
         ery_group_commit::open_read_only(&shard_file(store.folder.path()), None).unwrap();
     select(&connection, statement, ())

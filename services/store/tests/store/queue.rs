@@ -83,6 +83,8 @@ impl ChannelQueue for FakeQueue {
 #[derive(Default)]
 pub(crate) struct FakeBus {
     pub(crate) told: Mutex<Vec<ForgottenPerson>>,
+    /// What config was told to have changed.
+    pub(crate) config: Mutex<Vec<ery_community_config::Changed>>,
     /// Something is left, which is gone by this moment.
     pub(crate) left: Mutex<Option<Left>>,
 }
@@ -106,8 +108,15 @@ impl EventBus for FakeBus {
     }
 
     async fn broadcast(&self, topic: Topic, payload: Bytes) -> Result<(), BusError> {
-        assert_eq!(topic, Topic::PersonForgotten);
-        self.told.lock().unwrap().push(serde_json::from_slice(&payload).unwrap());
+        match topic {
+            Topic::PersonForgotten => {
+                self.told.lock().unwrap().push(serde_json::from_slice(&payload).unwrap());
+            }
+            Topic::ConfigChanged => {
+                self.config.lock().unwrap().push(serde_json::from_slice(&payload).unwrap());
+            }
+            other => panic!("the store tells nothing of {other:?}"),
+        }
         Ok(())
     }
 

@@ -101,6 +101,8 @@ const IDS: &[&str] = &[
     "SELECT asker_id FROM approvals UNION SELECT decided_by FROM approvals",
     "SELECT ended_by FROM scheduled_actions",
     "SELECT user_id FROM mcp_credentials",
+    "SELECT subject_id FROM config_layers WHERE layer = 'user'
+         UNION SELECT author_id FROM config_changes",
     "SELECT author_id FROM learning_data UNION SELECT subject_user_id FROM learning_data",
 ];
 
@@ -121,6 +123,7 @@ const TEXTS: &[&str] = &[
     "SELECT payload FROM dead_letters UNION ALL SELECT reason FROM dead_letters",
     "SELECT state FROM channel_epochs",
     "SELECT text FROM learning_data",
+    "SELECT changes FROM config_changes",
 ];
 
 /// Returns everybody who may be in a file: in a restored one they are looked up in the ledger. Some are

@@ -1,0 +1,262 @@
+//! What holds in one place for one person, and where each value comes from.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde_json::Value;
+
+use crate::{
+    config::{Config, Span},
+    document::{self, Document, Layered, Subject},
+    keys::{Combine, keys},
+    layer::Layer,
+};
+
+/// Of how many channels and people a snapshot remembers what holds; past it all are made anew.
+const REMEMBERED: usize = 1_024;
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing sets it.
+    Default,
+    /// The settings of the process: `ery.toml` and the environment.
+    Settings,
+    Layer(Layer),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::Settings => "settings",
+            Self::Layer(layer) => layer.as_str(),
+        })
+    }
+}
+
+/// What holds in one place for one person.
+#[derive(Clone, Debug, Default)]
+pub struct Effective {
+    pub config: Config,
+    /// Every value with where it comes from; of what is joined, the last.
+    pub values: BTreeMap<String, (Value, Origin)>,
+}
+
+/// All that is set for one home at one moment, the installation's own included.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// By what the process is set to, in this home.
+    base: Document,
+    global: Document,
+    own: Layered,
+    made: Mutex<HashMap<(u64, u64), Arc<Effective>>>,
+}
+
+impl Snapshot {
+    pub fn new(base: Document, global: Document, own: Layered) -> Self {
+        Self { base, global, own, made: Mutex::default() }
+    }
+
+    /// Returns what holds in a channel for a user; 0 for no channel, and for no user.
+    pub fn effective(&self, channel: u64, user: u64) -> Arc<Effective> {
+        let own = |subject: Subject| if self.own.contains_key(&subject) { subject.id } else { 0 };
+        let place = (own(Subject::channel(channel)), own(Subject::user(user)));
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(effective) = made.get(&place) {
+            return Arc::clone(effective);
+        }
+        let effective = Arc::new(self.make(place.0, place.1));
+        if made.len() >= REMEMBERED {
+            made.clear();
+        }
+        made.insert(place, Arc::clone(&effective));
+        effective
+    }
+
+    fn make(&self, channel: u64, user: u64) -> Effective {
+        let mut values = BTreeMap::new();
+        let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
+        if let Value::Object(defaults) = &defaults {
+            add_defaults(defaults, "", &mut values);
+        }
+        let layers = [
+            (Origin::Settings, Some(&self.base)),
+            (Origin::Layer(Layer::Global), Some(&self.global)),
+            (Origin::Layer(Layer::Server), self.own.get(&Subject::SERVER)),
+            (Origin::Layer(Layer::Channel), self.own.get(&Subject::channel(channel))),
+            (Origin::Layer(Layer::User), self.own.get(&Subject::user(user))),
+        ];
+        for (origin, document) in layers {
+            for (path, value) in document.into_iter().flatten() {
+                add(&mut values, path, value, origin);
+            }
+        }
+        let document =
+            values.iter().map(|(path, (value, _))| (path.clone(), value.clone())).collect();
+        let nested = Value::Object(document::nested(&document));
+        let config = serde_json::from_value(nested).unwrap_or_else(|error| {
+            // Each value was checked by itself; together they are no worse.
+            tracing::error!(%error, "a config cannot be read; the defaults hold");
+            Config::default()
+        });
+        Effective { config, values }
+    }
+}
+
+/// Puts the defaults where they are set; tables have no entries by default.
+fn add_defaults(
+    table: &serde_json::Map<String, Value>,
+    above: &str,
+    values: &mut BTreeMap<String, (Value, Origin)>,
+) {
+    for (name, value) in table {
+        let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
+        match value {
+            Value::Object(below) => add_defaults(below, &path, values),
+            value => {
+                values.insert(path, (value.clone(), Origin::Default));
+            }
+        }
+    }
+}
+
+/// Adds what a layer sets; what this version does not know, a newer one wrote, and it is left out.
+fn add(values: &mut BTreeMap<String, (Value, Origin)>, path: &str, value: &Value, origin: Origin) {
+    let checked = match (keys().find(path), origin) {
+        (Ok(key), Origin::Layer(layer)) if !key.layers.contains(&layer) => None,
+        (Ok(key), _) => Some(key),
+        (Err(_), _) => None,
+    };
+    let Some(key) = checked else {
+        tracing::warn!(path, "something is set that this version does not know; it is left out");
+        return;
+    };
+    let above = values.get(path);
+    // The process's own settings take the place of the defaults.
+    let is_bound = above.is_some_and(|(_, of)| *of != Origin::Default);
+    let combined = match (key.combine, above) {
+        (Combine::Strictest, Some((above, _))) if is_bound => {
+            if is_stricter(value, above) {
+                Some(value.clone())
+            } else {
+                None
+            }
+        }
+        (Combine::OffStays, Some((above, _))) if above == "off" => None,
+        (Combine::Joined, Some((Value::String(above), _))) if !above.is_empty() => {
+            let below = value.as_str().unwrap_or_default();
+            (!below.is_empty()).then(|| format!("{above}\n{below}").into())
+        }
+        _ => Some(value.clone()),
+    };
+    if let Some(combined) = combined {
+        values.insert(path.to_owned(), (combined, origin));
+    }
+}
+
+fn is_stricter(value: &Value, above: &Value) -> bool {
+    match (value, above) {
+        (Value::Bool(value), Value::Bool(above)) => *value && !above,
+        (Value::String(value), Value::String(above)) => {
+            Span::parse(value).zip(Span::parse(above)).is_some_and(|(value, above)| value < above)
+        }
+        (value, above) => {
+            value.as_u64().zip(above.as_u64()).is_some_and(|(value, above)| value < above)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::{Engage, ToolRule};
+
+    fn document(values: &[(&str, Value)]) -> Document {
+        values.iter().map(|(path, value)| ((*path).to_owned(), value.clone())).collect()
+    }
+
+    #[test]
+    fn nothing_set_is_the_defaults() {
+        let snapshot = Snapshot::new(Document::new(), Document::new(), Layered::new());
+        let effective = snapshot.effective(1, 2);
+        assert_eq!(effective.config, Config::default());
+        assert!(effective.values.values().all(|(_, origin)| *origin == Origin::Default));
+    }
+
+    #[test]
+    fn what_is_set_below_stands_before_what_is_set_above_and_says_so() {
+        let base = document(&[("gate.engage", json!("listen")), ("context.messages", json!(10))]);
+        let global = document(&[("gate.engage", json!("off"))]);
+        let own = Layered::from([
+            (Subject::SERVER, document(&[("gate.engage", json!("addressed"))])),
+            (Subject::channel(7), document(&[("gate.engage", json!("every_message"))])),
+            (Subject::user(5), document(&[("answers.language", json!("de"))])),
+        ]);
+        let snapshot = Snapshot::new(base, global, own);
+        let here = snapshot.effective(7, 5);
+        assert_eq!(here.config.gate.engage, Engage::EveryMessage);
+        assert_eq!(here.values["gate.engage"].1, Origin::Layer(Layer::Channel));
+        assert_eq!(here.config.answers.language, "de");
+        assert_eq!(here.config.context.messages, 10);
+        assert_eq!(here.values["context.messages"].1, Origin::Settings);
+        let elsewhere = snapshot.effective(8, 6);
+        assert_eq!(elsewhere.config.gate.engage, Engage::Addressed);
+        assert_eq!(elsewhere.config.answers.language, "");
+    }
+
+    #[test]
+    fn what_narrows_is_never_widened_below() {
+        let base = document(&[("limits.steps", json!(8)), ("limits.time", json!("2m"))]);
+        let global =
+            document(&[("paused", json!(true)), ("tools.policy.ban_member", json!("off"))]);
+        let own = Layered::from([
+            (
+                Subject::SERVER,
+                document(&[
+                    ("paused", json!(false)),
+                    ("limits.steps", json!(20)),
+                    ("limits.time", json!("90s")),
+                    ("tools.policy.ban_member", json!("allow")),
+                    ("tools.policy.kick_member", json!("ask")),
+                ]),
+            ),
+            (Subject::channel(7), document(&[("limits.time", json!("10m"))])),
+        ]);
+        let config = &Snapshot::new(base, global, own).effective(7, 0).config;
+        assert!(config.paused);
+        assert_eq!(config.limits.steps, 8);
+        assert_eq!(config.limits.time.to_string(), "1m 30s");
+        assert_eq!(config.tools.policy["ban_member"], ToolRule::Off);
+        assert_eq!(config.tools.policy["kick_member"], ToolRule::Ask);
+    }
+
+    #[test]
+    fn instructions_of_all_layers_are_told() {
+        let says = |text: &str| document(&[("answers.instructions", json!(text))]);
+        let own = Layered::from([
+            (Subject::SERVER, says("We love trains.")),
+            (Subject::channel(7), says("Here in verse.")),
+            (Subject::channel(8), says("")),
+        ]);
+        let snapshot = Snapshot::new(Document::new(), says("Be kind."), own);
+        let told = |channel| snapshot.effective(channel, 0).config.answers.instructions.clone();
+        assert_eq!(told(7), "Be kind.\nWe love trains.\nHere in verse.");
+        assert_eq!(told(8), "Be kind.\nWe love trains.");
+    }
+
+    #[test]
+    fn what_a_newer_version_set_is_left_out() {
+        let own = Layered::from([(
+            Subject::SERVER,
+            document(&[("gate.from_the_future", json!(1)), ("gate.engage", json!("off"))]),
+        )]);
+        let snapshot = Snapshot::new(Document::new(), Document::new(), own);
+        assert_eq!(snapshot.effective(0, 0).config.gate.engage, Engage::Off);
+    }
+}

@@ -1,0 +1,568 @@
+//! The keys, read from the schema that the types give: what may be set where, and what a value must be.
+
+use std::{collections::BTreeMap, fmt, sync::LazyLock};
+
+use jsonschema::Validator;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+use crate::{
+    config::{Config, Span},
+    layer::Layer,
+};
+
+/// The tools that a rule may name.
+pub const TOOLS: [&str; 23] = [
+    "add_reaction",
+    "ban_member",
+    "create_invite",
+    "create_thread",
+    "delete_message",
+    "edit_message",
+    "fetch_messages",
+    "get_audit_logs",
+    "get_channel_info",
+    "get_member_info",
+    "get_server_info",
+    "kick_member",
+    "manage_channels",
+    "manage_permissions",
+    "manage_roles",
+    "pin_message",
+    "remove_reaction",
+    "schedule_action",
+    "search_messages",
+    "send_dm",
+    "send_message",
+    "timeout_member",
+    "warn_member",
+];
+
+/// How what is set below meets what is set above.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Combine {
+    /// What is set below replaces it.
+    #[default]
+    Replace,
+    /// The strictest counts: the least number or time; of yes and no, yes.
+    Strictest,
+    /// What is set below replaces it, unless it is `off`.
+    OffStays,
+    /// Texts are told one behind the other.
+    Joined,
+}
+
+/// Something that can be set.
+#[derive(Debug)]
+pub struct Key {
+    /// `gate.engage`; for one entry of a table `tools.policy.*`.
+    pub path: String,
+    /// What it means.
+    pub about: String,
+    pub layers: Vec<Layer>,
+    pub combine: Combine,
+    /// What names an entry: `role` or `tool`; none where the key is no entry of a table.
+    pub entries: Option<String>,
+    schema: Value,
+    validator: Validator,
+}
+
+/// A value that cannot be set.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum InvalidConfig {
+    #[error("there is no `{path}`{}", suggested(.suggestion.as_deref()))]
+    Unknown { path: String, suggestion: Option<String> },
+    #[error("`{path}` is {value}, but must be {must}")]
+    Value { path: String, value: String, must: String },
+    #[error("`{path}` cannot be set for {layer}, only for {allowed}")]
+    Layer { path: String, layer: Layer, allowed: String },
+}
+
+fn suggested(suggestion: Option<&str>) -> String {
+    suggestion.map_or_else(String::new, |path| format!("; did you mean `{path}`?"))
+}
+
+/// All keys.
+#[derive(Debug)]
+pub struct Keys {
+    fixed: BTreeMap<String, Key>,
+    /// Tables, by the path in front of an entry's name.
+    tables: BTreeMap<String, Key>,
+}
+
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<Config>().to_value();
+    closed(&mut schema);
+    schema
+});
+
+static KEYS: LazyLock<Keys> = LazyLock::new(|| {
+    let mut keys = Keys { fixed: BTreeMap::new(), tables: BTreeMap::new() };
+    keys.add("", &SCHEMA);
+    keys
+});
+
+/// Returns the JSON Schema of everything that can be set.
+pub fn schema() -> &'static Value {
+    &SCHEMA
+}
+
+/// Returns all keys.
+pub fn keys() -> &'static Keys {
+    &KEYS
+}
+
+/// Says of every object which properties it may have.
+fn closed(schema: &mut Value) {
+    let Some(object) = schema.as_object_mut() else { return };
+    if let Some(Value::Object(properties)) = object.get_mut("properties") {
+        properties.values_mut().for_each(closed);
+        object.insert("additionalProperties".to_owned(), false.into());
+    }
+    match object.get("x-entries").and_then(Value::as_str) {
+        Some("tool") => object.insert("propertyNames".to_owned(), json!({ "enum": TOOLS })),
+        Some(_) => object.insert("propertyNames".to_owned(), json!({ "pattern": ID_PATTERN })),
+        None => None,
+    };
+}
+
+const ID_PATTERN: &str = "^[1-9][0-9]{0,19}$";
+
+impl Keys {
+    fn add(&mut self, path: &str, schema: &Value) {
+        let Some(properties) = schema["properties"].as_object() else { return };
+        for (name, schema) in properties {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            if schema.get("x-layers").is_none() {
+                self.add(&path, schema);
+            } else if let Some(entries) = schema["x-entries"].as_str() {
+                let key = Key::new(format!("{path}.*"), schema, entry(schema), Some(entries));
+                self.tables.insert(path, key);
+            } else {
+                self.fixed.insert(path.clone(), Key::new(path, schema, schema.clone(), None));
+            }
+        }
+    }
+
+    /// Returns every key, tables as `path.*`.
+    pub fn all(&self) -> impl Iterator<Item = &Key> {
+        self.fixed.values().chain(self.tables.values())
+    }
+
+    /// Returns the key of a path.
+    ///
+    /// # Errors
+    ///
+    /// If there is none: with the one that may have been meant.
+    pub fn find(&self, path: &str) -> Result<&Key, InvalidConfig> {
+        if let Some(key) = self.fixed.get(path) {
+            return Ok(key);
+        }
+        if let Some((table, name)) = path.rsplit_once('.')
+            && let Some(key) = self.tables.get(table)
+        {
+            return key.check_entry(path, name).map(|()| key);
+        }
+        Err(InvalidConfig::Unknown { path: path.to_owned(), suggestion: self.nearest(path) })
+    }
+
+    /// Returns whether `path` is a table, whose entries are set one by one.
+    pub(crate) fn is_table(&self, path: &str) -> bool {
+        self.tables.contains_key(path)
+    }
+
+    fn nearest(&self, path: &str) -> Option<String> {
+        let near = |key: &Key| {
+            let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+            strsim::jaro_winkler(&key.path, path).max(strsim::jaro_winkler(&last(&key.path), path))
+        };
+        let nearest = self.all().max_by(|a, b| near(a).total_cmp(&near(b)))?;
+        (near(nearest) > 0.8).then(|| nearest.path.clone())
+    }
+
+    /// Checks a value, and that it may be set there; returns it as it is kept.
+    ///
+    /// # Errors
+    ///
+    /// Names the path, the value and the bound.
+    pub fn check(&self, layer: Layer, path: &str, value: &Value) -> Result<Value, InvalidConfig> {
+        let key = self.find(path)?;
+        key.check_layer(layer, path)?;
+        key.check_value(path, value)
+    }
+}
+
+/// Returns the schema of one entry of a table.
+fn entry(schema: &Value) -> Value {
+    match &schema["additionalProperties"] {
+        entry @ Value::Object(_) => entry.clone(),
+        _ => schema["patternProperties"]
+            .as_object()
+            .and_then(|patterns| patterns.values().next())
+            .cloned()
+            .unwrap_or_default(),
+    }
+}
+
+impl Key {
+    fn new(path: String, field: &Value, schema: Value, entries: Option<&str>) -> Self {
+        let words = |of: &Value| {
+            let words = of.as_array().into_iter().flatten().filter_map(Value::as_str);
+            words.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let layers =
+            words(&field["x-layers"]).iter().filter_map(|word| Layer::parse(word)).collect();
+        let combine = match field["x-combine"].as_str() {
+            Some("strictest") => Combine::Strictest,
+            Some("off_stays") => Combine::OffStays,
+            Some("joined") => Combine::Joined,
+            _ => Combine::Replace,
+        };
+        let about = field["description"].as_str().unwrap_or_default();
+        Self {
+            about: about.split_whitespace().collect::<Vec<_>>().join(" "),
+            layers,
+            combine,
+            entries: entries.map(str::to_owned),
+            validator: jsonschema::validator_for(&schema).expect("the types give a sound schema"),
+            schema,
+            path,
+        }
+    }
+
+    /// Says what a value must be, in words.
+    pub fn must(&self) -> String {
+        must(&self.schema)
+    }
+
+    /// Returns the words that a value may be, where it is one of a few.
+    pub fn words(&self) -> Vec<&str> {
+        if self.schema["type"] == "boolean" {
+            return vec!["true", "false"];
+        }
+        words(&self.schema)
+    }
+
+    fn check_layer(&self, layer: Layer, path: &str) -> Result<(), InvalidConfig> {
+        if self.layers.contains(&layer) {
+            return Ok(());
+        }
+        let allowed: Vec<&str> = self.layers.iter().map(|layer| layer.as_str()).collect();
+        Err(InvalidConfig::Layer { path: path.to_owned(), layer, allowed: allowed.join(", ") })
+    }
+
+    fn check_entry(&self, path: &str, name: &str) -> Result<(), InvalidConfig> {
+        let is_tool = self.entries.as_deref() == Some("tool");
+        let is_there = if is_tool {
+            TOOLS.contains(&name)
+        } else {
+            name.parse::<u64>().is_ok_and(|id| id > 0) && !name.starts_with(['0', '+'])
+        };
+        if is_there {
+            return Ok(());
+        }
+        let stem = path.strip_suffix(name).unwrap_or_default();
+        let nearest = TOOLS
+            .into_iter()
+            .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+        let suggestion = nearest.filter(|_| is_tool).map(|tool| format!("{stem}{tool}"));
+        Err(InvalidConfig::Unknown { path: path.to_owned(), suggestion })
+    }
+
+    /// Checks a value by itself; returns it as it is kept: times in one spelling, ids sorted.
+    fn check_value(&self, path: &str, value: &Value) -> Result<Value, InvalidConfig> {
+        let invalid = || InvalidConfig::Value {
+            path: path.to_owned(),
+            value: shown(value),
+            must: self.must(),
+        };
+        if !self.validator.is_valid(value) {
+            return Err(invalid());
+        }
+        if self.is_time() {
+            let span = value.as_str().and_then(Span::parse).ok_or_else(invalid)?;
+            let bound = |name: &str| self.schema[name].as_str().and_then(Span::parse);
+            let is_within = bound("x-least").is_none_or(|least| span >= least)
+                && bound("x-most").is_none_or(|most| span <= most);
+            return if is_within { Ok(span.to_string().into()) } else { Err(invalid()) };
+        }
+        let ids = match value {
+            Value::String(id) if is_id(&self.schema) => vec![id],
+            Value::Array(ids) if is_id(&self.schema["items"]) => ids
+                .iter()
+                .filter_map(|id| if let Value::String(id) = id { Some(id) } else { None })
+                .collect(),
+            _ => return Ok(value.clone()),
+        };
+        let mut ids: Vec<u64> =
+            ids.into_iter().map(|id| id.parse().ok()).collect::<Option<_>>().ok_or_else(invalid)?;
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(match value {
+            Value::Array(_) => ids.iter().map(u64::to_string).collect(),
+            _ => value.clone(),
+        })
+    }
+
+    pub(crate) fn is_time(&self) -> bool {
+        self.schema["format"] == "duration"
+    }
+
+    /// Reads a value that somebody typed: `true`, `12`, `90s`, a word, a text, or several of them
+    /// with commas between; roles, channels and people may be mentions.
+    ///
+    /// # Errors
+    ///
+    /// Names the path, the value and the bound.
+    pub fn parse(&self, path: &str, typed: &str) -> Result<Value, InvalidConfig> {
+        let typed = typed.trim();
+        let value = match self.schema["type"].as_str() {
+            Some("array") => {
+                let items = typed.split(',').map(str::trim).filter(|item| !item.is_empty());
+                items.map(|item| scalar(&self.schema["items"], item)).collect()
+            }
+            _ => scalar(&self.schema, typed),
+        };
+        self.check_value(path, &value)
+    }
+}
+
+fn scalar(schema: &Value, typed: &str) -> Value {
+    match schema["type"].as_str() {
+        Some("boolean") => match typed.to_lowercase().as_str() {
+            "true" | "yes" | "on" | "ja" | "an" => true.into(),
+            "false" | "no" | "off" | "nein" | "aus" => false.into(),
+            _ => typed.into(),
+        },
+        Some("integer") => {
+            typed.replace(['_', ' '], "").parse::<u64>().map_or_else(|_| typed.into(), Into::into)
+        }
+        _ if is_id(schema) => {
+            typed.trim_start_matches(['<', '@', '#', '&', '!']).trim_end_matches('>').into()
+        }
+        _ => typed.into(),
+    }
+}
+
+fn is_id(schema: &Value) -> bool {
+    schema["format"] == "discord-id"
+}
+
+fn words(schema: &Value) -> Vec<&str> {
+    let listed = schema["enum"].as_array().into_iter().flatten();
+    let described = schema["oneOf"].as_array().into_iter().flatten();
+    let described = described
+        .flat_map(|one| one["enum"].as_array().into_iter().flatten().chain(one.get("const")));
+    listed.chain(described).filter_map(Value::as_str).collect()
+}
+
+/// Says what a value must be, in words.
+fn must(schema: &Value) -> String {
+    let words = words(schema);
+    if !words.is_empty() {
+        return format!("one of {}", words.join(", "));
+    }
+    let bound = |name: &str| {
+        schema.get(name).map(|bound| match bound {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        })
+    };
+    let within = |least: Option<String>, most: Option<String>| match (least, most) {
+        (Some(least), Some(most)) => format!(" from {least} to {most}"),
+        (Some(least), None) => format!(" of at least {least}"),
+        (None, Some(most)) => format!(" of at most {most}"),
+        (None, None) => String::new(),
+    };
+    match (schema["type"].as_str(), schema["format"].as_str()) {
+        (Some("boolean"), _) => "true or false".to_owned(),
+        (Some("integer"), _) => {
+            format!("a whole number{}", within(bound("minimum"), bound("maximum")))
+        }
+        (Some("array"), _) => {
+            let most =
+                bound("maxItems").map_or_else(String::new, |most| format!(" of at most {most}"));
+            format!("a list{most}, each {}", must(&schema["items"]))
+        }
+        (_, Some("duration")) => {
+            format!("a time such as 90s{}", within(bound("x-least"), bound("x-most")))
+        }
+        (_, Some("discord-id")) => "an id of Discord's, or a mention".to_owned(),
+        (_, Some("language")) => {
+            "the code of a language, such as de or pt-BR, or nothing".to_owned()
+        }
+        (_, Some("name")) => "a name of 1 to 32 letters and digits".to_owned(),
+        _ => {
+            let most = bound("maxLength")
+                .map_or_else(String::new, |most| format!(" of at most {most} characters"));
+            format!("a text{most}")
+        }
+    }
+}
+
+/// Shows a value in an error: short, on one line.
+pub(crate) fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= 80 {
+        return text;
+    }
+    let mut cut: String = text.chars().take(79).collect();
+    cut.push('…');
+    cut
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)
+    }
+}
+
+/// Puts a value at a path of nested tables.
+pub(crate) fn put(root: &mut Map<String, Value>, path: &str, value: Value) {
+    let mut table = root;
+    let keys = keys();
+    // An entry's name may not be split, and what stands before it is split at its dots.
+    let (parents, last) = path.rsplit_once('.').unwrap_or(("", path));
+    debug_assert!(!keys.is_table(path), "a table is set entry by entry");
+    for parent in parents.split('.').filter(|parent| !parent.is_empty()) {
+        let below = table.entry(parent).or_insert_with(|| Value::Object(Map::new()));
+        let Value::Object(below) = below else { return };
+        table = below;
+    }
+    table.insert(last.to_owned(), value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_says_what_it_is_and_where_it_is_set() {
+        for key in keys().all() {
+            assert!(!key.about.is_empty() && !key.layers.is_empty(), "{key:?}");
+            assert!(!key.must().is_empty(), "{key:?}");
+        }
+        let paths: Vec<&str> = keys().all().map(|key| key.path.as_str()).collect();
+        for path in ["paused", "gate.engage", "gate.roles.*", "tools.policy.*", "access.moderator"]
+        {
+            assert!(paths.contains(&path), "{path} is not in {paths:?}");
+        }
+    }
+
+    #[test]
+    fn the_documents_table_is_the_schema() {
+        let rows: Vec<String> = keys()
+            .all()
+            .map(|key| {
+                let layers: Vec<_> = key.layers.iter().map(|layer| layer.as_str()).collect();
+                let how = match key.combine {
+                    Combine::Replace => "",
+                    Combine::Strictest => " (strictest)",
+                    Combine::OffStays => " (off stays)",
+                    Combine::Joined => " (joined)",
+                };
+                let must = key.must().replace('|', "\\|");
+                format!("| `{}` | {}{how} | {must} | {} |", key.path, layers.join(", "), key.about)
+            })
+            .collect();
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/config.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        let keys = document.split("## Keys").nth(1).and_then(|rest| rest.split("## ").next());
+        let lines = keys.unwrap_or_default().lines().filter(|line| line.starts_with("| `"));
+        assert_eq!(lines.collect::<Vec<_>>(), rows, "\n{}", rows.join("\n"));
+    }
+
+    #[test]
+    fn a_value_is_refused_with_path_value_and_bound() {
+        let refused = |layer, path: &str, value: Value| {
+            keys().check(layer, path, &value).unwrap_err().to_string()
+        };
+        for (layer, path, value, expected) in [
+            (
+                Layer::Server,
+                "context.messages",
+                json!(300),
+                "`context.messages` is 300, but must be a whole number from 0 to 200",
+            ),
+            (
+                Layer::Server,
+                "gate.engage",
+                json!("always"),
+                "`gate.engage` is \"always\", but must be one of off, listen, addressed, every_message",
+            ),
+            (
+                Layer::Server,
+                "gate.member_cooldown",
+                json!("2h"),
+                "`gate.member_cooldown` is \"2h\", but must be a time such as 90s of at most 1h",
+            ),
+            (
+                Layer::Server,
+                "gate.member_cooldown",
+                json!("soon"),
+                "`gate.member_cooldown` is \"soon\", but must be a time such as 90s of at most 1h",
+            ),
+            (
+                Layer::Channel,
+                "tools.policy.ban_member",
+                json!("ask"),
+                "`tools.policy.ban_member` cannot be set for channel, only for global, server",
+            ),
+            (
+                Layer::Server,
+                "gate.engaged",
+                json!("off"),
+                "there is no `gate.engaged`; did you mean `gate.engage`?",
+            ),
+            (
+                Layer::Server,
+                "tools.policy.ban_membr",
+                json!("off"),
+                "there is no `tools.policy.ban_membr`; did you mean `tools.policy.ban_member`?",
+            ),
+            (Layer::Server, "gate.roles.x", json!("off"), "there is no `gate.roles.x`"),
+            (
+                Layer::Server,
+                "access.moderator",
+                json!(["1", "x"]),
+                "`access.moderator` is [\"1\",\"x\"], but must be a list of at most 50, each an id of \
+                 Discord's, or a mention",
+            ),
+            (
+                Layer::Server,
+                "access.moderator",
+                json!(["99999999999999999999"]),
+                "`access.moderator` is [\"99999999999999999999\"], but must be a list of at most 50, \
+                 each an id of Discord's, or a mention",
+            ),
+        ] {
+            assert_eq!(refused(layer, path, value), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_typed_is_read_as_the_key_wants_it() {
+        let read = |path: &str, typed: &str| keys().find(path).unwrap().parse(path, typed);
+        assert_eq!(read("paused", " Yes "), Ok(json!(true)));
+        assert_eq!(read("context.messages", "50"), Ok(json!(50)));
+        assert_eq!(read("gate.exchange_window", "90 s"), Ok(json!("1m 30s")));
+        assert_eq!(read("gate.names", "ery, Erika"), Ok(json!(["ery", "Erika"])));
+        assert_eq!(read("access.moderator", "<@&20>, 3,20"), Ok(json!(["3", "20"])));
+        assert_eq!(read("moderation.reports_channel", "<#42>"), Ok(json!("42")));
+        assert_eq!(read("answers.instructions", "Be kind."), Ok(json!("Be kind.")));
+        assert_eq!(read("answers.language", "de"), Ok(json!("de")));
+        for (path, typed) in [
+            ("paused", "perhaps"),
+            ("context.messages", "-1"),
+            ("gate.names", "two words"),
+            ("answers.language", "German please"),
+            ("moderation.reports_channel", "#general"),
+        ] {
+            assert!(read(path, typed).is_err(), "{path} {typed}");
+        }
+        assert_eq!(keys().find("gate.engage").unwrap().words().len(), 4);
+    }
+}

@@ -1,0 +1,28 @@
+//! What a community sets: typed, in layers, with one JSON Schema made from the types.
+//!
+//! Global → Server → Channel → User: what stands below replaces what stands above, but for the keys
+//! that only ever narrow ([`Combine`]). Under all layers lie the settings of the process, and under
+//! those the defaults. The store keeps the layers and their history; [`ConfigCache`] holds them in
+//! every process that reads them.
+
+mod cache;
+mod client;
+mod config;
+mod document;
+mod effective;
+mod keys;
+mod layer;
+mod presets;
+pub mod testing;
+
+pub use cache::{Base, Changed, ConfigCache, ConfigSource, Loaded, SourceError};
+pub use client::{Change, Difference, StoredConfig, Version, Wanted, kept_at, top_of};
+pub use config::{
+    Access, Answers, Config, Context, Engage, Gate, Limits, Moderation, Span, ToolRule, ToolRules,
+    Tools,
+};
+pub use document::{Document, DocumentError, File, Layered, Subject};
+pub use effective::{Effective, Origin, Snapshot};
+pub use keys::{Combine, InvalidConfig, Key, Keys, TOOLS, keys, schema};
+pub use layer::Layer;
+pub use presets::{PRESETS, Preset, preset};
