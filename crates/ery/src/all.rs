@@ -108,6 +108,7 @@ impl Everything {
             membership: Arc::clone(&membership),
             clock: Arc::clone(&clock),
             replica: replica.clone(),
+            config_base: services::config_base(settings),
             store: store_peers.clone(),
             ai: ai_peers,
             tools: tool_peers.clone(),

@@ -113,6 +113,7 @@ impl Wiring<'_> {
                     membership: cluster.membership(),
                     clock: Arc::clone(clock),
                     replica: self.replica.clone(),
+                    config_base: services::config_base(settings),
                     store: self.peers(ServiceName::Store).await?,
                     ai: self.peers(ServiceName::AiService).await?,
                     tools: self.peers(ServiceName::ToolService).await?,

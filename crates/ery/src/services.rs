@@ -8,6 +8,7 @@ use tonic::service::Routes;
 use ery_budgets::Budgets;
 use ery_channel_queue::ChannelQueue;
 use ery_clock::Clock;
+use ery_community_config::Base;
 use ery_event_bus::EventBus;
 use ery_group_commit::FileKey;
 use ery_ids::ReplicaId;
@@ -70,6 +71,12 @@ pub(crate) fn unfitting_key(error: &ery_group_commit::OpenError) -> Failure {
     Failure::settings(format!("{error}, {advice}"))
 }
 
+/// What the process is set to of what communities can set, too.
+pub(crate) fn config_base(settings: &Settings) -> Base {
+    let everywhere = settings.orchestrator.config_base();
+    Base { everywhere, ..Base::default() }.and(settings.tool_service.config_base())
+}
+
 pub(crate) fn ai(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
@@ -97,6 +104,7 @@ pub(crate) fn tools(
         bus: Arc::clone(bus),
         budgets: Arc::clone(budgets),
         clock: Arc::clone(clock),
+        config_base: config_base(settings),
         store: store.clone(),
     };
     let service = ery_tool_service::Service::new(settings.tool_service.clone(), ports)

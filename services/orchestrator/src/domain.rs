@@ -4,6 +4,7 @@ pub(crate) mod allowance;
 pub(crate) mod answer;
 pub(crate) mod channel;
 pub(crate) mod commands;
+pub(crate) mod community;
 pub(crate) mod context;
 pub(crate) mod discord;
 pub(crate) mod gate;

@@ -11,7 +11,6 @@ mod ports;
 mod service;
 mod settings;
 
-pub use domain::gate::Engage;
 pub use error::OrchestratorError;
 pub use ports::Ports;
 pub use service::Service;

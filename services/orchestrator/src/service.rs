@@ -2,13 +2,13 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use ery_community_config::{ConfigCache, StoredConfig};
 use ery_ids::ServiceName;
 use ery_lifecycle::Tasks;
 use ery_membership::Replica;
 
 use crate::{
     adapters::{ai::Ai, broadcaster::Broadcaster, calls::Retries, store::Store, tools::Tools},
-    domain::gate::GateRules,
     error::OrchestratorError,
     handlers::{
         changes::{self, Watched},
@@ -71,7 +71,8 @@ impl Service {
         let (bus, until) = (Arc::clone(&ports.bus), ended.clone());
         tasks.spawn_work("broadcasts", broadcasts.run(bus, until));
         let (bus, watched) = (Arc::clone(&ports.bus), Arc::clone(&holder.watched));
-        tasks.spawn("changed messages", changes::listen(bus, watched, tasks.draining()));
+        let config = Arc::clone(&holder.config);
+        tasks.spawn("broadcasts heard", changes::listen(bus, watched, config, tasks.draining()));
         let bounds = Bounds { batch: settings.ingest_batch, waiting: settings.ingest_waiting };
         let ingestion = Ingestion { holder: Arc::clone(&holder) };
         let reader = Arc::new(Reader::new(Arc::clone(&holder), Arc::clone(&ports.bus)));
@@ -123,14 +124,15 @@ fn holder(
     tasks: &Tasks,
 ) -> Holder {
     let retries = Retries { patience: settings.patience, draining: tasks.draining() };
+    let stored_config =
+        StoredConfig { peers: ports.store.clone(), timeout: settings.store_timeout };
     Holder {
         settings: settings.clone(),
-        rules: GateRules {
-            engage: settings.engage,
-            answers_bots: settings.answer_bots,
-            names: settings.names.iter().map(|name| name.to_lowercase()).collect(),
-            cooldown: settings.member_cooldown,
-        },
+        config: Arc::new(ConfigCache::new(
+            Box::new(stored_config.clone()),
+            ports.config_base.clone(),
+        )),
+        stored_config,
         queue: Arc::clone(&ports.queue),
         clock: Arc::clone(&ports.clock),
         store: Store {

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use ery_community_config::{Document, Engage, Span};
 use ery_settings::{InvalidSetting, check};
-
-use crate::domain::gate::Engage;
 
 /// Where Discord is told which commands there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -174,6 +174,25 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Returns what these settings say of what a community can set, too: it lies below all layers.
+    pub fn config_base(&self) -> Document {
+        let span = |duration: Duration| Value::from(Span(duration).to_string());
+        let values: [(&str, Value); 11] = [
+            ("gate.engage", serde_json::to_value(self.engage).unwrap_or_default()),
+            ("gate.names", self.names.clone().into()),
+            ("gate.answer_bots", self.answer_bots.into()),
+            ("gate.exchange_window", span(self.exchange_window)),
+            ("gate.member_cooldown", span(self.member_cooldown)),
+            ("context.messages", self.context_messages.into()),
+            ("context.window", span(self.context_window)),
+            ("limits.steps", self.max_steps.into()),
+            ("limits.tool_calls", self.max_tool_calls.into()),
+            ("limits.tokens", self.thread_tokens.into()),
+            ("limits.time", span(self.thread_time)),
+        ];
+        values.map(|(path, value)| (path.to_owned(), value)).into()
+    }
+
     /// Checks every value that has a bound.
     ///
     /// # Errors
@@ -352,11 +371,25 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use ery_community_config::{Layered, Snapshot};
+
     use super::*;
 
     #[test]
     fn the_defaults_are_valid() {
         Settings::default().validate().unwrap();
+    }
+
+    #[test]
+    fn the_settings_are_what_a_communitys_config_is_laid_upon() {
+        let settings = Settings { max_steps: 3, engage: Engage::Listen, ..Settings::default() };
+        let snapshot = Snapshot::new(settings.config_base(), Document::new(), Layered::new());
+        let config = &snapshot.effective(0, 0).config;
+        assert_eq!((config.limits.steps, config.gate.engage), (3, Engage::Listen));
+        assert_eq!(config.context.window.0, settings.context_window);
+        let defaults = Settings::default().config_base();
+        let config = Snapshot::new(defaults, Document::new(), Layered::new()).effective(0, 0);
+        assert_eq!(config.config, ery_community_config::Config::default());
     }
 
     #[test]

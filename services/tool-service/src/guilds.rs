@@ -25,7 +25,7 @@ use twilight_model::id::{
     marker::{ChannelMarker, GuildMarker, RoleMarker, UserMarker},
 };
 
-use ery_event_bus::{Event, EventBus, Followed, Topic};
+use ery_event_bus::{Event, EventBus, Followed};
 use ery_ids::{ForgottenPerson, Home};
 
 use crate::{
@@ -126,33 +126,8 @@ impl Guilds {
         }
     }
 
-    /// Lets go of people who are to be forgotten as they are told of, until the process drains.
-    pub(crate) async fn forget_people(&self, bus: &dyn EventBus, draining: CancellationToken) {
-        let mut wait = Duration::from_millis(100);
-        loop {
-            match bus.listen(Topic::PersonForgotten).await {
-                Ok(mut told) => {
-                    wait = Duration::from_millis(100);
-                    while let Some(payload) = tokio::select! {
-                        () = draining.cancelled() => return,
-                        payload = told.next() => payload,
-                    } {
-                        match serde_json::from_slice(&payload) {
-                            Ok(person) => self.forget_person(person),
-                            Err(error) => tracing::warn!(%error, "a broadcast cannot be read"),
-                        }
-                    }
-                }
-                Err(error) => tracing::debug!(%error, "cannot hear of people to be forgotten yet"),
-            }
-            tokio::select! {
-                () = draining.cancelled() => return,
-                () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(5)),
-            }
-        }
-    }
-
-    fn forget_person(&self, person: ForgottenPerson) {
+    /// Lets go of a person who is to be forgotten.
+    pub(crate) fn forget_person(&self, person: ForgottenPerson) {
         for (guild, slot) in &*self.slots.lock().unwrap_or_else(PoisonError::into_inner) {
             if person.is_sought_in(Home::Guild(*guild)) {
                 slot.forget(person.user);

@@ -46,7 +46,7 @@ impl ToolService for Handlers {
         &self,
         request: Request<ListToolsRequest>,
     ) -> Result<Response<ListToolsResponse>, Status> {
-        Ok(Response::new(list_tools::handle(&self.shared, &request.into_inner())?))
+        Ok(Response::new(list_tools::handle(&self.shared, &request.into_inner()).await?))
     }
 
     async fn resolve_call(

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod adapters;
+mod broadcasts;
 mod domain;
 mod error;
 mod guilds;
@@ -14,8 +15,8 @@ mod service;
 mod settings;
 mod tools;
 
-pub use domain::policy::{ToolRule, ToolRules};
 pub use error::{ApiUrlError, NewServiceError, TokenError};
+pub use ery_community_config::{ToolRule, ToolRules};
 pub use ports::{DISCORD_API_URL, Discord, Ports};
 pub use service::{Readiness, Service};
 pub use settings::Settings;

@@ -26,6 +26,7 @@ use twilight_model::{
 };
 
 use ery_clock::UnixMillis;
+use ery_ids::{ChannelKey, Principal};
 use ery_proto::{
     store::v1::{
         self as store, BeginExecutionRequest, BeginExecutionResponse, EndExecutionRequest,
@@ -39,6 +40,7 @@ use crate::{
         decide::{self, Call, Confirmed, Decision, decide},
         execution::{self, NONCE_LIFE, Recovery, recover},
         guild::GuildState,
+        policy::Policy,
         reason::Reason,
         tool::{Needs, Reads, RetryClass, Tier},
     },
@@ -295,23 +297,13 @@ impl Pipeline {
             is_answer: ask.is_answer,
             confirmed,
         };
-        let decision = decide(&call, state.as_ref(), &shared.policy, shared.clock.now());
-        let decision = self.tried(decision, &call);
+        let policy = shared.policy(ChannelKey::new(ask.guild(), ask.here)).await?;
+        let decision = decide(&call, state.as_ref(), &policy, shared.clock.now());
+        let decision = held_back(decision, &call, &policy, ask.is_command);
         metrics::decided(is_known, begun.elapsed().as_secs_f64());
         let approver = approver_of(confirmed);
         let plan = Plan { entry, act, tier, needs, state, people, is_ordered, approver };
         Ok(Judged::of(decision, plan, ask))
-    }
-
-    /// In a dry run nothing that matters is done, however it was decided.
-    fn tried(&self, decision: Decision, call: &Call<'_>) -> Decision {
-        let is_dry = self.shared.policy.is_dry_run && !call.is_answer;
-        match decision {
-            Decision::Allow { .. } if is_dry && call.tier >= Tier::Reversible => {
-                Decision::Deny(Reason::DryRun { tool: call.tool.name })
-            }
-            decision => decision,
-        }
     }
 
     /// Puts a call's arguments into their one exact form, or says what is wrong with them.
@@ -662,6 +654,25 @@ fn approver_of(confirmed: Option<Confirmed>) -> Option<Id<UserMarker>> {
     match confirmed {
         Some(Confirmed::Click(approver)) => Some(approver),
         Some(Confirmed::Plan | Confirmed::Command) | None => None,
+    }
+}
+
+/// Refuses what was allowed where Ery is paused, or where nothing that matters is done: in a dry run.
+///
+/// A command is its giver's own act; and what ends by itself ends.
+fn held_back(decision: Decision, call: &Call<'_>, policy: &Policy, is_command: bool) -> Decision {
+    if matches!(decision, Decision::Deny(_)) || call.is_answer {
+        return decision;
+    }
+    let is_end = matches!(call.principal, Some(Principal::Expiry { .. }));
+    if policy.is_paused && !is_command && !is_end {
+        return Decision::Deny(Reason::Paused);
+    }
+    match decision {
+        Decision::Allow { .. } if policy.is_dry_run && call.tier >= Tier::Reversible => {
+            Decision::Deny(Reason::DryRun { tool: call.tool.name })
+        }
+        decision => decision,
     }
 }
 

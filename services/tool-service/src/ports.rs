@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use ery_budgets::Budgets;
 use ery_clock::Clock;
+use ery_community_config::Base;
 use ery_event_bus::EventBus;
 use ery_rpc::Peers;
 
@@ -38,6 +39,8 @@ pub struct Ports {
     pub bus: Arc<dyn EventBus>,
     pub budgets: Arc<dyn Budgets>,
     pub clock: Arc<dyn Clock>,
+    /// What the process is set to, below what communities set.
+    pub config_base: Base,
     /// The replicas of the store.
     pub store: Peers,
 }

@@ -6,7 +6,9 @@ use tonic::service::Routes;
 use twilight_model::id::{Id, marker::ApplicationMarker};
 
 use ery_clock::Clock;
-use ery_event_bus::EventBus;
+use ery_community_config::{ConfigCache, StoredConfig};
+use ery_event_bus::{EventBus, Topic};
+use ery_ids::ChannelKey;
 use ery_lifecycle::Tasks;
 use ery_proto::tool::v1::tool_service_server::ToolServiceServer;
 
@@ -16,8 +18,9 @@ use crate::{
         discord::{ApiUrl, Discord},
         store::Executions,
     },
+    broadcasts,
     domain::{output::Filter, policy::Policy},
-    error::NewServiceError,
+    error::{NewServiceError, StoreError},
     guilds::Guilds,
     handlers::Handlers,
     patience::Patience,
@@ -39,7 +42,7 @@ pub(crate) struct Shared {
     pub(crate) guilds: Guilds,
     pub(crate) executions: Executions,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) policy: Policy,
+    pub(crate) config: ConfigCache,
     pub(crate) filter: Filter,
     /// Ery's application, whose commands are registered.
     pub(crate) application: OnceCell<Id<ApplicationMarker>>,
@@ -65,15 +68,14 @@ impl Service {
             ports.budgets,
             Arc::clone(&ports.clock),
         )?);
+        let stored = ports.store.clone();
         let shared = Shared {
             guilds: Guilds::new(&settings, Arc::clone(&discord)),
             executions: Executions::new(ports.store, settings.store_timeout),
-            policy: Policy {
-                disabled_tools: settings.disabled_tools.iter().cloned().collect(),
-                tools: settings.policy.clone(),
-                guilds: settings.guild_policy.clone(),
-                is_dry_run: settings.dry_run,
-            },
+            config: ConfigCache::new(
+                Box::new(StoredConfig { peers: stored, timeout: settings.store_timeout }),
+                ports.config_base,
+            ),
             filter: Filter {
                 known_hosts: settings.link_hosts.clone(),
                 never: settings.never_said.clone(),
@@ -113,15 +115,38 @@ impl Service {
     /// None.
     pub async fn run(self, tasks: Tasks) -> Result<(), Infallible> {
         let draining: CancellationToken = tasks.draining();
-        let (guilds, bus) = (&self.shared.guilds, &*self.shared.bus);
+        let Shared { guilds, config, bus, .. } = &*self.shared;
+        let forget = |payload: &[u8]| {
+            guilds.forget_person(serde_json::from_slice(payload)?);
+            config.forget();
+            Ok(())
+        };
+        let set = |payload: &[u8]| {
+            config.told(serde_json::from_slice(payload)?);
+            Ok(())
+        };
         tokio::join!(
-            guilds.follow(bus, draining.clone()),
-            guilds.forget_people(bus, draining.clone())
+            guilds.follow(&**bus, draining.clone()),
+            broadcasts::hear(&**bus, Topic::PersonForgotten, draining.clone(), forget),
+            broadcasts::hear(&**bus, Topic::ConfigChanged, draining.clone(), set)
         );
         draining.cancelled().await;
         self.shared.work.close();
         self.shared.work.wait().await;
         Ok(())
+    }
+}
+
+impl Shared {
+    /// Returns what the staff allow in a channel.
+    ///
+    /// # Errors
+    ///
+    /// If nothing is known of it and the store cannot be asked now.
+    pub(crate) async fn policy(&self, here: ChannelKey) -> Result<Policy, StoreError> {
+        let config = self.config.get(here.home).await;
+        let config = config.map_err(|error| StoreError::Unavailable(error.0))?;
+        Ok(Policy::of(&config.effective(here.channel.get(), 0).config))
     }
 }
 

@@ -3,9 +3,8 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 use twilight_model::id::{Id, marker::GuildMarker};
 
+use ery_community_config::{Base, Document, ToolRule, ToolRules};
 use ery_settings::{InvalidSetting, check};
-
-use crate::domain::policy::ToolRules;
 
 /// The table `[tool_service]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -129,6 +128,26 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Returns what these settings say of what a community can set, too: it lies below all layers.
+    pub fn config_base(&self) -> Base {
+        let rule = |(tool, rule): (&String, &ToolRule)| {
+            let word = serde_json::to_value(rule).unwrap_or_default();
+            (format!("tools.policy.{tool}"), word)
+        };
+        let is_off = |tool: &String| {
+            self.disabled_tools.contains(tool) || self.policy.get(tool) == Some(&ToolRule::Off)
+        };
+        let mut everywhere: Document = self.policy.iter().map(rule).collect();
+        everywhere.extend(self.disabled_tools.iter().map(|tool| rule((tool, &ToolRule::Off))));
+        everywhere.insert("tools.dry_run".to_owned(), self.dry_run.into());
+        let homes = self.guild_policy.iter().map(|(guild, rules)| {
+            // What is off everywhere stays off.
+            let own = rules.iter().filter(|(tool, _)| !is_off(tool));
+            (guild.get(), own.map(rule).collect())
+        });
+        Base { everywhere, homes: homes.collect() }
+    }
+
     /// Checks the bounds.
     ///
     /// # Errors
@@ -259,7 +278,6 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::policy::ToolRule;
 
     #[test]
     fn rules_are_for_tools_that_there_are() {

@@ -53,6 +53,8 @@ pub(crate) struct Asking {
     pub(crate) channel: ChannelKey,
     /// The ai-service's prompt, by its name.
     pub(crate) prompt: &'static str,
+    /// What stands behind the prompt.
+    pub(crate) instructions: String,
     pub(crate) parts: Vec<Part>,
     pub(crate) tools: Vec<proto::ToolSpec>,
     pub(crate) max_output_tokens: u32,
@@ -89,7 +91,7 @@ impl ModelRequest {
             thread_id: asking.thread.to_string(),
             guild_id: asking.channel.guild_raw(),
             channel_id: asking.channel.channel.get(),
-            instructions: String::new(),
+            instructions: asking.instructions,
             turns: asking.parts.into_iter().map(convert::part).collect(),
             tools: asking.tools,
             max_output_tokens: asking.max_output_tokens,

@@ -82,6 +82,8 @@ pub(crate) fn message_from(message: common::Message) -> Option<Message> {
         id: Id::new_checked(message.message_id)?,
         author: Id::new_checked(message.author_id)?,
         author_name: message.author_name,
+        // The store keeps none: the gate alone goes by them.
+        author_roles: Vec::new(),
         is_automated: message.is_automated,
         is_own: message.is_own,
         content: message.content,

@@ -27,6 +27,11 @@ impl ChannelState {
         self.last_answers.iter().rev().find(|(other, _)| *other == user).map(|(_, at)| *at)
     }
 
+    /// Returns when anybody was last answered.
+    pub(crate) fn last_answer_to_anybody(&self) -> Option<UnixMillis> {
+        self.last_answers.iter().map(|(_, at)| *at).max()
+    }
+
     /// Notes that `users` were answered, and opens an exchange with each.
     pub(crate) fn answered(&mut self, users: &[Id<UserMarker>], now: UnixMillis, window: Duration) {
         self.left_silent(users);

@@ -171,6 +171,8 @@ struct RawUser {
 struct RawMember {
     #[serde(default)]
     nick: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    roles: Vec<Snowflake>,
 }
 
 #[derive(Deserialize)]
@@ -283,7 +285,8 @@ impl RawMessage {
             user.id.and_then(Id::new_checked).ok_or(UnreadableError::Lacks("author.id"))?;
         let is_automated = self.webhook_id.is_some() || user.bot.unwrap_or(false);
         let is_own = author == bot;
-        let nick = self.member.and_then(|member| member.nick);
+        let (nick, roles) = self.member.map_or_else(Default::default, |it| (it.nick, it.roles));
+        let of = |roles: Vec<Snowflake>| roles.into_iter().filter_map(|it| Id::new_checked(it.0));
         let reference = self.message_reference.filter(|it| it.kind.unwrap_or(0) != FORWARD);
         let reply_to_author = match (&reference, self.referenced_message) {
             (Some(_), Some(message)) => message.author.and_then(|author| author.id),
@@ -294,6 +297,7 @@ impl RawMessage {
             id,
             author,
             author_name: name(nick, user.global_name, user.username),
+            author_roles: of(roles).collect(),
             is_automated: is_automated && !is_own,
             is_own,
             content: self.content.unwrap_or_default(),
@@ -302,11 +306,7 @@ impl RawMessage {
             reply_to: reference.and_then(|it| it.message_id).and_then(Id::new_checked),
             reply_to_author: reply_to_author.and_then(Id::new_checked),
             mentions: self.mentions.into_iter().filter_map(RawUser::into_mention).collect(),
-            mentioned_roles: self
-                .mention_roles
-                .into_iter()
-                .filter_map(|role| Id::new_checked(role.0))
-                .collect(),
+            mentioned_roles: of(self.mention_roles).collect(),
             attachments: self.attachments.into_iter().map(RawAttachment::into_attachment).collect(),
             kind: self.kind.unwrap_or(0),
             nonce: match self.nonce {

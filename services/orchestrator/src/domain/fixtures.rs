@@ -29,6 +29,7 @@ fn in_channel(channel: ChannelKey, id: u64, author: Id<UserMarker>, content: &st
         channel,
         id,
         author,
+        author_roles: Vec::new(),
         author_name: format!("name-{author}"),
         is_automated: false,
         is_own: author == BOT,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use twilight_model::id::{
     Id,
     marker::{RoleMarker, UserMarker},
 };
 
 use ery_clock::UnixMillis;
+use ery_community_config::{Config, Engage};
 
 use crate::domain::{channel::ChannelState, message::Message};
 
@@ -19,30 +19,35 @@ const WRITTEN: [u32; 2] = [0, 19];
 const GREETINGS: [&str; 10] =
     ["hey", "hi", "hello", "ok", "okay", "yo", "dear", "thanks", "please", "so"];
 
-/// Which messages get an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Engage {
-    /// Those addressed to Ery: a mention, a reply to her, a direct message, her name at the start,
-    /// or the next message of a member whom she just answered.
-    #[default]
-    Addressed,
-    /// Every message; the model may choose silence.
-    EveryMessage,
-    /// None: messages are kept for context and judged by rules only.
-    Listen,
-    /// None.
-    Off,
-}
-
-/// What the gate goes by.
-#[derive(Clone, Debug)]
+/// What the gate goes by, for one author in one channel.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct GateRules {
+    pub(crate) is_paused: bool,
+    /// The author wants no answer, whatever they write.
+    pub(crate) ignores_author: bool,
     pub(crate) engage: Engage,
     pub(crate) answers_bots: bool,
     /// In lower case.
     pub(crate) names: Vec<String>,
-    pub(crate) cooldown: Duration,
+    pub(crate) member_cooldown: Duration,
+    pub(crate) channel_cooldown: Duration,
+}
+
+impl GateRules {
+    /// Returns what holds for an author with these roles.
+    pub(crate) fn of(config: &Config, roles: &[Id<RoleMarker>]) -> Self {
+        let gate = &config.gate;
+        let by_role = roles.iter().filter_map(|role| gate.roles.get(role)).min();
+        Self {
+            is_paused: config.paused,
+            ignores_author: gate.ignore_me,
+            engage: by_role.copied().unwrap_or(gate.engage),
+            answers_bots: gate.answer_bots,
+            names: gate.names.iter().map(|name| name.to_lowercase()).collect(),
+            member_cooldown: gate.member_cooldown.0,
+            channel_cooldown: gate.channel_cooldown.0,
+        }
+    }
 }
 
 /// Why a message is turned away.
@@ -51,6 +56,8 @@ pub(crate) enum Reason {
     Own,
     System,
     Automated,
+    Paused,
+    Ignored,
     Off,
     Listening,
     NotAddressed,
@@ -63,6 +70,8 @@ impl Reason {
             Self::Own => "own",
             Self::System => "system",
             Self::Automated => "automated",
+            Self::Paused => "paused",
+            Self::Ignored => "ignored",
             Self::Off => "off",
             Self::Listening => "listening",
             Self::NotAddressed => "not_addressed",
@@ -107,6 +116,12 @@ pub(crate) fn first(
     if message.is_automated && !rules.answers_bots {
         return First::No(Reason::Automated);
     }
+    if rules.is_paused {
+        return First::No(Reason::Paused);
+    }
+    if rules.ignores_author {
+        return First::No(Reason::Ignored);
+    }
     let unaddressed = match rules.engage {
         Engage::Off => return First::No(Reason::Off),
         Engage::Listen => return First::No(Reason::Listening),
@@ -145,10 +160,14 @@ pub(crate) fn second(
     if !is_for_her {
         return Err(Reason::NotAddressed);
     }
-    match state.last_answer(message.author) {
-        Some(at) if now < at + rules.cooldown => Err(Reason::Cooldown),
-        _ => Ok(()),
+    let is_within =
+        |answered: Option<UnixMillis>, pause: Duration| answered.is_some_and(|at| now < at + pause);
+    let waits_for_channel = call != Call::Addressed
+        && is_within(state.last_answer_to_anybody(), rules.channel_cooldown);
+    if waits_for_channel || is_within(state.last_answer(message.author), rules.member_cooldown) {
+        return Err(Reason::Cooldown);
     }
+    Ok(())
 }
 
 /// Returns whether a message speaks to somebody else than Ery.
@@ -206,12 +225,7 @@ mod tests {
     };
 
     fn rules() -> GateRules {
-        GateRules {
-            engage: Engage::Addressed,
-            answers_bots: false,
-            names: vec!["ery".to_owned()],
-            cooldown: Duration::ZERO,
-        }
+        GateRules { names: vec!["ery".to_owned()], ..GateRules::default() }
     }
 
     fn judge(message: &Message) -> First {
@@ -359,7 +373,7 @@ mod tests {
     fn a_cooldown_turns_even_addressed_messages_away() {
         let mut state = ChannelState::default();
         state.answered(&[ANN], UnixMillis(0), Duration::from_mins(1));
-        let rules = GateRules { cooldown: Duration::from_secs(10), ..rules() };
+        let rules = GateRules { member_cooldown: Duration::from_secs(10), ..rules() };
         let called = message(1, ANN, "ery");
         let judge =
             |now| second(&called, Call::Addressed, BOT, false, &state, &rules, UnixMillis(now));
@@ -368,11 +382,49 @@ mod tests {
     }
 
     #[test]
+    fn a_channels_pause_holds_for_what_is_not_addressed() {
+        let mut state = ChannelState::default();
+        state.answered(&[ANN], UnixMillis(0), Duration::from_mins(1));
+        let rules = GateRules { channel_cooldown: Duration::from_secs(10), ..rules() };
+        let said = message(1, BEN, "hm");
+        let judge = |call, now| second(&said, call, BOT, false, &state, &rules, UnixMillis(now));
+        assert_eq!(judge(Call::Ambient, 9_999), Err(Reason::Cooldown));
+        assert_eq!(judge(Call::Ambient, 10_000), Ok(()));
+        assert_eq!(judge(Call::Addressed, 1), Ok(()));
+    }
+
+    #[test]
+    fn of_several_roles_the_one_that_lets_the_least_through_counts() {
+        let mut config = Config::default();
+        let roles = &mut config.gate.roles;
+        roles.insert(Id::new(1), Engage::EveryMessage);
+        roles.insert(Id::new(2), Engage::Off);
+        let engage = |roles: &[u64]| {
+            let roles: Vec<_> = roles.iter().copied().map(Id::new).collect();
+            GateRules::of(&config, &roles).engage
+        };
+        assert_eq!(engage(&[]), Engage::Addressed);
+        assert_eq!(engage(&[1, 9]), Engage::EveryMessage);
+        assert_eq!(engage(&[1, 2]), Engage::Off);
+    }
+
+    #[test]
+    fn whoever_wants_no_answer_gets_none_and_nobody_while_she_is_paused() {
+        let called = message(1, ANN, "ery, hi");
+        let judge = |rules: GateRules| first(&called, BOT, &[], &rules);
+        let ignoring = GateRules { ignores_author: true, ..rules() };
+        assert_eq!(judge(ignoring.clone()), First::No(Reason::Ignored));
+        assert_eq!(judge(GateRules { is_paused: true, ..ignoring }), First::No(Reason::Paused));
+    }
+
+    #[test]
     fn every_reason_has_a_word_of_its_own() {
         let words: std::collections::HashSet<_> = [
             Reason::Own,
             Reason::System,
             Reason::Automated,
+            Reason::Paused,
+            Reason::Ignored,
             Reason::Off,
             Reason::Listening,
             Reason::NotAddressed,
@@ -380,6 +432,6 @@ mod tests {
         ]
         .map(Reason::as_word)
         .into();
-        assert_eq!(words.len(), 7);
+        assert_eq!(words.len(), 9);
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Message {
     pub(crate) author: Id<UserMarker>,
     /// The name that people see: nickname, else global name, else user name.
     pub(crate) author_name: String,
+    /// The author's roles, where the dispatch told them.
+    pub(crate) author_roles: Vec<Id<RoleMarker>>,
     /// By another bot or a webhook.
     pub(crate) is_automated: bool,
     /// By Ery herself.

@@ -31,6 +31,17 @@ pub(crate) struct Limits {
     pub(crate) time: Duration,
 }
 
+impl From<&ery_community_config::Limits> for Limits {
+    fn from(limits: &ery_community_config::Limits) -> Self {
+        Self {
+            max_steps: limits.steps,
+            max_tool_calls: limits.tool_calls,
+            max_tokens: limits.tokens,
+            time: limits.time.0,
+        }
+    }
+}
+
 /// What came back.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Input {

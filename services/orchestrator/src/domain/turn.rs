@@ -123,12 +123,9 @@ pub(crate) fn plan<'a>(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::domain::{
         fixtures::{ANN, BEN, BOT, MOD, message},
-        gate::Engage,
         people::{Person, Rights},
     };
 
@@ -143,12 +140,7 @@ mod tests {
     }
 
     fn plan_of(waiting: &[(Message, Call)], max_messages: usize) -> Plan {
-        let rules = GateRules {
-            engage: Engage::Addressed,
-            answers_bots: false,
-            names: Vec::new(),
-            cooldown: Duration::ZERO,
-        };
+        let rules = GateRules::default();
         let situation = Situation {
             bot: BOT,
             people: &people(),
@@ -214,12 +206,7 @@ mod tests {
     #[test]
     fn an_entry_without_a_message_ends_the_plan() {
         let (first, call) = by(ANN);
-        let rules = GateRules {
-            engage: Engage::Addressed,
-            answers_bots: false,
-            names: Vec::new(),
-            cooldown: Duration::ZERO,
-        };
+        let rules = GateRules::default();
         let situation = Situation {
             bot: BOT,
             people: &people(),

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use twilight_model::id::{Id, marker::MessageMarker};
 
+use ery_community_config::ConfigCache;
 use ery_event_bus::{EventBus, Topic};
 use ery_ids::{ChannelKey, ForgottenPerson};
 
@@ -89,10 +90,12 @@ impl Drop for Ear<'_> {
     }
 }
 
-/// Hears which messages were edited or deleted, and who is to be forgotten, until `ended`.
+/// Hears which messages were edited or deleted, who is to be forgotten, and what is set, until
+/// `ended`.
 pub(crate) async fn listen(
     bus: Arc<dyn EventBus>,
     watched: Arc<Watched>,
+    config: Arc<ConfigCache>,
     ended: CancellationToken,
 ) -> Result<(), Infallible> {
     let changed = hear(&*bus, Topic::MessagesChanged, &ended, |payload| {
@@ -102,9 +105,14 @@ pub(crate) async fn listen(
     });
     let forgotten = hear(&*bus, Topic::PersonForgotten, &ended, |payload| {
         watched.tell_all(serde_json::from_slice(payload).ok()?);
+        config.forget();
         Some(())
     });
-    tokio::join!(changed, forgotten);
+    let set = hear(&*bus, Topic::ConfigChanged, &ended, |payload| {
+        config.told(serde_json::from_slice(payload).ok()?);
+        Some(())
+    });
+    tokio::join!(changed, forgotten, set);
     Ok(())
 }
 

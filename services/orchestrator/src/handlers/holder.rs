@@ -13,11 +13,12 @@ use twilight_model::id::{
 
 use ery_channel_queue::{ChannelQueue, Task};
 use ery_clock::{Clock, UnixMillis};
+use ery_community_config::{ConfigCache, Effective, StoredConfig};
 use ery_ids::{ChannelKey, Home};
 
 use crate::{
     adapters::{ai::Ai, broadcaster::Broadcaster, store::Store, tools::Tools},
-    domain::{gate::GateRules, message::Message, people::Person, task_thread::Limits},
+    domain::{gate::GateRules, message::Message, people::Person},
     error::{CallError, with_causes},
     handlers::{changes::Watched, quotas::Quotas},
     metrics::Metrics,
@@ -39,7 +40,8 @@ const HISTORIES: usize = 100_000;
 /// This process as a holder of channels: what all its holdings work with.
 pub(crate) struct Holder {
     pub(crate) settings: Settings,
-    pub(crate) rules: GateRules,
+    pub(crate) config: Arc<ConfigCache>,
+    pub(crate) stored_config: StoredConfig,
     pub(crate) queue: Arc<dyn ChannelQueue>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Store,
@@ -60,14 +62,31 @@ impl Holder {
         self.clock.now()
     }
 
-    /// Returns what one thread may use.
-    pub(crate) fn limits(&self) -> Limits {
-        Limits {
-            max_steps: self.settings.max_steps,
-            max_tool_calls: self.settings.max_tool_calls,
-            max_tokens: self.settings.thread_tokens,
-            time: self.settings.thread_time,
-        }
+    /// Returns what holds in a channel, for a person where one is named.
+    ///
+    /// # Errors
+    ///
+    /// If nothing is known of it and the store cannot be asked now.
+    pub(crate) async fn config(
+        &self,
+        channel: ChannelKey,
+        user: Option<Id<UserMarker>>,
+    ) -> Result<Arc<Effective>, CallError> {
+        let snapshot = self.config.get(channel.home).await.map_err(|error| {
+            let status = Box::new(tonic::Status::unavailable(error.0));
+            CallError::Unavailable { call: "GetConfig", status }
+        })?;
+        Ok(snapshot.effective(channel.channel.get(), user.map_or(0, Id::get)))
+    }
+
+    /// Returns what the gate goes by for a message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::config`].
+    pub(crate) async fn rules_for(&self, message: &Message) -> Result<GateRules, CallError> {
+        let effective = self.config(message.channel, Some(message.author)).await?;
+        Ok(GateRules::of(&effective.config, &message.author_roles))
     }
 
     /// Returns Ery's roles where a message mentions any role, since one of them may be hers.

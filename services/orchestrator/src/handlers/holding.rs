@@ -5,7 +5,10 @@ mod mcp;
 use std::{
     collections::{HashMap, HashSet},
     panic::AssertUnwindSafe,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use futures::FutureExt;
@@ -17,6 +20,7 @@ use twilight_model::id::{Id, marker::UserMarker};
 
 use ery_channel_queue::{BoxLease, QueueError, Released, Task, Waiting};
 use ery_clock::UnixMillis;
+use ery_community_config::Effective;
 use ery_ids::{ChannelKey, Epoch, Fence, TaskThreadId, TriggerId};
 
 use crate::{
@@ -29,7 +33,7 @@ use crate::{
         answer,
         channel::ChannelState,
         discord,
-        gate::{self, Call},
+        gate::{self, Call, GateRules},
         journal::{Finished, Outcome, Usage},
         message::Message,
         people::{People, Person, Rights},
@@ -100,6 +104,8 @@ struct Holding<'a> {
     /// What the wake-up read already, so that it is not read twice.
     known: Option<(TriggerId, Read)>,
     state: ChannelState,
+    /// What holds in the channel, as of the last thing that was done.
+    config: Arc<Effective>,
     people: People,
     people_since: Instant,
     /// Attempts of turns whose thread the store does not know, since it could not even begin; by
@@ -217,6 +223,8 @@ impl<'a> Holding<'a> {
             backlog: Vec::new(),
             known: Some(known),
             state: ChannelState::default(),
+            // It is asked for before anything is judged by it.
+            config: Arc::default(),
             people: People::default(),
             people_since: Instant::now(),
             attempts: HashMap::new(),
@@ -230,6 +238,7 @@ impl<'a> Holding<'a> {
     async fn work(&mut self, lease: &mut BoxLease) -> Result<(), ThreadError> {
         self.fence = lease.fence();
         loop {
+            self.config = self.holder.config(self.fence.channel, None).await?;
             self.read(lease).await?;
             if self.backlog.is_empty() {
                 return Ok(());
@@ -502,7 +511,7 @@ impl<'a> Holding<'a> {
             bot: self.bot,
             people: &self.people,
             state: &self.state,
-            rules: &self.holder.rules,
+            rules: &GateRules::of(&self.config.config, &[]),
             max_messages: self.holder.settings.shared_turn_messages,
             now: self.holder.now(),
         };
@@ -524,9 +533,9 @@ impl<'a> Holding<'a> {
     /// Returns those that wait beyond the bound, by index. Only what the gate lets pass counts.
     fn excess(&self) -> Vec<usize> {
         let now = self.holder.now();
+        let rules = GateRules::of(&self.config.config, &[]);
         let passes = |message: &Message, call: Call| {
-            let rules = &self.holder.rules;
-            gate::second(message, call, self.bot, false, &self.state, rules, now).is_ok()
+            gate::second(message, call, self.bot, false, &self.state, &rules, now).is_ok()
         };
         let passing = self.backlog.iter().enumerate().filter(|(_, entry)| match &entry.read {
             Read::Message(message, call) => passes(message, *call),
@@ -552,7 +561,7 @@ impl<'a> Holding<'a> {
         let text = (!is_said).then(|| answer::too_busy(count));
         self.too_busy_said = Some(Instant::now());
         let detail = format!("{count} messages waited beyond the bound of the channel");
-        let thread = TaskThread::new(&turn, self.holder.limits(), self.holder.now());
+        let thread = TaskThread::new(&turn, (&self.config.config.limits).into(), self.holder.now());
         let id = TaskThreadId::random();
         let close = Closing { text: text.as_deref(), outcome: Outcome::TooBusy, detail };
         self.run(lease, id, &turn, thread, Work::Close(close)).await
@@ -570,7 +579,7 @@ impl<'a> Holding<'a> {
         let triggers: Vec<_> =
             turn.messages.iter().map(|message| message.trigger.to_string()).collect();
         self.progress(id, ProgressKind::Begun, json!({"triggers": triggers, "resumed": false}));
-        let thread = TaskThread::new(&turn, self.holder.limits(), now);
+        let thread = TaskThread::new(&turn, (&self.config.config.limits).into(), now);
         self.run(lease, id, &turn, thread, Work::Answer(&[])).await
     }
 
@@ -712,7 +721,7 @@ impl<'a> Holding<'a> {
         self.progress(id, ProgressKind::Begun, json!({"triggers": told, "resumed": true}));
         let people = self.describe(turn.askers.iter().copied().chain([self.bot])).await?;
         self.learn(people);
-        let limits = self.holder.limits();
+        let limits = (&self.config.config.limits).into();
         let thread = journal
             .map_err(ThreadError::from)
             .and_then(|steps| Ok(TaskThread::resume(&turn, limits, now, steps, &past)?));
@@ -796,14 +805,14 @@ impl<'a> Holding<'a> {
     ) -> Result<(), ThreadError> {
         let begun = Instant::now();
         let Ended { finished, usage, step, askers } = ended;
-        let (now, settings) = (self.holder.now(), &self.holder.settings);
+        let (now, gate) = (self.holder.now(), &self.config.config.gate);
         let mut state = self.state.clone();
         if finished.answer.is_some() && finished.outcome != Outcome::TooBusy {
-            state.answered(&askers, now, settings.exchange_window);
+            state.answered(&askers, now, gate.exchange_window.0);
         } else {
             state.left_silent(&askers);
         }
-        state.prune(now, settings.member_cooldown);
+        state.prune(now, gate.member_cooldown.0.max(gate.channel_cooldown.0));
         let tasks = match finished.outcome {
             Outcome::Failed => self.tasks_of(triggers),
             _ => Vec::new(),
@@ -893,7 +902,7 @@ impl<'a> Holding<'a> {
         at_step: u32,
         detail: String,
     ) -> Result<(), ThreadError> {
-        let limits = self.holder.limits();
+        let limits = (&self.config.config.limits).into();
         let thread = TaskThread::at_step(turn, limits, self.holder.now(), at_step);
         let steps = AtomicU32::new(at_step);
         let fence = self.fence.clone();

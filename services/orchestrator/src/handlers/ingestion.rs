@@ -122,9 +122,12 @@ impl Ingestion {
         event: &Event,
     ) -> &'static str {
         // A record only: it is worth no long wait.
-        let roles = timeout(ROLES_WAIT, self.holder.roles_for(message, event.bot)).await;
-        let Ok(Ok(roles)) = roles else { return "" };
-        match gate::first(message, event.bot, &roles, &self.holder.rules) {
+        let known = async {
+            let roles = self.holder.roles_for(message, event.bot);
+            tokio::try_join!(roles, self.holder.rules_for(message))
+        };
+        let Ok(Ok((bot_roles, rules))) = timeout(ROLES_WAIT, known).await else { return "" };
+        match gate::first(message, event.bot, &bot_roles, &rules) {
             First::No(reason) => reason.as_word(),
             First::Perhaps(Call::OnlyInExchange) => Reason::NotAddressed.as_word(),
             First::Perhaps(Call::Addressed | Call::Ambient | Call::Retried) => "",

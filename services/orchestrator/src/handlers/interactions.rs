@@ -6,6 +6,7 @@
 //! that comes twice, from the bus or from two sessions, is answered once and acts once.
 
 mod cases;
+mod config;
 mod forms;
 mod report;
 mod schedule;
@@ -102,14 +103,14 @@ impl Interactions {
         match asked(it) {
             Asked::Decide { custom_id } => self.decide(it, &custom_id).await,
             Asked::Complete { of, typed } => {
-                let found = match of {
+                let choices = match of {
                     Completed::Plan => {
-                        timeout(CHOICES_WITHIN, schedule::choices(&self.holder, it, &typed)).await
+                        let found = schedule::choices(&self.holder, it, &typed);
+                        let found = timeout(CHOICES_WITHIN, found).await;
+                        found.map_or_else(|_| Vec::new(), Result::unwrap_or_default)
                     }
-                };
-                let choices = match found {
-                    Ok(Ok(choices)) => choices,
-                    Ok(Err(_)) | Err(_) => Vec::new(),
+                    Completed::ConfigKey => config::key_choices(&typed),
+                    Completed::ConfigValue { key } => config::value_choices(&key, &typed),
                 };
                 self.first(it, &First::Choices(choices)).await.map(drop)
             }
@@ -161,6 +162,7 @@ impl Interactions {
             Deed::ListPlans => schedule::list(&self.holder, it).await,
             Deed::ListCases { member } => cases::list(&self.holder, it, *member).await,
             Deed::ShowCase { number } => cases::show(&self.holder, it, *number).await,
+            Deed::Config(deed) => config::carry_out(&self.holder, it, deed).await,
             Deed::Why(meant) => why::why(&self.holder, it, meant).await,
             Deed::Report { message, reason } => {
                 report::report(&self.holder, it, *message, reason).await

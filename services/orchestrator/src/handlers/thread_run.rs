@@ -3,7 +3,10 @@
 use std::{
     convert::Infallible,
     pin::pin,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,6 +16,7 @@ use tonic::Code;
 use twilight_model::id::{Id, marker::UserMarker};
 
 use ery_clock::UnixMillis;
+use ery_community_config::Effective;
 use ery_ids::{ChannelKey, EventId, ExecutionKey, Fence, TaskThreadId, TriggerId};
 use ery_proto::ai::v1::ToolSpec;
 
@@ -25,6 +29,7 @@ use crate::{
         tools::{Called, Caller, Resolved, Stands},
     },
     domain::{
+        community,
         context::{self, Material},
         journal::{
             ContextLoaded, Finished, ModelAsked, ModelTurn, OrdersRead, Outcome, Step, Usage,
@@ -33,6 +38,7 @@ use crate::{
         people::People,
         progress::{Progress, ProgressKind},
         task_thread::{Answer, Change, Effect, Input, PlannedCall, TaskThread, ToolReturn},
+        text,
         tool::{CallOutcome, Tier, Tool},
         turn::Turn,
     },
@@ -49,6 +55,9 @@ const DESCRIBED: usize = 100;
 
 /// The prompt of a conversation, as the ai-service names it.
 const PROMPT: &str = "conversation";
+
+/// Why a thread ends that runs while Ery is paused.
+const PAUSED: &str = "Ery was paused here while the thread ran";
 
 /// What the ai-service lets a prompt have at the most: 4,500 bytes, by our own bound.
 const PROMPT_TOKENS: u64 = 1_500;
@@ -76,6 +85,8 @@ struct Desk {
     history: Vec<Message>,
     tools: Vec<Tool>,
     specs: Vec<ToolSpec>,
+    /// What the community's own config adds to the prompt.
+    instructions: String,
     is_current: bool,
 }
 
@@ -159,6 +170,13 @@ impl<'a> Run<'a> {
 
     async fn work(&mut self, mut effect: Effect, ear: &Ear<'_>) -> Result<Ended, ThreadError> {
         loop {
+            if !matches!(effect, Effect::Load | Effect::Finish(_))
+                && self.config().await?.config.paused
+            {
+                let detail = PAUSED.to_owned();
+                let outcome = Outcome::Cancelled;
+                effect = Effect::Finish(Finished { outcome, detail, answer: None });
+            }
             // A model turn is asked while its step is journaled; nothing is relied upon before.
             if self.thread.has_journal() && effect != Effect::AskModel {
                 let changes = self.append().await?;
@@ -211,12 +229,13 @@ impl<'a> Run<'a> {
 
     /// Lays out what the model needs; the thread is begun by it, or found begun.
     async fn lay_out(&mut self) -> Result<Vec<Change>, ThreadError> {
-        let settings = &self.holder.settings;
-        let since = self.holder.now() - settings.context_window;
+        let effective = self.config().await?;
+        let limits = &effective.config.context;
+        let since = self.holder.now() - limits.window.0;
         let wanted = ContextWanted {
-            messages: settings.context_messages,
+            messages: limits.messages,
             since,
-            wait: settings.ingestion_wait,
+            wait: self.holder.settings.ingestion_wait,
         };
         let askers = self.askers();
         let tools = async {
@@ -225,11 +244,19 @@ impl<'a> Run<'a> {
         };
         let (begun, tools) = tokio::try_join!(self.begin(wanted), tools)?;
         let history = context::before(self.turn, begun.context);
-        let history = self.with_older(history, since).await;
+        let history = self.with_older(history, limits.messages, since).await;
         self.describe(&history).await?;
         let specs = tools.iter().map(convert::tool).collect();
-        self.desk = Some(Desk { history, tools, specs, is_current: begun.is_current });
+        let instructions = community::instructions(&effective.config.answers);
+        let is_current = begun.is_current;
+        self.desk = Some(Desk { history, tools, specs, instructions, is_current });
         Ok(begun.changes)
+    }
+
+    /// Returns what holds here for whoever asks.
+    async fn config(&self) -> Result<Arc<Effective>, ThreadError> {
+        let asker = (!self.turn.is_shared()).then_some(self.turn.principal);
+        Ok(self.holder.config(self.channel(), asker).await?)
     }
 
     async fn begin(
@@ -248,9 +275,14 @@ impl<'a> Run<'a> {
     }
 
     /// Fills up from Discord what the store does not hold of the channel yet; once for each channel.
-    async fn with_older(&self, mut history: Vec<Message>, since: UnixMillis) -> Vec<Message> {
+    async fn with_older(
+        &self,
+        mut history: Vec<Message>,
+        wanted: u32,
+        since: UnixMillis,
+    ) -> Vec<Message> {
         let (holder, channel) = (self.holder, self.channel());
-        let wanted = usize::try_from(holder.settings.context_messages).unwrap_or(usize::MAX);
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
         let missing = wanted.saturating_sub(history.len());
         // What a former holder filled up stands in the store by now.
         let is_resumed = !self.thread.is_fresh();
@@ -485,12 +517,12 @@ impl<'a> Run<'a> {
     fn request(&mut self) -> ModelRequest {
         let (holder, channel, now) = (self.holder, self.channel(), self.holder.now());
         let bot = self.bot();
-        let (history, tools, specs) = self.desk.as_ref().map_or_else(
-            || (&[][..], &[][..], Vec::new()),
-            |desk| (&desk.history[..], &desk.tools[..], desk.specs.clone()),
+        let (history, tools, specs, instructions) = self.desk.as_ref().map_or_else(
+            || (&[][..], &[][..], Vec::new(), ""),
+            |desk| (&desk.history[..], &desk.tools[..], desk.specs.clone(), &*desk.instructions),
         );
         let packed = context::pack(Material {
-            prompt_tokens: PROMPT_TOKENS,
+            prompt_tokens: PROMPT_TOKENS + text::tokens(instructions),
             tools,
             history,
             thread: &self.thread,
@@ -515,6 +547,7 @@ impl<'a> Run<'a> {
             thread: self.id,
             channel,
             prompt: PROMPT,
+            instructions: instructions.to_owned(),
             parts: packed.parts,
             tools: specs,
             max_output_tokens: holder.settings.max_output_tokens,

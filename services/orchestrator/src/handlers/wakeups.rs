@@ -154,8 +154,9 @@ pub(crate) async fn read(holder: &Holder, task: &Task) -> Result<Result<Read, Re
     }
     // What was read back by REST does not name its guild.
     message.channel = task.channel;
-    let roles = holder.roles_for(&message, task.bot).await?;
-    Ok(match gate::first(&message, task.bot, &roles, &holder.rules) {
+    let (bot_roles, rules) =
+        tokio::try_join!(holder.roles_for(&message, task.bot), holder.rules_for(&message))?;
+    Ok(match gate::first(&message, task.bot, &bot_roles, &rules) {
         First::No(reason) => Err(reason),
         First::Perhaps(_) if task.retry > 0 => Ok(Read::Message(Box::new(message), Call::Retried)),
         First::Perhaps(call) => Ok(Read::Message(Box::new(message), call)),

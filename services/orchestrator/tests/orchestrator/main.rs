@@ -4,6 +4,7 @@
 
 mod answering;
 mod changes;
+mod config;
 mod failures;
 mod ingestion;
 mod interactions;

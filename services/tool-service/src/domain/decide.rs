@@ -11,13 +11,14 @@ use twilight_model::{
 };
 
 use ery_clock::UnixMillis;
+use ery_community_config::ToolRule;
 use ery_ids::Principal;
 
 use super::{
     flow,
     guild::{Channel, ChannelKind, GuildState, Member},
     permissions,
-    policy::{Policy, ToolRule},
+    policy::Policy,
     reason::{Place as NamedPlace, Reason, Who},
     tool::{Needs, Place, Reads, Spec, Subject, SubjectAct, Tier},
 };
@@ -78,7 +79,7 @@ pub(crate) fn decide(
     now: UnixMillis,
 ) -> Decision {
     match check(call, guild, policy, now) {
-        Ok(reads) => match approval(call, guild, policy) {
+        Ok(reads) => match approval(call, policy) {
             None => Decision::Allow { reads },
             Some(reason) => Decision::NeedsApproval(reason),
         },
@@ -106,7 +107,7 @@ fn check(
     policy: &Policy,
     now: UnixMillis,
 ) -> Result<Vec<Id<ChannelMarker>>, Reason> {
-    let rule = rule(call, guild, policy);
+    let rule = rule(call, policy);
     if rule == ToolRule::Off && !call.is_answer {
         return Err(Reason::Disabled { tool: call.tool.name });
     }
@@ -143,12 +144,12 @@ fn check(
 /// Reversible and destructive acts wait for a click, unless the asker's own message ordered
 /// exactly this before anything else was read. Staff wrote rules, and expiries end what was
 /// decided before.
-fn approval(call: &Call<'_>, guild: Option<&GuildState>, policy: &Policy) -> Option<Reason> {
+fn approval(call: &Call<'_>, policy: &Policy) -> Option<Reason> {
     let is_person = matches!(call.principal, Some(Principal::Person(_)) | None);
     if !is_person || call.is_answer || call.confirmed.is_some() {
         return None;
     }
-    if rule(call, guild, policy) == ToolRule::Ask && call.tier > Tier::Read {
+    if rule(call, policy) == ToolRule::Ask && call.tier > Tier::Read {
         return Some(Reason::NeedsClick);
     }
     (call.tier >= Tier::Reversible && !call.is_ordered)
@@ -156,10 +157,9 @@ fn approval(call: &Call<'_>, guild: Option<&GuildState>, policy: &Policy) -> Opt
 }
 
 /// Returns what holds for a call: the strictest rule of its tool and of the one that it has called.
-fn rule(call: &Call<'_>, guild: Option<&GuildState>, policy: &Policy) -> ToolRule {
-    let guild = guild.map(|state| state.guild.id);
-    let own = policy.rule(guild, call.tool.name);
-    call.inner.map_or(own, |inner| own.min(policy.rule(guild, inner)))
+fn rule(call: &Call<'_>, policy: &Policy) -> ToolRule {
+    let own = policy.rule(call.tool.name);
+    call.inner.map_or(own, |inner| own.min(policy.rule(inner)))
 }
 
 /// On whose rights a call stands.

@@ -122,6 +122,7 @@ pub(super) fn letter(decision: &Decision) -> char {
         | Reason::CredentialPlace
         | Reason::TooLongToShow
         | Reason::NeedsClick
+        | Reason::Paused
         | Reason::DryRun { .. }
         | Reason::NeedsOrder { .. } => '?',
     }
@@ -656,6 +657,11 @@ fn a_search_reads_what_asker_bot_and_readers_can_all_read() {
     assert_eq!(ends(&call, Some(&guild.state())), '0');
 }
 
+fn policy(tools: &[&str], rule: ToolRule) -> Policy {
+    let tools = tools.iter().map(|tool| ((*tool).to_owned(), rule)).collect();
+    Policy { tools, ..Policy::default() }
+}
+
 #[test]
 fn an_answer_needs_only_the_bots_rights() {
     let mut guild = testing::guild();
@@ -668,7 +674,7 @@ fn an_answer_needs_only_the_bots_rights() {
         let plain = call(&HARMLESS, &needs, principal.as_ref(), GENERAL);
         let answer = Call { is_answer: true, ..plain };
         assert_eq!(ends(&answer, Some(&state)), '+', "{principal:?}");
-        let off = Policy { disabled_tools: ["harmless".into()].into(), ..Policy::default() };
+        let off = policy(&["harmless"], ToolRule::Off);
         assert_eq!(letter(&decide(&answer, Some(&state), &off, NOW)), '+', "silence is no policy");
     }
     guild.channel(GENERAL).overwrites = vec![deny_member(ERY, SEND)].into();
@@ -711,15 +717,10 @@ fn a_server_switches_off_for_itself_and_asks_for_clicks() {
     let needs = send(GENERAL);
     let plain = call(&HARMLESS, &needs, Some(&principal), GENERAL);
     let ordered = Call { is_ordered: true, ..plain.clone() };
-    let of_guild = |guild, rule| Policy {
-        guilds: [(guild, [("harmless".to_owned(), rule)].into())].into(),
-        ..Policy::default()
-    };
     let judged = |call: &Call<'_>, policy: &Policy| decide(call, Some(&state), policy, NOW);
-    let other = Id::new(state.guild.id.get() + 1);
-    assert_eq!(letter(&judged(&plain, &of_guild(other, ToolRule::Off))), '+');
-    assert_eq!(letter(&judged(&plain, &of_guild(state.guild.id, ToolRule::Off))), 'D');
-    let ask = of_guild(state.guild.id, ToolRule::Ask);
+    let off = policy(&["harmless"], ToolRule::Off);
+    assert_eq!(letter(&judged(&plain, &off)), 'D');
+    let ask = policy(&["harmless"], ToolRule::Ask);
     for call in [&plain, &ordered] {
         assert_eq!(judged(call, &ask), Decision::NeedsApproval(Reason::NeedsClick));
     }
@@ -730,8 +731,7 @@ fn a_server_switches_off_for_itself_and_asks_for_clicks() {
 #[test]
 fn a_tool_that_is_switched_off_is_off_for_all() {
     let state = testing::guild().state();
-    let policy =
-        Policy { disabled_tools: ["harmless".into(), "read".into()].into(), ..Policy::default() };
+    let policy = policy(&["harmless", "read"], ToolRule::Off);
     for asker in [OWNER, ADMIN, MOD, ANN] {
         let principal = person(asker);
         for (tool, needs) in [(&HARMLESS, send(GENERAL)), (&READ, fetch(GENERAL))] {

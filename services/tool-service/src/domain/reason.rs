@@ -92,6 +92,8 @@ pub(crate) enum Reason {
     /// The person of a credential does not see its channel.
     CredentialPlace,
     TooLongToShow,
+    /// Ery does nothing of her own accord here.
+    Paused,
     DryRun {
         tool: &'static str,
     },
@@ -198,6 +200,7 @@ impl Reason {
             Self::EryNotMember => "bot_not_member",
             Self::NeedsOrder { .. } => "needs_order",
             Self::NeedsClick => "needs_click",
+            Self::Paused => "paused",
             Self::DryRun { .. } => "dry_run",
             Self::NotApproved => "not_approved",
             Self::NotPlanned => "not_planned",
@@ -234,6 +237,7 @@ impl Reason {
                 "That is too long to be shown whole to those who would approve it; make it shorter."
                     .into()
             }
+            Self::Paused => "I am paused here: until that ends I do nothing but commands.".into(),
             Self::DryRun { tool } => {
                 format!("This is a dry run: {tool} was allowed, and would have been done now.")
             }
@@ -343,6 +347,7 @@ impl Reason {
             | Self::NoCredential
             | Self::CredentialPlace
             | Self::TooLongToShow
+            | Self::Paused
             | Self::DryRun { .. } => self.of_confirmation(),
         }
     }

@@ -10,7 +10,7 @@ use twilight_model::id::{
 };
 
 use ery_clock::UnixMillis;
-use ery_ids::{Principal, TaskThreadId};
+use ery_ids::{ChannelKey, Principal, TaskThreadId};
 use ery_proto::{
     store::v1::{Approval, ApprovalDecision, Execution, NewApproval, ScheduledActionState},
     tool::v1::{CallToolResponse, ClickApprovalRequest, ClickApprovalResponse},
@@ -285,15 +285,12 @@ impl Pipeline {
             // This is the click.
             confirmed: Some(Confirmed::Click(user)),
         };
-        let judged = |state: &GuildState| match decide(
-            &call,
-            Some(state),
-            &shared.policy,
-            shared.clock.now(),
-        ) {
-            Decision::Allow { .. } => Ok(()),
-            Decision::Deny(reason) | Decision::NeedsApproval(reason) => Err(reason),
-        };
+        let policy = shared.policy(ChannelKey::new(Some(guild), here)).await?;
+        let judged =
+            |state: &GuildState| match decide(&call, Some(state), &policy, shared.clock.now()) {
+                Decision::Allow { .. } => Ok(()),
+                Decision::Deny(reason) | Decision::NeedsApproval(reason) => Err(reason),
+            };
         if let Err(reason) = judged(&warm) {
             return Ok(Err(reason));
         }

@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use ery_community_config::{Changed, Subject, TOOLS};
+use ery_event_bus::Topic;
 use ery_proto::{
     store::v1::{Decision, ExecutionState},
     tool::v1::CallOutcome,
@@ -42,6 +44,54 @@ async fn a_dry_run_decides_and_does_nothing_that_matters() {
     assert!(it.requests("PATCH", "/members/").await.is_empty());
     let hello = it.call("theo", "general", "send_message", json!({"content": "hello"}));
     expect(&it.run(&hello).await, CallOutcome::Done);
+}
+
+#[tokio::test]
+async fn what_a_server_sets_holds_at_once_and_never_above_the_installation() {
+    let it = Harness::start_with(|settings| {
+        settings.policy = [("kick_member".into(), ToolRule::Off)].into();
+    })
+    .await;
+    let home = it.guild();
+    let set = |path: &str, value: serde_json::Value| {
+        let version = it.config.set(home, Subject::SERVER, path, value);
+        it.bus.broadcast_json(Topic::ConfigChanged, &Changed { home, version });
+    };
+    let call = timeout(&it);
+    expect(&it.run(&call).await, CallOutcome::Done);
+
+    set("tools.policy.timeout_member", json!("off"));
+    until_denied(&it, "switched off").await;
+    set("tools.policy.timeout_member", json!("allow"));
+    set("paused", json!(true));
+    until_denied(&it, "paused").await;
+    set("paused", json!(false));
+
+    set("tools.policy.kick_member", json!("allow"));
+    let kick =
+        it.call("theo", "general", "kick_member", json!({"member": it.user("bob").to_string()}));
+    expect(&it.run(&kick).await, CallOutcome::Denied);
+}
+
+/// A broadcast takes a moment; what it says is then decided.
+async fn until_denied(it: &Harness, word: &str) {
+    for _ in 0..200 {
+        let call = timeout(it);
+        let response = it.run(&call).await;
+        let reason = &response.reason;
+        if response.outcome() == CallOutcome::Denied && reason.contains(word) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("it was never denied as {word}");
+}
+
+#[test]
+fn rules_can_be_set_for_every_tool_that_there_is() {
+    let unknown: Vec<_> =
+        TOOLS.into_iter().filter(|tool| !ery_tool_service::is_tool(tool)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use twilight_model::id::Id;
 
 use ery_budgets::{Budgets, BudgetsError, InvalidRequests, Priority, RequestPermit};
 use ery_clock::{Clock, ManualClock, SystemClock};
+use ery_community_config::testing::KeptConfig;
 use ery_discord_contract::{Requests, contract, report};
 use ery_event_bus::{
     BusError, Event, EventBus, EventDeliveries, Followed, FollowedEvents, GatewayShard,
@@ -28,7 +29,9 @@ use ery_lifecycle::Tasks;
 use ery_proto::{
     ai::v1::Order,
     common::v1::{Fence, Principal, principal::Kind},
-    store::v1::store_service_server::StoreServiceServer,
+    store::v1::{
+        config_service_server::ConfigServiceServer, store_service_server::StoreServiceServer,
+    },
     tool::v1::{
         CallOutcome, CallToolRequest, CallToolResponse, ResolveCallRequest,
         tool_service_client::ToolServiceClient,
@@ -73,11 +76,20 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Default)]
 pub(crate) struct FakeBus {
     followers: Mutex<Vec<mpsc::UnboundedSender<Followed>>>,
+    listeners: Mutex<Vec<(Topic, mpsc::UnboundedSender<Bytes>)>>,
 }
 
 impl FakeBus {
     pub(crate) fn tell(&self, followed: &Followed) {
         self.followers.lock().unwrap().retain(|tx| tx.send(followed.clone()).is_ok());
+    }
+
+    /// Tells everybody who listens.
+    pub(crate) fn broadcast_json(&self, topic: Topic, payload: &impl serde::Serialize) {
+        let payload = Bytes::from(serde_json::to_vec(payload).unwrap());
+        for (_, tx) in self.listeners.lock().unwrap().iter().filter(|(of, _)| *of == topic) {
+            let _ = tx.send(payload.clone());
+        }
     }
 
     /// Ends what is followed, as an outage does.
@@ -110,8 +122,10 @@ impl EventBus for FakeBus {
         unused()
     }
 
-    async fn listen(&self, _: Topic) -> Result<BoxStream<'static, Bytes>, BusError> {
-        unused()
+    async fn listen(&self, topic: Topic) -> Result<BoxStream<'static, Bytes>, BusError> {
+        let (tx, rx) = mpsc::unbounded_channel();
+        self.listeners.lock().unwrap().push((topic, tx));
+        Ok(futures::stream::unfold(rx, |mut rx| async { Some((rx.recv().await?, rx)) }).boxed())
     }
 
     async fn save_resume_point(
@@ -184,6 +198,7 @@ pub(crate) struct Harness {
     _contract: Contract,
     pub(crate) sim: SimDiscord,
     pub(crate) store: FakeStore,
+    pub(crate) config: KeptConfig,
     pub(crate) bus: Arc<FakeBus>,
     pub(crate) budgets: Arc<FakeBudgets>,
     pub(crate) clock: Arc<ManualClock>,
@@ -217,18 +232,21 @@ impl Harness {
         };
         let sim = SimDiscord::start(listener, options).await.unwrap();
         let store = FakeStore::default();
-        let routes = Routes::new(StoreServiceServer::new(store.clone()));
+        let config = KeptConfig::default();
+        let routes = Routes::new(StoreServiceServer::new(store.clone()))
+            .add_service(ConfigServiceServer::new(config.clone()));
         let (bus, budgets) = (Arc::new(FakeBus::default()), Arc::new(FakeBudgets::default()));
         let token = token.unwrap_or(sim.token());
+        let mut settings = Settings { backoff: Duration::from_millis(5), ..Settings::default() };
+        change(&mut settings);
         let ports = Ports {
             discord: Discord { token: token.into(), api_url: sim.api_url() },
             bus: Arc::clone(&bus) as Arc<dyn EventBus>,
             budgets: Arc::clone(&budgets) as Arc<dyn Budgets>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            config_base: settings.config_base(),
             store: Peers::local(ery_rpc::local(routes)),
         };
-        let mut settings = Settings { backoff: Duration::from_millis(5), ..Settings::default() };
-        change(&mut settings);
         let service = Service::new(settings, ports).unwrap();
         let transport = ery_rpc::local(service.routes());
         let tasks = Tasks::new();
@@ -238,6 +256,7 @@ impl Harness {
             _contract: Contract(sim.world()),
             sim,
             store,
+            config,
             bus,
             budgets,
             clock,

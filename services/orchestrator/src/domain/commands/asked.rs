@@ -9,6 +9,7 @@ use twilight_model::id::{
 
 use super::{
     OURS,
+    config::{self, ConfigDeed},
     interaction::{Interaction, Invoked, Kind, Target},
     list,
 };
@@ -36,10 +37,14 @@ pub(crate) enum Asked {
 }
 
 /// What is completed while it is typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Completed {
     /// One of the acts that are planned.
     Plan,
+    /// A key of the config.
+    ConfigKey,
+    /// What that key may be set to.
+    ConfigValue { key: String },
 }
 
 /// A form that is opened.
@@ -85,6 +90,7 @@ pub(crate) enum Deed {
     ListCases { member: Option<Id<UserMarker>> },
     ShowCase { number: u64 },
     Why(Meant),
+    Config(ConfigDeed),
 }
 
 /// Which message is to be explained.
@@ -138,6 +144,7 @@ impl Deed {
             Self::ListCases { .. } => "case-list",
             Self::ShowCase { .. } => "case-show",
             Self::Why(_) => "why",
+            Self::Config(deed) => deed.as_word(),
         }
     }
 }
@@ -150,6 +157,13 @@ pub(crate) fn asked(interaction: &Interaction) -> Asked {
             let typed = invoked.text(focused).unwrap_or_default().to_owned();
             match (named(invoked).as_slice(), focused.as_str()) {
                 (["schedule", "cancel"], "what") => Asked::Complete { of: Completed::Plan, typed },
+                (["ery", "config", ..], "key") => {
+                    Asked::Complete { of: Completed::ConfigKey, typed }
+                }
+                (["ery", "config", "set"], "value") => {
+                    let key = invoked.text("key").unwrap_or_default().to_owned();
+                    Asked::Complete { of: Completed::ConfigValue { key }, typed }
+                }
                 _ => Asked::Unknown,
             }
         }
@@ -194,6 +208,9 @@ fn command(invoked: &Invoked) -> Option<Asked> {
                 reason: said(invoked.text("reason")),
                 notice: NOTICES.into_iter().find(|known| *known == notice)?,
             })))
+        }
+        (["ery", path @ ..], _) => {
+            config::read(path, invoked).map(|deed| Asked::Do(Deed::Config(deed)))
         }
         (["report-message"], Some(Target::Message(message))) => {
             Some(Asked::Open(Opened::Report { message }))

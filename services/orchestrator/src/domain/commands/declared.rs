@@ -63,6 +63,7 @@ pub(crate) enum ValueKind {
         least: i64,
     },
     Person,
+    Role,
 }
 
 impl Declared {
@@ -138,6 +139,7 @@ impl Wanted {
             }
             ValueKind::Number { least } => json!({ "type": 4, "min_value": least }),
             ValueKind::Person => json!({ "type": 6 }),
+            ValueKind::Role => json!({ "type": 8 }),
         };
         body["required"] = self.is_required.into();
         named(&mut body, &key);

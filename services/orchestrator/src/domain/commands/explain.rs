@@ -229,6 +229,8 @@ fn gate_reason(reason: &str, language: Language) -> String {
         "own" => language.word("why-gate-own"),
         "system" => language.word("why-gate-system"),
         "automated" => language.word("why-gate-automated"),
+        "paused" => language.word("why-gate-paused"),
+        "ignored" => language.word("why-gate-ignored"),
         "off" => language.word("why-gate-off"),
         "listening" => language.word("why-gate-listening"),
         "not_addressed" => language.word("why-gate-not-addressed"),
@@ -328,8 +330,17 @@ mod tests {
 
     #[test]
     fn what_the_gate_turned_away_says_why() {
-        for word in ["own", "system", "automated", "off", "listening", "not_addressed", "cooldown"]
-        {
+        for word in [
+            "own",
+            "system",
+            "automated",
+            "paused",
+            "ignored",
+            "off",
+            "listening",
+            "not_addressed",
+            "cooldown",
+        ] {
             let turned_away = Explained {
                 thread: None,
                 gate_reason: word.to_owned(),

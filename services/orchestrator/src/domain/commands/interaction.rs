@@ -31,6 +31,7 @@ pub(crate) struct Interaction {
     pub(crate) user: Id<UserMarker>,
     /// What they may do in this channel, as Discord tells it; nothing in a direct message.
     pub(crate) permissions: Permissions,
+    pub(crate) roles: Vec<Id<RoleMarker>>,
     pub(crate) language: Language,
     /// The language of the server's staff.
     pub(crate) server_language: Language,
@@ -114,6 +115,9 @@ impl Interaction {
         let channel = raw.channel_id.ok_or(lacks("channel_id"))?;
         let permissions = raw.member.as_ref().and_then(|member| member.permissions.as_deref());
         let permissions = permissions.and_then(|bits| bits.parse().ok()).unwrap_or(0);
+        let roles = raw.member.as_ref().map(|member| member.roles.iter());
+        let roles = roles.into_iter().flatten().filter_map(|role| role.parse().ok());
+        let roles = roles.filter_map(Id::new_checked).collect();
         let user = raw.member.map(|member| member.user).or(raw.user);
         let user = user.and_then(|user| user.id).and_then(Id::new_checked);
         Ok(Self {
@@ -123,6 +127,7 @@ impl Interaction {
                 .ok_or(lacks("channel_id"))?,
             user: user.ok_or(lacks("user.id"))?,
             permissions: Permissions::from_bits_retain(permissions),
+            roles,
             language: Language::of(raw.locale.as_deref(), raw.guild_locale.as_deref()),
             server_language: Language::of(raw.guild_locale.as_deref(), None),
             kind: kind(raw.kind, raw.data.unwrap_or_default()),
@@ -158,6 +163,14 @@ impl Invoked {
     pub(crate) fn person(&self, name: &str) -> Option<Id<UserMarker>> {
         match self.options.get(name)? {
             Filled::Person(user) => Some(*user),
+            _ => None,
+        }
+    }
+
+    /// Returns the role that was given to an option.
+    pub(crate) fn role(&self, name: &str) -> Option<Id<RoleMarker>> {
+        match self.options.get(name)? {
+            Filled::Role(role) => Some(*role),
             _ => None,
         }
     }
@@ -291,6 +304,8 @@ struct RawMember {
     user: RawUser,
     #[serde(default)]
     permissions: Option<String>,
+    #[serde(default)]
+    roles: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@ use twilight_model::guild::Permissions;
 
 use super::{
     asked::NOTICES,
+    config::{CAPABILITIES, PAUSED_PLACES, PLACES, PRESETS},
     declared::{Declared, Part, Shape, ValueKind, Wanted},
 };
 use crate::domain::texts::Language;
@@ -54,6 +55,72 @@ pub(crate) const COMMANDS: &[Declared] = &[
         works_in_dm: false,
     },
     Declared {
+        name: "ery",
+        shape: Shape::Typed(&[
+            Part::Below {
+                name: "config",
+                parts: &[
+                    Part::Below { name: "get", parts: &[optional("key", KEY)] },
+                    Part::Below {
+                        name: "set",
+                        parts: &[
+                            required("key", KEY),
+                            required("value", ValueKind::Completed { longest: 2_000 }),
+                            optional("where", ValueKind::OneOf(&PLACES)),
+                        ],
+                    },
+                    Part::Below {
+                        name: "reset",
+                        parts: &[
+                            required("key", KEY),
+                            optional("where", ValueKind::OneOf(&PLACES)),
+                        ],
+                    },
+                    Part::Below { name: "history", parts: &[] },
+                    Part::Below {
+                        name: "rollback",
+                        parts: &[required("version", ValueKind::Number { least: 0 })],
+                    },
+                    Part::Below {
+                        name: "preset",
+                        parts: &[required("name", ValueKind::OneOf(&PRESETS))],
+                    },
+                ],
+            },
+            Part::Below { name: "status", parts: &[] },
+            Part::Below {
+                name: "pause",
+                parts: &[optional("where", ValueKind::OneOf(&PAUSED_PLACES))],
+            },
+            Part::Below {
+                name: "resume",
+                parts: &[optional("where", ValueKind::OneOf(&PAUSED_PLACES))],
+            },
+            Part::Below {
+                name: "access",
+                parts: &[
+                    Part::Below { name: "show", parts: &[] },
+                    Part::Below {
+                        name: "give",
+                        parts: &[
+                            required("what", ValueKind::OneOf(&CAPABILITIES)),
+                            required("role", ValueKind::Role),
+                        ],
+                    },
+                    Part::Below {
+                        name: "take",
+                        parts: &[
+                            required("what", ValueKind::OneOf(&CAPABILITIES)),
+                            required("role", ValueKind::Role),
+                        ],
+                    },
+                ],
+            },
+        ]),
+        shown_to: Permissions::empty(),
+        works_in_dm: false,
+    },
+    Declared {
         name: "warn",
         shape: Shape::Typed(&[
             required("member", ValueKind::Person),
@@ -70,6 +137,9 @@ pub(crate) const COMMANDS: &[Declared] = &[
         works_in_dm: false,
     },
 ];
+
+/// A key of the config.
+const KEY: ValueKind = ValueKind::Completed { longest: 100 };
 
 const fn required(name: &'static str, kind: ValueKind) -> Part {
     Part::Option(Wanted { name, kind, is_required: true })

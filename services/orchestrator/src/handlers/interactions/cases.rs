@@ -21,6 +21,16 @@ const READERS: Permissions = Permissions::MODERATE_MEMBERS
     .union(Permissions::VIEW_AUDIT_LOG)
     .union(Permissions::ADMINISTRATOR);
 
+/// Returns whether whoever asks may read the log: by a right, or by a role that is let.
+async fn may_read(holder: &Holder, it: &Interaction) -> Result<bool, CallError> {
+    if it.permissions.intersects(READERS) {
+        return Ok(true);
+    }
+    let effective = holder.config(it.channel, None).await?;
+    let let_in = &effective.config.access.moderator;
+    Ok(it.roles.iter().any(|role| let_in.contains(role)))
+}
+
 /// Lists the newest acts, of all or of one person.
 pub(super) async fn list(
     holder: &Holder,
@@ -28,7 +38,7 @@ pub(super) async fn list(
     member: Option<Id<UserMarker>>,
 ) -> Result<Message, CallError> {
     let language = it.language;
-    let (Some(guild), true) = (it.channel.guild(), it.permissions.intersects(READERS)) else {
+    let (Some(guild), true) = (it.channel.guild(), may_read(holder, it).await?) else {
         return Ok(Message::of(language.word("case-not-allowed")));
     };
     let wanted = u32::try_from(SHOWN + 1).unwrap_or(u32::MAX);
@@ -50,7 +60,7 @@ pub(super) async fn show(
     number: u64,
 ) -> Result<Message, CallError> {
     let language = it.language;
-    let (Some(guild), true) = (it.channel.guild(), it.permissions.intersects(READERS)) else {
+    let (Some(guild), true) = (it.channel.guild(), may_read(holder, it).await?) else {
         return Ok(Message::of(language.word("case-not-allowed")));
     };
     let cases = holder.store.cases(guild, None, Some(number), 1).await?;

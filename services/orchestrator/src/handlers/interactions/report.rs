@@ -31,7 +31,12 @@ pub(super) async fn report(
     let Some(guild) = it.channel.guild() else {
         return Ok(Message::of(language.word("unknown-command")));
     };
-    let Some(staff) = holder.tools.staff_channel(guild).await? else {
+    let set = holder.config(it.channel, None).await?.config.moderation.reports_channel;
+    let found = match set {
+        Some(channel) => Some(channel),
+        None => holder.tools.staff_channel(guild).await?,
+    };
+    let Some(staff) = found else {
         return Ok(Message::of(language.word("report-no-place")));
     };
     if let Err(limit) = holder.quotas.report(guild, it.user, it.id, holder.now()) {

@@ -14,6 +14,7 @@ use twilight_model::id::Id;
 
 use ery_channel_queue::{ChannelQueue, Task};
 use ery_clock::{Clock, SystemClock, UnixMillis};
+use ery_community_config::{Base, testing::KeptConfig};
 use ery_embedded::{
     BusOptions, EmbeddedBus, EmbeddedFolder, EmbeddedMembership, EmbeddedQueue, QueueOptions,
 };
@@ -22,8 +23,11 @@ use ery_ids::{ChannelKey, EventId, ReplicaId, TriggerId};
 use ery_lifecycle::{Ended, Tasks};
 use ery_orchestrator::{Ports, Service, Settings};
 use ery_proto::{
-    ai::v1::ai_service_server::AiServiceServer, common::v1::Message,
-    store::v1::store_service_server::StoreServiceServer,
+    ai::v1::ai_service_server::AiServiceServer,
+    common::v1::Message,
+    store::v1::{
+        config_service_server::ConfigServiceServer, store_service_server::StoreServiceServer,
+    },
     tool::v1::tool_service_server::ToolServiceServer,
 };
 use ery_rpc::Peers;
@@ -42,6 +46,7 @@ pub(crate) struct Stand {
     pub(crate) bus: Arc<EmbeddedBus>,
     membership: Arc<EmbeddedMembership>,
     pub(crate) store: Arc<FakeStore>,
+    pub(crate) config: KeptConfig,
     pub(crate) ai: Arc<FakeAi>,
     pub(crate) tools: Arc<FakeTools>,
     pub(crate) settings: Settings,
@@ -137,6 +142,7 @@ impl Stand {
             membership: Arc::new(embedded.membership()),
             tools: Arc::new(FakeTools::new(&store)),
             store,
+            config: KeptConfig::default(),
             ai: Arc::default(),
             settings,
             next_message: AtomicU64::new(now_as_id()),
@@ -169,7 +175,11 @@ impl Stand {
             membership: Arc::clone(&self.membership) as _,
             clock: Arc::new(SystemClock),
             replica: ReplicaId::random(),
-            store: routes(Routes::new(StoreServiceServer::from_arc(Arc::clone(&self.store)))),
+            config_base: Base { everywhere: self.settings.config_base(), ..Base::default() },
+            store: routes(
+                Routes::new(StoreServiceServer::from_arc(Arc::clone(&self.store)))
+                    .add_service(ConfigServiceServer::new(self.config.clone())),
+            ),
             ai: routes(Routes::new(AiServiceServer::from_arc(Arc::clone(&self.ai)))),
             tools: routes(Routes::new(ToolServiceServer::from_arc(Arc::clone(&self.tools)))),
         };

@@ -1,0 +1,152 @@
+//! `/ery`: what a community is set to, as it is asked for.
+
+use twilight_model::id::{Id, marker::RoleMarker};
+
+use super::interaction::Invoked;
+
+/// Where something is set, as people choose it.
+pub(crate) const PLACES: [&str; 3] = ["server", "channel", "me"];
+
+/// Where Ery is paused.
+pub(crate) const PAUSED_PLACES: [&str; 2] = ["server", "channel"];
+
+/// What roles can be let do, as the config names it.
+pub(crate) const CAPABILITIES: [&str; 2] = ["moderator", "config_admin"];
+
+/// The presets, as people choose them.
+pub(crate) const PRESETS: [&str; 3] = ["quiet-helper", "strict-moderation", "busy-community"];
+
+/// Where something is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Server,
+    Channel,
+    /// For whoever asks, in this server.
+    Me,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ConfigDeed {
+    Get { key: Option<String> },
+    Set { key: String, value: String, place: Place },
+    Reset { key: String, place: Place },
+    History,
+    RollBack { version: u64 },
+    Preset { name: &'static str },
+    Status,
+    Pause { place: Place },
+    Resume { place: Place },
+    ShowAccess,
+    Access { capability: &'static str, role: Id<RoleMarker>, is_given: bool },
+}
+
+impl ConfigDeed {
+    /// Returns a word for metrics.
+    pub(crate) fn as_word(&self) -> &'static str {
+        match self {
+            Self::Get { .. } => "config-get",
+            Self::Set { .. } => "config-set",
+            Self::Reset { .. } => "config-reset",
+            Self::History => "config-history",
+            Self::RollBack { .. } => "config-rollback",
+            Self::Preset { .. } => "config-preset",
+            Self::Status => "status",
+            Self::Pause { .. } => "pause",
+            Self::Resume { .. } => "resume",
+            Self::ShowAccess => "access-show",
+            Self::Access { .. } => "access-set",
+        }
+    }
+}
+
+/// Reads what stands behind `/ery`; none if something that it needs is missing.
+pub(crate) fn read(path: &[&str], invoked: &Invoked) -> Option<ConfigDeed> {
+    let key = || {
+        let key = invoked.text("key").map(str::trim).filter(|key| !key.is_empty());
+        key.map(str::to_owned)
+    };
+    let place = || match invoked.text("where") {
+        None | Some("server") => Some(Place::Server),
+        Some("channel") => Some(Place::Channel),
+        Some("me") => Some(Place::Me),
+        Some(_) => None,
+    };
+    let one_of = |known: &[&'static str], name: &str| {
+        let given = invoked.text(name)?;
+        known.iter().copied().find(|known| *known == given)
+    };
+    Some(match path {
+        ["config", "get"] => ConfigDeed::Get { key: key() },
+        ["config", "set"] => ConfigDeed::Set {
+            key: key()?,
+            value: invoked.text("value")?.to_owned(),
+            place: place()?,
+        },
+        ["config", "reset"] => ConfigDeed::Reset { key: key()?, place: place()? },
+        ["config", "history"] => ConfigDeed::History,
+        ["config", "rollback"] => {
+            ConfigDeed::RollBack { version: u64::try_from(invoked.integer("version")?).ok()? }
+        }
+        ["config", "preset"] => ConfigDeed::Preset { name: one_of(&PRESETS, "name")? },
+        ["status"] => ConfigDeed::Status,
+        ["pause"] => ConfigDeed::Pause { place: place()? },
+        ["resume"] => ConfigDeed::Resume { place: place()? },
+        ["access", "show"] => ConfigDeed::ShowAccess,
+        ["access", does @ ("give" | "take")] => ConfigDeed::Access {
+            capability: one_of(&CAPABILITIES, "what")?,
+            role: invoked.role("role")?,
+            is_given: *does == "give",
+        },
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::commands::interaction::Filled;
+
+    fn with(options: &[(&str, Filled)]) -> Invoked {
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        Invoked { options: options.collect(), ..Invoked::default() }
+    }
+
+    fn text(text: &str) -> Filled {
+        Filled::Text(text.to_owned())
+    }
+
+    #[test]
+    fn what_is_set_has_a_key_a_value_and_a_place() {
+        let given = with(&[("key", text(" gate.engage ")), ("value", text("off"))]);
+        let set =
+            |place| Some(ConfigDeed::Set { key: "gate.engage".into(), value: "off".into(), place });
+        assert_eq!(read(&["config", "set"], &given), set(Place::Server));
+        let mut here = given.clone();
+        here.options.insert("where".into(), text("channel"));
+        assert_eq!(read(&["config", "set"], &here), set(Place::Channel));
+        here.options.insert("where".into(), text("moon"));
+        assert_eq!(read(&["config", "set"], &here), None);
+        assert_eq!(read(&["config", "set"], &with(&[("key", text("paused"))])), None);
+        assert_eq!(read(&["config", "get"], &with(&[])), Some(ConfigDeed::Get { key: None }));
+    }
+
+    #[test]
+    fn versions_presets_and_capabilities_are_those_that_there_are() {
+        let back =
+            |number| read(&["config", "rollback"], &with(&[("version", Filled::Integer(number))]));
+        assert_eq!(back(3), Some(ConfigDeed::RollBack { version: 3 }));
+        assert_eq!(back(-1), None);
+        let preset = |name: &str| read(&["config", "preset"], &with(&[("name", text(name))]));
+        assert!(preset("quiet-helper").is_some() && preset("loud").is_none());
+        let role = ("role", Filled::Role(Id::new(7)));
+        let give = with(&[("what", text("moderator")), role.clone()]);
+        let given =
+            ConfigDeed::Access { capability: "moderator", role: Id::new(7), is_given: true };
+        assert_eq!(read(&["access", "give"], &give), Some(given));
+        assert_eq!(read(&["access", "give"], &with(&[("what", text("owner")), role])), None);
+        let names: Vec<_> =
+            ery_community_config::PRESETS.iter().map(|preset| preset.name).collect();
+        assert_eq!(names, PRESETS);
+    }
+}

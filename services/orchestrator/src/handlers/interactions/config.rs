@@ -1,0 +1,399 @@
+//! `/ery`: what a community is set to, read and changed by those who may.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tonic::{Code, Status};
+use twilight_model::{
+    guild::Permissions,
+    id::{Id, marker::RoleMarker},
+};
+
+use ery_community_config::{
+    Change, Changed, Config, Difference, Effective, InvalidConfig, Layer, Origin, Subject, Version,
+    Wanted, keys, preset,
+};
+
+use crate::{
+    domain::{
+        commands::{
+            config::{CAPABILITIES, ConfigDeed, Place},
+            interaction::Interaction,
+            reply::{Choice, Message, quoted},
+        },
+        texts::Language,
+    },
+    error::CallError,
+    handlers::holder::Holder,
+};
+
+/// How many changes the history shows.
+const SHOWN: u32 = 10;
+
+/// How much of a value is shown.
+const EXCERPT: usize = 60;
+
+/// Any of these makes somebody a moderator, who may pause Ery.
+const MODERATES: Permissions = Permissions::MODERATE_MEMBERS
+    .union(Permissions::KICK_MEMBERS)
+    .union(Permissions::BAN_MEMBERS)
+    .union(Permissions::MANAGE_MESSAGES);
+
+/// The table that only those change who may manage the server by Discord's own rights.
+const ACCESS: &str = "access.";
+
+/// Carries out what is asked for, if whoever asks may.
+pub(super) async fn carry_out(
+    holder: &Holder,
+    it: &Interaction,
+    deed: &ConfigDeed,
+) -> Result<Message, CallError> {
+    let effective = holder.config(it.channel, Some(it.user)).await?;
+    let config = &effective.config;
+    if !is_allowed(it, deed, config) {
+        return Ok(Message::of(it.language.word("ery-not-allowed")));
+    }
+    match deed {
+        ConfigDeed::Get { key } => Ok(get(it.language, key.as_deref(), &effective)),
+        ConfigDeed::Set { key, value, place } => {
+            let value = keys().find(key).and_then(|found| found.parse(key, value));
+            match value {
+                Ok(value) => change(holder, it, vec![(key.clone(), Some(value))], *place, "").await,
+                Err(error) => Ok(invalid(it.language, &error)),
+            }
+        }
+        ConfigDeed::Reset { key, place } => {
+            change(holder, it, vec![(key.clone(), None)], *place, "").await
+        }
+        ConfigDeed::Preset { name } => {
+            let values = preset(name).map(ery_community_config::Preset::document);
+            let values = values.into_iter().flatten().map(|(path, value)| (path, Some(value)));
+            let note = format!("preset {name}");
+            change(holder, it, values.collect(), Place::Server, &note).await
+        }
+        ConfigDeed::History => history(holder, it).await,
+        ConfigDeed::RollBack { version } => roll_back(holder, it, *version).await,
+        ConfigDeed::Status => Ok(status(it.language, &effective)),
+        ConfigDeed::Pause { place } => pause(holder, it, *place, true).await,
+        ConfigDeed::Resume { place } => pause(holder, it, *place, false).await,
+        ConfigDeed::ShowAccess => Ok(access(it.language, config)),
+        ConfigDeed::Access { capability, role, is_given } => {
+            let roles = roles_of(config, capability);
+            let mut roles: Vec<_> = roles.into_iter().filter(|of| of != role).collect();
+            if *is_given {
+                roles.push(*role);
+            }
+            let value: Value = roles.iter().map(ToString::to_string).collect();
+            let value = (!roles.is_empty()).then_some(value);
+            let path = format!("{ACCESS}{capability}");
+            change(holder, it, vec![(path, value)], Place::Server, "").await
+        }
+    }
+}
+
+/// Returns whether whoever asks may do that: everybody for themselves, else by Discord's Manage server,
+/// or by a role that is let, which lets nobody else in.
+fn is_allowed(it: &Interaction, deed: &ConfigDeed, config: &Config) -> bool {
+    let manages = it.permissions.intersects(Permissions::MANAGE_GUILD | Permissions::ADMINISTRATOR);
+    let has = |roles: &std::collections::BTreeSet<Id<RoleMarker>>| {
+        it.roles.iter().any(|role| roles.contains(role))
+    };
+    let configures = manages || has(&config.access.config_admin);
+    let moderates = has(&config.access.moderator) || it.permissions.intersects(MODERATES);
+    match deed {
+        ConfigDeed::Set { place: Place::Me, .. }
+        | ConfigDeed::Reset { place: Place::Me, .. }
+        | ConfigDeed::Status => true,
+        ConfigDeed::Set { key, .. } | ConfigDeed::Reset { key, .. } if key.starts_with(ACCESS) => {
+            manages
+        }
+        // What was set before may be about access, too.
+        ConfigDeed::Access { .. } | ConfigDeed::RollBack { .. } => manages,
+        ConfigDeed::Pause { .. } | ConfigDeed::Resume { .. } => configures || moderates,
+        ConfigDeed::Get { .. }
+        | ConfigDeed::Set { .. }
+        | ConfigDeed::Reset { .. }
+        | ConfigDeed::History
+        | ConfigDeed::Preset { .. }
+        | ConfigDeed::ShowAccess => configures,
+    }
+}
+
+fn invalid(language: Language, error: &InvalidConfig) -> Message {
+    let problem = error.to_string();
+    Message::of(language.say("ery-invalid", &[("problem", (&problem).into())]))
+}
+
+fn subject(it: &Interaction, place: Place) -> Subject {
+    match place {
+        Place::Server => Subject::SERVER,
+        Place::Channel => Subject::channel(it.channel.channel.get()),
+        Place::Me => Subject::user(it.user.get()),
+    }
+}
+
+/// Makes a change, once for an interaction, and tells what it came to.
+async fn change(
+    holder: &Holder,
+    it: &Interaction,
+    values: Vec<(String, Option<Value>)>,
+    place: Place,
+    note: &str,
+) -> Result<Message, CallError> {
+    let subject = subject(it, place);
+    let mut wanted: Wanted = Vec::new();
+    for (path, value) in values {
+        let value = match value.map(|value| keys().check(subject.layer, &path, &value)).transpose()
+        {
+            Ok(value) => value,
+            Err(error) => return Ok(invalid(it.language, &error)),
+        };
+        wanted.push((subject, path, value));
+    }
+    let of = change_of(it).noting(note);
+    made(holder, it, holder.stored_config.change(&of, wanted).await)
+}
+
+fn change_of(it: &Interaction) -> Change {
+    Change::new(it.channel.home.key(), format!("in.{}", it.id), Some(it.user.get()))
+}
+
+async fn roll_back(holder: &Holder, it: &Interaction, version: u64) -> Result<Message, CallError> {
+    made(holder, it, holder.stored_config.roll_back(&change_of(it), version).await)
+}
+
+fn made(
+    holder: &Holder,
+    it: &Interaction,
+    made: Result<(u64, Vec<Difference>), Status>,
+) -> Result<Message, CallError> {
+    let language = it.language;
+    let (version, differences) = match made {
+        Ok(made) => made,
+        Err(status) => return refused(language, status),
+    };
+    // Here it holds at once; the others hear of it.
+    holder.config.told(Changed { home: it.channel.home.key(), version });
+    if differences.is_empty() {
+        return Ok(Message::of(language.word("ery-unchanged")));
+    }
+    let number = version.to_string();
+    let mut lines = vec![language.say("ery-changed", &[("version", (&number).into())])];
+    lines.extend(differences.iter().map(|difference| item(language, difference)));
+    Ok(Message::of(lines.join("\n")))
+}
+
+fn refused(language: Language, status: Status) -> Result<Message, CallError> {
+    match status.code() {
+        Code::InvalidArgument | Code::FailedPrecondition | Code::NotFound => {
+            let problem = status.message().to_owned();
+            Ok(Message::of(language.say("ery-invalid", &[("problem", (&problem).into())])))
+        }
+        _ => Err(CallError::Unavailable { call: "ChangeConfig", status: Box::new(status) }),
+    }
+}
+
+/// Writes one change in a line.
+fn item(language: Language, difference: &Difference) -> String {
+    let value = |value: &Option<Value>| {
+        value.as_ref().map_or_else(|| language.word("ery-nothing-set"), shown)
+    };
+    let place = match difference.subject.layer {
+        Layer::Global => language.word("ery-layer-global"),
+        Layer::Server => language.word("ery-layer-server"),
+        Layer::Channel => format!("<#{}>", difference.subject.id),
+        Layer::User => format!("<@{}>", difference.subject.id),
+    };
+    let (before, after) = (value(&difference.before), value(&difference.after));
+    let path = quoted(&difference.path, 64);
+    format!("- {place} {path}: {before} → {after}")
+}
+
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let items = items.iter().map(|item| match item {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            });
+            items.collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    };
+    quoted(&text, EXCERPT)
+}
+
+fn layer_word(language: Language, origin: Origin) -> String {
+    language.word(match origin {
+        Origin::Default => "ery-layer-default",
+        Origin::Settings => "ery-layer-settings",
+        Origin::Layer(Layer::Global) => "ery-layer-global",
+        Origin::Layer(Layer::Server) => "ery-layer-server",
+        Origin::Layer(Layer::Channel) => "ery-layer-channel",
+        Origin::Layer(Layer::User) => "ery-layer-user",
+    })
+}
+
+/// Shows what holds here for whoever asks: one key with what it means, or all.
+fn get(language: Language, key: Option<&str>, effective: &Effective) -> Message {
+    let line = |path: &str, (value, origin): &(Value, Origin)| {
+        let origin = layer_word(language, *origin);
+        format!("- {} = {} ({origin})", quoted(path, 64), shown(value))
+    };
+    let Some(key) = key else {
+        let mut lines = vec![language.word("ery-config-heading")];
+        lines.extend(effective.values.iter().map(|(path, value)| line(path, value)));
+        return Message::of(lines.join("\n"));
+    };
+    let found = match keys().find(key) {
+        Ok(found) => found,
+        Err(error) => return invalid(language, &error),
+    };
+    let nothing = (json!(""), Origin::Default);
+    let value = effective.values.get(key).unwrap_or(&nothing);
+    let layers: Vec<_> = found.layers.iter().map(|layer| layer.as_str()).collect();
+    let (layers, must) = (layers.join(", "), found.must());
+    let values = [("must", (&must).into()), ("layers", (&layers).into())];
+    let bounds = language.say("ery-config-bounds", &values);
+    Message::of(format!("{}\n{}\n{bounds}", line(key, value), found.about))
+}
+
+async fn history(holder: &Holder, it: &Interaction) -> Result<Message, CallError> {
+    let language = it.language;
+    let versions = match holder.stored_config.history(it.channel.home.key(), SHOWN).await {
+        Ok(versions) => versions,
+        Err(status) => return refused(language, status),
+    };
+    if versions.is_empty() {
+        return Ok(Message::of(language.word("ery-history-none")));
+    }
+    let mut lines = Vec::new();
+    for version in &versions {
+        lines.push(entry(language, version));
+        lines.extend(version.changed.iter().map(|difference| item(language, difference)));
+    }
+    Ok(Message::of(lines.join("\n")))
+}
+
+fn entry(language: Language, version: &Version) -> String {
+    let number = version.version.to_string();
+    let who = version
+        .author
+        .map_or_else(|| language.word("ery-operator"), |author| format!("<@{author}>"));
+    let when = format!("<t:{}:R>", version.at_ms.div_euclid(1_000));
+    let values = [("version", (&number).into()), ("who", (&who).into()), ("when", (&when).into())];
+    let line = language.say("ery-history-entry", &values);
+    if version.note.is_empty() {
+        line
+    } else {
+        format!("{line} ({})", quoted(&version.note, EXCERPT))
+    }
+}
+
+/// Says how Ery stands here.
+fn status(language: Language, effective: &Effective) -> Message {
+    let config = &effective.config;
+    let mut lines = Vec::new();
+    lines.push(if config.paused {
+        let origin = effective.values.get("paused").map_or(Origin::Default, |(_, origin)| *origin);
+        let origin = layer_word(language, origin);
+        language.say("ery-status-paused", &[("origin", (&origin).into())])
+    } else {
+        language.word(match config.gate.engage {
+            ery_community_config::Engage::Off => "ery-status-off",
+            ery_community_config::Engage::Listen => "ery-status-listen",
+            ery_community_config::Engage::Addressed => "ery-status-addressed",
+            ery_community_config::Engage::EveryMessage => "ery-status-every-message",
+        })
+    });
+    if config.gate.ignore_me {
+        lines.push(language.word("ery-status-ignored"));
+    }
+    if config.tools.dry_run {
+        lines.push(language.word("ery-status-dry-run"));
+    }
+    for (rule, key) in [
+        (ery_community_config::ToolRule::Off, "ery-status-tools-off"),
+        (ery_community_config::ToolRule::Ask, "ery-status-tools-ask"),
+    ] {
+        let tools = config.tools.policy.iter().filter(|(_, of)| **of == rule);
+        let tools: Vec<_> = tools.map(|(tool, _)| format!("`{tool}`")).collect();
+        if !tools.is_empty() {
+            let tools = tools.join(", ");
+            lines.push(language.say(key, &[("tools", (&tools).into())]));
+        }
+    }
+    Message::of(lines.join("\n"))
+}
+
+/// Pauses Ery, or lets her go on; and says so where something above keeps her paused.
+async fn pause(
+    holder: &Holder,
+    it: &Interaction,
+    place: Place,
+    is_paused: bool,
+) -> Result<Message, CallError> {
+    let place = if place == Place::Me { Place::Server } else { place };
+    let wanted =
+        vec![(subject(it, place), "paused".to_owned(), is_paused.then_some(Value::Bool(true)))];
+    let of = change_of(it);
+    let version = match holder.stored_config.change(&of, wanted).await {
+        Ok((version, _)) => version,
+        Err(status) => return refused(it.language, status),
+    };
+    holder.config.told(Changed { home: it.channel.home.key(), version });
+    let effective: Arc<Effective> = holder.config(it.channel, Some(it.user)).await?;
+    let key = match (is_paused, effective.config.paused, place) {
+        (true, _, Place::Channel) => "ery-paused-here",
+        (true, _, _) => "ery-paused",
+        (false, true, _) => "ery-still-paused",
+        (false, false, _) => "ery-resumed",
+    };
+    Ok(Message::of(it.language.word(key)))
+}
+
+fn roles_of(config: &Config, capability: &str) -> Vec<Id<RoleMarker>> {
+    let roles = match capability {
+        "moderator" => &config.access.moderator,
+        _ => &config.access.config_admin,
+    };
+    roles.iter().copied().collect()
+}
+
+fn access(language: Language, config: &Config) -> Message {
+    let lines = CAPABILITIES.map(|capability| {
+        let roles: Vec<_> =
+            roles_of(config, capability).iter().map(|role| format!("<@&{role}>")).collect();
+        let roles =
+            if roles.is_empty() { language.word("ery-access-none") } else { roles.join(", ") };
+        format!(
+            "- {}: {roles}",
+            language.word(&format!("command-ery-access-give-what-{capability}"))
+        )
+    });
+    Message::of(format!("{}\n{}", language.word("ery-access-heading"), lines.join("\n")))
+}
+
+/// Returns the keys that fit what is being typed.
+pub(super) fn key_choices(typed: &str) -> Vec<Choice> {
+    let typed = typed.trim().to_lowercase();
+    let paths = keys().all().flat_map(|key| match key.entries.as_deref() {
+        Some("tool") => {
+            let stem = key.path.trim_end_matches('*').to_owned();
+            ery_community_config::TOOLS.iter().map(|tool| format!("{stem}{tool}")).collect()
+        }
+        // Its entries are ids, which nobody types from a list.
+        Some(_) => Vec::new(),
+        None => vec![key.path.clone()],
+    });
+    let fitting = paths.filter(|path| path.contains(&typed));
+    fitting.map(|path| Choice { name: path.clone(), value: path }).collect()
+}
+
+/// Returns what a key may be set to, where that is one of a few words.
+pub(super) fn value_choices(key: &str, typed: &str) -> Vec<Choice> {
+    let Ok(key) = keys().find(key.trim()) else { return Vec::new() };
+    let words = key.words().into_iter().filter(|word| word.contains(typed.trim()));
+    words.map(|word| Choice { name: word.to_owned(), value: word.to_owned() }).collect()
+}

@@ -1,0 +1,95 @@
+//! What a community sets holds for what comes next, and for what runs.
+
+use std::sync::Arc;
+
+use ery_community_config::{Changed, Subject};
+use ery_event_bus::{EventBus as _, Topic};
+use ery_proto::store::v1::ThreadOutcome;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::support::{
+    ANN, CHANNEL, GUILD,
+    ai::{Reply, context},
+    stand::{Stand, Written},
+    until,
+};
+
+impl Stand {
+    /// Sets something, and tells everybody.
+    async fn set(&self, home: u64, subject: Subject, path: &str, value: Value) {
+        let version = self.config.set(home, subject, path, value);
+        let changed = serde_json::to_vec(&Changed { home, version }).unwrap();
+        self.bus.broadcast(Topic::ConfigChanged, changed.into()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_pause_turns_messages_away_until_it_ends() {
+    let stand = Stand::new().await;
+    stand.config.set(GUILD, Subject::SERVER, "paused", json!(true));
+    let _process = stand.start();
+    stand.write(Written::by(ANN, "ery, hello")).await;
+    assert!(stand.is_queue_empty().await);
+    assert_eq!(stand.ai.requests().len(), 0);
+
+    stand.set(GUILD, Subject::SERVER, "paused", json!(false)).await;
+    // It takes a moment until that is heard; until then what is said is turned away.
+    while stand.tools.answers().is_empty() {
+        stand.write(Written::by(ANN, "ery, hello")).await;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_pause_ends_a_thread_that_runs_before_it_says_anything() {
+    let stand = Stand::new().await;
+    let gate = Arc::new(Semaphore::new(0));
+    stand.ai.replies([Reply::Behind(Arc::clone(&gate))]);
+    let _process = stand.start();
+    stand.write(Written::by(ANN, "ery, hello")).await;
+    until("the model is asked", || stand.ai.running() == 1).await;
+    stand.set(0, Subject::GLOBAL, "paused", json!(true)).await;
+    // Nothing tells when it was heard; nobody waits for a broadcast.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    gate.add_permits(1);
+    until("it is finished", || stand.store.finished() == 1).await;
+    assert_eq!(stand.store.threads()[0].outcome(), ThreadOutcome::Cancelled);
+    assert!(stand.tools.answers().is_empty());
+}
+
+#[tokio::test]
+async fn a_channel_answers_by_its_own_mode_and_context() {
+    let stand = Stand::new().await;
+    stand.config.set(GUILD, Subject::SERVER, "gate.engage", json!("listen"));
+    stand.config.set(GUILD, Subject::channel(CHANNEL), "gate.engage", json!("every_message"));
+    stand.config.set(GUILD, Subject::channel(CHANNEL), "context.messages", json!(0));
+    stand.config.set(GUILD, Subject::SERVER, "answers.instructions", json!("We love trains."));
+    stand.config.set(GUILD, Subject::user(ANN), "answers.language", json!("de"));
+    let _process = stand.start();
+    stand.write(Written::by(ANN, "hello all").in_channel(33)).await;
+    stand.write(Written::by(ANN, "hello all")).await;
+    until("the one is answered", || stand.tools.answers().len() == 1).await;
+    assert!(stand.is_queue_empty().await);
+    let requests = stand.ai.requests();
+    let [request] = &requests[..] else { panic!("{} turns", requests.len()) };
+    assert_eq!(request.channel_id, CHANNEL);
+    assert!(request.instructions.contains("We love trains."), "{}", request.instructions);
+    assert!(request.instructions.contains("`de`"), "{}", request.instructions);
+    assert!(context(request).is_empty());
+}
+
+#[tokio::test]
+async fn a_role_and_a_member_themselves_can_be_left_alone() {
+    let stand = Stand::new().await;
+    stand.config.set(GUILD, Subject::SERVER, "gate.roles.55", json!("off"));
+    stand.config.set(GUILD, Subject::user(ANN), "gate.ignore_me", json!(true));
+    let _process = stand.start();
+    stand.write(Written::by(ANN, "ery, hello")).await;
+    let muted = json!({ "member": { "roles": ["55"] } });
+    stand.write(Written::by(900, "ery, hello").with(muted)).await;
+    stand.write(Written::by(901, "ery, hello")).await;
+    until("the third is answered", || stand.tools.answers().len() == 1).await;
+    assert!(stand.is_queue_empty().await);
+    assert_eq!(stand.ai.requests().len(), 1);
+}
