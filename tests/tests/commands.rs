@@ -1,6 +1,9 @@
 //! Commands, buttons and forms, as people use them, through the whole of `ery playground`.
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+#[path = "commands/config.rs"]
+mod config;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -77,14 +80,18 @@ impl Stand {
         }
     }
 
-    async fn ctl(&self, arguments: &[&str]) -> Value {
+    async fn ctl_text(&self, arguments: &[&str]) -> String {
         let data = self.folder.path().display().to_string();
         let begin = ["ctl", "--json", "--data-dir", &data];
         let arguments: Vec<&str> = begin.iter().chain(arguments).copied().collect();
         let mut ctl = Ery::start("ctl", &arguments, &[]).unwrap();
         let status = ctl.end(Duration::from_secs(20)).await.unwrap();
         assert!(status.success(), "{}", ctl.output());
-        serde_json::from_str(&ctl.stdout()).unwrap()
+        ctl.stdout()
+    }
+
+    async fn ctl(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.ctl_text(arguments).await).unwrap()
     }
 
     async fn executions(&self, tool: &str) -> Vec<Value> {

@@ -145,6 +145,111 @@ pub(crate) enum CtlCommand {
     /// What a person can have: a copy, the deletion of what is kept, no learning
     #[command(subcommand)]
     Privacy(Privacy),
+    /// What the installation and its communities are set to
+    #[command(subcommand)]
+    Config(Config),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// What holds in a place, and which layer says so; without a place, for the installation
+    Get {
+        /// Only this key, or all below it
+        path: Option<String>,
+        #[command(flatten)]
+        place: ConfigPlace,
+    },
+    /// Set a value; it holds everywhere within a second
+    Set {
+        /// Which, by `ery ctl config keys`
+        path: String,
+        /// Lists with commas between
+        value: String,
+        #[command(flatten)]
+        place: ConfigPlace,
+    },
+    /// Set a value no longer: what the layer above says holds again
+    Reset {
+        path: String,
+        #[command(flatten)]
+        place: ConfigPlace,
+    },
+    /// Who set what and when, the newest first
+    History {
+        /// The server [default: the installation]
+        #[arg(long, value_name = "ID")]
+        guild: Option<u64>,
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Make the config what it was at a version, by the first column of the history
+    Rollback {
+        version: u64,
+        /// The server [default: the installation]
+        #[arg(long, value_name = "ID")]
+        guild: Option<u64>,
+    },
+    /// Write what is set as a file, but for what members set for themselves
+    Export {
+        /// The server [default: the installation]
+        #[arg(long, value_name = "ID")]
+        guild: Option<u64>,
+        #[arg(long, value_enum, default_value_t = ConfigFormat::Toml)]
+        format: ConfigFormat,
+    },
+    /// Set exactly what a file says: show what would change, and with --yes do it
+    Import {
+        /// TOML or JSON; `-` for the standard input
+        file: PathBuf,
+        /// The server [default: the installation]
+        #[arg(long, value_name = "ID")]
+        guild: Option<u64>,
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Set a server to what fits its kind: show what would change, and with --yes do it
+    Preset {
+        /// Which, by `ery ctl config presets`
+        name: String,
+        #[arg(long, value_name = "ID")]
+        guild: u64,
+        #[arg(long)]
+        yes: bool,
+    },
+    /// The presets there are
+    Presets,
+    /// Everything that can be set, where, and to what
+    Keys,
+    /// The JSON Schema of everything that can be set
+    Schema,
+}
+
+/// Where something is set.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct ConfigPlace {
+    /// The server [default: the installation]
+    #[arg(long, value_name = "ID")]
+    pub(crate) guild: Option<u64>,
+    #[arg(long, value_name = "ID", requires = "guild")]
+    pub(crate) channel: Option<u64>,
+    /// For one member themselves
+    #[arg(long, value_name = "ID", requires = "guild")]
+    pub(crate) user: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum ConfigFormat {
+    Toml,
+    Json,
+}
+
+impl ConfigFormat {
+    pub(crate) fn into_file(self) -> ery_community_config::File {
+        match self {
+            Self::Toml => ery_community_config::File::Toml,
+            Self::Json => ery_community_config::File::Json,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,7 @@
 //! `ery ctl`: looks into a running installation, over the services' own calls.
 
 mod backup;
+mod config;
 mod connection;
 mod dead;
 mod mcp;
@@ -38,8 +39,14 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
     if let CtlCommand::Store(Store::Rekey { decrypt }) = arguments.command {
         return store::rekey(&settings, decrypt).await;
     }
-    let stores = connection::stores(&settings).await?;
     let output = Output { json: arguments.json };
+    if let CtlCommand::Config(command) = &arguments.command
+        && config::told_without_a_store(command, &output)?
+    {
+        return Ok(());
+    }
+    let peers = connection::store(&settings).await?;
+    let stores = peers.each();
     match &arguments.command {
         CtlCommand::Threads(Threads::List { place, limit, running }) => {
             let request = ListThreadsRequest {
@@ -100,6 +107,7 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
         CtlCommand::Schedule(command) => schedule::run(command, &stores, &output).await,
         CtlCommand::Backup(command) => backup::run(command, &stores, &output).await,
         CtlCommand::Privacy(command) => privacy::run(command, &stores, &output).await,
+        CtlCommand::Config(command) => config::run(command, &settings, peers, &output).await,
         CtlCommand::Store(command) => store::run(command, &stores, &output).await,
     }
 }

@@ -7,7 +7,7 @@ use ery_clock::SystemClock;
 use ery_cluster::Cluster;
 use ery_ids::{ReplicaId, ServiceName};
 use ery_membership::{Membership, MembershipError, Registration, Replica};
-use ery_rpc::{ClusterCredential, Peers, Transport};
+use ery_rpc::{ClusterCredential, Peers};
 
 use crate::{failure::Failure, settings::Settings};
 
@@ -51,8 +51,8 @@ impl Endpoint {
     }
 }
 
-/// Returns a transport to each store: by Redis in a cluster, else by the data folder's file.
-pub(super) async fn stores(settings: &Settings) -> Result<Vec<Transport>, Failure> {
+/// Returns the stores: by Redis in a cluster, else by the data folder's file.
+pub(super) async fn store(settings: &Settings) -> Result<Peers, Failure> {
     if let Some(credential) = &settings.cluster.credential {
         let credential = ClusterCredential::new(credential.clone());
         let cluster = Cluster::connect(
@@ -66,11 +66,10 @@ pub(super) async fn stores(settings: &Settings) -> Result<Vec<Transport>, Failur
         let peers = Peers::remote(ServiceName::Store, &*cluster.membership(), &credential)
             .await
             .map_err(|error| Failure::unavailable(crate::failure::chain(&error)))?;
-        let stores = peers.each();
-        if stores.is_empty() {
+        if peers.count() == 0 {
             return Err(Failure::unavailable("no store is running in this cluster"));
         }
-        return Ok(stores);
+        return Ok(peers);
     }
     let folder = &settings.data_dir;
     let Some(endpoint) = Endpoint::read(folder)? else {
@@ -86,10 +85,9 @@ pub(super) async fn stores(settings: &Settings) -> Result<Vec<Transport>, Failur
         address: endpoint.address.to_string(),
     });
     let credential = ClusterCredential::new(SecretString::from(endpoint.credential));
-    let peers = Peers::remote(ServiceName::Store, &one, &credential)
+    Peers::remote(ServiceName::Store, &one, &credential)
         .await
-        .map_err(|error| Failure::caused("could not reach the store", &error))?;
-    Ok(peers.each())
+        .map_err(|error| Failure::caused("could not reach the store", &error))
 }
 
 /// A membership of one replica that is known beforehand.

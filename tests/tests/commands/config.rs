@@ -1,0 +1,194 @@
+//! What a community is set to: by commands in Discord and by `ery ctl config`, in force at once.
+
+use std::{fs, time::Duration};
+
+use serde_json::{Value, json};
+
+use ery_tests::{Ery, eventually};
+
+use crate::Stand;
+
+impl Stand {
+    async fn given(&self, who: &str, command: &str, options: &Value) -> String {
+        let deed = json!({ "type": "command", "command": command, "options": options });
+        self.told(who, &deed).await
+    }
+
+    async fn set(&self, who: &str, key: &str, value: &str, place: &str) -> String {
+        let options = json!({ "key": key, "value": value, "where": place });
+        self.given(who, "ery config set", &options).await
+    }
+
+    /// Returns what an operator is told who asks for what cannot be.
+    async fn refused(&self, arguments: &[&str]) -> String {
+        let data = self.folder.path().display().to_string();
+        let begin = ["ctl", "--data-dir", &data, "config"];
+        let arguments: Vec<&str> = begin.iter().chain(arguments).copied().collect();
+        let mut ctl = Ery::start("ctl", &arguments, &[]).unwrap();
+        let status = ctl.end(Duration::from_secs(20)).await.unwrap();
+        assert_eq!(status.code(), Some(78), "{}", ctl.output());
+        ctl.output()
+    }
+
+    /// Has somebody speak to Ery in #general, and returns whether she answers before the next one who
+    /// speaks to her elsewhere is answered there.
+    async fn is_answered(&self, who: &str) -> bool {
+        let (here, there) = (self.channel("general"), self.channel("recipes"));
+        let spoken = self.sim.say(here, self.member(who), "Ery, hello").await.unwrap();
+        let after = self.sim.say(there, self.member("bob"), "Ery, hello").await.unwrap();
+        let is_answered = async |channel: &str, message: u64| {
+            let said = self.sim.messages(channel).await?;
+            let to = message.to_string();
+            let mut answers =
+                said.iter().filter_map(|it| it["message_reference"]["message_id"].as_str());
+            anyhow::Ok(answers.any(|answered| answered == to))
+        };
+        eventually("an answer elsewhere", Duration::from_secs(20), async || {
+            Ok(is_answered(there, after).await?.then_some(()))
+        })
+        .await
+        .unwrap();
+        // What runs beside it may take as long once more.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        is_answered(here, spoken).await.unwrap()
+    }
+
+    /// Has somebody speak to Ery, and returns whether she answers within a second.
+    async fn is_answered_at_all(&self) -> bool {
+        let here = self.channel("general");
+        let spoken = self.sim.say(here, self.member("alice"), "Ery, hello").await.unwrap();
+        let spoken = spoken.to_string();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let said = self.sim.messages(here).await.unwrap();
+        said.iter().any(|it| it["message_reference"]["message_id"] == spoken.as_str())
+    }
+
+    /// Returns a value and where it comes from, as an operator sees it.
+    async fn value(&self, key: &str) -> (Value, String) {
+        let found = self
+            .ctl(&[
+                "config",
+                "get",
+                key,
+                "--guild",
+                &self.guild.id,
+                "--channel",
+                self.channel("general"),
+            ])
+            .await;
+        (found[0]["value"].clone(), found[0]["origin"].as_str().unwrap().to_owned())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_sets_what_holds_at_once_and_can_take_it_back() {
+    let stand = Stand::start(&[]).await;
+    for who in ["alice", "theo"] {
+        let refused = stand.set(who, "gate.engage", "off", "server").await;
+        assert!(refused.contains("Manage Server"), "{who}: {refused}");
+    }
+    let wrong = stand.set("mara", "gate.engage", "loud", "server").await;
+    assert!(wrong.contains("one of off, listen, addressed, every_message"), "{wrong}");
+    let unknown = stand.set("mara", "gate.engag", "off", "server").await;
+    assert!(unknown.contains("did you mean `gate.engage`?"), "{unknown}");
+    assert!(stand.is_answered("alice").await);
+
+    let changed = stand.set("mara", "gate.engage", "listen", "channel").await;
+    assert!(changed.contains("version 1") && changed.contains("gate.engage"), "{changed}");
+    assert!(!stand.is_answered("alice").await);
+    assert_eq!(stand.value("gate.engage").await, (json!("listen"), "channel".to_owned()));
+    let shown = stand.given("mara", "ery config get", &json!({ "key": "gate.engage" })).await;
+    assert!(shown.contains("listen") && shown.contains("for this channel"), "{shown}");
+
+    let back = stand.given("mara", "ery config rollback", &json!({ "version": 0 })).await;
+    assert!(back.contains("version 2"), "{back}");
+    assert!(stand.is_answered("alice").await);
+    let history = stand.given("mara", "ery config history", &json!({})).await;
+    assert!(history.contains("**2**") && history.contains("rollback to version 0"), "{history}");
+    assert!(history.contains(&format!("<@{}>", stand.member("mara"))), "{history}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moderator_pauses_and_a_member_is_left_alone() {
+    let stand = Stand::start(&[]).await;
+    let refused = stand.given("alice", "ery pause", &json!({})).await;
+    assert!(refused.contains("Manage Server"), "{refused}");
+    let paused = stand.given("theo", "ery pause", &json!({ "where": "channel" })).await;
+    assert!(paused.contains("paused in this channel"), "{paused}");
+    assert!(!stand.is_answered("alice").await);
+    let status = stand.given("alice", "ery status", &json!({})).await;
+    assert!(status.contains("I am paused (for this channel)."), "{status}");
+    let resumed = stand.given("theo", "ery resume", &json!({ "where": "channel" })).await;
+    assert!(resumed.contains("at work"), "{resumed}");
+    assert!(stand.is_answered("alice").await);
+
+    let own = stand.set("alice", "gate.ignore_me", "yes", "me").await;
+    assert!(own.contains("Changed"), "{own}");
+    assert!(!stand.is_answered("alice").await);
+    assert!(stand.is_answered("nils").await);
+    let others = stand.set("alice", "gate.engage", "off", "me").await;
+    assert!(others.contains("cannot be set for user"), "{others}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_is_let_change_config_but_not_who_may() {
+    let stand = Stand::start(&[]).await;
+    let world = stand.sim.get("/sim/v1/world").await.unwrap();
+    let roles = world["guilds"][0]["roles"].as_array().unwrap();
+    let member = roles.iter().find(|role| role["name"] == "Member").unwrap()["id"].clone();
+    let give = json!({ "what": "config_admin", "role": member });
+    let refused = stand.given("theo", "ery access give", &give).await;
+    assert!(refused.contains("Manage Server"), "{refused}");
+    let given = stand.given("mara", "ery access give", &give).await;
+    assert!(given.contains("access.config_admin"), "{given}");
+
+    let changed = stand.set("alice", "context.messages", "5", "server").await;
+    assert!(changed.contains("Changed"), "{changed}");
+    let key = stand.set("alice", "access.moderator", member.as_str().unwrap(), "server").await;
+    assert!(key.contains("Manage Server"), "{key}");
+    for command in ["ery access take", "ery access give"] {
+        let refused = stand.given("alice", command, &give).await;
+        assert!(refused.contains("Manage Server"), "{refused}");
+    }
+    let shown = stand.given("alice", "ery access show", &json!({})).await;
+    assert!(shown.contains(&format!("<@&{}>", member.as_str().unwrap())), "{shown}");
+    let taken = stand.given("mara", "ery access take", &give).await;
+    assert!(taken.contains("Changed"), "{taken}");
+    let refused = stand.set("alice", "context.messages", "6", "server").await;
+    assert!(refused.contains("Manage Server"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_exports_imports_and_sets_everything() {
+    let stand = Stand::start(&[]).await;
+    let guild = stand.guild.id.clone();
+    let wrong = stand.refused(&["set", "context.messages", "900", "--guild", &guild]).await;
+    assert!(wrong.contains("`context.messages` is 900, but must be a whole number from 0 to 200"));
+    let no_guild = stand.refused(&["set", "gate.engage", "on", "--guild", &guild]).await;
+    assert!(no_guild.contains("must be one of off, listen"), "{no_guild}");
+
+    // Above the server, for all of them; the server's own stands before it.
+    stand.ctl(&["config", "set", "gate.engage", "off"]).await;
+    assert!(!stand.is_answered_at_all().await);
+    stand.ctl(&["config", "set", "gate.engage", "addressed", "--guild", &guild]).await;
+    assert!(stand.is_answered("alice").await);
+
+    stand.ctl(&["config", "preset", "busy-community", "--guild", &guild]).await;
+    assert_eq!(stand.value("context.messages").await.1, "settings", "that only showed it");
+    stand.ctl(&["config", "preset", "busy-community", "--guild", &guild, "--yes"]).await;
+    assert_eq!(stand.value("context.messages").await, (json!(20), "server".to_owned()));
+
+    let file = stand.folder.path().join("config.toml");
+    let exported = stand.ctl_text(&["config", "export", "--guild", &guild]).await;
+    fs::write(&file, &exported).unwrap();
+    stand.ctl(&["config", "rollback", "0", "--guild", &guild]).await;
+    assert_eq!(stand.value("context.messages").await.1, "settings");
+    let file = file.display().to_string();
+    let import = ["config", "import", &file, "--guild", &guild, "--yes"];
+    stand.ctl(&import).await;
+    assert_eq!(stand.ctl_text(&["config", "export", "--guild", &guild]).await, exported);
+    assert_eq!(stand.ctl(&import).await, json!([]), "it was so already");
+
+    let schema = stand.ctl(&["config", "schema"]).await;
+    assert_eq!(schema["properties"]["gate"]["properties"]["answer_bots"]["type"], "boolean");
+}
