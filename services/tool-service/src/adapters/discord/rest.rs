@@ -1,11 +1,11 @@
-//! One request to Discord: its budgets, its deadline, its outcome.
+//! A request to Discord: its budgets, its deadline, its outcome.
+
+mod error;
+mod limits;
+mod request;
 
 use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -25,14 +25,18 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
 };
-use twilight_http_ratelimiting::{Endpoint, Permit, RateLimitHeaders, RateLimiter};
+use twilight_http_ratelimiting::{Endpoint, Permit, RateLimiter};
 
-use ery_budgets::{Budgets, Priority, RequestPermit};
+use ery_budgets::{Budgets, RequestPermit};
 use ery_clock::{Clock, UnixMillis};
 
 use super::{ApiUrl, breaker::Breakers, denials::Denials};
 use crate::{domain::text, metrics, settings::Settings};
 
+use limits::{Fallback, Invalid, LONG_WAIT, Limited429, LongWaits, bucket};
+
+pub(crate) use error::RestError;
+pub(crate) use request::{Answer, Request};
 pub(crate) use twilight_http_ratelimiting::Method;
 
 /// No answer of Discord's that we ask for is larger.
@@ -40,237 +44,6 @@ const MAX_BODY_BYTES: usize = 8 << 20;
 
 /// Stands for "no pacing of ours" in the shared budget, which pauses are taken from all the same.
 const UNPACED_PER_SECOND: u32 = 1_000_000;
-
-/// From how long on a limit is no bucket's, and is remembered instead of waited for.
-const LONG_WAIT: Duration = Duration::from_secs(30);
-
-/// How many of them are remembered; past it Discord is asked again.
-const MAX_LONG_WAITS: usize = 10_000;
-
-/// How often the count of invalid requests is read anew while it is high.
-const INVALID_REFRESH: Duration = Duration::from_secs(5);
-
-/// One request, ready to be sent any number of times.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    method: Method,
-    /// Path and query below the base, every part of it encoded.
-    path: String,
-    /// The path without what does not make a bucket of its own.
-    route: String,
-    body: Option<Bytes>,
-    /// For the audit log, not encoded.
-    reason: Option<String>,
-    priority: Priority,
-    /// No request is written after this moment.
-    send_by: UnixMillis,
-    /// Whether it is a send, which goes on when invalid requests stop everything else.
-    is_send: bool,
-    /// The guild, or the channel of a direct message: where a refusal is learnt.
-    home: u64,
-    /// What a refusal is about.
-    about: String,
-    /// The codes by which Discord says that it is done already.
-    means_done: &'static [u64],
-    /// Whether another attempt, not of this request, may have got through before.
-    was_tried: bool,
-}
-
-impl Request {
-    /// Makes a request; `route` names the kind of path for its bucket, with its first id.
-    pub(crate) fn new(
-        method: Method,
-        route: impl Into<String>,
-        path: impl Into<String>,
-        home: u64,
-        send_by: UnixMillis,
-    ) -> Self {
-        let (route, path) = (route.into(), path.into());
-        let about = format!("{} {route}", method.name());
-        Self {
-            method,
-            path,
-            route,
-            body: None,
-            reason: None,
-            priority: Priority::Foreground,
-            send_by,
-            is_send: false,
-            home,
-            about,
-            means_done: &[],
-            was_tried: false,
-        }
-    }
-
-    /// Says by which codes a repeat learns that an earlier attempt got through, and whether there
-    /// may have been one already.
-    pub(crate) fn done_if(mut self, codes: &'static [u64], was_tried: bool) -> Self {
-        (self.means_done, self.was_tried) = (codes, was_tried);
-        self
-    }
-
-    pub(crate) fn json(mut self, body: &serde_json::Value) -> Self {
-        self.body = Some(Bytes::from(body.to_string()));
-        self
-    }
-
-    pub(crate) fn reason(mut self, reason: &str) -> Self {
-        self.reason = Some(reason.to_owned());
-        self
-    }
-
-    pub(crate) fn in_background(mut self) -> Self {
-        self.priority = Priority::Background;
-        self
-    }
-
-    pub(crate) fn send(mut self) -> Self {
-        self.is_send = true;
-        self
-    }
-
-    /// Names what a refusal is about more narrowly than the route does.
-    pub(crate) fn about(mut self, subject: impl std::fmt::Display) -> Self {
-        self.about = format!("{} {subject}", self.about);
-        self
-    }
-}
-
-/// What Discord answered: a success.
-#[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: Bytes,
-}
-
-impl Answer {
-    /// Reads the body.
-    pub(crate) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, RestError> {
-        serde_json::from_slice(&self.body)
-            .map_err(|source| RestError::Unreadable { status: self.status, source })
-    }
-}
-
-/// Why a request did not succeed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RestError {
-    /// Discord said no: not done, and never to be repeated unchanged.
-    #[error("discord refused the request with status {status}, code {code}")]
-    Refused { status: u16, code: u64 },
-    /// As it said a moment ago; not sent.
-    #[error("discord refused a like request a moment ago with code {code}")]
-    RefusedBefore { code: u64 },
-    /// Not done: there was no room in time.
-    #[error("discord's rate limit leaves no room in time")]
-    RateLimited { retry_after: Duration },
-    /// Not sent: the deadline had passed.
-    #[error("the deadline for writing the request has passed")]
-    TooLate,
-    /// Not sent: Discord does not take our token.
-    #[error("discord does not accept the bot's token")]
-    Unauthorized,
-    /// Not sent: so many requests were invalid that the address might be banned.
-    #[error("too many invalid requests in the last ten minutes")]
-    TooManyInvalid,
-    /// Not sent.
-    #[error("discord has not answered for a while, and is spared")]
-    BreakerOpen,
-    /// Not sent.
-    #[error("could not connect to discord")]
-    NotConnected(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// May or may not be done.
-    #[error("discord answered with status {status}")]
-    ServerError { status: u16 },
-    /// May or may not be done.
-    #[error("the connection to discord was lost")]
-    ConnectionLost(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// May or may not be done.
-    #[error("discord did not answer in time")]
-    TimedOut,
-    /// Done, but what it says cannot be read.
-    #[error("discord's answer with status {status} cannot be read")]
-    Unreadable {
-        status: u16,
-        #[source]
-        source: serde_json::Error,
-    },
-}
-
-impl RestError {
-    /// Returns whether the request may have been carried out.
-    pub(crate) fn is_in_doubt(&self) -> bool {
-        match self {
-            Self::ServerError { .. }
-            | Self::ConnectionLost(_)
-            | Self::TimedOut
-            | Self::Unreadable { .. } => true,
-            Self::Refused { .. }
-            | Self::RefusedBefore { .. }
-            | Self::RateLimited { .. }
-            | Self::TooLate
-            | Self::Unauthorized
-            | Self::TooManyInvalid
-            | Self::BreakerOpen
-            | Self::NotConnected(_) => false,
-        }
-    }
-
-    /// Returns whether the request was not made for a reason that passes by itself.
-    pub(crate) fn passes(&self) -> bool {
-        match self {
-            Self::RateLimited { .. }
-            | Self::TooLate
-            | Self::TooManyInvalid
-            | Self::BreakerOpen
-            | Self::NotConnected(_) => true,
-            Self::Refused { .. }
-            | Self::RefusedBefore { .. }
-            | Self::Unauthorized
-            | Self::ServerError { .. }
-            | Self::ConnectionLost(_)
-            | Self::TimedOut
-            | Self::Unreadable { .. } => false,
-        }
-    }
-
-    /// Returns the HTTP status, 0 if none came.
-    pub(crate) fn status(&self) -> u16 {
-        match self {
-            Self::Refused { status, .. }
-            | Self::ServerError { status }
-            | Self::Unreadable { status, .. } => *status,
-            _ => 0,
-        }
-    }
-
-    fn is_worth_repeating(&self) -> bool {
-        matches!(
-            self,
-            Self::ServerError { .. }
-                | Self::ConnectionLost(_)
-                | Self::TimedOut
-                | Self::NotConnected(_)
-        )
-    }
-
-    fn label(&self) -> &'static str {
-        match self {
-            Self::Refused { .. } => "refused",
-            Self::RefusedBefore { .. } => "refused_before",
-            Self::RateLimited { .. } => "rate_limited",
-            Self::TooLate => "too_late",
-            Self::Unauthorized => "unauthorized",
-            Self::TooManyInvalid => "too_many_invalid",
-            Self::BreakerOpen => "breaker_open",
-            Self::NotConnected(_) => "not_connected",
-            Self::ServerError { .. } => "server_error",
-            Self::ConnectionLost(_) => "connection_lost",
-            Self::TimedOut => "timed_out",
-            Self::Unreadable { .. } => "unreadable",
-        }
-    }
-}
 
 /// The client of Discord's REST API; one for each process.
 pub(crate) struct Discord {
@@ -716,34 +489,6 @@ impl Discord {
     }
 }
 
-/// What Discord limits by the minute: a channel's new names and topics.
-///
-/// None of it is waited for, and nothing else of the channel is held up by it.
-#[derive(Debug, Default)]
-struct LongWaits(Mutex<HashMap<String, Instant>>);
-
-impl LongWaits {
-    fn find(&self, request: &Request) -> Option<Duration> {
-        let waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = waits.get(&request.about)?.saturating_duration_since(Instant::now());
-        (!left.is_zero()).then_some(left)
-    }
-
-    fn learn(&self, request: &Request, wait: Duration) {
-        if wait < LONG_WAIT {
-            return;
-        }
-        let now = Instant::now();
-        let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if waits.len() >= MAX_LONG_WAITS {
-            waits.retain(|_, until| now < *until);
-        }
-        if waits.len() < MAX_LONG_WAITS {
-            waits.insert(request.about.clone(), now + wait);
-        }
-    }
-}
-
 /// Why a token cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
@@ -805,126 +550,4 @@ fn is_about_rights(status: StatusCode, code: u64) -> bool {
 struct ErrorBody {
     #[serde(default)]
     code: u64,
-}
-
-/// What a 429 says.
-struct Limited429 {
-    retry_after: Duration,
-    is_global: bool,
-    is_shared: bool,
-}
-
-impl Limited429 {
-    fn read(headers: &HeaderMap, body: &Bytes) -> Self {
-        #[derive(Default, Deserialize)]
-        struct Body {
-            #[serde(default)]
-            retry_after: Option<f64>,
-            #[serde(default)]
-            global: bool,
-        }
-        let body: Body = serde_json::from_slice(body).unwrap_or_default();
-        let scope = headers.get(RateLimitHeaders::SCOPE).map(HeaderValue::as_bytes);
-        let seconds = body
-            .retry_after
-            .or_else(|| number(headers, header::RETRY_AFTER.as_str()))
-            .filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
-            .unwrap_or(1.0);
-        Self {
-            // Never at once: a limit that says zero would be asked in a loop.
-            retry_after: Duration::try_from_secs_f64(seconds)
-                .unwrap_or(Duration::MAX)
-                .clamp(Duration::from_millis(10), Duration::from_hours(24)),
-            is_global: body.global
-                || scope == Some(b"global")
-                || headers.contains_key("x-ratelimit-global"),
-            is_shared: scope == Some(b"shared"),
-        }
-    }
-}
-
-/// Reads the bucket's state; `exhausted_for` where the request was refused by it.
-#[expect(clippy::disallowed_methods, reason = "the rate limiter's type wants the system's Instant")]
-fn bucket(headers: &HeaderMap, exhausted_for: Option<Duration>) -> Option<RateLimitHeaders> {
-    let bucket = headers.get(RateLimitHeaders::BUCKET)?.as_bytes().to_vec();
-    let whole = |name| number(headers, name).filter(|number| (0.0..65_535.0).contains(number));
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the range was checked"
-    )]
-    let whole = |name| whole(name).map(|number| number as u16);
-    let reset_after = exhausted_for.or_else(|| {
-        let seconds = number(headers, RateLimitHeaders::RESET_AFTER)?;
-        Duration::try_from_secs_f64(seconds).ok()
-    })?;
-    let remaining =
-        if exhausted_for.is_some() { Some(0) } else { whole(RateLimitHeaders::REMAINING) };
-    Some(RateLimitHeaders {
-        bucket,
-        limit: whole(RateLimitHeaders::LIMIT).unwrap_or(1),
-        remaining: remaining?,
-        reset_at: std::time::Instant::now() + reset_after.min(Duration::from_hours(24)),
-    })
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Option<f64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
-}
-
-/// How many invalid requests there were, as last heard.
-#[derive(Debug, Default)]
-struct Invalid {
-    count: AtomicU64,
-    read_at: Mutex<Option<Instant>>,
-}
-
-impl Invalid {
-    fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
-    }
-
-    fn set(&self, count: u64) -> u64 {
-        *self.read_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        self.count.swap(count, Ordering::Relaxed)
-    }
-
-    fn add_one(&self) {
-        self.count.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Returns whether the count should be read anew: while it is high, it must come down again.
-    fn is_due(&self, slow: u64) -> bool {
-        if self.count() < slow {
-            return false;
-        }
-        let read_at = *self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
-        read_at.is_none_or(|at| at.elapsed() >= INVALID_REFRESH)
-    }
-}
-
-/// Paces this replica alone while the shared budget cannot be asked.
-#[derive(Debug)]
-struct Fallback {
-    interval: Duration,
-    next: Mutex<Option<Instant>>,
-}
-
-impl Fallback {
-    fn new(per_second: u32) -> Self {
-        Self { interval: Duration::from_secs(1) / per_second.max(1), next: Mutex::default() }
-    }
-
-    /// Takes the next slot, or tells how long until it.
-    fn take(&self) -> Option<Duration> {
-        let now = Instant::now();
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        match *next {
-            Some(at) if at > now => Some(at - now),
-            _ => {
-                *next = Some(now + self.interval);
-                None
-            }
-        }
-    }
 }
