@@ -104,6 +104,14 @@ impl Platform {
         Self::spawn(service, &self.variables)
     }
 
+    /// Starts one more process of a service, with some settings of its own.
+    pub fn one_more_with(&self, service: &str, own: &[(&str, &str)]) -> anyhow::Result<Ery> {
+        let mut variables = self.variables.clone();
+        variables.retain(|(name, _)| own.iter().all(|(of_own, _)| name != of_own));
+        variables.extend(own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Self::spawn(service, &variables)
+    }
+
     fn spawn(service: &str, variables: &[(String, String)]) -> anyhow::Result<Ery> {
         let variables: Vec<(&str, &str)> =
             variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

@@ -137,6 +137,61 @@ async fn orchestrators_killed_again_and_again_lose_nothing_and_double_nothing() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shards_go_from_store_to_store_while_messages_are_answered() {
+    let names = [("ERY_STORE__NAME", "store-0"), ("ERY_STORE__FOUNDER", "store-0")];
+    let platform = Platform::start(SHAPE, &names).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("second").display().to_string();
+    let own = [("ERY_STORE__NAME", "store-1"), ("ERY_DATA_DIR", data.as_str())];
+    let mut second = platform.one_more_with("store", &own).unwrap();
+    ready(&mut second).await.unwrap();
+    let (guild, channels, members) = platform.make_guild(CHANNELS, 5).await.unwrap();
+    let shard = ((guild.parse::<u64>().unwrap() >> 22) % 64).to_string();
+
+    let moving = async {
+        for round in 0..6 {
+            let to = ["store-1", "store-0"][round % 2];
+            let there = ["store", "rebalance", "--shard", &shard, "--to", to];
+            let moved = platform.ctl(&there).await?;
+            anyhow::ensure!(moved[0]["to"] == to, "{moved}");
+        }
+        anyhow::Ok(())
+    };
+    let (checker, moved) = tokio::join!(speak(&platform, &channels, &members, 20), moving);
+    moved.unwrap();
+    let evened = platform.ctl(&["store", "rebalance"]).await.unwrap();
+    assert_eq!(evened.as_array().unwrap().len(), 32, "{evened}");
+    let mut checker = checker.unwrap();
+    all_answered(&platform, &checker, Duration::from_mins(3)).await.unwrap();
+    no_overlap(&platform, &guild).await.unwrap();
+
+    // The second one can be taken away again.
+    platform.ctl(&["store", "rebalance", "--drain", "store-1"]).await.unwrap();
+    let files = platform.ctl(&["store", "status"]).await.unwrap();
+    let files = files.as_array().unwrap();
+    assert!(files.iter().all(|file| file["store"] == "store-0"), "{files:?}");
+    second.signal("TERM").await.unwrap();
+    second.end(Duration::from_secs(20)).await.unwrap();
+    let bot = platform.sim.world().await.unwrap().bots[0]["id"].as_str().unwrap().to_owned();
+    for channel in &channels {
+        let said = platform.sim.say(channel, &members[0], &format!("<@{bot}> hello")).await;
+        checker.said(channel, said.unwrap());
+    }
+    all_answered(&platform, &checker, Duration::from_mins(1)).await.unwrap();
+
+    // One that would begin with every shard a second time does not start.
+    let data = folder.path().join("third").display().to_string();
+    let own = [
+        ("ERY_STORE__NAME", "another"),
+        ("ERY_STORE__FOUNDER", "another"),
+        ("ERY_DATA_DIR", data.as_str()),
+    ];
+    let mut third = platform.one_more_with("store", &own).unwrap();
+    let status = third.end(Duration::from_secs(20)).await.unwrap();
+    assert_eq!(status.code(), Some(78), "{}", third.output());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_gateway_resumes_and_misses_nothing() {
     let mut platform = Platform::start(SHAPE, &[]).await.unwrap();
     let (_, channels, members) = platform.make_guild(3, 2).await.unwrap();

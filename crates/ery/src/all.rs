@@ -81,7 +81,7 @@ impl Everything {
         let replica = ReplicaId::random();
 
         let [front, gateway, orchestrator, callees, last] = [(); 5].map(|()| Tasks::new());
-        let store = services::store(settings, &clock, &queue, &bus).await?;
+        let store = services::store(settings, &clock, &queue, &bus, None).await?;
         let store_routes = store.routes();
         let store_peers = Peers::local(ery_rpc::local(store_routes.clone()));
         let readiness = health.part("store");

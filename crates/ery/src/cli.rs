@@ -352,6 +352,18 @@ pub(crate) enum Store {
         /// The shard's number [default: all]
         shard: Option<u32>,
     },
+    /// Move shards between stores, while Ery runs: one, all of one store, or as many as even them out
+    Rebalance {
+        /// Only this shard
+        #[arg(long, value_name = "NUMBER", requires = "to")]
+        shard: Option<u32>,
+        /// The store that is to have it
+        #[arg(long, value_name = "STORE", requires = "shard")]
+        to: Option<String>,
+        /// Give every shard of this store to the others, so that it can be taken away
+        #[arg(long, value_name = "STORE", conflicts_with = "shard")]
+        drain: Option<String>,
+    },
     /// Give every file of the data folder the key in the settings; Ery must be stopped
     ///
     /// Files that are not under `store.encryption.key` yet are read under

@@ -32,7 +32,11 @@ pub(crate) async fn run(name: ServiceName, sources: &Sources) -> Result<(), Fail
     let credential = settings.credential()?;
     let mut process = Process::begin(&settings)?;
     let (fatal, health) = (process.fatal.clone(), process.health.clone());
-    let replica = ReplicaId::random();
+    let replica = match name {
+        // By its name others know where its shards are.
+        ServiceName::Store => ReplicaId(settings.store.name.clone()),
+        _ => ReplicaId::random(),
+    };
     let readiness = process.health.part(name.as_str());
     let [service, calls, last] = [(); 3].map(|()| Tasks::new());
 
@@ -142,8 +146,15 @@ impl Wiring<'_> {
                 Ok(Some(routes))
             }
             ServiceName::Store => {
-                let service =
-                    services::store(settings, clock, &cluster.queue(), &cluster.bus()).await?;
+                let stores = self.peers(ServiceName::Store).await?;
+                if self.would_found_another_store(&stores) {
+                    return Err(Failure::settings(
+                        "another store runs in this cluster, and this one would begin with every shard, \
+                         too: give each a `store.name`, and name the first one in `store.founder`",
+                    ));
+                }
+                let (queue, bus) = (cluster.queue(), cluster.bus());
+                let service = services::store(settings, clock, &queue, &bus, Some(stores)).await?;
                 let routes = service.routes();
                 tasks.spawn("store", async move { service.run(own).await });
                 Ok(Some(routes))
@@ -155,6 +166,14 @@ impl Wiring<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// Returns whether the data folder is new, and nothing tells that it begins with no shard.
+    fn would_found_another_store(&self, stores: &Peers) -> bool {
+        let store = &self.settings.store;
+        let founds = store.founder.as_ref().is_none_or(|founder| *founder == store.name);
+        let is_new = !self.settings.data_dir.join("store").join("global.db").exists();
+        founds && is_new && stores.others(&self.replica)
     }
 
     /// Serves the service's calls, and registers it, so that its peers find it.

@@ -19,7 +19,7 @@ use ery_proto::store::v1::{
     GetThreadRequest, ListExecutionsRequest, ListThreadsRequest,
     store_service_client::StoreServiceClient,
 };
-use ery_rpc::{Transport, within};
+use ery_rpc::{Elsewhere, Transport, within};
 use ery_settings::Sources;
 
 pub(crate) use self::connection::Endpoint;
@@ -58,7 +58,7 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
             let mut threads = Vec::new();
             for store in &stores {
                 let answer = client(store).list_threads(within(TIMEOUT, request)).await;
-                threads.extend(answer.map_err(|status| refused(&status))?.into_inner().threads);
+                threads.extend(answered(answer)?.threads);
             }
             threads.sort_by_key(|thread| std::cmp::Reverse(thread.started_at_ms));
             threads.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
@@ -94,8 +94,7 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
             let mut executions = Vec::new();
             for store in &stores {
                 let answer = client(store).list_executions(within(TIMEOUT, request.clone())).await;
-                executions
-                    .extend(answer.map_err(|status| refused(&status))?.into_inner().executions);
+                executions.extend(answered(answer)?.executions);
             }
             executions.sort_by_key(|execution| std::cmp::Reverse(execution.opened_at_ms));
             executions.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
@@ -122,7 +121,7 @@ async fn export(stores: &[Transport], guild_id: u64) -> Result<(), Failure> {
             ListExecutionsRequest { guild_id, limit: EXPORTED_AT_ONCE, ..Default::default() };
         loop {
             let answer = client(store).list_executions(within(TIMEOUT, request.clone())).await;
-            let page = answer.map_err(|status| refused(&status))?.into_inner().executions;
+            let page = answered(answer)?.executions;
             let Some(last) = page.last() else { break };
             request.before_key.clone_from(&last.key);
             let mut lines = String::new();
@@ -140,6 +139,15 @@ async fn export(stores: &[Transport], guild_id: u64) -> Result<(), Failure> {
 
 fn client(store: &Transport) -> StoreServiceClient<Transport> {
     StoreServiceClient::new(store.clone()).max_decoding_message_size(64 << 20)
+}
+
+/// Returns what a store answered; nothing where what is asked for is another store's, which is asked, too.
+fn answered<T: Default>(answer: Result<tonic::Response<T>, tonic::Status>) -> Result<T, Failure> {
+    match answer {
+        Ok(answer) => Ok(answer.into_inner()),
+        Err(status) if Elsewhere::is_in(&status) => Ok(T::default()),
+        Err(status) => Err(refused(&status)),
+    }
 }
 
 fn refused(status: &tonic::Status) -> Failure {

@@ -27,6 +27,7 @@ pub(crate) async fn store(
     clock: &Arc<dyn Clock>,
     queue: &Arc<dyn ChannelQueue>,
     bus: &Arc<dyn EventBus>,
+    stores: Option<Peers>,
 ) -> Result<ery_store::Service, Failure> {
     let ports = ery_store::Ports {
         data_dir: settings.data_dir.clone(),
@@ -34,6 +35,7 @@ pub(crate) async fn store(
         clock: Arc::clone(clock),
         queue: Arc::clone(queue),
         bus: Arc::clone(bus),
+        stores,
     };
     ery_store::Service::open(settings.store.clone(), ports).await.map_err(|error| match &error {
         ery_store::OpenError::File(ery_store::FileError::Key(cause)) => unfitting_key(cause),

@@ -5,12 +5,14 @@
 
 mod credential;
 mod deadline;
+mod elsewhere;
 mod peers;
 mod server;
 mod transport;
 
 pub use credential::ClusterCredential;
 pub use deadline::within;
+pub use elsewhere::Elsewhere;
 pub use peers::Peers;
 pub use server::{ServeError, serve};
 pub use transport::{BoxError, Transport, TransportError, local};

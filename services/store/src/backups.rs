@@ -456,9 +456,17 @@ pub(crate) async fn restore(
         .files
         .iter()
         .filter(|file| file.shard.is_some_and(|shard| only.is_none_or(|only| only.0 == shard)))
+        // What is another store's is brought back there.
+        .filter(|file| {
+            only.is_some()
+                || file.shard.is_some_and(|it| store.shards.ownership().is_here(StoreShard(it)))
+        })
         .collect();
     if let (Some(shard), true) = (only, files.is_empty()) {
         return Err(BackupError::NotInSet { id: id.to_owned(), shard }.into());
+    }
+    if let Some(shard) = only {
+        store.shards.ownership().check(shard)?;
     }
     // Of deletions that another store than this one carried out, too.
     keep_ledger(store).await?;

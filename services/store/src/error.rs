@@ -29,6 +29,11 @@ pub enum OpenError {
     )]
     ShardCount { folder: PathBuf, created: u32, configured: u32 },
     #[error(
+        "the store in `{}` is called `{is}` and cannot be `{configured}`: set `store.name` to `{is}`",
+        folder.display()
+    )]
+    OtherName { folder: PathBuf, is: String, configured: String },
+    #[error(
         "a change of the key of `{}` was broken off; run `ery ctl store rekey` again, with the same \
          keys",
         folder.display()
@@ -200,6 +205,29 @@ pub enum StoreError {
     ShardsBusy,
     #[error("{shard} is read-only, the disk refuses writes: {reason}")]
     ReadOnly { shard: StoreShard, reason: String },
+    #[error("{shard} is in the store `{owner}`")]
+    Elsewhere { shard: StoreShard, shards: u32, owner: String },
+    #[error("{shard} is on its way to the store `{to}`; try again")]
+    Moving { shard: StoreShard, to: String },
+    #[error("where {shard} is could not be written down")]
+    Record {
+        shard: StoreShard,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("this store knows no others: they run on NATS and Redis, each with a `store.name`")]
+    Alone,
+    #[error("{shard} is not taken: {why}")]
+    TransferRefused { shard: StoreShard, why: String },
+    #[error("there is no transfer `{transfer}`")]
+    TransferUnknown { transfer: String },
+    #[error("the store `{to}` did not take {shard}: {}", source.message())]
+    Receiver {
+        shard: StoreShard,
+        to: String,
+        #[source]
+        source: Box<Status>,
+    },
     #[error("{shard} was put in another file's place; try again")]
     Replaced { shard: StoreShard },
     #[error("{shard} is damaged and serves no call: {reason}")]
@@ -241,18 +269,25 @@ impl StoreError {
             | Self::DeletionUnknown { .. }
             | Self::ConfigVersionUnknown { .. }
             | Self::NoShard { .. }
+            | Self::TransferUnknown { .. }
             | Self::ExecutionUnknown { .. } => Code::NotFound,
             Self::ThreadEnded { .. }
             | Self::CredentialRevoked
             | Self::ConfigMoved { .. }
             | Self::ConfigFull { .. }
             | Self::AnotherThreadRuns { .. }
+            | Self::Elsewhere { .. }
+            | Self::Alone
+            | Self::TransferRefused { .. }
             | Self::TriggerFinished { .. }
             | Self::StepGap { .. }
             | Self::ExecutionClosed { .. } => Code::FailedPrecondition,
             Self::ShardsBusy | Self::Read(sqlx::Error::PoolTimedOut) => Code::ResourceExhausted,
             Self::ReadOnly { .. }
             | Self::Replaced { .. }
+            | Self::Moving { .. }
+            | Self::Record { .. }
+            | Self::Receiver { .. }
             | Self::Quarantined { .. }
             | Self::ShardClosed { .. }
             | Self::Write(_)
@@ -268,8 +303,14 @@ impl StoreError {
     /// Returns whether it is a fault of the store, not of the call.
     fn is_fault(&self) -> bool {
         // Logged when they began, or no fault at all.
-        !matches!(self, Self::ReadOnly { .. } | Self::Quarantined { .. } | Self::Replaced { .. })
-            && matches!(self.code(), Code::Unavailable | Code::DataLoss)
+        let is_known = matches!(
+            self,
+            Self::ReadOnly { .. }
+                | Self::Quarantined { .. }
+                | Self::Replaced { .. }
+                | Self::Moving { .. }
+        );
+        !is_known && matches!(self.code(), Code::Unavailable | Code::DataLoss)
     }
 }
 
@@ -296,7 +337,12 @@ impl From<StoreError> for Status {
             let cause = causes(&error);
             tracing::error!(%error, cause, "a call failed for a fault of the store");
         }
-        Self::new(error.code(), error.to_string())
+        let mut status = Self::new(error.code(), error.to_string());
+        if let StoreError::Elsewhere { shard, shards, owner } = &error {
+            ery_rpc::Elsewhere { owner: owner.clone(), part: shard.0, parts: *shards }
+                .write(status.metadata_mut());
+        }
+        status
     }
 }
 

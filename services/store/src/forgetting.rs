@@ -114,6 +114,9 @@ impl Forgetting {
     pub(crate) async fn run(mut self, draining: CancellationToken) {
         loop {
             let mut wait = AGES;
+            if self.store.ledger.is_to_look_again() {
+                self.has_caught_up = false;
+            }
             if !self.has_caught_up {
                 match self.catch_up(&draining).await {
                     Ok(has_caught_up) => self.has_caught_up = has_caught_up,

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -39,6 +39,8 @@ pub(crate) struct Ledger {
     newest: AtomicU64,
     /// Something is to be done.
     changed: Notify,
+    /// A shard has come in which confirmed deletions may not have been carried out.
+    has_new_shard: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -126,7 +128,8 @@ impl Ledger {
         let rows = global.write(move |connection| ledger_rows::load(connection, &own, now)).await?;
         let state = State::new(rows);
         let newest = AtomicU64::new(state.newest());
-        Ok(Self { global, state: RwLock::new(state), newest, changed: Notify::new() })
+        let (changed, has_new_shard) = (Notify::new(), AtomicBool::new(false));
+        Ok(Self { global, state: RwLock::new(state), newest, changed, has_new_shard })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -258,6 +261,17 @@ impl Ledger {
             *stands = deletion;
         }
         Ok(())
+    }
+
+    /// Has every shard looked at for confirmed deletions that were not carried out in it.
+    pub(crate) fn look_again(&self) {
+        self.has_new_shard.store(true, Ordering::Release);
+        self.changed.notify_one();
+    }
+
+    /// Returns whether that was asked for since this was last called.
+    pub(crate) fn is_to_look_again(&self) -> bool {
+        self.has_new_shard.swap(false, Ordering::AcqRel)
     }
 
     /// Waits until something is asked for since this was last waited for.

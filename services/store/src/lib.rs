@@ -6,6 +6,12 @@ mod ports;
 
 mod service;
 
+mod ownership;
+
+mod transfers;
+
+mod moving;
+
 mod agenda;
 
 mod scheduler;

@@ -4,6 +4,7 @@ use ery_channel_queue::ChannelQueue;
 use ery_clock::Clock;
 use ery_event_bus::EventBus;
 use ery_group_commit::FileKey;
+use ery_rpc::Peers;
 
 /// All that the store needs from outside.
 #[derive(Clone)]
@@ -17,6 +18,8 @@ pub struct Ports {
     pub queue: Arc<dyn ChannelQueue>,
     /// Where events are, and where every process is told of people who are to be forgotten.
     pub bus: Arc<dyn EventBus>,
+    /// The other stores, by their names, where there can be any.
+    pub stores: Option<Peers>,
 }
 
 impl fmt::Debug for Ports {

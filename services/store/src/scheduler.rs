@@ -63,7 +63,8 @@ impl Scheduler {
                 }
                 match self.publish_due(shard, &draining).await {
                     Ok(Some(next)) => agenda.add(shard, next),
-                    Ok(None) => {}
+                    // Whoever has a shard that has gone looks at it.
+                    Ok(None) | Err(Held::Store(StoreError::Elsewhere { .. })) => {}
                     Err(error) => {
                         self.store.metrics.publish_failed();
                         let error: &dyn std::error::Error = &error;

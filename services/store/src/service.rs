@@ -12,6 +12,7 @@ use ery_proto::store::v1::{
     config_service_server::ConfigServiceServer, privacy_service_server::PrivacyServiceServer,
     store_admin_service_server::StoreAdminServiceServer, store_service_server::StoreServiceServer,
 };
+use ery_rpc::Peers;
 
 use crate::{
     adapters::{
@@ -25,10 +26,13 @@ use crate::{
     handlers::{AdminHandlers, ConfigHandlers, Handlers, PrivacyHandlers},
     ledger::Ledger,
     metrics::Metrics,
+    moving,
+    ownership::Ownership,
     ports::Ports,
     retention,
     scheduler::Scheduler,
     settings::Settings,
+    transfers::Transfers,
 };
 
 /// How large a request may be: a batch of messages with everything in them.
@@ -81,6 +85,12 @@ pub(crate) struct Inner {
     pub(crate) ledger: Arc<Ledger>,
     /// How deletions come forward.
     pub(crate) standings: Standings,
+    /// The other stores, where there can be any.
+    pub(crate) stores: Option<Peers>,
+    /// Shards that are being received.
+    pub(crate) transfers: Transfers,
+    /// One shard goes at a time.
+    pub(crate) moving: tokio::sync::Mutex<()>,
 }
 
 impl Service {
@@ -92,12 +102,19 @@ impl Service {
     /// another number of shards, or `global.db` is under another key or of a newer version.
     pub async fn open(settings: Settings, ports: Ports) -> Result<Self, OpenError> {
         settings.validate()?;
-        let Ports { data_dir, key, clock, queue, bus } = ports;
+        let Ports { data_dir, key, clock, queue, bus, stores } = ports;
         let folder = Folder::hold(&data_dir)?;
         if folder.is_rekeying() {
             return Err(OpenError::Rekeying { folder: folder.path().to_owned() });
         }
         folder.prepare_work()?;
+        let ownership = Ownership::open(
+            &folder,
+            !folder.has_global(),
+            &settings.name,
+            settings.founder.as_deref(),
+            settings.shards,
+        )?;
         let global = Global::open(&folder, key.as_ref(), settings.shards, clock.now()).await?;
         let ledger = Ledger::open(global, clock.now())
             .await
@@ -109,7 +126,7 @@ impl Service {
             busy_timeout: settings.busy_timeout,
             metrics: metrics.clone(),
         };
-        let shards = Shards::new(folder, opening, &settings);
+        let shards = Shards::new(folder, ownership, opening, &settings);
         let agenda = Agenda::default();
         let previous_key = settings.encryption.previous_key().unwrap_or_default();
         let target = Target::open(&settings.backup)?;
@@ -123,6 +140,9 @@ impl Service {
             backups,
             ledger: Arc::new(ledger),
             standings: Standings::default(),
+            stores,
+            transfers: Transfers::default(),
+            moving: tokio::sync::Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner), queue, bus })
     }
@@ -159,6 +179,8 @@ impl Service {
             retention::keep_sweeping(&self.inner, draining.clone()),
             scheduler.run(draining.clone()),
             backups::keep_schedule(&self.inner, draining.clone()),
+            // Boxed, since it is the largest and does something once in a blue moon.
+            Box::pin(moving::keep_settling(&self.inner, draining.clone())),
             self.keep_house(draining)
         );
         self.inner.shards.close_unused(Duration::ZERO).await;

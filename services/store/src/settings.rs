@@ -10,6 +10,11 @@ use ery_settings::{InvalidSetting, check};
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// What this store is called among others, for ever.
+    pub name: String,
+    /// The store that has every shard at first; a new one of another name begins with none. Unset:
+    /// each new store has all.
+    pub founder: Option<String>,
     /// How many shard files the data is divided into. Fixed when the store is created.
     pub shards: u32,
     /// How many shard files may be open at once; past it, the one unused for longest is closed.
@@ -285,6 +290,8 @@ fn redacted<S: Serializer>(
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            name: "store".to_owned(),
+            founder: None,
             shards: 64,
             open_shards: 64,
             idle_close: Duration::from_mins(5),
@@ -311,6 +318,16 @@ impl Settings {
     ///
     /// Names the key, its value and the bound.
     pub fn validate(&self) -> Result<(), InvalidSetting> {
+        let is_name = |name: &str| {
+            let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            (1..=63).contains(&name.len()) && name.bytes().all(is_part)
+        };
+        let names = [("store.name", Some(&self.name)), ("store.founder", self.founder.as_ref())];
+        for (key, name) in names {
+            let Some(name) = name else { continue };
+            let bound = "1 to 63 letters, digits, `-`, `.` or `_`";
+            check(is_name(name), key, name, bound)?;
+        }
         check(
             (1..=4_096).contains(&self.shards),
             "store.shards",

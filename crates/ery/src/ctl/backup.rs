@@ -10,7 +10,7 @@ use ery_proto::store::v1::{
 };
 use ery_rpc::{Transport, within};
 
-use super::{Output, Row, refused, store::admin, view::moment};
+use super::{Output, Row, answered, store::admin, view::moment};
 use crate::{cli::Backup, failure::Failure};
 
 /// All files are read, and sent or fetched.
@@ -27,18 +27,18 @@ pub(super) async fn run(
             Backup::Create { guild } => {
                 let request = CreateBackupRequest { guild_id: guild.unwrap_or(0) };
                 let answer = store.create_backup(within(TIMEOUT, request)).await;
-                let made = answer.map_err(|status| refused(&status))?.into_inner().backup;
+                let made = answered(answer)?.backup;
                 output.list(&views(made.as_slice()))?;
             }
             Backup::List => {
                 let answer = store.list_backups(within(TIMEOUT, ListBackupsRequest {})).await;
-                let sets = answer.map_err(|status| refused(&status))?.into_inner().backups;
+                let sets = answered(answer)?.backups;
                 output.list(&views(&sets))?;
             }
             Backup::Verify { id } => {
                 let request = VerifyBackupRequest { id: id.clone() };
                 let answer = store.verify_backup(within(TIMEOUT, request)).await;
-                let verified = answer.map_err(|status| refused(&status))?.into_inner().backup;
+                let verified = answered(answer)?.backup;
                 output.list(&views(verified.as_slice()))?;
             }
             Backup::Restore { id, guild, unsealed, .. } => {
@@ -48,7 +48,7 @@ pub(super) async fn run(
                     accepts_unsealed: *unsealed,
                 };
                 let answer = store.restore_backup(within(TIMEOUT, request)).await;
-                let restored = answer.map_err(|status| refused(&status))?.into_inner();
+                let restored = answered(answer)?;
                 output.list(&[RestoredView {
                     shards: restored.shards,
                     rows: restored.rows,
@@ -57,7 +57,7 @@ pub(super) async fn run(
             }
             Backup::Prune => {
                 let answer = store.prune_backups(within(TIMEOUT, PruneBackupsRequest {})).await;
-                let ids = answer.map_err(|status| refused(&status))?.into_inner().ids;
+                let ids = answered(answer)?.ids;
                 output.list(&ids.into_iter().map(PrunedView).collect::<Vec<_>>())?;
             }
         }

@@ -9,7 +9,7 @@ use ery_proto::store::v1::{
 };
 use ery_rpc::{Transport, within};
 
-use super::{Output, Row, TIMEOUT, client, refused, view::moment};
+use super::{Output, Row, TIMEOUT, answered, client, refused, view::moment};
 use crate::{
     cli::{Dead, Place},
     failure::Failure,
@@ -60,7 +60,7 @@ async fn list(
     let mut letters = Vec::new();
     for store in stores {
         let answer = client(store).list_dead_letters(within(TIMEOUT, request)).await;
-        letters.extend(answer.map_err(|status| refused(&status))?.into_inner().dead_letters);
+        letters.extend(answered(answer)?.dead_letters);
     }
     letters.sort_by_key(|letter| std::cmp::Reverse(letter.at_ms));
     letters.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -77,6 +77,7 @@ async fn show(stores: &[Transport], id: &str, output: &Output) -> Result<(), Fai
                 }
             }
             Err(status) if status.code() == tonic::Code::NotFound => {}
+            Err(status) if ery_rpc::Elsewhere::is_in(&status) => {}
             Err(status) if status.code() == tonic::Code::InvalidArgument => break,
             Err(status) => return Err(refused(&status)),
         }

@@ -10,7 +10,7 @@ use ery_proto::store::v1::{
 };
 use ery_rpc::{Transport, within};
 
-use super::{Output, Row, TIMEOUT, client, refused, view::moment};
+use super::{Output, Row, TIMEOUT, answered, client, refused, view::moment};
 use crate::{cli::Mcp, failure::Failure};
 
 pub(super) async fn run(
@@ -105,7 +105,7 @@ async fn list(
     let mut credentials = Vec::new();
     for store in stores {
         let answer = client(store).list_mcp_credentials(within(TIMEOUT, request.clone())).await;
-        credentials.extend(answer.map_err(|status| refused(&status))?.into_inner().credentials);
+        credentials.extend(answered(answer)?.credentials);
     }
     credentials.sort_by_key(|credential| std::cmp::Reverse(credential.created_at_ms));
     if limit > 0 {
@@ -126,7 +126,7 @@ async fn revoke(id: &str, stores: &[Transport], output: &Output) -> Result<(), F
     for store in stores {
         let request = RevokeMcpCredentialRequest { guild_id, credential_id: id.to_owned() };
         let answer = client(store).revoke_mcp_credential(within(TIMEOUT, request)).await;
-        let revoked = answer.map_err(|status| refused(&status))?.into_inner().credential;
+        let revoked = answered(answer)?.credential;
         if let Some(revoked) = revoked {
             return output.list(&[CredentialView::from(&revoked)]);
         }

@@ -17,7 +17,7 @@ use ery_proto::store::v1::{
 };
 use ery_rpc::{Transport, within};
 
-use super::{Output, Row, TIMEOUT, refused, view::moment};
+use super::{Output, Row, TIMEOUT, answered, refused, view::moment};
 use crate::{
     cli::{Person, Privacy},
     failure::Failure,
@@ -55,7 +55,7 @@ pub(super) async fn run(
                     before_id: 0,
                 };
                 let answer = client(store).request_deletion(within(TIMEOUT, request)).await;
-                deletions.extend(answer.map_err(|status| refused(&status))?.into_inner().deletion);
+                deletions.extend(answered(answer)?.deletion);
             }
             show(&deletions, output)
         }
@@ -64,7 +64,7 @@ pub(super) async fn run(
             for store in stores {
                 let request = ListDeletionsRequest { user_id: user.unwrap_or(0), limit: *limit };
                 let answer = client(store).list_deletions(within(TIMEOUT, request)).await;
-                deletions.extend(answer.map_err(|status| refused(&status))?.into_inner().deletions);
+                deletions.extend(answered(answer)?.deletions);
             }
             deletions.sort_by_key(|deletion| std::cmp::Reverse(deletion.requested_at_ms));
             deletions.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
@@ -97,7 +97,7 @@ pub(super) async fn run(
                     guild_id: person.guild.unwrap_or(0),
                 };
                 let answer = client(store).get_learning_opt_out(within(TIMEOUT, request)).await;
-                found.extend(answer.map_err(|status| refused(&status))?.into_inner().opt_out);
+                found.extend(answered(answer)?.opt_out);
             }
             output.list(&found.iter().map(OptOutView::from).collect::<Vec<_>>())
         }
@@ -122,7 +122,7 @@ async fn set_opt_out(
             is_opted_out,
         };
         let answer = client(store).set_learning_opt_out(within(TIMEOUT, request)).await;
-        found.extend(answer.map_err(|status| refused(&status))?.into_inner().opt_out);
+        found.extend(answered(answer)?.opt_out);
     }
     output.list(&found.iter().map(OptOutView::from).collect::<Vec<_>>())
 }
@@ -133,7 +133,7 @@ async fn count(person: Person, stores: &[Transport]) -> Result<Vec<CountView>, F
         let request =
             CountPersonRequest { user_id: person.user, guild_id: person.guild.unwrap_or(0) };
         let answer = client(store).count_person(within(LONG, request)).await;
-        for count in answer.map_err(|status| refused(&status))?.into_inner().counts {
+        for count in answered(answer)?.counts {
             *counts.entry(count.kind).or_default() += count.rows;
         }
     }

@@ -12,7 +12,7 @@ use ery_proto::{
 };
 use ery_rpc::{Transport, within};
 
-use super::{Output, Row, TIMEOUT, client, refused, view::moment};
+use super::{Output, Row, TIMEOUT, answered, client, view::moment};
 use crate::{cli::Schedule, failure::Failure};
 
 pub(super) async fn run(
@@ -39,7 +39,7 @@ async fn list(
     let mut actions = Vec::new();
     for store in stores {
         let answer = client(store).list_scheduled_actions(within(TIMEOUT, request)).await;
-        actions.extend(answer.map_err(|status| refused(&status))?.into_inner().actions);
+        actions.extend(answered(answer)?.actions);
     }
     actions.sort_by_key(|action| action.due_at_ms);
     if limit > 0 {
@@ -58,7 +58,7 @@ async fn cancel(stores: &[Transport], id: &str, output: &Output) -> Result<(), F
         let request =
             CancelScheduledActionRequest { guild_id, scheduled_action_id: id.to_owned(), by: 0 };
         let answer = client(store).cancel_scheduled_action(within(TIMEOUT, request)).await;
-        let action = answer.map_err(|status| refused(&status))?.into_inner().action;
+        let action = answered(answer)?.action;
         if let Some(action) = action {
             if action.state() != ScheduledActionState::Cancelled {
                 return Err(unknown());

@@ -1,5 +1,7 @@
 //! `ery ctl store`: the files in which everything is kept.
 
+mod rebalance;
+
 use std::time::Duration;
 
 use serde::Serialize;
@@ -13,7 +15,7 @@ use ery_proto::store::v1::{
 use ery_rpc::{Transport, within};
 use ery_store::{OpenError, RekeyStoreError};
 
-use super::{Output, Row, TIMEOUT, refused};
+use super::{Output, Row, TIMEOUT, answered};
 use crate::{
     cli::Store,
     failure::{Failure, chain},
@@ -33,6 +35,10 @@ pub(super) async fn run(
         Store::Status => status(stores, output).await,
         Store::Check { shard } => check(stores, *shard, output).await,
         Store::Vacuum { shard } => vacuum(stores, *shard, output).await,
+        Store::Rebalance { shard, to, drain } => {
+            let one = shard.zip(to.clone());
+            rebalance::run(stores, one, drain.as_deref(), output).await
+        }
         // It needs Ery to be stopped, and was carried out before any store was looked for.
         Store::Rekey { .. } => Ok(()),
     }
@@ -42,17 +48,26 @@ pub(super) fn admin(store: &Transport) -> StoreAdminServiceClient<Transport> {
     StoreAdminServiceClient::new(store.clone()).max_decoding_message_size(64 << 20)
 }
 
+/// A shard file, with the store that holds it.
+pub(super) struct Listed {
+    store: Transport,
+    name: String,
+    file: ShardFile,
+}
+
 /// Returns the shard files there are, each with the store that holds it; only one, if it is named.
-pub(super) async fn files(
-    stores: &[Transport],
-    only: Option<u32>,
-) -> Result<Vec<(Transport, ShardFile)>, Failure> {
+pub(super) async fn files(stores: &[Transport], only: Option<u32>) -> Result<Vec<Listed>, Failure> {
     let mut files = Vec::new();
     for store in stores {
         let answer = admin(store).list_shards(within(TIMEOUT, ListShardsRequest {})).await;
-        let listed = answer.map_err(|status| refused(&status))?.into_inner().files;
-        let wanted = listed.into_iter().filter(|file| only.is_none_or(|only| file.shard == only));
-        files.extend(wanted.map(|file| (store.clone(), file)));
+        let listed = answered(answer)?;
+        let wanted =
+            listed.files.into_iter().filter(|file| only.is_none_or(|only| file.shard == only));
+        files.extend(wanted.map(|file| Listed {
+            store: store.clone(),
+            name: listed.store.clone(),
+            file,
+        }));
     }
     if let (Some(only), true) = (only, files.is_empty()) {
         return Err(Failure::internal(format!(
@@ -64,15 +79,15 @@ pub(super) async fn files(
 
 async fn status(stores: &[Transport], output: &Output) -> Result<(), Failure> {
     let files = files(stores, None).await?;
-    output.list(&files.iter().map(|(_, file)| StatusView::from(file)).collect::<Vec<_>>())
+    output.list(&files.iter().map(StatusView::from).collect::<Vec<_>>())
 }
 
 async fn check(stores: &[Transport], shard: Option<u32>, output: &Output) -> Result<(), Failure> {
     let mut views = Vec::new();
-    for (store, file) in files(stores, shard).await? {
+    for Listed { store, file, .. } in files(stores, shard).await? {
         let request = CheckShardRequest { shard: file.shard };
         let answer = admin(&store).check_shard(within(FILE_TIMEOUT, request)).await;
-        let problems = answer.map_err(|status| refused(&status))?.into_inner().problems;
+        let problems = answered(answer)?.problems;
         views.push(CheckView { shard: file.shard, is_whole: problems.is_empty(), problems });
     }
     output.list(&views)?;
@@ -85,10 +100,10 @@ async fn check(stores: &[Transport], shard: Option<u32>, output: &Output) -> Res
 
 async fn vacuum(stores: &[Transport], shard: Option<u32>, output: &Output) -> Result<(), Failure> {
     let mut views = Vec::new();
-    for (store, file) in files(stores, shard).await? {
+    for Listed { store, file, .. } in files(stores, shard).await? {
         let request = VacuumShardRequest { shard: file.shard };
         let answer = admin(&store).vacuum_shard(within(FILE_TIMEOUT, request)).await;
-        let sizes = answer.map_err(|status| refused(&status))?.into_inner();
+        let sizes = answered(answer)?;
         let (bytes_before, bytes_after) = (sizes.bytes_before, sizes.bytes_after);
         views.push(VacuumView { shard: file.shard, bytes_before, bytes_after });
     }
@@ -98,6 +113,7 @@ async fn vacuum(stores: &[Transport], shard: Option<u32>, output: &Output) -> Re
 #[derive(Debug, Serialize)]
 struct StatusView {
     shard: u32,
+    store: String,
     bytes: u64,
     log_bytes: u64,
     is_open: bool,
@@ -105,10 +121,11 @@ struct StatusView {
     reason: String,
 }
 
-impl From<&ShardFile> for StatusView {
-    fn from(file: &ShardFile) -> Self {
+impl From<&Listed> for StatusView {
+    fn from(Listed { name, file, .. }: &Listed) -> Self {
         Self {
             shard: file.shard,
+            store: name.clone(),
             bytes: file.bytes,
             log_bytes: file.log_bytes,
             is_open: file.is_open,
@@ -125,11 +142,12 @@ impl From<&ShardFile> for StatusView {
 
 impl Row for StatusView {
     const HEADERS: &'static [&'static str] =
-        &["SHARD", "BYTES", "LOG", "OPEN", "CONDITION", "REASON"];
+        &["SHARD", "STORE", "BYTES", "LOG", "OPEN", "CONDITION", "REASON"];
 
     fn cells(&self) -> Vec<String> {
         vec![
             self.shard.to_string(),
+            self.store.clone(),
             self.bytes.to_string(),
             self.log_bytes.to_string(),
             if self.is_open { "yes" } else { "no" }.to_owned(),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use ery_proto::store::v1::{Execution, ExplainMessageRequest, KnownMessage, Step, Thread};
 use ery_rpc::{Transport, within};
 
-use super::{Output, Row, TIMEOUT, client, refused, table, view};
+use super::{Output, Row, TIMEOUT, answered, client, table, view};
 use crate::failure::Failure;
 
 pub(super) async fn run(
@@ -18,7 +18,7 @@ pub(super) async fn run(
     })?;
     for store in stores {
         let answer = client(store).explain_message(within(TIMEOUT, request)).await;
-        let answer = answer.map_err(|status| refused(&status))?.into_inner();
+        let answer = answered(answer)?;
         let Some(known) = answer.message else { continue };
         let view = WhyView::new(&known, answer.thread.as_ref(), answer.sent_by.as_ref());
         return if output.json { Output::json(&view) } else { Output::write(&view.text()) };

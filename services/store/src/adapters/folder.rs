@@ -50,6 +50,11 @@ impl Folder {
         self.path.join("global.db")
     }
 
+    /// Returns whether a store was ever made here.
+    pub(crate) fn has_global(&self) -> bool {
+        fs::exists(self.global()).unwrap_or(true)
+    }
+
     pub(crate) fn shard(&self, shard: StoreShard) -> PathBuf {
         self.path.join(format!("{shard}.db"))
     }
@@ -82,6 +87,18 @@ impl Folder {
             }
         }
         fs::rename(by, &path)?;
+        self.sync()
+    }
+
+    /// Removes the file of a shard that is closed, if it is there.
+    pub(crate) fn remove(&self, shard: StoreShard) -> io::Result<()> {
+        let path = self.shard(shard);
+        for extension in ["db-wal", "db-shm", "db"] {
+            match fs::remove_file(path.with_extension(extension)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
         self.sync()
     }
 

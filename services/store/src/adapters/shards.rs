@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore},
+    sync::{OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, RwLockWriteGuard, Semaphore},
     time::Instant,
 };
 
@@ -23,6 +23,7 @@ use crate::{
         shard::{OpenShard, Opening},
     },
     error::{BackupError, StoreError},
+    ownership::Ownership,
     settings::Settings,
 };
 
@@ -35,6 +36,7 @@ const REPLACE_PATIENCE: Duration = Duration::from_secs(30);
 /// Every shard of the store; those in use are open.
 #[derive(Debug)]
 pub(crate) struct Shards {
+    ownership: Ownership,
     folder: Folder,
     opening: Opening,
     slots: Box<[Slot]>,
@@ -61,8 +63,19 @@ pub(crate) struct Held {
     _gate: OwnedRwLockWriteGuard<()>,
 }
 
+/// A shard's file is closed as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Closed<'a> {
+    _open: RwLockWriteGuard<'a, Option<Arc<OpenShard>>>,
+}
+
 impl Shards {
-    pub(crate) fn new(folder: Folder, opening: Opening, settings: &Settings) -> Self {
+    pub(crate) fn new(
+        folder: Folder,
+        ownership: Ownership,
+        opening: Opening,
+        settings: &Settings,
+    ) -> Self {
         let slot = |index| Slot {
             open: RwLock::default(),
             used_at: AtomicU64::default(),
@@ -71,6 +84,7 @@ impl Shards {
         };
         Self {
             slots: (0..settings.shards).map(slot).collect(),
+            ownership,
             folder,
             opening,
             places: Arc::new(Semaphore::new(settings.open_shards as usize)),
@@ -87,6 +101,7 @@ impl Shards {
     /// Returns the shard of `home`, unless nothing was ever written to it.
     pub(crate) async fn existing(&self, home: Home) -> Result<Option<Arc<OpenShard>>, StoreError> {
         let shard = self.shard_of(home);
+        self.ownership.check(shard)?;
         if self.folder.has(shard) { Ok(Some(self.open(shard).await?)) } else { Ok(None) }
     }
 
@@ -95,12 +110,22 @@ impl Shards {
         &self,
         shard: StoreShard,
     ) -> Result<Option<Arc<OpenShard>>, StoreError> {
+        if shard.0 < self.count() {
+            self.ownership.check(shard)?;
+        }
         if self.has(shard) { Ok(Some(self.open(shard).await?)) } else { Ok(None) }
     }
 
     /// Returns whether a shard is ours and was ever written to.
     pub(crate) fn has(&self, shard: StoreShard) -> bool {
-        self.slots.len() > shard.0 as usize && self.folder.has(shard)
+        self.slots.len() > shard.0 as usize
+            && self.ownership.is_here(shard)
+            && self.folder.has(shard)
+    }
+
+    /// Returns the record of where each shard is.
+    pub(crate) fn ownership(&self) -> &Ownership {
+        &self.ownership
     }
 
     pub(crate) fn folder(&self) -> &Folder {
@@ -130,13 +155,11 @@ impl Shards {
         self.slot(shard).open.read().await.is_some()
     }
 
-    /// Returns every shard that was ever written to.
+    /// Returns every shard of this store that was ever written to.
     pub(crate) fn all_existing(&self) -> Vec<StoreShard> {
-        (0_u32..)
-            .zip(&self.slots)
-            .map(|(index, _)| StoreShard(index))
-            .filter(|shard| self.folder.has(*shard))
-            .collect()
+        let mut shards = self.ownership.here();
+        shards.retain(|shard| self.folder.has(*shard));
+        shards
     }
 
     /// Returns the shards that are open now.
@@ -151,11 +174,14 @@ impl Shards {
     /// Returns a shard, opening it if need be.
     pub(crate) async fn open(&self, shard: StoreShard) -> Result<Arc<OpenShard>, StoreError> {
         let slot = self.slot(shard);
+        self.ownership.check(shard)?;
         slot.condition.may_open()?;
         if let Some(open) = self.if_open(shard).await {
             return Ok(open);
         }
         let mut open = slot.open.write().await;
+        // It may have gone elsewhere meanwhile.
+        self.ownership.check(shard)?;
         if let Some(open) = &*open {
             return Ok(Arc::clone(open));
         }
@@ -181,6 +207,7 @@ impl Shards {
     /// meanwhile, reads do not; it takes as much room on the disk as the file, and little memory.
     pub(crate) async fn rewrite(&self, shard: StoreShard) -> Result<(), StoreError> {
         let held = self.hold(shard).await?;
+        self.ownership.check(shard)?;
         self.slot(shard).condition.may_open()?;
         let (path, key, work) = (self.folder.shard(shard), self.key().cloned(), self.folder.work());
         let written = tokio::task::spawn_blocking(move || {
@@ -199,7 +226,17 @@ impl Shards {
         let shard = held.shard;
         let failed =
             |source| StoreError::from(BackupError::Io { path: self.folder.shard(shard), source });
-        let slot = self.slot(shard);
+        self.ownership.check(shard)?;
+        let closed = self.close_held(held).await?;
+        self.folder.replace(shard, by).map_err(failed)?;
+        self.slot(shard).condition.reset();
+        drop(closed);
+        Ok(())
+    }
+
+    /// Closes a shard's file once nobody uses it: callers wait as long as what this returns lives.
+    pub(crate) async fn close_held(&self, held: &Held) -> Result<Closed<'_>, StoreError> {
+        let slot = self.slot(held.shard);
         let deadline = Instant::now() + REPLACE_PATIENCE;
         let mut open = slot.open.write().await;
         if let Some(used) = &*open {
@@ -217,9 +254,7 @@ impl Shards {
                 }
             }
         }
-        self.folder.replace(shard, by).map_err(failed)?;
-        slot.condition.reset();
-        Ok(())
+        Ok(Closed { _open: open })
     }
 
     /// Closes the shards that were not asked for since `unused_for`, and are not in use.

@@ -1,16 +1,19 @@
 //! What operators do with the store's files: one small function for each RPC.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tonic::{Request, Response, Status};
 
 use ery_ids::{Home, StoreShard};
 use ery_proto::store::v1::{
-    Backup, CheckShardRequest, CheckShardResponse, CreateBackupRequest, CreateBackupResponse,
-    ListBackupsRequest, ListBackupsResponse, ListShardsRequest, ListShardsResponse,
-    PruneBackupsRequest, PruneBackupsResponse, RestoreBackupRequest, RestoreBackupResponse,
-    ShardCondition, ShardFile, VacuumShardRequest, VacuumShardResponse, VerifyBackupRequest,
-    VerifyBackupResponse, store_admin_service_server,
+    Backup, BeginTransferRequest, BeginTransferResponse, CheckShardRequest, CheckShardResponse,
+    CommitTransferRequest, CommitTransferResponse, CreateBackupRequest, CreateBackupResponse,
+    EndTransferRequest, EndTransferResponse, ListBackupsRequest, ListBackupsResponse,
+    ListShardsRequest, ListShardsResponse, MoveShardRequest, MoveShardResponse,
+    PrepareTransferRequest, PrepareTransferResponse, PruneBackupsRequest, PruneBackupsResponse,
+    PutBlockRequest, PutBlockResponse, RestoreBackupRequest, RestoreBackupResponse, ShardCondition,
+    ShardFile, VacuumShardRequest, VacuumShardResponse, VerifyBackupRequest, VerifyBackupResponse,
+    store_admin_service_server,
 };
 
 use super::parse;
@@ -19,7 +22,9 @@ use crate::{
     backups,
     domain::backup::Manifest,
     error::StoreError,
+    moving,
     service::Inner,
+    transfers::{self, Offer},
 };
 
 /// The RPCs of operators.
@@ -57,6 +62,74 @@ impl store_admin_service_server::StoreAdminService for AdminHandlers {
     ) -> Result<Response<VacuumShardResponse>, Status> {
         let shard = StoreShard(request.into_inner().shard);
         Ok(Response::new(vacuum(&self.store, shard).await?))
+    }
+
+    async fn move_shard(
+        &self,
+        request: Request<MoveShardRequest>,
+    ) -> Result<Response<MoveShardResponse>, Status> {
+        let MoveShardRequest { shard, to } = request.into_inner();
+        let moved = moving::move_shard(&self.store, StoreShard(shard), &to).await?;
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Ok(Response::new(MoveShardResponse {
+            bytes: moved.bytes,
+            writes_held_ms: millis(moved.held),
+            reads_held_ms: millis(moved.closed),
+        }))
+    }
+
+    async fn begin_transfer(
+        &self,
+        request: Request<BeginTransferRequest>,
+    ) -> Result<Response<BeginTransferResponse>, Status> {
+        let request = request.into_inner();
+        let offer = Offer {
+            transfer: request.transfer_id,
+            shard: StoreShard(request.shard),
+            epoch: request.epoch,
+            shards: request.shards,
+            key_id: request.key_id,
+            ledger: request.ledger,
+        };
+        transfers::begin(&self.store, offer).await?;
+        Ok(Response::new(BeginTransferResponse {}))
+    }
+
+    async fn put_block(
+        &self,
+        request: Request<PutBlockRequest>,
+    ) -> Result<Response<PutBlockResponse>, Status> {
+        let PutBlockRequest { transfer_id, offset, bytes } = request.into_inner();
+        transfers::put(&self.store, &transfer_id, offset, bytes).await?;
+        Ok(Response::new(PutBlockResponse {}))
+    }
+
+    async fn prepare_transfer(
+        &self,
+        request: Request<PrepareTransferRequest>,
+    ) -> Result<Response<PrepareTransferResponse>, Status> {
+        let PrepareTransferRequest { transfer_id, size, sha256 } = request.into_inner();
+        transfers::prepare(&self.store, &transfer_id, size, sha256).await?;
+        Ok(Response::new(PrepareTransferResponse {}))
+    }
+
+    async fn commit_transfer(
+        &self,
+        request: Request<CommitTransferRequest>,
+    ) -> Result<Response<CommitTransferResponse>, Status> {
+        let CommitTransferRequest { transfer_id } = request.into_inner();
+        transfers::commit(&self.store, &transfer_id).await?;
+        Ok(Response::new(CommitTransferResponse {}))
+    }
+
+    async fn end_transfer(
+        &self,
+        request: Request<EndTransferRequest>,
+    ) -> Result<Response<EndTransferResponse>, Status> {
+        let EndTransferRequest { transfer_id, shard, epoch } = request.into_inner();
+        let is_committed =
+            transfers::end(&self.store, &transfer_id, StoreShard(shard), epoch).await;
+        Ok(Response::new(EndTransferResponse { is_committed }))
     }
 
     async fn create_backup(
@@ -146,7 +219,13 @@ async fn list_shards(store: &Inner) -> ListShardsResponse {
             reason,
         });
     }
-    ListShardsResponse { shards: shards.count(), is_encrypted: shards.key().is_some(), files }
+    ListShardsResponse {
+        shards: shards.count(),
+        is_encrypted: shards.key().is_some(),
+        files,
+        store: shards.ownership().name(),
+        owned: shards.ownership().here().into_iter().map(|shard| shard.0).collect(),
+    }
 }
 
 /// Reads all of a shard file; what it finds decides whether the shard is served.

@@ -30,7 +30,12 @@ pub(super) async fn handle(
 }
 
 async fn retry(store: &Inner, id: DeadLetterId, by: &str) -> Result<Retry, StoreError> {
-    let Some(shard) = store.shards.if_existing(id.shard).await? else { return Ok(Retry::Unknown) };
+    let shard = match store.shards.if_existing(id.shard).await {
+        Ok(Some(shard)) => shard,
+        // Another store's: whoever asks tries them all.
+        Ok(None) | Err(StoreError::Elsewhere { .. }) => return Ok(Retry::Unknown),
+        Err(error) => return Err(error),
+    };
     let (now, of) = (store.clock.now(), by.to_owned());
     store.agenda.expect(id.shard, now, now);
     let retry =

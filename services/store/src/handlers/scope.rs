@@ -52,6 +52,10 @@ where
                         Ok(open) => open,
                         // One that is damaged must not hide the others.
                         Err(StoreError::Quarantined { .. }) => return Ok(Vec::new()),
+                        // One that has just gone is in the other store's list.
+                        Err(StoreError::Elsewhere { .. } | StoreError::Moving { .. }) => {
+                            return Ok(Vec::new());
+                        }
                         Err(error) => return Err(error),
                     };
                     open.read(read(shard, open.readers().clone())).await

@@ -38,7 +38,7 @@ const CHANNELS: u64 = 8;
 
 /// Says how often the store is killed, where it is to be more often than each run of the suite can
 /// afford: `ERY_TEST_STORE_KILLS=1000`.
-const KILLS: &str = "ERY_TEST_STORE_KILLS";
+pub(crate) const KILLS: &str = "ERY_TEST_STORE_KILLS";
 
 const ORDINARY_KILLS: u64 = 24;
 
@@ -145,21 +145,21 @@ fn key() -> Option<FileKey> {
     Some(FileKey([9; 32]))
 }
 
-fn number_in(variable: &str) -> Option<u64> {
+pub(crate) fn number_in(variable: &str) -> Option<u64> {
     Some(env::var_os(variable)?.to_str()?.parse().expect("a number"))
 }
 
 /// Lets a moment pass at which the process is killed.
 #[expect(clippy::disallowed_methods, reason = "the moment is random, there is nothing to wait for")]
-fn wait(pause: Duration) {
+pub(crate) fn wait(pause: Duration) {
     std::thread::sleep(pause);
 }
 
 /// Seeded, so that a run can be repeated as far as the machine lets it.
-struct Xorshift(u64);
+pub(crate) struct Xorshift(pub(crate) u64);
 
 impl Xorshift {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -366,6 +366,7 @@ async fn write_until_killed(
         clock: Arc::new(SystemClock),
         queue: Arc::<FakeQueue>::default(),
         bus: Arc::<FakeBus>::default(),
+        stores: None,
     };
     let service = Service::open(settings, ports).await.unwrap();
     let channels = (0..CHANNELS).map(|index| write_in(&service, round, CHANNEL + index));

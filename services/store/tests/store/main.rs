@@ -19,5 +19,6 @@ mod privacy;
 mod queue;
 mod repeats;
 mod scheduled_actions;
+mod several;
 mod support;
 mod threads;

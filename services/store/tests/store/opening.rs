@@ -22,6 +22,7 @@ async fn open(folder: &Path, key: Option<FileKey>, shards: u32) -> Result<Servic
         clock: Arc::new(SystemClock),
         queue: Arc::<FakeQueue>::default(),
         bus: Arc::<FakeBus>::default(),
+        stores: None,
     };
     Service::open(Settings { shards, ..Settings::default() }, ports).await
 }

@@ -60,6 +60,15 @@ impl Store {
         settings: Settings,
         key: Option<FileKey>,
     ) -> Result<Self, OpenError> {
+        Self::open_among(folder, settings, key, None).await
+    }
+
+    pub(crate) async fn open_among(
+        folder: Arc<TempDir>,
+        settings: Settings,
+        key: Option<FileKey>,
+        stores: Option<ery_rpc::Peers>,
+    ) -> Result<Self, OpenError> {
         let clock = Arc::new(ManualClock::at(UnixMillis(NOW)));
         let queue = Arc::<FakeQueue>::default();
         let bus = Arc::<FakeBus>::default();
@@ -69,6 +78,7 @@ impl Store {
             clock: Arc::clone(&clock) as Arc<dyn ery_clock::Clock>,
             queue: Arc::clone(&queue) as Arc<dyn ery_channel_queue::ChannelQueue>,
             bus: Arc::clone(&bus) as Arc<dyn ery_event_bus::EventBus>,
+            stores,
         };
         let service = Service::open(settings.clone(), ports).await?;
         Ok(Self { client: client(&service), service, clock, folder, queue, bus, settings })

@@ -1,0 +1,334 @@
+//! Gives a shard to another store, while others read and write. docs/decisions/0010 tells the steps, and
+//! what a crash at each comes to.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt as _,
+    path::PathBuf,
+    time::Duration,
+};
+
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use ery_ids::{ReplicaId, StoreShard};
+use ery_proto::store::v1::{
+    BeginTransferRequest, CommitTransferRequest, EndTransferRequest, PrepareTransferRequest,
+    PutBlockRequest, store_admin_service_client::StoreAdminServiceClient,
+};
+use ery_rpc::{Transport, within};
+
+use crate::{
+    adapters::{ledger_copy, maintenance, seal, shards::Held},
+    error::{BackupError, StoreError},
+    ownership::Standing,
+    service::Inner,
+    transfers,
+};
+
+/// How much of a file is compared, and sent, at once.
+const BLOCK: usize = 256 << 10;
+
+/// How often the whole file is looked through while others write.
+const PASSES: u32 = 3;
+
+/// How long the receiver may take for one call; the last one reads the whole file.
+const CALL: Duration = Duration::from_secs(10);
+const WHOLE_FILE: Duration = Duration::from_mins(10);
+
+/// How long the receiver may take to put the file in place: reads wait for that.
+const COMMIT: Duration = Duration::from_secs(5);
+
+/// How often the log is tried to be emptied while somebody reads what stands in it.
+const LOG_ATTEMPTS: u32 = 200;
+const LOG_RETRY: Duration = Duration::from_millis(10);
+
+/// After what time a receiver that did not say how a shard stands is asked again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What a move came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moved {
+    pub(crate) bytes: u64,
+    /// How long writes were held back, and how long reads waited.
+    pub(crate) held: Duration,
+    pub(crate) closed: Duration,
+}
+
+/// One shard on its way to a store.
+struct Move<'a> {
+    store: &'a Inner,
+    shard: StoreShard,
+    to: String,
+    transfer: String,
+    /// Under which the receiver will own it.
+    epoch: u64,
+    receiver: StoreAdminServiceClient<Transport>,
+    /// Of each block, the hash of what was sent last.
+    sent: Vec<[u8; 32]>,
+}
+
+fn receiver(store: &Inner, to: &str) -> Result<StoreAdminServiceClient<Transport>, StoreError> {
+    let stores = store.stores.as_ref().ok_or(StoreError::Alone)?;
+    Ok(StoreAdminServiceClient::new(stores.named(ReplicaId(to.to_owned()))))
+}
+
+/// Moves a shard of this store to another one.
+pub(crate) async fn move_shard(
+    store: &Inner,
+    shard: StoreShard,
+    to: &str,
+) -> Result<Moved, StoreError> {
+    if shard.0 >= store.shards.count() {
+        return Err(StoreError::NoShard { shard });
+    }
+    let _alone = store.moving.lock().await;
+    let ownership = store.shards.ownership();
+    ownership.check(shard)?;
+    if to == ownership.name() {
+        return Ok(Moved::default());
+    }
+    let (_, epoch) = ownership.standing(shard);
+    let mut moving = Move {
+        store,
+        shard,
+        to: to.to_owned(),
+        transfer: uuid::Uuid::new_v4().to_string(),
+        epoch: epoch + 1,
+        receiver: receiver(store, to)?,
+        sent: Vec::new(),
+    };
+    let moved = moving.run().await;
+    if moved.is_err() && ownership.is_here(shard) {
+        // What was received is of no use any more.
+        moving.end().await.ok();
+    }
+    let moved = moved?;
+    tracing::info!(store_shard = %shard, bytes = moved.bytes, held_ms = moved.held.as_millis(),
+        "gave {shard} to `{to}`");
+    Ok(moved)
+}
+
+impl Move<'_> {
+    async fn run(&mut self) -> Result<Moved, StoreError> {
+        let begin = BeginTransferRequest {
+            transfer_id: self.transfer.clone(),
+            shard: self.shard.0,
+            epoch: self.epoch,
+            shards: self.store.shards.count(),
+            key_id: seal::key_id(self.store.shards.key()),
+            ledger: ledger_copy::seal(&self.store.ledger.copy(), self.store.shards.key())?,
+        };
+        let answer = self.receiver.begin_transfer(within(CALL, begin)).await;
+        answer.map_err(|status| self.refused(status))?;
+        for _ in 0..PASSES {
+            if self.send_changed().await? <= 1 {
+                break;
+            }
+        }
+        let shards = &self.store.shards;
+        let held_since = Instant::now();
+        let held = shards.hold(self.shard).await?;
+        shards.ownership().check(self.shard)?;
+        self.empty_log().await?;
+        self.send_changed().await?;
+        let bytes = self.prepare().await?;
+        let closed_since = Instant::now();
+        let closed = shards.close_held(&held).await?;
+        if self.send_changed().await? > 0 {
+            // Closing has written something yet.
+            self.prepare().await?;
+        }
+        self.change_hands(&held).await?;
+        drop(closed);
+        Ok(Moved { bytes, held: held_since.elapsed(), closed: closed_since.elapsed() })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.store.shards.folder().shard(self.shard)
+    }
+
+    fn refused(&self, source: tonic::Status) -> StoreError {
+        StoreError::Receiver { shard: self.shard, to: self.to.clone(), source: Box::new(source) }
+    }
+
+    /// Sends every block that is not as it was sent last, and returns how many those were.
+    async fn send_changed(&mut self) -> Result<usize, StoreError> {
+        let path = self.path();
+        let io = |source| BackupError::Io { path: path.clone(), source };
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(io(error).into()),
+        };
+        let (mut index, mut changed) = (0_usize, 0);
+        loop {
+            let offset = (index * BLOCK) as u64;
+            let handle = file.try_clone().map_err(io)?;
+            let read = tokio::task::spawn_blocking(move || read_block(&handle, offset)).await;
+            let (bytes, hash) = match read {
+                Ok(read) => read.map_err(io)?,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            };
+            if bytes.is_empty() {
+                self.sent.truncate(index);
+                return Ok(changed);
+            }
+            if self.sent.get(index) != Some(&hash) {
+                changed += 1;
+                let put = PutBlockRequest { transfer_id: self.transfer.clone(), offset, bytes };
+                let answer = self.receiver.put_block(within(CALL, put)).await;
+                answer.map_err(|status| self.refused(status))?;
+                self.sent.resize(self.sent.len().max(index + 1), [0; 32]);
+                self.sent[index] = hash;
+            }
+            index += 1;
+        }
+    }
+
+    /// Brings the log into the file, in which all that was acknowledged stands then.
+    async fn empty_log(&self) -> Result<(), StoreError> {
+        if !self.store.shards.has(self.shard) {
+            return Ok(());
+        }
+        let open = self.store.shards.open(self.shard).await?;
+        for _ in 0..LOG_ATTEMPTS {
+            if open.alone(maintenance::empty_log).await? {
+                return Ok(());
+            }
+            tokio::time::sleep(LOG_RETRY).await;
+        }
+        Err(StoreError::ShardsBusy)
+    }
+
+    /// Has the receiver check that it has the whole file; returns how large that is.
+    async fn prepare(&mut self) -> Result<u64, StoreError> {
+        let path = self.path();
+        let hashed = tokio::task::spawn_blocking(move || {
+            if fs::exists(&path)? {
+                Ok((fs::metadata(&path)?.len(), transfers::hash_of(&path)?))
+            } else {
+                Ok((0, Sha256::digest([]).to_vec()))
+            }
+        });
+        let hashed: std::io::Result<(u64, Vec<u8>)> = match hashed.await {
+            Ok(hashed) => hashed,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        let (size, sha256) =
+            hashed.map_err(|source| BackupError::Io { path: self.path(), source })?;
+        let prepare = PrepareTransferRequest { transfer_id: self.transfer.clone(), size, sha256 };
+        let answer = self.receiver.prepare_transfer(within(WHOLE_FILE, prepare)).await;
+        answer.map_err(|status| self.refused(status))?;
+        Ok(size)
+    }
+
+    /// Lets the receiver own the shard. Whatever becomes of the call, the record says whom to ask.
+    async fn change_hands(&mut self, held: &Held) -> Result<(), StoreError> {
+        let ownership = self.store.shards.ownership();
+        let moving = Standing::Moving { to: self.to.clone(), transfer: self.transfer.clone() };
+        ownership.set(self.shard, moving, self.epoch - 1)?;
+        let commit = CommitTransferRequest { transfer_id: self.transfer.clone() };
+        let committed = self.receiver.commit_transfer(within(COMMIT, commit)).await;
+        let Err(status) = committed else { return self.gone(held) };
+        match self.end().await {
+            Ok(true) => self.gone(held),
+            Ok(false) => {
+                ownership.set(self.shard, Standing::Here, self.epoch - 1)?;
+                Err(self.refused(status))
+            }
+            // It is asked again and again, and nobody is served before it has answered.
+            Err(_) => Err(self.refused(status)),
+        }
+    }
+
+    /// Tells the receiver that it will not be committed any more, unless it was; returns whether it was.
+    async fn end(&mut self) -> Result<bool, StoreError> {
+        let end = EndTransferRequest {
+            transfer_id: self.transfer.clone(),
+            shard: self.shard.0,
+            epoch: self.epoch,
+        };
+        let answer = self.receiver.end_transfer(within(CALL, end)).await;
+        Ok(answer.map_err(|status| self.refused(status))?.into_inner().is_committed)
+    }
+
+    fn gone(&self, _: &Held) -> Result<(), StoreError> {
+        gone(self.store, self.shard, &self.to, self.epoch)
+    }
+}
+
+/// Writes down that another store has a shard, and removes what is left of it here.
+fn gone(store: &Inner, shard: StoreShard, to: &str, epoch: u64) -> Result<(), StoreError> {
+    store.shards.ownership().set(shard, Standing::Gone { to: to.to_owned() }, epoch)?;
+    let folder = store.shards.folder();
+    if let Err(error) = folder.remove(shard) {
+        tracing::warn!(store_shard = %shard, %error, "a file that is of no use could not be removed");
+    }
+    Ok(())
+}
+
+fn read_block(file: &File, offset: u64) -> std::io::Result<(Vec<u8>, [u8; 32])> {
+    let (mut bytes, mut filled) = (vec![0; BLOCK], 0);
+    while filled < BLOCK {
+        match file.read_at(&mut bytes[filled..], offset + filled as u64)? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    bytes.truncate(filled);
+    let hash = Sha256::digest(&bytes).into();
+    Ok((bytes, hash))
+}
+
+/// Finds out how moves ended that were broken off, until the process drains.
+pub(crate) async fn keep_settling(store: &Inner, draining: CancellationToken) {
+    loop {
+        for (shard, to, transfer, epoch) in store.shards.ownership().moving() {
+            let alone = store.moving.lock().await;
+            let stands = store.shards.ownership().standing(shard);
+            if stands != (Standing::Moving { to: to.clone(), transfer: transfer.clone() }, epoch) {
+                continue;
+            }
+            if let Err(error) = settle(store, shard, &to, transfer, epoch).await {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(store_shard = %shard, error,
+                    "`{to}` has not said whether it has {shard}; nobody is served before");
+            }
+            drop(alone);
+        }
+        tokio::select! {
+            biased;
+            () = draining.cancelled() => return,
+            () = tokio::time::sleep(RETRY) => {}
+        }
+    }
+}
+
+async fn settle(
+    store: &Inner,
+    shard: StoreShard,
+    to: &str,
+    transfer: String,
+    epoch: u64,
+) -> Result<(), StoreError> {
+    let receiver = receiver(store, to)?;
+    let mut asked = Move {
+        store,
+        shard,
+        to: to.to_owned(),
+        transfer,
+        epoch: epoch + 1,
+        receiver,
+        sent: Vec::new(),
+    };
+    if asked.end().await? {
+        tracing::info!(store_shard = %shard, "`{to}` has {shard}");
+        return gone(store, shard, to, epoch + 1);
+    }
+    tracing::info!(store_shard = %shard, "`{to}` has not taken {shard}, which stays");
+    store.shards.ownership().set(shard, Standing::Here, epoch)?;
+    store.agenda.add(shard, ery_clock::UnixMillis(0));
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! What is received of shards that come from another store: nothing of it counts before it is committed.
+
+use std::{
+    collections::HashMap, fs::File, io::Read as _, os::unix::fs::FileExt as _, path::Path,
+    sync::Arc,
+};
+
+use sha2::{Digest as _, Sha256};
+use tempfile::{NamedTempFile, TempPath};
+
+use ery_clock::UnixMillis;
+use ery_ids::StoreShard;
+
+use crate::{
+    adapters::ledger_copy,
+    error::{BackupError, StoreError},
+    ownership::Standing,
+    service::Inner,
+};
+
+/// How much of a file is hashed at once.
+const HASHED_AT_ONCE: usize = 1 << 20;
+
+/// Files that are being received, by transfer. Gone with the process.
+#[derive(Debug, Default)]
+pub(crate) struct Transfers {
+    incoming: tokio::sync::Mutex<HashMap<String, Incoming>>,
+}
+
+#[derive(Debug)]
+struct Incoming {
+    shard: StoreShard,
+    /// Under which it will be owned.
+    epoch: u64,
+    file: Arc<File>,
+    path: TempPath,
+    /// How large the whole file is, once it has been found to be whole.
+    whole: Option<u64>,
+}
+
+/// What a sender says of the store that it sends from.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    pub(crate) transfer: String,
+    pub(crate) shard: StoreShard,
+    pub(crate) epoch: u64,
+    pub(crate) shards: u32,
+    pub(crate) key_id: String,
+    /// Sealed, as beside backups.
+    pub(crate) ledger: Vec<u8>,
+}
+
+fn unknown(transfer: &str) -> StoreError {
+    StoreError::TransferUnknown { transfer: transfer.to_owned() }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+    path: &Path,
+) -> Result<T, StoreError> {
+    let path = path.to_owned();
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result.map_err(|source| BackupError::Io { path, source })?),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Begins to receive a shard that is not here. An earlier attempt at the same shard is forgotten.
+pub(crate) async fn begin(store: &Inner, offer: Offer) -> Result<(), StoreError> {
+    let refused = |why: String| StoreError::TransferRefused { shard: offer.shard, why };
+    if offer.shards != store.shards.count() {
+        let (theirs, ours) = (offer.shards, store.shards.count());
+        return Err(refused(format!("one store has {theirs} shards and the other {ours}")));
+    }
+    if offer.key_id != crate::adapters::seal::key_id(store.shards.key()) {
+        return Err(refused("the stores have different keys".to_owned()));
+    }
+    let (standing, epoch) = store.shards.ownership().standing(offer.shard);
+    if !matches!(standing, Standing::Gone { .. }) || epoch >= offer.epoch {
+        return Err(refused(format!("the store `{}` has it", store.shards.ownership().name())));
+    }
+    let key = store.shards.key();
+    let ledger = ledger_copy::open(&ledger_copy::name(key), &offer.ledger, key)?;
+    store.ledger.merge(ledger, store.clock.now()).await?;
+    let work = store.shards.folder().work();
+    let made = NamedTempFile::new_in(&work)
+        .map_err(|source| BackupError::Io { path: work.clone(), source })?;
+    let (file, path) = made.into_parts();
+    let incoming = Incoming {
+        shard: offer.shard,
+        epoch: offer.epoch,
+        file: Arc::new(file),
+        path,
+        whole: None,
+    };
+    let mut all = store.transfers.incoming.lock().await;
+    all.retain(|_, other| other.shard != offer.shard);
+    all.insert(offer.transfer, incoming);
+    Ok(())
+}
+
+/// Takes a block of the file.
+pub(crate) async fn put(
+    store: &Inner,
+    transfer: &str,
+    offset: u64,
+    bytes: Vec<u8>,
+) -> Result<(), StoreError> {
+    let mut all = store.transfers.incoming.lock().await;
+    let incoming = all.get_mut(transfer).ok_or_else(|| unknown(transfer))?;
+    incoming.whole = None;
+    let file = Arc::clone(&incoming.file);
+    let path = incoming.path.to_path_buf();
+    drop(all);
+    blocking(move || file.write_all_at(&bytes, offset), &path).await
+}
+
+/// Checks that the file is whole, and makes it durable.
+pub(crate) async fn prepare(
+    store: &Inner,
+    transfer: &str,
+    size: u64,
+    hash: Vec<u8>,
+) -> Result<(), StoreError> {
+    let mut all = store.transfers.incoming.lock().await;
+    let incoming = all.get_mut(transfer).ok_or_else(|| unknown(transfer))?;
+    let (file, path) = (Arc::clone(&incoming.file), incoming.path.to_path_buf());
+    let shown = path.clone();
+    let found = blocking(
+        move || {
+            file.set_len(size)?;
+            let found = hash_of(&shown)?;
+            file.sync_all()?;
+            Ok(found)
+        },
+        &path,
+    )
+    .await?;
+    if found != hash {
+        let why = "what was received is not what was sent".to_owned();
+        return Err(StoreError::TransferRefused { shard: incoming.shard, why });
+    }
+    incoming.whole = Some(size);
+    Ok(())
+}
+
+/// Returns the SHA-256 of a file. Blocks the thread.
+pub(crate) fn hash_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let (mut file, mut hasher) = (File::open(path)?, Sha256::new());
+    let mut block = vec![0; HASHED_AT_ONCE];
+    loop {
+        let read = file.read(&mut block)?;
+        if read == 0 {
+            return Ok(hasher.finalize().to_vec());
+        }
+        hasher.update(&block[..read]);
+    }
+}
+
+/// Puts the file in place and owns the shard from here on: the moment at which it changes hands.
+pub(crate) async fn commit(store: &Inner, transfer: &str) -> Result<(), StoreError> {
+    // Held to the end: whoever asks how it stands waits, and then knows.
+    let mut all = store.transfers.incoming.lock().await;
+    let incoming = all.remove(transfer).ok_or_else(|| unknown(transfer))?;
+    let (shard, epoch) = (incoming.shard, incoming.epoch);
+    let Some(size) = incoming.whole else {
+        let why = "it was not found to be whole".to_owned();
+        return Err(StoreError::TransferRefused { shard, why });
+    };
+    let folder = store.shards.folder();
+    let placed = if size == 0 {
+        // Nothing was ever written to it.
+        folder.remove(shard)
+    } else {
+        folder.replace(shard, &incoming.path)
+    };
+    placed.map_err(|source| BackupError::Io { path: folder.shard(shard), source })?;
+    store.shards.ownership().set(shard, Standing::Here, epoch)?;
+    store.shards.condition(shard).reset();
+    store.agenda.add(shard, UnixMillis(0));
+    // Somebody may be in it whom this store has forgotten everywhere else.
+    store.ledger.look_again();
+    tracing::info!(store_shard = %shard, epoch, "took {shard} over");
+    Ok(())
+}
+
+/// Forgets a transfer, so that it cannot be committed any more, and returns whether it was.
+pub(crate) async fn end(store: &Inner, transfer: &str, shard: StoreShard, epoch: u64) -> bool {
+    let mut all = store.transfers.incoming.lock().await;
+    all.remove(transfer);
+    let (_, ours) = store.shards.ownership().standing(shard);
+    ours >= epoch
+}
