@@ -20,6 +20,10 @@ use crate::{
 const LONGEST_REASON: usize = 400;
 const LONGEST_EXCERPT: usize = 600;
 
+/// What was said just now may be on its way into the store yet.
+const TAKEN_IN_TRIES: u32 = 5;
+const TAKEN_IN_PAUSE: Duration = Duration::from_millis(300);
+
 /// Tells the staff of a message, once for each person who reports it.
 pub(super) async fn report(
     holder: &Holder,
@@ -52,7 +56,14 @@ pub(super) async fn report(
         }));
     }
     let of_staff = it.server_language;
-    let found = holder.store.message(it.channel, message).await?;
+    let mut found = holder.store.message(it.channel, message).await?;
+    for _ in 0..TAKEN_IN_TRIES {
+        if found.is_some() {
+            break;
+        }
+        tokio::time::sleep(TAKEN_IN_PAUSE).await;
+        found = holder.store.message(it.channel, message).await?;
+    }
     let reporter = format!("<@{}>", it.user);
     let link = format!("https://discord.com/channels/{guild}/{}/{message}", it.channel.channel);
     let values = [("reporter", (&reporter).into()), ("link", (&link).into())];
