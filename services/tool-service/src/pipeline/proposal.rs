@@ -286,6 +286,10 @@ impl Pipeline {
             confirmed: Some(Confirmed::Click(user)),
         };
         let policy = shared.policy(ChannelKey::new(Some(guild), here)).await?;
+        if policy.is_paused {
+            // The proposal stands, and can be approved once she goes on.
+            return Ok(Err(Reason::Paused));
+        }
         let judged =
             |state: &GuildState| match decide(&call, Some(state), &policy, shared.clock.now()) {
                 Decision::Allow { .. } => Ok(()),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use ery_community_config::{Changed, Subject};
+use ery_event_bus::Topic;
 use ery_proto::{
     store::v1::{ApprovalDecision, Decision, ExecutionState},
     tool::v1::{CallOutcome, CallToolRequest, ClickApprovalRequest, SettleApprovalRequest},
@@ -233,6 +235,27 @@ async fn whoever_asked_may_take_it_back_and_a_second_click_changes_nothing() {
     let stands = it.store.with(|state| state.approvals[&id].decision());
     assert_eq!(stands, ApprovalDecision::Rejected);
     expect(&it.run(&approved(&call, &id)).await, CallOutcome::Denied);
+}
+
+#[tokio::test]
+async fn while_she_is_paused_a_click_approves_nothing_and_the_proposal_stands() {
+    let it = Harness::start().await;
+    let call = proposed(&it).await;
+    let id = approval(&it, &call);
+    let home = it.guild();
+    let version = it.config.set(home, Subject::SERVER, "paused", json!(true));
+    it.bus.broadcast_json(Topic::ConfigChanged, &Changed { home, version });
+    loop {
+        let other = it.call("theo", "general", "get_server_info", json!({}));
+        if it.run(&other).await.outcome() == CallOutcome::Denied {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let answer = press(&it, "mara", ".y").await;
+    assert!(answer["data"]["content"].to_string().contains("paused"), "{answer}");
+    let stands = it.store.with(|state| state.approvals[&id].decision());
+    assert_eq!(stands, ApprovalDecision::Unspecified);
 }
 
 #[tokio::test]
