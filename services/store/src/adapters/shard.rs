@@ -6,8 +6,7 @@ use std::{
 
 use rusqlite::Connection;
 use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
-use tokio::sync::{OwnedSemaphorePermit, RwLock, RwLockReadGuard};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{OwnedSemaphorePermit, RwLock, RwLockReadGuard, watch};
 
 use ery_group_commit::{FileKey, Writer};
 use ery_ids::StoreShard;
@@ -51,7 +50,7 @@ pub(crate) struct OpenShard {
     /// Every write passes it; who holds it for writing holds writes back.
     gate: Arc<RwLock<()>>,
     /// Another file is taking this one's place.
-    retired: CancellationToken,
+    retired: watch::Sender<bool>,
     shard: StoreShard,
     place: Place,
 }
@@ -73,6 +72,15 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.metrics.shard_closed();
+    }
+}
+
+/// An open file that is about to be closed.
+pub(crate) struct Retiring(watch::Sender<bool>);
+
+impl Drop for Retiring {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
     }
 }
 
@@ -110,7 +118,7 @@ impl OpenShard {
             .test_before_acquire(false)
             .connect_lazy_with(options);
         let place = Place::take(opening.metrics.clone(), permit);
-        let (arrivals, retired) = (Arrivals::default(), CancellationToken::new());
+        let (arrivals, retired) = (Arrivals::default(), watch::Sender::new(false));
         Ok(Self { writer, readers, arrivals, condition, gate, retired, shard, place })
     }
 
@@ -132,18 +140,21 @@ impl OpenShard {
     /// Waits while writes are held back.
     async fn turn(&self) -> Result<RwLockReadGuard<'_, ()>, StoreError> {
         let replaced = || StoreError::Replaced { shard: self.shard };
+        let mut retired = self.retired.subscribe();
         tokio::select! {
             biased;
-            () = self.retired.cancelled() => Err(replaced()),
+            _ = retired.wait_for(|is_retired| *is_retired) => Err(replaced()),
             turn = self.gate.read() => {
-                if self.retired.is_cancelled() { Err(replaced()) } else { Ok(turn) }
+                if *self.retired.borrow() { Err(replaced()) } else { Ok(turn) }
             }
         }
     }
 
-    /// Has whoever waits to write look for the file that takes this one's place.
-    pub(crate) fn retire(&self) {
-        self.retired.cancel();
+    /// Has whoever waits to write look for the file that takes this one's place, until what this
+    /// returns is dropped: then this file is the one again, if it is still open.
+    pub(crate) fn retire(&self) -> Retiring {
+        self.retired.send_replace(true);
+        Retiring(self.retired.clone())
     }
 
     /// Runs `work` on the writing connection, with no transaction around it.

@@ -239,9 +239,8 @@ impl Shards {
         let slot = self.slot(held.shard);
         let deadline = Instant::now() + REPLACE_PATIENCE;
         let mut open = slot.open.write().await;
-        if let Some(used) = &*open {
-            used.retire();
-        }
+        // Given up, or dropped by a caller who is gone: the file is in use as before.
+        let _retiring = open.as_ref().map(|used| used.retire());
         while let Some(used) = open.take() {
             match Arc::try_unwrap(used) {
                 Ok(unused) => unused.close().await,
