@@ -193,7 +193,7 @@ pub enum StoreError {
     ConfigMoved { version: u64 },
     #[error("there is no version {version} of the config to go back to; see its history")]
     ConfigVersionUnknown { version: u64 },
-    #[error("config is set in {places} channels and by members already: reset some of it first")]
+    #[error("{places} members have set something here, and no more can")]
     ConfigFull { places: i64 },
     #[error("`global.db` cannot be opened")]
     Global(#[source] FileError),

@@ -244,6 +244,8 @@ impl Forgetting {
             deletion.erased_at = Some(self.store.clock.now());
             self.store.ledger.update(deletion.clone()).await?;
             tracing::info!("deletion {} has reached every shard", deletion.id);
+            // Somebody may have read it while it was being erased.
+            self.tell(who).await;
         }
         let settled_at = deletion.requested_at + SETTLES;
         if self.store.clock.now() < settled_at {

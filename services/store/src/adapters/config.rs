@@ -19,7 +19,7 @@ const CHANGES: &str = "config_changes";
 /// How many changes of a home are kept.
 const KEPT: i64 = 1_000;
 
-/// How many places of a home may have something set, so that all of it can be held in memory.
+/// How many members of a home may have something set, so that all of it can be held in memory.
 const PLACES: i64 = 10_000;
 
 /// One value that was changed.
@@ -86,10 +86,12 @@ pub(crate) fn change(
             after: after.clone(),
         });
     }
-    let places: i64 = connection
-        .prepare_cached("SELECT count(*) FROM config_layers WHERE home_id = ?1")?
+    // Members cannot keep the staff from setting anything.
+    let is_of_member = wanted.iter().any(|(subject, ..)| subject.layer == Layer::User);
+    let members: i64 = connection
+        .prepare_cached("SELECT count(*) FROM config_layers WHERE home_id = ?1 AND layer = 'user'")?
         .query_row([of.home.cast_signed()], |row| row.get(0))?;
-    if places > PLACES {
+    if is_of_member && members > PLACES {
         return Err(StoreError::ConfigFull { places: PLACES });
     }
     note(connection, of, version, changes)
@@ -105,10 +107,14 @@ pub(crate) fn roll_back(
         return Ok(made);
     }
     let version = version(connection, of.home)?;
-    let oldest: Option<i64> = connection
-        .prepare_cached("SELECT min(version) FROM config_changes WHERE home_id = ?1")?
-        .query_row([of.home.cast_signed()], |row| row.get(0))?;
-    let is_known = oldest.is_none_or(|oldest| to.saturating_add(1) >= oldest.cast_unsigned());
+    let (kept, oldest): (i64, Option<i64>) = connection
+        .prepare_cached(
+            "SELECT count(*), min(version) FROM config_changes
+             WHERE home_id = ?1 AND changes <> '[]'",
+        )?
+        .query_row([of.home.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let is_known =
+        kept < KEPT || oldest.is_none_or(|oldest| to.saturating_add(1) >= oldest.cast_unsigned());
     if to > version || !is_known {
         return Err(StoreError::ConfigVersionUnknown { version: to });
     }
@@ -217,8 +223,9 @@ fn note(
 ) -> Result<Version, StoreError> {
     let next = if changes.is_empty() { version } else { version + 1 };
     if next > version {
-        let text =
-            serde_json::to_string(&changes).map_err(|_| StoreError::Row { table: CHANGES })?;
+        // What members set for themselves is theirs: it makes a version, and no history.
+        let told: Vec<_> = changes.iter().filter(|it| it.layer != Layer::User).collect();
+        let text = serde_json::to_string(&told).map_err(|_| StoreError::Row { table: CHANGES })?;
         connection
             .prepare_cached(
                 "INSERT INTO config_changes (home_id, version, change_id, at_ms, author_id,
@@ -236,8 +243,19 @@ fn note(
                 text,
             ])?;
         connection
-            .prepare_cached("DELETE FROM config_changes WHERE home_id = ?1 AND version <= ?2")?
-            .execute(params![of.home.cast_signed(), next.cast_signed() - KEPT])?;
+            .prepare_cached(
+                "DELETE FROM config_changes WHERE home_id = ?1 AND version < ?3 AND (
+                     (changes = '[]' AND version <= ?2)
+                     OR version <= (SELECT version FROM config_changes
+                         WHERE home_id = ?1 AND changes <> '[]'
+                         ORDER BY version DESC LIMIT 1 OFFSET ?4))",
+            )?
+            .execute(params![
+                of.home.cast_signed(),
+                next.cast_signed() - KEPT,
+                next.cast_signed(),
+                KEPT
+            ])?;
     }
     let Settings { at, author, ref note, .. } = *of;
     Ok(Version { number: next, at, author, note: note.clone(), changes })
@@ -281,8 +299,8 @@ pub(crate) async fn list(
     limit: u32,
 ) -> Result<Vec<Version>, StoreError> {
     let rows = query(
-        "SELECT version, at_ms, author_id, note, changes FROM config_changes WHERE home_id = ?1
-         ORDER BY version DESC LIMIT ?2",
+        "SELECT version, at_ms, author_id, note, changes FROM config_changes
+         WHERE home_id = ?1 AND changes <> '[]' ORDER BY version DESC LIMIT ?2",
     )
     .bind(home.cast_signed())
     .bind(limit)

@@ -106,7 +106,7 @@ async fn what_is_set_is_kept_told_and_survives_a_restart() {
 
     // Once more: nothing is changed, and nothing told.
     let again = config.change("a", &settings).await.unwrap();
-    assert_eq!(again, made);
+    assert_eq!(again.version, made.version);
     let same = config.change("b", &settings).await.unwrap();
     assert_eq!((same.version, same.changes.len()), (1, 0));
 
@@ -206,11 +206,9 @@ async fn a_person_who_is_forgotten_leaves_nothing_that_they_set_for_themselves()
     assert_eq!(left.documents.len(), 2, "{left:?}");
     let request = ListConfigChangesRequest { home_id: GUILD, limit: 0 };
     let listed = config.client.list_config_changes(request).await.unwrap().into_inner().versions;
-    assert!(listed.iter().all(|it| it.author == Some(ConfigAuthor { user_id: 0 })), "{listed:?}");
-    let first = listed.last().unwrap();
-    assert!(first.changes.is_empty(), "{first:?}");
-    let second = &listed[listed.len() - 2];
-    assert_eq!((&*second.changes[0].after, &*second.changes[1].after), ("", "false"));
+    let [change] = &listed[..] else { panic!("what members set is no history: {listed:?}") };
+    assert_eq!(change.author, Some(ConfigAuthor { user_id: 0 }));
+    assert_eq!((&*change.changes[0].after, &*change.changes[1].after), ("", "false"));
     running.stop().await;
     assert_eq!(holding(config.store.folder.path(), "\"xh\""), Vec::<String>::new());
 }

@@ -12,7 +12,7 @@ use crate::{
 /// How many changes are looked through in one write.
 const AT_ONCE: u32 = 200;
 
-/// Takes away what the person set for themselves, and their id and their part in the history.
+/// Takes away what the person set for themselves, and their id and texts that name them in the history.
 pub(super) fn config(search: &Search<'_>, cursor: &[u8]) -> Result<Part, StoreError> {
     if cursor.is_empty() {
         own(search)?;
@@ -78,17 +78,12 @@ fn own(search: &Search<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Leaves out what the person set for themselves, and texts that name them.
-fn without(search: &Search<'_>, changes: Vec<Change>) -> Vec<Change> {
-    let is_theirs = |change: &Change| {
-        change.layer == ery_community_config::Layer::User
-            && change.subject == search.user.cast_unsigned()
-    };
+/// Leaves out texts that name the person.
+fn without(search: &Search<'_>, mut changes: Vec<Change>) -> Vec<Change> {
     let names_them = |value: &Value| value.to_string().contains(&search.digits);
-    let mut kept: Vec<Change> = changes.into_iter().filter(|it| !is_theirs(it)).collect();
-    for change in &mut kept {
+    for change in &mut changes {
         change.before = change.before.take().filter(|value| !names_them(value));
         change.after = change.after.take().filter(|value| !names_them(value));
     }
-    kept
+    changes
 }
