@@ -99,9 +99,9 @@ impl Snapshot {
             values.iter().map(|(path, (value, _))| (path.clone(), value.clone())).collect();
         let nested = Value::Object(document::nested(&document));
         let config = serde_json::from_value(nested).unwrap_or_else(|error| {
-            // Each value was checked by itself; together they are no worse.
-            tracing::error!(%error, "a config cannot be read; the defaults hold");
-            Config::default()
+            // Each value was checked by itself. What allows nothing is safe.
+            tracing::error!(%error, "a config cannot be read; Ery is paused where it holds");
+            Config { paused: true, ..Config::default() }
         });
         Effective { config, values }
     }
@@ -134,6 +134,20 @@ fn add(values: &mut BTreeMap<String, (Value, Origin)>, path: &str, value: &Value
     let Some(key) = checked else {
         tracing::warn!(path, "something is set that this version does not know; it is left out");
         return;
+    };
+    // A newer version may know more words: what is not understood is not done.
+    let understood = match origin {
+        Origin::Layer(_) => key.check_value(path, value).ok(),
+        Origin::Default | Origin::Settings => Some(value.clone()),
+    };
+    let unknown_rule = Value::from("off");
+    let value = match (&understood, key.combine) {
+        (Some(value), _) => value,
+        (None, Combine::OffStays) => &unknown_rule,
+        (None, _) => {
+            tracing::warn!(path, "a value is set that this version does not know; it is left out");
+            return;
+        }
     };
     let above = values.get(path);
     // The process's own settings take the place of the defaults.
@@ -254,9 +268,17 @@ mod tests {
     fn what_a_newer_version_set_is_left_out() {
         let own = Layered::from([(
             Subject::SERVER,
-            document(&[("gate.from_the_future", json!(1)), ("gate.engage", json!("off"))]),
+            document(&[
+                ("gate.from_the_future", json!(1)),
+                ("gate.engage", json!("off")),
+                ("context.messages", json!("as many as fit")),
+                ("tools.policy.ban_member", json!("by_vote")),
+            ]),
         )]);
         let snapshot = Snapshot::new(Document::new(), Document::new(), own);
-        assert_eq!(snapshot.effective(0, 0).config.gate.engage, Engage::Off);
+        let config = &snapshot.effective(0, 0).config;
+        assert_eq!(config.gate.engage, Engage::Off);
+        assert_eq!(config.context, Config::default().context);
+        assert_eq!(config.tools.policy["ban_member"], ToolRule::Off);
     }
 }

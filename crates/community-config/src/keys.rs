@@ -273,7 +273,7 @@ impl Key {
     }
 
     /// Checks a value by itself; returns it as it is kept: times in one spelling, ids sorted.
-    fn check_value(&self, path: &str, value: &Value) -> Result<Value, InvalidConfig> {
+    pub(crate) fn check_value(&self, path: &str, value: &Value) -> Result<Value, InvalidConfig> {
         let invalid = || InvalidConfig::Value {
             path: path.to_owned(),
             value: shown(value),
