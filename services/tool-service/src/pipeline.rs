@@ -659,9 +659,11 @@ fn approver_of(confirmed: Option<Confirmed>) -> Option<Id<UserMarker>> {
 
 /// Refuses what was allowed where Ery is paused, or where nothing that matters is done: in a dry run.
 ///
-/// A command is its giver's own act; and what ends by itself ends.
+/// A command is its giver's own act, and so is what a rule tells the staff for somebody; and what ends by
+/// itself ends.
 fn held_back(decision: Decision, call: &Call<'_>, policy: &Policy, is_command: bool) -> Decision {
-    if matches!(decision, Decision::Deny(_)) || call.is_answer {
+    let is_of_rule = matches!(call.principal, Some(Principal::Rule { .. }));
+    if matches!(decision, Decision::Deny(_)) || call.is_answer || is_of_rule {
         return decision;
     }
     let is_end = matches!(call.principal, Some(Principal::Expiry { .. }));
