@@ -51,6 +51,17 @@ pub(crate) struct ContextLoaded {
     pub(crate) is_tainted: bool,
     /// Whether ingestion had reached the newest trigger.
     pub(crate) is_current: bool,
+    /// What the thread may use: what is set later is for later threads. None by an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bounds: Option<Bounds>,
+}
+
+/// What a thread may use, whoever holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Bounds {
+    pub(crate) steps: u32,
+    pub(crate) tool_calls: u32,
+    pub(crate) tokens: u64,
 }
 
 /// A trigger that had been edited when the thread read it.
@@ -281,6 +292,7 @@ mod tests {
                 }],
                 is_tainted: true,
                 is_current: false,
+                bounds: Some(Bounds { steps: 8, tool_calls: 16, tokens: 200_000 }),
             }),
             Entry::OrdersRead(OrdersRead {
                 orders: vec![Order { tool: "warn_member".into(), arguments: "{}".into() }],

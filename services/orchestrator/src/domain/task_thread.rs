@@ -13,8 +13,8 @@ use ery_ids::TriggerId;
 use crate::domain::{
     answer,
     journal::{
-        Closing, ContextLoaded, EditedTrigger, Entry, Finished, Kind, ModelAsked, ModelTurn, Order,
-        OrdersRead, Outcome, Step, Stop, ToolCall, Usage,
+        Bounds, Closing, ContextLoaded, EditedTrigger, Entry, Finished, Kind, ModelAsked,
+        ModelTurn, Order, OrdersRead, Outcome, Step, Stop, ToolCall, Usage,
     },
     message::Message,
     tool::{CallOutcome, Tier},
@@ -518,6 +518,15 @@ impl TaskThread {
             .map_or_else(String::new, |step| format!("{}/{}", step.turn.provider, step.turn.model))
     }
 
+    /// Returns what it may use, for its journal.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds {
+            steps: self.limits.max_steps,
+            tool_calls: self.limits.max_tool_calls,
+            tokens: self.limits.max_tokens,
+        }
+    }
+
     /// Returns the version of the prompt that the model answered last.
     pub(crate) fn prompt_version(&self) -> &str {
         self.steps.last().map_or("", |step| &step.turn.prompt_version)
@@ -549,6 +558,11 @@ impl TaskThread {
         now: UnixMillis,
     ) -> Effect {
         self.is_tainted |= context.is_tainted;
+        if let Some(bounds) = context.bounds {
+            self.limits.max_steps = bounds.steps;
+            self.limits.max_tool_calls = bounds.tool_calls;
+            self.limits.max_tokens = bounds.tokens;
+        }
         self.orders = orders;
         self.ask_model(now)
     }

@@ -222,6 +222,7 @@ impl<'a> Run<'a> {
                 edited: self.thread.edits(),
                 is_tainted: context::taints(self.turn, &desk.history),
                 is_current: desk.is_current,
+                bounds: Some(self.thread.bounds()),
             });
         let loaded = Input::Loaded { context, orders };
         Ok(self.thread.step(loaded, self.holder.now()))

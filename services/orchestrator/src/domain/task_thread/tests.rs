@@ -527,6 +527,24 @@ fn a_journal_out_of_order_is_refused() {
     assert!(TaskThread::resume(&turn(), LIMITS, T0, twice, &Past::default()).is_err());
 }
 
+#[test]
+fn bounds_that_are_lowered_later_are_for_later_threads() {
+    let lower = Limits { max_steps: 1, max_tool_calls: 1, max_tokens: 1, ..LIMITS };
+    let journal = |bounds: Option<Bounds>| {
+        let mut entries = until_asked();
+        entries[0] = Entry::ContextLoaded(ContextLoaded { bounds, ..context() });
+        entries.push(Entry::ModelAnswered(calls(3)));
+        steps(entries)
+    };
+    let resumed = |bounds| {
+        let past = Past::default();
+        TaskThread::resume(&turn(), lower, T0, journal(bounds), &past).unwrap().start(T0)
+    };
+    let own = fresh().bounds();
+    assert!(matches!(resumed(Some(own)), Effect::CallTool(_)));
+    assert!(matches!(resumed(None), Effect::Answer(_)), "an older version's goes by those of now");
+}
+
 // Waiting for a click
 
 fn proposed() -> Executed {
