@@ -121,6 +121,24 @@ async fn a_moderator_pauses_and_a_member_is_left_alone() {
     let resumed = stand.given("theo", "ery resume", &json!({ "where": "channel" })).await;
     assert!(resumed.contains("at work"), "{resumed}");
     assert!(stand.is_answered("alice").await);
+    // Who stops everything need not be who lets it go on.
+    let paused = stand.given("theo", "ery pause", &json!({})).await;
+    assert!(paused.contains("whole server"), "{paused}");
+    // What members tell the staff goes through meanwhile.
+    let bad =
+        stand.sim.say(stand.channel("general"), stand.member("bob"), "buy coins").await.unwrap();
+    let menu =
+        json!({ "type": "command", "command": "Report message", "target_id": bad.to_string() });
+    let opened = stand.begin("alice", &menu).await;
+    let sent = json!({
+        "type": "modal", "interaction_id": opened["id"], "fields": { "reason": "spam" },
+    });
+    let told = stand.told("alice", &sent).await;
+    assert!(told.starts_with("Thank you."), "{told}");
+    let refused = stand.given("theo", "ery resume", &json!({})).await;
+    assert!(refused.contains("Manage Server"), "{refused}");
+    let resumed = stand.given("mara", "ery resume", &json!({})).await;
+    assert!(resumed.contains("at work"), "{resumed}");
 
     let own = stand.set("alice", "gate.ignore_me", "yes", "me").await;
     assert!(own.contains("Changed"), "{own}");
@@ -144,8 +162,12 @@ async fn a_role_is_let_change_config_but_not_who_may() {
 
     let changed = stand.set("alice", "context.messages", "5", "server").await;
     assert!(changed.contains("Changed"), "{changed}");
-    let key = stand.set("alice", "access.moderator", member.as_str().unwrap(), "server").await;
-    assert!(key.contains("Manage Server"), "{key}");
+    for (key, value) in
+        [("access.moderator", member.as_str().unwrap()), ("moderation.reports_channel", "42")]
+    {
+        let refused = stand.set("alice", key, value, "server").await;
+        assert!(refused.contains("Manage Server"), "{key}: {refused}");
+    }
     for command in ["ery access take", "ery access give"] {
         let refused = stand.given("alice", command, &give).await;
         assert!(refused.contains("Manage Server"), "{refused}");

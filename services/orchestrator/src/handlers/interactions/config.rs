@@ -33,14 +33,23 @@ const SHOWN: u32 = 10;
 /// How much of a value is shown.
 const EXCERPT: usize = 60;
 
-/// Any of these makes somebody a moderator, who may pause Ery.
-const MODERATES: Permissions = Permissions::MODERATE_MEMBERS
-    .union(Permissions::KICK_MEMBERS)
-    .union(Permissions::BAN_MEMBERS)
-    .union(Permissions::MANAGE_MESSAGES);
+/// Any of these makes somebody a moderator, who may pause Ery. No channel's overwrites give them.
+const MODERATES: Permissions =
+    Permissions::MODERATE_MEMBERS.union(Permissions::KICK_MEMBERS).union(Permissions::BAN_MEMBERS);
 
-/// The table that only those change who may manage the server by Discord's own rights.
+/// The table that says who may do what.
 const ACCESS: &str = "access.";
+
+/// Where reports go, which others are not to read.
+const REPORTS: &str = "moderation.reports_channel";
+
+/// How often a change of who may is tried anew that somebody else's came before.
+const TRIES: u32 = 3;
+
+/// Returns whether only those set it who may manage the server by Discord's own rights.
+fn is_guarded(key: &str) -> bool {
+    key.starts_with(ACCESS) || key == REPORTS
+}
 
 /// Carries out what is asked for, if whoever asks may.
 pub(super) async fn carry_out(
@@ -78,17 +87,48 @@ pub(super) async fn carry_out(
         ConfigDeed::Resume { place } => pause(holder, it, *place, false).await,
         ConfigDeed::ShowAccess => Ok(access(it.language, config)),
         ConfigDeed::Access { capability, role, is_given } => {
-            let roles = roles_of(config, capability);
-            let mut roles: Vec<_> = roles.into_iter().filter(|of| of != role).collect();
-            if *is_given {
-                roles.push(*role);
-            }
-            let value: Value = roles.iter().map(ToString::to_string).collect();
-            let value = (!roles.is_empty()).then_some(value);
-            let path = format!("{ACCESS}{capability}");
-            change(holder, it, vec![(path, value)], Place::Server, "").await
+            set_access(holder, it, capability, *role, *is_given).await
         }
     }
+}
+
+/// Gives or takes a capability, on top of what stands at that moment.
+async fn set_access(
+    holder: &Holder,
+    it: &Interaction,
+    capability: &str,
+    role: Id<RoleMarker>,
+    is_given: bool,
+) -> Result<Message, CallError> {
+    let (home, path) = (it.channel.home.key(), format!("{ACCESS}{capability}"));
+    let mut answer = Err(Status::aborted("never tried"));
+    for _ in 0..TRIES {
+        let loaded = match holder.stored_config.get(home, None).await {
+            Ok(loaded) => loaded.unwrap_or_default(),
+            Err(status) => return refused(it.language, status),
+        };
+        let server = loaded.layered.get(&Subject::SERVER);
+        let stands = server.and_then(|document| document.get(&path)?.as_array().cloned());
+        let mut roles = stands.unwrap_or_default();
+        let role = Value::String(role.to_string());
+        roles.retain(|of| *of != role);
+        if is_given {
+            roles.push(role);
+        }
+        let value = (!roles.is_empty()).then_some(Value::Array(roles));
+        let value = match value.map(|value| keys().check(Layer::Server, &path, &value)).transpose()
+        {
+            Ok(value) => value,
+            Err(error) => return Ok(invalid(it.language, &error)),
+        };
+        let change = Change { expected: Some(loaded.version), ..change_of(it) };
+        let wanted = vec![(Subject::SERVER, path.clone(), value)];
+        answer = holder.stored_config.change(&change, wanted).await;
+        if !matches!(&answer, Err(status) if status.code() == Code::FailedPrecondition) {
+            break;
+        }
+    }
+    made(holder, it, answer)
 }
 
 /// Returns whether whoever asks may do that: everybody for themselves, else by Discord's Manage server,
@@ -100,17 +140,21 @@ fn is_allowed(it: &Interaction, deed: &ConfigDeed, config: &Config) -> bool {
     };
     let configures = manages || has(&config.access.config_admin);
     let moderates = has(&config.access.moderator) || it.permissions.intersects(MODERATES);
+    // What a channel's overwrites can give reaches no further than that channel.
+    let keeps_channel = it.permissions.contains(Permissions::MANAGE_MESSAGES);
     match deed {
         ConfigDeed::Set { place: Place::Me, .. }
         | ConfigDeed::Reset { place: Place::Me, .. }
         | ConfigDeed::Status => true,
-        ConfigDeed::Set { key, .. } | ConfigDeed::Reset { key, .. } if key.starts_with(ACCESS) => {
-            manages
-        }
+        ConfigDeed::Set { key, .. } | ConfigDeed::Reset { key, .. } if is_guarded(key) => manages,
         // What was set before may be about access, too.
         ConfigDeed::Access { .. } | ConfigDeed::RollBack { .. } => manages,
-        ConfigDeed::Pause { .. } | ConfigDeed::Resume { .. } => configures || moderates,
-        ConfigDeed::Get { .. }
+        ConfigDeed::Pause { place: Place::Channel }
+        | ConfigDeed::Resume { place: Place::Channel } => configures || moderates || keeps_channel,
+        ConfigDeed::Pause { .. } => configures || moderates,
+        // What stops everything is not lifted by more than may set it for good.
+        ConfigDeed::Resume { .. }
+        | ConfigDeed::Get { .. }
         | ConfigDeed::Set { .. }
         | ConfigDeed::Reset { .. }
         | ConfigDeed::History

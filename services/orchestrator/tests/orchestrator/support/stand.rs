@@ -249,7 +249,7 @@ impl Stand {
     pub(crate) async fn is_queue_empty(&self) -> bool {
         use futures::StreamExt;
 
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(40);
         let mut wakeups = self.queue.wakeups(1).await.unwrap();
         while tokio::time::timeout(REDELIVERY * 2, wakeups.next()).await.is_ok() {
             if tokio::time::Instant::now() > deadline {
