@@ -1,6 +1,9 @@
 //! Commands, buttons and forms, as people use them, through the whole of `ery playground`.
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+#[path = "commands/own_data.rs"]
+mod own_data;
+
 #[path = "commands/config.rs"]
 mod config;
 

@@ -120,6 +120,33 @@ command-ery-access-take-what-config_admin = einstellen, wie Ery ist
 command-ery-access-take-role = rolle
     .description = Welche Rolle
 
+command-privacy = datenschutz
+    .description = Was über dich gespeichert ist, und was du davon haben kannst
+command-privacy-export = kopie
+    .description = Gibt dir eine Kopie dessen, was über dich gespeichert ist
+command-privacy-export-where = wo
+    .description = Überall, wenn du nichts anderes sagst
+command-privacy-export-where-everywhere = überall
+command-privacy-export-where-server = von diesem Server
+command-privacy-delete = löschen
+    .description = Vergisst dich; vorher wirst du noch einmal gefragt
+command-privacy-delete-where = wo
+    .description = Überall oder nur auf diesem Server
+command-privacy-delete-where-everywhere = überall
+command-privacy-delete-where-server = von diesem Server
+command-privacy-opt-out = nicht-lernen
+    .description = Aus dem, was du sagst, wird nichts mehr gelernt
+command-privacy-opt-out-where = wo
+    .description = Überall, wenn du nichts anderes sagst
+command-privacy-opt-out-where-everywhere = überall
+command-privacy-opt-out-where-server = von diesem Server
+command-privacy-opt-in = wieder-lernen
+    .description = Nimmt das zurück
+command-privacy-opt-in-where = wo
+    .description = Überall, wenn du nichts anderes sagst
+command-privacy-opt-in-where-everywhere = überall
+command-privacy-opt-in-where-server = von diesem Server
+
 ## Was auch immer gefragt ist
 
 unknown-command = Diesen Befehl kenne ich nicht mehr. Lade Discord neu, um die Befehle zu sehen, die es gibt.
@@ -296,3 +323,16 @@ ery-resumed = Ich arbeite hier wieder.
 ery-still-paused = Diese Pause ist vorbei, aber ich bin hier noch angehalten: für den Server oder für die ganze Installation. `/ery status` sagt, wo.
 ery-access-heading = Neben denen, die es durch Discords eigene Rechte dürfen:
 ery-access-none = keine Rolle
+
+## Was über jemanden gespeichert ist
+
+privacy-no-server = Hier ist kein Server. Frag nach allem, oder frag auf dem Server.
+privacy-exported = Das ist über dich gespeichert. `manifest.json` sagt, was in jeder Datei steht.
+privacy-too-large = Was über dich gespeichert ist, ist größer als das, was ich über Discord senden kann. Bitte die Betreiber um eine Kopie, oder frag nach einem Server allein.
+privacy-forget-server = Das würde vergessen, was auf diesem Server über dich gespeichert ist:
+privacy-forget-everywhere = Das würde vergessen, was über dich gespeichert ist, auf jedem Server und in unseren Direktnachrichten:
+privacy-forget-warning = Protokolle, die dich zitieren könnten, gehen mit. Es gibt keinen Weg zurück. Deine Nachrichten auf Discord bleiben: die kannst du selbst löschen.
+privacy-forget-button = Vergiss mich endgültig
+privacy-forgotten = Du wirst vergessen, was auch geschieht: was du vorher gesagt hast, wird nicht wieder aufgenommen. Bis nirgends mehr etwas ist außer in versiegelten Sicherungen, aus denen es nicht zurückkommt, dauert es bis zu einem Tag. Die Betreiber können unter { $id } sagen, wie es steht.
+privacy-opted-out = Aus dem, was du sagst, wird nichts mehr gelernt.
+privacy-opted-in = Aus dem, was du sagst, darf wieder gelernt werden.

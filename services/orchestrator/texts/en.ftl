@@ -120,6 +120,33 @@ command-ery-access-take-what-config_admin = change what Ery is set to
 command-ery-access-take-role = role
     .description = Which role
 
+command-privacy = privacy
+    .description = What is kept of you, and what you can have of it
+command-privacy-export = export
+    .description = Gives you a copy of what is kept of you
+command-privacy-export-where = where
+    .description = Everywhere unless you say otherwise
+command-privacy-export-where-everywhere = everywhere
+command-privacy-export-where-server = of this server
+command-privacy-delete = delete
+    .description = Forgets you; you are asked once more before
+command-privacy-delete-where = where
+    .description = Everywhere, or in this server alone
+command-privacy-delete-where-everywhere = everywhere
+command-privacy-delete-where-server = of this server
+command-privacy-opt-out = opt-out
+    .description = Nothing is learnt from you any more
+command-privacy-opt-out-where = where
+    .description = Everywhere unless you say otherwise
+command-privacy-opt-out-where-everywhere = everywhere
+command-privacy-opt-out-where-server = of this server
+command-privacy-opt-in = opt-in
+    .description = Takes an opt-out back
+command-privacy-opt-in-where = where
+    .description = Everywhere unless you say otherwise
+command-privacy-opt-in-where-everywhere = everywhere
+command-privacy-opt-in-where-server = of this server
+
 ## Whatever is asked
 
 unknown-command = I do not know this command any more. Reload Discord to see those that there are.
@@ -296,3 +323,16 @@ ery-resumed = I am at work here again.
 ery-still-paused = That pause is over, but I am still paused here: for the server or for the whole installation. `/ery status` says which.
 ery-access-heading = Beside those who may by Discord's own rights:
 ery-access-none = no role
+
+## What is kept of a person
+
+privacy-no-server = There is no server here. Ask for everything, or ask in the server.
+privacy-exported = This is what is kept of you. `manifest.json` says what each file holds.
+privacy-too-large = What is kept of you is larger than what Discord lets me send. Ask those who run me for a copy, or for one server alone.
+privacy-forget-server = This would be forgotten of what is kept of you in this server:
+privacy-forget-everywhere = This would be forgotten of what is kept of you, in every server and in our direct messages:
+privacy-forget-warning = Journals that may quote you go with it. There is no way back. Your messages on Discord stay: they are yours to delete.
+privacy-forget-button = Forget me for good
+privacy-forgotten = You are being forgotten, whatever happens: nothing that you said before is taken in again. It takes up to a day until nothing is left anywhere but in sealed backups, from which it does not come back. Those who run me can tell how it stands by { $id }.
+privacy-opted-out = Nothing is learnt from you any more.
+privacy-opted-in = It may be learnt from you again.

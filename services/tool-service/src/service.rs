@@ -27,6 +27,9 @@ use crate::{
     pipeline::Pipeline,
 };
 
+/// How large a request may be: an answer with files.
+const MAX_REQUEST_BYTES: usize = 12 << 20;
+
 /// The tool-service: Ery's hands.
 ///
 /// Cheap to clone; all clones are one service.
@@ -95,7 +98,8 @@ impl Service {
     pub fn routes(&self) -> Routes {
         let pipeline = Pipeline::new(Arc::clone(&self.shared));
         let handlers = Handlers::new(Arc::clone(&self.shared), pipeline);
-        Routes::new(ToolServiceServer::new(handlers))
+        let server = ToolServiceServer::new(handlers);
+        Routes::new(server.max_decoding_message_size(MAX_REQUEST_BYTES))
     }
 
     /// Follows whether calls can be served: events are followed, and Discord takes our token.

@@ -31,7 +31,7 @@ use crate::{
     domain::commands::{
         asked::Deed,
         interaction::Interaction,
-        reply::{First, Message},
+        reply::{Attached, First, Message},
     },
     error::CallError,
 };
@@ -107,6 +107,7 @@ impl Tools {
             application_id: it.application,
             interaction_token: it.token.clone(),
             message: message.body().to_string(),
+            files: message.files.iter().map(file).collect(),
         };
         let answer = self
             .retries
@@ -287,6 +288,10 @@ impl Tools {
             .await?;
         Ok(answer.is_changed)
     }
+}
+
+fn file(file: &Attached) -> proto::AnswerFile {
+    proto::AnswerFile { name: file.name.clone(), bytes: file.bytes.clone() }
 }
 
 fn answered(call: &'static str, outcome: InteractionOutcome) -> Result<Answered, CallError> {

@@ -8,6 +8,7 @@
 mod cases;
 mod config;
 mod forms;
+mod privacy;
 mod report;
 mod schedule;
 mod warn;
@@ -163,6 +164,7 @@ impl Interactions {
             Deed::ListCases { member } => cases::list(&self.holder, it, *member).await,
             Deed::ShowCase { number } => cases::show(&self.holder, it, *number).await,
             Deed::Config(deed) => config::carry_out(&self.holder, it, deed).await,
+            Deed::Privacy(deed) => privacy::carry_out(&self.holder, it, *deed).await,
             Deed::Why(meant) => why::why(&self.holder, it, meant).await,
             Deed::Report { message, reason } => {
                 report::report(&self.holder, it, *message, reason).await

@@ -13,4 +13,4 @@ pub(crate) mod wire;
 pub(crate) use api::ApiUrl;
 pub use api::ApiUrlError;
 pub use rest::TokenError;
-pub(crate) use rest::{Answer, Discord, Method, Request, RestError};
+pub(crate) use rest::{Answer, Discord, File, Method, Request, RestError};

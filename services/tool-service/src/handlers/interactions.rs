@@ -3,13 +3,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use ery_proto::tool::v1::{
-    AnswerInteractionRequest, AnswerInteractionResponse, EditInteractionAnswerRequest,
+    AnswerFile, AnswerInteractionRequest, AnswerInteractionResponse, EditInteractionAnswerRequest,
     EditInteractionAnswerResponse, InteractionOutcome,
 };
 
 use super::channel_key;
 use crate::{
-    adapters::discord::{Answer, Method, Request, RestError},
+    adapters::discord::{Answer, File, Method, Request, RestError},
     domain::{output::MAX_CONTENT, text},
     error::CallError,
     service::Shared,
@@ -29,6 +29,10 @@ const ACKNOWLEDGED: u64 = 40_060;
 
 /// Discord's flag for a message without previews of its links.
 const SUPPRESS_EMBEDS: u64 = 1 << 2;
+
+/// What Discord takes with one message.
+const MAX_FILES: usize = 10;
+pub(crate) const MAX_FILE_BYTES: usize = 10 << 20;
 
 /// The codes by which Discord says that an interaction, its token or its answer is gone.
 const GONE: [u64; 4] = [10_062, 10_015, 10_008, 50_027];
@@ -71,9 +75,17 @@ pub(super) async fn edit(
     let webhook = format!("webhooks/{}/{token}", request.application_id);
     let send_by = shared.discord.send_by();
     let path = format!("{webhook}/messages/@original");
-    let rest = Request::new(Method::Patch, webhook, path, channel.home.key(), send_by)
-        .json(&message)
-        .send();
+    let rest = Request::new(Method::Patch, webhook, path, channel.home.key(), send_by);
+    let files = files(&request.files)?;
+    let rest = if files.is_empty() {
+        rest.json(&message)
+    } else {
+        let told = files.iter().enumerate();
+        message["attachments"] =
+            told.map(|(index, file)| json!({ "id": index, "filename": file.name })).collect();
+        rest.with_files(&message, &files)
+    };
+    let rest = rest.send();
     let outcome = outcome(shared.discord.repeatedly(&rest).await)?;
     Ok(EditInteractionAnswerResponse { outcome: outcome.into() })
 }
@@ -99,6 +111,27 @@ fn outcome(sent: Result<Answer, RestError>) -> Result<InteractionOutcome, CallEr
         }
         Err(error) => return Err(error.into()),
     })
+}
+
+/// Reads the files that are sent along.
+fn files(files: &[AnswerFile]) -> Result<Vec<File<'_>>, CallError> {
+    let size: usize = files.iter().map(|file| file.bytes.len()).sum();
+    if files.len() > MAX_FILES || size > MAX_FILE_BYTES {
+        return Err(invalid("these are more or larger files than Discord takes"));
+    }
+    let is_plain = |name: &str| {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        (1..=100).contains(&name.len()) && name.bytes().all(is_allowed)
+    };
+    files
+        .iter()
+        .map(|file| {
+            if !is_plain(&file.name) {
+                return Err(invalid("a file's name is not plain"));
+            }
+            Ok(File { name: &file.name, bytes: &file.bytes })
+        })
+        .collect()
 }
 
 /// Sees to it that a message notifies nobody, carries out nothing, and fits.

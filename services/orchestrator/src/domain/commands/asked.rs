@@ -12,6 +12,7 @@ use super::{
     config::{self, ConfigDeed},
     interaction::{Interaction, Invoked, Kind, Target},
     list,
+    privacy::{self, PrivacyDeed},
 };
 
 /// What the ids of the buttons begin with that decide what Ery proposed; the tool-service made them.
@@ -91,6 +92,7 @@ pub(crate) enum Deed {
     ShowCase { number: u64 },
     Why(Meant),
     Config(ConfigDeed),
+    Privacy(PrivacyDeed),
 }
 
 /// Which message is to be explained.
@@ -145,6 +147,7 @@ impl Deed {
             Self::ShowCase { .. } => "case-show",
             Self::Why(_) => "why",
             Self::Config(deed) => deed.as_word(),
+            Self::Privacy(deed) => deed.as_word(),
         }
     }
 }
@@ -209,6 +212,9 @@ fn command(invoked: &Invoked) -> Option<Asked> {
                 notice: NOTICES.into_iter().find(|known| *known == notice)?,
             })))
         }
+        (["privacy", path @ ..], _) => {
+            privacy::read(path, invoked).map(|deed| Asked::Do(Deed::Privacy(deed)))
+        }
         (["ery", path @ ..], _) => {
             config::read(path, invoked).map(|deed| Asked::Do(Deed::Config(deed)))
         }
@@ -246,6 +252,10 @@ fn component(custom_id: &str) -> Asked {
     let rest = custom_id.strip_prefix(OURS).unwrap_or_default();
     match rest.split_once('.') {
         Some(("cancel", id)) if !id.is_empty() => Asked::Do(Deed::CancelPlan { id: id.to_owned() }),
+        Some(("forget", scope)) => {
+            let deed = privacy::pressed(scope).map(Deed::Privacy);
+            deed.map_or(Asked::Unknown, Asked::Do)
+        }
         _ => Asked::Unknown,
     }
 }

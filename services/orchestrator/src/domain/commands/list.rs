@@ -7,6 +7,7 @@ use super::{
     asked::NOTICES,
     config::{CAPABILITIES, PAUSED_PLACES, PLACES, PRESETS},
     declared::{Declared, Part, Shape, ValueKind, Wanted},
+    privacy::SCOPES,
 };
 use crate::domain::texts::Language;
 
@@ -119,6 +120,17 @@ pub(crate) const COMMANDS: &[Declared] = &[
         ]),
         shown_to: Permissions::empty(),
         works_in_dm: false,
+    },
+    Declared {
+        name: "privacy",
+        shape: Shape::Typed(&[
+            Part::Below { name: "export", parts: &[optional("where", ValueKind::OneOf(&SCOPES))] },
+            Part::Below { name: "delete", parts: &[required("where", ValueKind::OneOf(&SCOPES))] },
+            Part::Below { name: "opt-out", parts: &[optional("where", ValueKind::OneOf(&SCOPES))] },
+            Part::Below { name: "opt-in", parts: &[optional("where", ValueKind::OneOf(&SCOPES))] },
+        ]),
+        shown_to: Permissions::empty(),
+        works_in_dm: true,
     },
     Declared {
         name: "warn",

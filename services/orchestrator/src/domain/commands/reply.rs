@@ -33,6 +33,15 @@ pub(crate) struct Message {
     pub(crate) content: String,
     /// In rows of five at most.
     pub(crate) buttons: Vec<Button>,
+    /// Only where a first answer is edited.
+    pub(crate) files: Vec<Attached>,
+}
+
+/// A file that is sent along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Attached {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +95,7 @@ impl First {
 
 impl Message {
     pub(crate) fn of(content: String) -> Self {
-        Self { content, buttons: Vec::new() }
+        Self { content, ..Self::default() }
     }
 
     /// Returns the body of Discord's message.
@@ -182,7 +191,7 @@ mod tests {
     #[test]
     fn buttons_stand_in_rows_of_five() {
         let button = Button { custom_id: "ery.x".into(), label: "X".into() };
-        let message = Message { content: String::new(), buttons: vec![button; 7] };
+        let message = Message { buttons: vec![button; 7], ..Message::default() };
         let rows = message.body()["components"].as_array().unwrap().clone();
         assert_eq!(rows.len(), 2);
         assert_eq!(rows[1]["components"].as_array().unwrap().len(), 2);

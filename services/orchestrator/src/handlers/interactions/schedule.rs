@@ -47,7 +47,7 @@ pub(super) async fn list(holder: &Holder, it: &Interaction) -> Result<Message, C
         let more = plans.len() - SHOWN;
         lines.push(language.say("schedule-more", &[("count", more.into())]));
     }
-    Ok(Message { content: lines.join("\n"), buttons })
+    Ok(Message { buttons, ..Message::of(lines.join("\n")) })
 }
 
 /// Cancels a plan, if whoever asks may do that.

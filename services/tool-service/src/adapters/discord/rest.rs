@@ -36,7 +36,7 @@ use crate::{domain::text, metrics, settings::Settings};
 use limits::{Fallback, Invalid, LONG_WAIT, Limited429, LongWaits, bucket};
 
 pub(crate) use error::RestError;
-pub(crate) use request::{Answer, Request};
+pub(crate) use request::{Answer, File, Request};
 pub(crate) use twilight_http_ratelimiting::Method;
 
 /// No answer of Discord's that we ask for is larger.
@@ -353,7 +353,7 @@ impl Discord {
             )),
         );
         if request.body.is_some() {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(header::CONTENT_TYPE, request.content_type.clone());
         }
         if let Some(reason) = &request.reason {
             let reason = text::percent_encoded(reason);

@@ -1,6 +1,7 @@
 //! One request to Discord, and a success of it.
 
 use bytes::Bytes;
+use http::HeaderValue;
 use serde::Deserialize;
 use twilight_http_ratelimiting::Method;
 
@@ -18,6 +19,8 @@ pub(crate) struct Request {
     /// The path without what does not make a bucket of its own.
     pub(super) route: String,
     pub(super) body: Option<Bytes>,
+    /// Of the body.
+    pub(super) content_type: HeaderValue,
     /// For the audit log, not encoded.
     pub(super) reason: Option<String>,
     pub(super) priority: Priority,
@@ -33,6 +36,13 @@ pub(crate) struct Request {
     pub(super) means_done: &'static [u64],
     /// Whether another attempt, not of this request, may have got through before.
     pub(super) was_tried: bool,
+}
+
+/// A file that is sent along.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct File<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) bytes: &'a [u8],
 }
 
 impl Request {
@@ -51,6 +61,7 @@ impl Request {
             path,
             route,
             body: None,
+            content_type: HeaderValue::from_static("application/json"),
             reason: None,
             priority: Priority::Foreground,
             send_by,
@@ -71,6 +82,37 @@ impl Request {
 
     pub(crate) fn json(mut self, body: &serde_json::Value) -> Self {
         self.body = Some(Bytes::from(body.to_string()));
+        self
+    }
+
+    /// Sends files along with a message. Their names are plain.
+    pub(crate) fn with_files(mut self, body: &serde_json::Value, files: &[File<'_>]) -> Self {
+        use std::io::Write as _;
+
+        let boundary = uuid::Uuid::new_v4().simple().to_string();
+        let mut form = Vec::new();
+        let mut part = |head: &str, content: &[u8]| {
+            let written =
+                write!(form, "--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n");
+            written.expect("writing to memory cannot fail");
+            form.extend_from_slice(content);
+            form.extend_from_slice(b"\r\n");
+        };
+        let json = "name=\"payload_json\"\r\nContent-Type: application/json";
+        part(json, body.to_string().as_bytes());
+        for (index, file) in files.iter().enumerate() {
+            let kind = "application/octet-stream";
+            let head = format!(
+                "name=\"files[{index}]\"; filename=\"{}\"\r\nContent-Type: {kind}",
+                file.name
+            );
+            part(&head, file.bytes);
+        }
+        form.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+        self.body = Some(Bytes::from(form));
+        self.content_type =
+            HeaderValue::try_from(format!("multipart/form-data; boundary={boundary}"))
+                .expect("a boundary of hex digits is plain");
         self
     }
 
