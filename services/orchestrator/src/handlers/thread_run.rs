@@ -169,10 +169,13 @@ impl<'a> Run<'a> {
     }
 
     async fn work(&mut self, mut effect: Effect, ear: &Ear<'_>) -> Result<Ended, ThreadError> {
+        // A call that a former holder may have made is settled in any case: what it began must end. What
+        // is new of it the tool-service refuses.
+        let mut settles = !self.thread.is_fresh() && matches!(effect, Effect::CallTool(_));
         loop {
-            if !matches!(effect, Effect::Load | Effect::Finish(_))
-                && self.config().await?.config.paused
-            {
+            let is_harmless = matches!(effect, Effect::Load | Effect::Finish(_));
+            let is_settling = std::mem::take(&mut settles);
+            if !is_harmless && !is_settling && self.config().await?.config.paused {
                 let detail = PAUSED.to_owned();
                 let outcome = Outcome::Cancelled;
                 effect = Effect::Finish(Finished { outcome, detail, answer: None });
