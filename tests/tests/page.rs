@@ -134,6 +134,9 @@ async fn commands_are_typed_completed_pressed_and_filled_in_on_the_page() {
     browser.find("[data-testid='form'] [data-testid='form-field']").await.unwrap();
     browser.type_into("[data-testid='form-field']", "shouting").await.unwrap();
     browser.click("[data-testid='form-send']").await.unwrap();
+    let warned = "return [...document.querySelectorAll('#whispers .whisper')]
+        .some((it) => it.textContent.includes('is warned.'))";
+    browser.until("the warning", warned).await.unwrap();
     browser.click("#tab-audit").await.unwrap();
     browser.find("#audit [data-testid='audit-row'][data-tool='warn_member']").await.unwrap();
     let errors = browser.errors().await.unwrap();
