@@ -61,8 +61,6 @@ pub(super) async fn run(
             let subject = subject(*place)?;
             let key = keys().find(path).map_err(|error| invalid(&error))?;
             let value = key.parse(path, value).map_err(|error| invalid(&error))?;
-            let value =
-                keys().check(subject.layer, path, &value).map_err(|error| invalid(&error))?;
             change(*place, vec![(subject, path.clone(), Some(value))], "", None, &stored, output)
                 .await
         }

@@ -18,7 +18,7 @@ use twilight_model::id::Id;
 
 use ery_budgets::{Budgets, BudgetsError, InvalidRequests, Priority, RequestPermit};
 use ery_clock::{Clock, ManualClock, SystemClock};
-use ery_community_config::testing::KeptConfig;
+use ery_community_config::{TOOLS, testing::KeptConfig};
 use ery_discord_contract::{Requests, contract, report};
 use ery_event_bus::{
     BusError, Event, EventBus, EventDeliveries, Followed, FollowedEvents, GatewayShard,
@@ -42,33 +42,6 @@ use ery_sim_discord::{Options, SimDiscord, WorldHandle};
 use ery_tool_service::{Discord, Ports, Service, Settings};
 
 use crate::store::FakeStore;
-
-/// What a thread is offered.
-const TOOLS: [&str; 23] = [
-    "add_reaction",
-    "ban_member",
-    "create_invite",
-    "create_thread",
-    "delete_message",
-    "edit_message",
-    "fetch_messages",
-    "get_audit_logs",
-    "get_channel_info",
-    "get_member_info",
-    "get_server_info",
-    "kick_member",
-    "manage_channels",
-    "manage_permissions",
-    "manage_roles",
-    "pin_message",
-    "remove_reaction",
-    "schedule_action",
-    "search_messages",
-    "send_dm",
-    "send_message",
-    "timeout_member",
-    "warn_member",
-];
 
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

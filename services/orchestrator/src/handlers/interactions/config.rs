@@ -116,11 +116,6 @@ async fn set_access(
             roles.push(role);
         }
         let value = (!roles.is_empty()).then_some(Value::Array(roles));
-        let value = match value.map(|value| keys().check(Layer::Server, &path, &value)).transpose()
-        {
-            Ok(value) => value,
-            Err(error) => return Ok(invalid(it.language, &error)),
-        };
         let change = Change { expected: Some(loaded.version), ..change_of(it) };
         let wanted = vec![(Subject::SERVER, path.clone(), value)];
         answer = holder.stored_config.change(&change, wanted).await;
@@ -176,7 +171,7 @@ fn subject(it: &Interaction, place: Place) -> Subject {
     }
 }
 
-/// Makes a change, once for an interaction, and tells what it came to.
+/// Makes a change, once for an interaction, and tells what it came to; the store checks it.
 async fn change(
     holder: &Holder,
     it: &Interaction,
@@ -185,15 +180,7 @@ async fn change(
     note: &str,
 ) -> Result<Message, CallError> {
     let subject = subject(it, place);
-    let mut wanted: Wanted = Vec::new();
-    for (path, value) in values {
-        let value = match value.map(|value| keys().check(subject.layer, &path, &value)).transpose()
-        {
-            Ok(value) => value,
-            Err(error) => return Ok(invalid(it.language, &error)),
-        };
-        wanted.push((subject, path, value));
-    }
+    let wanted: Wanted = values.into_iter().map(|(path, value)| (subject, path, value)).collect();
     let of = change_of(it).noting(note);
     made(holder, it, holder.stored_config.change(&of, wanted).await)
 }
