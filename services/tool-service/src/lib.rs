@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod adapters;
-mod broadcasts;
 mod domain;
 mod error;
 mod guilds;

@@ -7,7 +7,7 @@ use twilight_model::id::{Id, marker::ApplicationMarker};
 
 use ery_clock::Clock;
 use ery_community_config::{ConfigCache, StoredConfig};
-use ery_event_bus::{EventBus, Topic};
+use ery_event_bus::{EventBus, Topic, hear};
 use ery_ids::ChannelKey;
 use ery_lifecycle::Tasks;
 use ery_proto::tool::v1::tool_service_server::ToolServiceServer;
@@ -18,7 +18,6 @@ use crate::{
         discord::{ApiUrl, Discord},
         store::Executions,
     },
-    broadcasts,
     domain::{output::Filter, policy::Policy},
     error::{NewServiceError, StoreError},
     guilds::Guilds,
@@ -123,16 +122,16 @@ impl Service {
         let forget = |payload: &[u8]| {
             guilds.forget_person(serde_json::from_slice(payload)?);
             config.forget();
-            Ok(())
+            Ok::<_, serde_json::Error>(())
         };
         let set = |payload: &[u8]| {
             config.told(serde_json::from_slice(payload)?);
-            Ok(())
+            Ok::<_, serde_json::Error>(())
         };
         tokio::join!(
             guilds.follow(&**bus, draining.clone()),
-            broadcasts::hear(&**bus, Topic::PersonForgotten, draining.clone(), forget),
-            broadcasts::hear(&**bus, Topic::ConfigChanged, draining.clone(), set)
+            hear(&**bus, Topic::PersonForgotten, &draining, forget),
+            hear(&**bus, Topic::ConfigChanged, &draining, set)
         );
         draining.cancelled().await;
         self.shared.work.close();

@@ -4,16 +4,15 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use futures::StreamExt;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use twilight_model::id::{Id, marker::MessageMarker};
 
 use ery_community_config::ConfigCache;
-use ery_event_bus::{EventBus, Topic};
+use ery_event_bus::{EventBus, Topic, hear};
 use ery_ids::{ChannelKey, ForgottenPerson};
 
-use crate::adapters::{broadcaster::MessagesChanged, calls::Pauses};
+use crate::adapters::broadcaster::MessagesChanged;
 
 /// The threads that run here, so that they hear of edits and deletions at once.
 ///
@@ -99,58 +98,21 @@ pub(crate) async fn listen(
     ended: CancellationToken,
 ) -> Result<(), Infallible> {
     let changed = hear(&*bus, Topic::MessagesChanged, &ended, |payload| {
-        let (channel, messages) = MessagesChanged::read(payload)?;
+        let (channel, messages) = MessagesChanged::read(payload).ok_or("it names no messages")?;
         watched.tell(channel, &messages);
-        Some(())
+        Ok::<_, &str>(())
     });
     let forgotten = hear(&*bus, Topic::PersonForgotten, &ended, |payload| {
-        watched.tell_all(serde_json::from_slice(payload).ok()?);
+        watched.tell_all(serde_json::from_slice(payload)?);
         config.forget();
-        Some(())
+        Ok::<_, serde_json::Error>(())
     });
     let set = hear(&*bus, Topic::ConfigChanged, &ended, |payload| {
-        config.told(serde_json::from_slice(payload).ok()?);
-        Some(())
+        config.told(serde_json::from_slice(payload)?);
+        Ok::<_, serde_json::Error>(())
     });
     tokio::join!(changed, forgotten, set);
     Ok(())
-}
-
-/// Hands on what is told of a topic; what cannot be read is nothing to `take`.
-async fn hear(
-    bus: &dyn EventBus,
-    topic: Topic,
-    ended: &CancellationToken,
-    take: impl Fn(&[u8]) -> Option<()>,
-) {
-    let mut pauses = Pauses::new();
-    loop {
-        let mut told = match bus.listen(topic).await {
-            Ok(told) => told,
-            Err(error) => {
-                tracing::debug!(%error, topic = topic.as_str(), "could not listen; trying again");
-                tokio::select! {
-                    () = tokio::time::sleep(pauses.next()) => continue,
-                    () = ended.cancelled() => return,
-                }
-            }
-        };
-        loop {
-            let payload = tokio::select! {
-                payload = told.next() => payload,
-                () = ended.cancelled() => return,
-            };
-            let Some(payload) = payload else { break };
-            pauses = Pauses::new();
-            if take(&payload).is_none() {
-                tracing::debug!(topic = topic.as_str(), "a broadcast cannot be read");
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(pauses.next()) => {}
-            () = ended.cancelled() => return,
-        }
-    }
 }
 
 #[cfg(test)]
