@@ -73,6 +73,7 @@ static EDIT_MEMBER: Bucket = Bucket::new("guilds/members/edit", 10, 10_000);
 static MEMBER_ROLES: Bucket = Bucket::new("guilds/members/roles", 10, 10_000);
 static REMOVE_MEMBER: Bucket = Bucket::new("guilds/members/remove", 5, 1_000);
 static BANS: Bucket = Bucket::new("guilds/bans", 5, 1_000);
+static BULK_BAN: Bucket = Bucket::new("guilds/bulk-ban", 5, 1_000);
 static AUDIT_LOG: Bucket = Bucket::new("guilds/audit-logs", 5, 5_000);
 static SEARCH: Bucket = Bucket::new("guilds/search", 5, 5_000);
 static COMMANDS: Bucket = Bucket::new("applications/commands", 10, 10_000);
@@ -200,7 +201,7 @@ static ENDPOINTS: &[Endpoint] = {
         Endpoint(Get, "/voice/regions", &ME, guild_settings::regions),
         Endpoint(Patch, "/guilds/{guild_id}/channels", &EDIT_CHANNEL, guild_settings::move_channels),
         Endpoint(Patch, "/guilds/{guild_id}/roles", &ROLES, guild_settings::move_roles),
-        Endpoint(Post, "/guilds/{guild_id}/bulk-ban", &BANS, members::bulk_ban),
+        Endpoint(Post, "/guilds/{guild_id}/bulk-ban", &BULK_BAN, members::bulk_ban),
         Endpoint(Get, "/users/@me/guilds/{guild_id}/member", &ME, members::own),
         Endpoint(Get, "/guilds/{guild_id}/channels", &GUILD, guilds::channels),
         Endpoint(Post, "/guilds/{guild_id}/channels", &CREATE_CHANNEL, guilds::create_channel),

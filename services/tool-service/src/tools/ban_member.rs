@@ -270,8 +270,15 @@ async fn ban(guild: Id<GuildMarker>, member: Id<UserMarker>, act: &Act, run: &Ru
     let Act::Ban { duration_seconds, delete_message_seconds, lift_at_ms, .. } = act else {
         return Done::in_doubt(0);
     };
-    let status = match put(guild, member, *delete_message_seconds, run).await {
-        Ok(status) => status,
+    let is_for_good = lift_at_ms.is_none() && *delete_message_seconds == 0;
+    let replaces = if is_for_good { Replaces::MayEnd } else { Replaces::Any };
+    let status = match put(guild, member, *delete_message_seconds, replaces, run).await {
+        Ok(Put::Own(status)) => status,
+        Ok(Put::Older) => {
+            let fields = Map::from_iter([("member".to_owned(), json!(member.to_string()))]);
+            let summary = format!("<@{member}> was banned for good before, and stays so.");
+            return Done::ok(200, summary, fields);
+        }
         Err(NotPut::Unasked(error)) => return Done::of_read(&error),
         Err(NotPut::Asked(error)) if error.is_in_doubt() => {
             // Perhaps it is there: then it ends all the same, and no other one with it.
@@ -308,6 +315,14 @@ async fn ban(guild: Id<GuildMarker>, member: Id<UserMarker>, act: &Act, run: &Ru
     Done { then, ..Done::ok(status, summary + ".", fields) }
 }
 
+/// What there is once a ban was asked for.
+enum Put {
+    /// This execution's, with the status of Discord's answer.
+    Own(u16),
+    /// An older one for good, which nobody put through Ery and which stands as it was.
+    Older,
+}
+
 /// Why a ban was not put.
 enum NotPut {
     /// It could not be found out whether there is one already.
@@ -315,27 +330,37 @@ enum NotPut {
     Asked(RestError),
 }
 
-/// Puts the ban of this execution on somebody.
-///
-/// Discord keeps the first of two bans. So that this one counts, with its reason and its end,
-/// another one gives way; where it is this one already, all is done.
+/// Which older bans give way to a new one: Discord keeps the first of two.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replaces {
+    /// All, so that the new one counts, with its reason, its end and what it deletes.
+    Any,
+    /// Only those put through Ery, which may have an end.
+    MayEnd,
+}
+
+/// Puts the ban of this execution on somebody; where it is this one already, all is done.
 async fn put(
     guild: Id<GuildMarker>,
     member: Id<UserMarker>,
     delete_message_seconds: u32,
+    replaces: Replaces,
     run: &Run<'_>,
-) -> Result<u16, NotPut> {
+) -> Result<Put, NotPut> {
     match find(guild, member, run).await.map_err(NotPut::Unasked)? {
-        Some(ban) if is_of(&ban, run.key) => return Ok(200),
+        Some(ban) if is_of(&ban, run.key) => return Ok(Put::Own(200)),
+        Some(ban) if replaces == Replaces::MayEnd && !is_of_an_execution(&ban) => {
+            return Ok(Put::Older);
+        }
         Some(_) => _ = lift(guild, member, run).await.map_err(NotPut::Asked)?,
         None => {}
     }
     let request = request(Method::Put, guild, member, run)
         .json(&json!({ "delete_message_seconds": delete_message_seconds }));
     match run.discord.repeatedly(&request).await {
-        Ok(answer) => Ok(answer.status),
+        Ok(answer) => Ok(Put::Own(answer.status)),
         Err(error) if error.is_in_doubt() => match find(guild, member, run).await {
-            Ok(Some(ban)) if is_of(&ban, run.key) => Ok(200),
+            Ok(Some(ban)) if is_of(&ban, run.key) => Ok(Put::Own(200)),
             Ok(_) | Err(_) => Err(NotPut::Asked(error)),
         },
         Err(error) => Err(NotPut::Asked(error)),
@@ -437,6 +462,12 @@ fn is_no_ban(error: &RestError) -> bool {
 /// Returns whether a ban was put by the execution with this key: its reason names it.
 fn is_of(ban: &RawBan, key: &str) -> bool {
     ban.reason.as_deref().is_some_and(|reason| reason.ends_with(&format!("[{key}]")))
+}
+
+/// Returns whether a ban was put through Ery, by whichever execution: its reason ends with a key.
+fn is_of_an_execution(ban: &RawBan) -> bool {
+    let key = ban.reason.as_deref().and_then(|reason| reason.strip_suffix(']'));
+    key.and_then(|text| text.rsplit_once('[')).is_some_and(|(_, key)| key.contains('/'))
 }
 
 fn request(

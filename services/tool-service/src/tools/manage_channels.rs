@@ -155,8 +155,7 @@ pub(crate) enum Act {
         to: moving::To,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
-        /// The places that change by it, fixed when the execution is opened: a repeat moves nothing
-        /// further.
+        /// The places that change by it, fixed when the execution is opened.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         places: Option<Vec<(Id<ChannelMarker>, i64)>>,
     },
@@ -281,7 +280,7 @@ impl Tool for ManageChannels {
                 let also_in = also_in.into_iter().collect();
                 Needs { also_in, ..Needs::in_guild(Permissions::MANAGE_CHANNELS) }
             }
-            Act::Move { channel, to, .. } => to.needs(*channel),
+            Act::Move { channel, to, .. } => to.needs(*channel, guild),
             Act::Modify { channel, .. } | Act::Delete { channel, .. } => {
                 let kind = guild.and_then(|guild| guild.channels.get(channel)).map(|of| of.kind);
                 let to_manage = match kind {

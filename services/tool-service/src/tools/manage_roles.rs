@@ -126,8 +126,7 @@ pub(crate) enum Act {
         beside: Beside,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
-        /// The places that change by it, fixed when the execution is opened: a repeat moves nothing
-        /// further.
+        /// The places that change by it, fixed when the execution is opened.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         places: Option<Vec<(Id<RoleMarker>, i64)>>,
     },
@@ -278,8 +277,8 @@ impl Tool for ManageRoles {
             Act::Create { look, .. } => create(guild, look, run).await,
             Act::Change { role, look, .. } => change(guild, *role, look, run).await,
             Act::Delete { role, .. } => delete(guild, *role, run).await,
-            Act::Move { role, places, .. } => {
-                moving::perform(guild, *role, places.as_deref(), run).await
+            Act::Move { role, beside, places, .. } => {
+                moving::perform(guild, *role, *beside, places.as_deref(), run).await
             }
         }
     }

@@ -227,6 +227,33 @@ async fn a_new_ban_takes_the_place_of_an_older_one() {
 }
 
 #[tokio::test]
+async fn a_ban_for_good_that_people_put_by_hand_stands_as_it_is() {
+    let it = managed().await;
+    let bob = it.user(TARGET);
+    let by_hand = format!("guilds/{}/bulk-ban", it.guild());
+    it.rest_post(&by_hand, json!({"user_ids": [bob.to_string()]})).await;
+
+    let ban = json!({"member": bob.to_string(), "reason": "anew"});
+    let response = it.run(&it.ordered("mara", "ban_member", ban).await).await;
+
+    expect(&response, CallOutcome::Done);
+    let summary = content(&response)["summary"].as_str().unwrap().to_owned();
+    assert!(summary.contains("for good before"), "{summary}");
+    let response = it.run(&bans_many(&it, "mara", &["bob", "alice"]).await).await;
+    expect(&response, CallOutcome::Done);
+    assert_eq!(content(&response)["banned"], json!([it.user("alice").to_string()]));
+    assert_eq!(content(&response)["banned_before"], json!([bob.to_string()]));
+    assert_eq!(ban_of(&it, bob).await.unwrap()["reason"], Value::Null);
+    assert!(it.requests("DELETE", "/bans/").await.is_empty(), "nobody is let in meanwhile");
+
+    // An end that was ordered counts.
+    let ban = json!({"member": bob.to_string(), "duration_seconds": 60, "reason": "for a time"});
+    expect(&it.run(&it.ordered("mara", "ban_member", ban).await).await, CallOutcome::Done);
+    let reason = ban_of(&it, bob).await.unwrap()["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("for a time"), "{reason}");
+}
+
+#[tokio::test]
 async fn what_does_not_belong_together_is_refused_with_a_sentence() {
     let it = Harness::start().await;
     for (arguments, told) in [

@@ -333,3 +333,54 @@ async fn a_move_that_makes_no_sense_or_is_not_allowed_moves_nothing() {
     expect(&it.run(&call).await, CallOutcome::Denied);
     assert!(it.requests("PATCH", "/channels").await.is_empty());
 }
+
+#[tokio::test]
+async fn a_channel_that_would_give_way_is_left_alone_by_who_may_not_manage_it() {
+    let it = Harness::start().await;
+    let roles = it.rest(&format!("guilds/{}/roles", it.guild())).await;
+    let moderator = roles.as_array().unwrap().iter().find(|it| it["name"] == "Moderator").unwrap();
+    let bits: u64 = moderator["permissions"].as_str().unwrap().parse().unwrap();
+    let path = format!("/roles/{}/{}", it.guild(), moderator["id"].as_str().unwrap());
+    it.control_patch(&path, json!({"permissions": (bits | 1 << 4).to_string()})).await;
+    let harbour = json!({"action": "create", "name": "Harbour", "kind": "category"});
+    done(&it, "manage_channels", harbour).await;
+    for name in ["nets", "ropes", "sails"] {
+        let new = json!({"action": "create", "name": name, "category": "Harbour"});
+        done(&it, "manage_channels", new).await;
+    }
+    let deny = json!({"channel": "ropes", "role": "Moderator", "deny": ["MANAGE_CHANNELS"]});
+    done(&it, "manage_permissions", deny).await;
+
+    let up = json!({"action": "move", "channel": "sails", "above": "nets"});
+    let response = it.run(&it.ordered("theo", "manage_channels", up.clone()).await).await;
+
+    expect(&response, CallOutcome::Denied);
+    assert!(response.reason.contains("#ropes"), "{}", response.reason);
+    assert_eq!(in_category(&it, "Harbour").await, ["nets", "ropes", "sails"]);
+    done(&it, "manage_channels", up).await;
+    assert_eq!(in_category(&it, "Harbour").await, ["sails", "nets", "ropes"]);
+}
+
+#[tokio::test]
+async fn a_move_that_is_repeated_leaves_what_people_moved_since() {
+    let it = Harness::start().await;
+    let harbour = json!({"action": "create", "name": "Harbour", "kind": "category"});
+    done(&it, "manage_channels", harbour).await;
+    for name in ["nets", "ropes", "sails"] {
+        let new = json!({"action": "create", "name": name, "category": "Harbour"});
+        done(&it, "manage_channels", new).await;
+    }
+    it.store.with(|state| state.lose_ends = u32::MAX);
+    let up = json!({"action": "move", "channel": "sails", "above": "nets"});
+    let call = it.ordered("mara", "manage_channels", up).await;
+    assert_eq!(it.try_run(&call).await.unwrap_err().code(), tonic::Code::Unavailable);
+    it.store.with(|state| state.lose_ends = 0);
+    let other = json!({"action": "move", "channel": "ropes", "above": "sails"});
+    done(&it, "manage_channels", other).await;
+    it.clock.advance(Duration::from_mins(1));
+
+    expect(&it.run(&call).await, CallOutcome::Done);
+
+    assert_eq!(in_category(&it, "Harbour").await, ["ropes", "sails", "nets"]);
+    assert_eq!(it.requests("PATCH", "/channels").await.len(), 2, "nothing is left to be moved");
+}

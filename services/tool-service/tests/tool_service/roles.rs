@@ -273,7 +273,7 @@ async fn a_role_is_moved_to_where_it_is_wanted_and_no_further_by_a_repeat() {
         assert_eq!(now, order, "{beside} {other}");
         assert_eq!(it.store.execution(&call.key).tier, "destructive");
     }
-    // Its answer is lost, and its end, too: what is repeated are the same places.
+    // Its answer is lost, and its end, too; meanwhile another role was moved, and stays where it is.
     let route = "PATCH /guilds/{guild_id}/roles";
     it.fault(route, "lose_response", json!({"count": 1})).await;
     it.store.with(|state| state.lose_ends = u32::MAX);
@@ -281,9 +281,12 @@ async fn a_role_is_moved_to_where_it_is_wanted_and_no_further_by_a_repeat() {
     let call = it.ordered("theo", "manage_roles", arguments).await;
     assert_eq!(it.try_run(&call).await.unwrap_err().code(), tonic::Code::Unavailable);
     it.store.with(|state| state.lose_ends = 0);
+    assert_eq!(in_order(&it).await[3..], ["Member", "Guide", "Muted", "@everyone"]);
+    let other = json!({"action": "move", "role": "Member", "below": "Muted"});
+    expect(&it.run(&it.ordered("theo", "manage_roles", other).await).await, CallOutcome::Done);
     it.clock.advance(Duration::from_mins(1));
     expect(&it.run(&call).await, CallOutcome::Done);
-    assert_eq!(in_order(&it).await[3..5], ["Member", "Guide"]);
+    assert_eq!(in_order(&it).await[3..], ["Guide", "Muted", "Member", "@everyone"]);
 }
 
 #[tokio::test]

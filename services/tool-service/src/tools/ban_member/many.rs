@@ -10,7 +10,7 @@ use twilight_model::{
     },
 };
 
-use super::{NotPut, put};
+use super::{NotPut, Put, Replaces, put};
 use crate::{
     adapters::discord::{Method, Request, RestError},
     domain::{
@@ -49,6 +49,8 @@ pub(super) fn needs(members: &[Id<UserMarker>]) -> Needs {
 #[derive(Default)]
 struct Outcome {
     banned: Vec<Id<UserMarker>>,
+    /// They were for good before.
+    before: Vec<Id<UserMarker>>,
     failed: Vec<(Id<UserMarker>, RestError)>,
     /// Of these nothing could tell.
     unknown: Vec<Id<UserMarker>>,
@@ -76,8 +78,9 @@ pub(super) async fn ban(
         if outcome.banned.contains(member) {
             continue;
         }
-        match put(guild, *member, delete_message_seconds, run).await {
-            Ok(_) => outcome.banned.push(*member),
+        match put(guild, *member, delete_message_seconds, Replaces::MayEnd, run).await {
+            Ok(Put::Own(_)) => outcome.banned.push(*member),
+            Ok(Put::Older) => outcome.before.push(*member),
             Err(NotPut::Asked(error)) if error.is_in_doubt() => outcome.unknown.push(*member),
             Err(NotPut::Asked(error) | NotPut::Unasked(error)) => {
                 let is_told = matches!(error, RestError::Refused { .. });
@@ -123,6 +126,9 @@ impl Outcome {
             }
             sentences.push(summary + ".");
         }
+        if !self.before.is_empty() {
+            sentences.push(format!("Banned for good before: {}.", listed(&self.before)));
+        }
         if let Some((_, error)) = self.failed.first() {
             let users: Vec<_> = self.failed.iter().map(|(user, _)| *user).collect();
             let why = answer::sentence(error);
@@ -138,6 +144,9 @@ impl Outcome {
         let failed = |(user, error): &(Id<UserMarker>, RestError)| json!({ "member": user, "reason": answer::sentence(error) });
         let mut fields = Map::new();
         fields.insert("banned".into(), json!(self.banned));
+        if !self.before.is_empty() {
+            fields.insert("banned_before".into(), json!(self.before));
+        }
         fields.insert("failed".into(), self.failed.iter().map(failed).collect());
         if !self.unknown.is_empty() {
             fields.insert("unknown".into(), json!(self.unknown));
@@ -145,7 +154,7 @@ impl Outcome {
         let status = self.failed.first().map_or(200, |(_, error)| error.status());
         let done = if !self.unknown.is_empty() {
             Done { content: answer::failure("in_doubt", &told), ..Done::in_doubt(0) }
-        } else if self.banned.is_empty() {
+        } else if self.banned.is_empty() && self.before.is_empty() {
             Done::failed(status, told)
         } else {
             return Done::ok(200, told, fields);

@@ -2,6 +2,8 @@
 //!
 //! Its overwrites stay as they are: they are changed by `manage_permissions`, under its rules.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use twilight_model::{
@@ -17,7 +19,7 @@ use crate::{
     adapters::discord::{Method, Request},
     domain::{
         guild::{Channel, ChannelKind, Guild},
-        ordering, permissions,
+        ordering,
         tool::{AlsoIn, Needs},
     },
     resolve::{Problem, Scene},
@@ -113,10 +115,14 @@ impl To {
         self.above_channel.or(self.below_channel)
     }
 
-    pub(super) fn needs(&self, channel: Id<ChannelMarker>) -> Needs {
-        let places = [Some(channel), self.category, self.beside()].into_iter().flatten();
-        let also_in =
-            places.map(|place| AlsoIn::both(place, Permissions::MANAGE_CHANNELS)).collect();
+    /// Needs the right in the channel, its new category, and every channel that gives way: Discord
+    /// refuses all of a move of which one part is not allowed.
+    pub(super) fn needs(&self, channel: Id<ChannelMarker>, guild: Option<&Guild>) -> Needs {
+        let named = [Some(channel), self.category, self.beside()].into_iter().flatten();
+        let moved = guild.and_then(|guild| self.places(guild, channel)).unwrap_or_default();
+        let places: BTreeSet<_> = named.chain(moved.into_iter().map(|(id, _)| id)).collect();
+        let both = |place| AlsoIn::both(place, Permissions::MANAGE_CHANNELS);
+        let also_in = places.into_iter().map(both).collect();
         Needs { also_in, ..Needs::in_guild(Permissions::MANAGE_CHANNELS) }
     }
 
@@ -139,11 +145,15 @@ impl To {
         ordering::moved(&items, channel, beside, self.below_channel.is_some())
     }
 
-    fn moves_out_or_in(&self) -> bool {
-        self.category.is_some() || self.out_of_category
+    /// Whether the channel leaves the category in which it stands now, or the outside.
+    fn changes_category(&self, guild: &Guild, channel: Id<ChannelMarker>) -> bool {
+        let is_moved = self.category.is_some() || self.out_of_category;
+        is_moved && guild.channels.get(&channel).is_none_or(|it| it.parent != self.category)
     }
 }
 
+/// Moves the channel. A repeat goes by where all stand by then: what the first attempt did is not
+/// done again, nor what people moved meanwhile undone.
 pub(super) async fn perform(
     guild: Id<GuildMarker>,
     channel: Id<ChannelMarker>,
@@ -151,19 +161,18 @@ pub(super) async fn perform(
     places: Option<&[(Id<ChannelMarker>, i64)]>,
     run: &Run<'_>,
 ) -> Done {
-    let Some(places) = places else {
+    let anew = match run.state {
+        Some(state) if run.is_repeat => to.places(&state.guild, channel),
+        _ => None,
+    };
+    let places = if run.is_repeat { anew.as_deref() } else { places };
+    let (Some(places), Some(state)) = (places, run.state) else {
         return Done::failed(0, "That channel does not stand there any more.");
     };
-    if !all_are_managed(places, run) {
-        return Done::failed(
-            0,
-            "I may not manage all channels that would have to give way there; move it into the \
-             category alone, or give me the permission “Manage channels” (MANAGE_CHANNELS) there.",
-        );
-    }
+    let changes_category = to.changes_category(&state.guild, channel);
     let mut moves: Vec<Value> =
         places.iter().map(|(id, place)| json!({ "id": id, "position": place })).collect();
-    if to.moves_out_or_in() {
+    if changes_category {
         let id = json!(channel);
         let at = moves.iter().position(|it| it["id"] == id).unwrap_or_else(|| {
             moves.push(json!({ "id": id }));
@@ -183,7 +192,7 @@ pub(super) async fn perform(
         .reason(run.audit_reason);
     match run.discord.repeatedly(&request).await {
         Ok(answer) => {
-            saw(guild, channel, to, places, run);
+            saw(guild, channel, changes_category.then_some(to), places, run);
             Done::ok(answer.status, format!("<#{channel}> was moved."), fields)
         }
         Err(error) => Done::of_write(&error),
@@ -194,7 +203,7 @@ pub(super) async fn perform(
 fn saw(
     guild: Id<GuildMarker>,
     channel: Id<ChannelMarker>,
-    to: &To,
+    into: Option<&To>,
     places: &[(Id<ChannelMarker>, i64)],
     run: &Run<'_>,
 ) {
@@ -207,21 +216,11 @@ fn saw(
         seen.extend(known(channel).cloned());
     }
     for mut seen in seen {
-        if seen.id == channel && to.moves_out_or_in() {
+        if let Some(to) = into
+            && seen.id == channel
+        {
             seen.parent = to.category;
         }
         run.guilds.saw_channel(guild, seen);
     }
-}
-
-/// Whether Ery may manage every channel that is moved: else Discord refuses all of it.
-fn all_are_managed(places: &[(Id<ChannelMarker>, i64)], run: &Run<'_>) -> bool {
-    let Some(state) = run.state else { return false };
-    let Some(bot) = state.member(run.bot) else { return false };
-    places.iter().all(|(channel, _)| {
-        state.channel(*channel).is_some_and(|channel| {
-            permissions::in_channel(&state.guild, bot, channel, run.now)
-                .contains(Permissions::MANAGE_CHANNELS)
-        })
-    })
 }

@@ -65,13 +65,20 @@ pub(super) fn places(
 }
 
 /// Sends all places that change. Where several roles shared one, those above give way in their
-/// order, Ery's own among them, which Discord takes.
+/// order, Ery's own among them, which Discord takes. A repeat goes by where all stand by then: what
+/// the first attempt did is not done again, nor what people moved meanwhile undone.
 pub(super) async fn perform(
     guild: Id<GuildMarker>,
     role: Id<RoleMarker>,
+    beside: Beside,
     places: Option<&[(Id<RoleMarker>, i64)]>,
     run: &Run<'_>,
 ) -> Done {
+    let anew = match run.state {
+        Some(state) if run.is_repeat => self::places(&state.guild, role, beside),
+        _ => None,
+    };
+    let places = if run.is_repeat { anew.as_deref() } else { places };
     let Some(places) = places else {
         return Done::failed(0, "One of those roles does not exist any more.");
     };
