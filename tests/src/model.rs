@@ -3,22 +3,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::{Json, Router, extract::State, response::IntoResponse, routing::post};
 use serde_json::{Value, json};
 
-/// A model that calls one tool for each message, and then says that it is done.
+/// A model that makes the same tool calls for each message, and then says that it is done.
 #[derive(Clone, Debug)]
 pub struct ScriptedModel {
-    tool: &'static str,
-    arguments: Value,
+    calls: Vec<(&'static str, Value)>,
     requests: Arc<Mutex<Vec<Value>>>,
     base_url: String,
 }
 
 impl ScriptedModel {
-    /// Serves it on a free port, in the shape of `OpenAI`'s API.
-    #[expect(clippy::disallowed_methods, reason = "a test's own server, which ends with it")]
+    /// Serves a model of one call on a free port, in the shape of `OpenAI`'s API.
     pub async fn start(tool: &'static str, arguments: Value) -> anyhow::Result<Self> {
+        Self::start_with(vec![(tool, arguments)]).await
+    }
+
+    /// Serves a model that makes these calls at once.
+    #[expect(clippy::disallowed_methods, reason = "a test's own server, which ends with it")]
+    pub async fn start_with(calls: Vec<(&'static str, Value)>) -> anyhow::Result<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let base_url = format!("http://{}/v1", listener.local_addr()?);
-        let model = Self { tool, arguments, requests: Arc::default(), base_url };
+        let model = Self { calls, requests: Arc::default(), base_url };
         let router =
             Router::new().route("/v1/chat/completions", post(complete)).with_state(model.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -45,9 +49,14 @@ async fn complete(
     let (delta, reason) = if is_answered {
         (json!({ "role": "assistant", "content": "Done. @everyone" }), "stop")
     } else {
-        let function = json!({ "name": model.tool, "arguments": model.arguments.to_string() });
-        let call = json!({ "index": 0, "id": "c1", "type": "function", "function": function });
-        (json!({ "role": "assistant", "tool_calls": [call] }), "tool_calls")
+        let call = |(index, (tool, arguments)): (usize, &(&str, Value))| {
+            let function = json!({ "name": tool, "arguments": arguments.to_string() });
+            json!({
+                "index": index, "id": format!("c{index}"), "type": "function", "function": function,
+            })
+        };
+        let calls: Vec<Value> = model.calls.iter().enumerate().map(call).collect();
+        (json!({ "role": "assistant", "tool_calls": calls }), "tool_calls")
     };
     let chunk = |delta: Value, reason: Option<&str>| {
         let choice = json!({ "index": 0, "delta": delta, "finish_reason": reason });

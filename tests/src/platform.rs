@@ -99,6 +99,23 @@ impl Platform {
         Ok(platform)
     }
 
+    /// Kills all orchestrators and tool-services without warning, and starts as many anew.
+    pub async fn kill_and_restart_workers(&mut self) -> anyhow::Result<()> {
+        for process in self.orchestrators.iter_mut().chain(&mut self.tool_services) {
+            process.kill().await?;
+        }
+        for process in &mut self.tool_services {
+            *process = Self::spawn("tool-service", &self.variables)?;
+        }
+        for process in &mut self.orchestrators {
+            *process = Self::spawn("orchestrator", &self.variables)?;
+        }
+        for process in self.orchestrators.iter_mut().chain(&mut self.tool_services) {
+            ready(process).await?;
+        }
+        Ok(())
+    }
+
     /// Starts one more process of a service, with the settings of the others.
     pub fn one_more(&self, service: &str) -> anyhow::Result<Ery> {
         Self::spawn(service, &self.variables)

@@ -1,6 +1,9 @@
 //! What was missed or given up comes back: gaps after a refused resume, and dead letters.
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+#[path = "recovery/proposals.rs"]
+mod proposals;
+
 use std::{
     sync::{
         Arc,
@@ -25,6 +28,7 @@ enum Installation {
         all: Box<Ery>,
         sim: Sim,
         folder: tempfile::TempDir,
+        variables: Vec<(String, String)>,
         _simulator: Box<Ery>,
     },
     Many(Box<Platform>),
@@ -50,10 +54,30 @@ impl Installation {
             ("ERY_TOOL_SERVICE__REQUESTS_PER_SECOND", "0"),
         ];
         variables.extend_from_slice(extra);
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let variables: Vec<_> = variables.iter().map(owned).collect();
+        let all = Box::new(Self::all(&variables).await);
+        let simulator = Box::new(simulator);
+        Self::One { _contract: contract, all, sim, folder, variables, _simulator: simulator }
+    }
+
+    async fn all(variables: &[(String, String)]) -> Ery {
+        let variables: Vec<_> =
+            variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let mut all = Ery::start("all", &["all"], &variables).unwrap();
         ready(&mut all).await.unwrap();
-        let (all, simulator) = (Box::new(all), Box::new(simulator));
-        Self::One { _contract: contract, all, sim, folder, _simulator: simulator }
+        all
+    }
+
+    /// Kills what does the work, and starts it again.
+    async fn kill_and_restart(&mut self) {
+        match self {
+            Self::One { all, variables, .. } => {
+                all.kill().await.unwrap();
+                **all = Self::all(variables).await;
+            }
+            Self::Many(platform) => platform.kill_and_restart_workers().await.unwrap(),
+        }
     }
 
     async fn many(extra: &[(&str, &str)]) -> Self {

@@ -428,6 +428,16 @@ impl TaskThread {
         self.answer(Answering { closing, is_noted: false }, now)
     }
 
+    /// Ends the thread because Ery is paused; one that waits for clicks goes on waiting, so that its
+    /// buttons still mean what they say once she goes on.
+    pub(crate) fn pause(&mut self, detail: &str) -> Effect {
+        if self.phase == Phase::Calling && !self.waiting.is_empty() {
+            return self.suspend();
+        }
+        let (outcome, detail) = (Outcome::Cancelled, detail.to_owned());
+        self.finish(Finished { outcome, detail, answer: None })
+    }
+
     /// Returns the journal's last step.
     pub(crate) fn last_step(&mut self, finished: Finished, now: UnixMillis) -> Step {
         let index = self.next_index;

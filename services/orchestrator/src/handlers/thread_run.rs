@@ -169,16 +169,15 @@ impl<'a> Run<'a> {
     }
 
     async fn work(&mut self, mut effect: Effect, ear: &Ear<'_>) -> Result<Ended, ThreadError> {
-        // A call that a former holder may have made is settled in any case: what it began must end. What
-        // is new of it the tool-service refuses.
+        // A call that a former holder may have made is settled in any case, and so is what was approved:
+        // what was begun must end. What is new of it the tool-service refuses.
         let mut settles = !self.thread.is_fresh() && matches!(effect, Effect::CallTool(_));
         loop {
             let is_harmless = matches!(effect, Effect::Load | Effect::Finish(_));
-            let is_settling = std::mem::take(&mut settles);
+            let is_approved = matches!(&effect, Effect::CallTool(call) if call.approval.is_some());
+            let is_settling = std::mem::take(&mut settles) || is_approved;
             if !is_harmless && !is_settling && self.config().await?.config.paused {
-                let detail = PAUSED.to_owned();
-                let outcome = Outcome::Cancelled;
-                effect = Effect::Finish(Finished { outcome, detail, answer: None });
+                effect = self.thread.pause(PAUSED);
             }
             // A model turn is asked while its step is journaled; nothing is relied upon before.
             if self.thread.has_journal() && effect != Effect::AskModel {

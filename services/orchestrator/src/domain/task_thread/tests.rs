@@ -654,6 +654,35 @@ fn no_more_proposals_are_shown_together_than_a_channel_bears() {
     assert!(is_suspended(&thread.step(Input::TimeUp, late)));
 }
 
+#[test]
+fn a_pause_ends_a_thread_unless_something_that_it_proposed_can_be_clicked_still() {
+    let entries = |calls_of_turn| {
+        let mut entries = until_asked();
+        entries.push(Entry::ModelAnswered(calls(calls_of_turn)));
+        entries
+    };
+    let mut thread = resume(entries(2), &[]);
+    thread.start(T0);
+    let ended = thread.pause("paused");
+    assert!(matches!(&ended, Effect::Finish(end) if end.outcome == Outcome::Cancelled));
+
+    let past = Past { executed: [((2, 0), proposed())].into(), ..Past::default() };
+    let mut thread = TaskThread::resume(&turn(), LIMITS, T0, steps(entries(2)), &past).unwrap();
+    assert!(matches!(thread.start(T0), Effect::CallTool(call) if call.call == 1));
+    assert!(is_suspended(&thread.pause("paused")));
+
+    // Nothing waits any more.
+    let past = Past {
+        executed: [((2, 0), proposed())].into(),
+        rulings: [((2, 0), Ruling::Refused("no".into()))].into(),
+        ..Past::default()
+    };
+    let mut thread = TaskThread::resume(&turn(), LIMITS, T0, steps(entries(1)), &past).unwrap();
+    assert_eq!(thread.start(T0), Effect::AskModel);
+    let ended = thread.pause("paused");
+    assert!(matches!(&ended, Effect::Finish(end) if end.outcome == Outcome::Cancelled));
+}
+
 fn reopened(past: &Past) -> TaskThread {
     let mut entries = until_asked();
     entries.push(Entry::ModelAnswered(calls(2)));
