@@ -132,7 +132,7 @@ pub struct Limits {
 }
 
 /// What the tools may do.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Tools {
     /// What holds for a tool, by its name. What is off for the installation stays off.
@@ -142,6 +142,14 @@ pub struct Tools {
     /// What matters is decided and written down, and none of it is done.
     #[schemars(extend("x-layers" = ["global", "server"], "x-combine" = "strictest"))]
     pub dry_run: bool,
+    /// How many destructive acts Ery does on the server in an hour, for all together: an act on
+    /// several people counts for each. What is past it is refused. Commands and the ends of
+    /// sanctions are not held up.
+    #[schemars(range(max = 10_000), extend("x-layers" = ["global", "server"], "x-combine" = "strictest"))]
+    pub destructive_per_hour: u32,
+    /// How many acts of moderation, reversible ones too, Ery does for one person in an hour.
+    #[schemars(range(max = 10_000), extend("x-layers" = ["global", "server"], "x-combine" = "strictest"))]
+    pub acts_per_person_per_hour: u32,
 }
 
 /// What holds for a tool; the strictest is the least.
@@ -213,6 +221,18 @@ impl Default for Context {
 impl Default for Limits {
     fn default() -> Self {
         Self { steps: 8, tool_calls: 16, tokens: 200_000, time: Span(Duration::from_mins(2)) }
+    }
+}
+
+impl Default for Tools {
+    fn default() -> Self {
+        Self {
+            policy: ToolRules::new(),
+            dry_run: false,
+            // A whole raid at once, 200 people, and half as many acts beside it.
+            destructive_per_hour: 300,
+            acts_per_person_per_hour: 500,
+        }
     }
 }
 

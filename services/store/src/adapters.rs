@@ -1,5 +1,6 @@
 //! SQLite: the files, who may open them, and the rows that the domain decides on.
 
+mod acts;
 pub(crate) mod approvals;
 pub(crate) mod arrivals;
 pub(crate) mod backup_target;

@@ -15,7 +15,7 @@ pub(crate) mod scheduled_action;
 pub(crate) mod scheduled_task;
 pub(crate) mod thread;
 
-pub(crate) use execution::{Closing, Decision, Execution, ExecutionState, Tier};
+pub(crate) use execution::{ActLimit, Closing, Decision, Execution, ExecutionState, Tier};
 pub(crate) use fence::{Claim, Highest};
 pub(crate) use message::{Attachment, Mention, Merge, Message, MessageChange, Standing};
 pub(crate) use scheduled_task::ScheduledTask;

@@ -1,5 +1,6 @@
 //! The one path of every tool call: offered, parsed, resolved, decided, opened, done, closed.
 
+mod acts;
 mod ask;
 mod describe;
 mod doubt;
@@ -94,6 +95,8 @@ struct Plan {
     is_ordered: bool,
     /// Who approved it, where it was proposed.
     approver: Option<Id<UserMarker>>,
+    /// How much of its kind is done in an hour.
+    limits: Vec<store::ActLimit>,
 }
 
 /// An act that was confirmed before: what is carried out, whatever the call says.
@@ -302,7 +305,8 @@ impl Pipeline {
         let decision = held_back(decision, &call, &policy, ask.is_command);
         metrics::decided(is_known, begun.elapsed().as_secs_f64());
         let approver = approver_of(confirmed);
-        let plan = Plan { entry, act, tier, needs, state, people, is_ordered, approver };
+        let limits = acts::limits(&call, &policy, ask.is_command);
+        let plan = Plan { entry, act, tier, needs, state, people, is_ordered, approver, limits };
         Ok(Judged::of(decision, plan, ask))
     }
 
@@ -388,13 +392,27 @@ impl Pipeline {
         let mut execution = ask.execution(&verdict, now, shared.settings.send_by);
         execution.approver_id = plan.approver.map_or(0, Id::get);
         execution.approval_id = ask.approval.clone().unwrap_or_default();
-        let begun = self.begin(ask, execution, None).await?;
+        let request = BeginExecutionRequest {
+            weight: u32::try_from(plan.needs.subjects.len()).unwrap_or(u32::MAX),
+            limits: plan.limits.clone(),
+            ..beginning(ask, execution)
+        };
+        let begun = self.begin(ask, request).await?;
         let changes = ask::changes(&begun);
         let Some(execution) = begun.execution else {
             return Err(CallError::Invalid("the store answered without the execution".into()));
         };
         if !begun.is_new {
             return self.stands(ask, Some(plan), execution, changes).await;
+        }
+        if execution.state() == ExecutionState::Denied {
+            metrics::denied(Reason::TOO_MANY_ACTS);
+            tracing::warn!(
+                guild.id = ask.guild_raw(),
+                execution.key = ask.key,
+                "an act is refused: its limit of an hour is reached"
+            );
+            return Ok(record::answer_of(execution, changes));
         }
         let is_withdrawn = plan.tier > Tier::Read && ask.is_withdrawn(&changes);
         let done = if is_withdrawn {
@@ -500,7 +518,18 @@ impl Pipeline {
         };
         let needs = Needs::in_channel(ask.here, Permissions::empty());
         let (act, tier, people) = (Value::Null, entry.spec.tier, Vec::new());
-        Ok(Plan { entry, act, tier, needs, state, people, is_ordered: false, approver: None })
+        let limits = Vec::new();
+        Ok(Plan {
+            entry,
+            act,
+            tier,
+            needs,
+            state,
+            people,
+            is_ordered: false,
+            approver: None,
+            limits,
+        })
     }
 
     async fn act(
@@ -545,11 +574,11 @@ impl Pipeline {
     async fn begin(
         &self,
         ask: &Ask,
-        execution: Execution,
-        approval: Option<store::NewApproval>,
+        mut request: BeginExecutionRequest,
     ) -> Result<BeginExecutionResponse, CallError> {
-        let settling = self.settling(ask, &execution).await?;
-        let request = BeginExecutionRequest { approval, settling, ..beginning(ask, execution) };
+        if let Some(execution) = &request.execution {
+            request.settling = self.settling(ask, execution).await?;
+        }
         Ok(self.shared.executions.begin(ask.home, request).await?)
     }
 
@@ -568,7 +597,8 @@ impl Pipeline {
             bot_id: ask.asker_id(),
             expires_at_ms: execution.opened_at_ms,
         });
-        self.begin(ask, execution.clone(), approval).await
+        let request = BeginExecutionRequest { approval, ..beginning(ask, execution.clone()) };
+        self.begin(ask, request).await
     }
 
     async fn close(

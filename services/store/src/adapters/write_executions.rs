@@ -7,7 +7,7 @@ use ery_ids::{ChannelKey, ExecutionKey, Fence, TriggerId};
 
 use crate::{
     adapters::{
-        approvals,
+        acts, approvals,
         columns::{PrincipalColumns, optional_id},
         mcp_credentials, scheduled_actions, scheduled_tasks,
         write_channels::{check_fence, key},
@@ -15,7 +15,7 @@ use crate::{
         write_threads::{changes, known},
     },
     domain::{
-        Closing, Decision, Execution, ExecutionState, Message, MessageChange, Outcome,
+        ActLimit, Closing, Decision, Execution, ExecutionState, Message, MessageChange, Outcome,
         ScheduledTask, Tier, TriggerChange, approval::NewApproval, execution::is_moderation,
         mcp_credential::credential_of, scheduled_action::Later,
     },
@@ -27,17 +27,32 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) is_new: bool,
+    /// The bound past which it is, and was written as denied for.
+    pub(crate) past: Option<ActLimit>,
     pub(crate) changes: Vec<TriggerChange>,
 }
 
+/// What is opened beside an execution, and what bounds it.
+#[derive(Debug, Default)]
+pub(crate) struct Opening {
+    pub(crate) approval: Option<NewApproval>,
+    pub(crate) settling: Option<ScheduledTask>,
+    pub(crate) weight: u32,
+    pub(crate) limits: Vec<ActLimit>,
+}
+
 /// Opens an execution, unless one with its key stands; a final one is closed in the same write.
+///
+/// One that is past a bound is written as denied. What was begun counts, however it ends, so that
+/// several replicas together do not pass it either.
 pub(crate) fn begin(
     connection: &Connection,
     fence: Option<&Fence>,
     execution: &Execution,
-    approval: Option<&NewApproval>,
-    settling: Option<&ScheduledTask>,
+    opening: &Opening,
 ) -> Result<Opened, StoreError> {
+    let Opening { approval, settling, weight, limits } = opening;
+    let (approval, settling) = (approval.as_ref(), settling.as_ref());
     if let Some(fence) = fence {
         check_fence(connection, fence)?;
     }
@@ -46,7 +61,7 @@ pub(crate) fn begin(
         && stands(connection, &execution.key)?
     {
         // The thread of the first attempt waits for the click.
-        return Ok(Opened { is_new: false, changes: changes(connection, thread)? });
+        return Ok(Opened { is_new: false, past: None, changes: changes(connection, thread)? });
     }
     if let (Some(_), ExecutionKey::Mcp { .. }) = (approval, &execution.key) {
         write_threads::begin_suspended(connection, execution)?;
@@ -55,7 +70,15 @@ pub(crate) fn begin(
         Some(thread) => Some((thread, known(connection, thread, &execution.channel)?)),
         None => None,
     };
-    let is_new = insert(connection, execution)?;
+    let is_bounded = execution.state == ExecutionState::Open && !limits.is_empty();
+    let past = if is_bounded && !stands(connection, &execution.key)? {
+        acts::passed(connection, execution, *weight, limits)?
+    } else {
+        None
+    };
+    let denied = past.as_ref().map(|limit| limit.denied(execution));
+    let execution = denied.as_ref().unwrap_or(execution);
+    let is_new = insert(connection, execution, *weight)?;
     if is_new {
         if let (ExecutionKey::Mcp { .. }, ExecutionState::Open) = (&execution.key, execution.state)
         {
@@ -81,7 +104,7 @@ pub(crate) fn begin(
         Some(thread) => changes(connection, thread)?,
         None => Vec::new(),
     };
-    Ok(Opened { is_new, changes })
+    Ok(Opened { is_new, past, changes })
 }
 
 /// Notes for an MCP client's call what it tells that nothing read now: others' names in a refusal, or
@@ -220,7 +243,7 @@ fn stands(connection: &Connection, key: &ExecutionKey) -> Result<bool, StoreErro
 }
 
 /// Returns whether it was inserted: none with its key stood.
-fn insert(connection: &Connection, execution: &Execution) -> Result<bool, StoreError> {
+fn insert(connection: &Connection, execution: &Execution, weight: u32) -> Result<bool, StoreError> {
     let (guild, channel) = key(&execution.channel);
     let principal = PrincipalColumns::from(execution.principal.as_ref());
     let inserted = connection
@@ -229,9 +252,9 @@ fn insert(connection: &Connection, execution: &Execution) -> Result<bool, StoreE
                  arguments, arguments_hash, principal_kind, principal_id, principal_version,
                  trigger_id, tier, decision, decision_reason, approver_id, is_tainted, is_ordered,
                  model, prompt_version, audit_reason, opened_at_ms, send_by_ms, closed_at_ms, state,
-                 result, rest_status, approval_id)
+                 result, rest_status, approval_id, weight)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-                 ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28)
+                 ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)
              ON CONFLICT (key) DO NOTHING",
         )?
         .execute(params![
@@ -263,6 +286,7 @@ fn insert(connection: &Connection, execution: &Execution) -> Result<bool, StoreE
             execution.result,
             execution.rest_status,
             execution.approval,
+            weight.max(1),
         ])?;
     Ok(inserted == 1)
 }

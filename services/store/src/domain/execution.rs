@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use twilight_model::id::{Id, marker::UserMarker};
 
 use ery_clock::UnixMillis;
@@ -151,6 +153,33 @@ pub(crate) struct Execution {
     pub(crate) prompt_version: String,
     /// The approval that it proposed, or on which it stands; empty if none.
     pub(crate) approval: String,
+}
+
+/// A bound of what people may have done in a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ActLimit {
+    /// Of the execution's own person; of everybody in the guild where false.
+    pub(crate) is_of_person: bool,
+    /// Whether reversible acts count beside destructive ones.
+    pub(crate) is_of_reversible: bool,
+    pub(crate) window: Duration,
+    pub(crate) most: u32,
+    pub(crate) decision_reason: String,
+    pub(crate) result: String,
+}
+
+impl ActLimit {
+    /// Returns what is written of an execution past this bound.
+    pub(crate) fn denied(&self, execution: &Execution) -> Execution {
+        Execution {
+            decision: Decision::Deny,
+            decision_reason: self.decision_reason.clone(),
+            state: ExecutionState::Denied,
+            closed_at: Some(execution.opened_at),
+            result: self.result.clone(),
+            ..execution.clone()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -42,19 +42,16 @@ pub(super) async fn handle(
     let expires_at = approval.as_ref().map(|approval| approval.expires_at);
     let settle_at = settling.as_ref().map(|settling| settling.due_at);
     let (asked, tells_others) = (execution.clone(), request.tells_others);
+    parse::bounded("limits", &request.limits)?;
+    let limits = request.limits.into_iter().map(parse::act_limit).collect::<Result<_, _>>();
+    let limits = limits.map_err(|invalid| invalid.within("limits"))?;
+    let opening = write_executions::Opening { approval, settling, weight: request.weight, limits };
     for due in [expires_at, settle_at].into_iter().flatten() {
         store.agenda.expect(store.shards.shard_of(asked.channel.home), due, store.clock.now());
     }
     let opened = shard
         .write(move |connection| {
-            let (fence, approval) = (fence.as_ref(), approval.as_ref());
-            let opened = write_executions::begin(
-                connection,
-                fence,
-                &execution,
-                approval,
-                settling.as_ref(),
-            )?;
+            let opened = write_executions::begin(connection, fence.as_ref(), &execution, &opening)?;
             if tells_others || !opened.is_new {
                 write_executions::told(connection, &execution, tells_others)?;
             }
@@ -65,7 +62,7 @@ pub(super) async fn handle(
         store.agenda.add(store.shards.shard_of(asked.channel.home), due);
     }
     let execution = if opened.is_new {
-        asked
+        opened.past.map_or_else(|| asked.clone(), |limit| limit.denied(&asked))
     } else {
         let stands = shard.read(read::execution(shard.readers(), &asked.key)).await?;
         stands

@@ -1,5 +1,7 @@
 //! From the contract's messages to the domain's types, once: what is parsed is trusted.
 
+use std::time::Duration;
+
 use sha2::{Digest as _, Sha256};
 use twilight_model::id::{Id, marker::UserMarker};
 
@@ -12,8 +14,8 @@ use ery_proto::{common::v1 as common, store::v1 as proto};
 use crate::{
     adapters::dead_letters::DeadTask,
     domain::{
-        Attachment, ChannelState, Decision, Exchange, Execution, ExecutionState, LastAnswer,
-        Mention, Message, Outcome, ScheduledTask, Step, StepKind, Tier, Trigger, Usage,
+        ActLimit, Attachment, ChannelState, Decision, Exchange, Execution, ExecutionState,
+        LastAnswer, Mention, Message, Outcome, ScheduledTask, Step, StepKind, Tier, Trigger, Usage,
         approval::NewApproval, dead_letter::DeadLetterId, mcp_credential::McpCredential,
     },
     error::StoreError,
@@ -27,6 +29,9 @@ pub(super) const MAX_TEXT_BYTES: usize = 64 << 10;
 
 /// How long a step's payload may be: a whole model answer, or a tool's result.
 pub(super) const MAX_PAYLOAD_BYTES: usize = 1 << 20;
+
+/// How far back a bound of acts may look, in milliseconds: a week.
+const MAX_WINDOW_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// How many things of one kind a request may hold.
 pub(super) const MAX_ITEMS: usize = 1_000;
@@ -409,6 +414,20 @@ pub(super) fn execution_state(state: i32) -> Parsed<ExecutionState> {
         Ok(State::InDoubt) => Ok(ExecutionState::InDoubt),
         Ok(State::Unspecified) | Err(_) => Err(Invalid::new("state", "is unknown")),
     }
+}
+
+/// Reads a bound of what people may have done.
+pub(super) fn act_limit(limit: proto::ActLimit) -> Parsed<ActLimit> {
+    let window = u64::try_from(limit.window_ms).ok().filter(|it| (1..=MAX_WINDOW_MS).contains(it));
+    let window = window.ok_or_else(|| Invalid::new("window_ms", "is not from 1 to a week"))?;
+    Ok(ActLimit {
+        is_of_person: limit.is_of_person,
+        is_of_reversible: limit.is_of_reversible,
+        window: Duration::from_millis(window),
+        most: limit.most,
+        decision_reason: text("decision_reason", limit.decision_reason, MAX_TEXT_BYTES)?,
+        result: text("result", limit.result, MAX_TEXT_BYTES)?,
+    })
 }
 
 /// Reads an execution that is to be opened; its epoch is the fence's.

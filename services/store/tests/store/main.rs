@@ -1,6 +1,7 @@
 //! The store through its RPCs, over the transport of one process.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise, helpers too")]
 
+mod acts;
 mod approvals;
 mod backups;
 mod config;

@@ -3,13 +3,23 @@
 use ery_community_config::{Config, ToolRule, ToolRules};
 
 /// What the staff allow in one place.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Policy {
     pub(crate) tools: ToolRules,
     /// Whether acts that matter are decided and written down, but not done.
     pub(crate) is_dry_run: bool,
     /// Whether Ery does nothing of her own accord.
     pub(crate) is_paused: bool,
+    /// How many destructive acts are done in an hour, for all together.
+    pub(crate) destructive_per_hour: u32,
+    /// How many acts that matter are done in an hour for one person.
+    pub(crate) acts_per_person_per_hour: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::of(&Config::default())
+    }
 }
 
 impl Policy {
@@ -19,6 +29,8 @@ impl Policy {
             tools: config.tools.policy.clone(),
             is_dry_run: config.tools.dry_run,
             is_paused: config.paused,
+            destructive_per_hour: config.tools.destructive_per_hour,
+            acts_per_person_per_hour: config.tools.acts_per_person_per_hour,
         }
     }
 

@@ -97,6 +97,11 @@ pub(crate) enum Reason {
     DryRun {
         tool: &'static str,
     },
+    /// So many were done within the last hour.
+    TooManyActs {
+        most: u32,
+        is_of_person: bool,
+    },
 }
 
 /// Whose right it is about.
@@ -125,6 +130,9 @@ impl Place {
 }
 
 impl Reason {
+    /// Its code where the store finds it.
+    pub(crate) const TOO_MANY_ACTS: &'static str = "too_many_acts";
+
     /// Says of whom it holds, where several are acted on.
     pub(crate) fn about(self, user: Id<UserMarker>) -> Self {
         Self::OfTarget { user, because: Box::new(self) }
@@ -202,6 +210,7 @@ impl Reason {
             Self::NeedsClick => "needs_click",
             Self::Paused => "paused",
             Self::DryRun { .. } => "dry_run",
+            Self::TooManyActs { .. } => Self::TOO_MANY_ACTS,
             Self::NotApproved => "not_approved",
             Self::NotPlanned => "not_planned",
             Self::ToldBefore { .. } => "told_before",
@@ -338,6 +347,7 @@ impl Reason {
                 "Your highest role is not above that member's highest role.".into()
             }
             Self::OfTarget { user, because } => of_target(*user, because),
+            Self::TooManyActs { most, is_of_person } => too_many(*most, *is_of_person),
             Self::EryNotMember => "I am not a member of this server any more.".into(),
             Self::NeedsOrder { .. }
             | Self::NeedsClick
@@ -366,6 +376,18 @@ fn of_target(user: Id<UserMarker>, because: &Reason) -> String {
         "That is one act on several people, and it is not allowed for <@{user}>, so none of them \
          was touched. {}",
         because.sentence()
+    )
+}
+
+fn too_many(most: u32, is_of_person: bool) -> String {
+    let (whose, key) = if is_of_person {
+        ("for one person", "tools.acts_per_person_per_hour")
+    } else {
+        ("on this server", "tools.destructive_per_hour")
+    };
+    format!(
+        "I do at most {most} acts of that kind an hour {whose}; ask again later. Who manages the \
+         server may change {key}."
     )
 }
 

@@ -12,11 +12,14 @@ use twilight_model::id::{
 use ery_clock::UnixMillis;
 use ery_ids::{ChannelKey, Principal, TaskThreadId};
 use ery_proto::{
-    store::v1::{Approval, ApprovalDecision, Execution, NewApproval, ScheduledActionState},
+    store::v1::{
+        Approval, ApprovalDecision, BeginExecutionRequest, Execution, NewApproval,
+        ScheduledActionState,
+    },
     tool::v1::{CallToolResponse, ClickApprovalRequest, ClickApprovalResponse},
 };
 
-use super::{Granted, Judged, Pipeline, Plan, ask, ask::Ask, describe, record::Verdict};
+use super::{Granted, Judged, Pipeline, Plan, ask, ask::Ask, beginning, describe, record::Verdict};
 use crate::{
     adapters::discord::{Method, Request},
     domain::{
@@ -92,7 +95,9 @@ impl Pipeline {
             bot_id: shared.guilds.bot().await?.get(),
             expires_at_ms: (now + shared.settings.approval_time).0,
         };
-        let begun = self.begin(ask, execution, Some(new)).await?;
+        let approval = Some(new);
+        let request = BeginExecutionRequest { approval, ..beginning(ask, execution) };
+        let begun = self.begin(ask, request).await?;
         let changes = ask::changes(&begun);
         let Some(execution) = begun.execution else {
             return Err(CallError::Invalid("the store answered without the execution".into()));

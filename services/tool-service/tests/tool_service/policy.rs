@@ -115,3 +115,47 @@ async fn a_rule_is_not_evaded_by_planning() {
         assert!(it.store.with(|state| state.planned.is_empty()));
     }
 }
+
+#[tokio::test]
+async fn no_more_is_done_in_an_hour_than_the_server_allows() {
+    let it = Harness::start().await;
+    let set = |path: &str, value: serde_json::Value| {
+        it.config.set(it.guild(), Subject::SERVER, path, value);
+    };
+    set("tools.destructive_per_hour", json!(1));
+    set("tools.acts_per_person_per_hour", json!(3));
+    let ban = async |who: &str, whom: &str| {
+        let arguments = json!({"member": it.user(whom).to_string()});
+        it.ordered(who, "ban_member", arguments).await
+    };
+    expect(&it.run(&ban("theo", "bob").await).await, CallOutcome::Done);
+
+    let call = ban("mara", "alice").await;
+    let response = it.run(&call).await;
+
+    expect(&response, CallOutcome::Denied);
+    assert!(response.reason.contains("at most 1 acts"), "{}", response.reason);
+    assert!(response.reason.contains("tools.destructive_per_hour"), "{}", response.reason);
+    let execution = it.store.execution(&call.key);
+    assert_eq!((execution.decision(), execution.state()), (Decision::Deny, ExecutionState::Denied));
+    assert_eq!(it.requests("PUT", "/bans/").await.len(), 1, "nothing is asked of Discord");
+    expect(&it.run(&call).await, CallOutcome::Denied);
+
+    // What can be undone goes on, up to the person's own bound; an answer is no such act.
+    let timeout = async || {
+        let act = json!({"member": it.user("alice").to_string(), "duration_seconds": 600});
+        it.run(&it.ordered("theo", "timeout_member", act).await).await
+    };
+    for _ in 0..2 {
+        expect(&timeout().await, CallOutcome::Done);
+    }
+    let response = timeout().await;
+    expect(&response, CallOutcome::Denied);
+    assert!(response.reason.contains("for one person"), "{}", response.reason);
+    let hello = it.call("theo", "general", "send_message", json!({"content": "hello"}));
+    expect(&it.run(&hello).await, CallOutcome::Done);
+
+    // An hour later there is room again.
+    it.clock.advance(std::time::Duration::from_hours(1));
+    expect(&it.run(&ban("mara", "alice").await).await, CallOutcome::Done);
+}

@@ -35,6 +35,19 @@ pub(crate) struct State {
     pub(crate) ends: u32,
 }
 
+impl State {
+    /// Whether so much is done already; each act counts once here.
+    fn is_past(&self, limit: &ActLimit, given: &Execution) -> bool {
+        let counts = |it: &&Execution| {
+            it.decision() == Decision::Allow
+                && it.opened_at_ms > given.opened_at_ms - limit.window_ms
+                && (it.tier == "destructive" || limit.is_of_reversible && it.tier == "reversible")
+                && (!limit.is_of_person || it.principal == given.principal)
+        };
+        self.executions.values().filter(counts).count() >= limit.most as usize
+    }
+}
+
 impl FakeStore {
     pub(crate) fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
         look(&mut self.0.lock().unwrap())
@@ -93,6 +106,15 @@ impl StoreService for FakeStore {
                     ..Approval::default()
                 };
                 state.approvals.insert(given.approval_id.clone(), approval);
+            }
+            let mut given = given;
+            if let Some(limit) =
+                request.limits.iter().find(|limit| is_new && state.is_past(limit, &given))
+            {
+                given.set_decision(Decision::Deny);
+                given.set_state(ExecutionState::Denied);
+                given.decision_reason.clone_from(&limit.decision_reason);
+                given.result.clone_from(&limit.result);
             }
             let execution = state.executions.entry(given.key.clone()).or_insert(given).clone();
             let is_read_again = !is_new && execution.tier == "read";

@@ -1,0 +1,38 @@
+//! What people had done of late, against its bounds.
+
+use rusqlite::{Connection, params};
+
+use crate::{
+    adapters::{columns::PrincipalColumns, write_channels::key},
+    domain::{ActLimit, Execution},
+    error::StoreError,
+};
+
+/// Returns the first bound past which one more execution would be, if any.
+pub(super) fn passed(
+    connection: &Connection,
+    execution: &Execution,
+    weight: u32,
+    limits: &[ActLimit],
+) -> Result<Option<ActLimit>, StoreError> {
+    let (guild, _) = key(&execution.channel);
+    let person = PrincipalColumns::from(execution.principal.as_ref()).id;
+    for limit in limits {
+        let since = execution.opened_at - limit.window;
+        let of = limit.is_of_person.then_some(&person);
+        let done: i64 = connection
+            .prepare_cached(
+                "SELECT coalesce(sum(weight), 0) FROM tool_executions
+                 WHERE guild_id = ?1 AND opened_at_ms > ?2
+                     AND decision = 'allow' AND principal_kind = 'person'
+                     AND tier IN ('reversible', 'destructive')
+                     AND (?3 OR tier = 'destructive')
+                     AND (?4 IS NULL OR principal_id = ?4)",
+            )?
+            .query_row(params![guild, since.0, limit.is_of_reversible, of], |row| row.get(0))?;
+        if done.saturating_add(i64::from(weight.max(1))) > i64::from(limit.most) {
+            return Ok(Some(limit.clone()));
+        }
+    }
+    Ok(None)
+}

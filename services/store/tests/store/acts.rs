@@ -1,0 +1,113 @@
+//! How much people may have done in a window.
+
+use ery_proto::store::v1::{ActLimit, Decision, Execution, ExecutionState};
+
+use crate::support::{AUTHOR, NOW, Store, begin_execution, execution, fence, person};
+
+const HOUR_MS: i64 = 3_600_000;
+
+fn limit(most: u32, is_of_person: bool) -> ActLimit {
+    ActLimit {
+        is_of_person,
+        is_of_reversible: is_of_person,
+        window_ms: HOUR_MS,
+        most,
+        decision_reason: format!("past {most}"),
+        result: r#"{"ok":false}"#.to_owned(),
+    }
+}
+
+fn ban(call: u32, by: u64, after_ms: i64) -> impl Fn(ery_ids::TaskThreadId) -> Execution {
+    move |thread| Execution {
+        tool: "ban_member".to_owned(),
+        tier: "destructive".to_owned(),
+        principal: Some(person(by)),
+        opened_at_ms: NOW + after_ms,
+        ..execution(thread, call)
+    }
+}
+
+#[tokio::test]
+async fn what_is_past_a_bound_is_written_as_denied_and_counts_no_further() {
+    let mut store = Store::new().await;
+    let holder = fence(5, "holder");
+    let thread = store.running_thread(&holder, 1).await;
+    let limits = vec![limit(5, true), limit(8, false)];
+    for (call, by, after_ms, weight, refusal) in [
+        (0, AUTHOR, 0, 3, None),
+        (1, AUTHOR, 1, 3, Some("past 5")),
+        (2, AUTHOR, 2, 2, None),
+        (3, AUTHOR, 3, 0, Some("past 5")),
+        // Others have an hour of their own, and all together another one.
+        (4, 99, 4, 3, None),
+        (5, 99, 5, 1, Some("past 8")),
+        // Once the first is an hour ago there is room for as much again.
+        (6, AUTHOR, HOUR_MS, 3, None),
+        (7, AUTHOR, HOUR_MS + 1, 1, Some("past 5")),
+    ] {
+        let wanted = ban(call, by, after_ms)(thread);
+        let mut request = begin_execution(&holder, &wanted);
+        (request.limits, request.weight) = (limits.clone(), weight);
+        for is_new in [true, false] {
+            let begun = store.client.begin_execution(request.clone()).await.unwrap().into_inner();
+            let stands = begun.execution.unwrap();
+            assert_eq!(begun.is_new, is_new, "{call}");
+            let denied = (stands.decision(), stands.state(), stands.decision_reason.as_str());
+            match refusal {
+                Some(reason) => {
+                    assert_eq!(denied, (Decision::Deny, ExecutionState::Denied, reason), "{call}");
+                    assert_eq!(stands.result, r#"{"ok":false}"#);
+                    assert_eq!(stands.closed_at_ms, stands.opened_at_ms);
+                }
+                None => assert_eq!(denied.1, ExecutionState::Open, "{call}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_acts_of_people_that_were_allowed_count() {
+    let mut store = Store::new().await;
+    let holder = fence(5, "holder");
+    let thread = store.running_thread(&holder, 1).await;
+    let reversible =
+        |call: u32| Execution { tier: "reversible".to_owned(), ..ban(call, AUTHOR, 0)(thread) };
+    let others = [
+        Execution {
+            decision: Decision::Deny.into(),
+            state: ExecutionState::Denied.into(),
+            ..ban(0, AUTHOR, 0)(thread)
+        },
+        Execution { tier: "harmless".to_owned(), ..ban(1, AUTHOR, 0)(thread) },
+        Execution { principal: None, ..ban(2, AUTHOR, 0)(thread) },
+        reversible(3),
+    ];
+    for other in &others {
+        store.client.begin_execution(begin_execution(&holder, other)).await.unwrap();
+    }
+    let is_denied = async |store: &mut Store, wanted: &Execution, limit: ActLimit| {
+        let mut request = begin_execution(&holder, wanted);
+        request.limits = vec![limit];
+        let begun = store.client.begin_execution(request).await.unwrap().into_inner();
+        begun.execution.unwrap().state() == ExecutionState::Denied
+    };
+    // The reversible one counts against the bound of such acts, and of no others.
+    assert!(!is_denied(&mut store, &ban(4, AUTHOR, 0)(thread), limit(1, false)).await);
+    assert!(is_denied(&mut store, &ban(5, AUTHOR, 0)(thread), limit(1, false)).await);
+    assert!(is_denied(&mut store, &reversible(6), limit(2, true)).await);
+    assert!(!is_denied(&mut store, &reversible(7), limit(3, true)).await);
+}
+
+#[tokio::test]
+async fn a_bound_without_a_window_is_refused() {
+    let mut store = Store::new().await;
+    let holder = fence(5, "holder");
+    let thread = store.running_thread(&holder, 1).await;
+    for window_ms in [0, -1, i64::MAX] {
+        let mut request = begin_execution(&holder, &ban(0, AUTHOR, 0)(thread));
+        request.limits = vec![ActLimit { window_ms, ..limit(1, true) }];
+        let status = store.client.begin_execution(request).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::InvalidArgument, "{status}");
+        assert!(status.message().contains("limits.window_ms"), "{status}");
+    }
+}
