@@ -81,6 +81,15 @@ impl CallError {
         matches!(self, Self::State(StateError::Rest(_)) | Self::Discord(_))
     }
 
+    /// Returns whether Discord does not accept Ery's token.
+    pub(crate) fn is_unauthorized(&self) -> bool {
+        match self {
+            Self::State(StateError::Rest(error)) => matches!(**error, RestError::Unauthorized),
+            Self::Discord(error) => matches!(error, RestError::Unauthorized),
+            _ => false,
+        }
+    }
+
     /// Returns a word for metrics.
     pub(crate) fn label(&self) -> &'static str {
         match self {

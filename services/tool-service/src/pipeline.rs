@@ -103,6 +103,8 @@ struct Plan {
 struct Granted {
     act: Value,
     confirmed: Confirmed,
+    /// Whether its asker had ordered it word for word.
+    was_ordered: bool,
 }
 
 impl Pipeline {
@@ -196,6 +198,8 @@ impl Pipeline {
     async fn judged(&self, ask: &Ask) -> Result<Judged, CallError> {
         let patience = &self.shared.patience;
         match self.judge(ask).await {
+            // The end of a sanction waits for a token that is accepted.
+            Err(error) if ask.is_end() && error.is_unauthorized() => Err(CallError::Unsettled),
             Err(error)
                 if error.is_unanswered()
                     && !ask.is_waited_for()
@@ -230,6 +234,7 @@ impl Pipeline {
             Err(reason) => return Ok(Judged::denied(&reason)),
         };
         let confirmed = granted.as_ref().map(|granted| granted.confirmed).or(ask.command());
+        let was_ordered = granted.as_ref().is_some_and(|granted| granted.was_ordered);
         let act = match granted {
             // What was shown, or planned, is carried out.
             Some(granted) => granted.act,
@@ -244,8 +249,7 @@ impl Pipeline {
             .tier_of(&act)
             .filter(|tier| *tier >= Tier::Reversible)
             .and_then(|_| execution::ordered(spec.name, &act, ask.orders()));
-        // What is due was confirmed when it was planned.
-        let is_ordered = order.is_some() || confirmed == Some(Confirmed::Plan) || ask.is_an_order();
+        let is_ordered = order.is_some() || was_ordered || ask.is_an_order();
         let act = order.unwrap_or(act);
         // Who may plan may not plan what they may not call.
         if let Some(inner) = entry.tool.inner_of(&act)
@@ -552,6 +556,7 @@ impl Pipeline {
             guilds: &shared.guilds,
             executions: &shared.executions,
             home: ask.home,
+            here: ask.here,
             state: plan.state.as_ref(),
             people: &plan.people,
             reads,
@@ -701,7 +706,7 @@ fn held_back(decision: Decision, call: &Call<'_>, policy: &Policy, is_command: b
         return Decision::Deny(Reason::Paused);
     }
     match decision {
-        Decision::Allow { .. } if policy.is_dry_run && call.tier >= Tier::Reversible => {
+        Decision::Allow { .. } if policy.is_dry_run && !is_end && call.tier >= Tier::Reversible => {
             Decision::Deny(Reason::DryRun { tool: call.tool.name })
         }
         decision => decision,

@@ -132,6 +132,8 @@ pub(crate) struct Run<'a> {
     pub(crate) guilds: &'a Guilds,
     pub(crate) executions: &'a Executions,
     pub(crate) home: Home,
+    /// Where it was asked for, and where its outcome is told.
+    pub(crate) here: Id<ChannelMarker>,
     /// None in a direct message.
     pub(crate) state: Option<&'a GuildState>,
     /// Everybody on whose rights the call stands.
@@ -169,6 +171,15 @@ impl Run<'_> {
         let Some(state) = self.state else { return false };
         let of = |person: &Member| permissions::in_channel(&state.guild, person, channel, self.now);
         one_of.iter().any(|wanted| self.all_people(of, *wanted))
+    }
+
+    /// Returns whether Ery has these permissions in a channel; what is not known here, Discord says.
+    pub(crate) fn bot_may(&self, channel: Id<ChannelMarker>, wanted: Permissions) -> bool {
+        let Some(state) = self.state else { return true };
+        let (Some(bot), Some(channel)) = (state.member(self.bot), state.channel(channel)) else {
+            return true;
+        };
+        permissions::in_channel(&state.guild, bot, channel, self.now).contains(wanted)
     }
 
     /// Returns whether Ery has these permissions on the whole server.

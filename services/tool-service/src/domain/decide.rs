@@ -108,7 +108,9 @@ fn check(
     now: UnixMillis,
 ) -> Result<Vec<Id<ChannelMarker>>, Reason> {
     let rule = rule(call, policy);
-    if rule == ToolRule::Off && !call.is_answer {
+    // What was begun while the tool was allowed ends.
+    let is_end = matches!(call.principal, Some(Principal::Expiry { .. }));
+    if rule == ToolRule::Off && !call.is_answer && !is_end {
         return Err(Reason::Disabled { tool: call.tool.name });
     }
     let authority = authority(call, guild)?;

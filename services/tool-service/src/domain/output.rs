@@ -15,6 +15,9 @@ pub(crate) const MAX_CONTENT: usize = 2_000;
 /// How deep links are looked for in labels of links.
 const MAX_NESTED_LINKS: usize = 8;
 
+/// How much of what closes a bracket or a sentence behind an address is kept.
+const MOST_CLOSING: usize = 3;
+
 /// What stands where something was taken out.
 const REMOVED: &str = "[removed]";
 
@@ -48,8 +51,13 @@ impl Filter {
                 return address.to_owned();
             }
             without_previews = true;
-            let end = address.find(['?', '#']).unwrap_or(address.len());
-            address[..end].to_owned()
+            // Brackets and quotes within it are its own, to whoever reads it; those around it are not.
+            let inner =
+                address.trim_end_matches([')', ']', '"', '\'', '`', '.', ',', ';', ':', '!']);
+            let closing = &address[inner.len()..];
+            let closing = closing.get(..MOST_CLOSING).unwrap_or(closing);
+            let end = inner.find(['?', '#']).unwrap_or(inner.len());
+            format!("{}{closing}", &inner[..end])
         });
         let content = content.into_owned();
         Filtered { content, without_previews }
@@ -93,7 +101,7 @@ impl Filter {
     }
 }
 
-static ADDRESS: LazyLock<Regex> = LazyLock::new(|| regex(r#"(?i)\bhttps?://[^\s<>()\[\]"'`]+"#));
+static ADDRESS: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\bhttps?://[^\s<>]+"));
 
 static MASKED_LINK: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -184,6 +192,10 @@ mod tests {
             Filtered { content: known.into(), without_previews: false }
         );
         assert!(filter().filtered("https://notdiscord.com/?q=1").without_previews);
+        for hidden in ["(x)?leak=1", "[x]?leak=1", "'?leak=1", "\"?leak=1", "`#leak"] {
+            let content = said(&format!("see https://evil.example/{hidden} now"));
+            assert!(!content.contains("leak"), "{content}");
+        }
     }
 
     #[test]

@@ -218,7 +218,12 @@ impl Ask {
     /// Returns whether it has to come to an end however long Discord is away: an answer, and the end
     /// of what was done for a while.
     pub(super) fn is_waited_for(&self) -> bool {
-        self.is_answer || matches!(self.principal, Some(Principal::Expiry { .. }))
+        self.is_answer || self.is_end()
+    }
+
+    /// Returns whether it ends what was done for a while.
+    pub(super) fn is_end(&self) -> bool {
+        matches!(self.principal, Some(Principal::Expiry { .. }))
     }
 
     pub(super) fn asker_id(&self) -> u64 {

@@ -82,7 +82,7 @@ impl Pipeline {
             return self.refuse(ask, verdict.of(plan.tier, plan.is_ordered)).await;
         };
         let now = shared.clock.now();
-        let verdict = Verdict::proposal(reason, plan.act.clone()).of(plan.tier, false);
+        let verdict = Verdict::proposal(reason, plan.act.clone()).of(plan.tier, plan.is_ordered);
         let mut execution = ask.execution(&verdict, now, shared.settings.send_by);
         execution.approval_id = uuid::Uuid::new_v4().simple().to_string();
         if ask.credential.is_some() {
@@ -188,9 +188,27 @@ impl Pipeline {
                 && ask::principal(action.principal.clone()).ok().flatten() == ask.principal
                 && ask.principal.is_some()
         });
-        let act = fitting.and_then(|action| serde_json::from_str(&action.arguments).ok());
-        let granted = |act| Granted { act, confirmed: Confirmed::Plan };
-        Ok(act.map(granted).ok_or(Reason::NotPlanned))
+        let Some(action) = fitting else { return Ok(Err(Reason::NotPlanned)) };
+        let Ok(act) = serde_json::from_str(&action.arguments) else {
+            return Ok(Err(Reason::NotPlanned));
+        };
+        // Where it was to be said may have been opened to others since: what was not ordered word for
+        // word is judged on that anew.
+        let was_ordered = self.was_ordered(guild, action.channel_id, &action.key).await?;
+        Ok(Ok(Granted { act, confirmed: Confirmed::Plan, was_ordered }))
+    }
+
+    /// Whether the asker of an execution had ordered its act word for word.
+    async fn was_ordered(
+        &self,
+        guild: Id<GuildMarker>,
+        channel: u64,
+        key: &str,
+    ) -> Result<bool, CallError> {
+        let Some(channel) = Id::new_checked(channel) else { return Ok(false) };
+        let channel = ChannelKey::new(Some(guild), channel);
+        let execution = self.shared.executions.execution(channel, key).await?;
+        Ok(execution.is_some_and(|execution| execution.is_ordered))
     }
 
     /// Reads the approval on which a call stands: the act that was shown, and who approved it.
@@ -207,10 +225,13 @@ impl Pipeline {
                 && approval.channel_id == ask.here.get()
                 && approval.hash == hash(guild, *asker, &approval.tool, &approval.arguments)
         });
-        let act = fitting.as_ref().and_then(|it| serde_json::from_str(&it.arguments).ok());
-        let by = fitting.as_ref().and_then(|it| Id::new_checked(it.decided_by));
-        let granted = |(act, by)| Granted { act, confirmed: Confirmed::Click(by) };
-        Ok(act.zip(by).map(granted).ok_or(Reason::NotApproved))
+        let Some(approval) = fitting else { return Ok(Err(Reason::NotApproved)) };
+        let act = serde_json::from_str(&approval.arguments).ok();
+        let Some((act, by)) = act.zip(Id::new_checked(approval.decided_by)) else {
+            return Ok(Err(Reason::NotApproved));
+        };
+        let was_ordered = self.was_ordered(guild, approval.channel_id, &approval.key).await?;
+        Ok(Ok(Granted { act, confirmed: Confirmed::Click(by), was_ordered }))
     }
 
     /// Decides by a click, if whoever clicked may do the act themselves, and answers it.
@@ -276,6 +297,7 @@ impl Pipeline {
         // Most presses are refused by what is known; only what would be allowed is read anew.
         let warm = shared.guilds.state(guild, &users).await?;
         let principal = Principal::Person(user);
+        let was_ordered = self.was_ordered(guild, approval.channel_id, &approval.key).await?;
         let call = Call {
             tool: entry.spec,
             inner: entry.tool.inner_of(&act),
@@ -285,7 +307,7 @@ impl Pipeline {
             askers: &[],
             here,
             is_tainted: false,
-            is_ordered: false,
+            is_ordered: was_ordered,
             is_answer: false,
             // This is the click.
             confirmed: Some(Confirmed::Click(user)),

@@ -10,7 +10,7 @@ use twilight_model::{
     },
 };
 
-use super::{Done, Run, Tool};
+use super::{Done, Run, Tool, threads};
 use crate::{
     adapters::discord::{Method, Request},
     domain::{
@@ -85,7 +85,7 @@ impl Tool for AddReaction {
         let route = format!("channels/{channel}/messages/reactions/@me");
         let request = Request::new(Method::Put, route, path, run.home.key(), run.send_by)
             .about(custom(&act.emoji).map_or(0, Id::get));
-        match run.discord.repeatedly(&request).await {
+        match threads::repeatedly(&request, channel, run).await {
             Ok(answer) => {
                 let mut fields = Map::new();
                 fields.insert("message".into(), Value::String(message.to_string()));

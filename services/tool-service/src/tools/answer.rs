@@ -111,6 +111,12 @@ impl Done {
         if error.is_in_doubt() || error.passes() { done.unsettled() } else { done }
     }
 
+    /// Says how a look failed without which nothing could be done: no end, while that may pass.
+    pub(crate) fn of_look(error: &RestError) -> Self {
+        let done = Self::of_read(error);
+        if error.is_in_doubt() || error.passes() { done.unsettled() } else { done }
+    }
+
     /// Says how a request failed that would only have read: that it may have happened is nothing.
     pub(crate) fn of_read(error: &RestError) -> Self {
         Self::failed(error.status(), sentence(error))

@@ -18,13 +18,14 @@ use twilight_model::{
 
 use ery_clock::UnixMillis;
 
-use super::{Authority, Done, Later, Run, Tool, reason};
+use super::{Authority, Done, Later, Run, Tool, answer, reason};
 use crate::{
     adapters::discord::{
         Method, Request, RestError,
         wire::{RawBan, time_stamp},
     },
     domain::{
+        flow,
         guild::{Guild, GuildState},
         reference, text,
         tool::{Needs, RetryClass, Spec, Subject, SubjectAct, Tier},
@@ -280,6 +281,10 @@ async fn ban(guild: Id<GuildMarker>, member: Id<UserMarker>, act: &Act, run: &Ru
             return Done::ok(200, summary, fields);
         }
         Err(NotPut::Unasked(error)) => return Done::of_read(&error),
+        Err(NotPut::Lifted(error)) => {
+            let summary = format!("{} {LET_IN}", answer::sentence(&error));
+            return Done::failed(error.status(), summary);
+        }
         Err(NotPut::Asked(error)) if error.is_in_doubt() => {
             // Perhaps it is there: then it ends all the same, and no other one with it.
             let then = lift_at_ms.and_then(|lift_at| end_of(member, lift_at, Some(run.key)));
@@ -328,7 +333,13 @@ enum NotPut {
     /// It could not be found out whether there is one already.
     Unasked(RestError),
     Asked(RestError),
+    /// It was refused once an older one had given way, and that one could not be put back.
+    Lifted(RestError),
 }
+
+/// What is told where that happened.
+const LET_IN: &str = "An older ban had given way to this one, and could not be put back either: \
+                      they are not banned now.";
 
 /// Which older bans give way to a new one: Discord keeps the first of two.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -347,24 +358,60 @@ async fn put(
     replaces: Replaces,
     run: &Run<'_>,
 ) -> Result<Put, NotPut> {
+    let mut lifted = None;
     match find(guild, member, run).await.map_err(NotPut::Unasked)? {
         Some(ban) if is_of(&ban, run.key) => return Ok(Put::Own(200)),
         Some(ban) if replaces == Replaces::MayEnd && !is_of_an_execution(&ban) => {
             return Ok(Put::Older);
         }
-        Some(_) => _ = lift(guild, member, run).await.map_err(NotPut::Asked)?,
+        Some(older) => {
+            lift(guild, member, run).await.map_err(NotPut::Asked)?;
+            lifted = Some(older);
+        }
         None => {}
     }
     let request = request(Method::Put, guild, member, run)
         .json(&json!({ "delete_message_seconds": delete_message_seconds }));
-    match run.discord.repeatedly(&request).await {
-        Ok(answer) => Ok(Put::Own(answer.status)),
-        Err(error) if error.is_in_doubt() => match find(guild, member, run).await {
+    let error = match run.discord.repeatedly(&request).await {
+        Ok(answer) => return Ok(Put::Own(answer.status)),
+        Err(error) => error,
+    };
+    if error.is_in_doubt() {
+        return match find(guild, member, run).await {
             Ok(Some(ban)) if is_of(&ban, run.key) => Ok(Put::Own(200)),
             Ok(_) | Err(_) => Err(NotPut::Asked(error)),
-        },
-        Err(error) => Err(NotPut::Asked(error)),
+        };
     }
+    match lifted {
+        Some(older) if !put_back(guild, member, &older, run).await => Err(NotPut::Lifted(error)),
+        _ => Err(NotPut::Asked(error)),
+    }
+}
+
+/// Puts an older ban back that gave way for nothing, with its own reason; says whether it stands.
+async fn put_back(
+    guild: Id<GuildMarker>,
+    member: Id<UserMarker>,
+    older: &RawBan,
+    run: &Run<'_>,
+) -> bool {
+    let reason = older.reason.as_deref().filter(|reason| !reason.is_empty());
+    let request = Request::new(
+        Method::Put,
+        format!("guilds/{guild}/bans"),
+        format!("guilds/{guild}/bans/{member}"),
+        guild.get(),
+        run.discord.send_by(),
+    )
+    .reason(reason.unwrap_or(run.audit_reason))
+    .about(member)
+    .json(&json!({}));
+    let put = run.discord.repeatedly(&request).await;
+    if let Err(error) = &put {
+        tracing::error!(error = %error, guild.id = %guild,
+            "a ban that gave way to a newer one could not be put back");
+    }
+    put.is_ok()
 }
 
 async fn unban(
@@ -382,14 +429,19 @@ async fn unban(
                 return Done::ok(200, summary, fields);
             }
             Ok(_) => {}
-            Err(error) => return Done::of_read(&error),
+            Err(error) => return waiting_for_a_token(&error, Done::of_look(&error)),
         }
     }
     match lift(guild, member, run).await {
         Ok(true) => Done::ok(204, format!("The ban of <@{member}> is lifted."), fields),
         Ok(false) => Done::ok(404, format!("<@{member}> is not banned."), fields),
-        Err(error) => Done::of_write(&error),
+        Err(error) => waiting_for_a_token(&error, Done::of_write(&error)),
     }
+}
+
+/// The end of a ban outlives a token that is not accepted: its operator gives Ery a new one.
+fn waiting_for_a_token(error: &RestError, done: Done) -> Done {
+    if matches!(error, RestError::Unauthorized) { done.unsettled() } else { done }
 }
 
 /// Lifts a ban, whichever it is; false if there was none.
@@ -415,6 +467,10 @@ async fn lift(
     }
 }
 
+/// Stands for a reason where others read along.
+const WITHHELD: &str = "Not everybody who can read this channel may see bans; ask for the reason \
+                        where only they can read.";
+
 async fn look_up(guild: Id<GuildMarker>, member: Id<UserMarker>, run: &Run<'_>) -> Done {
     let mut fields = Map::new();
     fields.insert("member".into(), json!(member.to_string()));
@@ -424,8 +480,17 @@ async fn look_up(guild: Id<GuildMarker>, member: Id<UserMarker>, run: &Run<'_>) 
             if let Some(name) = ban.user.as_ref().map(|user| text::name(user.name())) {
                 fields.insert("name".into(), json!(name));
             }
-            if let Some(reason) = reason::one_line(ban.reason.as_deref()) {
-                fields.insert("ban_reason".into(), json!(reason));
+            let all_may_know = run
+                .state
+                .is_some_and(|state| flow::all_hold(state, Permissions::BAN_MEMBERS, run.here));
+            match reason::one_line(ban.reason.as_deref()) {
+                Some(reason) if all_may_know => {
+                    fields.insert("ban_reason".into(), json!(reason));
+                }
+                Some(_) => {
+                    fields.insert("ban_reason_withheld".into(), json!(WITHHELD));
+                }
+                None => {}
             }
             Done::ok(200, format!("<@{member}> is banned."), fields)
         }

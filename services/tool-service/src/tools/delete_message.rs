@@ -32,6 +32,10 @@ const MOST: u8 = 100;
 /// Discord's codes that say that there is nothing left to be deleted.
 const GONE: &[u64] = &[10_003, 10_008];
 
+/// Discord's answers to a deletion of many that it takes only one by one.
+const TOO_OLD: u64 = 50_034;
+const WRONG_COUNT: u64 = 50_016;
+
 pub(crate) struct DeleteMessage;
 
 #[derive(Deserialize, JsonSchema)]
@@ -180,12 +184,16 @@ impl Tool for DeleteMessage {
         let (young, old): (Vec<_>, Vec<_>) =
             act.messages.iter().partition(|message| created_at(message.get()) > oldest);
         // Of one alone, Discord deletes not many at once.
-        let (many, singly) =
+        let (many, mut singly) =
             if young.len() > 1 { (young, old) } else { (vec![], [young, old].concat()) };
         let mut deleted = 0;
         if !many.is_empty() {
             match run.discord.repeatedly(&of_many(act, &many, run)).await {
                 Ok(_) => deleted += many.len(),
+                // By Discord's clock some are too old after all: one by one, then.
+                Err(RestError::Refused { code: TOO_OLD | WRONG_COUNT, .. }) => {
+                    singly.extend(many);
+                }
                 Err(error) => return Done::of_write(&error),
             }
         }

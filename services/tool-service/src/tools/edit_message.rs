@@ -14,6 +14,7 @@ use super::{
     Done, Run, Tool,
     embeds::{self, Embed},
     sending::SUPPRESS_EMBEDS,
+    threads,
 };
 use crate::{
     adapters::discord::{Method, Request},
@@ -93,9 +94,15 @@ impl Tool for EditMessage {
             )));
         }
         let embeds = embeds::filtered(parameters.embeds, scene.filter)?;
+        embeds::fit(&embeds, &filtered)?;
         let (channel, message) =
             scene.message(parameters.channel.as_deref(), &parameters.message).await?;
         let found = scene.read(channel, message).await?;
+        if found.as_ref().is_some_and(|found| !found.components.is_empty()) {
+            return Err(Problem::unclear(
+                "That message has buttons, and says what they do; it stays as it is.",
+            ));
+        }
         let answered = found.as_ref().and_then(|found| found.referenced_message.as_ref());
         Ok(Act {
             channel,
@@ -145,7 +152,7 @@ impl Tool for EditMessage {
         let path = format!("channels/{channel}/messages/{message}");
         let route = format!("channels/{channel}/messages/id");
         let request = Request::new(Method::Patch, route, path, run.home.key(), run.send_by);
-        match run.discord.repeatedly(&request.json(&body)).await {
+        match threads::repeatedly(&request.json(&body), channel, run).await {
             Ok(answer) => {
                 let mut fields = Map::new();
                 fields.insert("message".into(), Value::String(message.to_string()));

@@ -4,7 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{adapters::discord::wire::RawEmbed, domain::output::Filter, resolve::Problem};
+use crate::{
+    adapters::discord::wire::RawEmbed,
+    domain::output::{Filter, Filtered},
+    resolve::Problem,
+};
 
 /// How many characters all embeds of a message may have together.
 const MAX_CHARACTERS: usize = 6_000;
@@ -73,6 +77,18 @@ impl Embed {
             .flat_map(|field| [(&mut field.name, 256), (&mut field.value, 1_024)]);
         own.chain(of_fields)
     }
+}
+
+/// Refuses content beside embeds of which Discord would fetch a preview: the flag that forbids it
+/// would hide the embeds, too.
+pub(super) fn fit(embeds: &[Embed], content: &Filtered) -> Result<(), Problem> {
+    if content.without_previews && !embeds.is_empty() {
+        return Err(Problem::unclear(
+            "Beside an embed the content can hold no link to a host that is not known: put the \
+             link into the embed.",
+        ));
+    }
+    Ok(())
 }
 
 /// Makes embeds harmless, and holds them to Discord's bounds.

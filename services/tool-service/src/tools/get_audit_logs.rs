@@ -78,6 +78,7 @@ const ACTIONS: &[(u16, &str)] = &[
     (143, "automod_message_blocked"),
     (144, "automod_message_flagged"),
     (145, "automod_member_timed_out"),
+    (146, "automod_member_quarantined"),
 ];
 
 pub(crate) struct GetAuditLogs;

@@ -64,7 +64,8 @@ impl Tool for GetServerInfo {
     }
 
     fn needs(&self, _: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
-        Needs { reads: Reads::AboutAll, ..Needs::in_guild(Permissions::empty()) }
+        let reads = Reads::AboutAll;
+        Needs { reads, is_for_members: true, ..Needs::in_guild(Permissions::empty()) }
     }
 
     async fn perform(&self, _: &Act, run: &Run<'_>) -> Done {

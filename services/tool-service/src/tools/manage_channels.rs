@@ -272,7 +272,8 @@ impl Tool for ManageChannels {
     fn needs(&self, act: &Act, guild: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
         match act {
             Act::List {} => {
-                Needs { reads: Reads::AboutAll, ..Needs::in_guild(Permissions::empty()) }
+                let reads = Reads::AboutAll;
+                Needs { reads, is_for_members: true, ..Needs::in_guild(Permissions::empty()) }
             }
             Act::Create { category, .. } => {
                 let manage = Permissions::MANAGE_CHANNELS;

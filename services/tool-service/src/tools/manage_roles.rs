@@ -21,6 +21,7 @@ use crate::{
     adapters::discord::{Method, Request, RestError, wire::RawRole},
     domain::{
         guild::{Guild, GuildState},
+        output::Filter,
         permissions, text,
         tool::{BitsChange, Needs, RetryClass, RightsChange, Spec, Subject, SubjectAct, Tier},
     },
@@ -186,7 +187,7 @@ impl Tool for ManageRoles {
             Some(member) => Some(scene.member(member).await?),
             None => None,
         };
-        let look = look(&parameters)?;
+        let look = look(&parameters, scene.filter)?;
         let missing =
             || Problem::unclear("Name the role: by a mention, its id, or its exact name.");
         let role = || role.ok_or_else(missing);
@@ -322,10 +323,10 @@ fn check_fields(parameters: &Parameters) -> Result<(), Problem> {
     Ok(())
 }
 
-fn look(parameters: &Parameters) -> Result<Look, Problem> {
+fn look(parameters: &Parameters, filter: &Filter) -> Result<Look, Problem> {
     let name = match &parameters.name {
         Some(name) => {
-            let name = text::visible(name);
+            let name = filter.filtered(name).content;
             let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
             if name.is_empty() {
                 return Err(Problem::unclear("The role's name is empty."));

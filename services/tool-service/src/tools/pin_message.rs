@@ -10,7 +10,7 @@ use twilight_model::{
     },
 };
 
-use super::{Done, Run, Tool, listing, reason};
+use super::{Done, Run, Tool, listing, reason, threads};
 use crate::{
     adapters::discord::{Method, Request, wire::RawMessage},
     domain::{
@@ -172,7 +172,7 @@ async fn set(method: Method, pinned: &Pinned, summary: &str, run: &Run<'_>) -> D
     let path = format!("{route}/{message}");
     let request = Request::new(method, format!("{route}/id"), path, run.home.key(), run.send_by)
         .reason(run.audit_reason);
-    match run.discord.repeatedly(&request).await {
+    match threads::repeatedly(&request, channel, run).await {
         Ok(answer) => {
             let mut fields = Map::new();
             fields.insert("message".into(), Value::String(message.to_string()));

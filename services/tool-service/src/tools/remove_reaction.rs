@@ -10,7 +10,7 @@ use twilight_model::{
     },
 };
 
-use super::{Done, Run, Tool};
+use super::{Done, Run, Tool, threads};
 use crate::{
     adapters::discord::{Method, Request},
     domain::{
@@ -160,7 +160,7 @@ impl Tool for RemoveReaction {
         // A repeat finds no such reaction any more.
         let request = Request::new(Method::Delete, route, path, run.home.key(), run.send_by)
             .done_if(&[10_014], run.is_repeat);
-        match run.discord.repeatedly(&request).await {
+        match threads::repeatedly(&request, channel, run).await {
             Ok(answer) => {
                 let mut fields = Map::new();
                 fields.insert("message".into(), Value::String(message.to_string()));

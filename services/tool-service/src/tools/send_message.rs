@@ -20,7 +20,7 @@ use crate::{
         guild::Guild,
         output::MAX_CONTENT,
         reference,
-        tool::{Needs, RetryClass, Spec, Tier},
+        tool::{AlsoIn, Needs, RetryClass, Spec, Tier},
     },
     resolve::{Problem, Scene},
 };
@@ -109,12 +109,7 @@ impl Tool for SendMessage {
                 "The content has {length} characters; Discord takes {MAX_CONTENT}. Shorten it."
             )));
         }
-        if filtered.without_previews && !embeds.is_empty() {
-            return Err(Problem::unclear(
-                "Beside an embed the content can hold no link to a host that is not known: put \
-                 the link into the embed.",
-            ));
-        }
+        embeds::fit(&embeds, &filtered)?;
         let channel = match &parameters.channel {
             Some(channel) => scene.channel(channel).await?,
             None => scene.here,
@@ -151,7 +146,17 @@ impl Tool for SendMessage {
         if !act.embeds.is_empty() {
             to_send |= Permissions::EMBED_LINKS;
         }
-        Needs { tells: Some(act.channel), ..Needs::in_channel(act.channel, to_send) }
+        let to_reply = Permissions::READ_MESSAGE_HISTORY;
+        let reply = (act.reply_to.is_some() && act.components.is_none()).then_some(AlsoIn {
+            channel: act.channel,
+            bot: Permissions::empty(),
+            asker: to_reply,
+        });
+        Needs {
+            also_in: reply.into_iter().collect(),
+            tells: Some(act.channel),
+            ..Needs::in_channel(act.channel, to_send)
+        }
     }
 
     fn tier(&self, act: &Act) -> Tier {

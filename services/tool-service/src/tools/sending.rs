@@ -1,6 +1,6 @@
 //! Sends one message under a nonce, and finds it again where nobody told how it went.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use twilight_model::{
     guild::Permissions,
     id::{
@@ -15,11 +15,14 @@ use crate::{
         Method, Request, RestError,
         wire::{RawMessage, snowflake_at},
     },
-    domain::{execution::NONCE_LIFE, permissions},
+    domain::{execution::NONCE_LIFE, flow},
 };
 
 /// Discord's flag for a message without previews of its links.
 pub(super) const SUPPRESS_EMBEDS: u64 = 1 << 2;
+
+/// Discord's answer to a repeated send whose first message is there no more.
+const UNKNOWN_MESSAGE: u64 = 10_008;
 
 /// How many of the messages after the opening are looked through for the one in doubt.
 const MAX_PAGES: usize = 5;
@@ -51,7 +54,10 @@ impl Outgoing<'_> {
         let answer = match run.discord.repeatedly(&self.request(run)).await {
             Ok(answer) => answer,
             Err(error) if error.is_in_doubt() => return self.settle(run, &error).await,
-            Err(error) if error.passes() => return Err(Done::of_write(&error)),
+            // Under its nonce the first one stood, and was deleted since.
+            Err(RestError::Refused { code: UNKNOWN_MESSAGE, status }) => {
+                return Err(Done::ok(status, "It was sent, and deleted since.", Map::new()));
+            }
             Err(error) => return Err(Done::of_write(&error)),
         };
         match answer.json::<RawMessage>() {
@@ -68,7 +74,7 @@ impl Outgoing<'_> {
             Ok(Found::Nothing) if run.now >= run.opened_at + NONCE_LIFE + run.request_timeout => {
                 Err(Done::failed(0, "The message did not get to Discord."))
             }
-            Ok(Found::Nothing | Found::TooMuchSince) => Err(Done::in_doubt(0)),
+            Ok(Found::Nothing | Found::Unclear) => Err(Done::in_doubt(0)),
             Err(error) => {
                 tracing::warn!(error = %error, "cannot look up whether a message was sent");
                 let done = Done::in_doubt(error.status());
@@ -83,7 +89,7 @@ impl Outgoing<'_> {
         tracing::warn!(error = %error, "a send has no clear answer; looking for it");
         match self.find(run).await {
             Ok(Found::Message(message)) => Ok(Sent { message: *message, status: error.status() }),
-            Ok(Found::Nothing | Found::TooMuchSince) | Err(_) => {
+            Ok(Found::Nothing | Found::Unclear) | Err(_) => {
                 Err(Done::in_doubt(error.status()).unsettled())
             }
         }
@@ -122,15 +128,15 @@ impl Outgoing<'_> {
     }
 
     fn may_reply(&self, run: &Run<'_>) -> bool {
-        let Some(state) = run.state else { return true };
-        let bot = state.member(state.bot).zip(state.channel(self.channel));
-        let rights =
-            bot.map(|(bot, channel)| permissions::in_channel(&state.guild, bot, channel, run.now));
-        rights.is_none_or(|rights| rights.contains(Permissions::READ_MESSAGE_HISTORY))
+        run.bot_may(self.channel, Permissions::READ_MESSAGE_HISTORY)
     }
 
     /// Looks for the message among what was written since its execution was opened.
     async fn find(&self, run: &Run<'_>) -> Result<Found, RestError> {
+        if !run.bot_may(self.channel, flow::TO_READ) {
+            // Discord shows her an empty channel then, which says nothing.
+            return Ok(Found::Unclear);
+        }
         let mut after = snowflake_at(run.opened_at - CLOCK_SKEW);
         let no_later_than = run.opened_at + NONCE_LIFE + CLOCK_SKEW;
         for _ in 0..MAX_PAGES {
@@ -149,7 +155,7 @@ impl Outgoing<'_> {
                 _ => return Ok(Found::Nothing),
             }
         }
-        Ok(Found::TooMuchSince)
+        Ok(Found::Unclear)
     }
 
     fn is_it(&self, message: &RawMessage, run: &Run<'_>) -> bool {
@@ -169,5 +175,6 @@ impl Outgoing<'_> {
 enum Found {
     Message(Box<RawMessage>),
     Nothing,
-    TooMuchSince,
+    /// More was written since than is looked through, or she may not read there.
+    Unclear,
 }

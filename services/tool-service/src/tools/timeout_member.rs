@@ -28,6 +28,12 @@ use crate::{
     resolve::{Problem, Scene},
 };
 
+/// The longest timeout of Discord's.
+const LONGEST: Duration = Duration::from_hours(28 * 24);
+
+/// By how much Discord's clock may be behind ours.
+const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
+
 pub(crate) struct TimeoutMember;
 
 #[derive(Deserialize, JsonSchema)]
@@ -98,6 +104,8 @@ impl Tool for TimeoutMember {
 
     fn fix(&self, act: Act, now: UnixMillis, _: Option<&GuildState>) -> Act {
         let duration = Duration::from_secs(u64::from(act.duration_seconds));
+        // Discord's clock may be behind ours: 28 days by ours would then be too much.
+        let duration = duration.min(LONGEST.saturating_sub(CLOCKS_DIFFER));
         let until = (!duration.is_zero()).then(|| time_stamp(now + duration)).flatten();
         Act { until, ..act }
     }

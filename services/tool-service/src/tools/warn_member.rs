@@ -18,6 +18,7 @@ use crate::{
     },
     domain::{
         guild::Guild,
+        permissions,
         tool::{AlsoIn, Needs, RetryClass, Spec, Subject, SubjectAct, Tier},
     },
     resolve::{Problem, Scene},
@@ -119,6 +120,11 @@ impl Tool for WarnMember {
 }
 
 async fn in_channel(act: &Act, run: &Run<'_>) -> Done {
+    let kind = run.state.and_then(|state| state.channel(act.channel)).map(|channel| channel.kind);
+    let to_send = kind.map_or(Permissions::SEND_MESSAGES, permissions::to_send);
+    if !run.bot_may(act.channel, Permissions::VIEW_CHANNEL | to_send) {
+        return warned(act, "failed", NOT_TOLD_HERE, 0);
+    }
     match run.discord.repeatedly(&message(act, act.channel, run)).await {
         Ok(answer) => {
             let done = warned(act, "channel", "", answer.status);
@@ -178,6 +184,8 @@ fn message(act: &Act, channel: Id<ChannelMarker>, run: &Run<'_>) -> Request {
 /// Discord's flag for a message without previews of its links.
 const SUPPRESS_EMBEDS: u64 = 1 << 2;
 
+const NOT_TOLD_HERE: &str = " I could not tell them in this channel.";
+
 fn not_told(act: &Act, error: &RestError) -> Done {
     tracing::info!(error = %error, "a warning could not be told");
     let (notice, remark) = if error.is_in_doubt() {
@@ -185,7 +193,7 @@ fn not_told(act: &Act, error: &RestError) -> Done {
     } else {
         match act.notice {
             Notice::Dm => ("failed", " I could not send them a direct message."),
-            Notice::Channel | Notice::None => ("failed", " I could not tell them in this channel."),
+            Notice::Channel | Notice::None => ("failed", NOT_TOLD_HERE),
         }
     };
     warned(act, notice, remark, error.status())

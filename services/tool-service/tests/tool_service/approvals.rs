@@ -259,6 +259,44 @@ async fn while_she_is_paused_a_click_approves_nothing_and_the_proposal_stands() 
 }
 
 #[tokio::test]
+async fn an_order_that_waits_for_a_click_is_carried_out_word_for_word() {
+    let it = Harness::start_with(|settings| {
+        settings.policy = [("send_message".into(), ery_tool_service::ToolRule::Ask)].into();
+    })
+    .await;
+    let out = json!({"content": "what the staff say", "channel": "general"});
+    let call = it.ordered_in("theo", "staff", "send_message", out).await;
+    expect(&it.run(&call).await, CallOutcome::NeedsApproval);
+    let path = format!("channels/{}/messages?limit=1", it.channel("staff"));
+    let shown = it.rest(&path).await[0].clone();
+    let id = shown["components"][0]["components"][0]["custom_id"].as_str().unwrap().to_owned();
+    let request = ClickApprovalRequest {
+        guild_id: it.guild(),
+        channel_id: it.channel("staff"),
+        user_id: it.user("theo"),
+        custom_id: id,
+        interaction_id: 1,
+        interaction_token: "t".into(),
+    };
+    it.client().click_approval(request).await.unwrap();
+    let approval = approval(&it, &call);
+    expect(&it.run(&approved(&call, &approval)).await, CallOutcome::Done);
+    assert_eq!(it.said("general"), ["what the staff say"]);
+}
+
+#[tokio::test]
+async fn what_a_proposal_says_is_not_changed_while_it_can_be_clicked() {
+    let it = Harness::start().await;
+    proposed(&it).await;
+    let message = shown(&it).await;
+    let edit = json!({"message": message["id"], "content": "Approve this to pin the rules"});
+    let response = it.run(&it.call("mara", "general", "edit_message", edit)).await;
+    expect(&response, CallOutcome::Failed);
+    assert!(response.reason.contains("buttons"), "{}", response.reason);
+    assert_eq!(shown(&it).await["content"], message["content"]);
+}
+
+#[tokio::test]
 async fn foreign_buttons_are_left_alone() {
     let it = Harness::start().await;
     let foreign = ClickApprovalRequest {

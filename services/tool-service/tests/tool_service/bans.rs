@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use ery_clock::Clock;
+use ery_community_config::{Changed, Subject};
+use ery_event_bus::Topic;
 use ery_proto::{
     store::v1::ExecutionState,
     tool::v1::{CallOutcome, CallToolRequest},
@@ -14,6 +16,8 @@ use crate::support::{Harness, content, expect};
 
 const BAN: &str = "PUT /guilds/{guild_id}/bans/{user_id}";
 const UNBAN: &str = "DELETE /guilds/{guild_id}/bans/{user_id}";
+
+const LOOK: &str = "GET /guilds/{guild_id}/bans/{user_id}";
 
 /// A member whom both Theo and Ery outrank.
 const TARGET: &str = "bob";
@@ -104,6 +108,82 @@ async fn a_ban_found_open_after_its_end_is_in_doubt() {
     assert!(ban_of(&it, it.user(TARGET)).await.is_none());
 }
 
+/// The call that ends the only ban with an end, once that has come.
+fn end_of_the_ban(it: &Harness) -> CallToolRequest {
+    let end = it.store.with(|state| state.planned.values().next().unwrap().clone());
+    it.clock.advance(Duration::from_mins(1));
+    CallToolRequest {
+        scheduled_action_id: end.scheduled_action_id,
+        principal: end.principal,
+        askers: Vec::new(),
+        ..it.call("theo", "general", "ban_member", json!({}))
+    }
+}
+
+#[tokio::test]
+async fn a_ban_ends_though_staff_allow_no_more_bans() {
+    for (path, value) in [
+        ("tools.policy.ban_member", json!("off")),
+        ("tools.dry_run", json!(true)),
+        ("paused", json!(true)),
+        ("tools.destructive_per_hour", json!(0)),
+    ] {
+        let it = Harness::start().await;
+        let bob = it.user(TARGET);
+        let arguments = json!({"member": bob.to_string(), "duration_seconds": 60});
+        let ban = it.ordered("theo", "ban_member", arguments.clone()).await;
+        expect(&it.run(&ban).await, CallOutcome::Done);
+        let version = it.config.set(it.guild(), Subject::SERVER, path, value);
+        it.bus.broadcast_json(Topic::ConfigChanged, &Changed { home: it.guild(), version });
+        // The broadcast takes a moment.
+        let is_refused = async || {
+            let other = it.ordered("theo", "ban_member", json!({"member": "nils"})).await;
+            it.run(&other).await.outcome() == CallOutcome::Denied
+        };
+        while !is_refused().await {}
+
+        expect(&it.run(&end_of_the_ban(&it)).await, CallOutcome::Done);
+
+        assert!(ban_of(&it, bob).await.is_none(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_ban_outlives_a_token_that_is_not_accepted() {
+    let it = Harness::start().await;
+    let arguments = json!({"member": it.user(TARGET).to_string(), "duration_seconds": 60});
+    let ban = it.ordered("theo", "ban_member", arguments).await;
+    expect(&it.run(&ban).await, CallOutcome::Done);
+    let due = end_of_the_ban(&it);
+    it.fault(UNBAN, "error", json!({"status": 401, "count": 1})).await;
+    for _ in 0..2 {
+        assert_eq!(it.try_run(&due).await.unwrap_err().code(), tonic::Code::Unavailable);
+        assert_eq!(it.store.execution(&due.key).state(), ExecutionState::Open);
+    }
+}
+
+#[tokio::test]
+async fn an_older_ban_is_put_back_where_the_new_one_is_refused() {
+    let it = Harness::start().await;
+    let bob = it.user(TARGET);
+    let ban =
+        |reason: &str| json!({"member": bob.to_string(), "duration_seconds": 60, "reason": reason});
+    expect(&it.run(&it.ordered("theo", "ban_member", ban("older")).await).await, CallOutcome::Done);
+    let older = ban_of(&it, bob).await.unwrap()["reason"].clone();
+
+    it.fault(BAN, "error", json!({"status": 400, "code": 50_035, "count": 1})).await;
+    let response = it.run(&it.ordered("theo", "ban_member", ban("newer")).await).await;
+    expect(&response, CallOutcome::Failed);
+    assert_eq!(ban_of(&it, bob).await.unwrap()["reason"], older, "its end knows it by that");
+    assert!(!response.reason.contains("not banned"), "{}", response.reason);
+
+    it.fault(BAN, "error", json!({"status": 400, "code": 50_035, "count": 2})).await;
+    let response = it.run(&it.ordered("theo", "ban_member", ban("newer")).await).await;
+    expect(&response, CallOutcome::Failed);
+    assert!(ban_of(&it, bob).await.is_none());
+    assert!(response.reason.contains("they are not banned now"), "{}", response.reason);
+}
+
 #[tokio::test]
 async fn the_end_of_a_ban_waits_until_discord_is_there() {
     let it = Harness::start().await;
@@ -111,22 +191,15 @@ async fn the_end_of_a_ban_waits_until_discord_is_there() {
     let arguments = json!({"member": bob.to_string(), "duration_seconds": 60});
     let ban = it.ordered("theo", "ban_member", arguments).await;
     expect(&it.run(&ban).await, CallOutcome::Done);
-    let end = it.store.with(|state| state.planned.values().next().unwrap().clone());
-    it.clock.advance(Duration::from_mins(1));
-    let due = CallToolRequest {
-        scheduled_action_id: end.scheduled_action_id,
-        principal: end.principal,
-        askers: Vec::new(),
-        ..it.call("theo", "general", "ban_member", json!({}))
-    };
+    let due = end_of_the_ban(&it);
 
-    for kind in ["error", "cut"] {
-        it.fault(UNBAN, kind, json!({"status": 503, "count": 100})).await;
+    for (route, kind) in [(UNBAN, "error"), (UNBAN, "cut"), (LOOK, "error"), (LOOK, "cut")] {
+        it.fault(route, kind, json!({"status": 503, "count": 100})).await;
         assert_eq!(it.try_run(&due).await.unwrap_err().code(), tonic::Code::Unavailable, "{kind}");
         assert_eq!(it.store.execution(&due.key).state(), ExecutionState::Open, "{kind}");
+        it.clear_faults().await;
         assert!(ban_of(&it, bob).await.is_some());
     }
-    it.clear_faults().await;
 
     // The breaker lets nothing through for a while.
     let lifted = loop {
@@ -193,6 +266,12 @@ async fn a_ban_is_lifted_and_looked_up_by_whoever_may_ban() {
     let response = it.run(&look("theo")).await;
     expect(&response, CallOutcome::Done);
     assert_eq!(content(&response)["is_banned"], true);
+    // Why, only where nobody reads along who may not see bans.
+    assert_eq!(content(&response)["ban_reason"], Value::Null);
+    assert!(content(&response)["ban_reason_withheld"].as_str().unwrap().contains("Not everybody"));
+    let arguments = json!({"member": bob.to_string(), "action": "look_up"});
+    let response = it.run(&it.call("mara", "staff", "ban_member", arguments)).await;
+    expect(&response, CallOutcome::Done);
     assert!(
         content(&response)["ban_reason"].as_str().unwrap().contains(&it.user("theo").to_string())
     );

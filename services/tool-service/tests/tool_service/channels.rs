@@ -384,3 +384,34 @@ async fn a_move_that_is_repeated_leaves_what_people_moved_since() {
     assert_eq!(in_category(&it, "Harbour").await, ["ropes", "sails", "nets"]);
     assert_eq!(it.requests("PATCH", "/channels").await.len(), 2, "nothing is left to be moved");
 }
+
+#[tokio::test]
+async fn a_thread_that_is_put_away_is_brought_back_by_whoever_may_write_there() {
+    let it = Harness::start().await;
+    let thread = it.ordered("bob", "create_thread", json!({"name": "talk"})).await;
+    let thread = content(&it.run(&thread).await)["thread"].as_str().unwrap().to_owned();
+    let said =
+        it.rest_post(&format!("channels/{thread}/messages"), json!({"content": "first"})).await;
+    let message = said["id"].as_str().unwrap();
+    let put_away = async |is_locked: bool| {
+        let arguments = json!({
+            "action": "modify", "channel": thread, "archived": true, "locked": is_locked,
+        });
+        let call = it.ordered("theo", "manage_channels", arguments).await;
+        expect(&it.run(&call).await, CallOutcome::Done);
+    };
+    let pin = json!({"action": "pin", "message": message, "channel": thread});
+
+    put_away(false).await;
+    let response = it.run(&it.ordered("theo", "pin_message", pin.clone()).await).await;
+    expect(&response, CallOutcome::Done);
+    assert_eq!(it.channel_now(&thread).await["thread_metadata"]["archived"], false);
+
+    // One that is locked only by whoever manages threads; Discord is not even asked to.
+    put_away(true).await;
+    let changes = it.requests("PATCH", &format!("/channels/{thread}")).await.len();
+    let edit = json!({"message": message, "channel": thread, "content": "changed"});
+    let response = it.run(&it.ordered("theo", "edit_message", edit).await).await;
+    expect(&response, CallOutcome::Done);
+    assert_eq!(it.requests("PATCH", &format!("/channels/{thread}")).await.len(), changes + 3);
+}

@@ -127,6 +127,27 @@ async fn an_open_send_is_looked_up_once_its_nonce_is_forgotten() {
 }
 
 #[tokio::test]
+async fn where_ery_may_not_read_nobody_can_tell_whether_a_send_stands() {
+    let it = Harness::start().await;
+    it.deny_ery("general", 1 << 16).await;
+    let call = left_open(&it, true).await;
+    it.clock.advance(Duration::from_mins(10));
+    expect(&it.run(&call).await, CallOutcome::InDoubt);
+    assert_eq!(it.said("general"), ["the answer"]);
+}
+
+#[tokio::test]
+async fn a_send_that_stood_and_was_deleted_since_is_done() {
+    let it = Harness::start().await;
+    let call = left_open(&it, true).await;
+    it.fault(SEND, "error", json!({"status": 404, "code": 10_008, "count": 1})).await;
+    it.clock.advance(Duration::from_secs(30));
+    let response = it.run(&call).await;
+    expect(&response, CallOutcome::Done);
+    assert!(content(&response)["summary"].as_str().unwrap().contains("deleted since"));
+}
+
+#[tokio::test]
 async fn an_open_send_that_is_nowhere_has_failed() {
     let it = Harness::start_with(|settings| settings.breaker_failures = 1_000).await;
     let call = left_open(&it, false).await;

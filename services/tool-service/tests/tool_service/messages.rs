@@ -73,6 +73,34 @@ async fn an_answer_stays_where_it_was_asked_for() {
 }
 
 #[tokio::test]
+async fn an_edit_shows_no_preview_of_an_unknown_host_beside_an_embed() {
+    let it = Harness::start().await;
+    let message = answered(&it, "bob", "hello").await;
+    let edit = json!({
+        "message": message, "content": "https://evil.example/data", "embeds": [{"title": "x"}],
+    });
+    let response = it.run(&it.call("bob", "general", "edit_message", edit)).await;
+    expect(&response, CallOutcome::Failed);
+    assert!(response.reason.contains("not known"), "{}", response.reason);
+}
+
+#[tokio::test]
+async fn many_that_discord_takes_only_one_by_one_are_deleted_so() {
+    let it = Harness::start().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(it.says("bob", "general", "spam").await);
+    }
+    let route = "POST /channels/{channel_id}/messages/bulk-delete";
+    it.fault(route, "error", json!({"status": 400, "code": 50_034, "count": 1})).await;
+    let bulk = json!({"messages": ids});
+    let response = it.run(&it.ordered("theo", "delete_message", bulk).await).await;
+    expect(&response, CallOutcome::Done);
+    assert_eq!(content(&response)["deleted"], 3);
+    assert!(it.said("general").is_empty());
+}
+
+#[tokio::test]
 async fn embeds_are_sent_filtered_and_within_bounds() {
     let it = Harness::start().await;
     let embed = json!({

@@ -59,6 +59,36 @@ async fn what_is_due_is_done_for_its_own_person_alone() {
 }
 
 #[tokio::test]
+async fn what_was_planned_among_staff_is_judged_again_where_it_is_to_be_said() {
+    let it = Harness::start().await;
+    let plan = json!({
+        "tool": "send_message", "in_seconds": 60,
+        "arguments": {"content": "a word of the staff", "channel": "general"},
+    });
+    let mut call = it.ordered_in("theo", "staff", "schedule_action", plan).await;
+    call.offered.push("schedule_action".into());
+    let planned = it.run(&call).await;
+    expect(&planned, CallOutcome::Done);
+    let id = content(&planned)["id"].as_str().unwrap().to_owned();
+    it.clock.advance(Duration::from_mins(1));
+    let go = || CallToolRequest {
+        scheduled_action_id: id.clone(),
+        ..it.call("theo", "staff", "send_message", json!({}))
+    };
+    // As if general had been as closed as the staff's channel when this was planned on no order.
+    let ordered = |is_ordered| {
+        it.store.with(|state| state.executions.get_mut(&call.key).unwrap().is_ordered = is_ordered);
+    };
+    ordered(false);
+    let refused = it.run(&go()).await;
+    expect(&refused, CallOutcome::Denied);
+    assert!(refused.reason.contains("carry"), "{}", refused.reason);
+    ordered(true);
+    expect(&it.run(&go()).await, CallOutcome::Done);
+    assert_eq!(it.said("general"), ["a word of the staff"]);
+}
+
+#[tokio::test]
 async fn a_planned_sanction_needs_the_right_now_and_a_click() {
     let it = Harness::start().await;
     let bob = it.user("bob").to_string();

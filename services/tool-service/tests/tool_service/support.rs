@@ -397,6 +397,16 @@ impl Harness {
         request.send().await.unwrap().json().await.unwrap()
     }
 
+    /// Takes rights from Ery in a channel, as staff might.
+    pub(crate) async fn deny_ery(&self, channel: &str, bits: u64) {
+        let of = format!("channels/{}/permissions/{}", self.channel(channel), self.user("Ery"));
+        let body = json!({"type": 1, "allow": "0", "deny": bits.to_string()});
+        let request = self.http.put(format!("{}/{of}", self.sim.api_url())).json(&body);
+        let request = request.header("authorization", format!("Bot {}", self.sim.token()));
+        let status = request.send().await.unwrap().status();
+        assert!(status.is_success(), "{status}");
+    }
+
     /// Orders something of the simulator.
     pub(crate) async fn control(&self, path: &str, body: Value) -> Value {
         let request = self.http.post(format!("{}{path}", self.sim.control_url()));

@@ -28,6 +28,16 @@ async fn a_warning_is_recorded_and_told_in_the_channel() {
 }
 
 #[tokio::test]
+async fn a_warning_is_not_tried_to_be_told_where_ery_may_not_write() {
+    let it = Harness::start().await;
+    it.deny_ery("general", 1 << 11).await;
+    let response = it.run(&it.ordered("theo", "warn_member", json!({"member": "bob"})).await).await;
+    expect(&response, CallOutcome::Done);
+    assert_eq!(content(&response)["notice"], "failed");
+    assert!(it.requests("POST", "/messages").await.is_empty());
+}
+
+#[tokio::test]
 async fn a_warning_stands_though_it_cannot_be_told() {
     let it = Harness::start().await;
     for (notice, told) in [("channel", "in this channel"), ("dm", "direct message")] {

@@ -268,6 +268,8 @@ pub(crate) struct RawMessage {
     pub(crate) embeds: Vec<RawEmbed>,
     #[serde(default, deserialize_with = "nonce")]
     pub(crate) nonce: Option<String>,
+    #[serde(default)]
+    pub(crate) components: Vec<serde::de::IgnoredAny>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

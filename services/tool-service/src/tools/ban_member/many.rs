@@ -10,7 +10,7 @@ use twilight_model::{
     },
 };
 
-use super::{NotPut, Put, Replaces, put};
+use super::{LET_IN, NotPut, Put, Replaces, put};
 use crate::{
     adapters::discord::{Method, Request, RestError},
     domain::{
@@ -52,6 +52,8 @@ struct Outcome {
     /// They were for good before.
     before: Vec<Id<UserMarker>>,
     failed: Vec<(Id<UserMarker>, RestError)>,
+    /// Of the failed, those whose older ban gave way for nothing.
+    let_in: Vec<Id<UserMarker>>,
     /// Of these nothing could tell.
     unknown: Vec<Id<UserMarker>>,
 }
@@ -82,6 +84,10 @@ pub(super) async fn ban(
             Ok(Put::Own(_)) => outcome.banned.push(*member),
             Ok(Put::Older) => outcome.before.push(*member),
             Err(NotPut::Asked(error)) if error.is_in_doubt() => outcome.unknown.push(*member),
+            Err(NotPut::Lifted(error)) => {
+                outcome.let_in.push(*member);
+                outcome.failed.push((*member, error));
+            }
             Err(NotPut::Asked(error) | NotPut::Unasked(error)) => {
                 let is_told = matches!(error, RestError::Refused { .. });
                 if was_in_doubt && !is_told {
@@ -133,6 +139,9 @@ impl Outcome {
             let users: Vec<_> = self.failed.iter().map(|(user, _)| *user).collect();
             let why = answer::sentence(error);
             sentences.push(format!("Not banned: {}. {why}", listed(&users)));
+        }
+        if !self.let_in.is_empty() {
+            sentences.push(format!("{}: {LET_IN}", listed(&self.let_in)));
         }
         if !self.unknown.is_empty() {
             let users = listed(&self.unknown);
