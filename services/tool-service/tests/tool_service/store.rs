@@ -1,7 +1,7 @@
 //! A store in memory: as much of it as executions need.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex},
 };
 
@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) credentials: HashMap<String, McpCredential>,
     /// When executions that nobody would make again are settled, by key.
     pub(crate) settlings: HashMap<String, i64>,
+    /// The keys of what may count against a bound, none older than the widest window.
+    acts: VecDeque<String>,
     /// The highest epoch; lower ones are refused.
     pub(crate) epoch: u64,
     pub(crate) is_down: bool,
@@ -44,7 +46,8 @@ impl State {
                 && (it.tier == "destructive" || limit.is_of_reversible && it.tier == "reversible")
                 && (!limit.is_of_person || it.principal == given.principal)
         };
-        self.executions.values().filter(counts).count() >= limit.most as usize
+        self.acts.iter().filter_map(|key| self.executions.get(key)).filter(counts).count()
+            >= limit.most as usize
     }
 }
 
@@ -115,6 +118,16 @@ impl StoreService for FakeStore {
                 given.set_state(ExecutionState::Denied);
                 given.decision_reason.clone_from(&limit.decision_reason);
                 given.result.clone_from(&limit.result);
+            }
+            if is_new && !request.limits.is_empty() {
+                let is_over = |key: &String| {
+                    let width = request.limits.iter().map(|limit| limit.window_ms).max();
+                    let since = given.opened_at_ms - width.unwrap_or_default();
+                    state.executions.get(key).is_some_and(|it| it.opened_at_ms <= since)
+                };
+                let over = state.acts.iter().take_while(|key| is_over(key)).count();
+                state.acts.drain(..over);
+                state.acts.push_back(given.key.clone());
             }
             let execution = state.executions.entry(given.key.clone()).or_insert(given).clone();
             let is_read_again = !is_new && execution.tier == "read";
