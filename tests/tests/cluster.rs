@@ -380,3 +380,63 @@ async fn calls_of_mcp_clients_are_done_once_though_the_tool_service_is_killed() 
         }
     }
 }
+
+/// Lets a member speak to Ery in every channel until all of it is answered, or all turned away; in
+/// how many rounds, and after what time, the last of them began.
+async fn governed(
+    platform: &Platform,
+    channels: &[String],
+    member: &str,
+    is_answered: bool,
+) -> anyhow::Result<(usize, Duration)> {
+    let begun = tokio::time::Instant::now();
+    let wanted = if is_answered { "trigger" } else { "turned_away" };
+    for round in 1.. {
+        let round_began = begun.elapsed();
+        anyhow::ensure!(round_began < Duration::from_mins(2), "never governed everywhere");
+        let mut all = true;
+        let mut said = Vec::new();
+        for channel in channels {
+            said.push(platform.sim.say(channel, member, "Ery, hello").await?.to_string());
+        }
+        for message in said {
+            let part = eventually("what became of a message", Duration::from_mins(1), async || {
+                // Until it is taken in, nothing is known of it.
+                let Ok(why) = platform.ctl(&["threads", "why", &message]).await else {
+                    return Ok(None);
+                };
+                let part = why["part"].as_str().unwrap_or("nothing").to_owned();
+                Ok((part != "nothing").then_some(part))
+            });
+            all &= part.await? == wanted;
+        }
+        if all {
+            return Ok((round, round_began));
+        }
+    }
+    unreachable!("rounds have no end")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_governs_every_replica_also_where_its_broadcast_was_lost() {
+    let mut platform = Platform::start(SHAPE, &[]).await.unwrap();
+    let (guild, channels, members) = platform.make_guild(8, 1).await.unwrap();
+    let set = async |platform: &Platform, value: &str| {
+        let arguments = ["config", "set", "gate.engage", value, "--guild", &guild];
+        platform.ctl(&arguments).await.unwrap();
+    };
+    let member = &members[0];
+    governed(&platform, &channels, member, true).await.unwrap();
+    for (value, is_answered) in [("off", false), ("addressed", true), ("listen", false)] {
+        set(&platform, value).await;
+        let told = governed(&platform, &channels, member, is_answered).await.unwrap();
+        println!("{value}: governed in round {} after {:?}", told.0, told.1);
+    }
+
+    // Who is not connected again yet is not told; what is held is looked at again by itself.
+    platform.nats.kill().await.unwrap();
+    platform.nats.restart().await.unwrap();
+    set(&platform, "addressed").await;
+    let told = governed(&platform, &channels, member, true).await.unwrap();
+    println!("after a restart of NATS: governed in round {} after {:?}", told.0, told.1);
+}

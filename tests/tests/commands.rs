@@ -30,7 +30,12 @@ struct Stand {
 impl Stand {
     async fn start(variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut process = Ery::start_playground(Some(folder.path()), variables).unwrap();
+        let process = Ery::start_playground(Some(folder.path()), variables).unwrap();
+        Self::of(process, folder).await
+    }
+
+    /// Waits for a playground that was started.
+    async fn of(mut process: Ery, folder: tempfile::TempDir) -> Self {
         let sim = Sim::new(&process.line_after("The simulated Discord is at").await.unwrap());
         let contract = ContractKept::watch(&sim).await.unwrap();
         let guild = sim.world().await.unwrap().guilds.into_iter().next().unwrap();

@@ -75,6 +75,29 @@ impl Base {
     }
 }
 
+/// The base of a process whose settings may change while it runs.
+#[derive(Clone, Debug, Default)]
+pub struct SharedBase(Arc<Mutex<(u64, Arc<Base>)>>);
+
+impl SharedBase {
+    /// Sets it anew; what is read from now on goes by it.
+    pub fn set(&self, base: Base) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = (held.0 + 1, Arc::new(base));
+    }
+
+    /// Returns how often it was set, and what it is.
+    fn now(&self) -> (u64, Arc<Base>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl From<Base> for SharedBase {
+    fn from(base: Base) -> Self {
+        Self(Arc::new(Mutex::new((0, Arc::new(base)))))
+    }
+}
+
 /// A change that was made, as it is broadcast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
@@ -87,7 +110,7 @@ pub struct Changed {
 #[derive(Debug)]
 pub struct ConfigCache {
     source: Box<dyn ConfigSource>,
-    base: Base,
+    base: SharedBase,
     held: Mutex<HashMap<u64, Held>>,
     /// Changes that were heard of lately: what was asked for before one may come after it.
     heard: Mutex<HashMap<u64, (u64, Instant)>>,
@@ -104,14 +127,15 @@ struct Held {
 
 #[derive(Clone, Debug)]
 struct Made {
-    /// The versions of the installation's layer and of the home's.
-    of: (u64, u64),
+    /// The versions of the process's base, of the installation's layer and of the home's.
+    of: (u64, u64, u64),
     snapshot: Arc<Snapshot>,
 }
 
 impl ConfigCache {
     /// Makes an empty one.
-    pub fn new(source: Box<dyn ConfigSource>, base: Base) -> Self {
+    pub fn new(source: Box<dyn ConfigSource>, base: impl Into<SharedBase>) -> Self {
+        let base = base.into();
         let (held, heard, snapshots) = (Mutex::default(), Mutex::default(), Mutex::default());
         Self { source, base, held, heard, snapshots }
     }
@@ -126,14 +150,15 @@ impl ConfigCache {
     pub async fn get(&self, home: Home) -> Result<Arc<Snapshot>, SourceError> {
         let global = self.held(INSTALLATION).await?;
         let own = self.held(home.key()).await?;
-        let of = (global.version, own.version);
+        let (revision, base) = self.base.now();
+        let of = (revision, global.version, own.version);
         let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(made) = snapshots.get(&home.key())
             && made.of == of
         {
             return Ok(Arc::clone(&made.snapshot));
         }
-        let base = self.base.of(home.key());
+        let base = base.of(home.key());
         let installation = global.layered.get(&Subject::GLOBAL).cloned().unwrap_or_default();
         let snapshot = Arc::new(Snapshot::new(base, installation, own.layered.clone()));
         if snapshots.len() >= HOMES {
@@ -287,6 +312,19 @@ mod tests {
         source.set(7, Subject::SERVER, "every_message");
         tokio::time::advance(FRESH).await;
         assert_eq!(engage(&cache).await, Engage::EveryMessage);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_process_is_set_to_may_change_while_it_runs() {
+        let source = Arc::new(Source::default());
+        let base = SharedBase::default();
+        let cache = ConfigCache::new(Box::new(Arc::clone(&source)), base.clone());
+        assert_eq!(engage(&cache).await, Engage::Addressed);
+        let everywhere = Document::from([("gate.engage".to_owned(), json!("listen"))]);
+        base.set(Base { everywhere, ..Base::default() });
+        assert_eq!(engage(&cache).await, Engage::Listen);
+        base.set(Base::default());
+        assert_eq!(engage(&cache).await, Engage::Addressed);
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ mod layer;
 mod presets;
 pub mod testing;
 
-pub use cache::{Base, Changed, ConfigCache, ConfigSource, Loaded, SourceError};
+pub use cache::{Base, Changed, ConfigCache, ConfigSource, Loaded, SharedBase, SourceError};
 pub use client::{Change, Difference, StoredConfig, Version, Wanted, kept_at, top_of};
 pub use config::{
     Access, Answers, Config, Context, Engage, Gate, Limits, Moderation, Span, ToolRule, ToolRules,

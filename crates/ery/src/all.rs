@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use ery_budgets::Budgets;
 use ery_channel_queue::ChannelQueue;
 use ery_clock::{Clock, SystemClock};
+use ery_community_config::SharedBase;
 use ery_embedded::{BusOptions, DatabaseError, EmbeddedFolder, QueueOptions};
 use ery_event_bus::EventBus;
 use ery_ids::ReplicaId;
@@ -22,19 +23,20 @@ use crate::{
     process::{Fatal, Process, bind},
     services,
     settings::Settings,
+    watching::Watch,
 };
 
 /// Runs until a signal comes.
 pub(crate) async fn run(sources: &Sources) -> Result<(), Failure> {
-    let settings = Settings::load(sources)?;
+    let (settings, values) = Settings::load_whole(sources)?;
     settings.token()?;
     let mut process = Process::begin(&settings)?;
     let (health, fatal) = (process.health.clone(), process.fatal.clone());
-    let Some(everything) = process.starting(Everything::start(&settings, &health, &fatal)).await?
-    else {
-        return Ok(());
-    };
+    let base = SharedBase::from(services::config_base(&settings));
+    let start = Everything::start(&settings, &base, &health, &fatal);
+    let Some(everything) = process.starting(start).await? else { return Ok(()) };
     process.serve_admin(&settings, &everything.last).await?;
+    Watch { sources: sources.clone(), values, base }.spawn(&everything.last);
     tracing::info!(folder = %settings.data_dir.display(), "every service runs in this process");
     process.run(&everything.stages(), &settings).await
 }
@@ -56,6 +58,7 @@ impl Everything {
     /// Opens the data folder and starts every service on it.
     pub(crate) async fn start(
         settings: &Settings,
+        base: &SharedBase,
         health: &Health,
         fatal: &Fatal,
     ) -> Result<Self, Failure> {
@@ -98,8 +101,16 @@ impl Everything {
             callees.spawn("ai-service", async move { ai.run(tasks).await });
         }
 
-        let tools =
-            services::tools(settings, &clock, &bus, &budgets, &store_peers, &callees, health)?;
+        let tools = services::tools(
+            settings,
+            &clock,
+            &bus,
+            &budgets,
+            base,
+            &store_peers,
+            &callees,
+            health,
+        )?;
         let tool_peers = Peers::local(ery_rpc::local(tools));
 
         let ports = ery_orchestrator::Ports {
@@ -108,7 +119,7 @@ impl Everything {
             membership: Arc::clone(&membership),
             clock: Arc::clone(&clock),
             replica: replica.clone(),
-            config_base: services::config_base(settings),
+            config_base: base.clone(),
             store: store_peers.clone(),
             ai: ai_peers,
             tools: tool_peers.clone(),

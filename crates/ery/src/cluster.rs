@@ -10,6 +10,7 @@ use tonic::service::Routes;
 
 use ery_clock::{Clock, SystemClock};
 use ery_cluster::Cluster;
+use ery_community_config::SharedBase;
 use ery_ids::{ReplicaId, ServiceName};
 use ery_lifecycle::{Health, Tasks};
 use ery_membership::{Registration, Replica};
@@ -21,11 +22,12 @@ use crate::{
     process::{Fatal, Process, bind},
     services,
     settings::Settings,
+    watching::Watch,
 };
 
 /// Runs one service until a signal comes.
 pub(crate) async fn run(name: ServiceName, sources: &Sources) -> Result<(), Failure> {
-    let settings = Settings::load(sources)?;
+    let (settings, values) = Settings::load_whole(sources)?;
     if matches!(name, ServiceName::Gateway | ServiceName::ToolService) {
         settings.token()?;
     }
@@ -37,6 +39,7 @@ pub(crate) async fn run(name: ServiceName, sources: &Sources) -> Result<(), Fail
         ServiceName::Store => ReplicaId(settings.store.name.clone()),
         _ => ReplicaId::random(),
     };
+    let base = SharedBase::from(services::config_base(&settings));
     let readiness = process.health.part(name.as_str());
     let [service, calls, last] = [(); 3].map(|()| Tasks::new());
 
@@ -48,6 +51,7 @@ pub(crate) async fn run(name: ServiceName, sources: &Sources) -> Result<(), Fail
                 .map_err(|error| Failure::unavailable(chain(&error)))?;
         let wiring = Wiring {
             settings: &settings,
+            base: &base,
             clock,
             cluster,
             credential,
@@ -61,6 +65,7 @@ pub(crate) async fn run(name: ServiceName, sources: &Sources) -> Result<(), Fail
     let Some(registration) = process.starting(start).await? else { return Ok(()) };
     readiness.set(true);
     process.serve_admin(&settings, &last).await?;
+    Watch { sources: sources.clone(), values, base }.spawn(&last);
     tracing::info!(service = name.as_str(), replica.id = %replica, "running");
 
     // Out of the list first: peers that ask now go elsewhere while this one finishes.
@@ -75,6 +80,7 @@ pub(crate) async fn run(name: ServiceName, sources: &Sources) -> Result<(), Fail
 
 struct Wiring<'a> {
     settings: &'a Settings,
+    base: &'a SharedBase,
     clock: Arc<dyn Clock>,
     cluster: Cluster,
     credential: ClusterCredential,
@@ -117,7 +123,7 @@ impl Wiring<'_> {
                     membership: cluster.membership(),
                     clock: Arc::clone(clock),
                     replica: self.replica.clone(),
-                    config_base: services::config_base(settings),
+                    config_base: self.base.clone(),
                     store: self.peers(ServiceName::Store).await?,
                     ai: self.peers(ServiceName::AiService).await?,
                     tools: self.peers(ServiceName::ToolService).await?,
@@ -139,6 +145,7 @@ impl Wiring<'_> {
                     clock,
                     &cluster.bus(),
                     &cluster.budgets(),
+                    self.base,
                     &store,
                     tasks,
                     &self.health,

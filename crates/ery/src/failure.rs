@@ -35,6 +35,11 @@ impl Failure {
         Self::internal(format!("{text}: {}", chain(error)))
     }
 
+    /// Returns what it says.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Writes the line, and returns the code.
     pub(crate) fn report(&self) -> ExitCode {
         let line: String = self.text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -13,6 +13,7 @@ mod services;
 mod settings;
 mod settings_command;
 mod sim;
+mod watching;
 mod words;
 
 use std::process::ExitCode;

@@ -7,6 +7,7 @@ use std::{io::Write as _, path::Path, sync::Arc, time::Duration};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
+use ery_community_config::SharedBase;
 use ery_lifecycle::{Health, Tasks};
 use ery_settings::Sources;
 use ery_sim_discord::Options;
@@ -16,8 +17,10 @@ use crate::{
     cli,
     failure::Failure,
     process::{Process, bind, reached_here},
+    services,
     settings::Settings,
     sim,
+    watching::Watch,
 };
 
 /// How long Ery may take to connect to a simulated Discord in the same process.
@@ -40,7 +43,7 @@ pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Resul
         sources.flags.push(("data_dir".into(), folder.path().display().to_string()));
     }
     let has_log = sources.variables.iter().any(|(name, _)| name.starts_with("ERY_TELEMETRY__LOG"));
-    let mut settings = Settings::load(&sources)?;
+    let (mut settings, values) = Settings::load_whole(&sources)?;
     if !has_log && settings.telemetry.log == "info" {
         // A newcomer should see the page's address, and what goes wrong.
         settings.telemetry.log = "warn".into();
@@ -60,11 +63,11 @@ pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Resul
         ..Options::default()
     };
     let simulated = sim::start(sim_listener, options).await?;
-    let Some(everything) = process.starting(Everything::start(&settings, &health, &fatal)).await?
-    else {
-        return Ok(());
-    };
+    let base = SharedBase::from(services::config_base(&settings));
+    let start = Everything::start(&settings, &base, &health, &fatal);
+    let Some(everything) = process.starting(start).await? else { return Ok(()) };
     process.serve_admin(&settings, &everything.last).await?;
+    Watch { sources: sources.clone(), values, base }.spawn(&everything.last);
     // Discord keeps nothing for who has never been connected: nobody is to speak before that.
     let Some(()) = process.starting(connected(&health)).await? else { return Ok(()) };
 

@@ -8,7 +8,7 @@ use tonic::service::Routes;
 use ery_budgets::Budgets;
 use ery_channel_queue::ChannelQueue;
 use ery_clock::Clock;
-use ery_community_config::Base;
+use ery_community_config::{Base, SharedBase};
 use ery_event_bus::EventBus;
 use ery_group_commit::FileKey;
 use ery_ids::ReplicaId;
@@ -89,11 +89,13 @@ pub(crate) fn ai(
 }
 
 /// Starts the tool-service, and returns its calls.
+#[expect(clippy::too_many_arguments, reason = "it needs every port")]
 pub(crate) fn tools(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
     bus: &Arc<dyn EventBus>,
     budgets: &Arc<dyn Budgets>,
+    base: &SharedBase,
     store: &Peers,
     tasks: &Tasks,
     health: &Health,
@@ -106,7 +108,7 @@ pub(crate) fn tools(
         bus: Arc::clone(bus),
         budgets: Arc::clone(budgets),
         clock: Arc::clone(clock),
-        config_base: config_base(settings),
+        config_base: base.clone(),
         store: store.clone(),
     };
     let service = ery_tool_service::Service::new(settings.tool_service.clone(), ports)

@@ -3,7 +3,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize, Serializer};
 
-use ery_settings::{InvalidSetting, Sources, check};
+use ery_settings::{InvalidSetting, Sources, Values, check};
 
 use crate::failure::Failure;
 
@@ -128,6 +128,11 @@ impl Default for Process {
 impl Settings {
     /// Loads and checks them.
     pub(crate) fn load(sources: &Sources) -> Result<Self, Failure> {
+        Self::load_whole(sources).map(|(settings, _)| settings)
+    }
+
+    /// Loads and checks them, and returns what was given of them beside.
+    pub(crate) fn load_whole(sources: &Sources) -> Result<(Self, Values), Failure> {
         let loaded = ery_settings::load::<Self>(sources).map_err(|error| {
             Failure::settings(format!("settings: {}", crate::failure::chain(&error)))
         })?;
@@ -139,7 +144,7 @@ impl Settings {
         nats.validate()
             .and_then(|()| redis.validate(nats))
             .map_err(|error| Failure::settings(format!("settings: {error}")))?;
-        Ok(loaded.settings)
+        Ok((loaded.settings, loaded.values))
     }
 
     fn validate(&self) -> Result<(), InvalidSetting> {

@@ -4,6 +4,8 @@
 
 mod invalid;
 mod load;
+mod values;
 
 pub use invalid::{InvalidSetting, check};
 pub use load::{Loaded, SettingsError, Sources, load};
+pub use values::Values;

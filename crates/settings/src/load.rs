@@ -11,6 +11,8 @@ use figment::{
 };
 use serde::de::DeserializeOwned;
 
+use crate::values::Values;
+
 /// Variables begin with this; `__` goes one table deeper: `ERY_STORE__BUSY_TIMEOUT`.
 const PREFIX: &str = "ERY_";
 
@@ -57,6 +59,8 @@ impl Sources {
 pub struct Loaded<T> {
     pub settings: T,
     pub file: Option<PathBuf>,
+    /// What was given of them.
+    pub values: Values,
 }
 
 /// Why settings could not be loaded.
@@ -120,7 +124,7 @@ pub fn load<T: DeserializeOwned>(sources: &Sources) -> Result<Loaded<T>, Setting
             .map_err(|error| locate(&error, &figment))?,
         _ => return Err(SettingsError::Wrong("the settings are no table".into())),
     };
-    Ok(Loaded { settings, file })
+    Ok(Loaded { settings, file, values: Values::of(&values) })
 }
 
 fn wrong(error: &figment::Error, file: Option<&str>) -> SettingsError {
@@ -379,6 +383,23 @@ mod tests {
         assert_eq!(loaded.discord.token.unwrap().expose_secret(), path.trim());
         let error = named("ERY_TEST_NOWHERE").unwrap_err().to_string();
         assert!(error.contains("discord.token_env") && error.contains("NOWHERE"), "{error}");
+    }
+
+    #[test]
+    fn what_changed_is_named_and_a_secret_is_not_shown() {
+        let load = |text: &str| {
+            let file = write(text);
+            load::<Whole>(&sources(Some(file.path()), &[("ERY_DISCORD__NAMES", "[x]")]))
+                .unwrap()
+                .values
+        };
+        let before = load("size = 1\n[discord]\ntoken = \"hidden\"");
+        let removed = before.changed(&load("[discord]\ntoken = \"hidden\""));
+        assert_eq!(removed.into_iter().collect::<Vec<_>>(), ["size"]);
+        let after = load("size = 1\n[discord]\ntoken = \"other\"");
+        assert_eq!(before.changed(&after).into_iter().collect::<Vec<_>>(), ["discord.token"]);
+        assert!(before.changed(&before.clone()).is_empty());
+        assert!(!format!("{before:?}").contains("hidden"), "{before:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc};
 
 use ery_channel_queue::ChannelQueue;
 use ery_clock::Clock;
-use ery_community_config::Base;
+use ery_community_config::SharedBase;
 use ery_event_bus::EventBus;
 use ery_ids::ReplicaId;
 use ery_membership::Membership;
@@ -21,7 +21,7 @@ pub struct Ports {
     /// This process, as the other orchestrators know it.
     pub replica: ReplicaId,
     /// What the process is set to, below what communities set.
-    pub config_base: Base,
+    pub config_base: SharedBase,
     /// The replicas of the store.
     pub store: Peers,
     /// The replicas of the ai-service.

@@ -174,6 +174,21 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The keys that [`Self::config_base`] is made of: they may change while the process runs.
+    pub const LIVE: &[&str] = &[
+        "engage",
+        "names",
+        "answer_bots",
+        "exchange_window",
+        "member_cooldown",
+        "context_messages",
+        "context_window",
+        "max_steps",
+        "max_tool_calls",
+        "thread_tokens",
+        "thread_time",
+    ];
+
     /// Returns what these settings say of what a community can set, too: it lies below all layers.
     pub fn config_base(&self) -> Document {
         let span = |duration: Duration| Value::from(Span(duration).to_string());

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use ery_budgets::Budgets;
 use ery_clock::Clock;
-use ery_community_config::Base;
+use ery_community_config::SharedBase;
 use ery_event_bus::EventBus;
 use ery_rpc::Peers;
 
@@ -40,7 +40,7 @@ pub struct Ports {
     pub budgets: Arc<dyn Budgets>,
     pub clock: Arc<dyn Clock>,
     /// What the process is set to, below what communities set.
-    pub config_base: Base,
+    pub config_base: SharedBase,
     /// The replicas of the store.
     pub store: Peers,
 }

@@ -128,6 +128,9 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The keys that [`Self::config_base`] is made of: they may change while the process runs.
+    pub const LIVE: &[&str] = &["policy", "guild_policy", "disabled_tools", "dry_run"];
+
     /// Returns what these settings say of what a community can set, too: it lies below all layers.
     pub fn config_base(&self) -> Base {
         let rule = |(tool, rule): (&String, &ToolRule)| {

@@ -63,6 +63,20 @@ impl Stand {
         said.iter().any(|it| it["message_reference"]["message_id"] == spoken.as_str())
     }
 
+    /// Has somebody speak to Ery, and waits until she has turned that away.
+    async fn is_turned_away(&self, who: &str) {
+        let here = self.channel("general");
+        let spoken = self.sim.say(here, self.member(who), "Ery, hello").await.unwrap().to_string();
+        let data = self.folder.path().display().to_string();
+        let arguments = ["ctl", "--json", "--data-dir", &data, "threads", "why", &spoken];
+        let turned_away = eventually("a refusal", Duration::from_secs(20), async || {
+            let mut ctl = Ery::start("ctl", &arguments, &[])?;
+            ctl.end(Duration::from_secs(20)).await?;
+            Ok(ctl.stdout().contains("\"turned_away\"").then_some(()))
+        });
+        turned_away.await.unwrap();
+    }
+
     /// Returns a value and where it comes from, as an operator sees it.
     async fn value(&self, key: &str) -> (Value, String) {
         let found = self
@@ -213,4 +227,45 @@ async fn an_operator_exports_imports_and_sets_everything() {
 
     let schema = stand.ctl(&["config", "schema"]).await;
     assert_eq!(schema["properties"]["gate"]["properties"]["answer_bots"]["type"], "boolean");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_settings_file_is_watched_and_says_what_takes_a_restart() {
+    let settings = tempfile::NamedTempFile::new().unwrap();
+    let write = |text: &str| fs::write(settings.path(), text).unwrap();
+    write("[telemetry]\nlog = \"info\"\n");
+    let path = settings.path().display().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().display().to_string();
+    let arguments = [
+        "--settings",
+        &path,
+        "--data-dir",
+        &data,
+        "playground",
+        "--listen",
+        "127.0.0.1:0",
+        "--sim-listen",
+        "127.0.0.1:0",
+    ];
+    let logged = [("ERY_TELEMETRY__LOG_FORMAT", "json")];
+    let process = Ery::start("playground", &arguments, &logged).unwrap();
+    let mut stand = Stand::of(process, folder).await;
+    assert!(stand.is_answered("alice").await);
+
+    write(
+        "[telemetry]\nlog = \"info\"\n[orchestrator]\nengage = \"off\"\nstore_timeout = \"7s\"\n",
+    );
+    let live =
+        stand.process.line(|line| line.contains("and are in force").then(|| line.to_owned()));
+    assert!(live.await.unwrap().contains("orchestrator.engage"));
+    let later = stand.process.line(|line| line.contains("take a restart").then(|| line.to_owned()));
+    assert!(later.await.unwrap().contains("orchestrator.store_timeout"));
+    stand.is_turned_away("alice").await;
+
+    write("[telemetry]\nlog = \"info\"\n[orchestrator]\nengage = \"loud\"\n");
+    let wrong = stand.process.line(|line| line.contains("cannot be used").then(|| line.to_owned()));
+    assert!(wrong.await.unwrap().contains("orchestrator.engage"));
+    // What was in force stays.
+    stand.is_turned_away("alice").await;
 }

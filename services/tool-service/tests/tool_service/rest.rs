@@ -180,7 +180,7 @@ async fn settings_that_cannot_work_are_named() {
         bus: std::sync::Arc::clone(&it.bus) as _,
         budgets: std::sync::Arc::clone(&it.budgets) as _,
         clock: std::sync::Arc::clone(&it.clock) as _,
-        config_base: ery_community_config::Base::default(),
+        config_base: ery_community_config::SharedBase::default(),
         store: ery_rpc::Peers::local(ery_rpc::local(it.service.routes())),
     };
     let new = |ports| ery_tool_service::Service::new(ery_tool_service::Settings::default(), ports);

@@ -217,7 +217,7 @@ impl Harness {
             bus: Arc::clone(&bus) as Arc<dyn EventBus>,
             budgets: Arc::clone(&budgets) as Arc<dyn Budgets>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            config_base: settings.config_base(),
+            config_base: settings.config_base().into(),
             store: Peers::local(ery_rpc::local(routes)),
         };
         let service = Service::new(settings, ports).unwrap();

@@ -175,7 +175,7 @@ impl Stand {
             membership: Arc::clone(&self.membership) as _,
             clock: Arc::new(SystemClock),
             replica: ReplicaId::random(),
-            config_base: Base { everywhere: self.settings.config_base(), ..Base::default() },
+            config_base: Base { everywhere: self.settings.config_base(), ..Base::default() }.into(),
             store: routes(
                 Routes::new(StoreServiceServer::from_arc(Arc::clone(&self.store)))
                     .add_service(ConfigServiceServer::new(self.config.clone())),
