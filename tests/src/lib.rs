@@ -5,6 +5,7 @@
 mod browser;
 pub mod chaos;
 mod checker;
+mod collector;
 mod contract;
 mod model;
 mod platform;
@@ -14,6 +15,7 @@ mod stages;
 
 pub use browser::Browser;
 pub use checker::{Answer, Checker};
+pub use collector::{CollectedSpan, Collector, SpanKind, connected};
 pub use contract::ContractKept;
 pub use model::ScriptedModel;
 pub use platform::{Platform, Shape, ready};

@@ -31,7 +31,7 @@ fn layer(name: &str) -> Option<u8> {
         | "ery-sim-discord"
         | "ery-discord-contract"
         | "ery-test-servers" => 5,
-        "ery-ids" | "ery-clock" | "ery-proto" | "ery-group-commit" => 6,
+        "ery-ids" | "ery-clock" | "ery-proto" | "ery-group-commit" | "ery-trace" => 6,
         _ => return None,
     })
 }

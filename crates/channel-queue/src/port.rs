@@ -11,6 +11,7 @@ use twilight_model::id::{Id, marker::UserMarker};
 
 use ery_clock::UnixMillis;
 use ery_ids::{ChannelKey, Epoch, Fence, ForgottenPerson, TriggerId};
+use ery_trace::TraceParent;
 
 /// What may start a task thread in a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +28,8 @@ pub struct Task {
     pub received_at: UnixMillis,
     /// The session that received it; none where no session did, as of what was read back by REST.
     pub session: Option<String>,
-    /// W3C trace context of the dispatch.
-    pub traceparent: Option<String>,
+    /// Where it arose, as a place in a trace; none where nobody traces it.
+    pub traceparent: Option<TraceParent>,
     /// For a message, the dispatch's `d` as Discord sent it.
     pub payload: Bytes,
 }

@@ -10,6 +10,7 @@ use ery_channel_queue::Task;
 use ery_clock::UnixMillis;
 use ery_event_bus::Event;
 use ery_ids::{EventId, TriggerId};
+use ery_trace::TraceParent;
 
 use crate::subjects;
 
@@ -68,7 +69,7 @@ impl Envelope {
             // Else a retry within the window would be taken for the publish that it repeats.
             write!(id, ":retry-{}", task.retry).expect("writing to a string cannot fail");
         }
-        let mut headers = common(&id, task.bot, task.received_at, task.traceparent.as_deref())?;
+        let mut headers = common(&id, task.bot, task.received_at, task.traceparent)?;
         headers.insert(TRIGGER, value(TRIGGER, &trigger)?);
         if task.retry > 0 {
             headers.insert(RETRY, value(RETRY, &task.retry.to_string())?);
@@ -81,8 +82,7 @@ impl Envelope {
 
     /// Writes an event.
     pub(crate) async fn of_event(event: &Event, compress_above: usize) -> Result<Self, Unwritable> {
-        let headers =
-            common(&event.id.0, event.bot, event.received_at, event.traceparent.as_deref())?;
+        let headers = common(&event.id.0, event.bot, event.received_at, event.traceparent)?;
         Ok(compressed(headers, event.payload.clone(), compress_above).await)
     }
 
@@ -122,7 +122,7 @@ pub(crate) fn read_task(
         bot: bot(headers)?,
         received_at: UnixMillis(parse(headers, RECEIVED_AT)?),
         session: headers.get(SESSION).map(|value| value.as_str().to_owned()),
-        traceparent: headers.get(TRACEPARENT).map(|value| value.as_str().to_owned()),
+        traceparent: trace_parent(headers),
         payload: decompressed(headers, payload)?,
     })
 }
@@ -168,7 +168,7 @@ pub(crate) fn read_event(
         channel: place.channel,
         bot: bot(headers)?,
         received_at: UnixMillis(parse(headers, RECEIVED_AT)?),
-        traceparent: headers.get(TRACEPARENT).map(|value| value.as_str().to_owned()),
+        traceparent: trace_parent(headers),
         payload: decompressed(headers, payload)?,
     })
 }
@@ -182,14 +182,14 @@ fn common(
     id: &str,
     bot: Id<UserMarker>,
     received_at: UnixMillis,
-    traceparent: Option<&str>,
+    traceparent: Option<TraceParent>,
 ) -> Result<HeaderMap, Unwritable> {
     let mut headers = HeaderMap::new();
     headers.insert(ID, value(ID, id)?);
     headers.insert(RECEIVED_AT, value(RECEIVED_AT, &received_at.to_string())?);
     headers.insert(BOT, value(BOT, &bot.to_string())?);
     if let Some(traceparent) = traceparent {
-        headers.insert(TRACEPARENT, value(TRACEPARENT, traceparent)?);
+        headers.insert(TRACEPARENT, value(TRACEPARENT, &traceparent.to_string())?);
     }
     Ok(headers)
 }
@@ -201,6 +201,11 @@ fn value(name: &'static str, text: &str) -> Result<HeaderValue, Unwritable> {
 fn parse<T: FromStr>(headers: &HeaderMap, name: &'static str) -> Result<T, Unreadable> {
     let text = headers.get(name).map(HeaderValue::as_str);
     text.and_then(|text| text.parse().ok()).ok_or(Unreadable::Header(name))
+}
+
+/// One that cannot be read is none: nothing that is done depends on it.
+fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
+    headers.get(TRACEPARENT)?.as_str().parse().ok()
 }
 
 fn bot(headers: &HeaderMap) -> Result<Id<UserMarker>, Unreadable> {
@@ -251,8 +256,24 @@ mod tests {
             bot: Id::new(7),
             received_at: UnixMillis(-1),
             session: Some("d8f.1".into()),
-            traceparent: Some("00-ab-cd-01".into()),
+            traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().ok(),
             payload: payload.into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_place_in_no_trace_is_left_out_and_the_task_is_read() {
+        let task = task(b"{}".to_vec());
+        let Envelope { mut headers, payload } = Envelope::of_task(&task, 64 << 10).await.unwrap();
+        let subject = subjects::task(task.channel);
+        for (given, is_kept) in [
+            ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", true),
+            ("00-00000000000000000000000000000000-b7ad6b7169203331-01", false),
+            ("' OR 1=1 --", false),
+        ] {
+            headers.insert(TRACEPARENT, given);
+            let read = read_task(&subject, Some(&headers), &payload).unwrap();
+            assert_eq!(read.traceparent.is_some(), is_kept, "{given}");
         }
     }
 

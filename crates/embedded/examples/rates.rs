@@ -98,7 +98,7 @@ fn task(number: u64) -> Task {
         bot: Id::new(7),
         received_at: SystemClock.now(),
         session: None,
-        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().ok(),
         payload: vec![b'x'; PAYLOAD_BYTES].into(),
     }
 }

@@ -7,6 +7,7 @@ use std::{
 use rusqlite::Connection;
 
 use ery_group_commit::{FileKey, OpenError, Writer};
+use ery_trace::TraceParent;
 
 /// Why a file of the data folder cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,12 @@ pub enum DatabaseError {
     },
     #[error("opening `{path}` was broken off")]
     BrokenOff { path: String },
+}
+
+/// One that cannot be read is none: nothing that is done depends on it.
+#[expect(clippy::needless_pass_by_value, reason = "a row gives it away")]
+pub(crate) fn trace_parent(text: Option<String>) -> Option<TraceParent> {
+    text.as_deref()?.parse().ok()
 }
 
 /// A file that is open: its one writer, and a connection for reading beside it.

@@ -30,7 +30,7 @@ use crate::{
 pub(crate) async fn run(sources: &Sources) -> Result<(), Failure> {
     let (settings, values) = Settings::load_whole(sources)?;
     settings.token()?;
-    let mut process = Process::begin(&settings)?;
+    let mut process = Process::begin(&settings, "ery")?;
     let (health, fatal) = (process.health.clone(), process.fatal.clone());
     let base = SharedBase::from(services::config_base(&settings));
     let start = Everything::start(&settings, &base, &health, &fatal);

@@ -32,7 +32,7 @@ pub(crate) async fn run(name: ServiceName, sources: &Sources) -> Result<(), Fail
         settings.token()?;
     }
     let credential = settings.credential()?;
-    let mut process = Process::begin(&settings)?;
+    let mut process = Process::begin(&settings, name.as_str())?;
     let (fatal, health) = (process.fatal.clone(), process.health.clone());
     let replica = match name {
         // By its name others know where its shards are.

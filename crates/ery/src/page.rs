@@ -22,7 +22,7 @@ pub(crate) async fn run(arguments: &cli::Page, sources: &Sources) -> Result<(), 
     let settings = Settings::load(sources)?;
     let credential = settings.credential()?;
     let (listener, address) = bind(arguments.listen, "--listen").await?;
-    let mut process = Process::begin(&settings)?;
+    let mut process = Process::begin(&settings, "page")?;
     let start = async {
         let unavailable = |error: &dyn std::error::Error| Failure::unavailable(chain(error));
         let clock = Arc::new(SystemClock);

@@ -55,7 +55,7 @@ pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Resul
     settings.discord.api_url = format!("http://{sim_address}/api/v10");
     settings.discord.gateway_url = Some(format!("ws://{sim_address}"));
 
-    let mut process = Process::begin(&settings)?;
+    let mut process = Process::begin(&settings, "ery")?;
     let (health, fatal) = (process.health.clone(), process.fatal.clone());
     let options = Options {
         world: sim::world(arguments.world.as_deref())?,

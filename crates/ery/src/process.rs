@@ -11,7 +11,10 @@ use tokio::net::TcpListener;
 use ery_lifecycle::{Admin, Ended, Health, Signals, Tasks};
 use ery_telemetry::Telemetry;
 
-use crate::{failure::Failure, settings::Settings};
+use crate::{
+    failure::{Failure, chain},
+    settings::Settings,
+};
 
 /// Why a service ended, where that is more than a failure of our own.
 #[derive(Clone, Debug, Default)]
@@ -42,14 +45,18 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Begins: signals first, so that one during the start ends it too.
-    pub(crate) fn begin(settings: &Settings) -> Result<Self, Failure> {
+    /// Begins: signals first, so that one during the start ends it too. Traces know it by `name`.
+    pub(crate) fn begin(settings: &Settings, name: &str) -> Result<Self, Failure> {
         let signals =
             Signals::catch().map_err(|error| Failure::caused("could not catch signals", &error))?;
-        let telemetry = ery_telemetry::start(&settings.telemetry).map_err(|error| match error {
-            ery_telemetry::TelemetryError::Filter { .. } => Failure::settings(error.to_string()),
-            other => Failure::caused("could not start telemetry", &other),
-        })?;
+        let telemetry =
+            ery_telemetry::start(&settings.telemetry, name).map_err(|error| match error {
+                ery_telemetry::TelemetryError::Filter { .. } => {
+                    Failure::settings(error.to_string())
+                }
+                ery_telemetry::TelemetryError::Export(_) => Failure::settings(chain(&error)),
+                other => Failure::caused("could not start telemetry", &other),
+            })?;
         Ok(Self { fatal: Fatal::default(), telemetry, signals, health: Health::default() })
     }
 
@@ -83,7 +90,10 @@ impl Process {
 
     /// Runs until the end, and says how it was.
     pub(crate) async fn run(self, stages: &[Tasks], settings: &Settings) -> Result<(), Failure> {
-        match self.signals.run(stages, settings.process.grace).await {
+        let ended = self.signals.run(stages, settings.process.grace).await;
+        // Last of all: the spans of the drain are sent, too.
+        self.telemetry.finish().await;
+        match ended {
             Ended::Drained => {
                 tracing::info!("drained");
                 Ok(())

@@ -133,11 +133,20 @@ impl Settings {
 
     /// Loads and checks them, and returns what was given of them beside.
     pub(crate) fn load_whole(sources: &Sources) -> Result<(Self, Values), Failure> {
-        let loaded = ery_settings::load::<Self>(sources).map_err(|error| {
+        let mut loaded = ery_settings::load::<Self>(sources).map_err(|error| {
             Failure::settings(format!("settings: {}", crate::failure::chain(&error)))
         })?;
+        let telemetry = &mut loaded.settings.telemetry;
+        if telemetry.otlp_endpoint.is_none() {
+            telemetry.otlp_endpoint = sources.otlp_endpoint().map(str::to_owned);
+        }
         loaded
             .settings
+            .validate()
+            .map_err(|error| Failure::settings(format!("settings: {error}")))?;
+        loaded
+            .settings
+            .telemetry
             .validate()
             .map_err(|error| Failure::settings(format!("settings: {error}")))?;
         let Settings { nats, redis, .. } = &loaded.settings;

@@ -9,6 +9,7 @@ use twilight_model::id::{
 
 use ery_clock::UnixMillis;
 use ery_ids::{EventId, ForgottenPerson, Home, Part};
+use ery_trace::TraceParent;
 
 /// One dispatch of Discord's on the bus.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +23,8 @@ pub struct Event {
     /// Ery's own user, as the session that received it knows it.
     pub bot: Id<UserMarker>,
     pub received_at: UnixMillis,
-    /// W3C trace context of the dispatch.
-    pub traceparent: Option<String>,
+    /// Where it arose, as a place in a trace; none where nobody traces it.
+    pub traceparent: Option<TraceParent>,
     /// The dispatch's `d` as Discord sent it.
     pub payload: Bytes,
 }

@@ -128,9 +128,15 @@ fn event(home: Home, kind: &str, number: u64) -> Event {
         received_at: UnixMillis(
             1_700_000_000_000 + i64::try_from(number).expect("tests are small"),
         ),
-        traceparent: number.is_multiple_of(2).then(|| format!("00-{number:032x}-{number:016x}-01")),
+        traceparent: trace_parent(number),
         payload: Bytes::from(format!(r#"{{"id":"{number}","content":"hello {number}"}}"#)),
     }
+}
+
+/// Every other one is traced.
+fn trace_parent(number: u64) -> Option<ery_trace::TraceParent> {
+    let text = format!("00-{:032x}-{:016x}-01", number + 1, number + 1);
+    text.parse().ok().filter(|_| number.is_multiple_of(2))
 }
 
 /// Publishes events of one kind, one after the other.

@@ -8,6 +8,7 @@ mod deadline;
 mod elsewhere;
 mod peers;
 mod server;
+mod traced;
 mod transport;
 
 pub use credential::ClusterCredential;

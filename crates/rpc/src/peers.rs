@@ -19,11 +19,12 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
+use tracing::Instrument;
 
 use ery_ids::{Home, ReplicaId, ServiceName};
 use ery_membership::{Membership, MembershipError, Replica, rendezvous_index};
 
-use crate::{BoxError, ClusterCredential, Elsewhere, Transport, TransportError};
+use crate::{BoxError, ClusterCredential, Elsewhere, Transport, TransportError, traced};
 
 /// How long a connection to a peer may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -207,16 +208,29 @@ impl Service<Request<Body>> for Route {
             if let Some(credential) = &remote.credential {
                 request.headers_mut().insert(AUTHORIZATION, credential.clone());
             }
-            if let (ServiceName::Store, To::Owner(home)) = (remote.service, &to) {
-                return remote.follow(*home, request).await;
-            }
-            let channel = remote.channel(&to)?;
-            Ok(channel.oneshot(request).await.map_err(BoxError::from)?)
+            let span = traced::calling(&mut request);
+            let calling = remote.call(&to, request);
+            let Some(span) = span else { return calling.await };
+            let answer = calling.instrument(span.clone()).await;
+            traced::called(&span, answer.as_ref());
+            answer
         })
     }
 }
 
 impl Remote {
+    async fn call(
+        &self,
+        to: &To,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, TransportError> {
+        if let (ServiceName::Store, To::Owner(home)) = (self.service, to) {
+            return self.follow(*home, request).await;
+        }
+        let channel = self.channel(to)?;
+        Ok(channel.oneshot(request).await.map_err(BoxError::from)?)
+    }
+
     /// Calls whoever is known to own `home`, and goes on to where the answer says that it is.
     async fn follow(
         &self,

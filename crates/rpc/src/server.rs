@@ -9,7 +9,7 @@ use tonic::{
 };
 use tower::{Layer, Service};
 
-use crate::ClusterCredential;
+use crate::{ClusterCredential, traced::Traced};
 
 /// Why a service's calls are served no longer.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,7 @@ pub async fn serve(
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Server::builder()
         .layer(RequireCredential { credential })
+        .layer(Traced)
         .add_routes(routes)
         .add_service(health)
         .serve_with_incoming_shutdown(incoming, async move { draining.cancelled().await })

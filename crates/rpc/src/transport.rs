@@ -1,5 +1,7 @@
 use tonic::{body::Body, service::Routes};
-use tower::{ServiceExt, util::BoxCloneSyncService};
+use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
+
+use crate::traced::Traced;
 
 /// Any error, as tower has them.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -23,7 +25,7 @@ pub type Transport = BoxCloneSyncService<http::Request<Body>, http::Response<Bod
 
 /// Makes the transport to a service in this process: the same messages, with no socket between.
 pub fn local(routes: Routes) -> Transport {
-    let routes = routes.prepare();
+    let routes = Traced.layer(routes.prepare());
     BoxCloneSyncService::new(ServiceExt::<http::Request<Body>>::map_err(
         routes,
         |never: std::convert::Infallible| match never {},

@@ -16,6 +16,9 @@ use crate::values::Values;
 /// Variables begin with this; `__` goes one table deeper: `ERY_STORE__BUSY_TIMEOUT`.
 const PREFIX: &str = "ERY_";
 
+/// Where traces go to, as every program that knows OpenTelemetry is told.
+const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
 /// Variables of the test suite, which are no settings.
 const TEST_PREFIX: &str = "ERY_TEST_";
 
@@ -48,9 +51,15 @@ impl Sources {
     pub fn from_environment(file: Option<PathBuf>) -> Self {
         let variables = env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| name.starts_with(PREFIX))
+            .filter(|(name, _)| name.starts_with(PREFIX) || name == OTLP_ENDPOINT)
             .collect();
         Self { file, variables, flags: Vec::new() }
+    }
+
+    /// Returns where traces go to by OpenTelemetry's own variable, for whom no setting says so.
+    pub fn otlp_endpoint(&self) -> Option<&str> {
+        let (_, value) = self.variables.iter().find(|(name, _)| name == OTLP_ENDPOINT)?;
+        (!value.is_empty()).then_some(value)
     }
 }
 

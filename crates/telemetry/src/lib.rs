@@ -1,39 +1,19 @@
-//! Logs and metrics of a process.
+//! Logs, traces and metrics of a process.
 //!
-//! Never in a log: what people wrote, prompts, completions, tokens, names, addresses.
+//! Never in a log or a span: what people wrote, prompts, completions, tokens, names, addresses.
 
-use std::io::IsTerminal;
+mod export;
+mod logs;
+mod settings;
+mod traces;
+
+pub use settings::{InvalidTelemetry, LogFormat, Settings};
 
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::Registry;
-use serde::{Deserialize, Serialize};
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// The table `[telemetry]`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {
-    /// Which logs are written: `info`, or by part, `info,ery_store=debug`.
-    pub log: String,
-    /// How logs are written.
-    pub log_format: LogFormat,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { log: "info".into(), log_format: LogFormat::Auto }
-    }
-}
-
-/// How logs are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// Text on a terminal, else JSON.
-    Auto,
-    Json,
-    Text,
-}
+use traces::Traces;
 
 /// Why telemetry could not start.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +26,8 @@ pub enum TelemetryError {
     },
     #[error("could not set the metrics up")]
     Metrics(#[from] opentelemetry_sdk::error::OTelSdkError),
+    #[error("could not set the export to `telemetry.otlp_endpoint` up")]
+    Export(#[from] opentelemetry_otlp::ExporterBuildError),
     #[error("telemetry runs already in this process")]
     Running(#[from] tracing_subscriber::util::TryInitError),
 }
@@ -56,29 +38,38 @@ pub struct Telemetry {
     /// What `/metrics` shows.
     pub metrics: Registry,
     _provider: SdkMeterProvider,
+    traces: Option<Traces>,
 }
 
-/// Starts logs (to standard error) and metrics.
+impl Telemetry {
+    /// Sends the spans that are left, last of all.
+    pub async fn finish(self) {
+        if let Some(traces) = self.traces {
+            traces.finish().await;
+        }
+    }
+}
+
+/// Starts logs (to standard error), metrics, and traces where `telemetry.otlp_endpoint` says where
+/// they go to. `service` is what the traces call this process.
+///
+/// To be called inside the runtime.
 ///
 /// # Errors
 ///
-/// If the filter is none, or telemetry runs already.
-pub fn start(settings: &Settings) -> Result<Telemetry, TelemetryError> {
+/// If the filter or the address is none, or telemetry runs already.
+pub fn start(settings: &Settings, service: &str) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::try_new(&settings.log)
         .map_err(|source| TelemetryError::Filter { given: settings.log.clone(), source })?;
-    let is_json = match settings.log_format {
-        LogFormat::Auto => !std::io::stderr().is_terminal(),
-        LogFormat::Json => true,
-        LogFormat::Text => false,
-    };
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let layer = if is_json {
-        layer.json().flatten_event(true).with_current_span(false).boxed()
-    } else {
-        layer.compact().with_target(false).boxed()
-    };
-    tracing_subscriber::registry().with(layer.with_filter(filter)).try_init()?;
-    metrics()
+    let mut telemetry = metrics()?;
+    let endpoint = settings.otlp_endpoint.as_deref();
+    let traces = endpoint.map(|endpoint| Traces::start(settings, endpoint, service)).transpose()?;
+    tracing_subscriber::registry()
+        .with(logs::layer(settings.log_format).with_filter(logs::Events(filter)))
+        .with(traces.as_ref().map(Traces::layer))
+        .try_init()?;
+    telemetry.traces = traces;
+    Ok(telemetry)
 }
 
 /// Starts metrics alone.
@@ -94,7 +85,7 @@ pub fn metrics() -> Result<Telemetry, TelemetryError> {
         .build()?;
     let provider = SdkMeterProvider::builder().with_reader(exporter).build();
     opentelemetry::global::set_meter_provider(provider.clone());
-    Ok(Telemetry { metrics, _provider: provider })
+    Ok(Telemetry { metrics, _provider: provider, traces: None })
 }
 
 #[cfg(test)]
@@ -104,7 +95,7 @@ mod tests {
     #[test]
     fn a_bad_filter_is_named() {
         let settings = Settings { log: "ery=loudly".into(), ..Settings::default() };
-        let error = start(&settings).unwrap_err();
+        let error = start(&settings, "test").unwrap_err();
         assert!(error.to_string().contains("ery=loudly"), "{error}");
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod http;
 pub(crate) mod prompt_files;
 pub(crate) mod provider;
 pub(crate) mod steady;
+mod traced;
 
 pub(crate) use builtin::BuiltinProvider;
 pub(crate) use chain::{Answered, Chain, Link};

@@ -11,6 +11,7 @@ use futures::{
     stream::FuturesUnordered,
 };
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
 use ery_channel_queue::{ChannelQueue, QueueError, Task};
 use ery_event_bus::{BusError, Event, EventBus};
@@ -30,6 +31,8 @@ pub(crate) struct Outgoing {
     pub(crate) received: Instant,
     pub(crate) event: Option<Event>,
     pub(crate) task: Option<Task>,
+    /// Ends once it stands on the bus.
+    pub(crate) span: Span,
 }
 
 impl Outgoing {
@@ -161,14 +164,15 @@ impl Publisher {
     }
 
     fn begin(&mut self, outgoing: Outgoing) {
-        let mut publish = publish(
+        let span = outgoing.span.clone();
+        let publish = publish(
             Arc::clone(&self.bus),
             Arc::clone(&self.queue),
             self.metrics.clone(),
             self.timeout,
             outgoing,
-        )
-        .boxed();
+        );
+        let mut publish = publish.instrument(span).boxed();
         // The first poll hands it on; the set polls it again for its waker.
         match publish.poll_unpin(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outgoing) => self.under_way.push(future::ready(outgoing).boxed()),

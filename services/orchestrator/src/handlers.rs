@@ -10,5 +10,6 @@ pub(crate) mod quotas;
 pub(crate) mod read_back;
 pub(crate) mod registration;
 pub(crate) mod thread_run;
+pub(crate) mod traced;
 pub(crate) mod unreadable;
 pub(crate) mod wakeups;

@@ -19,6 +19,7 @@ pub(crate) struct Metrics {
     threads_abandoned: Counter<u64>,
     attempts_failed: Counter<u64>,
     channels_held: UpDownCounter<i64>,
+    backlog: UpDownCounter<i64>,
     gate_decisions: Counter<u64>,
     tool_calls: Counter<u64>,
     stages: Histogram<f64>,
@@ -107,6 +108,28 @@ impl Left {
     }
 }
 
+/// What waits in one channel, as long as it is held.
+pub(crate) struct Backlog {
+    gauge: UpDownCounter<i64>,
+    count: i64,
+}
+
+impl Backlog {
+    pub(crate) fn set(&mut self, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        if count != self.count {
+            self.gauge.add(count - self.count, &[]);
+            self.count = count;
+        }
+    }
+}
+
+impl Drop for Backlog {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
 impl Metrics {
     pub(crate) fn new() -> Self {
         let meter = global::meter("ery_orchestrator");
@@ -136,6 +159,10 @@ impl Metrics {
                 "ery_orchestrator_attempts_failed",
                 "Attempts of task threads that ended with an error of their own",
             ),
+            backlog: meter
+                .i64_up_down_counter("ery_orchestrator_backlog")
+                .with_description("What waits in the channels that are held, or is at work there.")
+                .build(),
             channels_held: meter
                 .i64_up_down_counter("ery_orchestrator_channels_held")
                 .with_description("Channels that this process holds now")
@@ -213,6 +240,11 @@ impl Metrics {
 
     pub(crate) fn channel_left(&self) {
         self.channels_held.add(-1, &[]);
+    }
+
+    /// Begins to count what waits in one channel.
+    pub(crate) fn backlog(&self) -> Backlog {
+        Backlog { gauge: self.backlog.clone(), count: 0 }
     }
 
     pub(crate) fn turned_away(&self, reason: Reason) {

@@ -6,8 +6,14 @@ use tokio_util::sync::CancellationToken;
 use ery_channel_queue::{ChannelQueue, QueueError, Task};
 use ery_clock::UnixMillis;
 use ery_ids::StoreShard;
+use ery_trace::TraceParent;
 
-use crate::{adapters::scheduled_tasks, domain::ScheduledTask, error::StoreError, service::Inner};
+use crate::{
+    adapters::scheduled_tasks::{self, Due},
+    domain::ScheduledTask,
+    error::StoreError,
+    service::Inner,
+};
 
 /// How many tasks of one shard are published before the next shard has its turn.
 const AT_ONCE: u32 = 64;
@@ -105,11 +111,13 @@ impl Scheduler {
         let open = shards.open(shard).await?;
         let now = self.store.clock.now();
         let mut unreadable = None;
-        for (row, task) in open.read(scheduled_tasks::due(open.readers(), now, AT_ONCE)).await? {
+        for Due { row, task, written_at } in
+            open.read(scheduled_tasks::due(open.readers(), now, AT_ONCE)).await?
+        {
             if draining.is_cancelled() {
                 return Ok(None);
             }
-            match self.publish(task).await {
+            match self.publish(task, written_at).await {
                 Ok(()) => {}
                 // One that can never be published holds no other up.
                 Err(Held::Queue(error @ QueueError::Unreadable { .. })) => {
@@ -135,7 +143,11 @@ impl Scheduler {
         Ok(next)
     }
 
-    async fn publish(&self, task: ScheduledTask) -> Result<(), Held> {
+    async fn publish(
+        &self,
+        task: ScheduledTask,
+        written_at: Option<TraceParent>,
+    ) -> Result<(), Held> {
         let ScheduledTask { channel, trigger, retry, bot, received_at, payload, .. } = task;
         let task = Task {
             trigger,
@@ -144,7 +156,7 @@ impl Scheduler {
             bot,
             received_at,
             session: None,
-            traceparent: None,
+            traceparent: written_at,
             payload: payload.into(),
         };
         match tokio::time::timeout(PUBLISH_TIMEOUT, self.queue.publish(task)).await {

@@ -7,6 +7,7 @@ mod doubt;
 mod mcp;
 mod proposal;
 mod record;
+mod traced;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,6 +22,7 @@ use futures::{
 use serde_json::Value;
 use tokio::time::Instant;
 use tonic::Status;
+use tracing::Instrument;
 use twilight_model::{
     guild::Permissions,
     id::{Id, marker::UserMarker},
@@ -137,15 +139,17 @@ impl Pipeline {
     fn start(self: &Arc<Self>, ask: Ask, name: String) -> Running {
         let pipeline = Arc::clone(self);
         let listed = Listed { pipeline: Arc::clone(self), name };
+        let tool = tools::find(&ask.tool).map_or("unknown", |entry| entry.spec.name);
+        let span = traced::call(tool, &ask);
         let task = async move {
             let began = Instant::now();
-            let tool = tools::find(&ask.tool).map_or("unknown", |entry| entry.spec.name);
             let result = pipeline.run(&ask).await;
             let outcome = match &result {
                 Ok(response) => record::word(response.outcome()),
                 Err(error) => error.label(),
             };
             metrics::call(tool, outcome, began.elapsed().as_secs_f64());
+            traced::called(outcome, result.is_ok());
             let Shared { patience, clock, .. } = &*pipeline.shared;
             if result.is_ok() {
                 patience.answered(&ask.key);
@@ -164,7 +168,7 @@ impl Pipeline {
             drop(listed);
             result.map_err(Status::from)
         };
-        let task = self.shared.work.spawn(task);
+        let task = self.shared.work.spawn(task.instrument(span));
         task.map(|ended| ended.unwrap_or_else(|_| Err(Status::internal("a tool call broke off"))))
             .boxed()
             .shared()

@@ -8,6 +8,7 @@ use ery_event_bus::{Event, GatewayShard, ResumePoint};
 use ery_ids::{EventId, ForgottenPerson, Home, PARTS, Part};
 
 use super::state::Stored;
+use crate::database::trace_parent;
 
 /// The file's schema, in order; released ones are never edited.
 pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../migrations/bus/0001_events.sql")];
@@ -44,7 +45,7 @@ pub(super) fn insert(
         event.bot.get().cast_signed(),
         event.received_at.0,
         now.0,
-        event.traceparent,
+        event.traceparent.map(|parent| parent.to_string()),
         &event.payload[..],
     ])?;
     Ok(written == 1)
@@ -113,7 +114,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Stored> {
         channel: channel.and_then(|channel| Id::new_checked(channel.cast_unsigned())),
         bot: Id::new_checked(id(6)?).ok_or_else(|| zero(6))?,
         received_at: UnixMillis(row.get(7)?),
-        traceparent: row.get(8)?,
+        traceparent: trace_parent(row.get(8)?),
         payload: row.get::<_, Vec<u8>>(9)?.into(),
     };
     Ok(Stored { seq: id(0)?, event })

@@ -5,7 +5,7 @@ use ery_channel_queue::{QueueError, Task};
 use ery_clock::UnixMillis;
 use ery_ids::{ChannelKey, ForgottenPerson, TriggerId};
 
-use crate::database::ReadError;
+use crate::database::{ReadError, trace_parent};
 
 /// The file's schema, in order; released ones are never edited.
 pub(super) const MIGRATIONS: &[&str] = &[
@@ -73,7 +73,7 @@ pub(super) fn insert(
         task.channel.channel.get().cast_signed(),
         task.bot.get().cast_signed(),
         task.received_at.0,
-        task.traceparent,
+        task.traceparent.map(|parent| parent.to_string()),
         &task.payload[..],
         task.retry,
         task.session,
@@ -196,7 +196,7 @@ fn read_row(row: &Row<'_>) -> Result<(u64, Task), LoadError> {
         channel: ChannelKey::from_raw(id(2)?, id(3)?).ok_or_else(|| unreadable(ZeroId.into()))?,
         bot: Id::new_checked(id(4)?).ok_or_else(|| unreadable(ZeroId.into()))?,
         received_at: UnixMillis(row.get(5)?),
-        traceparent: row.get(6)?,
+        traceparent: trace_parent(row.get(6)?),
         payload: row.get::<_, Vec<u8>>(7)?.into(),
         retry: row.get(8)?,
         session: row.get(9)?,

@@ -8,6 +8,7 @@ use tokio::{
     sync::{Semaphore, watch},
     time::Instant,
 };
+use tracing::Instrument;
 
 use crate::{
     domain::{
@@ -18,7 +19,7 @@ use crate::{
     settings::Settings,
 };
 
-use super::{Deltas, Provider, ProviderError};
+use super::{Deltas, Provider, ProviderError, traced};
 
 /// How far apart those come back who waited together, in milliseconds.
 const SPREAD_MS: u64 = 250;
@@ -201,8 +202,11 @@ impl Inner {
             };
             attempt += 1;
             let attempt_begun = Instant::now();
-            let result = self.provider.ask(asking.request, asking.deltas).await;
             let (name, model) = (self.provider.name(), self.provider.model());
+            let span = traced::attempt(name, model, attempt);
+            let asked = self.provider.ask(asking.request, asking.deltas);
+            let result = asked.instrument(span.clone()).await;
+            traced::ended(&span, &result);
             self.metrics.attempt(name, model, &result, attempt_begun.elapsed());
             let error = match result {
                 Ok(answer) => {

@@ -6,6 +6,7 @@ use futures::{
 };
 use tokio::sync::mpsc;
 use tonic::Status;
+use tracing::Instrument;
 
 use ery_proto::{
     ai::v1::{
@@ -84,7 +85,8 @@ fn growing(
 ) -> BoxStream<'static, Result<RunModelTurnResponse, Status>> {
     let (deltas, told) = Deltas::listened_to();
     // The stream itself drives the turn: nobody asks on for a caller that went away.
-    let asking: Pin<Box<_>> = Box::pin(async move { ask(&providers, &turn, &deltas).await });
+    let asking = async move { ask(&providers, &turn, &deltas).await };
+    let asking: Pin<Box<_>> = Box::pin(asking.in_current_span());
     let growing = Growing { told, asking: Some(asking), end: None };
     stream::unfold(growing, |mut growing| async {
         loop {

@@ -77,6 +77,7 @@ impl McpServer {
         Self { shared: Arc::new(Shared { credential, calls, metrics, bucket, begun }) }
     }
 
+    #[tracing::instrument(name = "console.mcp.call", skip_all)]
     async fn call(
         &self,
         params: CallToolRequestParams,

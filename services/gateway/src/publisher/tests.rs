@@ -159,6 +159,7 @@ impl Numbers {
             received: Instant::now(),
             event: Some(event),
             task: Some(task),
+            span: Span::none(),
         }
     }
 

@@ -8,12 +8,16 @@ use futures::{
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 use twilight_gateway::{
     CloseFrame, ConfigBuilder, Intents, Message, Session as TwilightSession, Shard, ShardId,
     ShardState,
     error::{ReceiveMessageError, ReceiveMessageErrorType},
 };
-use twilight_model::gateway::payload::outgoing::identify::IdentifyProperties;
+use twilight_model::{
+    gateway::payload::outgoing::identify::IdentifyProperties,
+    id::{Id, marker::ChannelMarker},
+};
 
 use ery_channel_queue::Task;
 use ery_event_bus::{Event, GatewayShard, ResumePoint};
@@ -356,6 +360,7 @@ impl<'a> Holding<'a> {
     /// Discord tells of it names them.
     fn session_began(&mut self, mark: Mark) {
         let Session { name, bot, .. } = &*mark.session;
+        let span = self.span(Ready::KIND, None, None);
         let event = Event {
             id: EventId::dispatch(name, mark.sequence),
             kind: Ready::KIND.to_owned(),
@@ -364,13 +369,13 @@ impl<'a> Holding<'a> {
             channel: None,
             bot: *bot,
             received_at: self.context.ports.clock.now(),
-            traceparent: Some(traceparent()),
+            traceparent: ery_trace::of(&span),
             payload: Bytes::from_static(b"{}"),
         };
         self.last = Some(mark.clone());
         let ticket = self.progress.received(mark);
         let received = Instant::now();
-        self.publisher.push(Outgoing { ticket, received, event: Some(event), task: None });
+        self.publisher.push(Outgoing { ticket, received, event: Some(event), task: None, span });
     }
 
     fn resumed(&mut self, sequence: u64) {
@@ -400,7 +405,8 @@ impl<'a> Holding<'a> {
         self.last = Some(mark.clone());
         let ticket = self.progress.received(mark);
         let received_at = self.context.ports.clock.now();
-        let traceparent = Some(traceparent());
+        let span = self.span(&dispatch.kind, Some(home), dispatch.channel);
+        let traceparent = ery_trace::of(&span);
         let task = match (dispatch.created, dispatch.channel) {
             (Some(message), Some(channel)) if dispatch.author != Some(session.bot) => Some(Task {
                 trigger: TriggerId::Message(message),
@@ -409,7 +415,7 @@ impl<'a> Holding<'a> {
                 bot: session.bot,
                 received_at,
                 session: Some(session.name.clone()),
-                traceparent: traceparent.clone(),
+                traceparent,
                 payload: dispatch.payload.clone(),
             }),
             _ => None,
@@ -429,7 +435,22 @@ impl<'a> Holding<'a> {
             received: Instant::now(),
             event: Some(event),
             task,
+            span,
         });
+    }
+
+    /// Begins the trace of a dispatch, in which all goes on that comes of it. Whether it is collected
+    /// is decided here, once.
+    fn span(&self, kind: &str, home: Option<Home>, channel: Option<Id<ChannelMarker>>) -> Span {
+        tracing::info_span!(
+            parent: None,
+            "gateway.dispatch.publish",
+            otel.kind = "producer",
+            dispatch.kind = kind,
+            guild.id = home.and_then(Home::guild).map(Id::get),
+            channel.id = channel.map(Id::get),
+            shard.id = self.shard.number,
+        )
     }
 
     /// Notes a dispatch that nobody but the gateway needs.
@@ -599,29 +620,7 @@ async fn close(discord: &mut Shard<IdentifySlots>) {
     }
 }
 
-/// Begins a trace for a dispatch.
-///
-/// Source: W3C Trace Context, `traceparent`: version, trace id, parent id, flags (sampled).
-fn traceparent() -> String {
-    // Zero is no valid id.
-    let (trace, span) = (rand::random::<u128>().max(1), rand::random::<u64>().max(1));
-    format!("00-{trace:032x}-{span:016x}-01")
-}
-
 /// Returns why Discord closed a connection, in its words, on one short line.
 fn close_reason(close: &CloseFrame<'_>) -> String {
     close.reason.chars().take(MAX_CLOSE_REASON).flat_map(char::escape_debug).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_trace_begins_with_a_valid_parent() {
-        let parent = traceparent();
-        let parts: Vec<_> = parent.split('-').map(str::len).collect();
-        assert_eq!(parts, [2, 32, 16, 2], "{parent}");
-        assert_ne!(parent, traceparent());
-    }
 }

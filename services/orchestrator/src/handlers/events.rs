@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{sync::oneshot, time::sleep};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use ery_event_bus::{Event, EventBus, EventDelivery};
 use ery_ids::{Home, Part, ReplicaId};
@@ -20,6 +21,7 @@ use ery_membership::{Membership, MembershipError, Replica, rendezvous};
 use crate::{
     adapters::{calls::Pauses, store::Store},
     error::{CallError, with_causes},
+    handlers::traced,
     metrics::Metrics,
 };
 
@@ -317,18 +319,25 @@ impl Consumer {
 
     async fn handle(&self, home: Home, deliveries: Vec<EventDelivery>) -> Handled {
         let events: Vec<_> = deliveries.iter().map(|delivery| delivery.event.clone()).collect();
-        let mut is_done = self.handle_until_done(home, &events).await;
+        let span = traced::events(self.handler.name(), &events);
+        let is_done = self.handle_events(home, &events).instrument(span).await;
+        Handled { home, deliveries, is_done }
+    }
+
+    /// Returns whether all are done with; false if this consumer ended before.
+    async fn handle_events(&self, home: Home, events: &[Event]) -> bool {
+        let mut is_done = self.handle_until_done(home, events).await;
         if is_done == Some(false) && events.len() > 1 {
             // One of them cannot be handled; it must not take the others with it.
             is_done = Some(true);
-            for event in &events {
+            for event in events {
                 if self.handle_until_done(home, std::slice::from_ref(event)).await.is_none() {
                     is_done = None;
                     break;
                 }
             }
         }
-        Handled { home, deliveries, is_done: is_done.is_some() }
+        is_done.is_some()
     }
 
     /// Returns whether the events were handled; none if this consumer ended before.

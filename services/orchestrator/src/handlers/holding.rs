@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 #[cfg(feature = "mutants")]
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 use twilight_model::id::{Id, marker::UserMarker};
 
 use ery_channel_queue::{BoxLease, QueueError, Released, Task, Waiting};
@@ -46,9 +47,10 @@ use crate::{
     handlers::{
         holder::Holder,
         thread_run::{Ended, Run},
+        traced,
         wakeups::{self, Read},
     },
-    metrics::{Left, Stage},
+    metrics::{Backlog, Left, Stage},
 };
 
 /// How many tasks are read from the queue at a time.
@@ -101,6 +103,8 @@ struct Holding<'a> {
     fence: Fence,
     bot: Id<UserMarker>,
     backlog: Vec<Standing>,
+    /// Counts it.
+    counted: Backlog,
     /// What the wake-up read already, so that it is not read twice.
     known: Option<(TriggerId, Read)>,
     state: ChannelState,
@@ -221,6 +225,7 @@ impl<'a> Holding<'a> {
             // Every task names her; this stands until the first is read.
             bot: Id::new(1),
             backlog: Vec::new(),
+            counted: holder.metrics.backlog(),
             known: Some(known),
             state: ChannelState::default(),
             // It is asked for before anything is judged by it.
@@ -256,8 +261,11 @@ impl<'a> Holding<'a> {
 
     /// Does the next thing that is to be done.
     async fn next(&mut self, lease: &mut BoxLease) -> Result<(), ThreadError> {
-        if let Some(unfinished) = self.open(lease).await? {
-            return self.resume(lease, unfinished).await;
+        let closed = self.backlog.iter().filter(|entry| !entry.is_open);
+        let span = traced::open(&self.fence, closed.map(|entry| &entry.waiting.task));
+        if let Some(unfinished) = self.open(lease).instrument(span).await? {
+            let span = self.span(&unfinished.triggers);
+            return self.resume(lease, unfinished).instrument(span).await;
         }
         match self.backlog.first() {
             // Nothing is left, or more was read than is opened at a time.
@@ -265,11 +273,14 @@ impl<'a> Holding<'a> {
             Some(Standing { read: Read::Odd(why), .. }) => return self.bury_odd(lease, why).await,
             Some(Standing { read: Read::Approval(approval), .. }) => {
                 let approval = approval.clone();
-                return self.reopen(lease, &approval).await;
+                let span = self.span(&[TriggerId::Approval(approval.clone())]);
+                return self.reopen(lease, &approval).instrument(span).await;
             }
             Some(Standing { read: Read::Due(action), waiting, .. }) => {
                 let (action, trigger) = (action.clone(), waiting.task.trigger.clone());
-                return self.fire_or_bury(lease, TaskThreadId::random(), &trigger, &action).await;
+                let span = self.span(std::slice::from_ref(&trigger));
+                let id = TaskThreadId::random();
+                return self.fire_or_bury(lease, id, &trigger, &action).instrument(span).await;
             }
             Some(Standing { read: Read::Unsettled(key), waiting, .. }) => {
                 let (key, trigger) = (key.clone(), waiting.task.trigger.clone());
@@ -279,7 +290,12 @@ impl<'a> Holding<'a> {
         }
         let excess = self.excess();
         if !excess.is_empty() {
-            return self.turn_down(lease, &excess).await;
+            let triggers: Vec<_> = excess
+                .iter()
+                .map(|index| self.backlog[*index].waiting.task.trigger.clone())
+                .collect();
+            let span = self.span(&triggers);
+            return self.turn_down(lease, &excess).instrument(span).await;
         }
         let plan = self.plan();
         let turn: Vec<_> = plan.turn.iter().map(|index| self.turn_message(*index)).collect();
@@ -288,7 +304,10 @@ impl<'a> Holding<'a> {
         }
         self.remove(lease, |index, _| plan.skipped.iter().any(|(skipped, _)| *skipped == index));
         match Turn::of(turn.into_iter().flatten().collect()) {
-            Some(turn) => self.answer(lease, turn).await,
+            Some(turn) => {
+                let span = self.span(&turn.triggers());
+                self.answer(lease, turn).instrument(span).await
+            }
             None => Ok(()),
         }
     }
@@ -302,6 +321,7 @@ impl<'a> Holding<'a> {
             self.read_on(lease).await?;
         }
         self.backlog.sort_by_key(Standing::place);
+        self.counted.set(self.backlog.len());
         Ok(())
     }
 
@@ -759,6 +779,7 @@ impl<'a> Holding<'a> {
             self.remove(lease, |_, trigger| is_of_turn(trigger));
         }
         let begun = Instant::now();
+        Span::current().record("task_thread.id", tracing::field::display(id));
         let steps = AtomicU32::new(thread.step_count());
         let fence = self.fence.clone();
         let mut run =
@@ -795,7 +816,14 @@ impl<'a> Holding<'a> {
         }
     }
 
+    /// Makes the span in which something is done for triggers that wait here.
+    fn span(&self, triggers: &[TriggerId]) -> Span {
+        let tasks = self.backlog.iter().map(|entry| &entry.waiting.task);
+        traced::task_thread(&self.fence, tasks.filter(|task| triggers.contains(&task.trigger)))
+    }
+
     /// Writes how a thread ended; then its triggers leave the queue.
+    #[tracing::instrument(name = "orchestrator.task_thread.finish", skip_all)]
     async fn finish(
         &mut self,
         lease: &mut BoxLease,
@@ -963,6 +991,7 @@ impl<'a> Holding<'a> {
             }
             stays
         });
+        self.counted.set(self.backlog.len());
         if !done.is_empty() {
             lease.remove(&done);
         }

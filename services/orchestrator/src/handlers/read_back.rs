@@ -269,7 +269,7 @@ impl Reader {
                 channel: Some(channel.channel),
                 bot: told.bot,
                 received_at: now,
-                traceparent: told.traceparent.clone(),
+                traceparent: told.traceparent,
                 payload: payload.clone(),
             };
             match self.bus.publish(event).await {
@@ -292,7 +292,7 @@ impl Reader {
                 bot: told.bot,
                 received_at: now,
                 session: None,
-                traceparent: told.traceparent.clone(),
+                traceparent: told.traceparent,
                 payload,
             };
             match self.holder.queue.publish(task).await {

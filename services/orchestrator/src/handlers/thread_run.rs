@@ -212,6 +212,7 @@ impl<'a> Run<'a> {
     }
 
     /// Begins the thread, reads its context and its orders.
+    #[tracing::instrument(name = "orchestrator.context.load", skip_all)]
     async fn load(&mut self) -> Result<Effect, ThreadError> {
         let changes = self.lay_out().await?;
         if let Some(instead) = self.thread.changed(&changes, self.holder.now()) {
@@ -450,6 +451,11 @@ impl<'a> Run<'a> {
     }
 
     /// Asks the model, while the step that says so is journaled.
+    #[tracing::instrument(
+        name = "orchestrator.model.ask",
+        skip_all,
+        fields(step = self.thread.step_count())
+    )]
     async fn ask(&mut self, ear: &Ear<'_>) -> Result<Effect, ThreadError> {
         if self.desk.is_none() {
             let changes = self.lay_out().await?;
@@ -575,6 +581,11 @@ impl<'a> Run<'a> {
         request
     }
 
+    #[tracing::instrument(
+        name = "orchestrator.tool.call",
+        skip_all,
+        fields(step = planned.step, call = planned.call)
+    )]
     async fn call(&mut self, planned: PlannedCall) -> Result<Effect, ThreadError> {
         let PlannedCall { step, call, tool, arguments, approval, is_ahead } = planned;
         let key = match approval {
@@ -603,6 +614,7 @@ impl<'a> Run<'a> {
         Ok(self.thread.changed(&changes, now).unwrap_or(next))
     }
 
+    #[tracing::instrument(name = "orchestrator.answer.send", skip_all)]
     async fn answer(&mut self, answer: Answer) -> Result<Effect, ThreadError> {
         let (principal, askers) = (self.principal(), self.askers());
         let trigger = TriggerId::Message(answer.reply_to);
@@ -639,6 +651,7 @@ impl<'a> Run<'a> {
         }
     }
 
+    #[tracing::instrument(name = "orchestrator.journal.append", skip_all)]
     async fn append(&mut self) -> Result<Vec<Change>, ThreadError> {
         let steps = self.thread.take_journal();
         let changes = self.holder.store.append_steps(self.fence, self.id, &steps).await?;

@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use tokio::{sync::Semaphore, time::sleep};
+use tracing::Instrument;
 
-use ery_channel_queue::{Delivery, Hint, Task, Wakeups};
+use ery_channel_queue::{BoxLease, Delivery, Hint, Task, Wakeups};
 use ery_ids::TriggerId;
 use ery_lifecycle::Tasks;
 
@@ -15,7 +16,7 @@ use crate::{
         message::Message,
     },
     error::{CallError, with_causes},
-    handlers::{holder::Holder, holding},
+    handlers::{holder::Holder, holding, traced},
 };
 
 /// What a task of the queue is, read once.
@@ -94,30 +95,47 @@ async fn subscribe(holder: &Holder, pauses: &mut Pauses) -> Option<Wakeups> {
 
 /// Asks the gate, and takes the channel where it does not say no.
 async fn wake(holder: &Holder, delivery: Delivery) {
+    let span = traced::wake(&delivery.task);
+    let Some((lease, known)) = judge_and_take(holder, delivery).instrument(span).await else {
+        return;
+    };
+    // Beside the wake-up's trace: whatever waits there has its own.
+    holding::hold(holder, lease, known).await;
+}
+
+async fn judge_and_take(
+    holder: &Holder,
+    delivery: Delivery,
+) -> Option<(BoxLease, (TriggerId, Read))> {
     let channel = delivery.task.channel;
     let read = match read(holder, &delivery.task).await {
         Ok(Ok(read)) => read,
-        Ok(Err(reason)) => return turn_away(holder, delivery, reason).await,
+        Ok(Err(reason)) => {
+            turn_away(holder, delivery, reason).await;
+            return None;
+        }
         // It comes again.
         Err(error) => {
             tracing::debug!(error = with_causes(&error), channel.id = %channel.channel,
                 "the gate could not judge a message");
-            return;
+            return None;
         }
     };
     // Whether an exchange is open, its holder knows. Where surely nobody holds it, there is none.
     if matches!(read, Read::Message(_, Call::OnlyInExchange))
         && holder.queue.hint(channel).await == Hint::Quiet
     {
-        return turn_away(holder, delivery, Reason::NotAddressed).await;
+        turn_away(holder, delivery, Reason::NotAddressed).await;
+        return None;
     }
     let trigger = delivery.task.trigger.clone();
     match holder.queue.take(delivery).await {
-        Ok(Some(lease)) => holding::hold(holder, lease, (trigger, read)).await,
+        Ok(Some(lease)) => Some((lease, (trigger, read))),
         // Its holder finds the message.
-        Ok(None) => {}
+        Ok(None) => None,
         Err(error) => {
             tracing::debug!(%error, channel.id = %channel.channel, "a channel could not be taken");
+            None
         }
     }
 }

@@ -34,6 +34,7 @@ pub(crate) const SHARD: Migrations = &[
     (9, "privacy", include_str!("../../../../migrations/shard/0009_privacy.sql")),
     (10, "config", include_str!("../../../../migrations/shard/0010_config.sql")),
     (11, "acts_in_an_hour", include_str!("../../../../migrations/shard/0011_acts_in_an_hour.sql")),
+    (12, "traces", include_str!("../../../../migrations/shard/0012_traces.sql")),
 ];
 
 /// Returns how sqlx opens a file that exists.

@@ -5,6 +5,7 @@ use sqlx::{Row as _, SqlitePool, query};
 
 use ery_clock::UnixMillis;
 use ery_ids::{ChannelKey, TriggerId};
+use ery_trace::TraceParent;
 
 use crate::{
     adapters::{columns, columns::Columns as _, write_channels::key},
@@ -14,14 +15,14 @@ use crate::{
 
 const TABLE: &str = "scheduled_tasks";
 
-/// Writes a task down, and returns its row.
+/// Writes a task down, and where in a trace that is; returns its row.
 pub(crate) fn insert(connection: &Connection, task: &ScheduledTask) -> Result<i64, StoreError> {
     let (guild, channel) = key(&task.channel);
     connection
         .prepare_cached(
             "INSERT INTO scheduled_tasks (guild_id, channel_id, trigger_id, retry, bot_id,
-                 received_at_ms, payload, due_at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 received_at_ms, payload, due_at_ms, traceparent)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             guild,
@@ -32,6 +33,7 @@ pub(crate) fn insert(connection: &Connection, task: &ScheduledTask) -> Result<i6
             task.received_at.0,
             task.payload,
             task.due_at.0,
+            ery_trace::current().map(|place| place.to_string()),
         ])?;
     Ok(connection.last_insert_rowid())
 }
@@ -69,16 +71,24 @@ pub(crate) fn withdraw(
     Ok(())
 }
 
+/// A task that is due.
+pub(crate) struct Due {
+    pub(crate) row: i64,
+    pub(crate) task: ScheduledTask,
+    /// Where in a trace it was written down.
+    pub(crate) written_at: Option<TraceParent>,
+}
+
 /// Returns tasks that are due and not published, the longest due first, `limit` at most.
 pub(crate) async fn due(
     readers: &SqlitePool,
     now: UnixMillis,
     limit: u32,
-) -> Result<Vec<(i64, ScheduledTask)>, StoreError> {
+) -> Result<Vec<Due>, StoreError> {
     let unreadable = || StoreError::Row { table: TABLE };
     let rows = query(
         "SELECT scheduled_task_id, guild_id, channel_id, trigger_id, retry, bot_id, received_at_ms,
-             payload, due_at_ms
+             payload, due_at_ms, traceparent
          FROM scheduled_tasks INDEXED BY scheduled_tasks_due
          WHERE published_at_ms IS NULL AND due_at_ms <= ?1
          ORDER BY due_at_ms, scheduled_task_id LIMIT ?2",
@@ -100,7 +110,8 @@ pub(crate) async fn due(
                 payload: row.bytes_or_null(7)?.unwrap_or_default(),
                 due_at: row.millis(8)?,
             };
-            Ok((row.integer(0)?, task))
+            let written_at = row.text_or_null(9)?.and_then(|place| place.parse().ok());
+            Ok(Due { row: row.integer(0)?, task, written_at })
         })
         .collect()
 }

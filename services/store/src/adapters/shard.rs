@@ -7,6 +7,7 @@ use std::{
 use rusqlite::Connection;
 use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
 use tokio::sync::{OwnedSemaphorePermit, RwLock, RwLockReadGuard, watch};
+use tracing::Instrument;
 
 use ery_group_commit::{FileKey, Writer};
 use ery_ids::StoreShard;
@@ -131,10 +132,21 @@ impl OpenShard {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let _turn = self.turn().await?;
-        self.condition.may_write()?;
-        let result = self.writer.write(request).await.map_err(StoreError::from);
-        self.condition.note(result, true)
+        let span = ery_trace::within(|| {
+            tracing::info_span!("store.shard.write", store_shard = self.shard.0)
+        });
+        let write = async {
+            let _turn = self.turn().await?;
+            self.condition.may_write()?;
+            let place = ery_trace::Place::here();
+            let request = move |connection: &Connection| {
+                let _there = place.enter();
+                request(connection)
+            };
+            let result = self.writer.write(request).await.map_err(StoreError::from);
+            self.condition.note(result, true)
+        };
+        write.instrument(span).await
     }
 
     /// Waits while writes are held back.

@@ -3,6 +3,7 @@
 mod error;
 mod limits;
 mod request;
+mod traced;
 
 use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -25,6 +26,7 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
 };
+use tracing::Instrument;
 use twilight_http_ratelimiting::{Endpoint, Permit, RateLimiter};
 
 use ery_budgets::{Budgets, RequestPermit};
@@ -181,7 +183,9 @@ impl Discord {
 
     /// Sends a request once; a 429 is no attempt, and is waited for as told.
     pub(crate) async fn once(&self, request: &Request) -> Result<Answer, RestError> {
-        let result = self.attempt(request).await;
+        let span = traced::request(request);
+        let result = self.attempt(request).instrument(span.clone()).await;
+        traced::requested(&span, result.as_ref().map(|answer| answer.status));
         match &result {
             Ok(answer) => metrics::request(request.method.name(), answer.status, "ok"),
             Err(error) => metrics::request(request.method.name(), error.status(), error.label()),
