@@ -31,7 +31,8 @@ class Code:
         self.labels: set[str] = set()
         # Histograms that say nothing of their buckets.
         self.unbounded: set[str] = set()
-        for path in sorted(root.glob("services/*/src/metrics.rs")):
+        crates = [root / "crates/rpc/src/traced.rs", root / "crates/telemetry/src/export.rs"]
+        for path in sorted(root.glob("services/*/src/metrics.rs")) + crates:
             text = path.read_text()
             self.labels |= set(re.findall(r'KeyValue::new\(\s*"(\w+)"', text))
             for kind, name in re.findall(r'\b(\w+)\(\s*(?:&\w+,\s*)?"((?:ery|gen_ai)_\w+)"', text):
