@@ -6,6 +6,8 @@ mod own_data;
 
 #[path = "commands/config.rs"]
 mod config;
+#[path = "commands/greeting.rs"]
+mod greeting;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod changes;
 pub(crate) mod events;
+pub(crate) mod greeting;
 pub(crate) mod holder;
 pub(crate) mod holding;
 pub(crate) mod ingestion;

@@ -13,6 +13,7 @@ use crate::{
     handlers::{
         changes::{self, Watched},
         events::{self, Bounds, Consumers, EventHandler},
+        greeting::Greeting,
         holder::{BotRoles, Histories, Holder, ReadBacks},
         ingestion::Ingestion,
         interactions::Interactions,
@@ -94,6 +95,10 @@ impl Service {
         if settings.commands == CommandScope::Guilds {
             let in_guilds = registration::InGuilds { holder: Arc::clone(&holder) };
             handlers.push((Arc::new(in_guilds), WHOLE_GUILDS));
+        }
+        if settings.greet {
+            let greeting = Greeting { holder: Arc::clone(&holder) };
+            handlers.push((Arc::new(greeting), WHOLE_GUILDS));
         }
         let consumers = Consumers {
             handlers,

@@ -126,6 +126,9 @@ pub struct Settings {
     pub read_back_wait: Duration,
     /// Where Discord is told which commands there are.
     pub commands: CommandScope,
+    /// Whether Ery introduces herself once in a server that she joins: what she lacks there, and how
+    /// to begin.
+    pub greet: bool,
 
     /// How many channels this process reads back at once, behind everything that people wait for.
     pub read_back_channels: usize,
@@ -168,6 +171,7 @@ impl Default for Settings {
             read_back_answered_within: Duration::from_mins(15),
             read_back_wait: Duration::from_secs(30),
             commands: CommandScope::Global,
+            greet: true,
             read_back_channels: 4,
         }
     }

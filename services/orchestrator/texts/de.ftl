@@ -336,3 +336,12 @@ privacy-forget-button = Vergiss mich endgültig
 privacy-forgotten = Du wirst vergessen, was auch geschieht: was du vorher gesagt hast, wird nicht wieder aufgenommen. Bis nirgends mehr etwas ist außer in versiegelten Sicherungen, aus denen es nicht zurückkommt, dauert es bis zu einem Tag. Die Betreiber können unter { $id } sagen, wie es steht.
 privacy-opted-out = Aus dem, was du sagst, wird nichts mehr gelernt.
 privacy-opted-in = Aus dem, was du sagst, darf wieder gelernt werden.
+
+## Wo Ery dazukommt
+
+greeting-hello = Hallo! Ich bin Ery. Ich antworte jedem, der mich erwähnt oder mir antwortet, und helfe, hier Ordnung zu halten: `/` zeigt meine Befehle.
+greeting-all-there = Ich habe jedes Recht, das meine Werkzeuge brauchen.
+greeting-missing = Für manche meiner Werkzeuge fehlen mir Rechte; ohne sie tue ich alles andere: { $missing }.
+greeting-low-role = Meine Rolle steht unter allen anderen, so dass ich auf niemanden einwirken kann, der eine hat: Schieb sie in den Servereinstellungen nach oben.
+greeting-begin = Wer diesen Server verwaltet, kann wählen, wie ich anfange, und es jederzeit mit `/ery config` ändern:
+greeting-status = Wie es steht

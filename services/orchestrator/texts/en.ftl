@@ -336,3 +336,12 @@ privacy-forget-button = Forget me for good
 privacy-forgotten = You are being forgotten, whatever happens: nothing that you said before is taken in again. It takes up to a day until nothing is left anywhere but in sealed backups, from which it does not come back. Those who run me can tell how it stands by { $id }.
 privacy-opted-out = Nothing is learnt from you any more.
 privacy-opted-in = It may be learnt from you again.
+
+## Where Ery joins
+
+greeting-hello = Hello! I am Ery. I answer who mentions me or replies to me, and I help to keep this place in order: `/` shows my commands.
+greeting-all-there = I have every permission that my tools take.
+greeting-missing = For some of my tools I lack permissions; without them I do everything else: { $missing }.
+greeting-low-role = My role stands below all others, so I can act on nobody who has one: move it up in the server's settings.
+greeting-begin = Who manages this server can choose how I begin, and change it with `/ery config` at any time:
+greeting-status = How things stand

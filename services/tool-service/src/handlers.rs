@@ -1,5 +1,6 @@
 //! What comes in: one file per RPC.
 
+mod check_guild;
 mod describe_people;
 mod fetch_history;
 mod find_staff_channel;
@@ -17,13 +18,14 @@ use tonic::{Request, Response, Status, async_trait};
 use ery_ids::ChannelKey;
 use ery_proto::tool::v1::{
     AnswerInteractionRequest, AnswerInteractionResponse, CallToolRequest, CallToolResponse,
-    ClickApprovalRequest, ClickApprovalResponse, DescribePeopleRequest, DescribePeopleResponse,
-    EditInteractionAnswerRequest, EditInteractionAnswerResponse, FetchHistoryRequest,
-    FetchHistoryResponse, FindStaffChannelRequest, FindStaffChannelResponse, ListPlansRequest,
-    ListPlansResponse, ListToolsRequest, ListToolsResponse, RegisterCommandsRequest,
-    RegisterCommandsResponse, ResolveCallRequest, ResolveCallResponse, SettleApprovalRequest,
-    SettleApprovalResponse, SettleCallRequest, SettleCallResponse, ShowTypingRequest,
-    ShowTypingResponse, tool_service_server::ToolService,
+    CheckGuildRequest, CheckGuildResponse, ClickApprovalRequest, ClickApprovalResponse,
+    DescribePeopleRequest, DescribePeopleResponse, EditInteractionAnswerRequest,
+    EditInteractionAnswerResponse, FetchHistoryRequest, FetchHistoryResponse,
+    FindStaffChannelRequest, FindStaffChannelResponse, ListPlansRequest, ListPlansResponse,
+    ListToolsRequest, ListToolsResponse, RegisterCommandsRequest, RegisterCommandsResponse,
+    ResolveCallRequest, ResolveCallResponse, SettleApprovalRequest, SettleApprovalResponse,
+    SettleCallRequest, SettleCallResponse, ShowTypingRequest, ShowTypingResponse,
+    tool_service_server::ToolService,
 };
 
 use crate::{error::CallError, pipeline::Pipeline, service::Shared};
@@ -61,6 +63,13 @@ impl ToolService for Handlers {
         request: Request<CallToolRequest>,
     ) -> Result<Response<CallToolResponse>, Status> {
         Ok(Response::new(self.pipeline.call(request.into_inner()).await?))
+    }
+
+    async fn check_guild(
+        &self,
+        request: Request<CheckGuildRequest>,
+    ) -> Result<Response<CheckGuildResponse>, Status> {
+        Ok(Response::new(check_guild::handle(&self.shared, &request.into_inner()).await?))
     }
 
     async fn click_approval(

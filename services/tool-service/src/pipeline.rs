@@ -339,7 +339,12 @@ impl Pipeline {
             executions: &shared.executions,
         };
         match entry.tool.resolve_json(parameters, &scene).await {
-            Ok(act) => Ok(Ok(act)),
+            Ok(mut act) => {
+                if let Some(buttons) = &ask.buttons {
+                    act["components"] = buttons.clone();
+                }
+                Ok(Ok(act))
+            }
             Err(Problem::Unclear(sentence)) => Ok(Err(Verdict::invalid(sentence))),
             Err(Problem::Ambiguous(sentence)) => Ok(Err(Verdict::ambiguous(sentence))),
             Err(Problem::Unknown(error)) => Err(error.into()),

@@ -34,6 +34,9 @@ use settings::GuildSettingsFile;
 use threads::{ChannelSettingsFile, ThreadFile};
 use webhooks::{PersonaFile, WebhookFile};
 
+/// How long ago members joined of whom the file says nothing: they are no newcomers.
+const BEFORE: std::time::Duration = std::time::Duration::from_hours(30 * 24);
+
 /// Why a world file was not loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldFileError {
@@ -660,7 +663,7 @@ impl World {
         let member = Member {
             user,
             nick: file.nick,
-            joined_at: moment(file.joined_at.as_ref())?.unwrap_or(now),
+            joined_at: moment(file.joined_at.as_ref())?.unwrap_or(now - BEFORE),
             timed_out_until: moment(file.communication_disabled_until.as_ref())?,
             roles: file.roles,
         };

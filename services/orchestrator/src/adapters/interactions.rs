@@ -65,6 +65,17 @@ pub(crate) struct Plan {
     pub(crate) planned_by: Option<Id<UserMarker>>,
 }
 
+/// What Ery found in a server that she joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Checked {
+    /// Where she may introduce herself.
+    pub(crate) channel: Option<Id<ChannelMarker>>,
+    /// The permissions that she lacks, by Discord's constants.
+    pub(crate) missing: Vec<String>,
+    /// Whether no role of people's stands below hers.
+    pub(crate) is_lowest: bool,
+}
+
 impl Tools {
     /// Gives an interaction its first answer.
     pub(crate) async fn answer_first(
@@ -228,6 +239,52 @@ impl Tools {
             })
             .await?;
         Ok(Id::new_checked(answer.channel_id))
+    }
+
+    /// Returns where Ery introduces herself in a server, and what she lacks there.
+    pub(crate) async fn check_guild(&self, guild: Id<GuildMarker>) -> Result<Checked, CallError> {
+        let client = self.client(Home::Guild(guild));
+        let request = proto::CheckGuildRequest { guild_id: guild.get() };
+        let answer = self
+            .retries
+            .call("CheckGuild", self.lookup_timeout, || {
+                let request = within(self.lookup_timeout, request);
+                let mut client = client.clone();
+                async move { client.check_guild(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        let proto::CheckGuildResponse { channel_id, missing, is_lowest } = answer;
+        Ok(Checked { channel: Id::new_checked(channel_id), missing, is_lowest })
+    }
+
+    /// Introduces Ery in a server, by her own rights and under a name: once.
+    pub(crate) async fn greet(
+        &self,
+        guild: Id<GuildMarker>,
+        channel: Id<ChannelMarker>,
+        name: &str,
+        content: &str,
+        buttons: &Value,
+    ) -> Result<Called, CallError> {
+        const TOOL: &str = "send_message";
+
+        let event = EventId(name.to_owned());
+        let key = ExecutionKey::Event { event, cause: "greeting".to_owned(), index: 0 };
+        let rule = Rule { id: "greets-where-she-joins".to_owned(), version: 1 };
+        let request = proto::CallToolRequest {
+            key: key.to_string(),
+            tool: TOOL.to_owned(),
+            arguments: json!({ "content": content }).to_string(),
+            principal: Some(Principal { kind: Some(Kind::Rule(rule)) }),
+            trigger_id: name.to_owned(),
+            guild_id: guild.get(),
+            channel_id: channel.get(),
+            offered: vec![TOOL.to_owned()],
+            buttons: buttons.to_string(),
+            ..proto::CallToolRequest::default()
+        };
+        self.send(Home::Guild(guild), request).await
     }
 
     /// Tells a server's staff of something, by Ery's own rights. What is told under the same name is

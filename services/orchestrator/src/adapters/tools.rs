@@ -505,5 +505,6 @@ fn request(
         scheduled_action_id: String::new(),
         is_command: false,
         is_ahead: false,
+        buttons: String::new(),
     }
 }

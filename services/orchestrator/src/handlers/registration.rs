@@ -113,7 +113,7 @@ pub(crate) async fn run(
 }
 
 /// What is refused was said in the log; no event is at fault, and none comes again for it.
-fn unless_refused(registered: Result<(), CallError>) -> Result<(), CallError> {
+pub(crate) fn unless_refused(registered: Result<(), CallError>) -> Result<(), CallError> {
     match registered {
         Err(CallError::Refused { .. } | CallError::Unreadable { .. }) => Ok(()),
         registered => registered,

@@ -29,6 +29,70 @@ pub(crate) fn channel(state: &GuildState, now: UnixMillis) -> Option<Id<ChannelM
     candidates.filter_map(|id| state.channel(*id)).find(fits).map(|channel| channel.id)
 }
 
+/// What the tools take on the whole server, without Administrator. Source: TOOLS §2.
+const FOR_ALL_TOOLS: Permissions = Permissions::CREATE_INVITE
+    .union(Permissions::KICK_MEMBERS)
+    .union(Permissions::BAN_MEMBERS)
+    .union(Permissions::MANAGE_CHANNELS)
+    .union(Permissions::ADD_REACTIONS)
+    .union(Permissions::VIEW_AUDIT_LOG)
+    .union(Permissions::VIEW_CHANNEL)
+    .union(Permissions::SEND_MESSAGES)
+    .union(Permissions::MANAGE_MESSAGES)
+    .union(Permissions::EMBED_LINKS)
+    .union(Permissions::READ_MESSAGE_HISTORY)
+    .union(Permissions::MANAGE_ROLES)
+    .union(Permissions::MANAGE_THREADS)
+    .union(Permissions::CREATE_PUBLIC_THREADS)
+    .union(Permissions::CREATE_PRIVATE_THREADS)
+    .union(Permissions::SEND_MESSAGES_IN_THREADS)
+    .union(Permissions::MODERATE_MEMBERS)
+    .union(Permissions::PIN_MESSAGES);
+
+/// Returns what of that Ery does not have.
+pub(crate) fn missing(state: &GuildState, now: UnixMillis) -> Permissions {
+    let Some(bot) = state.member(state.bot) else { return FOR_ALL_TOOLS };
+    let has = permissions::in_guild(&state.guild, bot, now);
+    if has.contains(Permissions::ADMINISTRATOR) {
+        Permissions::empty()
+    } else {
+        FOR_ALL_TOOLS.difference(has)
+    }
+}
+
+/// Returns whether there are roles for people, and none of them stands below Ery's highest: then she
+/// can act on nobody who has one.
+pub(crate) fn is_lowest(state: &GuildState) -> bool {
+    let guild = &state.guild;
+    let Some(bot) = state.member(state.bot) else { return false };
+    let own = bot.roles.iter().filter_map(|role| guild.roles.get(role)).max_by(|a, b| a.rank(b));
+    let others =
+        guild.roles.values().filter(|role| role.id != guild.everyone() && !role.is_managed);
+    let mut others = others.peekable();
+    others.peek().is_some()
+        && others.all(|other| own.is_none_or(|own| own.rank(other) != std::cmp::Ordering::Greater))
+}
+
+/// Returns where Ery introduces herself: where only staff sees it, else where Discord itself writes to
+/// the server, else in the first channel in which she may write.
+pub(crate) fn introduction(state: &GuildState, now: UnixMillis) -> Option<Id<ChannelMarker>> {
+    let bot = state.member(state.bot)?;
+    let needed = Permissions::VIEW_CHANNEL | Permissions::SEND_MESSAGES;
+    let fits = |channel: &&Channel| {
+        channel.kind == ChannelKind::Text
+            && permissions::in_channel(&state.guild, bot, channel, now).contains(needed)
+    };
+    let of_discord = || {
+        let known = state.guild.staff_channels.iter().rev().filter_map(|id| state.channel(*id));
+        known.into_iter().find(fits).map(|channel| channel.id)
+    };
+    let first = || {
+        let channels = state.guild.channels.values().filter(fits);
+        channels.min_by_key(|channel| (channel.position, channel.id)).map(|channel| channel.id)
+    };
+    channel(state, now).or_else(of_discord).or_else(first)
+}
+
 /// Returns whether a role is needed to see a channel, and each that suffices is one of those who
 /// moderate. A person who is let in by name was let in by them.
 fn is_for_staff(guild: &Guild, channel: &Channel) -> bool {
@@ -64,6 +128,58 @@ mod tests {
         assert_eq!(found(&[GENERAL, 999, VOICE, STAFFROOM, LOUNGE], |_| {}), Some(STAFFROOM));
         assert_eq!(found(&[GENERAL, LOUNGE], |_| {}), None);
         assert_eq!(found(&[], |_| {}), None);
+    }
+
+    #[test]
+    fn ery_introduces_herself_to_the_staff_else_where_discord_does_else_where_she_may() {
+        let told = |candidates: &[u64], is_timed_out: bool| {
+            let mut state = testing::guild().state();
+            let guild = std::sync::Arc::make_mut(&mut state.guild);
+            guild.staff_channels = candidates.iter().map(|id| Id::new(*id)).collect();
+            if is_timed_out {
+                for channel in guild.channels.values_mut() {
+                    channel.kind = ChannelKind::Voice;
+                }
+            }
+            introduction(&state, NOW).map(Id::get)
+        };
+        assert_eq!(told(&[STAFFROOM, GENERAL], false), Some(STAFFROOM));
+        assert_eq!(told(&[LOUNGE, GENERAL], false), Some(GENERAL));
+        assert!(told(&[], false).is_some());
+        assert_eq!(told(&[], true), None);
+    }
+
+    #[test]
+    fn what_ery_lacks_is_counted_unless_she_is_an_administrator() {
+        let with = |permissions: Permissions| {
+            let mut state = testing::guild().state();
+            let own = state.member(state.bot).unwrap().roles.clone();
+            let guild = std::sync::Arc::make_mut(&mut state.guild);
+            let everyone = guild.everyone();
+            for role in own.iter().chain([&everyone]) {
+                guild.roles.get_mut(role).unwrap().permissions = permissions;
+            }
+            missing(&state, NOW)
+        };
+        assert_eq!(with(Permissions::empty()), FOR_ALL_TOOLS);
+        let but_bans = FOR_ALL_TOOLS.difference(Permissions::BAN_MEMBERS);
+        assert_eq!(with(but_bans), Permissions::BAN_MEMBERS);
+        assert_eq!(with(Permissions::ADMINISTRATOR), Permissions::empty());
+        // Of the role for everything that TOOLS.md gives, but polls, files and others' emoji.
+        let whole = Permissions::from_bits_retain(2_833_836_870_331_607);
+        assert!(whole.contains(FOR_ALL_TOOLS), "{:?}", FOR_ALL_TOOLS.difference(whole));
+    }
+
+    #[test]
+    fn a_role_below_all_others_is_noticed() {
+        let mut state = testing::guild().state();
+        assert!(!is_lowest(&state));
+        let own = state.member(state.bot).unwrap().roles.clone();
+        let guild = std::sync::Arc::make_mut(&mut state.guild);
+        for role in &own {
+            guild.roles.get_mut(role).unwrap().position = 0;
+        }
+        assert!(is_lowest(&state));
     }
 
     #[test]

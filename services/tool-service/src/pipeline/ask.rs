@@ -25,6 +25,7 @@ use crate::{
         text,
     },
     error::CallError,
+    tools::ANSWER_TOOL,
 };
 
 /// How much of what cannot be understood is kept for the audit.
@@ -57,6 +58,8 @@ pub(super) struct Ask {
     pub(super) is_command: bool,
     /// Whether one before it waits for a click: then it is made only if it would wait, too.
     pub(super) is_ahead: bool,
+    /// Buttons below what a rule says.
+    pub(super) buttons: Option<Value>,
     orders: Vec<Order>,
     thread_id: String,
     trigger_id: String,
@@ -109,6 +112,20 @@ impl Ask {
                 return Err(invalid("a command is of one person and one event, and of no thread"));
             }
         }
+        let buttons = match request.buttons.as_str() {
+            "" => None,
+            buttons => {
+                let of_rule =
+                    matches!(principal(request.principal.clone())?, Some(Principal::Rule { .. }));
+                let read: Result<Vec<Value>, _> = serde_json::from_str(buttons);
+                match read {
+                    Ok(rows) if of_rule && is_plain && request.tool == ANSWER_TOOL => {
+                        Some(Value::Array(rows))
+                    }
+                    _ => return Err(invalid("only what a rule says has buttons")),
+                }
+            }
+        };
         let askers = request.askers.iter().map(|asker| {
             Id::new_checked(*asker).ok_or_else(|| invalid("an asker's id cannot be 0"))
         });
@@ -129,6 +146,7 @@ impl Ask {
             credential,
             is_command: request.is_command,
             is_ahead: request.is_ahead,
+            buttons,
             orders: request.orders,
             thread_id: request.thread_id,
             trigger_id: request.trigger_id,
@@ -157,6 +175,7 @@ impl Ask {
             credential: None,
             is_command: false,
             is_ahead: false,
+            buttons: None,
             orders: Vec::new(),
             thread_id: execution.thread_id.clone(),
             trigger_id: execution.trigger_id.clone(),

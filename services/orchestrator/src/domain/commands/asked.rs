@@ -252,12 +252,26 @@ fn component(custom_id: &str) -> Asked {
     let rest = custom_id.strip_prefix(OURS).unwrap_or_default();
     match rest.split_once('.') {
         Some(("cancel", id)) if !id.is_empty() => Asked::Do(Deed::CancelPlan { id: id.to_owned() }),
+        Some(("setup", STATUS)) => Asked::Do(Deed::Config(ConfigDeed::Status)),
+        Some(("setup", name)) => {
+            let deed = ery_community_config::preset(name)
+                .map(|preset| Deed::Config(ConfigDeed::Preset { name: preset.name }));
+            deed.map_or(Asked::Unknown, Asked::Do)
+        }
         Some(("forget", scope)) => {
             let deed = privacy::pressed(scope).map(Deed::Privacy);
             deed.map_or(Asked::Unknown, Asked::Do)
         }
         _ => Asked::Unknown,
     }
+}
+
+/// What the button of a greeting asks for that shows how things stand.
+pub(crate) const STATUS: &str = "status";
+
+/// Returns the id of a button that has Ery begin as a preset says, or shows how things stand.
+pub(crate) fn set_up_button(what: &str) -> String {
+    format!("{OURS}setup.{what}")
 }
 
 /// Returns the id of a button that cancels what is planned.

@@ -178,6 +178,10 @@ impl ToolService for FakeTools {
         Ok(Response::new(FindStaffChannelResponse { channel_id }))
     }
 
+    async fn check_guild(&self, _: Request<CheckGuildRequest>) -> Answer<CheckGuildResponse> {
+        Ok(Response::new(CheckGuildResponse::default()))
+    }
+
     async fn settle_call(
         &self,
         _: Request<SettleCallRequest>,

@@ -1,0 +1,161 @@
+//! Ery introduces herself once in a server that she joins: what she lacks there, and how to begin.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use twilight_model::{id::Id, util::Timestamp};
+
+use ery_clock::UnixMillis;
+use ery_community_config::PRESETS;
+use ery_event_bus::Event;
+use ery_ids::Home;
+
+use crate::{
+    adapters::interactions::Checked,
+    domain::{commands::asked, texts::Language},
+    error::CallError,
+    handlers::{events::EventHandler, holder::Holder, registration::unless_refused},
+};
+
+/// How long ago she may have joined: whoever comes later is no newcomer, and a session that begins
+/// anew tells of every server.
+const NEW_FOR: Duration = Duration::from_mins(15);
+
+/// Discord's kinds of components, and of buttons.
+const ROW: u8 = 1;
+const BUTTON: u8 = 2;
+const SECONDARY: u8 = 2;
+
+/// Introduces Ery in servers that she joins.
+pub(crate) struct Greeting {
+    pub(crate) holder: Arc<Holder>,
+}
+
+#[derive(Deserialize)]
+struct Joined {
+    id: Id<twilight_model::id::marker::GuildMarker>,
+    joined_at: Option<Timestamp>,
+    preferred_locale: Option<String>,
+    #[serde(default)]
+    unavailable: bool,
+}
+
+#[async_trait]
+impl EventHandler for Greeting {
+    fn name(&self) -> &'static str {
+        "orchestrator-greeting"
+    }
+
+    fn kinds(&self) -> &'static [&'static str] {
+        &["guild_create"]
+    }
+
+    async fn handle(&self, home: Home, events: &[Event]) -> Result<(), CallError> {
+        let Home::Guild(_) = home else { return Ok(()) };
+        for event in events {
+            // One that cannot be read is a dead letter already, of those who need it.
+            let Ok(joined) = serde_json::from_slice::<Joined>(&event.payload) else { continue };
+            if let Some(joined_at) = newly(&joined, self.holder.now()) {
+                unless_refused(self.greet(&joined, joined_at).await)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns when she joined, if that was just now.
+fn newly(joined: &Joined, now: UnixMillis) -> Option<UnixMillis> {
+    let at = joined.joined_at.filter(|_| !joined.unavailable)?;
+    let at = UnixMillis(at.as_micros() / 1_000);
+    (now < at + NEW_FOR).then_some(at)
+}
+
+impl Greeting {
+    async fn greet(&self, joined: &Joined, joined_at: UnixMillis) -> Result<(), CallError> {
+        let guild = joined.id;
+        let checked = self.holder.tools.check_guild(guild).await?;
+        let Some(channel) = checked.channel else {
+            tracing::info!(guild.id = %guild, "Ery may write nowhere in a server that she joined");
+            return Ok(());
+        };
+        let language = Language::of(joined.preferred_locale.as_deref(), None);
+        // Named by when she joined: the event comes again with each session.
+        let name = format!("gj.{guild}.{}", joined_at.0);
+        let content = content(&checked, language);
+        let buttons = buttons(language);
+        let greeted = self.holder.tools.greet(guild, channel, &name, &content, &buttons).await?;
+        let outcome = greeted.outcome;
+        tracing::info!(guild.id = %guild, outcome = outcome.as_word(), lacks = checked.missing.len(),
+            "Ery has joined a server");
+        Ok(())
+    }
+}
+
+fn content(checked: &Checked, language: Language) -> String {
+    let mut lines = vec![language.word("greeting-hello")];
+    if checked.missing.is_empty() {
+        lines.push(language.word("greeting-all-there"));
+    } else {
+        let missing: Vec<String> =
+            checked.missing.iter().map(|missing| format!("`{missing}`")).collect();
+        let missing = missing.join(", ");
+        lines.push(language.say("greeting-missing", &[("missing", (&missing).into())]));
+    }
+    if checked.is_lowest {
+        lines.push(language.word("greeting-low-role"));
+    }
+    lines.push(language.word("greeting-begin"));
+    lines.join("\n")
+}
+
+/// One button for each preset, and one that shows how things stand. They stay: whoever presses one is
+/// asked for their rights then.
+fn buttons(language: Language) -> Value {
+    let button = |id: String, label: String| json!({ "type": BUTTON, "style": SECONDARY, "custom_id": id, "label": label });
+    let mut buttons: Vec<Value> = PRESETS
+        .iter()
+        .map(|preset| {
+            let key = format!("command-ery-config-preset-name-{}", preset.name);
+            button(asked::set_up_button(preset.name), language.word(&key))
+        })
+        .collect();
+    buttons.push(button(asked::set_up_button(asked::STATUS), language.word("greeting-status")));
+    json!([{ "type": ROW, "components": buttons }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_joined_just_now_is_greeted() {
+        let read = |value: Value| serde_json::from_value::<Joined>(value).unwrap();
+        let joined = read(json!({ "id": "5", "joined_at": "2026-11-29T10:00:00.250000+00:00" }));
+        let at = UnixMillis(1_795_946_400_250);
+        assert_eq!(newly(&joined, at), Some(at));
+        assert_eq!(newly(&joined, at + NEW_FOR), None);
+        let away = json!({ "id": "5", "unavailable": true });
+        assert_eq!(newly(&read(away), at), None);
+        assert_eq!(newly(&read(json!({ "id": "5" })), at), None);
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_every_preset_offered_in_each_language() {
+        for language in Language::ALL {
+            let whole = Checked { channel: None, missing: Vec::new(), is_lowest: false };
+            let lacking = Checked {
+                missing: vec!["BAN_MEMBERS".into(), "MANAGE_ROLES".into()],
+                is_lowest: true,
+                ..whole.clone()
+            };
+            assert!(!content(&whole, language).contains("MEMBERS"));
+            let told = content(&lacking, language);
+            assert!(told.contains("`BAN_MEMBERS`, `MANAGE_ROLES`"), "{told}");
+            assert_eq!(told.lines().count(), content(&whole, language).lines().count() + 1);
+            let row = &buttons(language)[0]["components"];
+            assert_eq!(row.as_array().unwrap().len(), PRESETS.len() + 1);
+        }
+    }
+}
