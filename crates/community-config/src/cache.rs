@@ -168,6 +168,17 @@ impl ConfigCache {
         Ok(snapshot)
     }
 
+    /// Returns what is set for the installation itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::get`].
+    pub async fn installation(&self) -> Result<Snapshot, SourceError> {
+        let global = self.held(INSTALLATION).await?;
+        let set = global.layered.get(&Subject::GLOBAL).cloned().unwrap_or_default();
+        Ok(Snapshot::new(self.base.everywhere.clone(), set, Layered::new()))
+    }
+
     /// Hears that something was set: it is loaded anew when it is asked for next.
     pub fn told(&self, changed: Changed) {
         {

@@ -1,6 +1,8 @@
 //! The types. Each field says who may set it (`x-layers`), how layers meet where they do not simply
 //! replace one another (`x-combine`), and its bounds.
 
+mod budgets;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -12,6 +14,10 @@ use serde::{Deserialize, Serialize};
 use twilight_model::id::{
     Id,
     marker::{ChannelMarker, RoleMarker},
+};
+
+pub use budgets::{
+    Budget, Budgets, ChannelBudget, InstallationBudget, MemberBudget, ServerBudget, Usd,
 };
 
 /// Everything that a community can set, as it holds in one place for one person.
@@ -26,6 +32,7 @@ pub struct Config {
     pub context: Context,
     pub answers: Answers,
     pub limits: Limits,
+    pub budgets: Budgets,
     pub tools: Tools,
     pub moderation: Moderation,
     pub access: Access,

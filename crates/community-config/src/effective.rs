@@ -160,6 +160,9 @@ fn add(values: &mut BTreeMap<String, (Value, Origin)>, path: &str, value: &Value
                 None
             }
         }
+        (Combine::Ceiling, Some((above, _))) if is_below_operator(origin) => {
+            is_stricter(value, above).then(|| value.clone())
+        }
         (Combine::OffStays, Some((above, _))) if above == "off" => None,
         (Combine::Joined, Some((Value::String(above), _))) if !above.is_empty() => {
             let below = value.as_str().unwrap_or_default();
@@ -172,6 +175,14 @@ fn add(values: &mut BTreeMap<String, (Value, Origin)>, path: &str, value: &Value
     }
 }
 
+/// Returns whether a layer is set by a community, not by the installation's operator.
+fn is_below_operator(origin: Origin) -> bool {
+    match origin {
+        Origin::Default | Origin::Settings | Origin::Layer(Layer::Global) => false,
+        Origin::Layer(Layer::Server | Layer::Channel | Layer::User) => true,
+    }
+}
+
 fn is_stricter(value: &Value, above: &Value) -> bool {
     match (value, above) {
         (Value::Bool(value), Value::Bool(above)) => *value && !above,
@@ -179,7 +190,7 @@ fn is_stricter(value: &Value, above: &Value) -> bool {
             Span::parse(value).zip(Span::parse(above)).is_some_and(|(value, above)| value < above)
         }
         (value, above) => {
-            value.as_u64().zip(above.as_u64()).is_some_and(|(value, above)| value < above)
+            value.as_f64().zip(above.as_f64()).is_some_and(|(value, above)| value < above)
         }
     }
 }
@@ -189,7 +200,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::{Engage, ToolRule};
+    use crate::config::{Engage, ToolRule, Usd};
 
     fn document(values: &[(&str, Value)]) -> Document {
         values.iter().map(|(path, value)| ((*path).to_owned(), value.clone())).collect()
@@ -248,6 +259,34 @@ mod tests {
         assert_eq!(config.limits.time.to_string(), "1m 30s");
         assert_eq!(config.tools.policy["ban_member"], ToolRule::Off);
         assert_eq!(config.tools.policy["kick_member"], ToolRule::Ask);
+    }
+
+    #[test]
+    fn what_the_operator_sets_is_a_ceiling_which_communities_only_lower() {
+        const DAY: &str = "budgets.server.day_usd";
+        let set = |usd: f64| document(&[(DAY, json!(usd))]);
+        let day = |base: Document, global: Document, server: f64, channel: f64| {
+            let own = Layered::from([
+                (Subject::SERVER, set(server)),
+                (Subject::channel(7), document(&[("budgets.channel.day_usd", json!(channel))])),
+            ]);
+            let effective = Snapshot::new(base, global, own).effective(7, 0);
+            let (_, origin) = effective.values[DAY];
+            let budgets = &effective.config.budgets;
+            let of = |usd: Option<Usd>| usd.map(|usd| usd.to_string()).unwrap_or_default();
+            (of(budgets.server.day_usd), of(budgets.channel.day_usd), origin)
+        };
+        let nothing = Document::new;
+        let by_server = Origin::Layer(Layer::Server);
+        // Where the operator says nothing, the server sets its own.
+        assert_eq!(day(nothing(), nothing(), 9.0, 3.0), ("9.00".into(), "3.00".into(), by_server));
+        let by_settings = ("2.00".into(), "3.00".into(), Origin::Settings);
+        assert_eq!(day(set(2.0), nothing(), 9.0, 3.0), by_settings);
+        assert_eq!(day(set(2.0), nothing(), 0.5, 3.0).0, "0.50");
+        // The operator changes what the settings say without a restart, upwards too.
+        let by_operator = ("5.00".into(), "3.00".into(), Origin::Layer(Layer::Global));
+        assert_eq!(day(set(2.0), set(5.0), 9.0, 3.0), by_operator);
+        assert_eq!(day(set(2.0), set(1.0), 1.5, 3.0).0, "1.00");
     }
 
     #[test]

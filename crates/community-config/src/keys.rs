@@ -47,6 +47,8 @@ pub enum Combine {
     Replace,
     /// The strictest counts: the least number or time; of yes and no, yes.
     Strictest,
+    /// What the operator sets replaces what stands above; below that, the strictest counts.
+    Ceiling,
     /// What is set below replaces it, unless it is `off`.
     OffStays,
     /// Texts are told one behind the other.
@@ -217,6 +219,7 @@ impl Key {
             words(&field["x-layers"]).iter().filter_map(|word| Layer::parse(word)).collect();
         let combine = match field["x-combine"].as_str() {
             Some("strictest") => Combine::Strictest,
+            Some("ceiling") => Combine::Ceiling,
             Some("off_stays") => Combine::OffStays,
             Some("joined") => Combine::Joined,
             _ => Combine::Replace,
@@ -340,6 +343,10 @@ fn scalar(schema: &Value, typed: &str) -> Value {
         Some("integer") => {
             typed.replace(['_', ' '], "").parse::<u64>().map_or_else(|_| typed.into(), Into::into)
         }
+        Some("number") => {
+            let number = typed.trim_start_matches('$').trim();
+            number.parse::<f64>().map_or_else(|_| typed.into(), Into::into)
+        }
         _ if is_id(schema) => {
             typed.trim_start_matches(['<', '@', '#', '&', '!']).trim_end_matches('>').into()
         }
@@ -381,6 +388,10 @@ fn must(schema: &Value) -> String {
         (Some("boolean"), _) => "true or false".to_owned(),
         (Some("integer"), _) => {
             format!("a whole number{}", within(bound("minimum"), bound("maximum")))
+        }
+        (Some("number"), _) => {
+            let bounds = within(bound("minimum"), bound("maximum"));
+            format!("an amount in dollars such as 2.50{bounds}")
         }
         (Some("array"), _) => {
             let most =
@@ -461,6 +472,7 @@ mod tests {
                 let how = match key.combine {
                     Combine::Replace => "",
                     Combine::Strictest => " (strictest)",
+                    Combine::Ceiling => " (ceiling)",
                     Combine::OffStays => " (off stays)",
                     Combine::Joined => " (joined)",
                 };
@@ -554,11 +566,16 @@ mod tests {
         assert_eq!(read("moderation.reports_channel", "<#42>"), Ok(json!("42")));
         assert_eq!(read("answers.instructions", "Be kind."), Ok(json!("Be kind.")));
         assert_eq!(read("answers.language", "de"), Ok(json!("de")));
+        assert_eq!(read("budgets.server.day_usd", " $2.50 "), Ok(json!(2.5)));
+        assert_eq!(read("budgets.member.day_tokens", "200_000"), Ok(json!(200_000)));
         for (path, typed) in [
             ("paused", "perhaps"),
             ("context.messages", "-1"),
             ("gate.names", "two words"),
             ("answers.language", "German please"),
+            ("budgets.server.day_usd", "a fortune"),
+            ("budgets.server.day_usd", "-1"),
+            ("budgets.member.day_tokens", "1.5"),
             ("moderation.reports_channel", "#general"),
         ] {
             assert!(read(path, typed).is_err(), "{path} {typed}");

@@ -18,8 +18,9 @@ pub mod testing;
 pub use cache::{Base, Changed, ConfigCache, ConfigSource, Loaded, SharedBase, SourceError};
 pub use client::{Change, Difference, StoredConfig, Version, Wanted, kept_at, top_of};
 pub use config::{
-    Access, Answers, Config, Context, Engage, Gate, Limits, Moderation, Span, ToolRule, ToolRules,
-    Tools,
+    Access, Answers, Budget, Budgets, ChannelBudget, Config, Context, Engage, Gate,
+    InstallationBudget, Limits, MemberBudget, Moderation, ServerBudget, Span, ToolRule, ToolRules,
+    Tools, Usd,
 };
 pub use document::{Document, DocumentError, File, Layered, Subject};
 pub use effective::{Effective, Origin, Snapshot};
