@@ -13,6 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "store/v1/admin",
         "store/v1/privacy",
         "store/v1/config",
+        "store/v1/usage",
         "ai/v1/ai",
         "tool/v1/tool",
     ]

@@ -133,6 +133,8 @@ pub(crate) enum CtlCommand {
     /// Acts that are to be done at a time
     #[command(subcommand)]
     Schedule(Schedule),
+    /// What model turns have cost
+    Usage(Usage),
     /// The files in which everything is kept
     #[command(subcommand)]
     Store(Store),
@@ -427,6 +429,30 @@ pub(crate) enum Schedule {
         /// Which, by the first column of the list
         id: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Usage {
+    /// Of this server alone
+    #[arg(long, value_name = "ID")]
+    pub(crate) guild: Option<u64>,
+    /// For this member alone
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: Option<u64>,
+    /// In which time, by UTC
+    #[arg(long, value_enum, default_value_t = UsageWindow::Month)]
+    pub(crate) window: UsageWindow,
+    /// How many servers, channels and members are listed, those that cost most first
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum UsageWindow {
+    Day,
+    Month,
+    LastMonth,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@ mod mcp;
 mod privacy;
 mod schedule;
 mod store;
+mod usage;
 mod view;
 mod why;
 
@@ -104,6 +105,7 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
         CtlCommand::Dead(command) => dead::run(command, &stores, &output).await,
         CtlCommand::Mcp(command) => mcp::run(command, &stores, &output).await,
         CtlCommand::Schedule(command) => schedule::run(command, &stores, &output).await,
+        CtlCommand::Usage(command) => usage::run(command, &stores, &output).await,
         CtlCommand::Backup(command) => backup::run(command, &stores, &output).await,
         CtlCommand::Privacy(command) => privacy::run(command, &stores, &output).await,
         CtlCommand::Config(command) => config::run(command, &settings, peers, &output).await,

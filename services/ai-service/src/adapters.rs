@@ -10,7 +10,7 @@ pub(crate) mod steady;
 mod traced;
 
 pub(crate) use builtin::BuiltinProvider;
-pub(crate) use chain::{Answered, Chain, Link};
+pub(crate) use chain::{Answered, Chain, Link, Spent, Unanswered};
 pub(crate) use deltas::{Delta, Deltas};
 pub(crate) use http::HttpProvider;
 pub(crate) use provider::{Provider, ProviderError};

@@ -1,11 +1,13 @@
 use std::path::PathBuf;
 
+use prost::Message as _;
 use tonic::{Code, Status};
 
+use ery_proto::ai::v1::SpentInVain;
 use ery_settings::InvalidSetting;
 
 use crate::{
-    adapters::{ProviderError, TurnError},
+    adapters::{ProviderError, Spent, TurnError, Unanswered},
     domain::prompts::PromptProblem,
 };
 
@@ -32,7 +34,7 @@ pub(crate) enum CallError {
     #[error("there is no prompt of the name that `prompt` gives")]
     Prompt,
     #[error(transparent)]
-    Turn(#[from] TurnError),
+    Turn(#[from] Unanswered),
 }
 
 impl CallError {
@@ -45,7 +47,7 @@ impl CallError {
             Self::Missing { .. } | Self::Marker | Self::Image | Self::Prompt => {
                 Code::InvalidArgument
             }
-            Self::Turn(TurnError::Final(error)) => match error {
+            Self::Turn(Unanswered { error: TurnError::Final(error), .. }) => match error {
                 ProviderError::Key { .. }
                 | ProviderError::Credit { .. }
                 | ProviderError::NotFound { .. }
@@ -61,18 +63,33 @@ impl CallError {
                 | ProviderError::Nonsense
                 | ProviderError::TooLong => Code::ResourceExhausted,
             },
-            Self::Turn(
-                TurnError::Exhausted { .. }
-                | TurnError::BreakerOpen { .. }
-                | TurnError::QuietAsked { .. }
-                | TurnError::OutOfTime { .. },
-            ) => Code::ResourceExhausted,
+            Self::Turn(Unanswered {
+                error:
+                    TurnError::Exhausted { .. }
+                    | TurnError::BreakerOpen { .. }
+                    | TurnError::QuietAsked { .. }
+                    | TurnError::OutOfTime { .. },
+                ..
+            }) => Code::ResourceExhausted,
+        }
+    }
+
+    /// Returns what the call cost although it brought nothing.
+    fn spent(&self) -> &[Spent] {
+        match self {
+            Self::Turn(unanswered) => &unanswered.spent,
+            Self::Missing { .. } | Self::Marker | Self::Image | Self::Prompt => &[],
         }
     }
 }
 
 impl From<CallError> for Status {
     fn from(error: CallError) -> Self {
-        Self::new(error.code(), error.to_string())
+        let spent: Vec<_> = error.spent().iter().cloned().map(Into::into).collect();
+        let (code, message) = (error.code(), error.to_string());
+        if spent.is_empty() {
+            return Self::new(code, message);
+        }
+        Self::with_details(code, message, SpentInVain { spent }.encode_to_vec().into())
     }
 }

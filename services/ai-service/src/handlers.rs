@@ -1,5 +1,6 @@
-//! What comes in: the two RPCs.
+//! What comes in: one file per RPC.
 
+mod describe_models;
 mod parse;
 mod read_orders;
 mod run_model_turn;
@@ -11,8 +12,8 @@ use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
 use ery_proto::ai::v1::{
-    ReadOrdersRequest, ReadOrdersResponse, RunModelTurnRequest, RunModelTurnResponse,
-    ai_service_server::AiService,
+    DescribeModelsRequest, DescribeModelsResponse, ReadOrdersRequest, ReadOrdersResponse,
+    RunModelTurnRequest, RunModelTurnResponse, ai_service_server::AiService,
 };
 
 use crate::{adapters::Chain, domain::prompts::Prompts, metrics::Metrics};
@@ -21,15 +22,19 @@ use crate::{adapters::Chain, domain::prompts::Prompts, metrics::Metrics};
 #[derive(Clone, Debug)]
 pub(crate) struct AiRpc {
     chain: Arc<Chain>,
+    /// What is asked once a budget is used up.
+    cheaper: Option<Arc<Chain>>,
     prompts: Arc<Prompts>,
     metrics: Metrics,
     /// Who reads orders that the built-in commands do not understand; none: nobody.
     order_readers: Option<Arc<Chain>>,
+    cheaper_order_readers: Option<Arc<Chain>>,
 }
 
 impl AiRpc {
     pub(crate) fn new(
         chain: Chain,
+        cheaper: Option<Chain>,
         prompts: Prompts,
         metrics: Metrics,
         model_reads_orders: bool,
@@ -37,11 +42,21 @@ impl AiRpc {
         // The built-in commands have been asked by then.
         let models = chain.without(crate::domain::builtin::NAME);
         let order_readers = models.filter(|_| model_reads_orders).map(Arc::new);
-        Self { chain: Arc::new(chain), prompts: Arc::new(prompts), metrics, order_readers }
+        let cheaper = cheaper.map(Arc::new);
+        let cheaper_order_readers = cheaper.clone().filter(|_| model_reads_orders);
+        Self {
+            chain: Arc::new(chain),
+            cheaper,
+            prompts: Arc::new(prompts),
+            metrics,
+            order_readers,
+            cheaper_order_readers,
+        }
     }
 
-    pub(crate) fn chain(&self) -> &Chain {
-        &self.chain
+    /// Returns every chain that may be asked.
+    pub(crate) fn chains(&self) -> impl Iterator<Item = &Chain> {
+        [Some(&self.chain), self.cheaper.as_ref()].into_iter().flatten().map(|chain| &**chain)
     }
 }
 
@@ -60,8 +75,10 @@ impl AiService for AiRpc {
             guild.id = request.guild_id,
             channel.id = request.channel_id,
         );
+        let cheaper = self.cheaper.as_ref().filter(|_| request.is_cheaper);
+        let chain = Arc::clone(cheaper.unwrap_or(&self.chain));
         let turn = run_model_turn::parse(&self.prompts, request)?;
-        let answer = run_model_turn::answer(Arc::clone(&self.chain), turn).instrument(span);
+        let answer = run_model_turn::answer(chain, turn).instrument(span);
         Ok(Response::new(answer.await?))
     }
 
@@ -70,13 +87,17 @@ impl AiService for AiRpc {
         request: Request<ReadOrdersRequest>,
     ) -> Result<Response<ReadOrdersResponse>, Status> {
         let request = request.into_inner();
-        let orders = read_orders::answer(
-            self.order_readers.as_deref(),
-            &self.prompts,
-            &self.metrics,
-            request,
-        )
-        .await?;
+        let cheaper = self.cheaper_order_readers.as_deref().filter(|_| request.is_cheaper);
+        let readers = cheaper.or(self.order_readers.as_deref());
+        let orders = read_orders::answer(readers, &self.prompts, &self.metrics, request).await?;
         Ok(Response::new(orders))
+    }
+
+    async fn describe_models(
+        &self,
+        _: Request<DescribeModelsRequest>,
+    ) -> Result<Response<DescribeModelsResponse>, Status> {
+        let described = describe_models::answer(&self.chain, self.cheaper.as_deref());
+        Ok(Response::new(described))
     }
 }

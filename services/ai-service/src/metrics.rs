@@ -68,16 +68,16 @@ impl Metrics {
                 .build(),
             token_usage: meter
                 .u64_histogram("gen_ai_client_token_usage")
-                .with_description("Tokens of answered turns, input and output.")
+                .with_description("Tokens of turns, input and output.")
                 .with_boundaries((0..14).map(|power| 4_f64.powi(power)).collect())
                 .build(),
             cost: meter
                 .u64_counter("ery_ai_cost_micros")
-                .with_description("What answered turns cost, in millionths of the currency.")
+                .with_description("What turns cost, in millionths of the currency.")
                 .build(),
             unpriced: meter
                 .u64_counter("ery_ai_unpriced_turns")
-                .with_description("Answered turns of models whose price is not known.")
+                .with_description("Turns of models whose price is not known.")
                 .build(),
             fallbacks: meter
                 .u64_counter("ery_ai_fallbacks")
@@ -122,8 +122,8 @@ impl Metrics {
         self.operation_duration.record(took.as_secs_f64(), &labels);
     }
 
-    /// Counts what an answer used and cost.
-    pub(crate) fn answered(
+    /// Counts what a request used and cost.
+    pub(crate) fn spent(
         &self,
         provider: &str,
         model: &str,

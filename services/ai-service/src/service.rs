@@ -13,6 +13,7 @@ use crate::{
     domain::prompts::Prompts,
     handlers::AiRpc,
     metrics::Metrics,
+    settings::CHEAPER,
 };
 
 /// The largest request: a context full of long messages stays far below.
@@ -39,21 +40,28 @@ impl Service {
             None => Prompts::built_in(),
         };
         let mut links = Vec::new();
-        for (name, own) in settings.chain() {
+        let link = |name: &str, own: &Settings| -> Result<Link, AiError> {
             let provider: Arc<dyn Provider> =
-                match HttpProvider::new(&name, &own, Arc::clone(&ports.clock))? {
+                match HttpProvider::new(name, own, Arc::clone(&ports.clock))? {
                     Some(provider) => Arc::new(provider),
                     None => Arc::new(BuiltinProvider),
                 };
-            let price = own.price();
-            links.push(Link {
-                provider: SteadyProvider::new(provider, &own, metrics.clone()),
-                price,
-            });
+            let provider = SteadyProvider::new(provider, own, metrics.clone());
+            Ok(Link { provider, pricing: own.pricing(), is_own: own.is_own_network() })
+        };
+        for (name, own) in settings.chain() {
+            links.push(link(&name, &own)?);
         }
         let (turn_timeout, fallback_wait) = (settings.turn_timeout, settings.fallback_wait);
-        let chain = Chain::new(links, turn_timeout, fallback_wait, metrics.clone());
-        Ok(Self { rpc: AiRpc::new(chain, prompts, metrics, settings.model_reads_orders) })
+        let chained =
+            |links: Vec<Link>| Chain::new(links, turn_timeout, fallback_wait, metrics.clone());
+        let cheaper = match settings.cheaper() {
+            Some(own) => Some(chained(vec![link(CHEAPER, &own)?])),
+            None => None,
+        };
+        let chain = chained(links);
+        let reads_orders = settings.model_reads_orders;
+        Ok(Self { rpc: AiRpc::new(chain, cheaper, prompts, metrics.clone(), reads_orders) })
     }
 
     /// Returns what it serves.
@@ -70,14 +78,17 @@ impl Service {
     ///
     /// None yet; the signature is that of every service.
     pub async fn run(self, tasks: Tasks) -> Result<(), AiError> {
-        for (name, model) in self.rpc.chain().providers() {
+        for Link { provider, pricing, .. } in self.rpc.chains().flat_map(Chain::links) {
+            let (name, model) = (provider.name(), provider.model());
             tracing::info!(provider = name, model, "answering model turns by `{name}`");
-        }
-        for name in self.rpc.chain().unpriced() {
-            tracing::info!(
-                provider = name,
-                "what `{name}` costs is not known, so it counts for no budget of money: set `ai.prices`"
-            );
+            if pricing.is_assumed {
+                tracing::warn!(
+                    provider = name,
+                    model,
+                    "what `{model}` costs is not known: budgets of money take the prices of \
+                     `ai.assumed_price`; say in `ai.prices` what it costs, 0 if it is free"
+                );
+            }
         }
         tasks.draining().cancelled().await;
         Ok(())

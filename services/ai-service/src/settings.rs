@@ -12,8 +12,11 @@ use ery_settings::{InvalidSetting, check};
 
 use crate::domain::{
     builtin,
-    prices::{self, Price},
+    prices::{self, Price, Pricing},
 };
+
+/// What logs, metrics and journals call the provider that is asked once a budget is used up.
+pub(crate) const CHEAPER: &str = "cheaper";
 
 /// Which provider answers model turns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -101,6 +104,17 @@ pub struct PriceSettings {
     pub cache_write: Option<f64>,
 }
 
+impl PriceSettings {
+    fn price(&self) -> Price {
+        Price::per_million(
+            self.input,
+            self.cached_input.unwrap_or(self.input),
+            self.cache_write.unwrap_or(self.input),
+            self.output,
+        )
+    }
+}
+
 /// The table `[ai]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -128,6 +142,13 @@ pub struct Settings {
     pub fallback_wait: Duration,
     /// Prices by model, for a million tokens; before those that are built in.
     pub prices: BTreeMap<String, PriceSettings>,
+    /// The price that a model counts with whose own is not known, so that budgets of money hold for
+    /// it all the same. As dear as a large model of today: who is told of it may lower it, and nobody
+    /// is surprised by a bill.
+    pub assumed_price: PriceSettings,
+    /// The model that is asked once a budget is used up, at the first provider of the chain; empty:
+    /// none, and Ery stops then.
+    pub cheaper_model: String,
     /// Whether answers come in pieces. Off, `first_byte_timeout` is the time for a whole answer.
     pub streaming: bool,
     /// How many tokens `ollama` makes room for. It cuts what is longer without a word, and its own
@@ -187,6 +208,13 @@ impl Default for Settings {
             providers: Vec::new(),
             fallback_wait: Duration::from_secs(2),
             prices: BTreeMap::new(),
+            assumed_price: PriceSettings {
+                input: 5.0,
+                output: 25.0,
+                cached_input: None,
+                cache_write: None,
+            },
+            cheaper_model: String::new(),
             streaming: true,
             context_window: None,
             prompts_dir: None,
@@ -275,15 +303,20 @@ impl Settings {
                 "from 0 to 2",
             )?;
         }
-        for price in self.prices.values() {
+        let priced = self.prices.values().map(|price| ("ai.prices", price));
+        for (key, price) in priced.chain([("ai.assumed_price", &self.assumed_price)]) {
             let PriceSettings { input, output, cached_input, cache_write } = *price;
             for value in
                 [Some(input), Some(output), cached_input, cache_write].into_iter().flatten()
             {
                 let holds = (0.0..=1e6).contains(&value);
-                check(holds, "ai.prices", value, "from 0 to 1000000 for a million tokens")?;
+                check(holds, key, value, "from 0 to 1000000 for a million tokens")?;
             }
         }
+        let has_first = self.cheaper_model.is_empty()
+            || self.chain().first().is_some_and(|(_, own)| own.provider != ProviderKind::Builtin);
+        let bound = "empty, since the first provider is the built-in one and asks no model";
+        check(has_first, "ai.cheaper_model", &self.cheaper_model, bound)?;
         if self.providers.is_empty() {
             return self.validate_provider();
         }
@@ -299,6 +332,8 @@ impl Settings {
             let is_name = (1..=32).contains(&name.len())
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
             check(is_name, "ai.providers", &name, "named by 1 to 32 letters, digits, -, _ or .")?;
+            let bound = "named otherwise: so is the provider of `ai.cheaper_model` called";
+            check(name != CHEAPER, "ai.providers", &name, bound)?;
             let is_new = names.insert(name.clone());
             let bound = "a list of different names; where two are of one kind, set `name`";
             check(is_new, "ai.providers", &name, bound)?;
@@ -358,15 +393,43 @@ impl Settings {
             .collect()
     }
 
+    /// Returns how the cheaper model is asked, if one is set.
+    pub(crate) fn cheaper(&self) -> Option<Self> {
+        let (_, first) = self.chain().into_iter().next()?;
+        let model = self.cheaper_model.clone();
+        (!model.is_empty()).then_some(Self { model, ..first })
+    }
+
+    /// Returns whether the model runs in the operator's own network: at a loopback or private
+    /// address, or under a name that the internet does not know.
+    pub(crate) fn is_own_network(&self) -> bool {
+        if self.provider == ProviderKind::Builtin {
+            return true;
+        }
+        let Ok(endpoint) = self.endpoint() else { return false };
+        match endpoint.host() {
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unique_local(),
+            Some(url::Host::Domain(name)) => {
+                let name = name.trim_end_matches('.');
+                let ends = [".localhost", ".local", ".internal", ".lan", ".home.arpa"];
+                !name.contains('.') || ends.iter().any(|end| name.ends_with(end))
+            }
+            None => false,
+        }
+    }
+
+    /// Returns what the model's tokens cost, assumed where it is not known.
+    pub(crate) fn pricing(&self) -> Pricing {
+        let known = self.price();
+        let price = known.unwrap_or_else(|| self.assumed_price.price());
+        Pricing { price, is_assumed: known.is_none() }
+    }
+
     /// Returns what the model's tokens cost, if that is known.
-    pub(crate) fn price(&self) -> Option<Price> {
+    fn price(&self) -> Option<Price> {
         if let Some((_, own)) = self.prices.iter().find(|(name, _)| **name == self.model) {
-            return Some(Price::per_million(
-                own.input,
-                own.cached_input.unwrap_or(own.input),
-                own.cache_write.unwrap_or(own.input),
-                own.output,
-            ));
+            return Some(own.price());
         }
         match self.provider {
             // What runs on one's own machine has no price.
@@ -498,8 +561,10 @@ mod tests {
             "http://127.0.0.1:11434/",
         ];
         assert_eq!(hosts, expected);
-        assert_eq!(chain[4].1.price(), Some(Price::default()));
-        assert_eq!(chain[0].1.price(), None);
+        let free = Pricing { price: Price::default(), is_assumed: false };
+        assert_eq!(chain[4].1.pricing(), free);
+        let assumed = Pricing { price: settings.assumed_price.price(), is_assumed: true };
+        assert_eq!(chain[0].1.pricing(), assumed);
     }
 
     #[test]
@@ -523,6 +588,43 @@ mod tests {
         let prices = [("m".to_owned(), price)].into();
         let settings = Settings { prices, ..Settings::default() };
         assert_eq!(settings.validate().unwrap_err().key, "ai.prices");
+    }
+
+    #[test]
+    fn a_model_in_ones_own_network_is_known_by_its_address() {
+        for own in [
+            "http://127.0.0.1:9/v1",
+            "http://localhost:9",
+            "http://[::1]:9/v1",
+            "http://10.0.0.7/v1",
+            "http://192.168.1.9:8000/v1",
+            "http://vllm:8000/v1",
+            "http://host.docker.internal:8000/v1",
+            "http://[fd00::7]/v1",
+        ] {
+            assert!(with_base_url(own).is_own_network(), "{own}");
+        }
+        for other in ["", "https://openrouter.ai/api/v1", "http://93.184.215.14/v1"] {
+            assert!(!with_base_url(other).is_own_network(), "{other}");
+        }
+        assert!(Settings::default().is_own_network());
+    }
+
+    #[test]
+    fn a_cheaper_model_is_asked_as_the_first_provider_is() {
+        let mut settings = chained(&[(None, ProviderKind::OpenAi), (None, ProviderKind::Gemini)]);
+        assert!(settings.cheaper().is_none());
+        settings.providers[0].attempts = Some(9);
+        settings.cheaper_model = "gpt-4.1-nano".into();
+        settings.validate().unwrap();
+        let cheaper = settings.cheaper().unwrap();
+        assert_eq!((cheaper.provider, cheaper.attempts), (ProviderKind::OpenAi, 9));
+        assert_eq!((cheaper.model.as_str(), cheaper.pricing().is_assumed), ("gpt-4.1-nano", false));
+
+        let builtin = Settings { cheaper_model: "m".into(), ..Settings::default() };
+        assert_eq!(builtin.validate().unwrap_err().key, "ai.cheaper_model");
+        let named = chained(&[(Some(CHEAPER), ProviderKind::OpenAi)]);
+        assert_eq!(named.validate().unwrap_err().key, "ai.providers");
     }
 
     #[test]

@@ -8,3 +8,4 @@ pub(crate) mod interactions;
 pub(crate) mod records;
 pub(crate) mod store;
 pub(crate) mod tools;
+pub(crate) mod usage;

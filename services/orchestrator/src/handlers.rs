@@ -10,6 +10,7 @@ pub(crate) mod interactions;
 pub(crate) mod quotas;
 pub(crate) mod read_back;
 pub(crate) mod registration;
+pub(crate) mod spending;
 pub(crate) mod thread_run;
 pub(crate) mod traced;
 pub(crate) mod unreadable;

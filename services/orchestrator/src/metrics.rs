@@ -2,12 +2,17 @@ use std::time::Duration;
 
 use opentelemetry::{
     KeyValue, global,
-    metrics::{Counter, Histogram, UpDownCounter},
+    metrics::{Counter, Gauge, Histogram, UpDownCounter},
 };
 
 use crate::{
     adapters::interactions::Answered,
-    domain::{gate::Reason, journal::Outcome, tool::CallOutcome},
+    domain::{
+        budgets::{InWindows, Scope},
+        gate::Reason,
+        journal::Outcome,
+        tool::CallOutcome,
+    },
 };
 
 /// Every metric of the orchestrator. Cheap to clone.
@@ -31,6 +36,9 @@ pub(crate) struct Metrics {
     read_back_waits: Counter<u64>,
     broadcasts_dropped: Counter<u64>,
     interactions: Counter<u64>,
+    budget_stops: Counter<u64>,
+    spent_tokens: Gauge<u64>,
+    spent_micros: Gauge<u64>,
 }
 
 /// The parts of a thread's time.
@@ -203,6 +211,18 @@ impl Metrics {
                 "ery_orchestrator_read_back_waits",
                 "Times that a channel waited for what was missed before Discord began a new session",
             ),
+            budget_stops: counter(
+                "ery_orchestrator_budget_stops",
+                "Messages that were not answered because a budget was used up, by whose it was",
+            ),
+            spent_tokens: meter
+                .u64_gauge("ery_orchestrator_installation_tokens")
+                .with_description("Tokens that the installation has used, by window")
+                .build(),
+            spent_micros: meter
+                .u64_gauge("ery_orchestrator_installation_cost_micros")
+                .with_description("What the installation has spent, in millionths of the currency")
+                .build(),
             interactions: counter(
                 "ery_orchestrator_interactions",
                 "Commands, presses and forms of people, by how they ended",
@@ -211,6 +231,18 @@ impl Metrics {
                 "ery_orchestrator_broadcasts_dropped",
                 "Broadcasts that were dropped because the bus did not keep up",
             ),
+        }
+    }
+
+    pub(crate) fn stopped_by_budget(&self, scope: Scope) {
+        self.budget_stops.add(1, &[KeyValue::new("scope", scope.as_word())]);
+    }
+
+    pub(crate) fn installation_spent(&self, spent: InWindows) {
+        for (window, sum) in [("day", spent.day), ("month", spent.month)] {
+            let window = [KeyValue::new("window", window)];
+            self.spent_tokens.record(sum.tokens, &window);
+            self.spent_micros.record(sum.cost_micros, &window);
         }
     }
 

@@ -19,7 +19,9 @@ use crate::{
         interactions::Interactions,
         quotas::Quotas,
         read_back::{DirectReadBack, ReadBack, Reader},
-        registration, unreadable, wakeups,
+        registration,
+        spending::{self, Installation},
+        unreadable, wakeups,
     },
     metrics::Metrics,
     ports::Ports,
@@ -107,6 +109,7 @@ impl Service {
             store: holder.store.clone(),
             metrics,
         };
+        tasks.spawn("spending", spending::run(Arc::clone(&holder)));
         tasks.spawn("event handlers", consumers.run(tasks.clone(), replicas));
         tasks.spawn("unreadable tasks", unreadable::run(Arc::clone(&holder)));
         tracing::info!(replica.id = %ports.replica, task_threads = settings.task_threads,
@@ -163,6 +166,7 @@ fn holder(
         histories: Histories::default(),
         read_backs: ReadBacks::default(),
         quotas: Quotas::default(),
+        installation: Installation::default(),
         metrics,
         draining: tasks.draining(),
     }

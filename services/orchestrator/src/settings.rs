@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use ery_community_config::{Document, Engage, Span};
+use ery_community_config::{Document, Engage, Span, Usd};
 use ery_settings::{InvalidSetting, check};
 
 /// Where Discord is told which commands there are.
@@ -132,6 +132,155 @@ pub struct Settings {
 
     /// How many channels this process reads back at once, behind everything that people wait for.
     pub read_back_channels: usize,
+
+    /// What may be spent on models.
+    pub budgets: Budgets,
+}
+
+/// The table `[orchestrator.budgets]`: what may be spent on models, in windows of a day and a month
+/// by UTC. It lies below the community's config, which only lowers it; `ery ctl config set` without a
+/// server changes it without a restart.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Budgets {
+    /// Of all servers and direct messages together.
+    pub installation: Budget,
+    /// Of each server.
+    pub server: Budget,
+    /// Of each channel.
+    pub channel: Budget,
+    /// Of each member in each server.
+    pub member: Budget,
+    /// At what share of a budget, in percent, it is said once that it is nearly used up.
+    pub warn_percent: u32,
+    /// How much more the cheaper model may spend once a budget is used up, in percent of it.
+    pub cheaper_percent: u32,
+    /// How often all stores are asked what the installation has spent. What other replicas spend
+    /// between two answers may go past its budget.
+    #[serde(with = "humantime_serde")]
+    pub refresh: Duration,
+}
+
+/// What one budget says: amounts, or `"unlimited"`; unset, the default of the config's key holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Budget {
+    /// In dollars.
+    pub day_usd: Option<Most<Usd>>,
+    pub month_usd: Option<Most<Usd>>,
+    /// Read and written.
+    pub day_tokens: Option<Most<u64>>,
+    pub month_tokens: Option<Most<u64>>,
+}
+
+/// The most that something may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(untagged, expecting = "an amount from 0 on, or `unlimited`")]
+pub enum Most<T> {
+    Of(T),
+    /// Written `"unlimited"`.
+    #[serde(with = "unlimited")]
+    Unlimited,
+}
+
+/// As many tokens as a budget can say: more than anybody uses.
+const UNLIMITED_TOKENS: u64 = 1_000_000_000_000;
+
+mod unlimited {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    const WORD: &str = "unlimited";
+
+    pub(super) fn serialize<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(WORD)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            WORD => Ok(()),
+            other => Err(D::Error::custom(format!("`{other}` is no amount and not `{WORD}`"))),
+        }
+    }
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self {
+            installation: Budget::default(),
+            server: Budget::default(),
+            channel: Budget::default(),
+            member: Budget::default(),
+            warn_percent: 80,
+            cheaper_percent: 20,
+            refresh: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Budgets {
+    fn config_base(&self) -> Document {
+        let mut document = Document::from([
+            ("budgets.warn_percent".to_owned(), self.warn_percent.into()),
+            ("budgets.cheaper_percent".to_owned(), self.cheaper_percent.into()),
+        ]);
+        for (name, budget) in [
+            ("installation", self.installation),
+            ("server", self.server),
+            ("channel", self.channel),
+            ("member", self.member),
+        ] {
+            let Budget { day_usd, month_usd, day_tokens, month_tokens } = budget;
+            let usd = |of: Option<Most<Usd>>| match of? {
+                Most::Of(usd) => serde_json::to_value(usd).ok(),
+                Most::Unlimited => serde_json::to_value(Usd::MOST).ok(),
+            };
+            let tokens = |of: Option<Most<u64>>| match of? {
+                Most::Of(tokens) => Some(Value::from(tokens)),
+                Most::Unlimited => Some(UNLIMITED_TOKENS.into()),
+            };
+            let values = [
+                ("day_usd", usd(day_usd)),
+                ("month_usd", usd(month_usd)),
+                ("day_tokens", tokens(day_tokens)),
+                ("month_tokens", tokens(month_tokens)),
+            ];
+            document.extend(
+                values
+                    .into_iter()
+                    .filter_map(|(of, value)| Some((format!("budgets.{name}.{of}"), value?))),
+            );
+        }
+        document
+    }
+
+    fn validate(&self) -> Result<(), InvalidSetting> {
+        check(
+            (1..=100).contains(&self.warn_percent),
+            "orchestrator.budgets.warn_percent",
+            self.warn_percent,
+            "1 to 100",
+        )?;
+        for budget in [self.installation, self.server, self.channel, self.member] {
+            for most in [budget.day_tokens, budget.month_tokens] {
+                let Some(Most::Of(tokens)) = most else { continue };
+                let bound = "1,000,000,000,000 at most, or \"unlimited\"";
+                let key = "orchestrator.budgets";
+                check(tokens <= UNLIMITED_TOKENS, key, tokens, bound)?;
+            }
+        }
+        check(
+            self.cheaper_percent <= 1_000,
+            "orchestrator.budgets.cheaper_percent",
+            self.cheaper_percent,
+            "1,000 at most",
+        )?;
+        check(
+            (Duration::from_millis(50)..=Duration::from_mins(1)).contains(&self.refresh),
+            "orchestrator.budgets.refresh",
+            self.refresh,
+            "50 ms to 1 min: the installation's budget is overrun by what is spent meanwhile",
+        )
+    }
 }
 
 impl Default for Settings {
@@ -173,6 +322,7 @@ impl Default for Settings {
             commands: CommandScope::Global,
             greet: true,
             read_back_channels: 4,
+            budgets: Budgets::default(),
         }
     }
 }
@@ -209,7 +359,9 @@ impl Settings {
             ("limits.tokens", self.thread_tokens.into()),
             ("limits.time", span(self.thread_time)),
         ];
-        values.map(|(path, value)| (path.to_owned(), value)).into()
+        let mut document: Document = values.map(|(path, value)| (path.to_owned(), value)).into();
+        document.extend(self.budgets.config_base());
+        document
     }
 
     /// Checks every value that has a bound.
@@ -219,6 +371,7 @@ impl Settings {
     /// Names the first key that is outside its bound.
     pub fn validate(&self) -> Result<(), InvalidSetting> {
         self.validate_gate()?;
+        self.budgets.validate()?;
         self.validate_work()?;
         self.validate_waits()
     }
@@ -390,7 +543,7 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use ery_community_config::{Layered, Snapshot};
+    use ery_community_config::{InstallationBudget, Layered, Snapshot};
 
     use super::*;
 
@@ -423,6 +576,30 @@ mod tests {
 
         let settings = Settings { names: vec!["two words".to_owned()], ..Settings::default() };
         assert_eq!(settings.validate().unwrap_err().key, "orchestrator.names");
+    }
+
+    #[test]
+    fn budgets_are_amounts_or_unlimited_and_lie_below_the_config() {
+        let settings: Settings = serde_json::from_str(
+            r#"{"budgets": {"member": {"day_usd": "unlimited", "day_tokens": 5000},
+                "server": {"day_usd": 2.5, "month_usd": 20}}}"#,
+        )
+        .unwrap();
+        settings.validate().unwrap();
+        let snapshot = Snapshot::new(settings.config_base(), Document::new(), Layered::new());
+        let budgets = snapshot.effective(0, 0).config.budgets.clone();
+        assert_eq!(budgets.member.day_usd, Some(Usd::MOST));
+        assert_eq!(budgets.member.day_tokens, Some(5_000));
+        assert_eq!(budgets.server.day_usd, Some(Usd { micros: 2_500_000 }));
+        assert_eq!(budgets.installation, InstallationBudget::default());
+        for wrong in [r#""much""#, "-1", "1000001"] {
+            let text = format!(r#"{{"budgets": {{"member": {{"day_usd": {wrong}}}}}}}"#);
+            let refused = serde_json::from_str::<Settings>(&text).unwrap_err().to_string();
+            assert!(refused.contains("unlimited"), "{refused}");
+        }
+        let mut refresh = Settings::default();
+        refresh.budgets.refresh = Duration::ZERO;
+        assert_eq!(refresh.validate().unwrap_err().key, "orchestrator.budgets.refresh");
     }
 
     #[test]

@@ -87,6 +87,8 @@ command-ery-config-preset-name-strict-moderation = strenge Moderation
 command-ery-config-preset-name-busy-community = belebte Community
 command-ery-status = status
     .description = Ob Ery hier arbeitet, und wie
+command-ery-usage = verbrauch
+    .description = Was Anfragen an Modelle gekostet haben: für dich, und hier, wenn du Ery einstellst
 command-ery-pause = anhalten
     .description = Hält Ery an: sie antwortet nicht und tut nichts, bis es weitergeht
 command-ery-pause-where = wo
@@ -256,6 +258,15 @@ why-running = Er ist noch bei der Arbeit.
 why-answered = Dann habe ich geantwortet.
 why-silent = Das Modell hat sich entschieden, nichts zu sagen.
 why-out-of-budget = Ein Budget des Threads war erschöpft: Schritte, Aufrufe, Tokens oder Zeit.
+why-budget = Was ich { $window ->
+    [day] an jenem Tag
+   *[other] in jenem Monat
+} { $scope ->
+    [member] für den, der fragte,
+    [channel] in diesem Kanal
+    [server] auf diesem Server
+   *[other] insgesamt
+} ausgeben durfte, war verbraucht.
 why-cancelled = Er wurde abgebrochen, weil gelöscht wurde, worum es ging.
 why-failed = Er ist gescheitert und wurde nach dem letzten Versuch aufgegeben.
 why-too-busy = Hier wartete mehr, als ich auf einmal annehme.
@@ -345,3 +356,60 @@ greeting-missing = Für manche meiner Werkzeuge fehlen mir Rechte; ohne sie tue 
 greeting-low-role = Meine Rolle steht unter allen anderen, so dass ich auf niemanden einwirken kann, der eine hat: Schieb sie in den Servereinstellungen nach oben.
 greeting-begin = Wer diesen Server verwaltet, kann wählen, wie ich anfange, und es jederzeit mit `/ery config` ändern:
 greeting-status = Wie es steht
+
+## Was ausgegeben werden darf
+
+# Stellen: wessen Budget es ist (member, channel, server, installation), und für wie lange (day, month).
+budget-warned = { $percent } % dessen, was ich { $window ->
+    [day] heute
+   *[other] in diesem Monat
+} { $scope ->
+    [member] für dich
+    [channel] in diesem Kanal
+   *[other] auf diesem Server
+} ausgeben darf, sind verbraucht.
+budget-cheaper = Was ich { $window ->
+    [day] heute
+   *[other] in diesem Monat
+} { $scope ->
+    [member] für dich
+    [channel] in diesem Kanal
+    [server] auf diesem Server
+   *[other] insgesamt
+} ausgeben darf, ist verbraucht: ich mache mit einem einfacheren Modell weiter, das seine eigene Grenze hat.
+# Der Zeitpunkt, zu dem es neu beginnt, wie Discord ihn zeigt.
+budget-stopped = Was ich { $window ->
+    [day] heute
+   *[other] in diesem Monat
+} { $scope ->
+    [member] für dich
+    [channel] in diesem Kanal
+    [server] auf diesem Server
+   *[other] insgesamt
+} ausgeben darf, ist leider verbraucht. Ab { $until } antworte ich wieder.
+
+usage-heading-day = Heute (UTC):
+usage-heading-month = In diesem Monat (UTC):
+usage-of-you = Du: { $spent }
+usage-of-server = Dieser Server: { $spent }
+usage-of-channel = Dieser Kanal: { $spent }
+usage-of-person = { $person }: { $spent }
+usage-of-place = { $place }: { $spent }
+usage-of-model = { $model }: { $spent }
+usage-nobody = Menschen, die vergessen sind
+# Wie viel: Dollar und Tokens.
+usage-spent = { $money }, { $tokens } Tokens in { $turns } Anfragen an Modelle
+usage-sum = { $money }, { $tokens } Tokens
+usage-of-budget = (von { $budget })
+usage-top-models = Nach Modell, in diesem Monat:
+usage-top-channels = Kanäle, in diesem Monat:
+usage-top-members = Mitglieder, in diesem Monat:
+usage-assumed = { $money } davon sind mit einem angenommenen Preis gerechnet, weil ich den des Modells nicht kenne: Die Betreiber können ihn einstellen (`ai.prices`).
+usage-estimated = { $count ->
+    [one] Eine Anfrage an ein Modell wurde abgebrochen und zählt mit dem, was sie höchstens gekostet haben kann.
+   *[other] { $count } Anfragen an Modelle wurden abgebrochen und zählen mit dem, was sie höchstens gekostet haben können.
+}
+usage-lost = { $count ->
+    [one] Von einer Anfrage an ein Modell weiß niemand, was sie gekostet hat: Ihr Prozess ging verloren.
+   *[other] Von { $count } Anfragen an Modelle weiß niemand, was sie gekostet haben: Ihr Prozess ging verloren.
+}

@@ -87,6 +87,8 @@ command-ery-config-preset-name-strict-moderation = strict moderation
 command-ery-config-preset-name-busy-community = busy community
 command-ery-status = status
     .description = Whether Ery is at work here, and how
+command-ery-usage = usage
+    .description = What model turns have cost: for you, and here if you configure Ery
 command-ery-pause = pause
     .description = Stops Ery: she answers nothing and does nothing until she is resumed
 command-ery-pause-where = where
@@ -256,6 +258,15 @@ why-running = It is still at work.
 why-answered = Then I answered.
 why-silent = The model chose to say nothing.
 why-out-of-budget = A budget of the thread ran out: of steps, calls, tokens or time.
+why-budget = What I may spend { $scope ->
+    [member] for whoever asked
+    [channel] in this channel
+    [server] on this server
+   *[other] altogether
+} { $window ->
+    [day] on that day
+   *[other] in that month
+} was used up.
 why-cancelled = It was cancelled, because what it was about was deleted.
 why-failed = It failed, and was given up after its last try.
 why-too-busy = More was waiting here than I take at once.
@@ -345,3 +356,60 @@ greeting-missing = For some of my tools I lack permissions; without them I do ev
 greeting-low-role = My role stands below all others, so I can act on nobody who has one: move it up in the server's settings.
 greeting-begin = Who manages this server can choose how I begin, and change it with `/ery config` at any time:
 greeting-status = How things stand
+
+## What may be spent
+
+# Places: whose budget it is (member, channel, server, installation), and over what time (day, month).
+budget-warned = { $percent } % of what I may spend { $scope ->
+    [member] for you
+    [channel] in this channel
+   *[other] on this server
+} { $window ->
+    [day] today
+   *[other] this month
+} is used up.
+budget-cheaper = What I may spend { $scope ->
+    [member] for you
+    [channel] in this channel
+    [server] on this server
+   *[other] altogether
+} { $window ->
+    [day] today
+   *[other] this month
+} is used up: I go on with a simpler model, which has a limit of its own.
+# The moment when it begins anew, as Discord shows it.
+budget-stopped = Sorry, what I may spend { $scope ->
+    [member] for you
+    [channel] in this channel
+    [server] on this server
+   *[other] altogether
+} { $window ->
+    [day] today
+   *[other] this month
+} is used up. I answer again from { $until } on.
+
+usage-heading-day = Today (UTC):
+usage-heading-month = This month (UTC):
+usage-of-you = You: { $spent }
+usage-of-server = This server: { $spent }
+usage-of-channel = This channel: { $spent }
+usage-of-person = { $person }: { $spent }
+usage-of-place = { $place }: { $spent }
+usage-of-model = { $model }: { $spent }
+usage-nobody = people who are forgotten
+# How much: dollars and tokens.
+usage-spent = { $money }, { $tokens } tokens in { $turns } model turns
+usage-sum = { $money }, { $tokens } tokens
+usage-of-budget = (of { $budget })
+usage-top-models = By model, this month:
+usage-top-channels = Channels, this month:
+usage-top-members = Members, this month:
+usage-assumed = { $money } of it is by an assumed price, since the model's own is not known to me: those who run me can set it (`ai.prices`).
+usage-estimated = { $count ->
+    [one] One model turn was cut off, and is counted by what it may have cost at most.
+   *[other] { $count } model turns were cut off, and are counted by what they may have cost at most.
+}
+usage-lost = { $count ->
+    [one] Of one model turn nobody knows what it cost: its process was lost.
+   *[other] Of { $count } model turns nobody knows what they cost: their process was lost.
+}

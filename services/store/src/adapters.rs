@@ -28,6 +28,7 @@ pub(crate) mod scheduled_tasks;
 pub(crate) mod seal;
 pub(crate) mod shard;
 pub(crate) mod shards;
+pub(crate) mod usage;
 pub(crate) mod write_channels;
 pub(crate) mod write_executions;
 pub(crate) mod write_messages;

@@ -482,6 +482,7 @@ pub(crate) async fn restore(
         restored.before = replaced.keep(shard).await?;
         let by = anew.as_ref().map_or_else(|| copy.path(), |path| path.to_path_buf());
         store.shards.replace(&held, &by).await?;
+        store.totals.forget(shard);
         drop(held);
         store.agenda.add(shard, UnixMillis(0));
         tracing::warn!(store_shard = %shard, rows = copy.rows, "restored {shard} from backup {id}");

@@ -14,6 +14,7 @@ pub(crate) mod privacy;
 pub(crate) mod scheduled_action;
 pub(crate) mod scheduled_task;
 pub(crate) mod thread;
+pub(crate) mod usage;
 
 pub(crate) use execution::{ActLimit, Closing, Decision, Execution, ExecutionState, Tier};
 pub(crate) use fence::{Claim, Highest};

@@ -39,6 +39,7 @@ mod reopen_thread;
 mod retry_dead_letters;
 mod revoke_mcp_credential;
 mod scope;
+mod usage;
 
 use std::sync::Arc;
 
@@ -46,7 +47,9 @@ use tonic::{Request, Response, Status};
 
 use ery_proto::store::v1 as proto;
 
-pub(crate) use self::{admin::AdminHandlers, config::ConfigHandlers, privacy::PrivacyHandlers};
+pub(crate) use self::{
+    admin::AdminHandlers, config::ConfigHandlers, privacy::PrivacyHandlers, usage::UsageHandlers,
+};
 use crate::{error::StoreError, service::Inner};
 
 /// How often a call looks for the file that took its shard's place.

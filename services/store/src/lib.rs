@@ -10,6 +10,8 @@ mod ownership;
 
 mod transfers;
 
+mod totals;
+
 mod moving;
 
 mod agenda;

@@ -10,7 +10,7 @@ use ery_ids::StoreShard;
 
 use crate::{
     adapters::{scheduled_actions::to_be_done, shard::OpenShard},
-    domain::gap::first_id_at,
+    domain::{gap::first_id_at, usage::Windows},
     error::StoreError,
     service::Inner,
     settings::Retention,
@@ -34,16 +34,18 @@ pub(crate) enum Kind {
     DeadLetters,
     Names,
     Cases,
+    Usage,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Messages,
         Self::Journals,
         Self::Executions,
         Self::DeadLetters,
         Self::Names,
         Self::Cases,
+        Self::Usage,
     ];
 
     /// Returns its name, as settings and metrics have it.
@@ -55,6 +57,7 @@ impl Kind {
             Self::DeadLetters => "dead_letters",
             Self::Names => "names",
             Self::Cases => "cases",
+            Self::Usage => "usage",
         }
     }
 
@@ -66,6 +69,7 @@ impl Kind {
             Self::DeadLetters => settings.dead_letters,
             Self::Names => settings.names,
             Self::Cases => settings.cases,
+            Self::Usage => settings.usage,
         }
         .limit()
     }
@@ -105,6 +109,7 @@ impl Kind {
                      FROM moderation_logs WHERE at_ms < ?1 ORDER BY moderation_log_id LIMIT ?2)",
                 before.0,
             ),
+            Self::Usage => usage(connection, before),
         }
     }
 }
@@ -112,6 +117,27 @@ impl Kind {
 fn by_statement(connection: &Connection, statement: &str, before: i64) -> Result<u32, StoreError> {
     let gone = connection.prepare_cached(statement)?.execute(params![before, ROWS_AT_ONCE])?;
     Ok(u32::try_from(gone).unwrap_or(u32::MAX))
+}
+
+/// What was spent, its sums, and what was told of them: by whole days.
+fn usage(connection: &Connection, before: UnixMillis) -> Result<u32, StoreError> {
+    let day = Windows::at(before).day;
+    let mut gone = 0;
+    for statement in [
+        "DELETE FROM usage WHERE (home_id, day, channel_id, user_id, provider, model) IN
+             (SELECT home_id, day, channel_id, user_id, provider, model FROM usage
+              WHERE day < ?1 LIMIT ?2)",
+        "DELETE FROM usage_sums WHERE (home_id, scope, subject_id, period, began_day) IN
+             (SELECT home_id, scope, subject_id, period, began_day FROM usage_sums
+              WHERE began_day < ?1 LIMIT ?2)",
+        "DELETE FROM usage_notices
+         WHERE (home_id, scope, subject_id, period, began_day, stage) IN
+             (SELECT home_id, scope, subject_id, period, began_day, stage FROM usage_notices
+              WHERE began_day < ?1 LIMIT ?2)",
+    ] {
+        gone = by_statement(connection, statement, day)?.max(gone);
+    }
+    Ok(gone)
 }
 
 /// Journals of threads that have ended; the threads stay, with what came of them.

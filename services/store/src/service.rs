@@ -11,6 +11,7 @@ use ery_lifecycle::Tasks;
 use ery_proto::store::v1::{
     config_service_server::ConfigServiceServer, privacy_service_server::PrivacyServiceServer,
     store_admin_service_server::StoreAdminServiceServer, store_service_server::StoreServiceServer,
+    usage_service_server::UsageServiceServer,
 };
 use ery_rpc::Peers;
 
@@ -23,7 +24,7 @@ use crate::{
     backups::{self, Backups},
     error::{OpenError, RekeyStoreError, StoreError},
     forgetting::{Forgetting, Standings},
-    handlers::{AdminHandlers, ConfigHandlers, Handlers, PrivacyHandlers},
+    handlers::{AdminHandlers, ConfigHandlers, Handlers, PrivacyHandlers, UsageHandlers},
     ledger::Ledger,
     metrics::Metrics,
     moving,
@@ -32,6 +33,7 @@ use crate::{
     retention,
     scheduler::Scheduler,
     settings::Settings,
+    totals::Totals,
     transfers::Transfers,
 };
 
@@ -85,6 +87,8 @@ pub(crate) struct Inner {
     pub(crate) ledger: Arc<Ledger>,
     /// How deletions come forward.
     pub(crate) standings: Standings,
+    /// What its shards have spent.
+    pub(crate) totals: Totals,
     /// The other stores, where there can be any.
     pub(crate) stores: Option<Peers>,
     /// Shards that are being received.
@@ -140,6 +144,7 @@ impl Service {
             backups,
             ledger: Arc::new(ledger),
             standings: Standings::default(),
+            totals: Totals::default(),
             stores,
             transfers: Transfers::default(),
             moving: tokio::sync::Mutex::default(),
@@ -153,11 +158,13 @@ impl Service {
         let server = StoreServiceServer::new(handlers).max_decoding_message_size(MAX_REQUEST_BYTES);
         let admin = AdminHandlers::new(Arc::clone(&self.inner));
         let privacy = PrivacyHandlers::new(Arc::clone(&self.inner));
+        let usage = UsageHandlers::new(Arc::clone(&self.inner));
         let config = ConfigHandlers::new(Arc::clone(&self.inner), Arc::clone(&self.bus));
         Routes::new(server)
             .add_service(ConfigServiceServer::new(config))
             .add_service(StoreAdminServiceServer::new(admin))
             .add_service(PrivacyServiceServer::new(privacy))
+            .add_service(UsageServiceServer::new(usage))
     }
 
     /// Publishes tasks that are due, makes backups, carries out deletions, lets go of what is past its

@@ -56,6 +56,8 @@ pub struct Retention {
     pub names: Kept,
     /// Cases of moderation.
     pub cases: Kept,
+    /// What model turns have cost, by day. The windows of budgets are never longer than a month.
+    pub usage: Kept,
     /// How often what is past its time is looked for.
     #[serde(with = "humantime_serde")]
     pub sweep_every: Duration,
@@ -124,6 +126,8 @@ impl Default for Retention {
             dead_letters: Kept::For(90 * DAY),
             names: Kept::For(365 * DAY),
             cases: Kept::Forever,
+            // The same month of the year before can be compared with.
+            usage: Kept::For(400 * DAY),
             sweep_every: Duration::from_hours(1),
         }
     }
@@ -143,6 +147,9 @@ impl Retention {
             let is_long = kept.limit().is_none_or(|limit| limit >= 3 * DAY);
             check(is_long, name, format_args!("{kept:?}"), bound)?;
         }
+        let is_long = self.usage.limit().is_none_or(|limit| limit >= 62 * DAY);
+        let bound = "at least 62days, budgets sum up a whole month; or `forever`";
+        check(is_long, "store.retention.usage", format_args!("{:?}", self.usage), bound)?;
         check(
             self.sweep_every >= Duration::from_secs(1),
             "store.retention.sweep_every",

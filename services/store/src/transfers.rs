@@ -177,6 +177,7 @@ pub(crate) async fn commit(store: &Inner, transfer: &str) -> Result<(), StoreErr
     placed.map_err(|source| BackupError::Io { path: folder.shard(shard), source })?;
     store.shards.ownership().set(shard, Standing::Here, epoch)?;
     store.shards.condition(shard).reset();
+    store.totals.forget(shard);
     store.agenda.add(shard, UnixMillis(0));
     // Somebody may be in it whom this store has forgotten everywhere else.
     store.ledger.look_again();

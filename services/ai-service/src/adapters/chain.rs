@@ -4,8 +4,8 @@ use tokio::time::Instant;
 
 use crate::{
     domain::{
-        conversation::{Answer, TurnRequest},
-        prices::Price,
+        conversation::{Answer, TurnRequest, Usage},
+        prices::Pricing,
     },
     metrics::Metrics,
 };
@@ -26,8 +26,29 @@ pub(crate) struct Chain {
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
     pub(crate) provider: SteadyProvider,
-    /// `None`: not known.
-    pub(crate) price: Option<Price>,
+    pub(crate) pricing: Pricing,
+    /// It runs in the operator's own network.
+    pub(crate) is_own: bool,
+}
+
+/// What one request to a provider cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Spent {
+    pub(crate) provider: String,
+    /// As the settings name it.
+    pub(crate) model: String,
+    pub(crate) usage: Usage,
+    pub(crate) cost_micros: u64,
+    pub(crate) is_assumed: bool,
+    pub(crate) is_in_vain: bool,
+}
+
+/// Why a turn brought no answer, and what it cost nevertheless.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{error}")]
+pub(crate) struct Unanswered {
+    pub(crate) error: TurnError,
+    pub(crate) spent: Vec<Spent>,
 }
 
 /// An answer, who gave it, and what it cost.
@@ -39,6 +60,8 @@ pub(crate) struct Answered<'a> {
     pub(crate) model: &'a str,
     /// `None`: the model's price is not known.
     pub(crate) cost_micros: Option<u64>,
+    /// All that was spent on it, attempts that brought nothing among it.
+    pub(crate) spent: Vec<Spent>,
 }
 
 impl Chain {
@@ -67,9 +90,9 @@ impl Chain {
         self.links.iter().map(|link| (link.provider.name(), link.provider.model()))
     }
 
-    /// Returns the providers whose price is not known.
-    pub(crate) fn unpriced(&self) -> impl Iterator<Item = &str> {
-        self.links.iter().filter(|link| link.price.is_none()).map(|link| link.provider.name())
+    /// Returns the providers in order, with what they cost.
+    pub(crate) fn links(&self) -> &[Link] {
+        &self.links
     }
 
     /// Asks for a turn.
@@ -88,8 +111,9 @@ impl Chain {
         &self,
         request: &TurnRequest,
         deltas: &Deltas,
-    ) -> Result<Answered<'_>, TurnError> {
+    ) -> Result<Answered<'_>, Unanswered> {
         let begun = Instant::now();
+        let mut spent = Vec::new();
         let mut failed: Option<TurnError> = None;
         for (index, link) in self.links.iter().enumerate() {
             let time_left = self.turn_timeout.saturating_sub(begun.elapsed());
@@ -98,8 +122,11 @@ impl Chain {
             let wait = if behind == 0 { time_left } else { self.fallback_wait };
             let limits = Limits { time: time_left / share, wait };
             let provider = &link.provider;
-            let error = match provider.ask(request, deltas, limits).await {
-                Ok(answer) => return Ok(self.answered(link, answer)),
+            let asked = provider.ask(request, deltas, limits).await;
+            let in_vain = deltas.take_in_vain();
+            spent.extend(in_vain.into_iter().map(|usage| self.spent(link, usage, true)));
+            let error = match asked {
+                Ok(answer) => return Ok(self.answered(link, answer, spent)),
                 Err(error) => error,
             };
             deltas.restart();
@@ -119,14 +146,28 @@ impl Chain {
                 break;
             }
         }
-        Err(failed.expect("a chain has a provider"))
+        Err(Unanswered { error: failed.expect("a chain has a provider"), spent })
     }
 
-    fn answered<'a>(&self, link: &'a Link, answer: Answer) -> Answered<'a> {
+    fn answered<'a>(&self, link: &'a Link, answer: Answer, mut spent: Vec<Spent>) -> Answered<'a> {
         let (provider, model) = (link.provider.name(), link.provider.model());
-        let cost_micros = link.price.map(|price| price.cost_micros(answer.usage));
-        self.metrics.answered(provider, model, answer.usage, cost_micros);
-        Answered { answer, provider, model, cost_micros }
+        spent.push(self.spent(link, answer.usage, false));
+        let cost_micros = link.pricing.known_micros(answer.usage);
+        Answered { answer, provider, model, cost_micros, spent }
+    }
+
+    fn spent(&self, link: &Link, usage: Usage, is_in_vain: bool) -> Spent {
+        let (provider, model, pricing) =
+            (link.provider.name(), link.provider.model(), link.pricing);
+        self.metrics.spent(provider, model, usage, pricing.known_micros(usage));
+        Spent {
+            provider: provider.to_owned(),
+            model: model.to_owned(),
+            usage,
+            cost_micros: pricing.price.cost_micros(usage),
+            is_assumed: pricing.is_assumed,
+            is_in_vain,
+        }
     }
 }
 

@@ -143,13 +143,18 @@ impl HttpProvider {
         }
         let mut answer = Gathered::default();
         answer.tell(self.request_id(response.headers()), None);
-        if asking.is_streamed {
-            self.read_stream(&mut response, &mut answer, deltas).await?;
+        let read = if asking.is_streamed {
+            self.read_stream(&mut response, &mut answer, deltas).await
         } else {
-            let body = self.read_body(&mut response).await?;
-            self.dialect.read_whole(&body, &mut answer, deltas)?;
+            let body = self.read_body(&mut response).await;
+            body.and_then(|body| self.dialect.read_whole(&body, &mut answer, deltas))
+        };
+        let told = answer.usage;
+        let answered = read.and_then(|()| answer.into_answer(chat.bytes, deltas));
+        if let (Err(_), Some(usage)) = (&answered, told) {
+            deltas.spent_in_vain(usage);
         }
-        answer.into_answer(chat.bytes, deltas)
+        answered
     }
 
     async fn read_stream(

@@ -15,6 +15,21 @@ pub(crate) struct Price {
     pub(crate) output: u64,
 }
 
+/// What a model costs, and how that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pricing {
+    pub(crate) price: Price,
+    /// Nobody has said what the model costs: it counts as dear as the operator has models assumed.
+    pub(crate) is_assumed: bool,
+}
+
+impl Pricing {
+    /// Returns what a turn cost, if that is known.
+    pub(crate) fn known_micros(self, usage: Usage) -> Option<u64> {
+        (!self.is_assumed).then(|| self.price.cost_micros(usage))
+    }
+}
+
 impl Price {
     /// Takes prices for a million tokens.
     pub(crate) fn per_million(
@@ -59,8 +74,9 @@ fn billionths(per_million: f64) -> u64 {
 
 /// Returns what the provider's list says of a model, in US dollars.
 ///
-/// The list ages: who keeps a budget gives prices of their own (`ai.prices`). A model that is not
-/// in it has no price rather than that of a model with a similar name.
+/// The list ages (it is of November 2026): who keeps a budget gives prices of their own
+/// (`ai.prices`). A model that is not in it has no price rather than that of a model with a similar
+/// name.
 pub(crate) fn listed(model: &str) -> Option<Price> {
     let model = model.strip_prefix("models/").unwrap_or(model);
     LIST.iter().find(|(name, ..)| is_of(model, name)).map(

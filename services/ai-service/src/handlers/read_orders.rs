@@ -4,7 +4,7 @@ use uuid::Uuid;
 use ery_proto::ai::v1::{Order as ProtoOrder, ReadOrdersRequest, ReadOrdersResponse};
 
 use crate::{
-    adapters::{Chain, Deltas},
+    adapters::{Chain, Deltas, Spent},
     domain::{
         builtin,
         conversation::{Answer, MemberMessage, Order, Stop, ToolSpec, Turn, TurnRequest},
@@ -47,7 +47,7 @@ pub(super) async fn answer(
     let prompt = prompts.get(prompts::ORDERS);
     let Some(((readers, own_words), prompt)) = readers.zip(own_words).zip(prompt) else {
         metrics.orders(builtin::NAME, orders.len());
-        return Ok(response(orders, builtin::NAME.to_owned()));
+        return Ok(response(orders, builtin::NAME.to_owned(), Vec::new()));
     };
     let message = MemberMessage { text: own_words, ..message };
     let turn = TurnRequest {
@@ -58,16 +58,19 @@ pub(super) async fn answer(
         marker: Uuid::new_v4().simple().to_string(),
         place,
     };
-    let (orders, read_by) = match readers.ask(&turn, &Deltas::default()).await {
-        Ok(answered) => (orders_of(answered.answer, &turn.tools), answered.model.to_owned()),
+    let (orders, read_by, spent) = match readers.ask(&turn, &Deltas::default()).await {
+        Ok(answered) => {
+            let orders = orders_of(answered.answer, &turn.tools);
+            (orders, answered.model.to_owned(), answered.spent)
+        }
         Err(error) => {
             tracing::warn!(error = %error, "could not ask the model for a message's orders; reading none");
             let asked = readers.providers().next().map(|(_, model)| model.to_owned());
-            (Vec::new(), asked.unwrap_or_default())
+            (Vec::new(), asked.unwrap_or_default(), error.spent)
         }
     };
     metrics.orders("model", orders.len());
-    Ok(response(orders, read_by))
+    Ok(response(orders, read_by, spent))
 }
 
 /// Takes the calls that are sound: offered, whole, with an object for arguments.
@@ -88,10 +91,11 @@ fn orders_of(answer: Answer, tools: &[ToolSpec]) -> Vec<Order> {
         .collect()
 }
 
-fn response(orders: Vec<Order>, read_by: String) -> ReadOrdersResponse {
+fn response(orders: Vec<Order>, read_by: String, spent: Vec<Spent>) -> ReadOrdersResponse {
     let orders = orders
         .into_iter()
         .map(|order| ProtoOrder { tool: order.tool, arguments: order.arguments })
         .collect();
-    ReadOrdersResponse { orders, read_by }
+    let spent = spent.into_iter().map(Into::into).collect();
+    ReadOrdersResponse { orders, read_by, spent }
 }

@@ -17,7 +17,7 @@ use ery_proto::{
 };
 
 use crate::{
-    adapters::{Answered, Chain, Delta, Deltas},
+    adapters::{Answered, Chain, Delta, Deltas, Spent},
     domain::{
         conversation::{Stop, TurnRequest, Usage},
         prompts::Prompts,
@@ -122,7 +122,7 @@ async fn ask(providers: &Chain, turn: &Turn, deltas: &Deltas) -> Result<Finished
 }
 
 fn finished(answered: Answered<'_>, prompt_version: String) -> Finished {
-    let Answered { answer, provider, model, cost_micros } = answered;
+    let Answered { answer, provider, model, cost_micros, spent } = answered;
     Finished {
         text: answer.text,
         tool_calls: answer
@@ -142,6 +142,21 @@ fn finished(answered: Answered<'_>, prompt_version: String) -> Finished {
         provider_request_id: answer.provider_request_id,
         cost_micros,
         prompt_version,
+        spent: spent.into_iter().map(Into::into).collect(),
+    }
+}
+
+impl From<Spent> for v1::Spent {
+    fn from(spent: Spent) -> Self {
+        Self {
+            provider: spent.provider,
+            model: spent.model,
+            usage: Some(usage(spent.usage)),
+            cost_micros: spent.cost_micros,
+            is_assumed: spent.is_assumed,
+            is_in_vain: spent.is_in_vain,
+            is_estimate: false,
+        }
     }
 }
 

@@ -13,11 +13,11 @@ use ery_rpc::{Peers, Transport, within};
 use crate::{
     adapters::{
         calls::{Fate, Retries, fate},
-        convert,
+        convert, usage,
     },
     domain::{
         context::Part,
-        journal::{ModelTurn, Order},
+        journal::{ModelTurn, Order, Spent},
         message::Message,
         tool::Tool,
     },
@@ -61,6 +61,8 @@ pub(crate) struct Asking {
     pub(crate) marker: String,
     pub(crate) bot: Bot,
     pub(crate) now: UnixMillis,
+    /// Whether the cheaper model is asked.
+    pub(crate) is_cheaper: bool,
 }
 
 /// A model turn ready to be asked, and its hash.
@@ -71,8 +73,9 @@ pub(crate) struct ModelRequest {
 /// Why no model turn came.
 #[derive(Debug)]
 pub(crate) enum ModelError {
-    /// The ai-service gave up after all its providers and retries: a sentence for our records.
-    Failed(String),
+    /// The ai-service gave up after all its providers and retries: a sentence for our records, and
+    /// what it cost.
+    Failed { detail: String, spent: Vec<Spent> },
     /// The ai-service cannot be reached.
     Call(CallError),
 }
@@ -83,6 +86,8 @@ pub(crate) struct ReadOrders {
     /// Targets as the text names them.
     pub(crate) orders: Vec<Order>,
     pub(crate) read_by: String,
+    /// What it cost.
+    pub(crate) spent: Vec<Spent>,
 }
 
 impl ModelRequest {
@@ -102,6 +107,7 @@ impl ModelRequest {
             prompt: asking.prompt.to_owned(),
             is_direct_message: asking.channel.guild().is_none(),
             wants_deltas: false,
+            is_cheaper: asking.is_cheaper,
         };
         Self { request }
     }
@@ -121,7 +127,7 @@ impl ModelRequest {
 }
 
 impl Ai {
-    fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         Client::new(self.peers.any()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
@@ -149,11 +155,12 @@ impl Ai {
             .await;
         match answer {
             Ok(Ok(turn)) if size(&turn) > LARGEST_TURN => {
-                Err(ModelError::Failed("the model wrote more than can be journaled".to_owned()))
+                let detail = "the model wrote more than can be journaled".to_owned();
+                Err(ModelError::Failed { detail, spent: turn.spent })
             }
             Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(status)) => Err(ModelError::Failed(reason(&status))),
-            Err(CallError::Refused { status, .. }) => Err(ModelError::Failed(reason(&status))),
+            Ok(Err(status)) => Err(failed(&status)),
+            Err(CallError::Refused { status, .. }) => Err(failed(&status)),
             Err(error) => Err(ModelError::Call(error)),
         }
     }
@@ -166,6 +173,7 @@ impl Ai {
         tools: &[Tool],
         bot: &Bot,
         now: UnixMillis,
+        is_cheaper: bool,
     ) -> Result<ReadOrders, CallError> {
         let client = self.client();
         let request = proto::ReadOrdersRequest {
@@ -176,6 +184,7 @@ impl Ai {
             bot_id: bot.id.get(),
             bot_name: bot.name.clone(),
             now_ms: now.0,
+            is_cheaper,
         };
         let answer = self
             .retries
@@ -190,6 +199,7 @@ impl Ai {
         Ok(ReadOrders {
             orders: answer.orders.into_iter().map(order).collect(),
             read_by: answer.read_by,
+            spent: answer.spent.into_iter().map(usage::spent_from).collect(),
         })
     }
 }
@@ -226,6 +236,12 @@ fn is_final(status: &Status) -> bool {
     }
 }
 
-fn reason(status: &Status) -> String {
-    format!("no provider answered: {:?}: {}", status.code(), status.message())
+fn failed(status: &Status) -> ModelError {
+    use prost::Message;
+
+    let told = proto::SpentInVain::decode(status.details()).unwrap_or_default();
+    ModelError::Failed {
+        detail: format!("no provider answered: {:?}: {}", status.code(), status.message()),
+        spent: told.spent.into_iter().map(usage::spent_from).collect(),
+    }
 }

@@ -6,13 +6,16 @@ use ery_clock::UnixMillis;
 use ery_ids::{ChannelKey, ExecutionKey, Fence, TaskThreadId, TriggerId};
 use ery_proto::{ai::v1 as ai, common::v1 as common, store::v1 as store, tool::v1 as tool};
 
-use crate::domain::{
-    channel::ChannelState,
-    context::{CallResult, MemberMessage, Part},
-    journal::{self, Entry, Kind, ModelTurn, Outcome, Step, Stop, ToolCall, Usage},
-    message::{Attachment, Mention, Message},
-    task_thread::{Change, Executed, Past, Ruling},
-    tool::{CallOutcome, Tier, Tool},
+use crate::{
+    adapters::usage,
+    domain::{
+        channel::ChannelState,
+        context::{CallResult, MemberMessage, Part},
+        journal::{self, Entry, Kind, ModelTurn, Outcome, Step, Stop, ToolCall, Usage},
+        message::{Attachment, Mention, Message},
+        task_thread::{Change, Executed, Past, Ruling},
+        tool::{CallOutcome, Tier, Tool},
+    },
 };
 
 pub(crate) fn fence(fence: &Fence) -> common::Fence {
@@ -178,12 +181,15 @@ pub(crate) fn step(step: &Step) -> store::Step {
         Kind::ExecutionOpened => store::StepKind::ExecutionOpened,
         Kind::Finished => store::StepKind::Finished,
     };
-    store::Step {
+    let mut written = store::Step {
         index: step.index,
         kind: kind.into(),
         payload: step.entry.payload(),
         at_ms: step.at.0,
-    }
+        ..store::Step::default()
+    };
+    usage::bill(&step.bill, &mut written);
+    written
 }
 
 /// Reads a journal in its order. Steps of kinds that are not ours are passed over.
@@ -201,7 +207,8 @@ pub(crate) fn steps_from(mut steps: Vec<store::Step>) -> Result<Vec<Step>, journ
             store::StepKind::ExecutionClosed | store::StepKind::Unspecified => continue,
         };
         let entry = Entry::read(step.index, kind, &step.payload)?;
-        read.push(Step { index: step.index, entry, at: UnixMillis(step.at_ms) });
+        let (index, at) = (step.index, UnixMillis(step.at_ms));
+        read.push(Step { index, entry, at, bill: journal::Bill::default() });
     }
     Ok(read)
 }
@@ -397,7 +404,18 @@ pub(crate) fn model_turn_from(finished: ai::Finished) -> ModelTurn {
         ai::StopReason::Refused => Stop::Refused,
         ai::StopReason::Done | ai::StopReason::Unspecified => Stop::Done,
     };
-    let usage = finished.usage.unwrap_or_default();
+    let usage = usage_from(finished.usage.unwrap_or_default());
+    let mut spent: Vec<_> = finished.spent.into_iter().map(usage::spent_from).collect();
+    if spent.is_empty() {
+        // An ai-service of an older version tells no more than this.
+        spent.push(journal::Spent {
+            provider: finished.provider.clone(),
+            model: finished.model.clone(),
+            usage,
+            cost_micros: finished.cost_micros.unwrap_or(0),
+            ..journal::Spent::default()
+        });
+    }
     ModelTurn {
         text: finished.text,
         tool_calls: finished
@@ -411,16 +429,22 @@ pub(crate) fn model_turn_from(finished: ai::Finished) -> ModelTurn {
             })
             .collect(),
         stop,
-        usage: Usage {
-            prompt_tokens: usage.prompt_tokens,
-            completion_tokens: usage.completion_tokens,
-            cached_tokens: usage.cached_tokens,
-        },
+        usage,
         provider: finished.provider,
         model: finished.model,
         request_id: finished.provider_request_id,
         cost_micros: finished.cost_micros,
         prompt_version: finished.prompt_version,
+        spent,
+    }
+}
+
+/// Reads tokens as a provider counted them.
+pub(crate) fn usage_from(usage: common::Usage) -> Usage {
+    Usage {
+        prompt_tokens: usage.prompt_tokens,
+        completion_tokens: usage.completion_tokens,
+        cached_tokens: usage.cached_tokens,
     }
 }
 
@@ -476,11 +500,17 @@ mod tests {
     fn steps_are_read_in_order_and_foreign_kinds_passed_over() {
         let finished =
             journal::Finished { outcome: Outcome::Done, detail: String::new(), answer: None };
-        let last = Step { index: 4, entry: Entry::Finished(finished), at: UnixMillis(1) };
+        let last = Step {
+            index: 4,
+            entry: Entry::Finished(finished),
+            at: UnixMillis(1),
+            bill: journal::Bill::default(),
+        };
         let first = Step {
             index: 0,
             entry: Entry::ModelAsked(journal::ModelAsked::default()),
             at: UnixMillis(0),
+            bill: journal::Bill::default(),
         };
         let foreign = store::Step {
             index: 2,

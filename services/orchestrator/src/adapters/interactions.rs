@@ -13,7 +13,7 @@ use twilight_model::{
 };
 
 use ery_clock::UnixMillis;
-use ery_ids::{ChannelKey, EventId, ExecutionKey, Home};
+use ery_ids::{ChannelKey, EventId, ExecutionKey, Home, TriggerId};
 use ery_proto::{
     common::v1::{
         Principal,
@@ -41,6 +41,13 @@ const FIRST_ANSWER: Duration = Duration::from_secs(3);
 
 /// How long registering may take: a list is read, and perhaps written.
 const REGISTERING: Duration = Duration::from_secs(20);
+
+/// On whose authority something is told that no person orders.
+#[derive(Clone, Copy)]
+struct ByRule {
+    cause: &'static str,
+    rule: &'static str,
+}
 
 /// What became of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -296,28 +303,54 @@ impl Tools {
         staff: Id<ChannelMarker>,
         content: &str,
     ) -> Result<Called, CallError> {
+        let by = ByRule { cause: "report", rule: "reports-go-to-staff" };
+        let trigger = format!("in.{}", it.id);
+        self.tell_channel(it.channel, &trigger, name, by, staff, content).await
+    }
+
+    async fn tell_channel(
+        &self,
+        channel: ChannelKey,
+        trigger: &str,
+        name: &str,
+        by: ByRule,
+        staff: Id<ChannelMarker>,
+        content: &str,
+    ) -> Result<Called, CallError> {
         const TOOL: &str = "send_message";
 
         let key = ExecutionKey::Event {
             event: EventId(name.to_owned()),
-            cause: "report".to_owned(),
+            cause: by.cause.to_owned(),
             index: 0,
         };
-        let rule = Principal {
-            kind: Some(Kind::Rule(Rule { id: "reports-go-to-staff".to_owned(), version: 1 })),
-        };
+        let rule =
+            Principal { kind: Some(Kind::Rule(Rule { id: by.rule.to_owned(), version: 1 })) };
         let request = proto::CallToolRequest {
             key: key.to_string(),
             tool: TOOL.to_owned(),
             arguments: json!({ "content": content, "channel": staff.to_string() }).to_string(),
             principal: Some(rule),
-            trigger_id: format!("in.{}", it.id),
-            guild_id: it.channel.guild_raw(),
-            channel_id: it.channel.channel.get(),
+            trigger_id: trigger.to_owned(),
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
             offered: vec![TOOL.to_owned()],
             ..proto::CallToolRequest::default()
         };
-        self.send(it.channel.home, request).await
+        self.send(channel.home, request).await
+    }
+
+    /// Tells a server's staff of its budget, once by its name.
+    pub(crate) async fn tell_budget(
+        &self,
+        channel: ChannelKey,
+        trigger: &TriggerId,
+        name: &str,
+        staff: Id<ChannelMarker>,
+        content: &str,
+    ) -> Result<Called, CallError> {
+        let by = ByRule { cause: "budget", rule: "budgets-are-told-to-staff" };
+        self.tell_channel(channel, &trigger.to_string(), name, by, staff, content).await
     }
 
     /// Makes Discord's list of commands equal to this one; returns whether it was another.

@@ -15,8 +15,9 @@ use ery_proto::store::v1 as proto;
 use ery_rpc::{Peers, Transport, within};
 
 use crate::{
-    adapters::{calls::Retries, convert},
+    adapters::{calls::Retries, convert, usage},
     domain::{
+        budgets::Spending,
         channel::ChannelState,
         discord::{ChannelEnd, Edit},
         journal::{Outcome, ReadStepError, Step, Usage},
@@ -94,6 +95,8 @@ pub(crate) struct OpenChannel {
     pub(crate) finished: Vec<TriggerId>,
     pub(crate) changes: Vec<Change>,
     pub(crate) state: ChannelState,
+    /// None where a store of an older version answers.
+    pub(crate) spending: Option<Spending>,
 }
 
 /// A thread that an earlier holder left.
@@ -137,6 +140,16 @@ pub(crate) struct Begun {
     pub(crate) context: Vec<Message>,
     pub(crate) changes: Vec<Change>,
     pub(crate) is_current: bool,
+    /// None where a store of an older version answers.
+    pub(crate) spending: Option<Spending>,
+}
+
+/// What journaling steps brought.
+#[derive(Debug, Default)]
+pub(crate) struct Appended {
+    pub(crate) changes: Vec<Change>,
+    /// Where a step told of something that was spent.
+    pub(crate) spending: Option<Spending>,
 }
 
 /// How a thread ends.
@@ -184,16 +197,18 @@ impl Store {
         Client::new(self.peers.of(home)).max_decoding_message_size(LARGEST_ANSWER)
     }
 
-    /// Records the epoch, and tells how the channel stands.
+    /// Records the epoch, and tells how the channel stands, and what was spent for `spenders`.
     pub(crate) async fn open_channel(
         &self,
         fence: &Fence,
         waiting: &[TriggerId],
+        spenders: &[Id<UserMarker>],
     ) -> Result<Opened, CallError> {
         let client = self.client(fence.channel.home);
         let request = proto::OpenChannelRequest {
             fence: Some(convert::fence(fence)),
             waiting_trigger_ids: waiting.iter().map(ToString::to_string).collect(),
+            spender_ids: spenders.iter().map(|user| user.get()).collect(),
         };
         let answer = self
             .retries
@@ -212,6 +227,7 @@ impl Store {
             finished: convert::triggers_from(&answer.finished_trigger_ids).collect(),
             changes: convert::changes_from(answer.changes),
             state: answer.state.map(convert::state_from).unwrap_or_default(),
+            spending: answer.spending.map(usage::spending_from),
         })))
     }
 
@@ -252,6 +268,7 @@ impl Store {
             context: answer.context.into_iter().filter_map(convert::message_from).collect(),
             changes: convert::changes_from(answer.changes),
             is_current: answer.is_current,
+            spending: answer.spending.map(usage::spending_from),
         })
     }
 
@@ -261,7 +278,7 @@ impl Store {
         fence: &Fence,
         thread: TaskThreadId,
         steps: &[Step],
-    ) -> Result<Vec<Change>, CallError> {
+    ) -> Result<Appended, CallError> {
         let client = self.client(fence.channel.home);
         let request = proto::AppendStepsRequest {
             fence: Some(convert::fence(fence)),
@@ -276,7 +293,10 @@ impl Store {
                     .boxed()
             })
             .await?;
-        Ok(convert::changes_from(answer.changes))
+        Ok(Appended {
+            changes: convert::changes_from(answer.changes),
+            spending: answer.spending.map(usage::spending_from),
+        })
     }
 
     /// Counts an attempt that ended with an error of its own; answers how many there were.

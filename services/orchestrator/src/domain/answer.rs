@@ -108,6 +108,12 @@ pub(crate) fn compose(text: &str, channel: ChannelKey, others: &[Id<MessageMarke
     composed
 }
 
+/// Adds a line in small print, if it fits.
+pub(crate) fn with_footnote(text: &str, line: &str) -> Option<String> {
+    let text = format!("{text}\n-# {line}");
+    (units(&text) <= MESSAGE_UNITS).then_some(text)
+}
+
 fn footer(channel: ChannelKey, others: &[Id<MessageMarker>]) -> String {
     if others.is_empty() {
         return String::new();
@@ -187,6 +193,13 @@ mod tests {
             compose("hello", ChannelKey::from_raw(0, 30).unwrap(), &[Id::new(1)]),
             "hello\n-# answers https://discord.com/channels/@me/30/1"
         );
+    }
+
+    #[test]
+    fn a_line_in_small_print_is_added_where_it_fits() {
+        assert_eq!(with_footnote("hello", "so").unwrap(), "hello\n-# so");
+        assert_eq!(with_footnote(&"x".repeat(MESSAGE_UNITS - 5), "so"), None);
+        assert!(with_footnote(&"x".repeat(MESSAGE_UNITS - 6), "so").is_some());
     }
 
     #[test]

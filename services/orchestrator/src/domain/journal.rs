@@ -1,7 +1,10 @@
 //! What a task thread writes down before it relies on it. The shapes are ours alone, with a version.
 
 use serde::{Deserialize, Serialize};
-use twilight_model::id::{Id, marker::MessageMarker};
+use twilight_model::id::{
+    Id,
+    marker::{MessageMarker, UserMarker},
+};
 
 use ery_clock::UnixMillis;
 use ery_ids::TriggerId;
@@ -16,6 +19,39 @@ pub(crate) struct Step {
     pub(crate) index: u32,
     pub(crate) entry: Entry,
     pub(crate) at: UnixMillis,
+    /// What was spent, and stands in no step before. The store counts it with the step.
+    pub(crate) bill: Bill,
+}
+
+/// What was spent on models.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bill {
+    pub(crate) spent: Vec<Spent>,
+    /// For whom: the one on whose authority the thread runs first.
+    pub(crate) spenders: Vec<Id<UserMarker>>,
+    /// Model turns of which nobody knows what they cost, since their process was lost.
+    pub(crate) lost_turns: u32,
+}
+
+/// What one request to a model cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Spent {
+    pub(crate) provider: String,
+    pub(crate) model: String,
+    pub(crate) usage: Usage,
+    pub(crate) cost_micros: u64,
+    /// The model's price is not known: an assumed one was taken.
+    pub(crate) is_assumed: bool,
+    /// It brought no answer.
+    pub(crate) is_in_vain: bool,
+    /// It was cut off, and is counted by its request's bound.
+    pub(crate) is_estimate: bool,
+}
+
+impl Bill {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.spent.is_empty() && self.lost_turns == 0
+    }
 }
 
 /// What a step says.
@@ -79,6 +115,9 @@ pub(crate) struct OrdersRead {
     pub(crate) read_by: String,
     /// Why others that were read cannot be carried out.
     pub(crate) problems: Vec<String>,
+    /// What reading them cost. The store counts it.
+    #[serde(skip)]
+    pub(crate) spent: Vec<Spent>,
 }
 
 /// An act ordered by a person, with its targets and times in their one exact form.
@@ -116,6 +155,9 @@ pub(crate) struct ModelTurn {
     pub(crate) cost_micros: Option<u64>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) prompt_version: String,
+    /// All that it cost, attempts that brought nothing among it. The store counts it.
+    #[serde(skip)]
+    pub(crate) spent: Vec<Spent>,
 }
 
 /// A call that the model wants.
@@ -298,6 +340,7 @@ mod tests {
                 orders: vec![Order { tool: "warn_member".into(), arguments: "{}".into() }],
                 read_by: "builtin".into(),
                 problems: vec!["who is meant?".into()],
+                spent: Vec::new(),
             }),
             Entry::ModelAsked(ModelAsked {
                 request_hash: "ab".into(),
@@ -320,6 +363,7 @@ mod tests {
                 request_id: "r".into(),
                 cost_micros: Some(7),
                 prompt_version: "conversation-1".into(),
+                spent: Vec::new(),
             }),
             Entry::Closing(Closing {
                 text: "sorry".into(),

@@ -13,8 +13,8 @@ use ery_ids::TriggerId;
 use crate::domain::{
     answer,
     journal::{
-        Bounds, Closing, ContextLoaded, EditedTrigger, Entry, Finished, Kind, ModelAsked,
-        ModelTurn, Order, OrdersRead, Outcome, Step, Stop, ToolCall, Usage,
+        Bill, Bounds, Closing, ContextLoaded, EditedTrigger, Entry, Finished, Kind, ModelAsked,
+        ModelTurn, Order, OrdersRead, Outcome, Spent, Step, Stop, ToolCall, Usage,
     },
     message::Message,
     tool::{CallOutcome, Tier},
@@ -224,6 +224,10 @@ pub(crate) struct TaskThread {
     /// What those brought that were clicked before one in front of them.
     early: BTreeMap<usize, ToolReturn>,
     rulings: HashMap<(u32, u32), Ruling>,
+    /// What was spent, and stands in no step yet.
+    bill: Bill,
+    /// Whether the journal's last word is that the model is asked.
+    is_in_flight: bool,
 }
 
 impl TaskThread {
@@ -255,6 +259,8 @@ impl TaskThread {
             waiting: BTreeSet::new(),
             early: BTreeMap::new(),
             rulings: HashMap::new(),
+            bill: Bill::default(),
+            is_in_flight: false,
         }
     }
 
@@ -285,12 +291,20 @@ impl TaskThread {
             thread.replay(step, past, now)?;
         }
         thread.is_replaying = false;
+        // The model was asked, and the process that asked is lost: nobody knows what that cost.
+        thread.bill.lost_turns = u32::from(thread.is_in_flight);
         Ok(thread)
     }
 
     fn replay(&mut self, step: Step, past: &Past, now: UnixMillis) -> Result<(), ReplayError> {
         let Step { index, entry, .. } = step;
         let refused = ReplayError { index, kind: entry.kind() };
+        self.is_in_flight = match entry.kind() {
+            Kind::ModelAsked => true,
+            // Whatever is journaled behind it tells what became of it.
+            Kind::ModelAnswered | Kind::ExecutionOpened | Kind::Finished => false,
+            Kind::ContextLoaded | Kind::OrdersRead => self.is_in_flight,
+        };
         if index < self.next_index {
             return Err(refused);
         }
@@ -416,6 +430,11 @@ impl TaskThread {
         self.note(Entry::ModelAsked(asked), now);
     }
 
+    /// Notes what was spent without an answer that is gone on with; the next step tells of it.
+    pub(crate) fn spent(&mut self, spent: impl IntoIterator<Item = Spent>) {
+        self.bill.spent.extend(spent);
+    }
+
     /// Ends the thread by code: `text` is said, and `outcome` written.
     pub(crate) fn close(
         &mut self,
@@ -442,7 +461,7 @@ impl TaskThread {
     pub(crate) fn last_step(&mut self, finished: Finished, now: UnixMillis) -> Step {
         let index = self.next_index;
         self.next_index += 1;
-        Step { index, entry: Entry::Finished(finished), at: now }
+        Step { index, entry: Entry::Finished(finished), at: now, bill: self.take_bill() }
     }
 
     /// Returns the steps that are to be journaled before the next effect.
@@ -548,8 +567,30 @@ impl TaskThread {
             return index;
         }
         self.next_index += 1;
-        self.journal.push(Step { index, entry, at });
+        match &entry {
+            Entry::ModelAnswered(turn) => self.bill.spent.extend(turn.spent.iter().cloned()),
+            Entry::OrdersRead(read) => self.bill.spent.extend(read.spent.iter().cloned()),
+            _ => {}
+        }
+        let bill = self.take_bill();
+        self.journal.push(Step { index, entry, at, bill });
         index
+    }
+
+    /// Returns what was spent and is to be counted with the next step.
+    fn take_bill(&mut self) -> Bill {
+        let bill = std::mem::take(&mut self.bill);
+        if bill.is_empty() {
+            return bill;
+        }
+        // Whoever deleted their message since has had it worked on all the same.
+        let mut spenders = Vec::new();
+        for live in self.messages.iter().rev() {
+            if !spenders.contains(&live.message.author) {
+                spenders.push(live.message.author);
+            }
+        }
+        Bill { spenders, ..bill }
     }
 
     fn expect_edits(&mut self, edited: &[EditedTrigger]) {

@@ -74,6 +74,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) people: &'a People,
     pub(crate) state: &'a ChannelState,
     pub(crate) rules: &'a GateRules,
+    /// People who share no turn, whatever they may: their budgets are used up.
+    pub(crate) alone: &'a [Id<UserMarker>],
     /// How many messages may share a turn.
     pub(crate) max_messages: usize,
     pub(crate) now: UnixMillis,
@@ -91,7 +93,7 @@ pub(crate) fn plan<'a>(
     waiting: impl IntoIterator<Item = Option<(&'a Message, Call)>>,
     situation: Situation<'_>,
 ) -> Plan {
-    let Situation { bot, people, state, rules, max_messages, now } = situation;
+    let Situation { bot, people, state, rules, alone, max_messages, now } = situation;
     let mut plan = Plan::default();
     let mut callers: Vec<Id<UserMarker>> = Vec::new();
     for (index, entry) in waiting.into_iter().enumerate() {
@@ -102,7 +104,8 @@ pub(crate) fn plan<'a>(
             plan.skipped.push((index, reason));
             continue;
         }
-        let may_share = people.rights(message.author).is_some_and(|it| !it.can_moderate());
+        let may_share = people.rights(message.author).is_some_and(|it| !it.can_moderate())
+            && !alone.contains(&message.author);
         if plan.turn.len() >= max_messages || (!plan.turn.is_empty() && !may_share) {
             break;
         }
@@ -146,6 +149,7 @@ mod tests {
             people: &people(),
             state: &ChannelState::default(),
             rules: &rules,
+            alone: &[Id::new(55)],
             max_messages,
             now: UnixMillis(0),
         };
@@ -184,6 +188,29 @@ mod tests {
     }
 
     #[test]
+    fn whose_budget_is_used_up_shares_no_turn() {
+        let spent = Id::new(55);
+        let mut known = people();
+        let person = Person { name: String::new(), rights: Rights::Member, roles: Vec::new() };
+        known.insert(spent, person);
+        let plan = |waiting: &[(Message, Call)]| {
+            let rules = GateRules::default();
+            let situation = Situation {
+                bot: BOT,
+                people: &known,
+                state: &ChannelState::default(),
+                rules: &rules,
+                alone: &[spent],
+                max_messages: 10,
+                now: UnixMillis(0),
+            };
+            plan(waiting.iter().map(|(message, call)| Some((message, *call))), situation).turn
+        };
+        assert_eq!(plan(&[by(ANN), by(spent), by(BEN)]), [0]);
+        assert_eq!(plan(&[by(spent), by(spent), by(BEN)]), [0]);
+    }
+
+    #[test]
     fn what_is_not_for_ery_is_skipped_as_far_as_the_turn_goes() {
         let plan = plan_of(&[aside(BEN), by(ANN), aside(BEN), by(ANN), aside(BEN), by(MOD)], 10);
         assert_eq!(plan.turn, [1, 3]);
@@ -212,6 +239,7 @@ mod tests {
             people: &people(),
             state: &ChannelState::default(),
             rules: &rules,
+            alone: &[Id::new(55)],
             max_messages: 10,
             now: UnixMillis(0),
         };

@@ -13,14 +13,14 @@ use twilight_model::id::{
 
 use ery_channel_queue::{ChannelQueue, Task};
 use ery_clock::{Clock, UnixMillis};
-use ery_community_config::{ConfigCache, Effective, StoredConfig};
+use ery_community_config::{Budgets, ConfigCache, Effective, StoredConfig};
 use ery_ids::{ChannelKey, Home};
 
 use crate::{
     adapters::{ai::Ai, broadcaster::Broadcaster, store::Store, tools::Tools},
-    domain::{gate::GateRules, message::Message, people::Person},
+    domain::{budgets, gate::GateRules, message::Message, people::Person},
     error::{CallError, with_causes},
-    handlers::{changes::Watched, quotas::Quotas},
+    handlers::{changes::Watched, quotas::Quotas, spending::Installation},
     metrics::Metrics,
     settings::Settings,
 };
@@ -53,6 +53,7 @@ pub(crate) struct Holder {
     pub(crate) histories: Histories,
     pub(crate) read_backs: ReadBacks,
     pub(crate) quotas: Quotas,
+    pub(crate) installation: Installation,
     pub(crate) metrics: Metrics,
     pub(crate) draining: CancellationToken,
 }
@@ -60,6 +61,16 @@ pub(crate) struct Holder {
 impl Holder {
     pub(crate) fn now(&self) -> UnixMillis {
         self.clock.now()
+    }
+
+    /// Returns whether the operator has set a cheaper model.
+    pub(crate) fn has_cheaper(&self) -> bool {
+        !self.installation.models().cheaper.is_empty()
+    }
+
+    /// Returns the budgets that hold.
+    pub(crate) fn budgets(&self, effective: &Effective) -> Budgets {
+        budgets::in_force(effective, self.installation.models().are_own())
     }
 
     /// Returns what holds in a channel, for a person where one is named.

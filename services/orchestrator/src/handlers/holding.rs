@@ -32,6 +32,7 @@ use crate::{
     },
     domain::{
         answer,
+        budgets::{Judged, Spending},
         channel::ChannelState,
         discord,
         gate::{self, Call, GateRules},
@@ -111,6 +112,8 @@ struct Holding<'a> {
     /// What holds in the channel, as of the last thing that was done.
     config: Arc<Effective>,
     people: People,
+    /// What was spent here, as far as it is known.
+    spending: Spending,
     people_since: Instant,
     /// Attempts of turns whose thread the store does not know, since it could not even begin; by
     /// the first trigger.
@@ -231,6 +234,7 @@ impl<'a> Holding<'a> {
             // It is asked for before anything is judged by it.
             config: Arc::default(),
             people: People::default(),
+            spending: Spending::default(),
             people_since: Instant::now(),
             attempts: HashMap::new(),
             too_busy_said: None,
@@ -428,6 +432,9 @@ impl<'a> Holding<'a> {
         self.holder.metrics.stage(Stage::Open, begun.elapsed());
         self.fence = lease.fence();
         self.state = channel.state;
+        if let Some(spending) = channel.spending {
+            self.spending.learn(spending);
+        }
         let closed = self.backlog.iter_mut().filter(|entry| !entry.is_open);
         for entry in closed.take(OPENED_AT_ONCE) {
             entry.is_open = true;
@@ -456,9 +463,10 @@ impl<'a> Holding<'a> {
         if waiting.is_empty() {
             return Ok(None);
         }
+        let spenders = self.authors();
         let mut refused_by = Epoch(0);
         for _ in 0..RAISES {
-            match self.holder.store.open_channel(&lease.fence(), &waiting).await? {
+            match self.holder.store.open_channel(&lease.fence(), &waiting, &spenders).await? {
                 Opened::Channel(channel) => return Ok(Some(channel)),
                 Opened::RefusedBy(epoch) => {
                     refused_by = epoch;
@@ -478,12 +486,34 @@ impl<'a> Holding<'a> {
         &self,
         bot: Id<UserMarker>,
     ) -> Result<Vec<(Id<UserMarker>, Person)>, ThreadError> {
-        let author = |entry: &Standing| match &entry.read {
-            Read::Message(message, _) => Some(message.author),
-            Read::Approval(_) | Read::Due(_) | Read::Unsettled(_) | Read::Odd(_) => None,
+        self.describe(self.authors().into_iter().chain([bot])).await
+    }
+
+    /// Returns the authors of the first that wait, each once.
+    fn authors(&self) -> Vec<Id<UserMarker>> {
+        let mut authors = Vec::new();
+        for entry in self.backlog.iter().take(LOOKED_AT) {
+            if let Read::Message(message, _) = &entry.read
+                && !authors.contains(&message.author)
+            {
+                authors.push(message.author);
+            }
+        }
+        authors
+    }
+
+    /// Returns those of who waits whose own budget is used up: none of them shares a turn.
+    fn spent_members(&self) -> Vec<Id<UserMarker>> {
+        let judged = Judged {
+            budgets: &self.holder.budgets(&self.config),
+            has_cheaper: self.holder.has_cheaper(),
+            spending: &self.spending,
+            total: self.holder.installation.total(),
+            now: self.holder.now(),
         };
-        let authors: Vec<_> = self.backlog.iter().take(LOOKED_AT).filter_map(author).collect();
-        self.describe(authors.into_iter().chain([bot])).await
+        let mut authors = self.authors();
+        authors.retain(|author| judged.is_member_stopped(*author));
+        authors
     }
 
     async fn describe(
@@ -532,6 +562,7 @@ impl<'a> Holding<'a> {
             people: &self.people,
             state: &self.state,
             rules: &GateRules::of(&self.config.config, &[]),
+            alone: &self.spent_members(),
             max_messages: self.holder.settings.shared_turn_messages,
             now: self.holder.now(),
         };
@@ -782,8 +813,16 @@ impl<'a> Holding<'a> {
         Span::current().record("task_thread.id", tracing::field::display(id));
         let steps = AtomicU32::new(thread.step_count());
         let fence = self.fence.clone();
-        let mut run =
-            Run::new(self.holder, &fence, id, self.bot, turn, &mut self.people, thread, &steps);
+        let mut run = Run::new(
+            self.holder,
+            &fence,
+            id,
+            self.bot,
+            turn,
+            (&mut self.people, &mut self.spending),
+            thread,
+            &steps,
+        );
         run.is_awaited = matches!(work, Work::Answer(_));
         let work = async {
             match work {
@@ -935,8 +974,16 @@ impl<'a> Holding<'a> {
         let steps = AtomicU32::new(at_step);
         let fence = self.fence.clone();
         let triggers = turn.triggers();
-        let run =
-            Run::new(self.holder, &fence, id, self.bot, turn, &mut self.people, thread, &steps);
+        let run = Run::new(
+            self.holder,
+            &fence,
+            id,
+            self.bot,
+            turn,
+            (&mut self.people, &mut self.spending),
+            thread,
+            &steps,
+        );
         let said = run.close(Some(answer::FAILED), Outcome::Failed, detail.clone()).await;
         match said {
             Ok(ended) => match self.finish(lease, id, &triggers, ended).await {

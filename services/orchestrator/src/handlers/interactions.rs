@@ -11,6 +11,7 @@ mod forms;
 mod privacy;
 mod report;
 mod schedule;
+mod usage;
 mod warn;
 mod why;
 

@@ -1,5 +1,7 @@
 //! One task thread at work: the state machine says what is to be done, and this does it.
 
+mod budget;
+
 use std::{
     convert::Infallible,
     pin::pin,
@@ -29,6 +31,7 @@ use crate::{
         tools::{Called, Caller, Resolved, Stands},
     },
     domain::{
+        budgets::Spending,
         community,
         context::{self, Material},
         journal::{
@@ -76,6 +79,10 @@ pub(crate) struct Run<'a> {
     pub(crate) steps: &'a AtomicU32,
     /// Whether somebody expects an answer, and may see that she types.
     pub(crate) is_awaited: bool,
+    /// What was spent here, as far as it is known.
+    spending: &'a mut Spending,
+    /// Whether the cheaper model is asked: a budget is used up.
+    is_cheaper: bool,
     desk: Option<Desk>,
     marker: String,
 }
@@ -112,7 +119,7 @@ impl<'a> Run<'a> {
         id: TaskThreadId,
         bot: Id<UserMarker>,
         turn: &'a Turn,
-        people: &'a mut People,
+        (people, spending): (&'a mut People, &'a mut Spending),
         thread: TaskThread,
         steps: &'a AtomicU32,
     ) -> Self {
@@ -127,6 +134,8 @@ impl<'a> Run<'a> {
             thread,
             steps,
             is_awaited: true,
+            spending,
+            is_cheaper: false,
             desk: None,
             marker: uuid::Uuid::new_v4().simple().to_string(),
         }
@@ -196,7 +205,8 @@ impl<'a> Run<'a> {
             let begun = Instant::now();
             let (stage, next) = match effect {
                 Effect::Load => (Stage::Begin, self.load().await?),
-                Effect::AskModel => (Stage::Model, self.ask(ear).await?),
+                // It is large, and beside a model an allocation is nothing.
+                Effect::AskModel => (Stage::Model, Box::pin(self.ask(ear)).await?),
                 Effect::CallTool(call) => (Stage::Tool, self.call(call).await?),
                 Effect::Answer(answer) => (Stage::Answer, self.answer(answer).await?),
                 Effect::Finish(finished) => return Ok(self.ended(finished)),
@@ -214,6 +224,10 @@ impl<'a> Run<'a> {
     /// Begins the thread, reads its context and its orders.
     #[tracing::instrument(name = "orchestrator.context.load", skip_all)]
     async fn load(&mut self) -> Result<Effect, ThreadError> {
+        // By what was told when the channel was opened: whoever is past it costs next to nothing.
+        if let Some(stop) = self.stop_if_spent().await? {
+            return Ok(stop);
+        }
         let changes = self.lay_out().await?;
         if let Some(instead) = self.thread.changed(&changes, self.holder.now()) {
             return Ok(instead);
@@ -241,9 +255,9 @@ impl<'a> Run<'a> {
             since,
             wait: self.holder.settings.ingestion_wait,
         };
-        let askers = self.askers();
+        let (holder, channel, askers) = (self.holder, self.channel(), self.askers());
         let tools = async {
-            let tools = self.holder.tools.list_tools(self.channel(), &askers).await;
+            let tools = holder.tools.list_tools(channel, &askers).await;
             tools.map_err(ThreadError::from)
         };
         let (begun, tools) = tokio::try_join!(self.begin(wanted), tools)?;
@@ -264,7 +278,7 @@ impl<'a> Run<'a> {
     }
 
     async fn begin(
-        &self,
+        &mut self,
         context: ContextWanted,
     ) -> Result<crate::adapters::store::Begun, ThreadError> {
         let beginning = Beginning {
@@ -275,7 +289,11 @@ impl<'a> Run<'a> {
             started_at: self.started_at,
             context,
         };
-        Ok(self.holder.store.begin_thread(self.fence, &beginning).await?)
+        let mut begun = self.holder.store.begin_thread(self.fence, &beginning).await?;
+        if let Some(spending) = begun.spending.take() {
+            self.spending.learn(spending);
+        }
+        Ok(begun)
     }
 
     /// Fills up from Discord what the store does not hold of the channel yet; once for each channel.
@@ -417,7 +435,9 @@ impl<'a> Run<'a> {
         read: &mut OrdersRead,
     ) -> Result<(), ThreadError> {
         let (holder, channel, now) = (self.holder, self.channel(), self.holder.now());
-        let found = match holder.ai.read_orders(channel, message, tools, &self.bot(), now).await {
+        let bot = self.bot();
+        let found = holder.ai.read_orders(channel, message, tools, &bot, now, self.is_cheaper);
+        let found = match found.await {
             Ok(found) => found,
             Err(error @ CallError::Unavailable { .. }) => return Err(error.into()),
             Err(error) => {
@@ -428,6 +448,7 @@ impl<'a> Run<'a> {
             }
         };
         read.read_by = found.read_by;
+        read.spent.extend(found.spent);
         for mut order in found.orders {
             // CLOSED-WORLD: what was not offered cannot be ordered either.
             if !tools.iter().any(|tool| tool.name == order.tool) {
@@ -463,8 +484,17 @@ impl<'a> Run<'a> {
                 return Ok(instead);
             }
         }
+        // By what was told since: begun, or journaled.
+        if let Some(stop) = self.stop_if_spent().await? {
+            return Ok(stop);
+        }
         let holder = self.holder;
-        let request = self.request();
+        let (request, tokens) = self.request();
+        let bound = holder.installation.models().bound(
+            self.is_cheaper,
+            tokens,
+            holder.settings.max_output_tokens.into(),
+        );
         let steps = self.thread.take_journal();
         let journaled = self.thread.step_count();
         let left = self.thread.deadline().since(holder.now());
@@ -473,11 +503,13 @@ impl<'a> Run<'a> {
         let mut time_up = pin!(sleep(left));
         let mut is_appended = false;
         let mut answer = None;
+        // What it costs at the most where it is cut off.
+        let mut cut = bound.clone();
         while !is_appended || answer.is_none() {
             let instead = tokio::select! {
-                changes = &mut appended, if !is_appended => {
+                brought = &mut appended, if !is_appended => {
                     is_appended = true;
-                    let changes = changes?;
+                    let changes = self.learn(brought?, &steps);
                     self.steps.store(journaled, Ordering::Relaxed);
                     self.thread.changed(&changes, holder.now())
                 }
@@ -490,13 +522,23 @@ impl<'a> Run<'a> {
                     self.thread.changed(&changes, holder.now())
                 }
                 () = &mut time_up, if answer.is_none() => {
+                    self.thread.spent(bound.clone());
+                    cut = None;
                     Some(self.thread.step(Input::TimeUp, holder.now()))
                 }
             };
             if let Some(instead) = instead {
+                self.thread.spent(match answer {
+                    Some(Ok(turn)) => turn.spent,
+                    Some(Err(ModelError::Failed { spent, .. })) => spent,
+                    Some(Err(ModelError::Call(_))) => Vec::new(),
+                    // It is cut off, and whoever deletes what they asked has it paid for.
+                    None => cut.into_iter().collect(),
+                });
                 // The step is on its way: it must stand before the next one is written.
                 if !is_appended {
-                    appended.await?;
+                    let brought = appended.await?;
+                    self.learn(brought, &steps);
                     self.steps.store(journaled, Ordering::Relaxed);
                 }
                 return Ok(instead);
@@ -507,13 +549,15 @@ impl<'a> Run<'a> {
                 self.tell_answered(&turn);
                 Input::ModelAnswered(turn)
             }
-            Some(Err(ModelError::Failed(detail))) => {
+            Some(Err(ModelError::Failed { detail, spent })) => {
+                self.thread.spent(spent);
                 tracing::warn!(detail, task_thread.id = %self.id, "no provider answered");
                 Input::ModelFailed(detail)
             }
             Some(Err(ModelError::Call(CallError::Unavailable { status, .. })))
                 if status.code() == Code::DeadlineExceeded =>
             {
+                self.thread.spent(bound);
                 Input::TimeUp
             }
             Some(Err(ModelError::Call(error))) => return Err(error.into()),
@@ -522,8 +566,8 @@ impl<'a> Run<'a> {
         Ok(self.thread.step(input, holder.now()))
     }
 
-    /// Packs the request, and notes in the journal that it is asked.
-    fn request(&mut self) -> ModelRequest {
+    /// Packs the request, and notes in the journal that it is asked; returns its size, too.
+    fn request(&mut self) -> (ModelRequest, u64) {
         let (holder, channel, now) = (self.holder, self.channel(), self.holder.now());
         let bot = self.bot();
         let (history, tools, specs, instructions) = self.desk.as_ref().map_or_else(
@@ -563,6 +607,7 @@ impl<'a> Run<'a> {
             marker: self.marker.clone(),
             bot,
             now,
+            is_cheaper: self.is_cheaper,
         });
         self.progress(
             ProgressKind::ModelAsked,
@@ -578,7 +623,7 @@ impl<'a> Run<'a> {
             tokens,
         };
         self.thread.asked(asked, now);
-        request
+        (request, tokens)
     }
 
     #[tracing::instrument(
@@ -616,6 +661,7 @@ impl<'a> Run<'a> {
 
     #[tracing::instrument(name = "orchestrator.answer.send", skip_all)]
     async fn answer(&mut self, answer: Answer) -> Result<Effect, ThreadError> {
+        let answer = self.with_notices(answer).await?;
         let (principal, askers) = (self.principal(), self.askers());
         let trigger = TriggerId::Message(answer.reply_to);
         let caller = self.caller(principal, &askers, &trigger);
@@ -654,9 +700,9 @@ impl<'a> Run<'a> {
     #[tracing::instrument(name = "orchestrator.journal.append", skip_all)]
     async fn append(&mut self) -> Result<Vec<Change>, ThreadError> {
         let steps = self.thread.take_journal();
-        let changes = self.holder.store.append_steps(self.fence, self.id, &steps).await?;
+        let brought = self.holder.store.append_steps(self.fence, self.id, &steps).await?;
         self.steps.store(self.thread.step_count(), Ordering::Relaxed);
-        Ok(changes)
+        Ok(self.learn(brought, &steps))
     }
 
     /// Returns whether a tool's result may hold what somebody else wrote.
@@ -739,7 +785,7 @@ async fn changes_now(
     turn: &Turn,
 ) -> Result<Vec<Change>, ThreadError> {
     let triggers: Vec<_> = turn.messages.iter().map(|message| message.trigger.clone()).collect();
-    match holder.store.open_channel(fence, &triggers).await? {
+    match holder.store.open_channel(fence, &triggers, &[]).await? {
         Opened::Channel(channel) => {
             let of_thread = channel.unfinished.map_or_else(Vec::new, |thread| thread.changes);
             Ok(channel.changes.into_iter().chain(of_thread).collect())

@@ -152,6 +152,15 @@ pub(crate) const KINDS: &[Kind] = &[
              AND (?3 IS NULL OR home_id = ?3) AND ?2 <> ''",
     ),
     (
+        "usage",
+        "SELECT json_object('day', date(day * 86400, 'unixepoch'), 'guild_id',
+             CAST(nullif(guild_id, 0) AS TEXT), 'channel_id', CAST(channel_id AS TEXT),
+             'model', model, 'turns', turns, 'prompt_tokens', prompt_tokens,
+             'cached_tokens', cached_tokens, 'completion_tokens', completion_tokens,
+             'cost_micros', cost_micros)
+         FROM usage WHERE user_id = ?1 AND (?3 IS NULL OR guild_id = ?3) AND ?2 <> ''",
+    ),
+    (
         // Never the hash of the token.
         "mcp_credentials",
         "SELECT json_object('credential_id', credential_id, 'guild_id', CAST(guild_id AS TEXT),

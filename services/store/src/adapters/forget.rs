@@ -10,6 +10,7 @@ mod payloads;
 mod people;
 mod records;
 mod threads;
+mod usage;
 
 use ery_clock::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -82,6 +83,7 @@ const STEPS: &[Step] = &[
     payloads::waiting_tasks,
     records::learnt,
     people::forget,
+    usage::usage,
     config::config,
 ];
 

@@ -364,6 +364,7 @@ async fn steps(
                 kind: StepKind::parse(&row.text(1)?).ok_or_else(unreadable)?,
                 payload: row.text(2)?,
                 at: row.millis(3)?,
+                bill: crate::domain::usage::Bill::default(),
             })
         })
         .collect()

@@ -10,7 +10,7 @@ use crate::{
     adapters::{
         columns::{PrincipalColumns, id, json_list},
         dead_letters::{self, DeadTask, NewLetter},
-        scheduled_actions,
+        scheduled_actions, usage,
         write_channels::{check_fence, finished_by, key, running, set_state},
         write_messages,
     },
@@ -18,6 +18,7 @@ use crate::{
         Attempt, ChannelState, Execution, Message, MessageChange, Outcome, Step, Trigger,
         TriggerChange, Usage,
         thread::{LastAttempt, may_follow},
+        usage::{InWindows, Spending},
     },
     error::StoreError,
     ledger::Ledger,
@@ -108,20 +109,40 @@ pub(crate) fn newest_message(
     triggers.iter().filter_map(|trigger| trigger.id.message()).max()
 }
 
+/// What journaling steps came to.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    pub(crate) changes: Vec<TriggerChange>,
+    /// Where a step told of something that was spent.
+    pub(crate) spending: Option<Spending>,
+    /// The sum of the whole file.
+    pub(crate) in_file: InWindows,
+}
+
 /// Journals steps; those that stand already are left as they are.
 pub(crate) fn append_steps(
     connection: &Connection,
     fence: &Fence,
     thread: TaskThreadId,
     steps: &[Step],
-) -> Result<Vec<TriggerChange>, StoreError> {
+    now: UnixMillis,
+) -> Result<Appended, StoreError> {
     check_fence(connection, fence)?;
     let outcome = known(connection, thread, &fence.channel)?;
-    let is_new = insert_steps(connection, thread, steps)?;
+    let is_new = insert_steps(connection, &fence.channel, thread, steps)?;
     if is_new && outcome != Outcome::Running {
         return Err(StoreError::ThreadEnded { thread, outcome: outcome.as_str() });
     }
-    changes(connection, thread)
+    let bill = steps.iter().map(|step| &step.bill).find(|bill| !bill.is_empty());
+    let spending = match bill {
+        Some(bill) => Some(usage::spending(connection, &fence.channel, &bill.spenders, now)?),
+        None => None,
+    };
+    let in_file = match &spending {
+        Some(spending) => usage::of_file(connection, spending.windows)?,
+        None => InWindows::default(),
+    };
+    Ok(Appended { changes: changes(connection, thread)?, spending, in_file })
 }
 
 /// Counts an attempt, unless it is a repeat, and returns how many count.
@@ -226,7 +247,7 @@ pub(crate) fn finish(connection: &Connection, finish: &Finish) -> Result<(), Sto
         finish_trigger(connection, finish, trigger)?;
     }
     if let Some(step) = &finish.step {
-        insert_steps(connection, *thread, std::slice::from_ref(step))?;
+        insert_steps(connection, channel, *thread, std::slice::from_ref(step))?;
     }
     if let Some(state) = &finish.state {
         set_state(connection, channel, state)?;
@@ -455,8 +476,12 @@ fn insert_trigger(
 }
 
 /// Returns whether any of the steps is new.
+///
+/// What a step tells of having been spent is counted where the step is new: so it is counted once,
+/// under the epoch that writes it.
 fn insert_steps(
     connection: &Connection,
+    channel: &ChannelKey,
     thread: TaskThreadId,
     steps: &[Step],
 ) -> Result<bool, StoreError> {
@@ -481,6 +506,9 @@ fn insert_steps(
                 step.at.0,
             ])?;
         is_new |= inserted == 1;
+        if inserted == 1 && !step.bill.is_empty() {
+            usage::count(connection, channel, &step.bill, step.at)?;
+        }
         last = last.max(Some(step.index));
     }
     Ok(is_new)

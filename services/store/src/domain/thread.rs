@@ -4,7 +4,7 @@ use twilight_model::id::{Id, marker::UserMarker};
 use ery_clock::UnixMillis;
 use ery_ids::{ChannelKey, Epoch, Principal, TaskThreadId, TriggerId};
 
-use super::{Execution, Message, approval::Approval};
+use super::{Execution, Message, approval::Approval, usage::Bill};
 
 /// How a task thread stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +96,8 @@ pub(crate) struct Step {
     pub(crate) kind: StepKind,
     pub(crate) payload: String,
     pub(crate) at: UnixMillis,
+    /// What it tells of having been spent; it is counted with the step, and read no more.
+    pub(crate) bill: Bill,
 }
 
 /// Returns whether a step may be written after `last`, the highest index that stands.

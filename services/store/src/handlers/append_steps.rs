@@ -1,7 +1,12 @@
 use ery_proto::store::v1::{AppendStepsRequest, AppendStepsResponse};
 
 use super::{parse, render};
-use crate::{adapters::write_threads, domain::Step, error::StoreError, service::Inner};
+use crate::{
+    adapters::write_threads::{self, Appended},
+    domain::Step,
+    error::StoreError,
+    service::Inner,
+};
 
 #[tracing::instrument(name = "store.step.append", level = "debug", skip_all)]
 pub(super) async fn handle(
@@ -17,9 +22,19 @@ pub(super) async fn handle(
         .map(parse::step)
         .collect::<Result<_, _>>()
         .map_err(|invalid| invalid.within("steps"))?;
-    let shard = store.shards.of(fence.channel.home).await?;
-    let changes = shard
-        .write(move |connection| write_threads::append_steps(connection, &fence, thread, &steps))
+    let home = fence.channel.home;
+    let shard = store.shards.of(home).await?;
+    let now = store.clock.now();
+    let Appended { changes, spending, in_file } = shard
+        .write(move |connection| {
+            write_threads::append_steps(connection, &fence, thread, &steps, now)
+        })
         .await?;
-    Ok(AppendStepsResponse { changes: render::changes(changes) })
+    if let Some(spending) = &spending {
+        store.totals.note(store.shards.shard_of(home), spending.windows, in_file);
+    }
+    Ok(AppendStepsResponse {
+        changes: render::changes(changes),
+        spending: spending.as_ref().map(render::spending),
+    })
 }

@@ -11,6 +11,7 @@ use crate::{
     adapters::{
         read,
         shard::OpenShard,
+        usage,
         write_threads::{self, Begin, Begun, ContextQuery, newest_message},
     },
     error::StoreError,
@@ -35,12 +36,20 @@ pub(super) async fn handle(
     };
     let shard = store.shards.of(begin.fence.channel.home).await?;
     begin.is_current = wait_for_ingestion(&shard, &begin, wait).await;
-    let Begun { context, changes, is_current } =
-        shard.write(move |connection| write_threads::begin(connection, &begin)).await?;
+    let now = store.clock.now();
+    let (Begun { context, changes, is_current }, spending) = shard
+        .write(move |connection| {
+            let answer = write_threads::begin(connection, &begin)?;
+            let spenders = usage::spenders(connection, begin.thread)?;
+            let channel = &begin.fence.channel;
+            Ok((answer, usage::spending(connection, channel, &spenders, now)?))
+        })
+        .await?;
     Ok(BeginThreadResponse {
         context: render::messages(context),
         changes: render::changes(changes),
         is_current,
+        spending: Some(render::spending(&spending)),
     })
 }
 

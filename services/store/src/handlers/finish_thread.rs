@@ -3,7 +3,11 @@ use ery_proto::store::v1::{FinishThreadRequest, FinishThreadResponse};
 
 use super::parse::{self, Invalid};
 use crate::{
-    adapters::write_threads::{self, Finish},
+    adapters::{
+        usage,
+        write_threads::{self, Finish},
+    },
+    domain::usage::Windows,
     error::StoreError,
     service::Inner,
 };
@@ -14,8 +18,19 @@ pub(super) async fn handle(
     request: FinishThreadRequest,
 ) -> Result<FinishThreadResponse, StoreError> {
     let finish = parse(request)?;
-    let shard = store.shards.of(finish.fence.channel.home).await?;
-    shard.write(move |connection| write_threads::finish(connection, &finish)).await?;
+    let home = finish.fence.channel.home;
+    let has_bill = finish.step.as_ref().is_some_and(|step| !step.bill.is_empty());
+    let shard = store.shards.of(home).await?;
+    let windows = Windows::at(store.clock.now());
+    let in_file = shard
+        .write(move |connection| {
+            write_threads::finish(connection, &finish)?;
+            if has_bill { usage::of_file(connection, windows).map(Some) } else { Ok(None) }
+        })
+        .await?;
+    if let Some(in_file) = in_file {
+        store.totals.note(store.shards.shard_of(home), windows, in_file);
+    }
     Ok(FinishThreadResponse {})
 }
 

@@ -3,7 +3,7 @@ use ery_proto::store::v1::{OpenChannelRequest, OpenChannelResponse};
 use super::{parse, render};
 use crate::{
     adapters::{
-        read,
+        read, usage,
         write_channels::{self, Opened},
     },
     error::StoreError,
@@ -17,10 +17,19 @@ pub(super) async fn handle(
 ) -> Result<OpenChannelResponse, StoreError> {
     let fence = parse::fence(request.fence)?;
     let waiting = parse::trigger_ids("waiting_trigger_ids", request.waiting_trigger_ids)?;
+    parse::bounded("spender_ids", &request.spender_ids)?;
+    let mut spenders = parse::askers(&request.spender_ids)?;
     let shard = store.shards.of(fence.channel.home).await?;
     let now = store.clock.now();
-    let opened = shard
-        .write(move |connection| write_channels::open(connection, &fence, waiting, now))
+    let (opened, spending) = shard
+        .write(move |connection| {
+            let opened = write_channels::open(connection, &fence, waiting, now)?;
+            if let Opened::Taken { unfinished: Some(thread), .. } = &opened {
+                spenders.extend(usage::spenders(connection, *thread)?);
+            }
+            let spending = usage::spending(connection, &fence.channel, &spenders, now)?;
+            Ok((opened, spending))
+        })
         .await?;
     match opened {
         Opened::Refused(by) => {
@@ -39,6 +48,7 @@ pub(super) async fn handle(
                 finished_trigger_ids: finished.iter().map(ToString::to_string).collect(),
                 changes: render::changes(changes),
                 state: Some(render::channel_state(&state)),
+                spending: Some(render::spending(&spending)),
             })
         }
     }

@@ -16,7 +16,10 @@ use crate::{
     domain::{
         ActLimit, Attachment, ChannelState, Decision, Exchange, Execution, ExecutionState,
         LastAnswer, Mention, Message, Outcome, ScheduledTask, Step, StepKind, Tier, Trigger, Usage,
-        approval::NewApproval, dead_letter::DeadLetterId, mcp_credential::McpCredential,
+        approval::NewApproval,
+        dead_letter::DeadLetterId,
+        mcp_credential::McpCredential,
+        usage::{Bill, Counts, Spent},
     },
     error::StoreError,
 };
@@ -271,11 +274,38 @@ pub(super) fn step(step: proto::Step) -> Parsed<Step> {
         Ok(Kind::Finished) => StepKind::Finished,
         Ok(Kind::Unspecified) | Err(_) => return Err(Invalid::new("kind", "is unknown")),
     };
+    bounded("spent", &step.spent)?;
     Ok(Step {
         index: step.index,
         kind,
         payload: text("payload", step.payload, MAX_PAYLOAD_BYTES)?,
         at: UnixMillis(step.at_ms),
+        bill: Bill {
+            spent: step.spent.into_iter().map(spent).collect::<Parsed<_>>()?,
+            spenders: askers(&step.spender_ids)?,
+            lost_turns: step.lost_turns,
+        },
+    })
+}
+
+/// Reads what a request to a model cost.
+fn spent(spent: common::Spent) -> Parsed<Spent> {
+    let usage = spent.usage.unwrap_or_default();
+    let is = |holds: bool| u64::from(holds);
+    Ok(Spent {
+        provider: text("provider", spent.provider, MAX_NAME_BYTES)?,
+        model: text("model", spent.model, MAX_NAME_BYTES)?,
+        counts: Counts {
+            turns: 1,
+            prompt_tokens: usage.prompt_tokens,
+            cached_tokens: usage.cached_tokens,
+            completion_tokens: usage.completion_tokens,
+            cost_micros: spent.cost_micros,
+            assumed_micros: if spent.is_assumed { spent.cost_micros } else { 0 },
+            turns_in_vain: is(spent.is_in_vain),
+            estimated_turns: is(spent.is_estimate),
+            lost_turns: 0,
+        },
     })
 }
 

@@ -1,6 +1,6 @@
 //! From the domain's types to the contract's messages.
 
-use twilight_model::id::Id;
+use twilight_model::id::{Id, marker::UserMarker};
 
 use ery_clock::UnixMillis;
 use ery_ids::Principal;
@@ -13,6 +13,7 @@ use crate::domain::{
     dead_letter::{Dead, DeadLetter},
     mcp_credential::McpCredential,
     scheduled_action::{ActionState, ScheduledAction},
+    usage::{InWindows, Spending, Sum},
 };
 
 pub(super) fn message(message: Message) -> common::Message {
@@ -273,7 +274,13 @@ fn step(step: Step) -> proto::Step {
         StepKind::ExecutionClosed => proto::StepKind::ExecutionClosed,
         StepKind::Finished => proto::StepKind::Finished,
     };
-    proto::Step { index: step.index, kind: kind.into(), payload: step.payload, at_ms: step.at.0 }
+    proto::Step {
+        index: step.index,
+        kind: kind.into(),
+        payload: step.payload,
+        at_ms: step.at.0,
+        ..proto::Step::default()
+    }
 }
 
 fn outcome(outcome: Outcome) -> proto::ThreadOutcome {
@@ -304,6 +311,31 @@ fn execution_state(state: ExecutionState) -> proto::ExecutionState {
         ExecutionState::Denied => proto::ExecutionState::Denied,
         ExecutionState::InDoubt => proto::ExecutionState::InDoubt,
     }
+}
+
+/// Writes what was spent in a place.
+pub(super) fn spending(spending: &Spending) -> proto::Spending {
+    let (day, month) = spending.windows.began();
+    let (day_ends, month_ends) = spending.windows.end();
+    let member = |(user, spent): &(Id<UserMarker>, InWindows)| proto::MemberSpending {
+        user_id: user.get(),
+        spent: Some(in_windows(*spent)),
+    };
+    proto::Spending {
+        day_began_ms: day.0,
+        month_began_ms: month.0,
+        home: Some(in_windows(spending.home)),
+        channel: Some(in_windows(spending.channel)),
+        members: spending.members.iter().map(member).collect(),
+        day_ends_ms: day_ends.0,
+        month_ends_ms: month_ends.0,
+    }
+}
+
+/// Writes what was spent in both windows.
+pub(super) fn in_windows(spent: InWindows) -> proto::SpentInWindows {
+    let sum = |sum: Sum| proto::SpentSum { tokens: sum.tokens, cost_micros: sum.cost_micros };
+    proto::SpentInWindows { day: Some(sum(spent.day)), month: Some(sum(spent.month)) }
 }
 
 fn usage(usage: Usage) -> common::Usage {

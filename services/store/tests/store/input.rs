@@ -32,13 +32,18 @@ async fn a_bad_fence_is_named() {
         (Some(Fence { owner: String::new(), ..good.clone() }), "fence.owner"),
         (Some(Fence { owner: "o".repeat(10_000), ..good.clone() }), "fence.owner"),
     ] {
-        let request = OpenChannelRequest { fence, waiting_trigger_ids: Vec::new() };
+        let request = OpenChannelRequest {
+            fence,
+            waiting_trigger_ids: Vec::new(),
+            ..OpenChannelRequest::default()
+        };
         assert_names(store.client.open_channel(request).await, field);
     }
     for bad in ["", "m.0", "m.x", "m.18446744073709551615", "zz.1"] {
         let request = OpenChannelRequest {
             fence: Some(good.clone()),
             waiting_trigger_ids: vec![bad.to_owned()],
+            ..OpenChannelRequest::default()
         };
         assert_names(store.client.open_channel(request).await, "waiting_trigger_ids");
     }

@@ -340,8 +340,11 @@ async fn check(store: &mut Store, rows: Option<&Vec<String>>, answer: &Answer) {
             // Under the lowest epoch, which changes nothing: the highest must still be known.
             let mut old = fence(1, "checker");
             old.channel_id = *channel;
-            let request =
-                OpenChannelRequest { fence: Some(old.clone()), waiting_trigger_ids: Vec::new() };
+            let request = OpenChannelRequest {
+                fence: Some(old.clone()),
+                waiting_trigger_ids: Vec::new(),
+                ..OpenChannelRequest::default()
+            };
             let opened = store.client.open_channel(request).await.unwrap().into_inner();
             assert!(opened.refused_by_epoch > 1, "{answer:?}");
             let start = format!("finished_triggers: {GUILD} | {channel} | m.{message} | ");
@@ -378,7 +381,11 @@ async fn write_in(service: &Service, round: u64, channel: u64) {
     let mut store = client(service);
     let mut holder = fence(round + 2, &format!("holder of round {round}"));
     holder.channel_id = channel;
-    let open = OpenChannelRequest { fence: Some(holder.clone()), waiting_trigger_ids: Vec::new() };
+    let open = OpenChannelRequest {
+        fence: Some(holder.clone()),
+        waiting_trigger_ids: Vec::new(),
+        ..OpenChannelRequest::default()
+    };
     let opened = store.open_channel(open).await.unwrap().into_inner();
     if let Some(unfinished) = opened.unfinished {
         let thread: TaskThreadId = unfinished.thread_id.parse().unwrap();

@@ -23,3 +23,4 @@ mod scheduled_actions;
 mod several;
 mod support;
 mod threads;
+mod usage;

@@ -150,7 +150,7 @@ async fn a_file_of_a_newer_version_is_refused_and_left_alone() {
     let mut store = Store::open_in(Arc::clone(&folder), Settings::default()).await.unwrap();
     let request = ery_proto::store::v1::OpenChannelRequest {
         fence: Some(fence(5, "holder")),
-        waiting_trigger_ids: Vec::new(),
+        ..Default::default()
     };
     let refused = store.client.open_channel(request.clone()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);

@@ -489,6 +489,7 @@ async fn a_person_gets_a_copy_of_what_is_theirs_and_of_nothing_that_others_wrote
         ("direct_channels.jsonl", 1),
         ("mcp_credentials.jsonl", 1),
         ("dead_letters.jsonl", 2),
+        ("usage.jsonl", 0),
     ] {
         assert_eq!(lines(name).len(), count, "{name}: {}", file(name));
     }

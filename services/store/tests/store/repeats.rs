@@ -18,6 +18,7 @@ async fn opening_a_channel_again_answers_alike() {
     let request = OpenChannelRequest {
         fence: Some(fence(6, "next")),
         waiting_trigger_ids: vec!["m.1".to_owned(), "sa.x.1".to_owned()],
+        ..OpenChannelRequest::default()
     };
     let first = store.client.open_channel(request.clone()).await.unwrap().into_inner();
     let before = store.rows();

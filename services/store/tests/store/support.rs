@@ -107,8 +107,11 @@ impl Store {
     }
 
     pub(crate) async fn open_channel(&mut self, fence: &Fence) -> OpenChannelResponse {
-        let request =
-            OpenChannelRequest { fence: Some(fence.clone()), waiting_trigger_ids: Vec::new() };
+        let request = OpenChannelRequest {
+            fence: Some(fence.clone()),
+            waiting_trigger_ids: Vec::new(),
+            ..OpenChannelRequest::default()
+        };
         self.client.open_channel(request).await.unwrap().into_inner()
     }
 
@@ -264,6 +267,7 @@ pub(crate) fn step(index: u32) -> Step {
         kind: StepKind::ModelAnswered.into(),
         payload: format!(r#"{{"answer":{index}}}"#),
         at_ms: NOW + i64::from(index),
+        ..Step::default()
     }
 }
 

@@ -66,6 +66,7 @@ async fn a_finished_or_suspended_thread_is_not_handed_over() {
         let request = OpenChannelRequest {
             fence: Some(holder),
             waiting_trigger_ids: vec![format!("m.{epoch}"), "m.99".to_owned()],
+            ..OpenChannelRequest::default()
         };
         let opened = store.client.open_channel(request).await.unwrap().into_inner();
         assert_eq!(opened.unfinished, None, "{outcome:?}");
@@ -242,6 +243,7 @@ async fn every_answer_names_triggers_that_changed() {
     let next = OpenChannelRequest {
         fence: Some(fence(6, "next")),
         waiting_trigger_ids: vec!["m.1".to_owned(), "m.2".to_owned(), "m.4".to_owned()],
+        ..OpenChannelRequest::default()
     };
     let next = store.client.open_channel(next).await.unwrap().into_inner();
     assert_eq!(next.changes, expected);

@@ -238,7 +238,13 @@ mod tests {
     use super::*;
 
     fn step(index: u32, kind: StepKind, at_ms: i64) -> Step {
-        Step { index, kind: kind.into(), payload: r#"{"messages":3}"#.into(), at_ms }
+        Step {
+            index,
+            kind: kind.into(),
+            payload: r#"{"messages":3}"#.into(),
+            at_ms,
+            ..Step::default()
+        }
     }
 
     #[test]

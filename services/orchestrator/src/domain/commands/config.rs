@@ -35,6 +35,7 @@ pub(crate) enum ConfigDeed {
     RollBack { version: u64 },
     Preset { name: &'static str },
     Status,
+    Usage,
     Pause { place: Place },
     Resume { place: Place },
     ShowAccess,
@@ -52,6 +53,7 @@ impl ConfigDeed {
             Self::RollBack { .. } => "config-rollback",
             Self::Preset { .. } => "config-preset",
             Self::Status => "status",
+            Self::Usage => "usage",
             Self::Pause { .. } => "pause",
             Self::Resume { .. } => "resume",
             Self::ShowAccess => "access-show",
@@ -90,6 +92,7 @@ pub(crate) fn read(path: &[&str], invoked: &Invoked) -> Option<ConfigDeed> {
         }
         ["config", "preset"] => ConfigDeed::Preset { name: one_of(&PRESETS, "name")? },
         ["status"] => ConfigDeed::Status,
+        ["usage"] => ConfigDeed::Usage,
         ["pause"] => ConfigDeed::Pause { place: place()? },
         ["resume"] => ConfigDeed::Resume { place: place()? },
         ["access", "show"] => ConfigDeed::ShowAccess,

@@ -8,6 +8,7 @@ use twilight_model::{
 };
 
 use crate::domain::{
+    budgets,
     commands::reply::{quoted, shortened},
     journal::{Entry, Outcome, Stop},
     texts::Language,
@@ -169,7 +170,7 @@ impl ThreadFacts {
             None => language.word("why-running"),
             Some(Outcome::Done) if answered => language.word("why-answered"),
             Some(Outcome::Done) => language.word("why-silent"),
-            Some(Outcome::OutOfBudget) => language.word("why-out-of-budget"),
+            Some(Outcome::OutOfBudget) => self.out_of_budget(language),
             Some(Outcome::Cancelled) => language.word("why-cancelled"),
             Some(Outcome::Failed) => language.word("why-failed"),
             Some(Outcome::TooBusy) => language.word("why-too-busy"),
@@ -177,6 +178,23 @@ impl ThreadFacts {
         });
         let id = quoted(&self.id, 64);
         lines.push(language.say("why-thread", &[("id", (&id).into())]));
+    }
+}
+
+impl ThreadFacts {
+    /// Says which budget ended it: of the thread, or of those who pay for it.
+    fn out_of_budget(&self, language: Language) -> String {
+        let detail = self.entries.iter().rev().find_map(|entry| match entry {
+            Entry::Finished(finished) => Some(finished.detail.as_str()),
+            _ => None,
+        });
+        match detail.and_then(budgets::stopped_by) {
+            Some((scope, window)) => {
+                let values = [("scope", scope.into()), ("window", window.into())];
+                language.say("why-budget", &values)
+            }
+            None => language.word("why-out-of-budget"),
+        }
     }
 }
 

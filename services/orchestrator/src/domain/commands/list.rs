@@ -89,6 +89,7 @@ pub(crate) const COMMANDS: &[Declared] = &[
                 ],
             },
             Part::Below { name: "status", parts: &[] },
+            Part::Below { name: "usage", parts: &[] },
             Part::Below {
                 name: "pause",
                 parts: &[optional("where", ValueKind::OneOf(&PAUSED_PLACES))],

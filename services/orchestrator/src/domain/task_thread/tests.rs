@@ -158,6 +158,7 @@ fn orders_are_journaled_with_the_context() {
         orders: vec![Order { tool: "warn_member".into(), arguments: "{}".into() }],
         read_by: "builtin".into(),
         problems: vec!["who?".into()],
+        spent: Vec::new(),
     };
     thread.step(Input::Loaded { context: context(), orders: Some(orders.clone()) }, T0);
     assert_eq!(kinds(&thread.take_journal()), [(0, Kind::ContextLoaded), (1, Kind::OrdersRead)]);
@@ -376,7 +377,10 @@ fn what_comes_back_too_late_changes_nothing() {
 // Resuming
 
 fn steps(entries: Vec<Entry>) -> Vec<Step> {
-    (0..).zip(entries).map(|(index, entry)| Step { index, entry, at: T0 }).collect()
+    (0..)
+        .zip(entries)
+        .map(|(index, entry)| Step { index, entry, at: T0, bill: Bill::default() })
+        .collect()
 }
 
 fn resume(entries: Vec<Entry>, executed: &[((u32, u32), Executed)]) -> TaskThread {
@@ -521,8 +525,13 @@ fn a_journal_out_of_order_is_refused() {
         assert!(refused.to_string().contains("out of its order"));
     }
     let twice = vec![
-        Step { index: 0, entry: Entry::ContextLoaded(context()), at: T0 },
-        Step { index: 0, entry: Entry::ModelAsked(ModelAsked::default()), at: T0 },
+        Step { index: 0, entry: Entry::ContextLoaded(context()), at: T0, bill: Bill::default() },
+        Step {
+            index: 0,
+            entry: Entry::ModelAsked(ModelAsked::default()),
+            at: T0,
+            bill: Bill::default(),
+        },
     ];
     assert!(TaskThread::resume(&turn(), LIMITS, T0, twice, &Past::default()).is_err());
 }
@@ -728,4 +737,83 @@ fn the_model_is_told_why_a_call_was_not_made() {
     let result = &thread.steps()[0].results[0];
     assert_eq!(result.outcome, CallOutcome::Denied);
     assert!(result.content.contains("mara rejected it"), "{}", result.content);
+}
+
+fn cost(micros: u64) -> Spent {
+    Spent { model: "m".into(), cost_micros: micros, ..Spent::default() }
+}
+
+fn billed(steps: &[Step]) -> Vec<(u32, u64, u32)> {
+    let of = |step: &Step| {
+        let micros = step.bill.spent.iter().map(|spent| spent.cost_micros).sum();
+        (step.index, micros, step.bill.lost_turns)
+    };
+    steps.iter().map(of).collect()
+}
+
+#[test]
+fn what_a_turn_cost_stands_in_its_step_for_all_who_asked() {
+    let mut thread = fresh();
+    let orders = OrdersRead { spent: vec![cost(3)], ..OrdersRead::default() };
+    thread.step(Input::Loaded { context: context(), orders: Some(orders) }, T0);
+    thread.asked(ModelAsked::default(), T0);
+    assert_eq!(billed(&thread.take_journal()), [(0, 0, 0), (1, 3, 0), (2, 0, 0)]);
+    let turn = ModelTurn { spent: vec![cost(7), cost(1)], ..calls(1) };
+    thread.step(Input::ModelAnswered(turn), T0);
+    let steps = thread.take_journal();
+    assert_eq!(billed(&steps), [(3, 8, 0)]);
+    assert_eq!(steps[0].bill.spenders, [BEN, ANN], "on whose authority it runs first");
+}
+
+#[test]
+fn what_brought_nothing_stands_in_the_next_step_whatever_it_is() {
+    let mut thread = asking();
+    thread.take_journal();
+    // Cut off, because what was asked is deleted.
+    let gone = [change(5, true, 0), change(6, true, 0)];
+    let effect = thread.changed(&gone, T0).unwrap();
+    thread.spent([cost(9)]);
+    let Effect::Finish(finished) = effect else { panic!("{effect:?}") };
+    let last = thread.last_step(finished, T0);
+    assert_eq!(billed(std::slice::from_ref(&last)), [(2, 9, 0)]);
+    assert_eq!(last.bill.spenders, [BEN, ANN], "whoever deletes it had it worked on");
+
+    let mut thread = asking();
+    thread.take_journal();
+    thread.spent([cost(2)]);
+    thread.step(Input::ModelFailed("no provider answered".into()), T0);
+    assert_eq!(billed(&thread.take_journal()), [(2, 2, 0)]);
+}
+
+#[test]
+fn a_turn_that_was_lost_with_its_process_is_told_of_once() {
+    let steps = |thread: &mut TaskThread| thread.take_journal();
+    let mut first = asking();
+    let mut journal = steps(&mut first);
+    let resume = |journal: &[Step]| {
+        TaskThread::resume(&turn(), LIMITS, T0, journal.to_vec(), &Past::default()).unwrap()
+    };
+    // Killed before the answer was journaled, twice.
+    for lost in [1, 1] {
+        let mut next = resume(&journal);
+        assert_eq!(next.start(T0), Effect::AskModel);
+        next.asked(ModelAsked::default(), T0);
+        let new = steps(&mut next);
+        let index = u32::try_from(journal.len()).unwrap();
+        assert_eq!(billed(&new), [(index, 0, lost)]);
+        journal.extend(new);
+    }
+    // Answered, and killed after that: nothing is lost.
+    let mut answering = resume(&journal);
+    answering.start(T0);
+    journal.push(Step {
+        index: u32::try_from(journal.len()).unwrap(),
+        entry: Entry::ModelAnswered(says("hello")),
+        at: T0,
+        bill: Bill::default(),
+    });
+    let mut last = resume(&journal);
+    assert!(matches!(last.start(T0), Effect::Answer(_)));
+    let finished = Finished { outcome: Outcome::Done, detail: String::new(), answer: None };
+    assert!(last.last_step(finished, T0).bill.is_empty());
 }

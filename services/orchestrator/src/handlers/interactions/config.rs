@@ -1,6 +1,6 @@
 //! `/ery`: what a community is set to, read and changed by those who may.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -24,7 +24,7 @@ use crate::{
         texts::Language,
     },
     error::CallError,
-    handlers::holder::Holder,
+    handlers::{holder::Holder, interactions::usage},
 };
 
 /// How many changes the history shows.
@@ -83,6 +83,7 @@ pub(super) async fn carry_out(
         ConfigDeed::History => history(holder, it).await,
         ConfigDeed::RollBack { version } => roll_back(holder, it, *version).await,
         ConfigDeed::Status => Ok(status(it.language, &effective)),
+        ConfigDeed::Usage => usage::usage(holder, it, &effective, configures(it, config)).await,
         ConfigDeed::Pause { place } => pause(holder, it, *place, true).await,
         ConfigDeed::Resume { place } => pause(holder, it, *place, false).await,
         ConfigDeed::ShowAccess => Ok(access(it.language, config)),
@@ -130,17 +131,16 @@ async fn set_access(
 /// or by a role that is let, which lets nobody else in.
 fn is_allowed(it: &Interaction, deed: &ConfigDeed, config: &Config) -> bool {
     let manages = it.permissions.intersects(Permissions::MANAGE_GUILD | Permissions::ADMINISTRATOR);
-    let has = |roles: &std::collections::BTreeSet<Id<RoleMarker>>| {
-        it.roles.iter().any(|role| roles.contains(role))
-    };
-    let configures = manages || has(&config.access.config_admin);
-    let moderates = has(&config.access.moderator) || it.permissions.intersects(MODERATES);
+    let configures = configures(it, config);
+    let moderates = has_any(it, &config.access.moderator) || it.permissions.intersects(MODERATES);
     // What a channel's overwrites can give reaches no further than that channel.
     let keeps_channel = it.permissions.contains(Permissions::MANAGE_MESSAGES);
     match deed {
         ConfigDeed::Set { place: Place::Me, .. }
         | ConfigDeed::Reset { place: Place::Me, .. }
-        | ConfigDeed::Status => true,
+        // Of others, and of the server, those alone are told who configure.
+        | ConfigDeed::Status
+        | ConfigDeed::Usage => true,
         ConfigDeed::Set { key, .. } | ConfigDeed::Reset { key, .. } if is_guarded(key) => manages,
         // What was set before may be about access, too.
         ConfigDeed::Access { .. } | ConfigDeed::RollBack { .. } => manages,
@@ -156,6 +156,16 @@ fn is_allowed(it: &Interaction, deed: &ConfigDeed, config: &Config) -> bool {
         | ConfigDeed::Preset { .. }
         | ConfigDeed::ShowAccess => configures,
     }
+}
+
+/// Returns whether whoever asks may read and change what is set here.
+fn configures(it: &Interaction, config: &Config) -> bool {
+    it.permissions.intersects(Permissions::MANAGE_GUILD | Permissions::ADMINISTRATOR)
+        || has_any(it, &config.access.config_admin)
+}
+
+fn has_any(it: &Interaction, roles: &BTreeSet<Id<RoleMarker>>) -> bool {
+    it.roles.iter().any(|role| roles.contains(role))
 }
 
 fn invalid(language: Language, error: &InvalidConfig) -> Message {

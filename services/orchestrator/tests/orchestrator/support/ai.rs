@@ -38,6 +38,7 @@ pub(crate) struct FakeAi {
     replies: Mutex<VecDeque<Reply>>,
     requests: Mutex<Vec<RunModelTurnRequest>>,
     orders: Mutex<Vec<ReadOrdersRequest>>,
+    models: Mutex<DescribeModelsResponse>,
     running: Arc<AtomicUsize>,
     most_running: AtomicUsize,
 }
@@ -181,6 +182,17 @@ impl AiService for FakeAi {
             arguments: format!(r#"{{"member":"{target}"}}"#),
         };
         let orders = content.split("timeout ").skip(1).map(order).collect();
-        Ok(Response::new(ReadOrdersResponse { orders, read_by: "fake".into() }))
+        Ok(Response::new(ReadOrdersResponse {
+            orders,
+            read_by: "fake".into(),
+            ..ReadOrdersResponse::default()
+        }))
+    }
+
+    async fn describe_models(
+        &self,
+        _: Request<DescribeModelsRequest>,
+    ) -> Result<Response<DescribeModelsResponse>, Status> {
+        Ok(Response::new(self.models.lock().unwrap().clone()))
     }
 }

@@ -261,6 +261,7 @@ impl StoreService for FakeStore {
             changes: waiting.iter().filter_map(|id| state.change(id, 0)).collect(),
             finished_trigger_ids: waiting.iter().filter(is_finished).cloned().collect(),
             state: Some(known),
+            ..OpenChannelResponse::default()
         }))
     }
 
@@ -311,7 +312,12 @@ impl StoreService for FakeStore {
         let surplus = context.len().saturating_sub(wanted.max_messages as usize);
         context.drain(..surplus);
         let changes = state.changes(index);
-        Ok(Response::new(BeginThreadResponse { context, changes, is_current: true }))
+        Ok(Response::new(BeginThreadResponse {
+            context,
+            changes,
+            is_current: true,
+            ..BeginThreadResponse::default()
+        }))
     }
 
     async fn append_steps(
@@ -323,7 +329,10 @@ impl StoreService for FakeStore {
         state.check(&fence_of(request.fence)?)?;
         let index = state.running(&request.thread_id)?;
         state.append(index, &request.steps)?;
-        Ok(Response::new(AppendStepsResponse { changes: state.changes(index) }))
+        Ok(Response::new(AppendStepsResponse {
+            changes: state.changes(index),
+            ..AppendStepsResponse::default()
+        }))
     }
 
     async fn record_attempt(

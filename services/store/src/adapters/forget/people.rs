@@ -103,6 +103,8 @@ const IDS: &[&str] = &[
     "SELECT user_id FROM mcp_credentials",
     "SELECT subject_id FROM config_layers WHERE layer = 'user'
          UNION SELECT author_id FROM config_changes",
+    "SELECT user_id FROM usage UNION SELECT subject_id FROM usage_sums WHERE scope = 'member'
+         UNION SELECT subject_id FROM usage_notices WHERE scope = 'member'",
     "SELECT author_id FROM learning_data UNION SELECT subject_user_id FROM learning_data",
 ];
 

@@ -22,6 +22,7 @@ async fn data_goes_by_age_and_by_kind() {
         dead_letters: days(10),
         names: days(10),
         cases: Kept::Forever,
+        usage: days(62),
         sweep_every: Duration::from_secs(1),
     };
     let mut store = Store::with(Settings { retention, ..Settings::default() }).await;

@@ -1,0 +1,30 @@
+use ery_proto::ai::v1::{DescribeModelsResponse, Model};
+
+use crate::{
+    adapters::{Chain, Link},
+    domain::conversation::Usage,
+};
+
+/// Tells which models are asked, and what a million of their tokens costs.
+pub(super) fn answer(chain: &Chain, cheaper: Option<&Chain>) -> DescribeModelsResponse {
+    DescribeModelsResponse {
+        models: models(chain).collect(),
+        cheaper: cheaper.into_iter().flat_map(models).collect(),
+    }
+}
+
+fn models(chain: &Chain) -> impl Iterator<Item = Model> {
+    const MILLION: u64 = 1_000_000;
+
+    chain.links().iter().map(|Link { provider, pricing, is_own }| {
+        let cost = |usage| pricing.price.cost_micros(usage);
+        Model {
+            provider: provider.name().to_owned(),
+            name: provider.model().to_owned(),
+            prompt_micros: cost(Usage { prompt: MILLION, ..Usage::default() }),
+            completion_micros: cost(Usage { completion: MILLION, ..Usage::default() }),
+            is_assumed: pricing.is_assumed,
+            is_own: *is_own,
+        }
+    })
+}

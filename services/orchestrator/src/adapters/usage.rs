@@ -1,0 +1,338 @@
+//! What the stores have counted, and what models cost.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use tonic::Code;
+use twilight_model::id::{Id, marker::UserMarker};
+
+use ery_clock::UnixMillis;
+use ery_ids::{ChannelKey, Fence, TaskThreadId};
+use ery_proto::{ai::v1 as ai, common::v1 as common, store::v1 as proto};
+use ery_rpc::{Transport, within};
+
+use crate::{
+    adapters::{ai::Ai, convert, store::Store},
+    domain::{
+        budgets::{InWindows, Reached, Scope, Span, Spending, Sum, Total, Windows},
+        journal::{Bill, Spent, Usage},
+    },
+    error::CallError,
+};
+
+type Client = proto::usage_service_client::UsageServiceClient<Transport>;
+
+/// How many channels and members of a server are listed.
+const LISTED: u32 = 5;
+
+/// How long the ai-service is asked for its models; then it is asked again later.
+const MODELS_WITHIN: Duration = Duration::from_secs(2);
+
+/// What all stores together tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    /// None: no store has answered, or each is of an older version.
+    pub(crate) total: Option<Total>,
+    /// Whether each store told all that it has.
+    pub(crate) is_whole: bool,
+}
+
+/// What models cost, as the ai-service tells.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Models {
+    /// In the order in which they are asked.
+    pub(crate) models: Vec<Model>,
+    /// Those that are asked once a budget is used up.
+    pub(crate) cheaper: Vec<Model>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    provider: String,
+    name: String,
+    /// For a million tokens.
+    prompt_micros: u64,
+    completion_micros: u64,
+    is_assumed: bool,
+    is_own: bool,
+}
+
+impl Models {
+    /// Returns whether each runs in the operator's own network.
+    pub(crate) fn are_own(&self) -> bool {
+        !self.models.is_empty() && self.models.iter().chain(&self.cheaper).all(|it| it.is_own)
+    }
+
+    /// Returns what a request costs at the most that was cut off, by its own bound.
+    pub(crate) fn bound(&self, is_cheaper: bool, prompt: u64, completion: u64) -> Option<Spent> {
+        /// It costs nothing, and counts nothing.
+        const BUILTIN: &str = "builtin";
+
+        let models = if is_cheaper { &self.cheaper } else { &self.models };
+        let usage =
+            Usage { prompt_tokens: prompt, completion_tokens: completion, cached_tokens: 0 };
+        let estimate = Spent { usage, is_in_vain: true, is_estimate: true, ..Spent::default() };
+        let Some(model) = models.first() else { return Some(estimate) };
+        if model.provider == BUILTIN {
+            return None;
+        }
+        let cost = |tokens: u64, price: u64| {
+            let micros = u128::from(tokens) * u128::from(price);
+            u64::try_from(micros.div_ceil(1_000_000)).unwrap_or(u64::MAX)
+        };
+        let of_prompt = cost(prompt, model.prompt_micros);
+        Some(Spent {
+            provider: model.provider.clone(),
+            model: model.name.clone(),
+            cost_micros: of_prompt.saturating_add(cost(completion, model.completion_micros)),
+            is_assumed: model.is_assumed,
+            ..estimate
+        })
+    }
+}
+
+impl Ai {
+    /// Tells which models are asked; none if the ai-service is of an older version.
+    pub(crate) async fn describe_models(&self) -> Result<Models, CallError> {
+        let client = self.client();
+        let described = self
+            .retries
+            .for_at_most(MODELS_WITHIN)
+            .call("DescribeModels", MODELS_WITHIN, || {
+                let mut client = client.clone();
+                async move {
+                    let request = ai::DescribeModelsRequest {};
+                    client.describe_models(request).await.map(tonic::Response::into_inner)
+                }
+                .boxed()
+            })
+            .await;
+        let model = |model: ai::Model| Model {
+            provider: model.provider,
+            name: model.name,
+            prompt_micros: model.prompt_micros,
+            completion_micros: model.completion_micros,
+            is_assumed: model.is_assumed,
+            is_own: model.is_own,
+        };
+        match described {
+            Ok(described) => Ok(Models {
+                models: described.models.into_iter().map(model).collect(),
+                cheaper: described.cheaper.into_iter().map(model).collect(),
+            }),
+            Err(error) if is_unimplemented(&error) => Ok(Models::default()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Store {
+    /// Sums up what all stores tell. One that does not answer is asked again next time.
+    pub(crate) async fn totals(&self) -> Totals {
+        let asked = self.peers.each().into_iter().map(|store| async {
+            let request = within(self.timeout, proto::GetTotalsRequest {});
+            let mut client = Client::new(store);
+            tokio::time::timeout(self.timeout, client.get_totals(request)).await
+        });
+        let mut totals = Totals { total: None, is_whole: true };
+        for answer in futures::future::join_all(asked).await {
+            match answer {
+                Ok(Ok(answer)) => {
+                    let answer = answer.into_inner();
+                    totals.is_whole &= answer.unread_shards == 0;
+                    let told = total_from(&answer);
+                    let total =
+                        totals.total.get_or_insert(Total { spent: InWindows::default(), ..told });
+                    // Two stores' clocks may stand on two sides of midnight: the later window counts.
+                    if total.windows.day.began < told.windows.day.began {
+                        total.spent.day = Sum::default();
+                    }
+                    if total.windows.month.began < told.windows.month.began {
+                        total.spent.month = Sum::default();
+                    }
+                    let is_of = |ours: Span, theirs: Span| ours.began <= theirs.began;
+                    if is_of(total.windows.day, told.windows.day) {
+                        total.spent.day.add(told.spent.day);
+                        total.windows.day = told.windows.day;
+                    }
+                    if is_of(total.windows.month, told.windows.month) {
+                        total.spent.month.add(told.spent.month);
+                        total.windows.month = told.windows.month;
+                    }
+                }
+                // It counts nothing yet.
+                Ok(Err(status)) if status.code() == Code::Unimplemented => {}
+                Ok(Err(_)) | Err(_) => totals.is_whole = false,
+            }
+        }
+        totals
+    }
+
+    /// Takes the right to tell people of budgets, each once in its window; returns which it has.
+    pub(crate) async fn claim_notices(
+        &self,
+        fence: &Fence,
+        thread: TaskThreadId,
+        notices: &[(Reached, u64)],
+    ) -> Result<Vec<bool>, CallError> {
+        let client = Client::new(self.peers.of(fence.channel.home));
+        let notice = |(reached, subject): &(Reached, u64)| proto::Notice {
+            scope: reached.scope.as_word().to_owned(),
+            subject_id: *subject,
+            window: reached.window.as_word().to_owned(),
+            window_began_ms: reached.span.began.0,
+            stage: reached.stage.as_word().to_owned(),
+        };
+        let request = proto::ClaimNoticesRequest {
+            fence: Some(convert::fence(fence)),
+            thread_id: thread.to_string(),
+            notices: notices.iter().map(notice).collect(),
+        };
+        let answer = self
+            .retries
+            .call("ClaimNotices", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.claim_notices(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await;
+        match answer {
+            Ok(answer) => Ok(answer.is_granted),
+            // A store of an older version keeps no notices: it is better told twice than never.
+            Err(error) if is_unimplemented(&error) => Ok(vec![true; notices.len()]),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Tells what was spent in the open windows in a channel and its home, and for a person.
+    pub(crate) async fn spending(
+        &self,
+        channel: ChannelKey,
+        user: Id<UserMarker>,
+    ) -> Result<Spending, CallError> {
+        let client = Client::new(self.peers.of(channel.home));
+        let request = proto::GetSpendingRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+            user_ids: vec![user.get()],
+        };
+        let answer = self
+            .retries
+            .call("GetSpending", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.get_spending(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        Ok(answer.spending.map(spending_from).unwrap_or_default())
+    }
+
+    /// Lists what was spent in a channel's home since a moment, for one member or everybody.
+    pub(crate) async fn usage(
+        &self,
+        channel: ChannelKey,
+        user: Option<u64>,
+        since: UnixMillis,
+    ) -> Result<proto::ListUsageResponse, CallError> {
+        let client = Client::new(self.peers.of(channel.home));
+        let request = proto::ListUsageRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: if channel.guild().is_some() { 0 } else { channel.channel.get() },
+            user_id: user.unwrap_or(0),
+            from_ms: since.0,
+            until_ms: 0,
+            limit: LISTED,
+        };
+        self.retries
+            .call("ListUsage", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request));
+                async move { client.list_usage(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await
+    }
+}
+
+fn is_unimplemented(error: &CallError) -> bool {
+    matches!(error, CallError::Refused { status, .. } if status.code() == Code::Unimplemented)
+}
+
+/// Writes what a step tells of having been spent.
+pub(crate) fn bill(bill: &Bill, step: &mut proto::Step) {
+    let spent = |spent: &Spent| common::Spent {
+        provider: spent.provider.clone(),
+        model: spent.model.clone(),
+        usage: Some(convert::usage(spent.usage)),
+        cost_micros: spent.cost_micros,
+        is_assumed: spent.is_assumed,
+        is_in_vain: spent.is_in_vain,
+        is_estimate: spent.is_estimate,
+    };
+    step.spent = bill.spent.iter().map(spent).collect();
+    step.spender_ids = bill.spenders.iter().map(|user| user.get()).collect();
+    step.lost_turns = bill.lost_turns;
+}
+
+/// Reads what a turn cost.
+pub(crate) fn spent_from(spent: common::Spent) -> Spent {
+    Spent {
+        provider: spent.provider,
+        model: spent.model,
+        usage: convert::usage_from(spent.usage.unwrap_or_default()),
+        cost_micros: spent.cost_micros,
+        is_assumed: spent.is_assumed,
+        is_in_vain: spent.is_in_vain,
+        is_estimate: spent.is_estimate,
+    }
+}
+
+/// Reads what the store tells of what was spent.
+pub(crate) fn spending_from(spending: proto::Spending) -> Spending {
+    let windows = |began, ends| Span { began: UnixMillis(began), ends: UnixMillis(ends) };
+    Spending {
+        windows: Windows {
+            day: windows(spending.day_began_ms, spending.day_ends_ms),
+            month: windows(spending.month_began_ms, spending.month_ends_ms),
+        },
+        home: in_windows(spending.home),
+        channel: in_windows(spending.channel),
+        members: spending
+            .members
+            .into_iter()
+            .filter_map(|member| Some((Id::new_checked(member.user_id)?, in_windows(member.spent))))
+            .collect(),
+        told: Vec::new(),
+    }
+}
+
+fn total_from(answer: &proto::GetTotalsResponse) -> Total {
+    let span = |began, ends| Span { began: UnixMillis(began), ends: UnixMillis(ends) };
+    Total {
+        windows: Windows {
+            day: span(answer.day_began_ms, answer.day_ends_ms),
+            month: span(answer.month_began_ms, answer.month_ends_ms),
+        },
+        spent: in_windows(answer.spent),
+    }
+}
+
+fn in_windows(spent: Option<proto::SpentInWindows>) -> InWindows {
+    let sum = |sum: Option<proto::SpentSum>| {
+        let sum = sum.unwrap_or_default();
+        Sum { tokens: sum.tokens, cost_micros: sum.cost_micros }
+    };
+    let spent = spent.unwrap_or_default();
+    InWindows { day: sum(spent.day), month: sum(spent.month) }
+}
+
+/// Returns of whom a notice is told once: a member wherever they are, else a place.
+pub(crate) fn subject(reached: &Reached, user: u64, channel: ChannelKey) -> u64 {
+    use crate::domain::budgets::Stage;
+
+    match (reached.scope, reached.stage) {
+        (Scope::Member, _) => user,
+        // Whoever writes in another channel must be told there, too, why nothing comes.
+        (_, Stage::Stopped) | (Scope::Channel, _) => channel.channel.get(),
+        (Scope::Server | Scope::Installation, Stage::Warned | Stage::Cheaper) => 0,
+    }
+}

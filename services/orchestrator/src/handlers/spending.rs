@@ -1,0 +1,230 @@
+//! What the whole installation spends: asked of all stores every few seconds, with what this process
+//! has spent since added to it.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+
+use ery_clock::UnixMillis;
+
+use crate::{
+    adapters::usage::{Models, Totals},
+    domain::{
+        budgets::{InWindows, Judged, Spending, Sum, Total},
+        journal::Bill,
+    },
+    error::with_causes,
+    handlers::holder::Holder,
+};
+
+/// How often the ai-service is asked which models there are: that changes by its restart.
+const MODELS_EVERY: Duration = Duration::from_secs(15);
+
+/// What the installation has spent, as far as this process knows.
+#[derive(Debug)]
+pub(crate) struct Installation {
+    state: Mutex<State>,
+    /// Whether the stores and the ai-service were asked once.
+    is_known: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// As the stores told last.
+    told: Total,
+    /// All that this process has spent and that stands in a store.
+    spent_here: Sum,
+    /// How much of that had been spent when the stores were asked last.
+    spent_before: Sum,
+    models: Arc<Models>,
+}
+
+impl Default for Installation {
+    fn default() -> Self {
+        Self { state: Mutex::default(), is_known: watch::Sender::new(false) }
+    }
+}
+
+impl Installation {
+    /// Notes what was journaled as spent.
+    pub(crate) fn spent(&self, bill: &Bill) {
+        let mut state = self.lock();
+        for spent in &bill.spent {
+            let tokens = spent.usage.total();
+            state.spent_here.add(Sum { tokens, cost_micros: spent.cost_micros });
+        }
+    }
+
+    /// Returns what was spent: never less than the stores told, or than was spent here since.
+    pub(crate) fn total(&self) -> Total {
+        let state = self.lock();
+        let since = state.spent_here.since(state.spent_before);
+        let mut total = state.told;
+        total.spent.day.add(since);
+        total.spent.month.add(since);
+        total
+    }
+
+    /// Returns the models that are asked.
+    pub(crate) fn models(&self) -> Arc<Models> {
+        Arc::clone(&self.lock().models)
+    }
+
+    /// Waits until something is known, no longer than `patience`: before the first answer nobody
+    /// can tell whether the budget is used up.
+    pub(crate) async fn known(&self, patience: Duration) {
+        let mut is_known = self.is_known.subscribe();
+        // Past it, what is spent here alone is judged.
+        drop(tokio::time::timeout(patience, is_known.wait_for(|is_known| *is_known)).await);
+    }
+
+    /// Takes in what the stores told, who were asked when `before` had been spent here.
+    fn learn(&self, totals: Totals, before: Sum) {
+        let Some(mut total) = totals.total else { return };
+        let mut state = self.lock();
+        if !totals.is_whole {
+            // A store that did not answer has spent what it told before.
+            let stands = state.told;
+            let larger = |told: Sum, stood: Sum| Sum {
+                tokens: told.tokens.max(stood.tokens),
+                cost_micros: told.cost_micros.max(stood.cost_micros),
+            };
+            let InWindows { day, month } = &mut total.spent;
+            if stands.windows.day == total.windows.day {
+                *day = larger(*day, stands.spent.day);
+            }
+            if stands.windows.month == total.windows.month {
+                *month = larger(*month, stands.spent.month);
+            }
+        }
+        state.told = total;
+        state.spent_before = before;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks again and again, until the process drains.
+pub(crate) async fn run(holder: Arc<Holder>) -> Result<(), Infallible> {
+    let every = holder.settings.budgets.refresh;
+    let mut models_at: Option<Instant> = None;
+    let mut warned = UnixMillis(0);
+    loop {
+        if models_at.is_none_or(|at| at.elapsed() >= MODELS_EVERY) {
+            match holder.ai.describe_models().await {
+                Ok(models) => {
+                    holder.installation.lock().models = Arc::new(models);
+                    models_at = Some(Instant::now());
+                }
+                Err(error) => {
+                    tracing::debug!(
+                        error = with_causes(&error),
+                        "which models there are is not known"
+                    );
+                }
+            }
+        }
+        let before = holder.installation.lock().spent_here;
+        let totals = holder.store.totals().await;
+        let is_answered = totals.total.is_some() || totals.is_whole;
+        holder.installation.learn(totals, before);
+        if is_answered {
+            holder.installation.is_known.send_replace(true);
+        }
+        tell_operator(&holder, &mut warned).await;
+        tokio::select! {
+            () = sleep(every) => {}
+            () = holder.draining.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// Shows what the installation has spent, and logs it once in a window when a budget is nearly used
+/// up, or wholly.
+async fn tell_operator(holder: &Holder, warned: &mut UnixMillis) {
+    let total = holder.installation.total();
+    holder.metrics.installation_spent(total.spent);
+    let Ok(snapshot) = holder.config.installation().await else { return };
+    let effective = snapshot.effective(0, 0);
+    let judged = Judged {
+        budgets: &holder.budgets(&effective),
+        has_cheaper: holder.has_cheaper(),
+        spending: &Spending::default(),
+        total,
+        now: holder.now(),
+    };
+    let Some(reached) = judged.of_installation() else { return };
+    if reached.span.ends <= *warned {
+        return;
+    }
+    *warned = reached.span.ends;
+    tracing::warn!(
+        window = reached.window.as_word(),
+        stage = reached.stage.as_word(),
+        percent = reached.percent,
+        "the installation's budget is used up by {} %; see `ery ctl usage`",
+        reached.percent
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        budgets::{Span, Windows},
+        journal::{Spent, Usage},
+    };
+
+    fn bill(tokens: u64) -> Bill {
+        let usage = Usage { prompt_tokens: tokens, ..Usage::default() };
+        Bill { spent: vec![Spent { usage, ..Spent::default() }], ..Bill::default() }
+    }
+
+    fn told(tokens: u64, day: i64, is_whole: bool) -> Totals {
+        let span = Span { began: UnixMillis(day), ends: UnixMillis(day + 1) };
+        let sum = Sum { tokens, cost_micros: 0 };
+        let windows = Windows { day: span, month: Span::default() };
+        let spent = InWindows { day: sum, month: sum };
+        Totals { total: Some(Total { windows, spent }), is_whole }
+    }
+
+    fn tokens(installation: &Installation) -> u64 {
+        installation.total().spent.day.tokens
+    }
+
+    #[test]
+    fn what_was_spent_since_the_stores_were_asked_is_added() {
+        let installation = Installation::default();
+        installation.spent(&bill(5));
+        let before = installation.lock().spent_here;
+        // Counted by the store before it answered, or not: never left out.
+        installation.spent(&bill(7));
+        installation.learn(told(100, 1, true), before);
+        assert_eq!(tokens(&installation), 107);
+        let before = installation.lock().spent_here;
+        installation.learn(told(112, 1, true), before);
+        assert_eq!(tokens(&installation), 112);
+    }
+
+    #[test]
+    fn a_store_that_does_not_answer_has_spent_what_it_told() {
+        let installation = Installation::default();
+        installation.learn(told(100, 1, true), Sum::default());
+        installation.learn(told(60, 1, false), Sum::default());
+        assert_eq!(tokens(&installation), 100);
+        // In a new window nobody has told anything yet.
+        installation.learn(told(3, 2, false), Sum::default());
+        assert_eq!(tokens(&installation), 3);
+        installation.learn(Totals { total: None, is_whole: false }, Sum::default());
+        assert_eq!(tokens(&installation), 3);
+    }
+}

@@ -1,0 +1,178 @@
+//! What budgets have to say to a task thread: nothing, a line below its answer, a cheaper model, or
+//! that it stops.
+
+use std::sync::Arc;
+
+use ery_community_config::Effective;
+
+use super::Run;
+use crate::{
+    adapters::{store::Appended, usage},
+    domain::{
+        answer,
+        budgets::{Judged, Reached, Scope, Stage},
+        journal::{Finished, Outcome, Step},
+        task_thread::{Answer, Change, Effect},
+        texts::Language,
+    },
+    error::{ThreadError, with_causes},
+};
+
+impl Run<'_> {
+    /// Returns what is to be done instead of asking the model, if a budget is used up.
+    ///
+    /// It is said once in a window, to the member or in the channel; a thread that has begun to work
+    /// says it in any case, since somebody waits for it.
+    pub(super) async fn stop_if_spent(&mut self) -> Result<Option<Effect>, ThreadError> {
+        let holder = self.holder;
+        holder.installation.known(holder.settings.store_timeout).await;
+        let effective = self.config().await?;
+        let reached = self.reached(&effective);
+        self.is_cheaper = reached.iter().any(|it| it.stage == Stage::Cheaper);
+        match reached.into_iter().find(|it| it.stage == Stage::Stopped) {
+            // It is rare, and large.
+            Some(stop) => Box::pin(self.stop(&effective, stop)).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn stop(
+        &mut self,
+        effective: &Arc<Effective>,
+        stop: Reached,
+    ) -> Result<Effect, ThreadError> {
+        let holder = self.holder;
+        let (outcome, detail) = (Outcome::OutOfBudget, stop.detail());
+        let is_at_work = !self.thread.steps().is_empty();
+        if !is_at_work {
+            holder.metrics.stopped_by_budget(stop.scope);
+        }
+        let is_told = self.is_told(&stop);
+        if is_told && !is_at_work {
+            return Ok(Effect::Finish(Finished { outcome, detail, answer: None }));
+        }
+        // Whoever goes on with it after a kill finds it begun, and may tell what it was to tell.
+        if self.desk.is_none() {
+            self.begin(crate::adapters::store::ContextWanted::default()).await?;
+        }
+        let is_granted = !is_told && self.claim(std::slice::from_ref(&stop)).await?[0];
+        if !is_granted && !is_at_work {
+            return Ok(Effect::Finish(Finished { outcome, detail, answer: None }));
+        }
+        let text = stop.said(language(effective));
+        if is_granted {
+            self.tell_staff(effective, &stop).await;
+        }
+        Ok(self.thread.close(&text, outcome, detail, holder.now()))
+    }
+
+    /// Adds to an answer what is to be told of budgets, once in a window.
+    pub(super) async fn with_notices(&mut self, answer: Answer) -> Result<Answer, ThreadError> {
+        let effective = self.config().await?;
+        let is_news = |it: &Reached| match it.stage {
+            // What the installation has left is the operator's to know.
+            Stage::Warned => it.scope != Scope::Installation,
+            Stage::Cheaper => true,
+            // The next one who asks is told.
+            Stage::Stopped => false,
+        };
+        let mut reached = self.reached(&effective);
+        reached.retain(|it| is_news(it) && !self.is_told(it));
+        // One line is enough: the worst.
+        reached.truncate(1);
+        match reached.first() {
+            // It is rare, and large.
+            Some(reached) => Box::pin(self.with_notice(&effective, reached, answer)).await,
+            None => Ok(answer),
+        }
+    }
+
+    async fn with_notice(
+        &mut self,
+        effective: &Arc<Effective>,
+        reached: &Reached,
+        mut answer: Answer,
+    ) -> Result<Answer, ThreadError> {
+        let language = language(effective);
+        let Some(text) = answer::with_footnote(&answer.text, &reached.said(language)) else {
+            return Ok(answer);
+        };
+        if self.claim(std::slice::from_ref(reached)).await?[0] {
+            answer.text = text;
+            self.tell_staff(effective, reached).await;
+        }
+        Ok(answer)
+    }
+
+    /// Takes in what journaling steps brought.
+    pub(super) fn learn(&mut self, appended: Appended, steps: &[Step]) -> Vec<Change> {
+        for step in steps {
+            self.holder.installation.spent(&step.bill);
+        }
+        if let Some(spending) = appended.spending {
+            self.spending.learn(spending);
+        }
+        appended.changes
+    }
+
+    fn reached(&self, effective: &Effective) -> Vec<Reached> {
+        let judged = Judged {
+            budgets: &self.holder.budgets(effective),
+            has_cheaper: self.holder.has_cheaper(),
+            spending: self.spending,
+            total: self.holder.installation.total(),
+            now: self.holder.now(),
+        };
+        judged.reached(self.principal())
+    }
+
+    /// Returns whether it was told before, as far as this holding knows.
+    fn is_told(&self, reached: &Reached) -> bool {
+        self.spending.told.contains(&self.notice(reached))
+    }
+
+    fn notice(&self, reached: &Reached) -> (Reached, u64) {
+        let subject = usage::subject(reached, self.principal().get(), self.channel());
+        // How much is used is no part of what was told.
+        (Reached { percent: 0, ..*reached }, subject)
+    }
+
+    async fn claim(&mut self, reached: &[Reached]) -> Result<Vec<bool>, ThreadError> {
+        let notices: Vec<_> = reached.iter().map(|it| self.notice(it)).collect();
+        let mut granted = self.holder.store.claim_notices(self.fence, self.id, &notices).await?;
+        granted.resize(notices.len(), false);
+        for (notice, is_granted) in notices.into_iter().zip(&granted) {
+            if !is_granted {
+                self.spending.told.push(notice);
+            }
+        }
+        Ok(granted)
+    }
+
+    /// Tells the server's staff, once in a window, where a channel for reports is set.
+    async fn tell_staff(&self, effective: &Arc<Effective>, reached: &Reached) {
+        let staff = effective.config.moderation.reports_channel;
+        let (Some(staff), Scope::Server) = (staff, reached.scope) else { return };
+        let Some(trigger) = self.thread.trigger() else { return };
+        let name = format!(
+            "bu.{}.{}.{}",
+            reached.window.as_word(),
+            reached.span.began.0,
+            reached.stage.as_word()
+        );
+        let text = reached.said(language(effective));
+        let told = self.holder.tools.tell_budget(self.channel(), trigger, &name, staff, &text);
+        if let Err(error) = told.await {
+            tracing::warn!(
+                error = with_causes(&error),
+                guild.id = self.channel().guild_raw(),
+                "the staff could not be told of a budget"
+            );
+        }
+    }
+}
+
+/// Returns the language in which a community is told of its budgets.
+fn language(effective: &Effective) -> Language {
+    Language::of(Some(&effective.config.answers.language), None)
+}
