@@ -176,7 +176,8 @@ impl ConfigCache {
     pub async fn installation(&self) -> Result<Snapshot, SourceError> {
         let global = self.held(INSTALLATION).await?;
         let set = global.layered.get(&Subject::GLOBAL).cloned().unwrap_or_default();
-        Ok(Snapshot::new(self.base.everywhere.clone(), set, Layered::new()))
+        let (_, base) = self.base.now();
+        Ok(Snapshot::new(base.everywhere.clone(), set, Layered::new()))
     }
 
     /// Hears that something was set: it is loaded anew when it is asked for next.

@@ -341,6 +341,12 @@ impl Settings {
         "max_tool_calls",
         "thread_tokens",
         "thread_time",
+        "budgets.installation",
+        "budgets.server",
+        "budgets.channel",
+        "budgets.member",
+        "budgets.warn_percent",
+        "budgets.cheaper_percent",
     ];
 
     /// Returns what these settings say of what a community can set, too: it lies below all layers.

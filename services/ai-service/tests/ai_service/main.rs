@@ -7,4 +7,5 @@ mod chain;
 mod independent;
 mod openai;
 mod providers;
+mod spent;
 mod support;

@@ -13,7 +13,7 @@ use crate::support::{
     until,
 };
 
-async fn tell(stand: &Stand, message: u64) {
+pub(crate) async fn tell(stand: &Stand, message: u64) {
     let changed = json!({
         "guild": GUILD.to_string(), "channel": CHANNEL.to_string(),
         "messages": [message.to_string()],

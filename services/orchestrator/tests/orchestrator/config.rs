@@ -17,7 +17,7 @@ use crate::support::{
 
 impl Stand {
     /// Sets something, and tells everybody.
-    async fn set(&self, home: u64, subject: Subject, path: &str, value: Value) {
+    pub(crate) async fn set(&self, home: u64, subject: Subject, path: &str, value: Value) {
         let version = self.config.set(home, subject, path, value);
         let changed = serde_json::to_vec(&Changed { home, version }).unwrap();
         self.bus.broadcast(Topic::ConfigChanged, changed.into()).await.unwrap();

@@ -9,5 +9,6 @@ mod failures;
 mod ingestion;
 mod interactions;
 mod read_back;
+mod spending;
 mod support;
 mod takeover;

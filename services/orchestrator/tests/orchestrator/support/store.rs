@@ -36,6 +36,8 @@ struct State {
     /// By guild and channel.
     read_back: HashMap<(u64, u64), NoteReadBackRequest>,
     calls: Vec<&'static str>,
+    /// What is told of having been spent when a channel is opened.
+    spending: Option<Spending>,
 }
 
 #[derive(Default)]
@@ -108,6 +110,11 @@ impl FakeStore {
     /// Keeps a message, as ingestion would.
     pub(crate) fn keep(&self, message: Message) {
         self.state().messages.insert(message.message_id, Kept { message, is_deleted: false });
+    }
+
+    /// Says what was spent, whoever asks.
+    pub(crate) fn spent(&self, spending: Spending) {
+        self.state().spending = Some(spending);
     }
 
     pub(crate) fn delete(&self, message: u64) {
@@ -261,7 +268,7 @@ impl StoreService for FakeStore {
             changes: waiting.iter().filter_map(|id| state.change(id, 0)).collect(),
             finished_trigger_ids: waiting.iter().filter(is_finished).cloned().collect(),
             state: Some(known),
-            ..OpenChannelResponse::default()
+            spending: state.spending.clone(),
         }))
     }
 
