@@ -103,7 +103,8 @@ async fn where_it_is_not_wanted_who_joins_says_nothing() {
     let spoken = stand.sim.say(&channel, stand.member("mara"), "Ery, hello").await.unwrap();
     eventually("an answer", PATIENCE, async || {
         let said = stand.greetings(&channel).await;
-        let answers = |it: &Value| it["message_reference"]["message_id"] == spoken.to_string();
+        let answers =
+            |it: &Value| it["message_reference"]["message_id"] == spoken.to_string().as_str();
         Ok(said.iter().any(answers).then_some(()))
     })
     .await

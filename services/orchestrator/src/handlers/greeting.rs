@@ -34,7 +34,7 @@ pub(crate) struct Greeting {
 }
 
 #[derive(Deserialize)]
-struct Joined {
+struct NewGuild {
     id: Id<twilight_model::id::marker::GuildMarker>,
     joined_at: Option<Timestamp>,
     preferred_locale: Option<String>,
@@ -56,7 +56,7 @@ impl EventHandler for Greeting {
         let Home::Guild(_) = home else { return Ok(()) };
         for event in events {
             // One that cannot be read is a dead letter already, of those who need it.
-            let Ok(joined) = serde_json::from_slice::<Joined>(&event.payload) else { continue };
+            let Ok(joined) = serde_json::from_slice::<NewGuild>(&event.payload) else { continue };
             if let Some(joined_at) = newly(&joined, self.holder.now()) {
                 unless_refused(self.greet(&joined, joined_at).await)?;
             }
@@ -66,14 +66,14 @@ impl EventHandler for Greeting {
 }
 
 /// Returns when she joined, if that was just now.
-fn newly(joined: &Joined, now: UnixMillis) -> Option<UnixMillis> {
+fn newly(joined: &NewGuild, now: UnixMillis) -> Option<UnixMillis> {
     let at = joined.joined_at.filter(|_| !joined.unavailable)?;
     let at = UnixMillis(at.as_micros() / 1_000);
     (now < at + NEW_FOR).then_some(at)
 }
 
 impl Greeting {
-    async fn greet(&self, joined: &Joined, joined_at: UnixMillis) -> Result<(), CallError> {
+    async fn greet(&self, joined: &NewGuild, joined_at: UnixMillis) -> Result<(), CallError> {
         let guild = joined.id;
         let checked = self.holder.tools.check_guild(guild).await?;
         let Some(channel) = checked.channel else {
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn only_who_joined_just_now_is_greeted() {
-        let read = |value: Value| serde_json::from_value::<Joined>(value).unwrap();
+        let read = |value: Value| serde_json::from_value::<NewGuild>(value).unwrap();
         let joined = read(json!({ "id": "5", "joined_at": "2026-11-29T10:00:00.250000+00:00" }));
         let at = UnixMillis(1_795_946_400_250);
         assert_eq!(newly(&joined, at), Some(at));
