@@ -32,7 +32,7 @@ impl Stand {
             ("ERY_AI__PROVIDER", "openai"),
             ("ERY_AI__BASE_URL", model.base_url()),
             ("ERY_AI__MODEL", "big"),
-            ("ERY_ORCHESTRATOR__BUDGETS__REFRESH", "100ms"),
+            ("ERY_ORCHESTRATOR__BUDGET_REFRESH", "100ms"),
         ];
         all.extend(variables);
         let mut process = Ery::start_playground(Some(folder.path()), &all).unwrap();
@@ -271,7 +271,7 @@ async fn several_replicas_keep_one_installations_budget_within_its_bound() {
             ("ERY_AI__BASE_URL", model.base_url()),
             ("ERY_AI__MODEL", "big"),
             ("ERY_ORCHESTRATOR__BUDGETS__INSTALLATION__DAY_TOKENS", &limit),
-            ("ERY_ORCHESTRATOR__BUDGETS__REFRESH", "100ms"),
+            ("ERY_ORCHESTRATOR__BUDGET_REFRESH", "100ms"),
         ],
     )
     .await

@@ -135,6 +135,10 @@ pub struct Settings {
 
     /// What may be spent on models.
     pub budgets: Budgets,
+    /// How often all stores are asked what the installation has spent. What other replicas spend
+    /// between two answers may go past its budget.
+    #[serde(with = "humantime_serde")]
+    pub budget_refresh: Duration,
 }
 
 /// The table `[orchestrator.budgets]`: what may be spent on models, in windows of a day and a month
@@ -155,10 +159,6 @@ pub struct Budgets {
     pub warn_percent: u32,
     /// How much more the cheaper model may spend once a budget is used up, in percent of it.
     pub cheaper_percent: u32,
-    /// How often all stores are asked what the installation has spent. What other replicas spend
-    /// between two answers may go past its budget.
-    #[serde(with = "humantime_serde")]
-    pub refresh: Duration,
 }
 
 /// What one budget says: amounts, or `"unlimited"`; unset, the default of the config's key holds.
@@ -212,7 +212,6 @@ impl Default for Budgets {
             member: Budget::default(),
             warn_percent: 80,
             cheaper_percent: 20,
-            refresh: Duration::from_secs(2),
         }
     }
 }
@@ -273,12 +272,6 @@ impl Budgets {
             "orchestrator.budgets.cheaper_percent",
             self.cheaper_percent,
             "1,000 at most",
-        )?;
-        check(
-            (Duration::from_millis(50)..=Duration::from_mins(1)).contains(&self.refresh),
-            "orchestrator.budgets.refresh",
-            self.refresh,
-            "50 ms to 1 min: the installation's budget is overrun by what is spent meanwhile",
         )
     }
 }
@@ -323,6 +316,7 @@ impl Default for Settings {
             greet: true,
             read_back_channels: 4,
             budgets: Budgets::default(),
+            budget_refresh: Duration::from_secs(2),
         }
     }
 }
@@ -341,12 +335,7 @@ impl Settings {
         "max_tool_calls",
         "thread_tokens",
         "thread_time",
-        "budgets.installation",
-        "budgets.server",
-        "budgets.channel",
-        "budgets.member",
-        "budgets.warn_percent",
-        "budgets.cheaper_percent",
+        "budgets",
     ];
 
     /// Returns what these settings say of what a community can set, too: it lies below all layers.
@@ -378,6 +367,12 @@ impl Settings {
     pub fn validate(&self) -> Result<(), InvalidSetting> {
         self.validate_gate()?;
         self.budgets.validate()?;
+        check(
+            (Duration::from_millis(50)..=Duration::from_mins(1)).contains(&self.budget_refresh),
+            "orchestrator.budget_refresh",
+            self.budget_refresh,
+            "50 ms to 1 min: the installation's budget is overrun by what is spent meanwhile",
+        )?;
         self.validate_work()?;
         self.validate_waits()
     }
@@ -603,9 +598,8 @@ mod tests {
             let refused = serde_json::from_str::<Settings>(&text).unwrap_err().to_string();
             assert!(refused.contains("unlimited"), "{refused}");
         }
-        let mut refresh = Settings::default();
-        refresh.budgets.refresh = Duration::ZERO;
-        assert_eq!(refresh.validate().unwrap_err().key, "orchestrator.budgets.refresh");
+        let refresh = Settings { budget_refresh: Duration::ZERO, ..Settings::default() };
+        assert_eq!(refresh.validate().unwrap_err().key, "orchestrator.budget_refresh");
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Installation {
 
 /// Asks again and again, until the process drains.
 pub(crate) async fn run(holder: Arc<Holder>) -> Result<(), Infallible> {
-    let every = holder.settings.budgets.refresh;
+    let every = holder.settings.budget_refresh;
     let mut models_at: Option<Instant> = None;
     let mut warned = UnixMillis(0);
     loop {

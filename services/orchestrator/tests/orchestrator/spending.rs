@@ -79,11 +79,15 @@ async fn a_turn_that_was_lost_with_its_process_is_told_of_and_billed_to_nobody()
 
 #[tokio::test]
 async fn where_no_provider_answers_what_it_cost_is_billed_all_the_same() {
-    use ery_proto::{ai::v1::SpentInVain, common::v1::Spent};
+    use ery_proto::{
+        ai::v1::SpentInVain,
+        common::v1::{Spent, Usage},
+    };
     use prost::Message as _;
 
     let stand = Stand::new().await;
-    let spent = vec![Spent { cost_micros: 300, is_in_vain: true, ..Spent::default() }];
+    let usage = Some(Usage { prompt_tokens: 100, ..Usage::default() });
+    let spent = vec![Spent { usage, cost_micros: 300, is_in_vain: true, ..Spent::default() }];
     let details = SpentInVain { spent: spent.clone() }.encode_to_vec();
     let refused = Status::with_details(Code::ResourceExhausted, "no", details.into());
     stand.ai.replies([Reply::Fail(refused)]);
