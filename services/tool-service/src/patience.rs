@@ -66,6 +66,11 @@ impl Patience {
         true
     }
 
+    /// Forgets how long a question waited: what it asked for is there, but it is not done yet.
+    pub(crate) fn goes_on(&self, question: &str) {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner).remove(question);
+    }
+
     /// Forgets a question that has its answer.
     pub(crate) fn answered(&self, question: &str) {
         self.since.lock().unwrap_or_else(PoisonError::into_inner).remove(question);

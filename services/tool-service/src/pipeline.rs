@@ -213,7 +213,7 @@ impl Pipeline {
             }
             judged => {
                 if judged.is_ok() {
-                    patience.answered(&ask.key);
+                    patience.goes_on(&ask.key);
                 }
                 judged
             }

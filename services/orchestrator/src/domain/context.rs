@@ -29,8 +29,9 @@ const FRAME_TOKENS: u64 = 16;
 /// How many of the newest tool results stay while there is anything else to cut.
 const KEPT_RESULTS: usize = 4;
 
-/// How much of one tool result the model reads.
-const RESULT_BYTES: usize = 16 * 1024;
+/// How much of one tool result the model reads: more than the tool-service makes it, which keeps the
+/// newest where not all fits (`tool_service.max_result_bytes`).
+const RESULT_BYTES: usize = 72 * 1024;
 
 /// What stands in place of a result that was cut.
 const CLEARED: &str = r#"{"left_out":"for lack of room; call the tool again if you need it"}"#;
@@ -238,7 +239,8 @@ fn shortened(content: &str) -> String {
         return content.to_owned();
     }
     let kept = text::cut(content, RESULT_BYTES);
-    format!("{kept}… (cut: {} bytes in all)", content.len())
+    // Still JSON, so that whoever reads it sees that something is missing, and where.
+    serde_json::json!({ "cut": true, "bytes": content.len(), "beginning": kept }).to_string()
 }
 
 fn tool_tokens(tool: &Tool) -> u64 {
@@ -464,8 +466,9 @@ mod tests {
         call(&mut thread, &"y".repeat(100_000));
         let packed = packed(&[], &thread, 100_000);
         let Some(Part::Results(last)) = packed.parts.last() else { panic!() };
-        assert!(last[0].content.ends_with("… (cut: 100000 bytes in all)"));
-        assert!(last[0].content.len() < RESULT_BYTES + 64);
+        let cut: serde_json::Value = serde_json::from_str(&last[0].content).unwrap();
+        assert_eq!((&cut["cut"], &cut["bytes"]), (&true.into(), &100_000.into()));
+        assert_eq!(cut["beginning"].as_str().unwrap().len(), RESULT_BYTES);
     }
 
     #[test]

@@ -234,7 +234,7 @@ impl<'de> Deserialize<'de> for Snowflake {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
 
-        impl serde::de::Visitor<'_> for Visitor {
+        impl<'de> serde::de::Visitor<'de> for Visitor {
             type Value = Snowflake;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -247,6 +247,22 @@ impl<'de> Deserialize<'de> for Snowflake {
 
             fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Snowflake, E> {
                 Ok(Snowflake(number))
+            }
+
+            /// The whole thing in place of its id, as Spacebar sends roles.
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Snowflake, A::Error> {
+                let mut found = None;
+                while let Some(key) = map.next_key::<String>()? {
+                    if key == "id" {
+                        found = Some(map.next_value::<Snowflake>()?);
+                    } else {
+                        map.next_value::<serde::de::IgnoredAny>()?;
+                    }
+                }
+                found.ok_or_else(|| serde::de::Error::missing_field("id"))
             }
         }
 
@@ -396,6 +412,17 @@ mod tests {
         assert_eq!(message.content, "");
         assert_eq!(message.created_at, UnixMillis(1_462_015_105_796));
         assert_eq!(message.attachments[0].filename, "");
+    }
+
+    #[test]
+    fn whole_roles_in_place_of_their_ids_are_read() {
+        let role = json!({"id": "31", "name": "Boss", "permissions": "8"});
+        let message = read(&json!({
+            "id": "20", "channel_id": "20", "author": {"id": "7", "username": "ann"},
+            "member": {"roles": [role, "32"]}, "mention_roles": [role],
+        }));
+        assert_eq!(message.author_roles, [Id::new(31), Id::new(32)]);
+        assert_eq!(message.mentioned_roles, [Id::new(31)]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use ery_event_bus::Event;
 use crate::{
     adapters::discord::wire::{
         RawChannel, RawEmojis, RawGuild, RawMemberEvent, RawMemberRemoved, RawMembersChunk,
-        RawRoleEvent, RawThreads,
+        RawRoleEvent, RawThreads, Unsaid,
     },
     domain::guild::{Channel, Guild, Member, Role},
 };
@@ -55,6 +55,8 @@ pub(crate) enum Change {
     Emojis(HashSet<Id<EmojiMarker>>),
     Joined(Box<Member>),
     Member(Box<Member>),
+    /// Of some parts the event says nothing.
+    MemberInPart(Box<Member>, Unsaid),
     MemberGone(Id<UserMarker>),
 }
 
@@ -62,7 +64,9 @@ impl Change {
     /// Returns the member whom it is about, and nobody and nothing else.
     pub(crate) fn only_about(&self) -> Option<Id<UserMarker>> {
         match self {
-            Self::Joined(member) | Self::Member(member) => Some(member.user),
+            Self::Joined(member) | Self::Member(member) | Self::MemberInPart(member, _) => {
+                Some(member.user)
+            }
             Self::MemberGone(user) => Some(*user),
             Self::Created(_)
             | Self::Gone
@@ -118,7 +122,13 @@ pub(crate) fn read(event: &Event) -> Result<Option<Changes>, serde_json::Error> 
         }
         "guild_member_update" => {
             let raw: RawMemberEvent = serde_json::from_slice(payload)?;
-            return Ok(Some((raw.guild_id, vec![Change::Member(Box::new(raw.member.member()))])));
+            let (member, unsaid) = (Box::new(raw.member.member()), Unsaid::of(payload)?);
+            let change = if unsaid.is_any() {
+                Change::MemberInPart(member, unsaid)
+            } else {
+                Change::Member(member)
+            };
+            return Ok(Some((raw.guild_id, vec![change])));
         }
         "guild_member_remove" => {
             let raw: RawMemberRemoved = serde_json::from_slice(payload)?;

@@ -1,7 +1,7 @@
 //! One guild's place in memory.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -49,6 +49,9 @@ struct Inner {
     /// Whether `members` holds every member of the guild.
     knows_all: bool,
     fetching: HashMap<Id<UserMarker>, Arc<tokio::sync::Mutex<()>>>,
+    /// Who is being read while an event told something newer of them, and not all: what is read serves
+    /// once and is not kept.
+    overtaken: HashSet<Id<UserMarker>>,
 }
 
 impl Slot {
@@ -63,6 +66,7 @@ impl Slot {
                 members: Recent::new(max_members),
                 knows_all: false,
                 fetching: HashMap::new(),
+                overtaken: HashSet::new(),
             }),
         }
     }
@@ -154,6 +158,15 @@ impl Slot {
                     inner.keep(member.user, Some(Arc::new(*member)));
                 }
             }
+            Change::MemberInPart(mut member, unsaid) => {
+                if let Some(Some(before)) = inner.members.get(&member.user).cloned() {
+                    unsaid.fill(&mut member, &before);
+                    inner.keep(member.user, Some(Arc::new(*member)));
+                } else if inner.fetching.contains_key(&member.user) {
+                    // What is being read may be older than this, which does not tell all.
+                    inner.overtaken.insert(member.user);
+                }
+            }
             Change::MemberGone(user) => {
                 if inner.is_wanted(user) {
                     inner.keep(user, None);
@@ -234,7 +247,11 @@ impl Slot {
         if inner.fetching.get(&user).is_some_and(|lock| Arc::strong_count(lock) == 1) {
             inner.fetching.remove(&user);
         }
+        let is_overtaken = inner.overtaken.remove(&user);
         let read = read?;
+        if is_overtaken {
+            return Some(read);
+        }
         if let Some(known) = inner.members.get(&user) {
             return Some(known.clone());
         }
@@ -261,8 +278,10 @@ impl Slot {
             (Some(None), Some(None)) | (None | Some(None), None) => true,
             _ => false,
         };
+        let is_overtaken = inner.overtaken.remove(&user);
         if let Some(read) = read
             && is_unchanged
+            && !is_overtaken
         {
             inner.keep(user, read.clone());
         }
@@ -318,6 +337,7 @@ fn change_guild(guild: &mut Arc<Guild>, change: Change) {
         | Change::Gone
         | Change::Joined(_)
         | Change::Member(_)
+        | Change::MemberInPart(..)
         | Change::MemberGone(_) => {}
     }
 }

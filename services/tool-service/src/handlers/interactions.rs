@@ -52,13 +52,14 @@ pub(super) async fn answer(
     let token = token(&request.interaction_token)?;
     let path = format!("interactions/{}/{token}/callback", request.interaction_id);
     let send_by = shared.clock.now() + FIRST_ANSWER_WITHIN;
-    let rest =
-        Request::new(Method::Post, "interactions/callback", path, channel.home.key(), send_by)
-            .json(&response)
-            // A repeat learns by this that the first one came through.
-            .done_if(&[ACKNOWLEDGED], false)
-            .about(request.interaction_id)
-            .send();
+    // As of a webhook: each has a limit of its own, and none waits for another.
+    let route = format!("webhooks/{}/callback", request.interaction_id);
+    let rest = Request::new(Method::Post, route, path, channel.home.key(), send_by)
+        .json(&response)
+        // A repeat learns by this that the first one came through.
+        .done_if(&[ACKNOWLEDGED], false)
+        .about(request.interaction_id)
+        .send();
     let outcome = outcome(shared.discord.repeatedly(&rest).await)?;
     Ok(AnswerInteractionResponse { outcome: outcome.into() })
 }

@@ -67,7 +67,7 @@ fn named(field: &str, value: &str, state: Option<&GuildState>) -> String {
         "member" | "user" | "author" => match Id::new_checked(id) {
             Some(user) => match state.and_then(|state| state.member(user).zip(Some(state))) {
                 Some((member, state)) => person(member, state),
-                None => format!("<@{user}> (id {user}, not a member)"),
+                None => format!("<@{user}> (id {user})"),
             },
             None => quoted(value),
         },
@@ -92,7 +92,7 @@ fn each(item: &Value, state: Option<&GuildState>) -> String {
         Some(member) => {
             format!("<@{user}> (@{}{})", text::name(&member.username), joined(member))
         }
-        None => format!("<@{user}> (not a member)"),
+        None => format!("<@{user}> (id {user})"),
     }
 }
 

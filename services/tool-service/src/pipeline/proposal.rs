@@ -388,11 +388,12 @@ impl Pipeline {
         let token = text::percent_encoded(&request.interaction_token);
         let path = format!("interactions/{}/{token}/callback", request.interaction_id);
         let send_by = self.shared.clock.now() + ANSWER_WITHIN;
-        let callback =
-            Request::new(Method::Post, "interactions/callback", path, guild.get(), send_by)
-                .json(&body)
-                .about(request.interaction_id)
-                .send();
+        // As of a webhook: each has a limit of its own, and none waits for another.
+        let route = format!("webhooks/{}/callback", request.interaction_id);
+        let callback = Request::new(Method::Post, route, path, guild.get(), send_by)
+            .json(&body)
+            .about(request.interaction_id)
+            .send();
         let discord = Arc::clone(&self.shared.discord);
         self.shared.work.spawn(async move {
             if let Err(error) = discord.repeatedly(&callback).await {

@@ -14,13 +14,11 @@ use twilight_model::{
     },
 };
 
-use ery_clock::UnixMillis;
-
 use super::{Done, Run, Tool, audit, permission_list, reason};
 use crate::{
     adapters::discord::{Method, Request, RestError, wire::RawRole},
     domain::{
-        guild::{Guild, GuildState},
+        guild::Guild,
         output::Filter,
         permissions, text,
         tool::{BitsChange, Needs, RetryClass, RightsChange, Spec, Subject, SubjectAct, Tier},
@@ -127,9 +125,6 @@ pub(crate) enum Act {
         beside: Beside,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
-        /// The places that change by it, fixed when the execution is opened.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        places: Option<Vec<(Id<RoleMarker>, i64)>>,
     },
 }
 
@@ -217,7 +212,7 @@ impl Tool for ManageRoles {
             Action::Move => {
                 let role = role()?;
                 let beside = moving::beside(&parameters, role, scene).await?;
-                Act::Move { role, beside, reason, places: None }
+                Act::Move { role, beside, reason }
             }
         })
     }
@@ -247,16 +242,6 @@ impl Tool for ManageRoles {
         }
     }
 
-    fn fix(&self, act: Act, _: UnixMillis, state: Option<&GuildState>) -> Act {
-        match act {
-            Act::Move { role, beside, reason, .. } => {
-                let places = state.and_then(|state| moving::places(&state.guild, role, beside));
-                Act::Move { role, beside, reason, places }
-            }
-            act => act,
-        }
-    }
-
     fn retry(&self, act: &Act) -> RetryClass {
         match act {
             Act::Create { .. } => RetryClass::Reconcile,
@@ -278,9 +263,7 @@ impl Tool for ManageRoles {
             Act::Create { look, .. } => create(guild, look, run).await,
             Act::Change { role, look, .. } => change(guild, *role, look, run).await,
             Act::Delete { role, .. } => delete(guild, *role, run).await,
-            Act::Move { role, beside, places, .. } => {
-                moving::perform(guild, *role, *beside, places.as_deref(), run).await
-            }
+            Act::Move { role, beside, .. } => moving::perform(guild, *role, *beside, run).await,
         }
     }
 

@@ -322,3 +322,18 @@ async fn a_role_is_moved_only_below_the_asker_and_ery() {
     expect(&it.run(&plain).await, CallOutcome::NeedsApproval);
     assert!(it.requests("PATCH", "/roles").await.is_empty());
 }
+
+#[tokio::test]
+async fn a_role_is_moved_by_where_the_others_stand_now() {
+    let it = Harness::start().await;
+    let arguments = json!({"action": "move", "role": "Muted", "above": "Member"});
+    expect(&it.run(&it.ordered("theo", "manage_roles", arguments).await).await, CallOutcome::Done);
+    // Somebody makes a role, for which all others give way; no event tells of them.
+    it.rest_post(&format!("guilds/{}/roles", it.guild()), json!({"name": "Yak"})).await;
+    let arguments = json!({"action": "move", "role": "Muted", "below": "Member"});
+    expect(&it.run(&it.ordered("theo", "manage_roles", arguments).await).await, CallOutcome::Done);
+    let order = in_order(&it).await;
+    let place = |name: &str| order.iter().position(|it| it == name).unwrap();
+    assert_eq!(place("Muted"), place("Member") + 1, "{order:?}");
+    assert_eq!(place("Ery"), 2, "{order:?}");
+}

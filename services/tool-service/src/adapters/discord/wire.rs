@@ -155,10 +155,54 @@ impl RawOverwrite {
 pub(crate) struct RawMember {
     pub(crate) user: RawUser,
     pub(crate) nick: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) roles: Vec<Id<RoleMarker>>,
     pub(crate) joined_at: Option<String>,
     pub(crate) communication_disabled_until: Option<String>,
+}
+
+/// The parts of a member of which an event says nothing: they are as they were.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each part")]
+pub(crate) struct Unsaid {
+    pub(crate) nick: bool,
+    pub(crate) roles: bool,
+    pub(crate) joined_at: bool,
+    pub(crate) timed_out_until: bool,
+}
+
+impl Unsaid {
+    /// Reads which of them a member's JSON leaves out.
+    pub(crate) fn of(payload: &[u8]) -> Result<Self, serde_json::Error> {
+        let said: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(payload)?;
+        let lacks = |key: &str| !said.contains_key(key);
+        Ok(Self {
+            nick: lacks("nick"),
+            roles: lacks("roles"),
+            joined_at: lacks("joined_at"),
+            timed_out_until: lacks("communication_disabled_until"),
+        })
+    }
+
+    pub(crate) fn is_any(self) -> bool {
+        self.nick || self.roles || self.joined_at || self.timed_out_until
+    }
+
+    /// Takes these parts from what was known before.
+    pub(crate) fn fill(self, member: &mut Member, before: &Member) {
+        if self.nick {
+            member.nick.clone_from(&before.nick);
+        }
+        if self.roles {
+            member.roles.clone_from(&before.roles);
+        }
+        if self.joined_at {
+            member.joined_at.clone_from(&before.joined_at);
+        }
+        if self.timed_out_until {
+            member.timed_out_until = before.timed_out_until;
+        }
+    }
 }
 
 impl RawMember {
@@ -249,26 +293,26 @@ pub(crate) struct RawMessage {
     pub(crate) id: Id<MessageMarker>,
     pub(crate) channel_id: Id<ChannelMarker>,
     pub(crate) author: RawUser,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) content: String,
     pub(crate) timestamp: Option<String>,
     pub(crate) edited_timestamp: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) mentions: Vec<RawUser>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) mention_roles: Vec<Id<RoleMarker>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) attachments: Vec<RawAttachment>,
     #[serde(rename = "type", default)]
     pub(crate) kind: u8,
     pub(crate) message_reference: Option<RawReference>,
     pub(crate) referenced_message: Option<RawReferenced>,
     pub(crate) webhook_id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) embeds: Vec<RawEmbed>,
     #[serde(default, deserialize_with = "nonce")]
     pub(crate) nonce: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) components: Vec<serde::de::IgnoredAny>,
 }
 
@@ -412,6 +456,15 @@ fn bits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Permissions, D::Er
     digits(deserializer).map(Permissions::from_bits_retain)
 }
 
+/// What is null counts as what is not there: not everybody who speaks Discord's API sends empty lists.
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
 fn nonce<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match serde_json::Value::deserialize(deserializer)? {
         serde_json::Value::String(text) => Some(text),
@@ -442,6 +495,32 @@ mod tests {
         assert_eq!((message.r#type, message.nonce.as_str()), (19, "17"));
         assert_eq!(message.mentions[0].name, "Bob");
         assert!(!message.is_own && !message.is_automated);
+    }
+
+    #[test]
+    fn a_message_with_nulls_in_place_of_lists_is_read() {
+        let json = r#"{"id": "1", "channel_id": "2", "author": {"id": "3"}, "content": null,
+            "mentions": null, "mention_roles": null, "attachments": null, "embeds": null,
+            "components": null}"#;
+        let message: RawMessage = serde_json::from_str(json).unwrap();
+        assert!(message.content.is_empty() && message.components.is_empty());
+    }
+
+    #[test]
+    fn what_an_event_does_not_say_of_a_member_stays() {
+        let whole = r#"{"user": {"id": "3"}, "nick": "Annie", "roles": ["5"],
+            "joined_at": "2020-01-01T00:00:00+00:00",
+            "communication_disabled_until": "2030-01-01T00:00:00+00:00"}"#;
+        let before = serde_json::from_str::<RawMember>(whole).unwrap().member();
+        assert!(!Unsaid::of(whole.as_bytes()).unwrap().is_any());
+        let part = r#"{"user": {"id": "3"}, "nick": null, "roles": ["5", "6"]}"#;
+        let mut after = serde_json::from_str::<RawMember>(part).unwrap().member();
+        Unsaid::of(part.as_bytes()).unwrap().fill(&mut after, &before);
+        assert_eq!(
+            (&after.joined_at, after.timed_out_until),
+            (&before.joined_at, before.timed_out_until)
+        );
+        assert_eq!((after.nick, after.roles.len()), (None, 2));
     }
 
     #[test]

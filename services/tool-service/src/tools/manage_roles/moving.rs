@@ -9,11 +9,7 @@ use twilight_model::id::{
 use super::{Beside, Parameters, name_of};
 use crate::{
     adapters::discord::{Method, Request, wire::RawRole},
-    domain::{
-        guild::{Guild, Role},
-        ordering,
-        tool::RightsChange,
-    },
+    domain::{guild::Role, ordering, tool::RightsChange},
     resolve::{Problem, Scene},
     tools::{Done, Run},
 };
@@ -51,37 +47,35 @@ pub(super) async fn beside(
     Ok(beside)
 }
 
-/// Returns the places that change, as the roles stand now; none if they are not all there.
-pub(super) fn places(
-    guild: &Guild,
-    role: Id<RoleMarker>,
-    beside: Beside,
-) -> Option<Vec<(Id<RoleMarker>, i64)>> {
-    guild.roles.get(&role)?;
-    let mut roles: Vec<&Role> = guild.roles.values().collect();
-    roles.sort_unstable_by(|one, other| one.rank(other));
-    let items: Vec<_> = roles.into_iter().map(|role| (role.id, role.position)).collect();
-    ordering::moved(&items, role, beside.role(), matches!(beside, Beside::AboveRole(_)))
-}
-
 /// Sends all places that change. Where several roles shared one, those above give way in their
-/// order, Ery's own among them, which Discord takes. A repeat goes by where all stand by then: what
-/// the first attempt did is not done again, nor what people moved meanwhile undone.
+/// order, Ery's own among them, which Discord takes.
+///
+/// Where the roles stand is read anew, also for a repeat: no event tells that others gave way to a new
+/// one, and what the first attempt did, or people since, is not undone.
 pub(super) async fn perform(
     guild: Id<GuildMarker>,
     role: Id<RoleMarker>,
     beside: Beside,
-    places: Option<&[(Id<RoleMarker>, i64)]>,
     run: &Run<'_>,
 ) -> Done {
-    let anew = match run.state {
-        Some(state) if run.is_repeat => self::places(&state.guild, role, beside),
-        _ => None,
+    let route = format!("guilds/{guild}/roles");
+    let look = Request::new(Method::Get, route.clone(), route, guild.get(), run.send_by);
+    let read = run.discord.repeatedly(&look).await.and_then(|answer| answer.json::<Vec<RawRole>>());
+    let mut roles: Vec<Role> = match read {
+        Ok(roles) => roles.iter().map(RawRole::role).collect(),
+        Err(error) => return Done::of_read(&error),
     };
-    let places = if run.is_repeat { anew.as_deref() } else { places };
+    roles.sort_unstable_by(Role::rank);
+    let items: Vec<_> = roles.iter().map(|role| (role.id, role.position)).collect();
+    let is_above = matches!(beside, Beside::AboveRole(_));
+    let is_there = items.iter().any(|(id, _)| *id == role);
+    let places = ordering::moved(&items, role, beside.role(), is_above).filter(|_| is_there);
     let Some(places) = places else {
         return Done::failed(0, "One of those roles does not exist any more.");
     };
+    for role in roles {
+        run.guilds.saw_role(guild, role);
+    }
     let name = name_of(role, run);
     let mut fields = Map::new();
     fields.insert("role".into(), json!(role.to_string()));
