@@ -40,8 +40,10 @@ pub(crate) struct Totals {
 /// What models cost, as the ai-service tells.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Models {
+    /// Whether the ai-service has answered, and be it that it does not tell.
+    is_known: bool,
     /// In the order in which they are asked.
-    pub(crate) models: Vec<Model>,
+    pub(crate) usual: Vec<Model>,
     /// Those that are asked once a budget is used up.
     pub(crate) cheaper: Vec<Model>,
 }
@@ -58,9 +60,11 @@ pub(crate) struct Model {
 }
 
 impl Models {
-    /// Returns whether each runs in the operator's own network.
+    /// Returns whether each runs in the operator's own network; so they are taken until the
+    /// ai-service has answered, since without it nothing is spent.
     pub(crate) fn are_own(&self) -> bool {
-        !self.models.is_empty() && self.models.iter().chain(&self.cheaper).all(|it| it.is_own)
+        let mut all = self.usual.iter().chain(&self.cheaper);
+        !self.is_known || (!self.usual.is_empty() && all.all(|it| it.is_own))
     }
 
     /// Returns what a request costs at the most that was cut off, by its own bound.
@@ -68,7 +72,7 @@ impl Models {
         /// It costs nothing, and counts nothing.
         const BUILTIN: &str = "builtin";
 
-        let models = if is_cheaper { &self.cheaper } else { &self.models };
+        let models = if is_cheaper { &self.cheaper } else { &self.usual };
         let usage =
             Usage { prompt_tokens: prompt, completion_tokens: completion, cached_tokens: 0 };
         let estimate = Spent { usage, is_in_vain: true, is_estimate: true, ..Spent::default() };
@@ -117,10 +121,13 @@ impl Ai {
         };
         match described {
             Ok(described) => Ok(Models {
-                models: described.models.into_iter().map(model).collect(),
+                is_known: true,
+                usual: described.models.into_iter().map(model).collect(),
                 cheaper: described.cheaper.into_iter().map(model).collect(),
             }),
-            Err(error) if is_unimplemented(&error) => Ok(Models::default()),
+            Err(error) if is_unimplemented(&error) => {
+                Ok(Models { is_known: true, ..Models::default() })
+            }
             Err(error) => Err(error),
         }
     }
@@ -334,5 +341,47 @@ pub(crate) fn subject(reached: &Reached, user: u64, channel: ChannelKey) -> u64 
         // Whoever writes in another channel must be told there, too, why nothing comes.
         (_, Stage::Stopped) | (Scope::Channel, _) => channel.channel.get(),
         (Scope::Server | Scope::Installation, Stage::Warned | Stage::Cheaper) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(is_own: bool) -> Model {
+        Model {
+            provider: "main".to_owned(),
+            name: "m".to_owned(),
+            prompt_micros: 1_000_000,
+            completion_micros: 10_000_000,
+            is_assumed: true,
+            is_own,
+        }
+    }
+
+    fn models(usual: Vec<Model>, cheaper: Vec<Model>) -> Models {
+        Models { is_known: true, usual, cheaper }
+    }
+
+    #[test]
+    fn the_defaults_wait_for_the_first_answer_and_hold_where_any_model_is_paid_for() {
+        assert!(Models::default().are_own(), "nothing is spent before it answers");
+        assert!(!models(Vec::new(), Vec::new()).are_own(), "it does not tell");
+        assert!(models(vec![model(true)], Vec::new()).are_own());
+        assert!(!models(vec![model(true), model(false)], Vec::new()).are_own());
+        assert!(!models(vec![model(true)], vec![model(false)]).are_own());
+    }
+
+    #[test]
+    fn what_was_cut_off_counts_by_its_bound_and_the_model_that_was_asked() {
+        let dear = Model { completion_micros: 100_000_000, ..model(true) };
+        let known = models(vec![dear], vec![model(true)]);
+        let spent = known.bound(false, 1_000, 10).unwrap();
+        assert_eq!((spent.cost_micros, spent.is_estimate, spent.is_assumed), (2_000, true, true));
+        assert_eq!(known.bound(true, 1_000, 10).unwrap().cost_micros, 1_100);
+        let builtin = Model { provider: "builtin".to_owned(), ..model(true) };
+        assert_eq!(models(vec![builtin], Vec::new()).bound(false, 9, 9), None);
+        let unknown = Models::default().bound(false, 9, 1).unwrap();
+        assert_eq!((unknown.usage.total(), unknown.cost_micros), (10, 0));
     }
 }
