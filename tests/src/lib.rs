@@ -20,7 +20,7 @@ pub use collector::{CollectedSpan, Collector, SpanKind, connected};
 pub use contract::ContractKept;
 pub use meter::MeteredModel;
 pub use model::ScriptedModel;
-pub use platform::{Platform, Shape, ready};
+pub use platform::{Platform, Shape, Users, ready};
 pub use process::{Ery, eventually, files_holding, free_port};
 pub use sim::{Channel, Guild, LogEntry, Sim, World, http_client};
 pub use stages::{Histogram, StageTime, Stages};

@@ -26,18 +26,31 @@ pub struct Platform {
     pub nats: NatsServer,
     pub redis: RedisServer,
     variables: Vec<(String, String)>,
+    users: Users,
     /// Judges the whole run when the test ends, while the simulator still runs.
     _contract: ContractKept,
     _sim_process: Ery,
     _folder: tempfile::TempDir,
 }
 
+/// As whom a service comes to the servers, by variables.
+pub type Users = fn(&NatsServer, &RedisServer, &str) -> Vec<(&'static str, String)>;
+
 impl Platform {
     /// Starts everything, and waits until a message would be answered.
     pub async fn start(shape: Shape, extra: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let servers = (NatsServer::start().await?, RedisServer::start().await?);
+        Self::start_on(servers, |_, _, _| Vec::new(), shape, extra).await
+    }
+
+    /// Starts everything on these servers, where services may be different users.
+    pub async fn start_on(
+        (nats, redis): (NatsServer, RedisServer),
+        users: Users,
+        shape: Shape,
+        extra: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let nats = NatsServer::start().await?;
-        let redis = RedisServer::start().await?;
         let arguments = [
             "sim-discord",
             "--listen",
@@ -70,21 +83,27 @@ impl Platform {
         variables
             .extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
 
+        let spawn = |service: &str| {
+            let mut variables = variables.clone();
+            variables.extend(owned(users(&nats, &redis, service)));
+            Self::spawn(service, &variables)
+        };
         let several = |service: &str, count: usize| -> anyhow::Result<Vec<Ery>> {
-            (0..count).map(|_| Self::spawn(service, &variables)).collect()
+            (0..count).map(|_| spawn(service)).collect()
         };
         let sim = Sim::new(&base);
         let mut platform = Self {
             _contract: ContractKept::watch(&sim).await?,
             sim,
-            store: Self::spawn("store", &variables)?,
+            store: spawn("store")?,
             ai_services: several("ai-service", shape.ai_services)?,
             tool_services: several("tool-service", shape.tool_services)?,
             orchestrators: several("orchestrator", shape.orchestrators)?,
-            gateway: Self::spawn("gateway", &variables)?,
+            gateway: spawn("gateway")?,
             nats,
             redis,
             variables,
+            users,
             _sim_process: sim_process,
             _folder: folder,
         };
@@ -104,11 +123,13 @@ impl Platform {
         for process in self.orchestrators.iter_mut().chain(&mut self.tool_services) {
             process.kill().await?;
         }
+        let [tools, orchestrators] =
+            ["tool-service", "orchestrator"].map(|service| self.variables_of(service));
         for process in &mut self.tool_services {
-            *process = Self::spawn("tool-service", &self.variables)?;
+            *process = Self::spawn("tool-service", &tools)?;
         }
         for process in &mut self.orchestrators {
-            *process = Self::spawn("orchestrator", &self.variables)?;
+            *process = Self::spawn("orchestrator", &orchestrators)?;
         }
         for process in self.orchestrators.iter_mut().chain(&mut self.tool_services) {
             ready(process).await?;
@@ -118,12 +139,18 @@ impl Platform {
 
     /// Starts one more process of a service, with the settings of the others.
     pub fn one_more(&self, service: &str) -> anyhow::Result<Ery> {
-        Self::spawn(service, &self.variables)
+        Self::spawn(service, &self.variables_of(service))
+    }
+
+    fn variables_of(&self, service: &str) -> Vec<(String, String)> {
+        let mut variables = self.variables.clone();
+        variables.extend(owned((self.users)(&self.nats, &self.redis, service)));
+        variables
     }
 
     /// Starts one more process of a service, with some settings of its own.
     pub fn one_more_with(&self, service: &str, own: &[(&str, &str)]) -> anyhow::Result<Ery> {
-        let mut variables = self.variables.clone();
+        let mut variables = self.variables_of(service);
         variables.retain(|(name, _)| own.iter().all(|(of_own, _)| name != of_own));
         variables.extend(own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         Self::spawn(service, &variables)
@@ -138,8 +165,9 @@ impl Platform {
     /// Starts `ery ctl` against this installation.
     pub fn start_ctl(&self, arguments: &[&str]) -> anyhow::Result<Ery> {
         let arguments: Vec<&str> = ["ctl"].iter().chain(arguments).copied().collect();
+        let variables = self.variables_of("console");
         let variables: Vec<(&str, &str)> =
-            self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         Ery::start("ctl", &arguments, &variables)
     }
 
@@ -176,6 +204,10 @@ impl Platform {
         }
         Ok((guild, channel_ids, member_ids))
     }
+}
+
+fn owned(variables: Vec<(&'static str, String)>) -> impl Iterator<Item = (String, String)> {
+    variables.into_iter().map(|(name, value)| (name.to_owned(), value))
 }
 
 /// Waits until a process says that it is ready, on its admin port.

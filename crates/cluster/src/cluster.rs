@@ -9,7 +9,7 @@ use ery_membership::Membership;
 
 use crate::{
     ClusterBudgets, ClusterBus, ClusterMembership, ClusterQueue, ConnectError, NatsSettings,
-    RedisSettings, nats::NatsLink, redis_link::RedisLink, scripts,
+    RedisSettings, Streams, nats::NatsLink, redis_link::RedisLink, scripts,
 };
 
 /// A process's place in the cluster: one connection to NATS, one to Redis, and the ports over them.
@@ -21,7 +21,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Connects, and makes streams, the consumer and buckets where they are missing.
+    /// Connects, and makes streams, the consumer and buckets where they are missing and `streams` says
+    /// that this process keeps them; else it waits for them.
     ///
     /// `replica` names the process in leases; an orchestrator joins membership under the same id,
     /// so that its channels are woken elsewhere when it vanishes.
@@ -33,12 +34,13 @@ impl Cluster {
     pub async fn connect(
         nats_settings: &NatsSettings,
         redis_settings: &RedisSettings,
+        streams: Streams,
         replica: ReplicaId,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ConnectError> {
         let (nats, redis) = tokio::try_join!(
             // Large, and awaited once.
-            Box::pin(NatsLink::connect(nats_settings, Arc::clone(&clock))),
+            Box::pin(NatsLink::connect(nats_settings, streams, Arc::clone(&clock))),
             Box::pin(RedisLink::connect(redis_settings)),
         )?;
         let (nats, redis) = (Arc::new(nats), Arc::new(redis));

@@ -22,5 +22,6 @@ pub use bus::ClusterBus;
 pub use cluster::Cluster;
 pub use error::ConnectError;
 pub use membership::ClusterMembership;
+pub use nats::Streams;
 pub use queue::ClusterQueue;
 pub use settings::{InvalidSetting, NatsSettings, RedisSettings};

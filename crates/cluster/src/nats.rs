@@ -67,6 +67,15 @@ pub(crate) enum PublishFailure {
     TooLarge(usize),
 }
 
+/// What a process has to do with the streams, the durable consumer and the buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streams {
+    /// It makes them where they are missing, and brings them to its settings.
+    Kept,
+    /// It takes them as others made them.
+    Used,
+}
+
 /// The connection to NATS, with the streams.
 pub(crate) struct NatsLink {
     pub(crate) client: Client,
@@ -79,14 +88,17 @@ pub(crate) struct NatsLink {
     /// How many more publishes may be under way.
     window: Semaphore,
     settings: NatsSettings,
+    streams: Streams,
     clock: Arc<dyn Clock>,
     ensured_at: Mutex<Instant>,
 }
 
 impl NatsLink {
-    /// Connects, trying for as long as the settings say, and makes what is missing.
+    /// Connects, trying for as long as the settings say, and makes what is missing where this process
+    /// keeps it; else waits until others have.
     pub(crate) async fn connect(
         settings: &NatsSettings,
+        streams: Streams,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ConnectError> {
         let deadline = Instant::now() + settings.connect_timeout;
@@ -101,7 +113,7 @@ impl NatsLink {
             .ack_timeout(settings.request_timeout)
             .build(client.clone());
         let (tasks, events, resume_points, cursors) =
-            made(&context, settings, &*clock, &servers, deadline).await?;
+            made(&context, settings, streams, &*clock, &servers, deadline).await?;
         Ok(Self {
             client,
             context,
@@ -112,6 +124,7 @@ impl NatsLink {
             state,
             window: Semaphore::new(settings.publish_window),
             settings: settings.clone(),
+            streams,
             clock,
             ensured_at: Mutex::new(Instant::now()),
         })
@@ -186,8 +199,12 @@ impl NatsLink {
         question().await
     }
 
-    /// Makes streams and the consumer anew where they are gone: the server may have lost them.
+    /// Makes streams and the consumer anew where they are gone, and this process keeps them: the
+    /// server may have lost them.
     pub(crate) async fn look_after(&self) {
+        if self.streams == Streams::Used {
+            return;
+        }
         let Ok(mut ensured_at) = self.ensured_at.try_lock() else { return };
         if ensured_at.elapsed() < ENSURE_PERIOD {
             return;
@@ -268,12 +285,18 @@ fn options(
             let changes = Arc::clone(&changes);
             async move { note(&changes, &event) }
         });
+    let is_token = |character: char| character.is_ascii_alphanumeric() || character == '-';
+    let inbox_of = user.clone().filter(|user| password.is_some() && user.chars().all(is_token));
     options = match (user, password) {
         (Some(user), Some(password)) => options.user_and_password(user, password),
         // A lone word before the host is a token.
         (Some(token), None) => options.token(token),
         _ => options,
     };
+    // What is answered to one user is no other's to hear.
+    if let Some(user) = &inbox_of {
+        options = options.custom_inbox_prefix(format!("_INBOX.{user}"));
+    }
     if urls.iter().any(|url| url.address.starts_with("tls:")) {
         options = options.require_tls(true);
     }
@@ -337,6 +360,7 @@ type Made = (Stream<()>, Stream<()>, kv::Store, kv::Store);
 async fn made(
     context: &Context,
     settings: &NatsSettings,
+    streams: Streams,
     clock: &dyn Clock,
     servers: &Servers,
     deadline: Instant,
@@ -344,7 +368,9 @@ async fn made(
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
     loop {
         let attempt = async {
-            ensure(context, settings, clock).await?;
+            if streams == Streams::Kept {
+                ensure(context, settings, clock).await?;
+            }
             opened(context).await
         };
         let (name, error) = match timeout_at(deadline, attempt).await {

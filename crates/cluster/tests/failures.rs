@@ -25,7 +25,7 @@ use ery_channel_queue::{
     BoxLease, ChannelQueue, Hint, QueueError, Released, Task, Waiting, Wakeups,
 };
 use ery_clock::UnixMillis;
-use ery_cluster::{Cluster, NatsSettings, RedisSettings};
+use ery_cluster::{Cluster, NatsSettings, RedisSettings, Streams};
 use ery_event_bus::{Event, Followed};
 use ery_ids::{ChannelKey, Epoch, EventId, Fence, Home, ReplicaId, ServiceName, TriggerId};
 use ery_membership::Replica;
@@ -501,7 +501,7 @@ async fn three_servers_whose_leader_is_killed_lose_and_reorder_nothing() {
     };
     let connect = async || {
         let clock = Arc::new(ery_clock::SystemClock);
-        Cluster::connect(&nats, &redis, ReplicaId::random(), clock).await.unwrap()
+        Cluster::connect(&nats, &redis, Streams::Kept, ReplicaId::random(), clock).await.unwrap()
     };
     let (a, b) = (connect().await, connect().await);
     let store = Arc::new(Store::default());
@@ -816,8 +816,13 @@ fn whole(error: &(dyn std::error::Error + 'static)) -> String {
 
 async fn refused(nats: NatsSettings, redis: RedisSettings) -> String {
     let begun = Instant::now();
-    let connected =
-        Cluster::connect(&nats, &redis, ReplicaId::random(), Arc::new(ery_clock::SystemClock));
+    let connected = Cluster::connect(
+        &nats,
+        &redis,
+        Streams::Kept,
+        ReplicaId::random(),
+        Arc::new(ery_clock::SystemClock),
+    );
     let Err(error) = connected.await else { panic!("it connected") };
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     let text = whole(&error);

@@ -172,6 +172,6 @@ async fn serve_ctl(
         Failure::caused(&format!("could not write into {}", folder.display()), &error)
     })?;
     let credential = ClusterCredential::new(SecretString::from(credential));
-    tasks.spawn("ctl", ery_rpc::serve(listener, routes, credential, tasks.draining()));
+    tasks.spawn("ctl", ery_rpc::serve(listener, routes, credential, None, tasks.draining()));
     Ok(())
 }

@@ -9,12 +9,12 @@ use secrecy::ExposeSecret;
 use tonic::service::Routes;
 
 use ery_clock::{Clock, SystemClock};
-use ery_cluster::Cluster;
+use ery_cluster::{Cluster, Streams};
 use ery_community_config::SharedBase;
 use ery_ids::{ReplicaId, ServiceName};
 use ery_lifecycle::{Health, Tasks};
 use ery_membership::{Registration, Replica};
-use ery_rpc::{ClusterCredential, Peers};
+use ery_rpc::{ClusterCredential, Peers, Tls};
 use ery_settings::Sources;
 
 use crate::{
@@ -32,6 +32,7 @@ pub(crate) async fn run(name: ServiceName, sources: &Sources) -> Result<(), Fail
         settings.token()?;
     }
     let credential = settings.credential()?;
+    let tls = settings.rpc.tls.open()?;
     let mut process = Process::begin(&settings, name.as_str())?;
     let (fatal, health) = (process.fatal.clone(), process.health.clone());
     let replica = match name {
@@ -45,16 +46,22 @@ pub(crate) async fn run(name: ServiceName, sources: &Sources) -> Result<(), Fail
 
     let start = async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let cluster =
-            Cluster::connect(&settings.nats, &settings.redis, replica.clone(), Arc::clone(&clock))
-                .await
-                .map_err(|error| Failure::unavailable(chain(&error)))?;
+        let cluster = Cluster::connect(
+            &settings.nats,
+            &settings.redis,
+            streams(name),
+            replica.clone(),
+            Arc::clone(&clock),
+        )
+        .await
+        .map_err(|error| Failure::unavailable(chain(&error)))?;
         let wiring = Wiring {
             settings: &settings,
             base: &base,
             clock,
             cluster,
             credential,
+            tls,
             replica: replica.clone(),
             fatal,
             health,
@@ -78,12 +85,22 @@ pub(crate) async fn run(name: ServiceName, sources: &Sources) -> Result<(), Fail
     process.run(&[leaving, service, calls, last], &settings).await
 }
 
+/// Returns who keeps the streams: whoever publishes to them or takes tasks from them. The others need
+/// no right to change them.
+fn streams(name: ServiceName) -> Streams {
+    match name {
+        ServiceName::Gateway | ServiceName::Orchestrator | ServiceName::Store => Streams::Kept,
+        ServiceName::AiService | ServiceName::ToolService | ServiceName::Console => Streams::Used,
+    }
+}
+
 struct Wiring<'a> {
     settings: &'a Settings,
     base: &'a SharedBase,
     clock: Arc<dyn Clock>,
     cluster: Cluster,
     credential: ClusterCredential,
+    tls: Option<Tls>,
     replica: ReplicaId,
     fatal: Fatal,
     health: Health,
@@ -91,7 +108,7 @@ struct Wiring<'a> {
 
 impl Wiring<'_> {
     async fn peers(&self, of: ServiceName) -> Result<Peers, Failure> {
-        Peers::remote(of, &*self.cluster.membership(), &self.credential)
+        Peers::remote(of, &*self.cluster.membership(), &self.credential, self.tls.as_ref())
             .await
             .map_err(|error| Failure::unavailable(chain(&error)))
     }
@@ -198,9 +215,11 @@ impl Wiring<'_> {
                 None => self.reachable(listening)?.to_string(),
             };
             tracing::info!(%listening, advertised = %address, "serving calls");
-            let serving =
-                ery_rpc::serve(listener, routes, self.credential.clone(), tasks.draining());
-            tasks.spawn("calls", serving);
+            let (credential, tls) = (self.credential.clone(), self.tls.clone());
+            let draining = tasks.draining();
+            tasks.spawn("calls", async move {
+                ery_rpc::serve(listener, routes, credential, tls.as_ref(), draining).await
+            });
         }
         let replica = Replica { id: self.replica.clone(), service: name, address };
         self.cluster

@@ -9,6 +9,7 @@ mod page;
 mod playground;
 mod probe;
 mod process;
+mod rpc_tls;
 mod services;
 mod settings;
 mod settings_command;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ery_clock::SystemClock;
-use ery_cluster::Cluster;
+use ery_cluster::{Cluster, Streams};
 use ery_ids::{ReplicaId, ServiceName};
 use ery_lifecycle::Tasks;
 use ery_rpc::Peers;
@@ -26,10 +26,18 @@ pub(crate) async fn run(arguments: &cli::Page, sources: &Sources) -> Result<(), 
     let start = async {
         let unavailable = |error: &dyn std::error::Error| Failure::unavailable(chain(error));
         let clock = Arc::new(SystemClock);
-        let cluster = Cluster::connect(&settings.nats, &settings.redis, ReplicaId::random(), clock)
-            .await
-            .map_err(|error| unavailable(&error))?;
-        let store = Peers::remote(ServiceName::Store, &*cluster.membership(), &credential)
+        let cluster = Cluster::connect(
+            &settings.nats,
+            &settings.redis,
+            Streams::Used,
+            ReplicaId::random(),
+            clock,
+        )
+        .await
+        .map_err(|error| unavailable(&error))?;
+        let tls = settings.rpc.tls.open()?;
+        let membership = cluster.membership();
+        let store = Peers::remote(ServiceName::Store, &*membership, &credential, tls.as_ref())
             .await
             .map_err(|error| unavailable(&error))?;
         Ok((cluster, store))

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use ery_settings::{InvalidSetting, Sources, Values, check};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, rpc_tls::RpcTls};
 
 /// All of `ery.toml`: one table for each service, and what they share.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -88,11 +88,16 @@ pub(crate) struct Rpc {
     /// What peers dial, `host:port`; by default the address by which Redis is reached, and the
     /// port that is listened on.
     pub(crate) advertise: Option<String>,
+    pub(crate) tls: RpcTls,
 }
 
 impl Default for Rpc {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), advertise: None }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            advertise: None,
+            tls: RpcTls::default(),
+        }
     }
 }
 
@@ -184,6 +189,7 @@ impl Settings {
                 "an address with `ws://` or `wss://`",
             )?;
         }
+        self.rpc.tls.validate()?;
         self.gateway.validate()?;
         self.orchestrator.validate()?;
         self.ai.validate()?;

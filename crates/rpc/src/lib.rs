@@ -8,6 +8,7 @@ mod deadline;
 mod elsewhere;
 mod peers;
 mod server;
+mod tls;
 mod traced;
 mod transport;
 
@@ -16,4 +17,5 @@ pub use deadline::within;
 pub use elsewhere::Elsewhere;
 pub use peers::Peers;
 pub use server::{ServeError, serve};
+pub use tls::{Tls, TlsError, TlsFiles};
 pub use transport::{BoxError, Transport, TransportError, local};

@@ -24,7 +24,7 @@ use tracing::Instrument;
 use ery_ids::{Home, ReplicaId, ServiceName};
 use ery_membership::{Membership, MembershipError, Replica, rendezvous_index};
 
-use crate::{BoxError, ClusterCredential, Elsewhere, Transport, TransportError, traced};
+use crate::{BoxError, ClusterCredential, Elsewhere, Tls, Transport, TransportError, traced};
 
 /// How long a connection to a peer may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -49,13 +49,14 @@ impl fmt::Debug for Peers {
 
 enum Inner {
     Local(Transport),
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 struct Remote {
     service: ServiceName,
     replicas: watch::Receiver<Arc<[Replica]>>,
     credential: Option<HeaderValue>,
+    tls: Option<Tls>,
     /// By address: one that comes back under its name may have another.
     channels: Mutex<HashMap<String, Channel>>,
     next: AtomicUsize,
@@ -94,7 +95,7 @@ impl Peers {
         Self { inner: Arc::new(Inner::Local(transport)) }
     }
 
-    /// Finds the replicas of `service` by membership.
+    /// Finds the replicas of `service` by membership, and calls them by TLS where that is given.
     ///
     /// # Errors
     ///
@@ -103,16 +104,18 @@ impl Peers {
         service: ServiceName,
         membership: &dyn Membership,
         credential: &ClusterCredential,
+        tls: Option<&Tls>,
     ) -> Result<Self, MembershipError> {
         let remote = Remote {
             service,
             replicas: membership.watch(service).await?,
             credential: credential.header(),
+            tls: tls.cloned(),
             channels: Mutex::default(),
             next: AtomicUsize::new(0),
             owners: Owners::default(),
         };
-        Ok(Self { inner: Arc::new(Inner::Remote(remote)) })
+        Ok(Self { inner: Arc::new(Inner::Remote(Box::new(remote))) })
     }
 
     /// Returns the transport to any replica: each call takes the next one.
@@ -312,14 +315,17 @@ impl Remote {
         }
         channels.retain(|address, _| replicas.iter().any(|replica| replica.address == *address));
         // Connects at the first call, and again whenever the connection was lost.
-        let channel = Endpoint::from_shared(format!("http://{}", replica.address))?
+        let endpoint = Endpoint::from_shared(format!("http://{}", replica.address))?
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_while_idle(true)
             .initial_stream_window_size(1 << 20)
-            .initial_connection_window_size(1 << 22)
-            .connect_lazy();
+            .initial_connection_window_size(1 << 22);
+        let channel = match &self.tls {
+            Some(tls) => endpoint.connect_with_connector_lazy(tls.connector()),
+            None => endpoint.connect_lazy(),
+        };
         channels.insert(replica.address.clone(), channel.clone());
         Ok(channel)
     }

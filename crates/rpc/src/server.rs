@@ -9,7 +9,7 @@ use tonic::{
 };
 use tower::{Layer, Service};
 
-use crate::{ClusterCredential, traced::Traced};
+use crate::{ClusterCredential, Tls, traced::Traced};
 
 /// Why a service's calls are served no longer.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,7 @@ pub enum ServeError {
 /// Serves a service's calls to its peers until the process drains, then finishes those running.
 ///
 /// Calls without the cluster's credential are refused with `UNAUTHENTICATED`; health checks are not.
+/// With `tls`, who does not speak it, or cannot show who they are, gets no further than that.
 ///
 /// # Errors
 ///
@@ -29,18 +30,23 @@ pub async fn serve(
     listener: TcpListener,
     routes: Routes,
     credential: ClusterCredential,
+    tls: Option<&Tls>,
     draining: CancellationToken,
 ) -> Result<(), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_service_status("", tonic_health::ServingStatus::Serving).await;
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Server::builder()
+    let server = Server::builder()
         .layer(RequireCredential { credential })
         .layer(Traced)
         .add_routes(routes)
-        .add_service(health)
-        .serve_with_incoming_shutdown(incoming, async move { draining.cancelled().await })
-        .await?;
+        .add_service(health);
+    let drained = async move { draining.cancelled().await };
+    if let Some(tls) = tls {
+        server.serve_with_incoming_shutdown(tls.accept(listener), drained).await?;
+    } else {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        server.serve_with_incoming_shutdown(incoming, drained).await?;
+    }
     Ok(())
 }
 

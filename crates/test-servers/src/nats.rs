@@ -17,6 +17,7 @@ pub struct NatsServer {
     binary: PathBuf,
     folder: TempDir,
     port: u16,
+    user: String,
     /// Its own, so that no server is taken for another.
     password: String,
 }
@@ -35,8 +36,39 @@ impl NatsServer {
         loop {
             let port = free_port().await?;
             write_config(folder.path(), port, &password, "")?;
-            match start_process(&binary, folder.path(), port, &password).await {
-                Ok(process) => return Ok(Self { process, binary, folder, port, password }),
+            match start_process(&binary, folder.path(), port, USER, &password).await {
+                Ok(process) => {
+                    return Ok(Self { process, binary, folder, port, user: USER.into(), password });
+                }
+                Err(error) if attempt == START_ATTEMPTS => return Err(error),
+                Err(_) => attempt += 1,
+            }
+        }
+    }
+
+    /// Starts one with a configuration of the caller's, which is written for a folder and a port.
+    /// `user` and `password` are those of somebody whom it lets in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub async fn start_with(
+        user: &str,
+        password: &str,
+        configure: impl Fn(&Path, u16) -> anyhow::Result<String>,
+    ) -> anyhow::Result<Self> {
+        let binary = binary::nats_server().await?;
+        let folder = tempfile::tempdir().context("could not make a folder for nats-server")?;
+        let (user, password) = (user.to_owned(), password.to_owned());
+        let mut attempt = 1;
+        loop {
+            let port = free_port().await?;
+            let config = configure(folder.path(), port)?;
+            std::fs::write(folder.path().join("nats.conf"), config)?;
+            match start_process(&binary, folder.path(), port, &user, &password).await {
+                Ok(process) => {
+                    return Ok(Self { process, binary, folder, port, user, password });
+                }
                 Err(error) if attempt == START_ATTEMPTS => return Err(error),
                 Err(_) => attempt += 1,
             }
@@ -68,7 +100,7 @@ impl NatsServer {
                 routes.join(", ")
             );
             write_config(folder.path(), *port, &password, &cluster)?;
-            starts.push(start_process(&binary, folder.path(), *port, &password));
+            starts.push(start_process(&binary, folder.path(), *port, USER, &password));
         }
         let processes = futures::future::try_join_all(starts).await?;
         Ok(members
@@ -79,6 +111,7 @@ impl NatsServer {
                 binary: binary.clone(),
                 folder,
                 port,
+                user: USER.into(),
                 password: password.clone(),
             })
             .collect())
@@ -86,7 +119,12 @@ impl NatsServer {
 
     /// Returns the URL with its credentials.
     pub fn url(&self) -> String {
-        format!("nats://{USER}:{}@127.0.0.1:{}", self.password, self.port)
+        self.url_of(&self.user, &self.password)
+    }
+
+    /// Returns the URL with the credentials of somebody else.
+    pub fn url_of(&self, user: &str, password: &str) -> String {
+        format!("nats://{user}:{password}@127.0.0.1:{}", self.port)
     }
 
     /// Returns `host:port`.
@@ -132,7 +170,7 @@ impl NatsServer {
         let mut attempt = 1;
         loop {
             let folder = self.folder.path();
-            match start_process(&self.binary, folder, self.port, &self.password).await {
+            match start_process(&self.binary, folder, self.port, &self.user, &self.password).await {
                 Ok(process) => {
                     self.process = process;
                     return Ok(());
@@ -161,19 +199,20 @@ async fn start_process(
     binary: &Path,
     folder: &Path,
     port: u16,
+    user: &str,
     password: &str,
 ) -> anyhow::Result<Process> {
     let mut command = Command::new(binary);
     command.arg("--config").arg(folder.join("nats.conf"));
-    Process::start("nats-server", command, || answers(port, password)).await
+    Process::start("nats-server", command, || answers(port, user, password)).await
 }
 
-/// Whether the server lets us in and its JetStream serves.
-async fn answers(port: u16, password: &str) -> bool {
+/// Whether the server lets us in and its JetStream serves, as far as we may ask.
+async fn answers(port: u16, user: &str, password: &str) -> bool {
     let options =
-        async_nats::ConnectOptions::with_user_and_password(USER.to_owned(), password.to_owned());
+        async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
     let Ok(client) = options.connect(format!("nats://127.0.0.1:{port}")).await else {
         return false;
     };
-    async_nats::jetstream::new(client).query_account().await.is_ok()
+    user != USER || async_nats::jetstream::new(client).query_account().await.is_ok()
 }

@@ -15,6 +15,8 @@ pub struct RedisServer {
     binary: PathBuf,
     folder: TempDir,
     port: u16,
+    /// Empty: whoever has the password.
+    user: String,
     /// Its own, so that no server is taken for another.
     password: String,
 }
@@ -29,11 +31,33 @@ impl RedisServer {
         let binary = binary::redis_server().await?;
         let folder = tempfile::tempdir().context("could not make a folder for redis-server")?;
         let password = password(folder.path());
+        Self::start_in(binary, folder, String::new(), password).await
+    }
+
+    /// Starts one with a list of users, as Redis reads it from a file. `user` and `password` are those
+    /// of somebody whom it lets in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub async fn start_with_users(list: &str, user: &str, password: &str) -> anyhow::Result<Self> {
+        let binary = binary::redis_server().await?;
+        let folder = tempfile::tempdir().context("could not make a folder for redis-server")?;
+        std::fs::write(folder.path().join("users.acl"), list)?;
+        Self::start_in(binary, folder, user.to_owned(), password.to_owned()).await
+    }
+
+    async fn start_in(
+        binary: PathBuf,
+        folder: TempDir,
+        user: String,
+        password: String,
+    ) -> anyhow::Result<Self> {
         let mut attempt = 1;
         loop {
             let port = free_port().await?;
-            match start_process(&binary, folder.path(), port, &password).await {
-                Ok(process) => return Ok(Self { process, binary, folder, port, password }),
+            match start_process(&binary, folder.path(), port, &user, &password).await {
+                Ok(process) => return Ok(Self { process, binary, folder, port, user, password }),
                 Err(error) if attempt == START_ATTEMPTS => return Err(error),
                 Err(_) => attempt += 1,
             }
@@ -42,7 +66,12 @@ impl RedisServer {
 
     /// Returns the URL with its credentials.
     pub fn url(&self) -> String {
-        url(self.port, &self.password)
+        self.url_of(&self.user, &self.password)
+    }
+
+    /// Returns the URL with the credentials of somebody else.
+    pub fn url_of(&self, user: &str, password: &str) -> String {
+        url(self.port, user, password)
     }
 
     /// Returns `host:port`.
@@ -112,7 +141,7 @@ impl RedisServer {
         let mut attempt = 1;
         loop {
             let folder = self.folder.path();
-            match start_process(&self.binary, folder, self.port, &self.password).await {
+            match start_process(&self.binary, folder, self.port, &self.user, &self.password).await {
                 Ok(process) => {
                     self.process = process;
                     return Ok(());
@@ -124,30 +153,37 @@ impl RedisServer {
     }
 }
 
-fn url(port: u16, password: &str) -> String {
-    format!("redis://:{password}@127.0.0.1:{port}/0")
+fn url(port: u16, user: &str, password: &str) -> String {
+    format!("redis://{user}:{password}@127.0.0.1:{port}/0")
 }
 
 async fn start_process(
     binary: &Path,
     folder: &Path,
     port: u16,
+    user: &str,
     password: &str,
 ) -> anyhow::Result<Process> {
     let mut command = Command::new(binary);
     command
         .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
-        .args(["--requirepass", password, "--save", "", "--daemonize", "no"])
+        .args(["--save", "", "--daemonize", "no"])
         .args(["--appendonly", "yes", "--appendfsync", "everysec"])
         .args(["--maxmemory-policy", "noeviction"])
         .arg("--dir")
         .arg(folder);
-    Process::start("redis-server", command, || answers(port, password)).await
+    let list = folder.join("users.acl");
+    if list.exists() {
+        command.arg("--aclfile").arg(list);
+    } else {
+        command.args(["--requirepass", password]);
+    }
+    Process::start("redis-server", command, || answers(port, user, password)).await
 }
 
 /// Whether the server lets us in and has read its file.
-async fn answers(port: u16, password: &str) -> bool {
-    let Ok(client) = redis::Client::open(url(port, password)) else { return false };
+async fn answers(port: u16, user: &str, password: &str) -> bool {
+    let Ok(client) = redis::Client::open(url(port, user, password)) else { return false };
     let Ok(mut connection) = client.get_multiplexed_async_connection().await else { return false };
     redis::cmd("PING").query_async::<String>(&mut connection).await.is_ok()
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use ery_budgets::testing as budgets;
 use ery_channel_queue::testing as queue;
 use ery_clock::SystemClock;
-use ery_cluster::{Cluster, NatsSettings, RedisSettings};
+use ery_cluster::{Cluster, NatsSettings, RedisSettings, Streams};
 use ery_event_bus::testing as bus;
 use ery_ids::ReplicaId;
 use ery_membership::testing as membership;
@@ -49,7 +49,7 @@ impl Servers {
         redis: &RedisSettings,
         replica: ReplicaId,
     ) -> Cluster {
-        Cluster::connect(nats, redis, replica, Arc::new(SystemClock)).await.unwrap()
+        Cluster::connect(nats, redis, Streams::Kept, replica, Arc::new(SystemClock)).await.unwrap()
     }
 
     async fn two(&self, nats: &NatsSettings, redis: &RedisSettings) -> (Cluster, Cluster) {

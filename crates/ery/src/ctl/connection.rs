@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use ery_clock::SystemClock;
-use ery_cluster::Cluster;
+use ery_cluster::{Cluster, Streams};
 use ery_ids::{ReplicaId, ServiceName};
 use ery_membership::{Membership, MembershipError, Registration, Replica};
 use ery_rpc::{ClusterCredential, Peers};
@@ -58,12 +58,15 @@ pub(super) async fn store(settings: &Settings) -> Result<Peers, Failure> {
         let cluster = Cluster::connect(
             &settings.nats,
             &settings.redis,
+            Streams::Used,
             ReplicaId::random(),
             Arc::new(SystemClock),
         )
         .await
         .map_err(|error| Failure::unavailable(crate::failure::chain(&error)))?;
-        let peers = Peers::remote(ServiceName::Store, &*cluster.membership(), &credential)
+        let tls = settings.rpc.tls.open()?;
+        let membership = cluster.membership();
+        let peers = Peers::remote(ServiceName::Store, &*membership, &credential, tls.as_ref())
             .await
             .map_err(|error| Failure::unavailable(crate::failure::chain(&error)))?;
         if peers.count() == 0 {
@@ -85,7 +88,8 @@ pub(super) async fn store(settings: &Settings) -> Result<Peers, Failure> {
         address: endpoint.address.to_string(),
     });
     let credential = ClusterCredential::new(SecretString::from(endpoint.credential));
-    Peers::remote(ServiceName::Store, &one, &credential)
+    // On this machine, and known by a file that its owner alone can read.
+    Peers::remote(ServiceName::Store, &one, &credential, None)
         .await
         .map_err(|error| Failure::caused("could not reach the store", &error))
 }

@@ -45,7 +45,7 @@ struct Several {
 }
 
 async fn peers(membership: &EmbeddedMembership) -> Peers {
-    Peers::remote(ServiceName::Store, membership, &credential()).await.unwrap()
+    Peers::remote(ServiceName::Store, membership, &credential(), None).await.unwrap()
 }
 
 impl Several {
@@ -74,7 +74,7 @@ impl Several {
         let tasks = Tasks::new();
         tasks.spawn("store", store.service.clone().run(tasks.clone()));
         let (routes, draining) = (store.service.routes(), tasks.draining());
-        tasks.spawn("calls", ery_rpc::serve(listener, routes, credential(), draining));
+        tasks.spawn("calls", ery_rpc::serve(listener, routes, credential(), None, draining));
         let replica = Replica { id: ReplicaId(name), service: ServiceName::Store, address };
         let registration = self.membership.join(replica).await.unwrap();
         self.stores.push(One { store, tasks, registration });

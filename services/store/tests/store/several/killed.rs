@@ -102,7 +102,7 @@ impl Membership for ByFiles {
 /// Serves a store until the process is killed.
 async fn serve(folder: &Path, name: &str) {
     let members = ByFiles(folder.to_owned());
-    let stores = Peers::remote(ServiceName::Store, &members, &credential()).await.unwrap();
+    let stores = Peers::remote(ServiceName::Store, &members, &credential(), None).await.unwrap();
     let data_dir = folder.join(name);
     fs::create_dir_all(&data_dir).unwrap();
     let ports = Ports {
@@ -125,7 +125,7 @@ async fn serve(folder: &Path, name: &str) {
     let replica = Replica { id, service: ServiceName::Store, address };
     assert!(members.join(replica).await.is_err());
     tell_parent("serves");
-    ery_rpc::serve(listener, routes, credential(), draining).await.unwrap();
+    ery_rpc::serve(listener, routes, credential(), None, draining).await.unwrap();
 }
 
 #[expect(clippy::print_stdout, reason = "whoever started the process waits for it")]
@@ -168,7 +168,7 @@ async fn no_kill_in_the_midst_of_a_move_loses_a_write_or_the_shard() {
     let folder = tempfile::tempdir().unwrap();
     let mut children = NAMES.map(|name| start(folder.path(), name));
     let members = ByFiles(folder.path().to_owned());
-    let peers = Peers::remote(ServiceName::Store, &members, &credential()).await.unwrap();
+    let peers = Peers::remote(ServiceName::Store, &members, &credential(), None).await.unwrap();
     let home = Home::Guild(Id::new(GUILD));
     let is_over = Arc::new(AtomicBool::new(false));
 
