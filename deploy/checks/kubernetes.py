@@ -13,9 +13,11 @@ FOREIGN = {"ScaledObject", "ServiceMonitor", "PrometheusRule"}
 WORKLOADS = {"Deployment", "StatefulSet", "CronJob"}
 # `process.grace`: pods must be given longer.
 GRACE_SECONDS = 25
+SERVICES = ("gateway", "orchestrator", "ai-service", "tool-service", "store", "console")
 # What the administrator makes, as docs/operations.md tells: name and keys.
 SECRETS = {
-    "ery-cluster": {"credential", "nats_password", "redis_url"},
+    "ery-cluster": {"credential"},
+    **{f"ery-servers-{service}": {"nats_password", "redis_url"} for service in SERVICES},
     "ery-discord": {"token"},
     "ery-ai": {"api_key"},
     "ery-store": {"key"},
@@ -45,10 +47,17 @@ def check(report, stack) -> None:
     needed = {f"$KV.{constants[it]}.>" for it in ("RESUME_POINTS", "CURSORS")}
     for path in ("base/nats-auth.conf", "overlays/playground/nats-auth.conf"):
         text = (report.root / "deploy/kubernetes" / path).read_text()
-        for direction in ("publish", "subscribe"):
-            allowed = set(re.search(direction + r": \[(.*)\]", text).group(1).replace('"', "").split(", "))
-            report.check(needed <= allowed, f"{path} does not let Ery {direction} {sorted(needed - allowed)}")
-            report.check(">" not in allowed, f"{path} lets Ery {direction} everything")
+        users = re.findall(r'user: "([\w-]+)"(.*?)\n    }', text, re.S)
+        report.check({name for name, _ in users} == set(SERVICES), f"{path} has other users than the services")
+        everybody = set()
+        for user, permissions in users:
+            for direction in ("publish", "subscribe"):
+                listed = re.search(direction + r": \[(.*?)\]", permissions, re.S).group(1)
+                allowed = set(re.findall(r'"([^"]+)"', listed))
+                everybody |= allowed
+                wide = allowed & {">", "ery.>", "$JS.API.>", "$JS.>", "$KV.>", "_INBOX.>", "*.>"}
+                report.check(not wide, f"{path} lets {user} {direction} {sorted(wide)}")
+        report.check(needed <= everybody, f"{path} lets nobody publish {sorted(needed - everybody)}")
 
 
 def _enum(report) -> str:

@@ -11,6 +11,9 @@ readonly ery=65532:65532 nats=1000:1000 redis=999:999
 
 cluster=/secrets/cluster discord=/secrets/discord ai=/secrets/ai store=/secrets/store
 
+# As whom each comes to NATS and Redis: it alone reads its passwords.
+readonly services="gateway orchestrator ai-service tool-service store console"
+
 stop() {
     echo "setup: $1" >&2
     exit 1
@@ -34,17 +37,26 @@ chown "$nats" /secrets/nats /data/nats
 chown "$redis" /secrets/redis /data/redis
 
 make "$cluster/credential" "$ery"
-make "$cluster/nats_password" "$ery"
-make "$cluster/redis_password" "$ery"
 make /secrets/nats/jetstream_key "$nats"
 make "$store/key" "$ery"
 
-redis_password=$(cat "$cluster/redis_password")
-echo "redis://ery:$redis_password@redis:6379/0" | write "$cluster/redis_url" "$ery"
-sed "s/REDIS_PASSWORD/$redis_password/" /templates/users.acl | write /secrets/redis/users.acl "$redis"
-sed -e "s/NATS_PASSWORD/$(cat "$cluster/nats_password")/" \
-    -e "s/JETSTREAM_KEY_VALUE/$(cat /secrets/nats/jetstream_key)/" \
-    /templates/nats-auth.conf | write /secrets/nats/auth.conf "$nats"
+# Of versions in which all services had one user.
+rm -f "$cluster/nats_password" "$cluster/redis_password" "$cluster/redis_url"
+
+replaced="s/JETSTREAM_KEY_VALUE/$(cat /secrets/nats/jetstream_key)/"
+for service in $services; do
+    folder="/secrets/servers/$service"
+    chown "$ery" "$folder"
+    make "$folder/nats_password" "$ery"
+    make "$folder/redis_password" "$ery"
+    echo "redis://$service:$(cat "$folder/redis_password")@redis:6379/0" | write "$folder/redis_url" "$ery"
+    name=$(echo "$service" | tr a-z- A-Z_)
+    # With its quotes, or the end of the word: one name may begin as another does.
+    replaced="$replaced; s/NATS_PASSWORD_$name\"/$(cat "$folder/nats_password")\"/"
+    replaced="$replaced; s/REDIS_PASSWORD_$name /$(cat "$folder/redis_password") /"
+done
+sed "$replaced" /templates/users.acl | write /secrets/redis/users.acl "$redis"
+sed "$replaced" /templates/nats-auth.conf | write /secrets/nats/auth.conf "$nats"
 
 # Which Discord: the simulated one if the profile `playground` left its mark, else the real one.
 mode=discord
