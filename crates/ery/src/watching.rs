@@ -1,7 +1,7 @@
 //! The settings' file, looked at again while the process runs: what can change live does, and what
 //! cannot is named.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use ery_community_config::SharedBase;
 use ery_lifecycle::Tasks;
@@ -15,10 +15,15 @@ const LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
 
 /// Says what a process was started with, and what of it can change while it runs.
 pub(crate) struct Watch {
-    pub(crate) sources: Sources,
-    pub(crate) values: Values,
+    sources: Sources,
+    values: Values,
+    /// What the last look found, where that was something else: it counts once the next look finds the
+    /// same, so that a file which is being written is not taken for what it will say.
+    seen: Option<Values>,
+    /// The file from which they came: it may not go away.
+    file: Option<PathBuf>,
     /// Below what communities set.
-    pub(crate) base: SharedBase,
+    base: SharedBase,
 }
 
 /// What came of a look.
@@ -34,6 +39,13 @@ enum Look {
 }
 
 impl Watch {
+    pub(crate) fn new(sources: &Sources, values: Values, base: SharedBase) -> Self {
+        let sources = sources.clone();
+        let file = sources.file.clone().unwrap_or_else(|| PathBuf::from("ery.toml"));
+        let file = file.is_file().then_some(file);
+        Self { sources, values, seen: None, file, base }
+    }
+
     /// Looks until the process drains.
     pub(crate) fn spawn(mut self, tasks: &Tasks) {
         let draining = tasks.draining();
@@ -65,12 +77,19 @@ impl Watch {
     }
 
     fn look(&mut self) -> Look {
+        if let Some(gone) = self.file.as_ref().filter(|file| !file.is_file()) {
+            return Look::Unusable(format!("`{}` is not there any more", gone.display()));
+        }
         let (settings, values) = match Settings::load_whole(&self.sources) {
             Ok(loaded) => loaded,
             Err(failure) => return Look::Unusable(failure.text().to_owned()),
         };
         let changed = self.values.changed(&values);
         if changed.is_empty() {
+            self.seen = None;
+            return Look::Same;
+        }
+        if self.seen.replace(values.clone()).as_ref() != Some(&values) {
             return Look::Same;
         }
         self.values = values;
@@ -122,7 +141,13 @@ mod tests {
             Sources { file: Some(file.to_owned()), variables: Vec::new(), flags: Vec::new() };
         let (settings, values) = Settings::load_whole(&sources).unwrap();
         let base = services::config_base(&settings).into();
-        Watch { sources, values, base }
+        Watch::new(&sources, values, base)
+    }
+
+    /// Looks twice: what counts is what two looks find.
+    fn looks(watch: &mut Watch) -> Look {
+        assert_eq!(watch.look(), Look::Same, "it may be half written");
+        watch.look()
     }
 
     #[test]
@@ -137,7 +162,7 @@ mod tests {
         fs::write(&file, text.replace("parts = 3\n", "store_timeout = \"7s\"\n")).unwrap();
         let live = ["orchestrator.engage", "tool_service.policy.ban_member"].map(str::to_owned);
         let later = vec!["orchestrator.store_timeout".to_owned()];
-        assert_eq!(watch.look(), Look::Changed { live: live.into(), later });
+        assert_eq!(looks(&mut watch), Look::Changed { live: live.into(), later });
         let base = services::config_base(&Settings::load(&watch.sources).unwrap()).of(1);
         assert_eq!(base["gate.engage"], json!("off"));
         assert_eq!(watch.look(), Look::Same);
@@ -161,6 +186,9 @@ mod tests {
         }
         fs::write(&file, "").unwrap();
         assert_eq!(watch.look(), Look::Same);
+        fs::remove_file(&file).unwrap();
+        let Look::Unusable(error) = watch.look() else { panic!("it is gone") };
+        assert!(error.contains("not there any more"), "{error}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ impl Stand {
     async fn join(&self) -> (String, String) {
         let new = json!({
             "name": "Newcomers", "owner_id": self.member("mara"), "channels": ["lobby"],
+            "system_channel": "lobby",
             "bot_permissions": LITTLE.to_string(), "bots": [],
         });
         let guild = self.sim.post("/sim/v1/guilds", &new).await.unwrap();

@@ -11,8 +11,8 @@ use super::{ControlError, Reply, members::present, read};
 use crate::{
     domain::{
         Actor, BitsFile, ChannelChange, ChannelId, ChannelKind, Dispatch, ERY_PERMISSIONS, Effect,
-        EmojiId, GuildId, GuildSeed, Outcome, OverwriteFile, PostEmoji, Refusal, RoleChange,
-        RoleId, TagChange, TagId, UserId, World,
+        EmojiId, GuildChange, GuildId, GuildSeed, Outcome, OverwriteFile, PostEmoji, Refusal,
+        RoleChange, RoleId, TagChange, TagId, UserId, World,
     },
     shared::Shared,
     wire,
@@ -48,6 +48,9 @@ pub(super) struct NewGuild {
     channels: Option<Several>,
     #[serde(default)]
     members: Option<Several>,
+    /// The name of the channel to which Discord's system messages go; none where it is not said.
+    #[serde(default)]
+    system_channel: Option<String>,
     /// Which bots are invited; all of them where it is not said.
     #[serde(default)]
     bots: Option<Vec<UserId>>,
@@ -57,6 +60,13 @@ pub(super) struct NewGuild {
     /// Makes so many guilds, and answers with a list.
     #[serde(default)]
     count: Option<usize>,
+}
+
+impl NewGuild {
+    fn channel_names(&self) -> Vec<String> {
+        let general = || Several::Named(vec!["general".to_owned()]);
+        self.channels.clone().unwrap_or_else(general).names("channel")
+    }
 }
 
 /// `POST /sim/v1/guilds`
@@ -73,6 +83,11 @@ pub(super) async fn create(
     };
     if count.saturating_mul(of(&new.channels).max(of(&new.members))) > MAX_AT_ONCE {
         let problem = format!("no more than {MAX_AT_ONCE} channels or members at once");
+        return Err(ControlError::bad_request(problem));
+    }
+    let channels = new.channel_names();
+    if let Some(system) = new.system_channel.as_ref().filter(|name| !channels.contains(name)) {
+        let problem = format!("system_channel: `{system}` is none of the new channels");
         return Err(ControlError::bad_request(problem));
     }
     let mut made = Vec::with_capacity(count);
@@ -104,12 +119,17 @@ fn make_guild(
     };
     let mut dispatches: Vec<Dispatch> = Vec::new();
     let guild = world.create_guild(GuildSeed { name, owner, everyone: None }, now)?.value;
-    let channels = new.channels.clone().unwrap_or(Several::Named(vec!["general".to_owned()]));
-    for name in channels.names("channel") {
+    for name in new.channel_names() {
+        let is_system = new.system_channel.as_ref() == Some(&name);
         let change = ChannelChange { name: Some(name), ..ChannelChange::default() };
         let kind = ChannelKind::TEXT;
         let made = world.create_channel(Actor::Operator, guild, kind, change, None, now)?;
         dispatches.extend(made.dispatches);
+        if is_system {
+            let edit = GuildChange { system_channel: Some(Some(made.value)), ..Default::default() };
+            dispatches
+                .extend(world.update_guild(Actor::Operator, guild, edit, None, now)?.dispatches);
+        }
     }
     for name in new.members.as_ref().map(|members| members.names("member")).unwrap_or_default() {
         let user = world.create_user(&name, None, false, now);

@@ -2,6 +2,7 @@
 //! has spent since added to it.
 
 use std::{
+    collections::HashSet,
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -117,7 +118,7 @@ impl Installation {
 pub(crate) async fn run(holder: Arc<Holder>) -> Result<(), Infallible> {
     let every = holder.settings.budget_refresh;
     let mut models_at: Option<Instant> = None;
-    let mut warned = UnixMillis(0);
+    let mut warned = HashSet::new();
     loop {
         if models_at.is_none_or(|at| at.elapsed() >= MODELS_EVERY) {
             match holder.ai.describe_models().await {
@@ -148,9 +149,11 @@ pub(crate) async fn run(holder: Arc<Holder>) -> Result<(), Infallible> {
     }
 }
 
-/// Shows what the installation has spent, and logs it once in a window when a budget is nearly used
-/// up, or wholly.
-async fn tell_operator(holder: &Holder, warned: &mut UnixMillis) {
+/// Shows what the installation has spent, and logs each stage of a budget once in its window.
+async fn tell_operator(
+    holder: &Holder,
+    warned: &mut HashSet<(&'static str, UnixMillis, &'static str)>,
+) {
     let total = holder.installation.total();
     holder.metrics.installation_spent(total.spent);
     let Ok(snapshot) = holder.config.installation().await else { return };
@@ -163,10 +166,12 @@ async fn tell_operator(holder: &Holder, warned: &mut UnixMillis) {
         now: holder.now(),
     };
     let Some(reached) = judged.of_installation() else { return };
-    if reached.span.ends <= *warned {
+    let now = holder.now();
+    warned.retain(|(_, ends, _)| *ends > now);
+    let said = (reached.window.as_word(), reached.span.ends, reached.stage.as_word());
+    if !warned.insert(said) {
         return;
     }
-    *warned = reached.span.ends;
     tracing::warn!(
         window = reached.window.as_word(),
         stage = reached.stage.as_word(),

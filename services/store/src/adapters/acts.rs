@@ -25,7 +25,7 @@ pub(super) fn passed(
                 "SELECT coalesce(sum(weight), 0) FROM tool_executions
                  WHERE guild_id = ?1 AND opened_at_ms > ?2
                      AND decision = 'allow' AND principal_kind = 'person'
-                     AND tier IN ('reversible', 'destructive')
+                     AND tier IN ('reversible', 'destructive') AND state <> 'failed'
                      AND (?3 OR tier = 'destructive')
                      AND (?4 IS NULL OR principal_id = ?4)",
             )?

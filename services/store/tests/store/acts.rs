@@ -2,7 +2,9 @@
 
 use ery_proto::store::v1::{ActLimit, Decision, Execution, ExecutionState};
 
-use crate::support::{AUTHOR, NOW, Store, begin_execution, execution, fence, person};
+use crate::support::{
+    AUTHOR, NOW, Store, begin_execution, end_execution, execution, fence, person,
+};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -96,6 +98,27 @@ async fn only_acts_of_people_that_were_allowed_count() {
     assert!(is_denied(&mut store, &ban(5, AUTHOR, 0)(thread), limit(1, false)).await);
     assert!(is_denied(&mut store, &reversible(6), limit(2, true)).await);
     assert!(!is_denied(&mut store, &reversible(7), limit(3, true)).await);
+}
+
+#[tokio::test]
+async fn what_failed_does_not_count_and_may_be_tried_again() {
+    let mut store = Store::new().await;
+    let holder = fence(5, "holder");
+    let thread = store.running_thread(&holder, 1).await;
+    for (call, end) in
+        [(0, ExecutionState::Failed), (1, ExecutionState::InDoubt), (2, ExecutionState::Denied)]
+    {
+        let wanted = ban(call, AUTHOR, i64::from(call))(thread);
+        let mut request = begin_execution(&holder, &wanted);
+        (request.limits, request.weight) = (vec![limit(3, true)], 2);
+        let begun = store.client.begin_execution(request).await.unwrap().into_inner();
+        if end == ExecutionState::Denied {
+            assert_eq!(begun.execution.unwrap().state(), end, "what is in doubt counts");
+        } else {
+            assert_eq!(begun.execution.unwrap().state(), ExecutionState::Open, "{call}");
+            store.client.end_execution(end_execution(&holder, &wanted, end)).await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]

@@ -15,6 +15,9 @@ pub(crate) const MAX_CONTENT: usize = 2_000;
 /// How deep links are looked for in labels of links.
 const MAX_NESTED_LINKS: usize = 8;
 
+/// What closes a bracket or a sentence behind an address.
+const CLOSING: [char; 10] = [')', ']', '"', '\'', '`', '.', ',', ';', ':', '!'];
+
 /// How much of what closes a bracket or a sentence behind an address is kept.
 const MOST_CLOSING: usize = 3;
 
@@ -52,8 +55,7 @@ impl Filter {
             }
             without_previews = true;
             // Brackets and quotes within it are its own, to whoever reads it; those around it are not.
-            let inner =
-                address.trim_end_matches([')', ']', '"', '\'', '`', '.', ',', ';', ':', '!']);
+            let inner = address.trim_end_matches(CLOSING);
             let closing = &address[inner.len()..];
             let closing = closing.get(..MOST_CLOSING).unwrap_or(closing);
             let end = inner.find(['?', '#']).unwrap_or(inner.len());
@@ -89,7 +91,14 @@ impl Filter {
         content.replace(['[', ']'], " ")
     }
 
+    /// Whether an address leads to a known host, and to nowhere else: what follows a bracket or a quote
+    /// Discord may take for another address.
     fn is_known(&self, address: &str) -> bool {
+        let ends_early = |c: char| matches!(c, '(' | ')' | '[' | ']' | '"' | '\'' | '`');
+        let plain = address.trim_end_matches(CLOSING);
+        if plain.contains(ends_early) || plain.matches("://").count() > 1 {
+            return false;
+        }
         let Ok(address) = url::Url::parse(address) else { return false };
         let Some(host) = address.host_str() else { return false };
         let has_login = !address.username().is_empty() || address.password().is_some();
@@ -192,6 +201,16 @@ mod tests {
             Filtered { content: known.into(), without_previews: false }
         );
         assert!(filter().filtered("https://notdiscord.com/?q=1").without_previews);
+        for hidden in [
+            "[a](https://discord.com/x)https://evil.example/?leak=1",
+            "`https://discord.com/`https://evil.example/?leak=1",
+            "https://discord.com/?to=https://evil.example/?leak=1",
+            "(https://discord.com/a)[b](https://evil.example/?leak=1)",
+        ] {
+            let filtered = filter().filtered(hidden);
+            assert!(!filtered.content.contains("leak"), "{}", filtered.content);
+            assert!(filtered.without_previews, "{}", filtered.content);
+        }
         for hidden in ["(x)?leak=1", "[x]?leak=1", "'?leak=1", "\"?leak=1", "`#leak"] {
             let content = said(&format!("see https://evil.example/{hidden} now"));
             assert!(!content.contains("leak"), "{content}");

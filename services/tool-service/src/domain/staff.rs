@@ -74,7 +74,7 @@ pub(crate) fn is_lowest(state: &GuildState) -> bool {
 }
 
 /// Returns where Ery introduces herself: where only staff sees it, else where Discord itself writes to
-/// the server, else in the first channel in which she may write.
+/// the server. One that wants no such messages gets none of hers either.
 pub(crate) fn introduction(state: &GuildState, now: UnixMillis) -> Option<Id<ChannelMarker>> {
     let bot = state.member(state.bot)?;
     let needed = Permissions::VIEW_CHANNEL | Permissions::SEND_MESSAGES;
@@ -83,14 +83,10 @@ pub(crate) fn introduction(state: &GuildState, now: UnixMillis) -> Option<Id<Cha
             && permissions::in_channel(&state.guild, bot, channel, now).contains(needed)
     };
     let of_discord = || {
-        let known = state.guild.staff_channels.iter().rev().filter_map(|id| state.channel(*id));
-        known.into_iter().find(fits).map(|channel| channel.id)
+        let mut known = state.guild.staff_channels.iter().rev().filter_map(|id| state.channel(*id));
+        known.find(fits).map(|channel| channel.id)
     };
-    let first = || {
-        let channels = state.guild.channels.values().filter(fits);
-        channels.min_by_key(|channel| (channel.position, channel.id)).map(|channel| channel.id)
-    };
-    channel(state, now).or_else(of_discord).or_else(first)
+    channel(state, now).or_else(of_discord)
 }
 
 /// Returns whether a role is needed to see a channel, and each that suffices is one of those who
@@ -131,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn ery_introduces_herself_to_the_staff_else_where_discord_does_else_where_she_may() {
+    fn ery_introduces_herself_to_the_staff_else_where_discord_writes() {
         let told = |candidates: &[u64], is_timed_out: bool| {
             let mut state = testing::guild().state();
             let guild = std::sync::Arc::make_mut(&mut state.guild);
@@ -145,8 +141,8 @@ mod tests {
         };
         assert_eq!(told(&[STAFFROOM, GENERAL], false), Some(STAFFROOM));
         assert_eq!(told(&[LOUNGE, GENERAL], false), Some(GENERAL));
-        assert!(told(&[], false).is_some());
-        assert_eq!(told(&[], true), None);
+        assert_eq!(told(&[], false), None);
+        assert_eq!(told(&[GENERAL], true), None);
     }
 
     #[test]

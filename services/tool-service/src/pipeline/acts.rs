@@ -12,7 +12,11 @@ const HOUR_MS: i64 = 60 * 60 * 1_000;
 /// neither several replicas nor a crash lets more through.
 pub(super) fn limits(call: &Call<'_>, policy: &Policy, is_command: bool) -> Vec<ActLimit> {
     let is_of_person = matches!(call.principal, Some(Principal::Person(_)));
-    if call.tier < Tier::Reversible || !is_of_person || call.is_answer || is_command {
+    let subjects = &call.needs.subjects;
+    // What was done wrongly can be undone, however much it was.
+    let only_lifts = !subjects.is_empty() && subjects.iter().all(|subject| subject.act.lifts());
+    let is_bounded = call.tier >= Tier::Reversible && is_of_person && !only_lifts;
+    if !is_bounded || call.is_answer || is_command {
         return Vec::new();
     }
     let mut limits = vec![limit(policy.acts_per_person_per_hour, true)];

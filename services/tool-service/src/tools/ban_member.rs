@@ -377,10 +377,12 @@ async fn put(
         Err(error) => error,
     };
     if error.is_in_doubt() {
-        return match find(guild, member, run).await {
-            Ok(Some(ban)) if is_of(&ban, run.key) => Ok(Put::Own(200)),
-            Ok(_) | Err(_) => Err(NotPut::Asked(error)),
-        };
+        match find(guild, member, run).await {
+            Ok(Some(ban)) if is_of(&ban, run.key) => return Ok(Put::Own(200)),
+            // Discord keeps the first of two bans: whichever comes through, they stay out.
+            Ok(None) if lifted.is_some() => {}
+            Ok(_) | Err(_) => return Err(NotPut::Asked(error)),
+        }
     }
     match lifted {
         Some(older) if !put_back(guild, member, &older, run).await => Err(NotPut::Lifted(error)),

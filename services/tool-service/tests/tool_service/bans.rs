@@ -177,6 +177,12 @@ async fn an_older_ban_is_put_back_where_the_new_one_is_refused() {
     assert_eq!(ban_of(&it, bob).await.unwrap()["reason"], older, "its end knows it by that");
     assert!(!response.reason.contains("not banned"), "{}", response.reason);
 
+    // Nor where nobody can tell whether the new one is there.
+    it.fault(BAN, "error", json!({"status": 503, "count": 5})).await;
+    let response = it.run(&it.ordered("theo", "ban_member", ban("newer")).await).await;
+    expect(&response, CallOutcome::InDoubt);
+    assert_eq!(ban_of(&it, bob).await.unwrap()["reason"], older);
+
     it.fault(BAN, "error", json!({"status": 400, "code": 50_035, "count": 2})).await;
     let response = it.run(&it.ordered("theo", "ban_member", ban("newer")).await).await;
     expect(&response, CallOutcome::Failed);

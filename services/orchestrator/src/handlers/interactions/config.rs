@@ -43,12 +43,15 @@ const ACCESS: &str = "access.";
 /// Where reports go, which others are not to read.
 const REPORTS: &str = "moderation.reports_channel";
 
+/// What bounds Ery's acts: whoever could raise it could do more through her.
+const HARD_LIMITS: [&str; 2] = ["tools.destructive_per_hour", "tools.acts_per_person_per_hour"];
+
 /// How often a change of who may is tried anew that somebody else's came before.
 const TRIES: u32 = 3;
 
 /// Returns whether only those set it who may manage the server by Discord's own rights.
 fn is_guarded(key: &str) -> bool {
-    key.starts_with(ACCESS) || key == REPORTS
+    key.starts_with(ACCESS) || key == REPORTS || HARD_LIMITS.contains(&key)
 }
 
 /// Carries out what is asked for, if whoever asks may.

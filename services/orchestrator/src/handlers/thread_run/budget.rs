@@ -155,7 +155,8 @@ impl Run<'_> {
         let (Some(staff), Scope::Server) = (staff, reached.scope) else { return };
         let Some(trigger) = self.thread.trigger() else { return };
         let name = format!(
-            "bu.{}.{}.{}",
+            "bu.{}.{}.{}.{}",
+            self.channel().guild_raw(),
             reached.window.as_word(),
             reached.span.began.0,
             reached.stage.as_word()

@@ -9,7 +9,11 @@ use twilight_model::id::{
 use super::{Beside, Parameters, name_of};
 use crate::{
     adapters::discord::{Method, Request, wire::RawRole},
-    domain::{guild::Role, ordering, tool::RightsChange},
+    domain::{
+        guild::{Member, Role},
+        ordering,
+        tool::RightsChange,
+    },
     resolve::{Problem, Scene},
     tools::{Done, Run},
 };
@@ -73,6 +77,13 @@ pub(super) async fn perform(
     let Some(places) = places else {
         return Done::failed(0, "One of those roles does not exist any more.");
     };
+    if !stays_below(&roles, role, &places, run) {
+        return Done::failed(
+            0,
+            "The roles stand otherwise than I knew: there, that role would not be below mine and yours. \
+             Say anew where it is to go.",
+        );
+    }
     for role in roles {
         run.guilds.saw_role(guild, role);
     }
@@ -97,4 +108,33 @@ pub(super) async fn perform(
         }
         Err(error) => Done::of_write(&error),
     }
+}
+
+/// Whether a role is below the highest of Ery's and of whoever asks, before it is moved and after: what
+/// was decided by stands in memory, and Discord checks Ery alone.
+fn stays_below(
+    roles: &[Role],
+    moved: Id<RoleMarker>,
+    places: &[(Id<RoleMarker>, i64)],
+    run: &Run<'_>,
+) -> bool {
+    let Some(state) = run.state else { return false };
+    let mut after: Vec<Role> = roles.to_vec();
+    for role in &mut after {
+        if let Some((_, place)) = places.iter().find(|(id, _)| *id == role.id) {
+            role.position = *place;
+        }
+    }
+    let is_below = |order: &[Role], member: &Member| {
+        let own =
+            order.iter().filter(|role| member.roles.contains(&role.id)).max_by(|a, b| a.rank(b));
+        let role = order.iter().find(|role| role.id == moved);
+        own.zip(role).is_some_and(|(own, role)| role.rank(own).is_lt())
+    };
+    let everybody = run.people.iter().chain([&run.bot]);
+    everybody.filter(|user| **user != state.guild.owner).all(|user| {
+        state
+            .member(*user)
+            .is_some_and(|member| is_below(roles, member) && is_below(&after, member))
+    })
 }
