@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
-use ery_tests::{Checker, Platform, Shape, eventually, free_port, ready};
+use ery_tests::{Checker, Platform, Shape, eventually, ready};
 
 const SHAPE: Shape = Shape { orchestrators: 2, tool_services: 2, ai_services: 1 };
 const CHANNELS: usize = 50;
@@ -285,10 +285,9 @@ async fn calls_of_mcp_clients_are_done_once_though_the_tool_service_is_killed() 
     let seed: u64 = rand::random();
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let address = format!("127.0.0.1:{}", free_port().unwrap());
     let shape = Shape { orchestrators: 1, tool_services: 1, ai_services: 1 };
     let variables = [
-        ("ERY_CONSOLE__LISTEN", address.as_str()),
+        ("ERY_CONSOLE__LISTEN", "127.0.0.1:0"),
         ("ERY_TOOL_SERVICE__SEND_BY", "2s"),
         ("ERY_TOOL_SERVICE__QUEUE_DEADLINE", "1s"),
         ("ERY_TOOL_SERVICE__REQUEST_TIMEOUT", "2s"),
@@ -296,6 +295,12 @@ async fn calls_of_mcp_clients_are_done_once_though_the_tool_service_is_killed() 
     let mut platform = Platform::start(shape, &variables).await.unwrap();
     let mut console = platform.one_more("console").unwrap();
     ready(&mut console).await.unwrap();
+    let served = console.line(|line| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let is_it = line["message"].as_str()?.starts_with("serving MCP at");
+        is_it.then(|| line["address"].as_str().map(str::to_owned))?
+    });
+    let address = served.await.unwrap();
     let world = platform.sim.world().await.unwrap();
     let guild = &world.guilds[0];
     let owner = guild.member("mara").unwrap();
