@@ -710,12 +710,13 @@ fn held_back(decision: Decision, call: &Call<'_>, policy: &Policy, is_command: b
     if matches!(decision, Decision::Deny(_)) || call.is_answer || is_of_rule {
         return decision;
     }
-    let is_end = matches!(call.principal, Some(Principal::Expiry { .. }));
-    if policy.is_paused && !is_command && !is_end {
+    if policy.is_paused && !is_command && !call.is_end() {
         return Decision::Deny(Reason::Paused);
     }
     match decision {
-        Decision::Allow { .. } if policy.is_dry_run && !is_end && call.tier >= Tier::Reversible => {
+        Decision::Allow { .. }
+            if policy.is_dry_run && !call.is_end() && call.tier >= Tier::Reversible =>
+        {
             Decision::Deny(Reason::DryRun { tool: call.tool.name })
         }
         decision => decision,

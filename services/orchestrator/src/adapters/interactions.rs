@@ -49,6 +49,18 @@ struct ByRule {
     rule: &'static str,
 }
 
+/// What is told, and the buttons below it: a JSON array, or none.
+struct Said<'a> {
+    content: &'a str,
+    buttons: String,
+}
+
+impl<'a> Said<'a> {
+    fn plain(content: &'a str) -> Self {
+        Self { content, buttons: String::new() }
+    }
+}
+
 /// What became of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answered {
@@ -274,24 +286,10 @@ impl Tools {
         content: &str,
         buttons: &Value,
     ) -> Result<Called, CallError> {
-        const TOOL: &str = "send_message";
-
-        let event = EventId(name.to_owned());
-        let key = ExecutionKey::Event { event, cause: "greeting".to_owned(), index: 0 };
-        let rule = Rule { id: "greets-where-she-joins".to_owned(), version: 1 };
-        let request = proto::CallToolRequest {
-            key: key.to_string(),
-            tool: TOOL.to_owned(),
-            arguments: json!({ "content": content }).to_string(),
-            principal: Some(Principal { kind: Some(Kind::Rule(rule)) }),
-            trigger_id: name.to_owned(),
-            guild_id: guild.get(),
-            channel_id: channel.get(),
-            offered: vec![TOOL.to_owned()],
-            buttons: buttons.to_string(),
-            ..proto::CallToolRequest::default()
-        };
-        self.send(Home::Guild(guild), request).await
+        let by = ByRule { cause: "greeting", rule: "greets-where-she-joins" };
+        let here = ChannelKey::new(Some(guild), channel);
+        let said = Said { content, buttons: buttons.to_string() };
+        self.tell_channel(here, name, name, by, channel, said).await
     }
 
     /// Tells a server's staff of something, by Ery's own rights. What is told under the same name is
@@ -305,7 +303,7 @@ impl Tools {
     ) -> Result<Called, CallError> {
         let by = ByRule { cause: "report", rule: "reports-go-to-staff" };
         let trigger = format!("in.{}", it.id);
-        self.tell_channel(it.channel, &trigger, name, by, staff, content).await
+        self.tell_channel(it.channel, &trigger, name, by, staff, Said::plain(content)).await
     }
 
     async fn tell_channel(
@@ -315,7 +313,7 @@ impl Tools {
         name: &str,
         by: ByRule,
         staff: Id<ChannelMarker>,
-        content: &str,
+        said: Said<'_>,
     ) -> Result<Called, CallError> {
         const TOOL: &str = "send_message";
 
@@ -329,12 +327,13 @@ impl Tools {
         let request = proto::CallToolRequest {
             key: key.to_string(),
             tool: TOOL.to_owned(),
-            arguments: json!({ "content": content, "channel": staff.to_string() }).to_string(),
+            arguments: json!({ "content": said.content, "channel": staff.to_string() }).to_string(),
             principal: Some(rule),
             trigger_id: trigger.to_owned(),
             guild_id: channel.guild_raw(),
             channel_id: channel.channel.get(),
             offered: vec![TOOL.to_owned()],
+            buttons: said.buttons,
             ..proto::CallToolRequest::default()
         };
         self.send(channel.home, request).await
@@ -350,7 +349,8 @@ impl Tools {
         content: &str,
     ) -> Result<Called, CallError> {
         let by = ByRule { cause: "budget", rule: "budgets-are-told-to-staff" };
-        self.tell_channel(channel, &trigger.to_string(), name, by, staff, content).await
+        self.tell_channel(channel, &trigger.to_string(), name, by, staff, Said::plain(content))
+            .await
     }
 
     /// Makes Discord's list of commands equal to this one; returns whether it was another.

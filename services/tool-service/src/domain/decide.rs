@@ -59,6 +59,13 @@ pub(crate) enum Confirmed {
     Command,
 }
 
+impl Call<'_> {
+    /// Returns whether it ends what was done for a while.
+    pub(crate) fn is_end(&self) -> bool {
+        matches!(self.principal, Some(Principal::Expiry { .. }))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// Go, reading from no other channels than these.
@@ -109,8 +116,7 @@ fn check(
 ) -> Result<Vec<Id<ChannelMarker>>, Reason> {
     let rule = rule(call, policy);
     // What was begun while the tool was allowed ends.
-    let is_end = matches!(call.principal, Some(Principal::Expiry { .. }));
-    if rule == ToolRule::Off && !call.is_answer && !is_end {
+    if rule == ToolRule::Off && !call.is_answer && !call.is_end() {
         return Err(Reason::Disabled { tool: call.tool.name });
     }
     let authority = authority(call, guild)?;

@@ -14,8 +14,6 @@ use twilight_model::{
     },
 };
 
-use ery_clock::UnixMillis;
-
 use super::{
     Done, Run, Tool, audit,
     audit::Made,
@@ -25,7 +23,7 @@ use super::{
 use crate::{
     adapters::discord::{Method, Request, wire::RawChannel},
     domain::{
-        guild::{ChannelKind, Guild, GuildState},
+        guild::{ChannelKind, Guild},
         text,
         tool::{AlsoIn, Needs, Reads, RetryClass, Spec, Tier},
     },
@@ -155,9 +153,6 @@ pub(crate) enum Act {
         to: moving::To,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
-        /// The places that change by it, fixed when the execution is opened.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        places: Option<Vec<(Id<ChannelMarker>, i64)>>,
     },
     Delete {
         channel: Id<ChannelMarker>,
@@ -261,7 +256,7 @@ impl Tool for ManageChannels {
             (Action::Move, Some(channel)) => {
                 let channel = scene.channel_or_category(channel).await?;
                 let to = moving::to(&parameters, channel, scene).await?;
-                Ok(Act::Move { channel, to, reason, places: None })
+                Ok(Act::Move { channel, to, reason })
             }
             (Action::Delete, Some(channel)) => {
                 Ok(Act::Delete { channel: scene.channel_or_category(channel).await?, reason })
@@ -306,16 +301,6 @@ impl Tool for ManageChannels {
         Tier::Read
     }
 
-    fn fix(&self, act: Act, _: UnixMillis, state: Option<&GuildState>) -> Act {
-        match act {
-            Act::Move { channel, to, reason, .. } => {
-                let places = state.and_then(|state| to.places(&state.guild, channel));
-                Act::Move { channel, to, reason, places }
-            }
-            act => act,
-        }
-    }
-
     fn retry(&self, act: &Act) -> RetryClass {
         match act {
             Act::Create { .. } => RetryClass::Reconcile,
@@ -335,9 +320,7 @@ impl Tool for ManageChannels {
                 create(guild, *kind, *category, look, run).await
             }
             Act::Modify { channel, look, .. } => modify(guild, *channel, look, run).await,
-            Act::Move { channel, to, places, .. } => {
-                moving::perform(guild, *channel, to, places.as_deref(), run).await
-            }
+            Act::Move { channel, to, .. } => moving::perform(guild, *channel, to, run).await,
             Act::Delete { channel, .. } => delete(*channel, run).await,
         }
     }

@@ -152,20 +152,15 @@ impl To {
     }
 }
 
-/// Moves the channel. A repeat goes by where all stand by then: what the first attempt did is not
+/// Moves the channel by where all stand, as it was judged just now. So does a repeat: what the first attempt did is not
 /// done again, nor what people moved meanwhile undone.
 pub(super) async fn perform(
     guild: Id<GuildMarker>,
     channel: Id<ChannelMarker>,
     to: &To,
-    places: Option<&[(Id<ChannelMarker>, i64)]>,
     run: &Run<'_>,
 ) -> Done {
-    let anew = match run.state {
-        Some(state) if run.is_repeat => to.places(&state.guild, channel),
-        _ => None,
-    };
-    let places = if run.is_repeat { anew.as_deref() } else { places };
+    let places = run.state.and_then(|state| to.places(&state.guild, channel));
     let (Some(places), Some(state)) = (places, run.state) else {
         return Done::failed(0, "That channel does not stand there any more.");
     };
@@ -192,7 +187,7 @@ pub(super) async fn perform(
         .reason(run.audit_reason);
     match run.discord.repeatedly(&request).await {
         Ok(answer) => {
-            saw(guild, channel, changes_category.then_some(to), places, run);
+            saw(guild, channel, changes_category.then_some(to), &places, run);
             Done::ok(answer.status, format!("<#{channel}> was moved."), fields)
         }
         Err(error) => Done::of_write(&error),
