@@ -2,9 +2,12 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
-use twilight_model::id::{
-    Id,
-    marker::{ChannelMarker, GuildMarker, MessageMarker, RoleMarker, UserMarker},
+use twilight_model::{
+    guild::Permissions,
+    id::{
+        Id,
+        marker::{ChannelMarker, GuildMarker, MessageMarker, RoleMarker, UserMarker},
+    },
 };
 
 use crate::{
@@ -196,9 +199,7 @@ impl Scene<'_> {
         channel: Id<ChannelMarker>,
         message: Id<MessageMarker>,
     ) -> Result<Option<RawMessage>, Problem> {
-        if let Some(guild) = self.guild
-            && !self.bot_reads(guild, channel).await?
-        {
+        if !self.bot_may(channel, TO_READ).await? {
             return Ok(None);
         }
         let route = format!("channels/{channel}/messages/id");
@@ -223,9 +224,7 @@ impl Scene<'_> {
         channel: Id<ChannelMarker>,
         limit: u8,
     ) -> Result<Vec<RawMessage>, Problem> {
-        if let Some(guild) = self.guild
-            && !self.bot_reads(guild, channel).await?
-        {
+        if !self.bot_may(channel, TO_READ).await? {
             return Ok(Vec::new());
         }
         let before = match self.trigger {
@@ -250,17 +249,19 @@ impl Scene<'_> {
         Ok(read)
     }
 
-    async fn bot_reads(
+    /// Returns whether Ery herself has these permissions in a channel.
+    pub(crate) async fn bot_may(
         &self,
-        guild: Id<GuildMarker>,
         channel: Id<ChannelMarker>,
+        permissions: Permissions,
     ) -> Result<bool, Problem> {
+        let Some(guild) = self.guild else { return Ok(true) };
         let state = self.guilds.state(guild, &[]).await?;
         let Some((bot, channel)) = state.member(state.bot).zip(state.channel(channel)) else {
             return Ok(false);
         };
         let rights = permissions::of_roles(&state.guild, bot.user, &bot.roles, channel);
-        Ok(rights.contains(TO_READ))
+        Ok(rights.contains(permissions))
     }
 
     async fn channel_by_id(

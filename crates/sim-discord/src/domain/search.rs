@@ -1,6 +1,6 @@
 //! Searching a guild's messages.
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use twilight_model::guild::Permissions;
 
@@ -22,6 +22,8 @@ pub(crate) struct Search {
     pub(crate) min_id: Option<u64>,
     pub(crate) max_id: Option<u64>,
     pub(crate) oldest_first: bool,
+    /// Whether what says the words most often, for its length, comes first.
+    pub(crate) by_relevance: bool,
     pub(crate) offset: usize,
     pub(crate) limit: usize,
 }
@@ -65,14 +67,23 @@ impl World {
         let resolve = |(message, channel): &(u64, ChannelId)| {
             self.channels.get(channel)?.messages.get(&super::MessageId::new(*message))
         };
-        let (offset, limit) = (search.offset, search.limit);
-        let messages = if search.oldest_first {
-            found.iter().skip(offset).take(limit).filter_map(resolve).collect()
-        } else {
-            found.iter().rev().skip(offset).take(limit).filter_map(resolve).collect()
-        };
+        let mut messages: Vec<&Message> = found.iter().rev().filter_map(resolve).collect();
+        if search.by_relevance {
+            messages.sort_by_key(|message| Reverse(relevance(message, &words)));
+        }
+        if search.oldest_first {
+            messages.reverse();
+        }
+        let messages = messages.into_iter().skip(search.offset).take(search.limit).collect();
         Ok(SearchResult { total, messages })
     }
+}
+
+/// Returns how often a message says the words, in so many characters.
+fn relevance(message: &Message, words: &[String]) -> usize {
+    let content = message.content.to_lowercase();
+    let count: usize = words.iter().map(|word| content.matches(word.as_str()).count()).sum();
+    count * 10_000 / content.len().max(1)
 }
 
 fn matches(message: &Message, search: &Search, words: &[String]) -> bool {

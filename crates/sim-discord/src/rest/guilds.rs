@@ -176,6 +176,7 @@ pub(super) fn search(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         min_id: call.query_id("min_id")?.map(number),
         max_id: call.query_id("max_id")?.map(number),
         oldest_first: call.query_text("sort_order") == Some("asc"),
+        by_relevance: call.query_text("sort_by") == Some("relevance"),
         offset: call.query_number("offset", 0..=9_975, 0)?,
         limit: call.query_number("limit", 1..=25, 25)?,
     };

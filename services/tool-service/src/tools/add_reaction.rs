@@ -43,6 +43,14 @@ pub(crate) struct Act {
     message: Id<MessageMarker>,
     /// The character, or `name:id`.
     emoji: String,
+    /// Whether somebody reacted with it before; looked for only where it matters.
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_there: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 static SPEC: Spec = Spec {
@@ -67,7 +75,12 @@ impl Tool for AddReaction {
         let emoji = reference::emoji(&parameters.emoji).ok_or_else(|| {
             Problem::unclear("Give one emoji: the character itself, or name:id of a custom one.")
         })?;
-        Ok(Act { channel: scene.here, message, emoji: emoji.as_in_path() })
+        // Discord lets her join in where she may not begin.
+        let is_there = !scene.bot_may(scene.here, Permissions::ADD_REACTIONS).await?
+            && scene.read(scene.here, message).await?.is_some_and(|message| {
+                message.reactions.iter().any(|reaction| reaction.emoji.is(&emoji))
+            });
+        Ok(Act { channel: scene.here, message, emoji: emoji.as_in_path(), is_there })
     }
 
     fn needs(&self, act: &Act, guild: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
@@ -75,7 +88,11 @@ impl Tool for AddReaction {
         if is_foreign(&act.emoji, guild) {
             needed |= Permissions::USE_EXTERNAL_EMOJIS;
         }
-        Needs::in_channel(act.channel, needed)
+        let mut needs = Needs::in_channel(act.channel, needed);
+        if act.is_there {
+            needs.bot.remove(Permissions::ADD_REACTIONS | Permissions::USE_EXTERNAL_EMOJIS);
+        }
+        needs
     }
 
     async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {

@@ -204,6 +204,8 @@ fn refused(status: u16, code: u64) -> String {
         160_006 => "This server has as many active threads as Discord allows.".into(),
         200_000 | 200_001 => "Discord's AutoMod blocked it.".into(),
         500_000 => "Discord could ban none of them.".into(),
+        40_005 | 50_045 => "Discord takes no files as large as that.".into(),
+        520_002 => "There can be no poll in a channel of that kind.".into(),
         520_003 => "A poll cannot be edited.".into(),
         _ => match status {
             403 => "Discord does not allow me that.".into(),

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{cmp::Reverse, collections::HashSet, time::Duration};
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -313,20 +313,34 @@ fn found(answer: &Answer, act: &Act, run: &Run<'_>) -> Result<Done, RestError> {
     // Discord's bounds hold the messages themselves, too.
     messages.retain(|message| act.before.is_none_or(|before| message.id.get() < before));
     messages.retain(|message| act.after.is_none_or(|after| message.id.get() > after));
-    messages.sort_unstable_by_key(|message| message.id);
-    messages.dedup_by_key(|message| message.id);
+    // Those that are wanted most come last: if not all fit, they are kept.
+    match act.order {
+        Order::Newest => messages.sort_unstable_by_key(|message| message.id),
+        Order::Oldest => messages.sort_unstable_by_key(|message| Reverse(message.id)),
+        Order::Relevance => messages.reverse(),
+    }
+    let mut seen = HashSet::with_capacity(messages.len());
+    messages.retain(|message| seen.insert(message.id));
     let mut listed = listing::list(&messages, run);
     for (shown, message) in listed.messages.iter_mut().zip(&messages[listed.cut..]) {
         shown["channel"] = Value::String(message.channel_id.to_string());
     }
+    let first = match act.order {
+        Order::Newest => "the oldest of them",
+        Order::Oldest => {
+            listed.messages.reverse();
+            "the oldest of them"
+        }
+        Order::Relevance => {
+            listed.messages.reverse();
+            "what fits best"
+        }
+    };
     let count = listed.messages.len();
     let total = found.total_results.max(u64::try_from(count).unwrap_or(u64::MAX));
     let summary = match count {
         0 => "Nothing was found in the channels that may be read here.".to_owned(),
-        count => format!(
-            "{count} of {total} messages found, the oldest of them first{}.",
-            listed.remark()
-        ),
+        count => format!("{count} of {total} messages found, {first} first{}.", listed.remark()),
     };
     let mut fields = Map::new();
     fields.insert("messages".into(), Value::Array(listed.messages));

@@ -138,6 +138,8 @@ fn outgoing(act: &Act, channel: Id<ChannelMarker>) -> Outgoing<'_> {
         channel,
         content: &act.content,
         embeds: &[],
+        poll: None,
+        files: &[],
         reply_to: None,
         mention_users: &[],
         suppress_embeds: act.suppress_embeds,

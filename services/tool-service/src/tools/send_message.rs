@@ -13,6 +13,8 @@ use twilight_model::{
 use super::{
     Done, Run, Tool,
     embeds::{self, Embed},
+    files::{self, TextFile},
+    polls::Poll,
     sending::{Outgoing, Sent},
 };
 use crate::{
@@ -30,7 +32,7 @@ pub(crate) struct SendMessage;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {
-    /// What to say, in Discord's Markdown. May be left out beside embeds.
+    /// What to say, in Discord's Markdown. May be left out beside embeds, a poll or files.
     #[schemars(length(min = 1, max = 2000))]
     #[serde(default)]
     content: Option<String>,
@@ -42,6 +44,13 @@ pub(crate) struct Parameters {
     #[schemars(length(max = 10))]
     #[serde(default)]
     embeds: Vec<Embed>,
+    /// A question that members answer by a click. It cannot be changed later.
+    #[serde(default)]
+    poll: Option<Poll>,
+    /// Texts to be sent as files: only what people want to keep, or what is too long to be said.
+    #[schemars(length(max = 10))]
+    #[serde(default)]
+    files: Vec<TextFile>,
     /// The id of the message in that channel that it replies to.
     #[schemars(length(min = 1, max = 200))]
     #[serde(default)]
@@ -60,6 +69,10 @@ pub(crate) struct Act {
     content: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     embeds: Vec<Embed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    poll: Option<Poll>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    files: Vec<TextFile>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reply_to: Option<Id<MessageMarker>>,
     mention_users: Vec<Id<UserMarker>>,
@@ -100,7 +113,10 @@ impl Tool for SendMessage {
     async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
         let embeds = embeds::filtered(parameters.embeds, scene.filter)?;
         let filtered = scene.filter.filtered(parameters.content.as_deref().unwrap_or_default());
-        if filtered.content.trim().is_empty() && embeds.is_empty() {
+        let poll = parameters.poll.map(|poll| poll.filtered(scene.filter)).transpose()?;
+        let files = files::filtered(parameters.files, scene.filter)?;
+        let has_more = !embeds.is_empty() || poll.is_some() || !files.is_empty();
+        if filtered.content.trim().is_empty() && !has_more {
             return Err(Problem::unclear("The content is empty."));
         }
         let length = filtered.content.chars().count();
@@ -132,6 +148,8 @@ impl Tool for SendMessage {
             channel,
             content: filtered.content,
             embeds,
+            poll,
+            files,
             reply_to,
             mention_users,
             suppress_embeds: filtered.without_previews,
@@ -145,6 +163,12 @@ impl Tool for SendMessage {
         let mut to_send = Permissions::VIEW_CHANNEL | Permissions::SEND_MESSAGES;
         if !act.embeds.is_empty() {
             to_send |= Permissions::EMBED_LINKS;
+        }
+        if act.poll.is_some() {
+            to_send |= Permissions::SEND_POLLS;
+        }
+        if !act.files.is_empty() {
+            to_send |= Permissions::ATTACH_FILES;
         }
         let to_reply = Permissions::READ_MESSAGE_HISTORY;
         let reply = (act.reply_to.is_some() && act.components.is_none()).then_some(AlsoIn {
@@ -187,6 +211,8 @@ fn outgoing(act: &Act) -> Outgoing<'_> {
         channel: act.channel,
         content: &act.content,
         embeds: &act.embeds,
+        poll: act.poll.as_ref(),
+        files: &act.files,
         reply_to: act.reply_to,
         mention_users: &act.mention_users,
         suppress_embeds: act.suppress_embeds,

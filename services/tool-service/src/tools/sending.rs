@@ -9,7 +9,12 @@ use twilight_model::{
     },
 };
 
-use super::{Done, Run, embeds::Embed};
+use super::{
+    Done, Run,
+    embeds::Embed,
+    files::{self, TextFile},
+    polls::Poll,
+};
 use crate::{
     adapters::discord::{
         Method, Request, RestError,
@@ -35,6 +40,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) channel: Id<ChannelMarker>,
     pub(super) content: &'a str,
     pub(super) embeds: &'a [Embed],
+    pub(super) poll: Option<&'a Poll>,
+    pub(super) files: &'a [TextFile],
     pub(super) reply_to: Option<Id<MessageMarker>>,
     pub(super) mention_users: &'a [Id<UserMarker>],
     pub(super) suppress_embeds: bool,
@@ -109,6 +116,9 @@ impl Outgoing<'_> {
         if !self.embeds.is_empty() {
             body["embeds"] = self.embeds.iter().map(Embed::as_discord_has_it).collect();
         }
+        if let Some(poll) = self.poll {
+            body["poll"] = poll.as_discord_has_it();
+        }
         // Without the right to read the history Discord refuses replies; the answer matters more.
         if let Some(reply_to) = self.reply_to.filter(|_| self.may_reply(run)) {
             body["message_reference"] = json!({
@@ -124,7 +134,12 @@ impl Outgoing<'_> {
         }
         let path = format!("channels/{}/messages", self.channel);
         let request = Request::new(Method::Post, path.clone(), path, run.home.key(), run.send_by);
-        request.json(&body).send()
+        if self.files.is_empty() {
+            return request.json(&body).send();
+        }
+        body["attachments"] = files::as_discord_has_them(self.files);
+        let sent: Vec<_> = self.files.iter().map(TextFile::as_sent).collect();
+        request.with_files(&body, &sent).send()
     }
 
     fn may_reply(&self, run: &Run<'_>) -> bool {
@@ -167,6 +182,12 @@ impl Outgoing<'_> {
                         && message.reply_to() == self.reply_to
                         && message.embeds.len() == self.embeds.len()
                         && self.embeds.iter().zip(&message.embeds).all(|(own, of)| own.is(of))
+                        && match (self.poll, &message.poll) {
+                            (Some(own), Some(of)) => own.is(of),
+                            (own, of) => own.is_none() && of.is_none(),
+                        }
+                        && message.attachments.len() == self.files.len()
+                        && self.files.iter().zip(&message.attachments).all(|(own, of)| own.is(of))
                 }
             }
     }

@@ -8,6 +8,7 @@
 mod answers;
 mod approvals;
 mod bans;
+mod beside;
 mod channels;
 mod commands;
 mod direct;

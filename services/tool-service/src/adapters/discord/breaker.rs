@@ -8,41 +8,64 @@ use std::{
 
 use tokio::time::Instant;
 
-/// How many kinds of request that fail are known; past it, one more counts as Discord itself.
-const MAX_ROUTES: usize = 256;
+/// How many places that fail are known; past it, one more counts as Discord itself.
+const MAX_PLACES: usize = 256;
 
-/// One breaker for Discord as a whole and one for each kind of request that fails: one route may be
-/// broken while all others work.
+/// A breaker for each place where a kind of request fails, one for each kind that fails at several
+/// places, and one for Discord as a whole: a channel, a route or a server may be broken while all
+/// else works.
 #[derive(Debug)]
 pub(crate) struct Breakers {
     failures_to_open: u32,
     open_for: Duration,
     whole: Breaker,
     /// Only those that failed and were not answered since.
-    routes: Mutex<HashMap<String, Arc<Breaker>>>,
+    kinds: Mutex<HashMap<String, Kind>>,
+}
+
+/// A kind of request that fails.
+#[derive(Debug)]
+struct Kind {
+    whole: Arc<Breaker>,
+    /// By the channel or server that the request is about.
+    places: HashMap<String, Arc<Breaker>>,
 }
 
 impl Breakers {
     pub(crate) fn new(failures_to_open: u32, open_for: Duration) -> Self {
         let whole = Breaker::new(failures_to_open, open_for);
-        Self { failures_to_open, open_for, whole, routes: Mutex::default() }
+        Self { failures_to_open, open_for, whole, kinds: Mutex::default() }
     }
 
     /// Returns whether a request may be sent now.
     pub(crate) fn admits(&self, method: &str, route: &str) -> bool {
-        let of_route = {
-            let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-            if routes.is_empty() { None } else { routes.get(&kind(method, route)).cloned() }
+        let failing = {
+            let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+            if kinds.is_empty() {
+                [None, None]
+            } else {
+                let (kind, place) = kind_and_place(method, route);
+                let kind = kinds.get(&kind);
+                [kind.and_then(|kind| kind.places.get(place)), kind.map(|kind| &kind.whole)]
+                    .map(Option::<&Arc<Breaker>>::cloned)
+            }
         };
-        of_route.is_none_or(|it| it.admits()) && self.whole.admits()
+        failing.into_iter().flatten().all(|breaker| breaker.admits()) && self.whole.admits()
     }
 
     /// Records that Discord answered, whatever it said.
     pub(crate) fn answered(&self, method: &str, route: &str) {
         self.whole.answered();
-        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        if !routes.is_empty() {
-            routes.remove(&kind(method, route));
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        if kinds.is_empty() {
+            return;
+        }
+        let (kind, place) = kind_and_place(method, route);
+        let Some(failing) = kinds.get_mut(&kind) else { return };
+        failing.places.remove(place);
+        failing.whole.answered();
+        if failing.places.is_empty() {
+            kinds.remove(&kind);
         }
     }
 
@@ -52,28 +75,37 @@ impl Breakers {
     }
 
     /// Records an error of Discord's own, and returns whether anything is spared from now on. Where
-    /// several kinds of request fail, it is Discord as a whole.
+    /// a kind of request fails at several places, it is that kind; where several kinds fail, and at
+    /// several places, it is Discord as a whole.
     pub(crate) fn failed(&self, method: &str, route: &str) -> bool {
-        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        let kind = kind(method, route);
-        if routes.len() >= MAX_ROUTES && !routes.contains_key(&kind) {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        let (kind, place) = kind_and_place(method, route);
+        let is_known = kinds.get(&kind).is_some_and(|kind| kind.places.contains_key(place));
+        if !is_known && kinds.values().map(|kind| kind.places.len()).sum::<usize>() >= MAX_PLACES {
             return self.whole.failed();
         }
         let new = || Arc::new(Breaker::new(self.failures_to_open, self.open_for));
-        let of_route = Arc::clone(routes.entry(kind).or_insert_with(new));
-        let is_several = routes.len() > 1;
-        drop(routes);
-        let is_route_spared = of_route.failed();
-        is_several && self.whole.failed() || is_route_spared
+        let failing =
+            kinds.entry(kind).or_insert_with(|| Kind { whole: new(), places: HashMap::new() });
+        let of_place = Arc::clone(failing.places.entry(place.to_owned()).or_insert_with(new));
+        let of_kind = (failing.places.len() > 1).then(|| Arc::clone(&failing.whole));
+        let is_elsewhere =
+            kinds.values().flat_map(|kind| kind.places.keys()).any(|other| other != place);
+        let is_whole = kinds.len() > 1 && is_elsewhere;
+        drop(kinds);
+        let is_place_spared = of_place.failed();
+        let is_kind_spared = of_kind.is_some_and(|kind| kind.failed());
+        is_whole && self.whole.failed() || is_kind_spared || is_place_spared
     }
 }
 
-/// Names a kind of request: its route without the ids in it.
-fn kind(method: &str, route: &str) -> String {
-    let parts = route
-        .split('/')
-        .map(|part| if part.bytes().all(|byte| byte.is_ascii_digit()) { "{id}" } else { part });
-    format!("{method} {}", parts.collect::<Vec<_>>().join("/"))
+/// Names a kind of request, its route without the ids in it, and the place that it is about: the
+/// first of its ids.
+fn kind_and_place<'a>(method: &str, route: &'a str) -> (String, &'a str) {
+    let is_id = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let place = route.split('/').find(is_id).unwrap_or_default();
+    let parts = route.split('/').map(|part| if is_id(&part) { "{id}" } else { part });
+    (format!("{method} {}", parts.collect::<Vec<_>>().join("/")), place)
 }
 
 /// Opens after so many failures in a row; then lets one request through at a time.
@@ -172,8 +204,10 @@ mod tests {
         let breakers = Breakers::new(2, PAUSE);
         let (search, send) = ("guilds/1/members/search", "channels/2/messages");
         assert!(!breakers.failed("GET", search));
-        assert!(breakers.failed("GET", "guilds/7/members/search"), "it is the same kind");
+        assert!(!breakers.failed("GET", "guilds/7/members/search"));
+        assert!(breakers.failed("GET", search), "it fails at several places");
         assert!(!breakers.admits("GET", search));
+        assert!(!breakers.admits("GET", "guilds/9/members/search"), "it is the same kind");
         assert!(breakers.admits("POST", send), "all others work");
         breakers.answered("POST", send);
         assert!(!breakers.admits("GET", search), "which tells nothing of the broken one");
@@ -191,6 +225,25 @@ mod tests {
         breakers.answered("GET", search);
         breakers.answered("POST", send);
         assert!(breakers.admits("GET", search) && breakers.admits("POST", send));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_broken_channel_spares_itself_alone() {
+        let breakers = Breakers::new(2, PAUSE);
+        let (broken, other) = ("channels/2/messages", "channels/3/messages");
+        for _ in 0..3 {
+            breakers.failed("POST", broken);
+            breakers.failed("GET", broken);
+        }
+        assert!(!breakers.admits("POST", broken) && !breakers.admits("GET", broken));
+        assert!(breakers.admits("POST", other) && breakers.admits("GET", other));
+        assert!(breakers.admits("GET", "channels/2"), "what else is asked of it works");
+        breakers.answered("POST", other);
+        assert!(!breakers.admits("POST", broken));
+        tokio::time::advance(PAUSE).await;
+        assert!(breakers.admits("POST", broken));
+        breakers.answered("POST", broken);
+        assert!(breakers.admits("POST", broken) && breakers.admits("POST", broken));
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,7 +13,10 @@ use twilight_model::{
 use ery_clock::UnixMillis;
 use ery_proto::common::v1 as proto;
 
-use crate::domain::guild::{Channel, ChannelKind, Guild, Member, Overwrite, OverwriteOf, Role};
+use crate::domain::{
+    guild::{Channel, ChannelKind, Guild, Member, Overwrite, OverwriteOf, Role},
+    reference::EmojiReference,
+};
 
 /// A guild, from an event or `GET /guilds/{id}`.
 #[derive(Debug, Deserialize)]
@@ -310,6 +313,11 @@ pub(crate) struct RawMessage {
     pub(crate) webhook_id: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) embeds: Vec<RawEmbed>,
+    pub(crate) poll: Option<RawPoll>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) reactions: Vec<RawReaction>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) sticker_items: Vec<RawSticker>,
     #[serde(default, deserialize_with = "nonce")]
     pub(crate) nonce: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
@@ -320,6 +328,74 @@ pub(crate) struct RawMessage {
 pub(crate) struct RawEmbed {
     pub(crate) title: Option<String>,
     pub(crate) description: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) fields: Vec<RawEmbedField>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RawEmbedField {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) value: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RawReaction {
+    pub(crate) emoji: RawReactionEmoji,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RawReactionEmoji {
+    id: Option<Id<EmojiMarker>>,
+    name: Option<String>,
+}
+
+impl RawReactionEmoji {
+    pub(crate) fn is(&self, emoji: &EmojiReference) -> bool {
+        match emoji {
+            EmojiReference::Custom { id, .. } => self.id == Some(*id),
+            EmojiReference::Unicode(character) => {
+                self.id.is_none() && self.name.as_ref() == Some(character)
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RawSticker {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) name: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RawPoll {
+    #[serde(default, deserialize_with = "or_default")]
+    question: RawPollMedia,
+    #[serde(default, deserialize_with = "or_default")]
+    answers: Vec<RawPollAnswer>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct RawPollMedia {
+    #[serde(default, deserialize_with = "or_default")]
+    text: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct RawPollAnswer {
+    #[serde(default, deserialize_with = "or_default")]
+    poll_media: RawPollMedia,
+}
+
+impl RawPoll {
+    pub(crate) fn question(&self) -> &str {
+        &self.question.text
+    }
+
+    pub(crate) fn answers(&self) -> impl Iterator<Item = &str> {
+        self.answers.iter().map(|answer| answer.poll_media.text.as_str())
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
