@@ -417,3 +417,23 @@ async fn a_planned_act_is_done_once_at_its_time_and_can_be_cancelled() {
     assert_eq!(fired[0]["planned_by"], format!("person {bob}"));
     assert_eq!(ctl(&["schedule", "list"]).await, json!([]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn polls_and_reminders_are_made_by_words() {
+    let playground = Playground::start().await;
+    let (guild, bot) = playground.guild().await;
+    let (channel, bob) = (guild.channel("general").unwrap(), guild.member("bob").unwrap());
+    let mention = format!("<@{bot}>");
+    let asked = format!("{mention} poll: pizza or pasta?");
+    playground.ask(channel, bob, &asked).await;
+    let poll = playground.message(channel, |message| message["poll"].is_object()).await;
+    assert_eq!(poll["poll"]["question"]["text"], "Pizza or pasta?");
+    assert_eq!(poll["poll"]["answers"].as_array().unwrap().len(), 2);
+
+    let asked = format!("{mention} remind me in 2 seconds to look at the oven");
+    let planned = playground.ask(channel, bob, &asked).await;
+    assert!(planned.contains("remind you") && planned.contains("/schedule cancel"), "{planned}");
+    let due = format!("⏰ <@{bob}>: look at the oven");
+    let reminder = playground.message(channel, |message| message["content"] == due).await;
+    assert_eq!(reminder["mentions"][0]["id"], bob);
+}

@@ -186,7 +186,17 @@ impl<'a> Clause<'a> {
         self.text_of(self.tokens)
     }
 
+    /// Returns the text from here, line by line.
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.source_of(self.tokens).lines().map(on_one_line).collect()
+    }
+
     fn text_of(&self, tokens: &[Token]) -> String {
+        on_one_line(&self.source_of(tokens))
+    }
+
+    /// Returns what the tokens stand for, as it was written.
+    fn source_of(&self, tokens: &[Token]) -> String {
         let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else {
             return String::new();
         };
@@ -201,7 +211,7 @@ impl<'a> Clause<'a> {
                 None => text.push(character),
             }
         }
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
+        text
     }
 
     /// Returns how many tokens at the start are Ery's name, if any.
@@ -470,4 +480,8 @@ fn ends_a_name(word: &str) -> bool {
 
 fn ends_possessive(word: Option<&str>) -> bool {
     word.is_some_and(|word| word.ends_with("'s"))
+}
+
+fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

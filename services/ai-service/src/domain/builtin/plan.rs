@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use time::format_description::well_known::Rfc3339;
 
 use crate::domain::conversation::{
     Answer, MemberMessage, Order, Place, Stop, ToolCall, ToolResult, ToolSpec, Turn, TurnRequest,
@@ -9,7 +10,7 @@ use crate::domain::conversation::{
 
 use super::{
     report,
-    request::{MessageRef, Place as Channel, Problem, Request, Target},
+    request::{MessageRef, Place as Channel, Problem, Remembered, Request, Target, When},
     understand::understand,
 };
 
@@ -177,9 +178,44 @@ fn call_of(
             set(&mut arguments, "content", content.clone().into());
             "send_message"
         }
+        Request::Poll { question, answers, hours } => {
+            let poll = json!({ "question": question, "answers": answers, "hours": hours });
+            set(&mut arguments, "poll", poll);
+            "send_message"
+        }
+        Request::Remind { whom, when, text } => {
+            remind(&mut arguments, message, (*whom, *when, text));
+            "schedule_action"
+        }
         _ => return Err(Problem::NotUnderstood(String::new())),
     };
     Ok((tool, Value::Object(arguments)))
+}
+
+/// Writes the arguments of a plan that reminds somebody.
+fn remind(
+    arguments: &mut Map<String, Value>,
+    message: &MemberMessage,
+    (whom, when, text): (Remembered, When, &str),
+) {
+    let member = match whom {
+        Remembered::Asker => Some(message.author),
+        Remembered::Member(member) => Some(member),
+        Remembered::Everybody => None,
+    };
+    let head = member.map_or_else(|| "Reminder".to_owned(), |member| format!("<@{member}>"));
+    let text = if text.is_empty() { "it is time." } else { text };
+    let content = format!("⏰ {head}: {text}");
+    let notified: Vec<String> = member.iter().map(ToString::to_string).collect();
+    set(arguments, "tool", "send_message".into());
+    set(arguments, "arguments", json!({ "content": content, "mention_users": notified }));
+    match when {
+        When::In(seconds) => set(arguments, "in_seconds", seconds.into()),
+        When::At(at) => {
+            let at = at.format(&Rfc3339).unwrap_or_default();
+            set(arguments, "at", at.into());
+        }
+    }
 }
 
 /// Returns the tool for an act that moderates, and writes its arguments; none for what is no act.

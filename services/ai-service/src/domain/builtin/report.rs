@@ -11,7 +11,7 @@ use super::{
     digest,
     duration::in_words,
     plan::{Item, Past, Step},
-    request::{Problem, Request, Talk},
+    request::{Problem, Remembered, Request, Talk},
     timeouts::DEFAULT_SECONDS,
 };
 
@@ -94,8 +94,26 @@ fn said(item: &Item<'_>, result: &ToolResult, request: &TurnRequest) -> String {
         Request::Search { .. } => {
             digest::found(&content, request.place.now).unwrap_or_else(|| outcome(result, &wish))
         }
+        Request::Remind { whom, .. } => {
+            reminded(*whom, &content).unwrap_or_else(|| outcome(result, &wish))
+        }
         _ => outcome(result, &wish),
     }
+}
+
+/// Says for when a reminder is planned.
+fn reminded(whom: Remembered, content: &Value) -> Option<String> {
+    let due = content.get("due_at_ms")?.as_i64()?.div_euclid(1_000);
+    let id = content.get("id")?.as_str()?;
+    let whom = match whom {
+        Remembered::Asker => "you".to_owned(),
+        Remembered::Everybody => "everybody here".to_owned(),
+        Remembered::Member(member) => format!("<@{member}>"),
+    };
+    Some(format!(
+        "I'll remind {whom} on <t:{due}:f> (<t:{due}:R>). To take it back: `/schedule cancel`, \
+         id `{id}`."
+    ))
 }
 
 /// Returns the content of a result that says that the call was carried out.
@@ -155,6 +173,8 @@ fn wish(request: &Request) -> String {
         Request::Search { .. } => "the search".into(),
         Request::React { .. } => "the reaction".into(),
         Request::Send { .. } => "the message".into(),
+        Request::Poll { .. } => "the poll".into(),
+        Request::Remind { .. } => "the reminder".into(),
         Request::Say { .. } | Request::Talk(_) | Request::Problem(_) => "that".into(),
     }
 }
@@ -218,7 +238,11 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("fetch_messages", "“what did I miss”, “summarise #channel”"),
     ("search_messages", "“search for pizza from @name in #channel”"),
     ("add_reaction", "“react with 👍”, as a reply or to the last message"),
-    ("send_message", "“send a message saying …”"),
+    ("send_message", "“send a message saying …”, “poll: pizza or pasta?”"),
+    (
+        "schedule_action",
+        "“remind me in 20 minutes to …”, “remind us tomorrow at 9 to …” (times of day are UTC)",
+    ),
 ];
 
 fn help(request: &TurnRequest) -> String {
@@ -241,8 +265,18 @@ fn help(request: &TurnRequest) -> String {
     text
 }
 
+#[expect(clippy::too_many_lines, reason = "a sentence for each")]
 fn problem(problem: &Problem, request: &TurnRequest) -> String {
     match problem {
+        Problem::PollWhat => {
+            "I couldn't read that poll, so I made none. Write a question and 2 to \
+            10 short answers, as in “poll: where do we meet? park, café, online”."
+                .into()
+        }
+        Problem::RemindWhen => "I couldn't tell when, so I planned nothing. Write for example \
+            “remind me in 20 minutes to …” or “remind us tomorrow at 9 to …” (times of day are \
+            UTC)."
+            .into(),
         Problem::Whom => "I couldn't tell whom you mean, so I did nothing. Name the member, as in \
             “timeout @name for 10 minutes”, or reply to one of their messages."
             .into(),

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use time::OffsetDateTime;
 use twilight_model::id::{
     Id,
     marker::{ChannelMarker, MessageMarker, UserMarker},
@@ -98,6 +99,17 @@ pub(super) enum Request {
     Send {
         content: String,
     },
+    Poll {
+        question: String,
+        answers: Vec<String>,
+        hours: u64,
+    },
+    Remind {
+        whom: Remembered,
+        when: When,
+        /// May be empty.
+        text: String,
+    },
     Say {
         text: String,
     },
@@ -126,7 +138,9 @@ impl Request {
             | Self::CatchUp { .. }
             | Self::Search { .. }
             | Self::React { .. }
-            | Self::Send { .. } => true,
+            | Self::Send { .. }
+            | Self::Poll { .. }
+            | Self::Remind { .. } => true,
             Self::Say { .. } | Self::Talk(_) | Self::Problem(_) => false,
         }
     }
@@ -153,6 +167,8 @@ impl Request {
             | Self::Search { .. }
             | Self::React { .. }
             | Self::Send { .. }
+            | Self::Poll { .. }
+            | Self::Remind { .. }
             | Self::Say { .. }
             | Self::Talk(_)
             | Self::Problem(_) => false,
@@ -210,6 +226,23 @@ impl fmt::Display for Place {
             Self::Name(name) => write!(f, "#{name}"),
         }
     }
+}
+
+/// Whom a reminder is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remembered {
+    Asker,
+    /// All who read the channel; nobody is notified.
+    Everybody,
+    Member(Id<UserMarker>),
+}
+
+/// When a reminder is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// In so many seconds.
+    In(u64),
+    At(OffsetDateTime),
 }
 
 /// Which message a reaction goes to.
@@ -277,6 +310,9 @@ pub(super) enum Problem {
     WhichMessage,
     SendWhat,
     SendElsewhere,
+    /// A poll without a question, or without answers.
+    PollWhat,
+    RemindWhen,
     /// A command for a tool that these commands do not cover.
     NotCovered {
         verb: String,

@@ -2,8 +2,9 @@ use crate::domain::conversation::{MemberMessage, Place};
 
 use super::{
     clause::{Clause, Context},
-    duration, lookups,
+    duration, lookups, polls,
     quoted::unquote,
+    reminders,
     request::{Problem, Request, Talk},
     servers, talk, timeouts,
     tokens::{Kind, Token, tokenise},
@@ -39,11 +40,19 @@ pub(super) fn understand(message: &MemberMessage, place: &Place) -> Vec<Request>
         reply_to: message.reply_to,
         reply_to_author: message.reply_to_author,
     };
+    let is_taken_back = is_taken_back(&tokens);
+    // These are whole messages: what they say may be anything.
+    let whole = Clause::new(&tokens, &context);
+    if !is_taken_back
+        && let Some(request) = polls::read(whole).or_else(|| reminders::read(whole, message.at))
+    {
+        return vec![request];
+    }
     let mut found = Vec::new();
     for (sentence, is_question) in sentences(&tokens, &context) {
         read_sentence(Clause::new(sentence, &context), is_question, &mut found);
     }
-    if is_taken_back(&tokens) {
+    if is_taken_back {
         for request in &mut found {
             if request.is_an_act() {
                 *request = Request::Talk(Talk::Refrain);
