@@ -46,6 +46,21 @@ pub struct Effective {
     pub values: BTreeMap<String, (Value, Origin)>,
 }
 
+/// A channel, and if it is a thread the channel that it hangs on: what is set there holds in its
+/// threads, too, below what is set in a thread itself. 0 stands for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    pub channel: u64,
+    pub parent: u64,
+}
+
+/// No thread.
+impl From<u64> for Place {
+    fn from(channel: u64) -> Self {
+        Self { channel, parent: 0 }
+    }
+}
+
 /// All that is set for one home at one moment, the installation's own included.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -53,7 +68,8 @@ pub struct Snapshot {
     base: Document,
     global: Document,
     own: Layered,
-    made: Mutex<HashMap<(u64, u64), Arc<Effective>>>,
+    /// By parent, channel and user.
+    made: Mutex<HashMap<(u64, u64, u64), Arc<Effective>>>,
 }
 
 impl Snapshot {
@@ -61,15 +77,27 @@ impl Snapshot {
         Self { base, global, own, made: Mutex::default() }
     }
 
-    /// Returns what holds in a channel for a user; 0 for no channel, and for no user.
-    pub fn effective(&self, channel: u64, user: u64) -> Arc<Effective> {
+    /// Returns whether anything is set for some channel.
+    pub fn is_set_by_channel(&self) -> bool {
+        // They stand in order, and those of channels together.
+        let first = self.own.range(Subject::channel(0)..).next();
+        first.is_some_and(|(subject, _)| subject.layer == Layer::Channel)
+    }
+
+    /// Returns what holds in a place for a user; 0 for no user.
+    pub fn effective(&self, place: impl Into<Place>, user: u64) -> Arc<Effective> {
+        let Place { channel, parent } = place.into();
         let own = |subject: Subject| if self.own.contains_key(&subject) { subject.id } else { 0 };
-        let place = (own(Subject::channel(channel)), own(Subject::user(user)));
+        let place = (
+            own(Subject::channel(parent)),
+            own(Subject::channel(channel)),
+            own(Subject::user(user)),
+        );
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(effective) = made.get(&place) {
             return Arc::clone(effective);
         }
-        let effective = Arc::new(self.make(place.0, place.1));
+        let effective = Arc::new(self.make(place));
         if made.len() >= REMEMBERED {
             made.clear();
         }
@@ -77,7 +105,7 @@ impl Snapshot {
         effective
     }
 
-    fn make(&self, channel: u64, user: u64) -> Effective {
+    fn make(&self, (parent, channel, user): (u64, u64, u64)) -> Effective {
         let mut values = BTreeMap::new();
         let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
         if let Value::Object(defaults) = &defaults {
@@ -87,6 +115,7 @@ impl Snapshot {
             (Origin::Settings, Some(&self.base)),
             (Origin::Layer(Layer::Global), Some(&self.global)),
             (Origin::Layer(Layer::Server), self.own.get(&Subject::SERVER)),
+            (Origin::Layer(Layer::Channel), self.own.get(&Subject::channel(parent))),
             (Origin::Layer(Layer::Channel), self.own.get(&Subject::channel(channel))),
             (Origin::Layer(Layer::User), self.own.get(&Subject::user(user))),
         ];
@@ -233,6 +262,33 @@ mod tests {
         let elsewhere = snapshot.effective(8, 6);
         assert_eq!(elsewhere.config.gate.engage, Engage::Addressed);
         assert_eq!(elsewhere.config.answers.language, "");
+    }
+
+    #[test]
+    fn what_is_set_in_a_channel_holds_in_its_threads_below_their_own() {
+        let own = Layered::from([
+            (
+                Subject::channel(7),
+                document(&[("gate.engage", json!("off")), ("limits.steps", json!(4))]),
+            ),
+            (
+                Subject::channel(70),
+                document(&[("gate.engage", json!("listen")), ("limits.steps", json!(9))]),
+            ),
+        ]);
+        let snapshot = Snapshot::new(Document::new(), Document::new(), own);
+        assert!(snapshot.is_set_by_channel());
+        let held = |channel, parent| {
+            let effective = snapshot.effective(Place { channel, parent }, 0);
+            (effective.config.gate.engage, effective.config.limits.steps)
+        };
+        assert_eq!(held(71, 7), (Engage::Off, 4));
+        assert_eq!(held(70, 7), (Engage::Listen, 4), "what narrows stays narrow");
+        assert_eq!(held(70, 0), (Engage::Listen, 9));
+        assert_eq!(held(71, 8), (Config::default().gate.engage, Config::default().limits.steps));
+        let users = Layered::from([(Subject::user(7), Document::new())]);
+        let of_users = Snapshot::new(Document::new(), Document::new(), users);
+        assert!(!of_users.is_set_by_channel());
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use config::{
     Tools, Usd,
 };
 pub use document::{Document, DocumentError, File, Layered, Subject};
-pub use effective::{Effective, Origin, Snapshot};
+pub use effective::{Effective, Origin, Place, Snapshot};
 pub use keys::{Combine, InvalidConfig, Key, Keys, TOOLS, keys, schema};
 pub use layer::Layer;
 pub use presets::{PRESETS, Preset, preset};

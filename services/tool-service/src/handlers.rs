@@ -1,6 +1,7 @@
 //! What comes in: one file per RPC.
 
 mod check_guild;
+mod describe_channel;
 mod describe_people;
 mod fetch_history;
 mod find_staff_channel;
@@ -19,13 +20,13 @@ use ery_ids::ChannelKey;
 use ery_proto::tool::v1::{
     AnswerInteractionRequest, AnswerInteractionResponse, CallToolRequest, CallToolResponse,
     CheckGuildRequest, CheckGuildResponse, ClickApprovalRequest, ClickApprovalResponse,
-    DescribePeopleRequest, DescribePeopleResponse, EditInteractionAnswerRequest,
-    EditInteractionAnswerResponse, FetchHistoryRequest, FetchHistoryResponse,
-    FindStaffChannelRequest, FindStaffChannelResponse, ListPlansRequest, ListPlansResponse,
-    ListToolsRequest, ListToolsResponse, RegisterCommandsRequest, RegisterCommandsResponse,
-    ResolveCallRequest, ResolveCallResponse, SettleApprovalRequest, SettleApprovalResponse,
-    SettleCallRequest, SettleCallResponse, ShowTypingRequest, ShowTypingResponse,
-    tool_service_server::ToolService,
+    DescribeChannelRequest, DescribeChannelResponse, DescribePeopleRequest, DescribePeopleResponse,
+    EditInteractionAnswerRequest, EditInteractionAnswerResponse, FetchHistoryRequest,
+    FetchHistoryResponse, FindStaffChannelRequest, FindStaffChannelResponse, ListPlansRequest,
+    ListPlansResponse, ListToolsRequest, ListToolsResponse, RegisterCommandsRequest,
+    RegisterCommandsResponse, ResolveCallRequest, ResolveCallResponse, SettleApprovalRequest,
+    SettleApprovalResponse, SettleCallRequest, SettleCallResponse, ShowTypingRequest,
+    ShowTypingResponse, tool_service_server::ToolService,
 };
 
 use crate::{error::CallError, pipeline::Pipeline, service::Shared};
@@ -100,6 +101,13 @@ impl ToolService for Handlers {
         request: Request<DescribePeopleRequest>,
     ) -> Result<Response<DescribePeopleResponse>, Status> {
         Ok(Response::new(describe_people::handle(&self.shared, &request.into_inner()).await?))
+    }
+
+    async fn describe_channel(
+        &self,
+        request: Request<DescribeChannelRequest>,
+    ) -> Result<Response<DescribeChannelResponse>, Status> {
+        Ok(Response::new(describe_channel::handle(&self.shared, &request.into_inner()).await?))
     }
 
     async fn fetch_history(

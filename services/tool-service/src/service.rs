@@ -6,7 +6,7 @@ use tonic::service::Routes;
 use twilight_model::id::{Id, marker::ApplicationMarker};
 
 use ery_clock::Clock;
-use ery_community_config::{ConfigCache, StoredConfig};
+use ery_community_config::{ConfigCache, Place, StoredConfig};
 use ery_event_bus::{EventBus, Topic, hear};
 use ery_ids::ChannelKey;
 use ery_lifecycle::Tasks;
@@ -149,7 +149,17 @@ impl Shared {
     pub(crate) async fn policy(&self, here: ChannelKey) -> Result<Policy, StoreError> {
         let config = self.config.get(here.home).await;
         let config = config.map_err(|error| StoreError::Unavailable(error.0))?;
-        Ok(Policy::of(&config.effective(here.channel.get(), 0).config))
+        let channel = here.channel.get();
+        let parent = match here.guild() {
+            Some(guild) if config.is_set_by_channel() => {
+                let found = self.guilds.channel(guild, here.channel).await;
+                let found = found.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+                found.filter(|found| found.kind.is_thread()).and_then(|found| found.parent)
+            }
+            _ => None,
+        };
+        let place = Place { channel, parent: parent.map_or(0, Id::get) };
+        Ok(Policy::of(&config.effective(place, 0).config))
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use tonic::Status;
 use twilight_model::id::{
     Id,
-    marker::{MessageMarker, UserMarker},
+    marker::{ChannelMarker, MessageMarker, UserMarker},
 };
 
 use ery_clock::UnixMillis;
@@ -103,6 +103,16 @@ pub(crate) struct Missed {
     pub(crate) author: Id<UserMarker>,
     /// Its JSON, as a dispatch would have it.
     pub(crate) payload: Vec<u8>,
+}
+
+/// Of which channel a channel is a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HangsOn {
+    Channel(Id<ChannelMarker>),
+    /// It is no thread.
+    Nothing,
+    /// Nobody knows the channel.
+    Unknown,
 }
 
 impl Tools {
@@ -380,6 +390,31 @@ impl Tools {
             Some((Id::new_checked(person.user_id)?, Person { name: person.name, rights, roles }))
         };
         Ok(answer.people.into_iter().filter_map(person).collect())
+    }
+
+    /// Tells of which channel a channel is a thread.
+    pub(crate) async fn describe_channel(&self, channel: ChannelKey) -> Result<HangsOn, CallError> {
+        let client = self.client(channel.home);
+        let request = proto::DescribeChannelRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+        };
+        let answer = self
+            .retries
+            .call("DescribeChannel", self.lookup_timeout, || {
+                let request = within(self.lookup_timeout, request);
+                let mut client = client.clone();
+                async move {
+                        client.describe_channel(request).await.map(tonic::Response::into_inner)
+                    }
+                    .boxed()
+            })
+            .await?;
+        Ok(match (answer.is_known, Id::new_checked(answer.parent_channel_id)) {
+            (false, _) => HangsOn::Unknown,
+            (true, Some(parent)) => HangsOn::Channel(parent),
+            (true, None) => HangsOn::Nothing,
+        })
     }
 
     /// Reads a channel's messages from Discord, oldest first. Asked once: the thread can do without.

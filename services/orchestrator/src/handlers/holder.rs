@@ -13,14 +13,14 @@ use twilight_model::id::{
 
 use ery_channel_queue::{ChannelQueue, Task};
 use ery_clock::{Clock, UnixMillis};
-use ery_community_config::{Budgets, ConfigCache, Effective, StoredConfig};
+use ery_community_config::{Budgets, ConfigCache, Effective, Place, StoredConfig};
 use ery_ids::{ChannelKey, Home};
 
 use crate::{
     adapters::{ai::Ai, broadcaster::Broadcaster, store::Store, tools::Tools},
     domain::{budgets, gate::GateRules, message::Message, people::Person},
     error::{CallError, with_causes},
-    handlers::{changes::Watched, quotas::Quotas, spending::Installation},
+    handlers::{changes::Watched, parents::Parents, quotas::Quotas, spending::Installation},
     metrics::Metrics,
     settings::Settings,
 };
@@ -50,6 +50,7 @@ pub(crate) struct Holder {
     pub(crate) broadcaster: Broadcaster,
     pub(crate) watched: Arc<Watched>,
     pub(crate) roles: BotRoles,
+    pub(crate) parents: Parents,
     pub(crate) histories: Histories,
     pub(crate) read_backs: ReadBacks,
     pub(crate) quotas: Quotas,
@@ -77,7 +78,8 @@ impl Holder {
     ///
     /// # Errors
     ///
-    /// If nothing is known of it and the store cannot be asked now.
+    /// If nothing is known of it and the store cannot be asked now, or, of a thread, nobody can tell
+    /// where it hangs.
     pub(crate) async fn config(
         &self,
         channel: ChannelKey,
@@ -87,7 +89,13 @@ impl Holder {
             let status = Box::new(tonic::Status::unavailable(error.0));
             CallError::Unavailable { call: "GetConfig", status }
         })?;
-        Ok(snapshot.effective(channel.channel.get(), user.map_or(0, Id::get)))
+        let parent = if snapshot.is_set_by_channel() {
+            self.parents.of(channel, &self.tools).await?
+        } else {
+            None
+        };
+        let place = Place { channel: channel.channel.get(), parent: parent.map_or(0, Id::get) };
+        Ok(snapshot.effective(place, user.map_or(0, Id::get)))
     }
 
     /// Returns what the gate goes by for a message.

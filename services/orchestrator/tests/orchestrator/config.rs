@@ -59,6 +59,33 @@ async fn a_pause_ends_a_thread_that_runs_before_it_says_anything() {
 }
 
 #[tokio::test]
+async fn a_thread_goes_by_what_is_set_for_its_channel() {
+    let stand = Stand::new().await;
+    stand.tools.parents.lock().unwrap().insert(33, CHANNEL);
+    stand.config.set(GUILD, Subject::SERVER, "gate.engage", json!("listen"));
+    stand.config.set(GUILD, Subject::channel(CHANNEL), "gate.engage", json!("every_message"));
+    let _process = stand.start();
+    stand.write(Written::by(ANN, "hello all").in_channel(34)).await;
+    stand.write(Written::by(ANN, "hello all").in_channel(33)).await;
+    until("the thread is answered", || stand.tools.answers().len() == 1).await;
+    assert!(stand.is_queue_empty().await);
+    assert_eq!(stand.ai.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn where_nobody_can_tell_what_a_thread_hangs_on_its_messages_wait() {
+    let stand = Stand::new().await;
+    stand.config.set(GUILD, Subject::channel(CHANNEL), "gate.engage", json!("off"));
+    stand.tools.parents.lock().unwrap().insert(33, CHANNEL);
+    let away = tonic::Status::unavailable("away");
+    stand.tools.faults.add("DescribeChannel", away, 5);
+    let _process = stand.start();
+    stand.write(Written::by(ANN, "ery, hello").in_channel(33)).await;
+    assert!(stand.is_queue_empty().await);
+    assert_eq!(stand.ai.requests().len(), 0);
+}
+
+#[tokio::test]
 async fn a_channel_answers_by_its_own_mode_and_context() {
     let stand = Stand::new().await;
     stand.config.set(GUILD, Subject::SERVER, "gate.engage", json!("listen"));

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use ery_proto::tool::v1::CallOutcome;
+use ery_community_config::{Changed, Subject};
+use ery_event_bus::Topic;
+use ery_proto::tool::v1::{CallOutcome, DescribeChannelRequest};
 
 use crate::support::{Harness, content, expect};
 
@@ -32,6 +34,34 @@ async fn forum(it: &Harness, flags: u64) -> String {
     });
     let forum = it.rest_post(&format!("guilds/{}/channels", it.guild()), forum).await;
     forum["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_thread_is_told_of_its_channel_and_goes_by_what_is_set_there() {
+    let it = Harness::start().await;
+    let thread = begun(&it, "bob", json!({"name": "talk"})).await;
+    let thread: u64 = thread["id"].as_str().unwrap().parse().unwrap();
+    let general = it.channel("general");
+    for (channel_id, known, parent) in [(thread, true, general), (general, true, 0), (17, false, 0)]
+    {
+        let request = DescribeChannelRequest { guild_id: it.guild(), channel_id };
+        let told = it.client().describe_channel(request).await.unwrap().into_inner();
+        assert_eq!((told.is_known, told.parent_channel_id), (known, parent), "{channel_id}");
+    }
+    let version = it.config.set(it.guild(), Subject::channel(general), "paused", json!(true));
+    it.bus.broadcast_json(Topic::ConfigChanged, &Changed { home: it.guild(), version });
+    // A broadcast takes a moment.
+    for _ in 0..200 {
+        let mut call = it.call("bob", "events", "send_message", json!({"content": "x"}));
+        call.channel_id = thread;
+        call.fence.as_mut().unwrap().channel_id = thread;
+        let response = it.run(&call).await;
+        if response.outcome() == CallOutcome::Denied && response.reason.contains("paused") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("what is set in its channel never holds in the thread");
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -25,6 +28,8 @@ pub(crate) struct FakeTools {
     last_message: AtomicU64,
     history: Mutex<Vec<Message>>,
     pub(crate) history_calls: AtomicUsize,
+    /// Of which channel a channel is a thread.
+    pub(crate) parents: Mutex<HashMap<u64, u64>>,
     pub(crate) typing: AtomicUsize,
     /// Whether the next call is left open: as if the service died after Discord had acted.
     pub(crate) dies_after_acting: AtomicBool,
@@ -53,6 +58,7 @@ impl FakeTools {
             last_message: AtomicU64::new(1 << 40),
             history: Mutex::default(),
             history_calls: AtomicUsize::new(0),
+            parents: Mutex::default(),
             typing: AtomicUsize::new(0),
             dies_after_acting: AtomicBool::new(false),
             answered: Mutex::default(),
@@ -278,6 +284,17 @@ impl ToolService for FakeTools {
         self.faults.check("DescribePeople")?;
         let people = request.into_inner().user_ids.into_iter().map(person).collect();
         Ok(Response::new(DescribePeopleResponse { people }))
+    }
+
+    async fn describe_channel(
+        &self,
+        request: Request<DescribeChannelRequest>,
+    ) -> Answer<DescribeChannelResponse> {
+        self.faults.check("DescribeChannel")?;
+        let channel = request.into_inner().channel_id;
+        let parents = self.parents.lock().unwrap();
+        let parent_channel_id = parents.get(&channel).copied().unwrap_or(0);
+        Ok(Response::new(DescribeChannelResponse { is_known: true, parent_channel_id }))
     }
 
     async fn fetch_history(
