@@ -197,6 +197,11 @@ pub struct Access {
     #[schemars(with = "Vec<DiscordId>", length(max = 50),
         extend("x-layers" = ["server"], "x-items" = "role"))]
     pub moderator: BTreeSet<Id<RoleMarker>>,
+    /// Roles that may see what others planned, and take it back, as those may who hold a right to
+    /// moderate.
+    #[schemars(with = "Vec<DiscordId>", length(max = 50),
+        extend("x-layers" = ["server"], "x-items" = "role"))]
+    pub event_manager: BTreeSet<Id<RoleMarker>>,
     /// Roles that may read and change this config, but for `access`, as those may who hold Manage
     /// server.
     #[schemars(with = "Vec<DiscordId>", length(max = 50),

@@ -20,7 +20,7 @@ use super::{
     permissions,
     policy::Policy,
     reason::{Place as NamedPlace, Reason, Who},
-    tool::{Needs, Place, Reads, Spec, Subject, SubjectAct, Tier},
+    tool::{Needs, Owned, Place, Reads, Spec, Subject, SubjectAct, Tier},
 };
 
 /// One call, resolved.
@@ -125,7 +125,7 @@ fn check(
         return Err(Reason::OtherPlace);
     }
     let Some(state) = guild else { return in_dm(call) };
-    let world = World { call, state, now };
+    let world = World { call, state, policy, now };
     match &authority {
         Authority::People(people) => world.people_may(people)?,
         Authority::Nobody if call.needs.is_for_members => return Err(Reason::NobodyAsked),
@@ -237,6 +237,7 @@ fn in_dm(call: &Call<'_>) -> Result<Vec<Id<ChannelMarker>>, Reason> {
 struct World<'a> {
     call: &'a Call<'a>,
     state: &'a GuildState,
+    policy: &'a Policy,
     now: UnixMillis,
 }
 
@@ -266,7 +267,12 @@ impl World<'_> {
     /// What an asker needs: more where it is another's that is touched.
     fn of_asker(&self, asker: Option<Id<UserMarker>>) -> Permissions {
         let needed = self.call.needs.asker;
+        let manages = |owned: Owned| {
+            let member = asker.and_then(|asker| self.state.member(asker));
+            owned.is_plan && member.is_some_and(|member| self.policy.is_event_manager(member))
+        };
         match self.call.needs.owned {
+            Some(owned) if manages(owned) => needed,
             Some(owned) if owned.by.is_none() || owned.by != asker => needed | owned.others,
             _ => needed,
         }

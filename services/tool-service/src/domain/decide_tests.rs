@@ -193,7 +193,7 @@ fn what_is_anothers_needs_more_rights() {
         for (owner, expected) in owners.into_iter().zip(expected.chars()) {
             let by = owner.map(Id::new);
             let own_tier = Some(Tier::Harmless);
-            let owned = Some(Owned { by, others: manage, bot: manage, own_tier });
+            let owned = Some(Owned { by, others: manage, bot: manage, own_tier, is_plan: false });
             let needs = Needs { owned, ..in_channel(GENERAL, VIEW, Reads::Nothing) };
             let principal = person(asker);
             let tier = needs.tier_for(&[Id::new(asker)], Tier::Reversible);
@@ -215,6 +215,7 @@ fn what_is_anothers_needs_more_rights() {
             others: manage,
             bot: manage,
             own_tier: Some(Tier::Harmless),
+            is_plan: false,
         }),
         ..in_channel(GENERAL, VIEW, Reads::Nothing)
     };

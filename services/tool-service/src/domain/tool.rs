@@ -160,6 +160,8 @@ pub(crate) struct Owned {
     pub(crate) bot: Permissions,
     /// How much touching it can do where it is the asker's own, if less than else.
     pub(crate) own_tier: Option<Tier>,
+    /// Whether it is a plan, which those may touch who manage events, too.
+    pub(crate) is_plan: bool,
 }
 
 /// Where the permissions must be held.

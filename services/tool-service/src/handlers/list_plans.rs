@@ -20,8 +20,10 @@ pub(super) async fn handle(
         return Ok(ListPlansResponse::default());
     }
     let state = shared.guilds.state(guild, &[user]).await?;
+    let policy = shared.policy(channel).await?;
     let now = shared.clock.now();
-    let planned = waiting.into_iter().filter(|plan| plans::may_see(&state, user, plan, now));
+    let planned =
+        waiting.into_iter().filter(|plan| plans::may_see(&state, &policy, user, plan, now));
     let planned = planned.map(|plan| PlannedCall {
         planned_by: plans::person(&plan).unwrap_or(0),
         id: plan.scheduled_action_id,

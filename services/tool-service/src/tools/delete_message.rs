@@ -154,6 +154,7 @@ impl Tool for DeleteMessage {
             others: Permissions::MANAGE_MESSAGES,
             bot: Permissions::MANAGE_MESSAGES,
             own_tier: None,
+            is_plan: false,
         };
         Needs { owned: Some(owned), ..Needs::in_channel(act.channel, Permissions::VIEW_CHANNEL) }
     }

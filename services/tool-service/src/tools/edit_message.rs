@@ -121,6 +121,7 @@ impl Tool for EditMessage {
             others: Permissions::MANAGE_MESSAGES,
             bot: Permissions::empty(),
             own_tier: None,
+            is_plan: false,
         };
         let mut needed = Permissions::VIEW_CHANNEL;
         if !act.embeds.is_empty() {

@@ -121,6 +121,7 @@ impl Tool for RemoveReaction {
             others: Permissions::MANAGE_MESSAGES,
             bot: Permissions::MANAGE_MESSAGES,
             own_tier: Some(Tier::Harmless),
+            is_plan: false,
         };
         Needs { owned: Some(owned), ..Needs::in_channel(act.channel, Permissions::VIEW_CHANNEL) }
     }

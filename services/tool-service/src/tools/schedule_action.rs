@@ -26,6 +26,7 @@ use crate::{
         flow,
         guild::{ChannelKind, Guild, GuildState},
         permissions,
+        policy::Policy,
         tool::{Needs, Owned, RetryClass, Spec, Tier},
     },
     resolve::{Problem, Scene},
@@ -167,6 +168,7 @@ impl Tool for ScheduleAction {
                     others: Permissions::MODERATE_MEMBERS,
                     bot: Permissions::empty(),
                     own_tier: None,
+                    is_plan: true,
                 }),
                 ..needs
             },
@@ -355,19 +357,18 @@ fn sees_others(state: &GuildState, person: Id<UserMarker>, now: UnixMillis) -> b
 /// moderate and can see where it was planned.
 pub(crate) fn may_see(
     state: &GuildState,
+    policy: &Policy,
     viewer: Id<UserMarker>,
     action: &ScheduledAction,
     now: UnixMillis,
 ) -> bool {
-    if state.member(viewer).is_none() {
-        return false;
-    }
+    let Some(member) = state.member(viewer) else { return false };
     if person(action) == Some(viewer.get()) {
         return true;
     }
     let channel = Id::new_checked(action.channel_id).and_then(|id| state.channel(id));
-    sees_others(state, viewer, now)
-        && channel.zip(state.member(viewer)).is_some_and(|(channel, member)| {
+    (policy.is_event_manager(member) || sees_others(state, viewer, now))
+        && channel.is_some_and(|channel| {
             let has = permissions::in_channel(&state.guild, member, channel, now);
             // Who is in a private thread is not known here.
             has.contains(Permissions::VIEW_CHANNEL)

@@ -88,6 +88,7 @@ impl Tool for SendDm {
             others: Permissions::MODERATE_MEMBERS,
             bot: Permissions::empty(),
             own_tier: Some(Tier::Harmless),
+            is_plan: false,
         };
         Needs {
             owned: Some(owned),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use ery_clock::Clock;
-use ery_proto::tool::v1::{CallOutcome, CallToolRequest};
+use ery_community_config::Subject;
+use ery_proto::tool::v1::{CallOutcome, CallToolRequest, ListPlansRequest};
 
 use crate::support::{Harness, content, expect};
 
@@ -147,6 +148,30 @@ async fn people_see_their_own_plans_and_moderators_all() {
         expect(&listed, CallOutcome::Done);
         assert_eq!(content(&listed)["planned"].as_array().unwrap().len(), count, "{who}");
     }
+}
+
+#[tokio::test]
+async fn whoever_manages_events_sees_and_takes_back_what_others_planned() {
+    let it = Harness::start().await;
+    // @everyone is a role, too.
+    let everyone = json!([it.guild().to_string()]);
+    let roles = it.rest(&format!("guilds/{}/members/{}", it.guild(), it.user("alice"))).await;
+    let role = match roles["roles"].as_array().unwrap().first() {
+        Some(role) => json!([role]),
+        None => everyone,
+    };
+    it.config.set(it.guild(), Subject::SERVER, "access.event_manager", role);
+    let planned = it.run(&schedule(&it, "bob", reminder("of bob"))).await;
+    let (guild_id, channel_id) = (it.guild(), it.channel("general"));
+    let seen = ListPlansRequest { guild_id, channel_id, user_id: it.user("alice") };
+    assert_eq!(it.client().list_plans(seen).await.unwrap().into_inner().plans.len(), 1);
+    let id = content(&planned)["id"].as_str().unwrap().to_owned();
+    let cancel = json!({"action": "cancel", "id": id});
+    expect(&it.run(&schedule(&it, "alice", cancel)).await, CallOutcome::Done);
+    // It gives no right on Discord.
+    let mut ban = it.ordered("alice", "ban_member", json!({"member": "bob"})).await;
+    ban.offered.push("ban_member".into());
+    expect(&it.run(&ban).await, CallOutcome::Denied);
 }
 
 #[tokio::test]

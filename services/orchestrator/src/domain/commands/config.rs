@@ -11,7 +11,7 @@ pub(crate) const PLACES: [&str; 3] = ["server", "channel", "me"];
 pub(crate) const PAUSED_PLACES: [&str; 2] = ["server", "channel"];
 
 /// What roles can be let do, as the config names it.
-pub(crate) const CAPABILITIES: [&str; 2] = ["moderator", "config_admin"];
+pub(crate) const CAPABILITIES: [&str; 3] = ["moderator", "event_manager", "config_admin"];
 
 /// The presets, as people choose them.
 pub(crate) const PRESETS: [&str; 3] = ["quiet-helper", "strict-moderation", "busy-community"];

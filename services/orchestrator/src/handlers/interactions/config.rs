@@ -400,6 +400,7 @@ async fn pause(
 fn roles_of(config: &Config, capability: &str) -> Vec<Id<RoleMarker>> {
     let roles = match capability {
         "moderator" => &config.access.moderator,
+        "event_manager" => &config.access.event_manager,
         _ => &config.access.config_admin,
     };
     roles.iter().copied().collect()
