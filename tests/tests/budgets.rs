@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use ery_tests::{
-    ContractKept, Ery, Guild, MeteredModel, Platform, Shape, Sim, eventually,
+    ContractKept, Ery, Guild, MeteredModel, Platform, ScriptedModel, Shape, Sim, eventually,
     meter::{COMPLETION, PROMPT},
 };
 
@@ -332,4 +332,45 @@ async fn a_killed_process_counts_nothing_twice_and_tells_what_it_lost() {
     );
     assert_eq!((turns, lost), (6, 3), "{usage}");
     assert_eq!(tokens(&usage), turns * TURN, "{usage}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_does_what_it_says_and_asks_no_model_past_the_members_budget() {
+    let arguments = json!({ "member": "bob", "duration_seconds": 600 });
+    let model = ScriptedModel::start("timeout_member", arguments).await.unwrap();
+    let stand = Stand::start(&[
+        ("ERY_AI__BASE_URL", model.base_url()),
+        ("ERY_ORCHESTRATOR__BUDGETS__MEMBER__DAY_TOKENS", "10"),
+    ])
+    .await;
+    let general = stand.guild.channel("general").unwrap();
+    let role = stand.guild.roles.iter().find(|it| it["name"] == "Moderator").unwrap()["id"].clone();
+    let is_moderator =
+        |it: &&Value| it["roles"].as_array().unwrap().contains(&role) && it["user"]["bot"] != true;
+    let moderator = stand.guild.members.iter().find(is_moderator).unwrap()["user"]["id"].clone();
+    let moderator = moderator.as_str().unwrap();
+    // Nothing was spent before, so one turn is asked; it uses the budget up, and waits for a click.
+    stand.sim.say(general, moderator, "@Ery what is the weather like?").await.unwrap();
+    let proposal = eventually("a proposal", PATIENCE, async || {
+        let messages = stand.sim.messages(general).await?;
+        Ok(messages.into_iter().find(|it| it["components"][0]["components"].is_array()))
+    });
+    let proposal = proposal.await.unwrap();
+    let buttons = proposal["components"][0]["components"].as_array().unwrap();
+    let approve = buttons.iter().find(|it| it["label"] == "Approve").unwrap();
+    let press = json!({
+        "type": "button", "user_id": moderator, "channel_id": general, "wait": true,
+        "message_id": proposal["id"], "custom_id": approve["custom_id"],
+    });
+    stand.sim.post("/sim/v1/interactions", &press).await.unwrap();
+    let thread = eventually("the thread's end", PATIENCE, async || {
+        let threads = stand.ctl(&["threads", "list"]).await;
+        let is_over = |it: &&Value| it["outcome"] == "out of budget";
+        Ok(threads.as_array().unwrap().iter().find(is_over).cloned())
+    });
+    thread.await.unwrap();
+    let executions = stand.ctl(&["executions", "list"]).await;
+    let is_done = |it: &&Value| it["tool"] == "timeout_member" && it["state"] == "done";
+    assert!(executions.as_array().unwrap().iter().any(|it| is_done(&it)), "{executions}");
+    assert_eq!(model.requests().len(), 1, "it is not asked again");
 }

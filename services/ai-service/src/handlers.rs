@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use futures::stream::BoxStream;
 use tonic::{Request, Response, Status};
-use tracing::Instrument;
 
 use ery_proto::ai::v1::{
     DescribeModelsRequest, DescribeModelsResponse, ReadOrdersRequest, ReadOrdersResponse,
@@ -78,8 +77,7 @@ impl AiService for AiRpc {
         let cheaper = self.cheaper.as_ref().filter(|_| request.is_cheaper);
         let chain = Arc::clone(cheaper.unwrap_or(&self.chain));
         let turn = run_model_turn::parse(&self.prompts, request)?;
-        let answer = run_model_turn::answer(chain, turn).instrument(span);
-        Ok(Response::new(answer.await?))
+        Ok(Response::new(span.in_scope(|| run_model_turn::answer(chain, turn))))
     }
 
     async fn read_orders(
@@ -97,7 +95,8 @@ impl AiService for AiRpc {
         &self,
         _: Request<DescribeModelsRequest>,
     ) -> Result<Response<DescribeModelsResponse>, Status> {
-        let described = describe_models::answer(&self.chain, self.cheaper.as_deref());
+        let reads_orders = self.order_readers.is_some();
+        let described = describe_models::answer(&self.chain, self.cheaper.as_deref(), reads_orders);
         Ok(Response::new(described))
     }
 }

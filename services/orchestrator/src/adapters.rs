@@ -4,6 +4,7 @@ pub(crate) mod ai;
 pub(crate) mod broadcaster;
 pub(crate) mod calls;
 pub(crate) mod convert;
+pub(crate) mod costs;
 pub(crate) mod interactions;
 pub(crate) mod records;
 pub(crate) mod store;

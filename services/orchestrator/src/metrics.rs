@@ -8,7 +8,7 @@ use opentelemetry::{
 use crate::{
     adapters::interactions::Answered,
     domain::{
-        budgets::{InWindows, Scope},
+        budgets::{InWindows, Scope, Window},
         gate::Reason,
         journal::Outcome,
         tool::CallOutcome,
@@ -39,6 +39,7 @@ pub(crate) struct Metrics {
     budget_stops: Counter<u64>,
     spent_tokens: Gauge<u64>,
     spent_micros: Gauge<u64>,
+    budget_used: Gauge<u64>,
 }
 
 /// The parts of a thread's time.
@@ -223,6 +224,10 @@ impl Metrics {
                 .u64_gauge("ery_orchestrator_installation_cost_micros")
                 .with_description("What the installation has spent, in millionths of the currency")
                 .build(),
+            budget_used: meter
+                .u64_gauge("ery_orchestrator_installation_budget_percent")
+                .with_description("How much of the installation's budget is used, by window")
+                .build(),
             interactions: counter(
                 "ery_orchestrator_interactions",
                 "Commands, presses and forms of people, by how they ended",
@@ -244,6 +249,13 @@ impl Metrics {
             self.spent_tokens.record(sum.tokens, &window);
             self.spent_micros.record(sum.cost_micros, &window);
         }
+    }
+
+    /// Shows how much of a budget of the installation is used, in percent.
+    pub(crate) fn installation_used(&self, window: Window, percent: Option<u64>) {
+        // Without a budget none of it can be used up.
+        let window = [KeyValue::new("window", window.as_word())];
+        self.budget_used.record(percent.unwrap_or(0), &window);
     }
 
     pub(crate) fn thread_begun(&self) {

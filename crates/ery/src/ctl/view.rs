@@ -197,5 +197,6 @@ fn step_kind(kind: StepKind) -> &'static str {
         StepKind::ExecutionOpened => "execution opened",
         StepKind::ExecutionClosed => "execution closed",
         StepKind::Finished => "finished",
+        StepKind::Spent => "spent",
     }
 }

@@ -41,6 +41,33 @@ pub(crate) struct Spent {
     pub(crate) cost_micros: u64,
     pub(crate) is_assumed: bool,
     pub(crate) is_in_vain: bool,
+    /// Nobody counted it: it is what its request can have cost at the most.
+    pub(crate) is_estimate: bool,
+}
+
+/// Counts what requests to one provider cost.
+#[derive(Clone, Debug)]
+pub(crate) struct Biller {
+    provider: String,
+    model: String,
+    pricing: Pricing,
+    metrics: Metrics,
+}
+
+impl Biller {
+    pub(crate) fn spent(&self, usage: Usage) -> Spent {
+        let Self { provider, model, pricing, metrics } = self;
+        metrics.spent(provider, model, usage, pricing.known_micros(usage));
+        Spent {
+            provider: provider.clone(),
+            model: model.clone(),
+            usage,
+            cost_micros: pricing.price.cost_micros(usage),
+            is_assumed: pricing.is_assumed,
+            is_in_vain: false,
+            is_estimate: false,
+        }
+    }
 }
 
 /// Why a turn brought no answer, and what it cost nevertheless.
@@ -122,9 +149,9 @@ impl Chain {
             let wait = if behind == 0 { time_left } else { self.fallback_wait };
             let limits = Limits { time: time_left / share, wait };
             let provider = &link.provider;
+            deltas.billed_by(self.biller(link));
             let asked = provider.ask(request, deltas, limits).await;
-            let in_vain = deltas.take_in_vain();
-            spent.extend(in_vain.into_iter().map(|usage| self.spent(link, usage, true)));
+            spent.extend(deltas.take_in_vain());
             let error = match asked {
                 Ok(answer) => return Ok(self.answered(link, answer, spent)),
                 Err(error) => error,
@@ -151,22 +178,17 @@ impl Chain {
 
     fn answered<'a>(&self, link: &'a Link, answer: Answer, mut spent: Vec<Spent>) -> Answered<'a> {
         let (provider, model) = (link.provider.name(), link.provider.model());
-        spent.push(self.spent(link, answer.usage, false));
+        spent.push(self.biller(link).spent(answer.usage));
         let cost_micros = link.pricing.known_micros(answer.usage);
         Answered { answer, provider, model, cost_micros, spent }
     }
 
-    fn spent(&self, link: &Link, usage: Usage, is_in_vain: bool) -> Spent {
-        let (provider, model, pricing) =
-            (link.provider.name(), link.provider.model(), link.pricing);
-        self.metrics.spent(provider, model, usage, pricing.known_micros(usage));
-        Spent {
-            provider: provider.to_owned(),
-            model: model.to_owned(),
-            usage,
-            cost_micros: pricing.price.cost_micros(usage),
-            is_assumed: pricing.is_assumed,
-            is_in_vain,
+    fn biller(&self, link: &Link) -> Biller {
+        Biller {
+            provider: link.provider.name().to_owned(),
+            model: link.provider.model().to_owned(),
+            pricing: link.pricing,
+            metrics: self.metrics.clone(),
         }
     }
 }

@@ -1,4 +1,5 @@
 mod anthropic;
+mod attempt;
 mod chat;
 mod dialect;
 mod failure;
@@ -28,6 +29,7 @@ use crate::{
 };
 
 use self::{
+    attempt::Attempt,
     chat::Chat,
     dialect::{Asking, Dialect},
     framing::Frames,
@@ -136,25 +138,33 @@ impl HttpProvider {
         let chat = Chat::of(request)?;
         let asking = self.asking(request);
         let body = self.dialect.body(&chat, &asking).to_string();
-        let sent = self.web.post(self.url(&asking)).headers(self.headers()).body(body).send();
+        let mut attempt = Attempt::begin(deltas, &chat, request.max_output_tokens);
+        let ended = self.exchange_whole(&mut attempt, &asking, body).await;
+        let answered = ended.and_then(|()| attempt.answer.take().into_answer(chat.bytes, deltas));
+        attempt.ended(&answered);
+        answered
+    }
+
+    /// Sends a request, and reads as much of the answer as comes.
+    async fn exchange_whole(
+        &self,
+        attempt: &mut Attempt<'_>,
+        asking: &Asking<'_>,
+        body: String,
+    ) -> Result<(), ProviderError> {
+        let Attempt { answer, deltas, .. } = attempt;
+        let sent = self.web.post(self.url(asking)).headers(self.headers()).body(body).send();
         let mut response = in_time(self.settings.first_byte_timeout, sent).await?;
         if !response.status().is_success() {
             return Err(self.refused(response).await);
         }
-        let mut answer = Gathered::default();
         answer.tell(self.request_id(response.headers()), None);
-        let read = if asking.is_streamed {
-            self.read_stream(&mut response, &mut answer, deltas).await
+        if asking.is_streamed {
+            self.read_stream(&mut response, answer, deltas).await
         } else {
-            let body = self.read_body(&mut response).await;
-            body.and_then(|body| self.dialect.read_whole(&body, &mut answer, deltas))
-        };
-        let told = answer.usage;
-        let answered = read.and_then(|()| answer.into_answer(chat.bytes, deltas));
-        if let (Err(_), Some(usage)) = (&answered, told) {
-            deltas.spent_in_vain(usage);
+            let body = self.read_body(&mut response).await?;
+            self.dialect.read_whole(&body, answer, deltas)
         }
-        answered
     }
 
     async fn read_stream(

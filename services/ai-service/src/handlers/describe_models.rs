@@ -6,10 +6,15 @@ use crate::{
 };
 
 /// Tells which models are asked, and what a million of their tokens costs.
-pub(super) fn answer(chain: &Chain, cheaper: Option<&Chain>) -> DescribeModelsResponse {
+pub(super) fn answer(
+    chain: &Chain,
+    cheaper: Option<&Chain>,
+    reads_orders: bool,
+) -> DescribeModelsResponse {
     DescribeModelsResponse {
         models: models(chain).collect(),
         cheaper: cheaper.into_iter().flat_map(models).collect(),
+        reads_orders,
     }
 }
 

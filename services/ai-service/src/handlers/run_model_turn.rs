@@ -10,8 +10,8 @@ use tracing::Instrument;
 
 use ery_proto::{
     ai::v1::{
-        Finished, Restarted, RunModelTurnRequest, RunModelTurnResponse, StopReason, ToolCall,
-        run_model_turn_response::Kind,
+        Finished, Restarted, RunModelTurnRequest, RunModelTurnResponse, SpentInVain, StopReason,
+        ToolCall, run_model_turn_response::Kind,
     },
     common::v1,
 };
@@ -52,24 +52,6 @@ pub(super) fn parse(prompts: &Prompts, request: RunModelTurnRequest) -> Result<T
     Ok(Turn { request, prompt_version, wants_deltas })
 }
 
-/// Answers a turn: its text as it is written where that is wanted, else as one delta once the
-/// answer is whole; then `finished`.
-///
-/// Whoever drops the future or the stream ends the provider's stream with it.
-pub(super) async fn answer(
-    providers: Arc<Chain>,
-    turn: Turn,
-) -> Result<BoxStream<'static, Result<RunModelTurnResponse, Status>>, CallError> {
-    if turn.wants_deltas {
-        return Ok(growing(providers, turn));
-    }
-    let finished = ask(&providers, &turn, &Deltas::default()).await?;
-    let text = Some(finished.text.clone()).filter(|text| !text.is_empty());
-    let kinds = text.map(Kind::TextDelta).into_iter().chain([Kind::Finished(finished)]);
-    let responses: Vec<_> = kinds.map(|kind| Ok(response(kind))).collect();
-    Ok(stream::iter(responses).boxed())
-}
-
 /// A turn under way that is told piece by piece.
 struct Growing {
     told: mpsc::UnboundedReceiver<Delta>,
@@ -77,17 +59,23 @@ struct Growing {
     asking: Option<BoxFuture<'static, Result<Finished, CallError>>>,
     /// How it ended, until all that was told before has been passed on.
     end: Option<Result<Finished, CallError>>,
+    wants_deltas: bool,
 }
 
-fn growing(
+/// Answers a turn: its text as it is written where that is wanted, else as one delta once the
+/// answer is whole; then `finished`. What attempts cost that bring nothing is told at once.
+///
+/// Whoever drops the stream ends the provider's stream with it.
+pub(super) fn answer(
     providers: Arc<Chain>,
     turn: Turn,
 ) -> BoxStream<'static, Result<RunModelTurnResponse, Status>> {
-    let (deltas, told) = Deltas::listened_to();
+    let wants_deltas = turn.wants_deltas;
+    let (deltas, told) = Deltas::listened_to(wants_deltas);
     // The stream itself drives the turn: nobody asks on for a caller that went away.
     let asking = async move { ask(&providers, &turn, &deltas).await };
     let asking: Pin<Box<_>> = Box::pin(asking.in_current_span());
-    let growing = Growing { told, asking: Some(asking), end: None };
+    let growing = Growing { told, asking: Some(asking), end: None, wants_deltas };
     stream::unfold(growing, |mut growing| async {
         loop {
             let Some(asking) = &mut growing.asking else {
@@ -95,6 +83,14 @@ fn growing(
                     return Some((Ok(response(of_delta(delta))), growing));
                 }
                 let end = growing.end.take()?;
+                if let (Ok(finished), false) =
+                    (&end, std::mem::replace(&mut growing.wants_deltas, true))
+                    && !finished.text.is_empty()
+                {
+                    let text = response(Kind::TextDelta(finished.text.clone()));
+                    growing.end = Some(end);
+                    return Some((Ok(text), growing));
+                }
                 let end = end.map(|finished| response(Kind::Finished(finished)));
                 return Some((end.map_err(Status::from), growing));
             };
@@ -155,7 +151,7 @@ impl From<Spent> for v1::Spent {
             cost_micros: spent.cost_micros,
             is_assumed: spent.is_assumed,
             is_in_vain: spent.is_in_vain,
-            is_estimate: false,
+            is_estimate: spent.is_estimate,
         }
     }
 }
@@ -164,6 +160,7 @@ fn of_delta(delta: Delta) -> Kind {
     match delta {
         Delta::Text(text) => Kind::TextDelta(text),
         Delta::Restarted => Kind::Restarted(Restarted {}),
+        Delta::SpentInVain(spent) => Kind::SpentInVain(SpentInVain { spent: vec![spent.into()] }),
     }
 }
 

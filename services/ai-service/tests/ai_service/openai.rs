@@ -354,7 +354,7 @@ async fn a_client_that_goes_away_ends_the_stream() {
     let (fake, base_url) = fake([Answer::Stall(vec![data(&delta(json!({"content": "a"})))])]).await;
     let settings = Settings { read_timeout: Duration::from_mins(1), ..settings(&base_url) };
     let mut client = client(&settings);
-    let asking = client.run_model_turn(turn("hi"));
+    let asking = run(&mut client, turn("hi"));
     tokio::select! {
         _ = asking => panic!("the provider is stalled"),
         () = fake.arrived.notified() => {}

@@ -568,6 +568,7 @@ async fn whoever_wants_deltas_sees_an_answer_grow_and_begin_anew() {
                     (pieces, restarts) = (0, restarts + 1);
                     text.clear();
                 }
+                Kind::SpentInVain(_) => {}
                 Kind::Finished(finished) => break finished,
             }
         };

@@ -66,6 +66,60 @@ async fn where_no_provider_answers_the_refusal_tells_what_it_cost() {
     assert_eq!(told.spent, [in_vain.clone(), in_vain]);
 }
 
+/// What the request of `turn("hi")` can cost at the most.
+fn bound(spent: &Spent) -> bool {
+    let usage = spent.usage.unwrap();
+    spent.is_estimate
+        && spent.is_in_vain
+        && usage.prompt_tokens > 50
+        && usage.completion_tokens == 500
+}
+
+#[tokio::test]
+async fn an_attempt_of_which_nobody_tells_what_it_cost_counts_by_its_bound() {
+    for nothing in [
+        Answer::Silence,
+        Answer::Stall(vec![]),
+        Answer::Abort(vec![data(&words())]),
+        Answer::Raw(vec!["data: oops\n\n".to_owned()]),
+    ] {
+        let (_, base_url) = fake([nothing, whole()]).await;
+        let finished = run(&mut client(&priced(&base_url)), turn("hi")).await.unwrap();
+        let [in_vain, answered] = &finished.spent[..] else { panic!("{:?}", finished.spent) };
+        assert!(bound(in_vain), "{in_vain:?}");
+        assert_eq!(*answered, spent(7, 3, 37));
+    }
+}
+
+#[tokio::test]
+async fn a_turn_whose_time_is_over_counts_the_attempt_in_whose_midst_it_was() {
+    for (sent, is_told) in [(vec![], false), (vec![data(&words()), data(&usage(100, 20))], true)] {
+        let (_, base_url) = fake([Answer::Stall(sent)]).await;
+        let settings = Settings {
+            read_timeout: Duration::from_mins(1),
+            turn_timeout: Duration::from_secs(1),
+            ..priced(&base_url)
+        };
+        let error = run(&mut client(&settings), turn("hi")).await.unwrap_err();
+        let told = SpentInVain::decode(error.details()).unwrap().spent;
+        if is_told {
+            assert_eq!(told, [Spent { is_in_vain: true, ..spent(100, 20, 300) }]);
+        } else {
+            assert!(told.len() == 1 && bound(&told[0]), "{told:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_was_refused_or_never_sent_costs_nothing() {
+    let refused = || Answer::Status(500, vec![], String::new());
+    let (_, base_url) = fake([refused(), refused()]).await;
+    for base_url in [base_url, "http://127.0.0.1:1".to_owned()] {
+        let error = run(&mut client(&priced(&base_url)), turn("hi")).await.unwrap_err();
+        assert!(error.details().is_empty(), "{error:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_model_of_unknown_price_has_an_assumed_one_and_that_is_told() {
     let (_, base_url) = fake([whole()]).await;

@@ -222,15 +222,18 @@ pub(crate) async fn run(
 ) -> Result<Finished, Status> {
     let mut stream = client.run_model_turn(request).await?.into_inner();
     let mut deltas = String::new();
-    let mut finished = None;
+    let (mut finished, mut in_vain) = (None, Vec::new());
     while let Some(response) = stream.message().await? {
         match response.kind.unwrap() {
             Kind::TextDelta(delta) => deltas.push_str(&delta),
             Kind::Finished(last) => finished = Some(last),
             Kind::Restarted(_) => panic!("nobody wanted deltas"),
+            Kind::SpentInVain(told) => in_vain.extend(told.spent),
         }
     }
     let finished = finished.expect("a stream that ends well has an end");
     assert_eq!(deltas, finished.text, "the deltas are exactly the text");
+    let told: Vec<_> = finished.spent.iter().filter(|spent| spent.is_in_vain).cloned().collect();
+    assert_eq!(in_vain, told, "what was in vain is told at once, and in the end");
     Ok(finished)
 }

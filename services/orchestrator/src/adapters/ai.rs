@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use futures::FutureExt;
 use sha2::{Digest, Sha256};
@@ -13,7 +13,9 @@ use ery_rpc::{Peers, Transport, within};
 use crate::{
     adapters::{
         calls::{Fate, Retries, fate},
-        convert, usage,
+        convert,
+        costs::Costs,
+        usage,
     },
     domain::{
         context::Part,
@@ -131,23 +133,35 @@ impl Ai {
         Client::new(self.peers.any()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
-    /// Asks the model once. Dropping the future drops the stream, and with it the turn.
+    /// Asks the model once. Dropping the future drops the stream, and with it the turn; what it cost
+    /// until then stands in `costs`.
     pub(crate) async fn run_model_turn(
         &self,
         request: &ModelRequest,
+        costs: &Costs,
     ) -> Result<ModelTurn, ModelError> {
         let client = self.client();
         let answer = self
             .retries
             .call("RunModelTurn", self.model_timeout, || {
                 let request = within(self.model_timeout, request.request.clone());
-                let client = client.clone();
+                let (client, costs) = (client.clone(), costs.clone());
+                costs.sent();
                 async move {
-                    match stream(client, request).await {
+                    match stream(client, request, &costs).await {
                         // The ai-service has tried all that it may: asking again brings the same.
-                        Err(status) if is_final(&status) => Ok(Err(status)),
-                        Err(status) => Err(status),
-                        Ok(turn) => Ok(Ok(turn)),
+                        Err(status) if is_final(&status) => {
+                            costs.answered();
+                            Ok(Err(status))
+                        }
+                        Err(status) => {
+                            failed_midway(&status, &costs);
+                            Err(status)
+                        }
+                        Ok(turn) => {
+                            costs.answered();
+                            Ok(Ok(turn))
+                        }
                     }
                 }
                 .boxed()
@@ -165,7 +179,9 @@ impl Ai {
         }
     }
 
-    /// Reads which acts a message orders, from its own text alone.
+    /// Reads which acts a message orders, from its own text alone. What it costs where it is not
+    /// answered stands in `costs`.
+    #[expect(clippy::too_many_arguments, reason = "each is another part of what is asked")]
     pub(crate) async fn read_orders(
         &self,
         channel: ChannelKey,
@@ -174,6 +190,7 @@ impl Ai {
         bot: &Bot,
         now: UnixMillis,
         is_cheaper: bool,
+        costs: &Costs,
     ) -> Result<ReadOrders, CallError> {
         let client = self.client();
         let request = proto::ReadOrdersRequest {
@@ -190,9 +207,23 @@ impl Ai {
             .retries
             .call("ReadOrders", self.model_timeout, || {
                 let request = within(self.model_timeout, request.clone());
-                let mut client = client.clone();
-                async move { client.read_orders(request).await.map(tonic::Response::into_inner) }
-                    .boxed()
+                let (mut client, costs) = (client.clone(), costs.clone());
+                costs.sent();
+                async move {
+                    let answer = client.read_orders(request).await;
+                    match &answer {
+                        Ok(_) => costs.answered(),
+                        Err(status) => {
+                            // The connection broke below a call that had arrived.
+                            if status.code() != Code::Unavailable && status.source().is_some() {
+                                costs.begun();
+                            }
+                            failed_midway(status, &costs);
+                        }
+                    }
+                    answer.map(tonic::Response::into_inner)
+                }
+                .boxed()
             })
             .await?;
         let order = |order: proto::Order| Order { tool: order.tool, arguments: order.arguments };
@@ -207,17 +238,31 @@ impl Ai {
 async fn stream(
     mut client: Client,
     request: tonic::Request<proto::RunModelTurnRequest>,
+    costs: &Costs,
 ) -> Result<ModelTurn, Status> {
     use proto::run_model_turn_response::Kind;
 
     let mut stream = client.run_model_turn(request).await?.into_inner();
+    costs.begun();
     while let Some(piece) = stream.message().await? {
-        if let Some(Kind::Finished(finished)) = piece.kind {
-            return Ok(convert::model_turn_from(finished));
+        match piece.kind {
+            Some(Kind::Finished(finished)) => return Ok(convert::model_turn_from(finished)),
+            Some(Kind::SpentInVain(told)) => {
+                costs.told(told.spent.into_iter().map(usage::spent_from));
+            }
+            Some(Kind::TextDelta(_) | Kind::Restarted(_)) | None => {}
         }
     }
     // Without its end, the turn did not happen.
     Err(Status::unavailable("the model turn ended without its end"))
+}
+
+/// Notes that a call was not answered: its time was over, or whoever worked on it is gone.
+fn failed_midway(status: &Status, costs: &Costs) {
+    // What took too long was paid for: it is cut off, and counts by its bound.
+    if status.code() != Code::DeadlineExceeded {
+        costs.broke();
+    }
 }
 
 fn size(turn: &ModelTurn) -> usize {

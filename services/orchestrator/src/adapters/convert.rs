@@ -180,6 +180,7 @@ pub(crate) fn step(step: &Step) -> store::Step {
         Kind::ModelAnswered => store::StepKind::ModelAnswered,
         Kind::ExecutionOpened => store::StepKind::ExecutionOpened,
         Kind::Finished => store::StepKind::Finished,
+        Kind::Spent => store::StepKind::Spent,
     };
     let mut written = store::Step {
         index: step.index,
@@ -204,6 +205,7 @@ pub(crate) fn steps_from(mut steps: Vec<store::Step>) -> Result<Vec<Step>, journ
             store::StepKind::ModelAnswered => Kind::ModelAnswered,
             store::StepKind::ExecutionOpened => Kind::ExecutionOpened,
             store::StepKind::Finished => Kind::Finished,
+            store::StepKind::Spent => Kind::Spent,
             store::StepKind::ExecutionClosed | store::StepKind::Unspecified => continue,
         };
         let entry = Entry::read(step.index, kind, &step.payload)?;

@@ -7,15 +7,16 @@ use tonic::Code;
 use twilight_model::id::{Id, marker::UserMarker};
 
 use ery_clock::UnixMillis;
-use ery_ids::{ChannelKey, Fence, TaskThreadId};
+use ery_ids::{ChannelKey, Fence, StoreShard, TaskThreadId};
 use ery_proto::{ai::v1 as ai, common::v1 as common, store::v1 as proto};
 use ery_rpc::{Transport, within};
 
 use crate::{
     adapters::{ai::Ai, convert, store::Store},
     domain::{
-        budgets::{InWindows, Reached, Scope, Span, Spending, Sum, Total, Windows},
+        budgets::{InWindows, Reached, Scope, Span, Spending, Sum, Windows},
         journal::{Bill, Spent, Usage},
+        shares::Told,
     },
     error::CallError,
 };
@@ -28,12 +29,11 @@ const LISTED: u32 = 5;
 /// How long the ai-service is asked for its models; then it is asked again later.
 const MODELS_WITHIN: Duration = Duration::from_secs(2);
 
-/// What all stores together tell.
-#[derive(Clone, Copy, Debug, Default)]
+/// What the stores tell that answer now.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Totals {
-    /// None: no store has answered, or each is of an older version.
-    pub(crate) total: Option<Total>,
-    /// Whether each store told all that it has.
+    pub(crate) told: Vec<Told>,
+    /// Whether each store answered, and told all that it has.
     pub(crate) is_whole: bool,
 }
 
@@ -46,6 +46,8 @@ pub(crate) struct Models {
     pub(crate) usual: Vec<Model>,
     /// Those that are asked once a budget is used up.
     pub(crate) cheaper: Vec<Model>,
+    /// Whether a model reads orders.
+    pub(crate) reads_orders: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +67,14 @@ impl Models {
     pub(crate) fn are_own(&self) -> bool {
         let mut all = self.usual.iter().chain(&self.cheaper);
         !self.is_known || (!self.usual.is_empty() && all.all(|it| it.is_own))
+    }
+
+    /// Returns one that has a price although it runs in the operator's own network: a proxy perhaps, of a
+    /// provider that sends a bill.
+    pub(crate) fn priced_own(&self) -> Option<&str> {
+        let all = self.usual.iter().chain(&self.cheaper);
+        let is_priced = |model: &&Model| model.prompt_micros > 0 || model.completion_micros > 0;
+        all.filter(|model| model.is_own).find(is_priced).map(|model| &*model.name)
     }
 
     /// Returns what a request costs at the most that was cut off, by its own bound.
@@ -124,6 +134,7 @@ impl Ai {
                 is_known: true,
                 usual: described.models.into_iter().map(model).collect(),
                 cheaper: described.cheaper.into_iter().map(model).collect(),
+                reads_orders: described.reads_orders,
             }),
             Err(error) if is_unimplemented(&error) => {
                 Ok(Models { is_known: true, ..Models::default() })
@@ -134,38 +145,21 @@ impl Ai {
 }
 
 impl Store {
-    /// Sums up what all stores tell. One that does not answer is asked again next time.
+    /// Asks all stores what they have counted. One that does not answer is asked again next time.
     pub(crate) async fn totals(&self) -> Totals {
         let asked = self.peers.each().into_iter().map(|store| async {
             let request = within(self.timeout, proto::GetTotalsRequest {});
             let mut client = Client::new(store);
             tokio::time::timeout(self.timeout, client.get_totals(request)).await
         });
-        let mut totals = Totals { total: None, is_whole: true };
+        let mut totals = Totals { told: Vec::new(), is_whole: true };
         for answer in futures::future::join_all(asked).await {
             match answer {
                 Ok(Ok(answer)) => {
                     let answer = answer.into_inner();
                     totals.is_whole &= answer.unread_shards == 0;
-                    let told = total_from(&answer);
-                    let total =
-                        totals.total.get_or_insert(Total { spent: InWindows::default(), ..told });
-                    // Two stores' clocks may stand on two sides of midnight: the later window counts.
-                    if total.windows.day.began < told.windows.day.began {
-                        total.spent.day = Sum::default();
-                    }
-                    if total.windows.month.began < told.windows.month.began {
-                        total.spent.month = Sum::default();
-                    }
-                    let is_of = |ours: Span, theirs: Span| ours.began <= theirs.began;
-                    if is_of(total.windows.day, told.windows.day) {
-                        total.spent.day.add(told.spent.day);
-                        total.windows.day = told.windows.day;
-                    }
-                    if is_of(total.windows.month, told.windows.month) {
-                        total.spent.month.add(told.spent.month);
-                        total.windows.month = told.windows.month;
-                    }
+                    let told = told_from(answer);
+                    totals.told.push(told);
                 }
                 // It counts nothing yet.
                 Ok(Err(status)) if status.code() == Code::Unimplemented => {}
@@ -312,14 +306,16 @@ pub(crate) fn spending_from(spending: proto::Spending) -> Spending {
     }
 }
 
-fn total_from(answer: &proto::GetTotalsResponse) -> Total {
+fn told_from(answer: proto::GetTotalsResponse) -> Told {
     let span = |began, ends| Span { began: UnixMillis(began), ends: UnixMillis(ends) };
-    Total {
+    let shard = |it: proto::ShardSpending| (StoreShard(it.shard), in_windows(it.spent));
+    Told {
         windows: Windows {
             day: span(answer.day_began_ms, answer.day_ends_ms),
             month: span(answer.month_began_ms, answer.month_ends_ms),
         },
-        spent: in_windows(answer.spent),
+        shards: answer.shards.into_iter().map(shard).collect(),
+        sum: in_windows(answer.spent),
     }
 }
 
@@ -360,7 +356,7 @@ mod tests {
     }
 
     fn models(usual: Vec<Model>, cheaper: Vec<Model>) -> Models {
-        Models { is_known: true, usual, cheaper }
+        Models { is_known: true, usual, cheaper, reads_orders: false }
     }
 
     #[test]
@@ -370,6 +366,13 @@ mod tests {
         assert!(models(vec![model(true)], Vec::new()).are_own());
         assert!(!models(vec![model(true), model(false)], Vec::new()).are_own());
         assert!(!models(vec![model(true)], vec![model(false)]).are_own());
+    }
+
+    #[test]
+    fn a_model_at_home_that_has_a_price_may_be_a_proxy() {
+        let free = Model { prompt_micros: 0, completion_micros: 0, ..model(true) };
+        assert_eq!(models(vec![free.clone(), model(false)], vec![]).priced_own(), None);
+        assert_eq!(models(vec![free], vec![model(true)]).priced_own(), Some("m"));
     }
 
     #[test]

@@ -233,6 +233,18 @@ impl Judged<'_> {
         self.of_scope(Scope::Installation, Id::new(1)).max_by_key(|it| it.stage)
     }
 
+    /// Returns how much of the installation's budget is used in a window, in percent; none where none is
+    /// set.
+    pub(crate) fn used_of_installation(&self, window: Window) -> Option<u64> {
+        let Self { budgets, total, now, .. } = self;
+        let span = total.windows.of(window);
+        let is_over = *now >= span.ends && span.ends != UnixMillis(0);
+        let spent = if is_over { Sum::default() } else { total.spent.of(window) };
+        let (usd, tokens) = in_window(budgets.installation.into(), window);
+        let by_money = usd.map(|usd| percent(spent.cost_micros, usd.micros));
+        by_money.max(tokens.map(|most| percent(spent.tokens, most)))
+    }
+
     /// Returns whether a person's own budget is used up.
     pub(crate) fn is_member_stopped(&self, user: Id<UserMarker>) -> bool {
         self.of_scope(Scope::Member, user).any(|it| it.stage == Stage::Stopped)
@@ -251,10 +263,7 @@ impl Judged<'_> {
             // What was told before a window ended says nothing of the next.
             let is_over = self.now >= span.ends && span.ends != UnixMillis(0);
             let spent = if is_over { Sum::default() } else { spent.of(window) };
-            let (usd, tokens) = match window {
-                Window::Day => (budget.day_usd, budget.day_tokens),
-                Window::Month => (budget.month_usd, budget.month_tokens),
-            };
+            let (usd, tokens) = in_window(budget, window);
             let by_money = usd.and_then(|usd| self.stage(spent.cost_micros, usd.micros));
             let by_tokens = tokens.and_then(|most| self.stage(spent.tokens, most));
             let (stage, percent) = by_money.max(by_tokens)?;
@@ -264,6 +273,7 @@ impl Judged<'_> {
 
     /// Returns how far a budget is used up, and by what share of it; none: it is not nearly.
     fn stage(&self, spent: u64, most: u64) -> Option<(Stage, u64)> {
+        let percent = percent(spent, most);
         let (spent, most) = (u128::from(spent), u128::from(most));
         let of_most = |percent: u32| most * u128::from(percent);
         let more = if self.has_cheaper { self.budgets.cheaper_percent } else { 0 };
@@ -276,9 +286,21 @@ impl Judged<'_> {
         } else {
             return None;
         };
-        let percent = (spent * 100).checked_div(most).unwrap_or(100);
-        Some((stage, u64::try_from(percent).unwrap_or(u64::MAX)))
+        Some((stage, percent))
     }
+}
+
+/// Returns what may be spent in a window: dollars, and tokens.
+fn in_window(budget: Budget, window: Window) -> (Option<Usd>, Option<u64>) {
+    match window {
+        Window::Day => (budget.day_usd, budget.day_tokens),
+        Window::Month => (budget.month_usd, budget.month_tokens),
+    }
+}
+
+fn percent(spent: u64, most: u64) -> u64 {
+    let percent = (u128::from(spent) * 100).checked_div(most.into()).unwrap_or(100);
+    u64::try_from(percent).unwrap_or(u64::MAX)
 }
 
 impl Reached {

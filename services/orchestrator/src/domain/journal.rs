@@ -64,6 +64,8 @@ pub(crate) enum Entry {
     /// The thread's end by code instead of the model: what is said, and how it ends.
     Closing(Closing),
     Finished(Finished),
+    /// Work was left here, and this step tells only what it cost.
+    Spent,
 }
 
 /// The kinds of steps, as the store names them.
@@ -75,6 +77,7 @@ pub(crate) enum Kind {
     ModelAnswered,
     ExecutionOpened,
     Finished,
+    Spent,
 }
 
 /// Sizes and ids of the context, never its text.
@@ -115,9 +118,6 @@ pub(crate) struct OrdersRead {
     pub(crate) read_by: String,
     /// Why others that were read cannot be carried out.
     pub(crate) problems: Vec<String>,
-    /// What reading them cost. The store counts it.
-    #[serde(skip)]
-    pub(crate) spent: Vec<Spent>,
 }
 
 /// An act ordered by a person, with its targets and times in their one exact form.
@@ -275,6 +275,7 @@ impl Entry {
             Self::ModelAnswered(_) => Kind::ModelAnswered,
             Self::Closing(_) => Kind::ExecutionOpened,
             Self::Finished(_) => Kind::Finished,
+            Self::Spent => Kind::Spent,
         }
     }
 
@@ -291,6 +292,7 @@ impl Entry {
             Self::ModelAnswered(entry) => write(entry),
             Self::Closing(entry) => write(entry),
             Self::Finished(entry) => write(entry),
+            Self::Spent => write(&serde_json::json!({})),
         }
     }
 
@@ -315,6 +317,7 @@ impl Entry {
             Kind::ModelAnswered => Self::ModelAnswered(read(index, payload)?),
             Kind::ExecutionOpened => Self::Closing(read(index, payload)?),
             Kind::Finished => Self::Finished(read(index, payload)?),
+            Kind::Spent => Self::Spent,
         })
     }
 }
@@ -340,7 +343,6 @@ mod tests {
                 orders: vec![Order { tool: "warn_member".into(), arguments: "{}".into() }],
                 read_by: "builtin".into(),
                 problems: vec!["who is meant?".into()],
-                spent: Vec::new(),
             }),
             Entry::ModelAsked(ModelAsked {
                 request_hash: "ab".into(),
@@ -375,6 +377,7 @@ mod tests {
                 detail: String::new(),
                 answer: Some(Id::new(8)),
             }),
+            Entry::Spent,
         ] {
             let payload = entry.payload();
             assert!(payload.contains(r#""v":1"#), "{payload}");

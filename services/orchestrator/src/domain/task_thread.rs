@@ -299,12 +299,7 @@ impl TaskThread {
     fn replay(&mut self, step: Step, past: &Past, now: UnixMillis) -> Result<(), ReplayError> {
         let Step { index, entry, .. } = step;
         let refused = ReplayError { index, kind: entry.kind() };
-        self.is_in_flight = match entry.kind() {
-            Kind::ModelAsked => true,
-            // Whatever is journaled behind it tells what became of it.
-            Kind::ModelAnswered | Kind::ExecutionOpened | Kind::Finished => false,
-            Kind::ContextLoaded | Kind::OrdersRead => self.is_in_flight,
-        };
+        self.is_in_flight = self.is_in_flight_after(entry.kind());
         if index < self.next_index {
             return Err(refused);
         }
@@ -333,10 +328,21 @@ impl TaskThread {
             // It has gone on since, or is about to.
             (Entry::Finished(finished), _) if finished.outcome == Outcome::Suspended => {}
             (Entry::Finished(finished), _) => self.phase = Phase::Finished(finished),
+            (Entry::Spent, _) => {}
             _ => return Err(refused),
         }
         self.next_index = index + 1;
         Ok(())
+    }
+
+    /// Returns whether the model is asked behind a step of this kind, and nothing tells yet what became
+    /// of it.
+    fn is_in_flight_after(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::ModelAsked => true,
+            Kind::ModelAnswered | Kind::ExecutionOpened | Kind::Finished | Kind::Spent => false,
+            Kind::ContextLoaded | Kind::OrdersRead => self.is_in_flight,
+        }
     }
 
     /// Returns what is to be done first.
@@ -433,6 +439,20 @@ impl TaskThread {
     /// Notes what was spent without an answer that is gone on with; the next step tells of it.
     pub(crate) fn spent(&mut self, spent: impl IntoIterator<Item = Spent>) {
         self.bill.spent.extend(spent);
+    }
+
+    /// Notes model turns of which nobody knows what they cost.
+    pub(crate) fn lost(&mut self, turns: u32) {
+        self.bill.lost_turns = self.bill.lost_turns.saturating_add(turns);
+    }
+
+    /// Returns the steps that are to be journaled where the thread is left before its end: those that
+    /// are ready, and one that tells what else was spent, so that it counts whoever goes on.
+    pub(crate) fn leave(&mut self, now: UnixMillis) -> Vec<Step> {
+        if self.is_in_flight || !self.bill.is_empty() {
+            self.note(Entry::Spent, now);
+        }
+        self.take_journal()
     }
 
     /// Ends the thread by code: `text` is said, and `outcome` written.
@@ -567,11 +587,10 @@ impl TaskThread {
             return index;
         }
         self.next_index += 1;
-        match &entry {
-            Entry::ModelAnswered(turn) => self.bill.spent.extend(turn.spent.iter().cloned()),
-            Entry::OrdersRead(read) => self.bill.spent.extend(read.spent.iter().cloned()),
-            _ => {}
+        if let Entry::ModelAnswered(turn) = &entry {
+            self.bill.spent.extend(turn.spent.iter().cloned());
         }
+        self.is_in_flight = self.is_in_flight_after(entry.kind());
         let bill = self.take_bill();
         self.journal.push(Step { index, entry, at, bill });
         index

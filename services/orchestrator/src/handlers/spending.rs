@@ -18,8 +18,9 @@ use ery_clock::UnixMillis;
 use crate::{
     adapters::usage::{Models, Totals},
     domain::{
-        budgets::{InWindows, Judged, Spending, Sum, Total},
+        budgets::{Judged, Spending, Sum, Total, Window, in_force},
         journal::Bill,
+        shares::Shares,
     },
     error::with_causes,
     handlers::holder::Holder,
@@ -39,7 +40,7 @@ pub(crate) struct Installation {
 #[derive(Debug, Default)]
 struct State {
     /// As the stores told last.
-    told: Total,
+    told: Shares,
     /// All that this process has spent and that stands in a store.
     spent_here: Sum,
     /// How much of that had been spent when the stores were asked last.
@@ -67,7 +68,7 @@ impl Installation {
     pub(crate) fn total(&self) -> Total {
         let state = self.lock();
         let since = state.spent_here.since(state.spent_before);
-        let mut total = state.told;
+        let mut total = state.told.total();
         total.spent.day.add(since);
         total.spent.month.add(since);
         total
@@ -87,25 +88,12 @@ impl Installation {
     }
 
     /// Takes in what the stores told, who were asked when `before` had been spent here.
-    fn learn(&self, totals: Totals, before: Sum) {
-        let Some(mut total) = totals.total else { return };
-        let mut state = self.lock();
-        if !totals.is_whole {
-            // A store that did not answer has spent what it told before.
-            let stands = state.told;
-            let larger = |told: Sum, stood: Sum| Sum {
-                tokens: told.tokens.max(stood.tokens),
-                cost_micros: told.cost_micros.max(stood.cost_micros),
-            };
-            let InWindows { day, month } = &mut total.spent;
-            if stands.windows.day == total.windows.day {
-                *day = larger(*day, stands.spent.day);
-            }
-            if stands.windows.month == total.windows.month {
-                *month = larger(*month, stands.spent.month);
-            }
+    fn learn(&self, totals: &Totals, before: Sum) {
+        if totals.told.is_empty() {
+            return;
         }
-        state.told = total;
+        let mut state = self.lock();
+        state.told.learn(&totals.told);
         state.spent_before = before;
     }
 
@@ -119,6 +107,7 @@ pub(crate) async fn run(holder: Arc<Holder>) -> Result<(), Infallible> {
     let every = holder.settings.budget_refresh;
     let mut models_at: Option<Instant> = None;
     let mut warned = HashSet::new();
+    let mut is_proxy_told = false;
     loop {
         if models_at.is_none_or(|at| at.elapsed() >= MODELS_EVERY) {
             match holder.ai.describe_models().await {
@@ -136,17 +125,38 @@ pub(crate) async fn run(holder: Arc<Holder>) -> Result<(), Infallible> {
         }
         let before = holder.installation.lock().spent_here;
         let totals = holder.store.totals().await;
-        let is_answered = totals.total.is_some() || totals.is_whole;
-        holder.installation.learn(totals, before);
+        let is_answered = !totals.told.is_empty() || totals.is_whole;
+        holder.installation.learn(&totals, before);
         if is_answered {
             holder.installation.is_known.send_replace(true);
         }
         tell_operator(&holder, &mut warned).await;
+        is_proxy_told = is_proxy_told || tell_of_proxy(&holder).await;
         tokio::select! {
             () = sleep(every) => {}
             () = holder.draining.cancelled() => return Ok(()),
         }
     }
+}
+
+/// Warns where the default budgets do not hold although a model has a price: it is asked in the
+/// operator's own network, and may be a proxy of a provider that sends a bill. Returns whether there
+/// is nothing more to be told.
+async fn tell_of_proxy(holder: &Holder) -> bool {
+    let models = holder.installation.models();
+    let Some(model) = models.priced_own() else { return false };
+    let Ok(snapshot) = holder.config.installation().await else { return false };
+    let effective = snapshot.effective(0, 0);
+    let is_lifted = models.are_own() && in_force(&effective, true) != in_force(&effective, false);
+    if is_lifted {
+        tracing::warn!(
+            model,
+            "`{model}` is asked in your own network, so the default budgets do not hold; if a proxy \
+             passes it on to a provider that sends a bill, set budgets (docs/budgets.md); if it \
+             is free, say so in `ai.prices`"
+        );
+    }
+    is_lifted
 }
 
 /// Shows what the installation has spent, and logs each stage of a budget once in its window.
@@ -165,6 +175,9 @@ async fn tell_operator(
         total,
         now: holder.now(),
     };
+    for window in Window::ALL {
+        holder.metrics.installation_used(window, judged.used_of_installation(window));
+    }
     let Some(reached) = judged.of_installation() else { return };
     let now = holder.now();
     warned.retain(|(_, ends, _)| *ends > now);
@@ -184,9 +197,12 @@ async fn tell_operator(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ery_ids::StoreShard;
+
     use crate::domain::{
-        budgets::{Span, Windows},
+        budgets::{InWindows, Span, Windows},
         journal::{Spent, Usage},
+        shares::Told,
     };
 
     fn bill(tokens: u64) -> Bill {
@@ -194,12 +210,13 @@ mod tests {
         Bill { spent: vec![Spent { usage, ..Spent::default() }], ..Bill::default() }
     }
 
-    fn told(tokens: u64, day: i64, is_whole: bool) -> Totals {
+    fn told(tokens: u64, day: i64) -> Totals {
         let span = Span { began: UnixMillis(day), ends: UnixMillis(day + 1) };
         let sum = Sum { tokens, cost_micros: 0 };
         let windows = Windows { day: span, month: Span::default() };
-        let spent = InWindows { day: sum, month: sum };
-        Totals { total: Some(Total { windows, spent }), is_whole }
+        let sum = InWindows { day: sum, month: sum };
+        let told = vec![Told { windows, shards: vec![(StoreShard(0), sum)], sum }];
+        Totals { told, is_whole: true }
     }
 
     fn tokens(installation: &Installation) -> u64 {
@@ -213,23 +230,20 @@ mod tests {
         let before = installation.lock().spent_here;
         // Counted by the store before it answered, or not: never left out.
         installation.spent(&bill(7));
-        installation.learn(told(100, 1, true), before);
+        installation.learn(&told(100, 1), before);
         assert_eq!(tokens(&installation), 107);
         let before = installation.lock().spent_here;
-        installation.learn(told(112, 1, true), before);
+        installation.learn(&told(112, 1), before);
         assert_eq!(tokens(&installation), 112);
     }
 
     #[test]
-    fn a_store_that_does_not_answer_has_spent_what_it_told() {
+    fn where_no_store_answers_nothing_is_forgotten() {
         let installation = Installation::default();
-        installation.learn(told(100, 1, true), Sum::default());
-        installation.learn(told(60, 1, false), Sum::default());
-        assert_eq!(tokens(&installation), 100);
-        // In a new window nobody has told anything yet.
-        installation.learn(told(3, 2, false), Sum::default());
-        assert_eq!(tokens(&installation), 3);
-        installation.learn(Totals { total: None, is_whole: false }, Sum::default());
-        assert_eq!(tokens(&installation), 3);
+        installation.learn(&told(100, 1), Sum::default());
+        installation.spent(&bill(5));
+        let before = installation.lock().spent_here;
+        installation.learn(&Totals { told: Vec::new(), is_whole: false }, before);
+        assert_eq!(tokens(&installation), 105);
     }
 }

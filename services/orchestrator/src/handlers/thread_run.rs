@@ -27,6 +27,7 @@ use crate::{
         ai::{Asking, Bot, ModelError, ModelRequest},
         calls::{Fate, fate},
         convert,
+        costs::Costs,
         store::{Beginning, ContextWanted, Ingested, IngestedChange, Opened},
         tools::{Called, Caller, Resolved, Stands},
     },
@@ -81,6 +82,8 @@ pub(crate) struct Run<'a> {
     pub(crate) is_awaited: bool,
     /// What was spent here, as far as it is known.
     spending: &'a mut Spending,
+    /// What calls of models cost that no answer told of.
+    costs: Costs,
     /// Whether the cheaper model is asked: a budget is used up.
     is_cheaper: bool,
     desk: Option<Desk>,
@@ -135,6 +138,7 @@ impl<'a> Run<'a> {
             steps,
             is_awaited: true,
             spending,
+            costs: Costs::default(),
             is_cheaper: false,
             desk: None,
             marker: uuid::Uuid::new_v4().simple().to_string(),
@@ -171,10 +175,16 @@ impl<'a> Run<'a> {
         let (holder, channel) = (self.holder, self.channel());
         let ear = holder.watched.listen(channel, self.turn.messages.iter().map(|it| it.message.id));
         let is_awaited = self.is_awaited;
-        tokio::select! {
+        let ended = tokio::select! {
             ended = self.work(effect, &ear) => ended,
             never = show_typing(holder, channel), if is_awaited => match never {},
+        };
+        match &ended {
+            // Nothing more may be written.
+            Ok(_) | Err(ThreadError::Fenced) => {}
+            Err(_) => self.leave().await,
         }
+        ended
     }
 
     async fn work(&mut self, mut effect: Effect, ear: &Ear<'_>) -> Result<Ended, ThreadError> {
@@ -393,7 +403,7 @@ impl<'a> Run<'a> {
 
     /// Reads which acts a person with a right to moderate orders, from their own words alone, before
     /// anybody else's are looked at.
-    async fn read_orders(&self) -> Result<Option<OrdersRead>, ThreadError> {
+    async fn read_orders(&mut self) -> Result<Option<OrdersRead>, ThreadError> {
         let channel = self.channel();
         let rights = self.people.rights(self.turn.principal);
         let may_order = rights.is_some_and(crate::domain::people::Rights::can_moderate);
@@ -412,7 +422,8 @@ impl<'a> Run<'a> {
         }
         let begun = Instant::now();
         let mut read = OrdersRead::default();
-        for message in self.thread.messages() {
+        let messages: Vec<Message> = self.thread.messages().cloned().collect();
+        for message in &messages {
             self.read_orders_of(message, &tools, &mut read).await?;
         }
         self.holder.metrics.stage(Stage::Orders, begun.elapsed());
@@ -429,15 +440,19 @@ impl<'a> Run<'a> {
     }
 
     async fn read_orders_of(
-        &self,
+        &mut self,
         message: &Message,
         tools: &[Tool],
         read: &mut OrdersRead,
     ) -> Result<(), ThreadError> {
         let (holder, channel, now) = (self.holder, self.channel(), self.holder.now());
         let bot = self.bot();
-        let found = holder.ai.read_orders(channel, message, tools, &bot, now, self.is_cheaper);
-        let found = match found.await {
+        self.costs.expect(self.bound_of_orders(message, tools));
+        let (is_cheaper, costs) = (self.is_cheaper, self.costs.clone());
+        let found = holder.ai.read_orders(channel, message, tools, &bot, now, is_cheaper, &costs);
+        let found = found.await;
+        self.bill();
+        let found = match found {
             Ok(found) => found,
             Err(error @ CallError::Unavailable { .. }) => return Err(error.into()),
             Err(error) => {
@@ -448,7 +463,7 @@ impl<'a> Run<'a> {
             }
         };
         read.read_by = found.read_by;
-        read.spent.extend(found.spent);
+        self.thread.spent(found.spent);
         for mut order in found.orders {
             // CLOSED-WORLD: what was not offered cannot be ordered either.
             if !tools.iter().any(|tool| tool.name == order.tool) {
@@ -490,21 +505,19 @@ impl<'a> Run<'a> {
         }
         let holder = self.holder;
         let (request, tokens) = self.request();
-        let bound = holder.installation.models().bound(
-            self.is_cheaper,
-            tokens,
-            holder.settings.max_output_tokens.into(),
-        );
+        let completion = holder.settings.max_output_tokens.into();
+        let models = holder.installation.models();
+        // What it costs at the most where it is cut off: whoever deletes what they asked has it paid for.
+        self.costs.expect(models.bound(self.is_cheaper, tokens, completion));
+        let costs = self.costs.clone();
         let steps = self.thread.take_journal();
         let journaled = self.thread.step_count();
         let left = self.thread.deadline().since(holder.now());
         let mut appended = pin!(holder.store.append_steps(self.fence, self.id, &steps));
-        let mut answered = pin!(holder.ai.run_model_turn(&request));
+        let mut answered = pin!(holder.ai.run_model_turn(&request, &costs));
         let mut time_up = pin!(sleep(left));
         let mut is_appended = false;
         let mut answer = None;
-        // What it costs at the most where it is cut off.
-        let mut cut = bound.clone();
         while !is_appended || answer.is_none() {
             let instead = tokio::select! {
                 brought = &mut appended, if !is_appended => {
@@ -522,18 +535,16 @@ impl<'a> Run<'a> {
                     self.thread.changed(&changes, holder.now())
                 }
                 () = &mut time_up, if answer.is_none() => {
-                    self.thread.spent(bound.clone());
-                    cut = None;
+                    self.bill();
                     Some(self.thread.step(Input::TimeUp, holder.now()))
                 }
             };
             if let Some(instead) = instead {
+                self.bill();
                 self.thread.spent(match answer {
                     Some(Ok(turn)) => turn.spent,
                     Some(Err(ModelError::Failed { spent, .. })) => spent,
-                    Some(Err(ModelError::Call(_))) => Vec::new(),
-                    // It is cut off, and whoever deletes what they asked has it paid for.
-                    None => cut.into_iter().collect(),
+                    Some(Err(ModelError::Call(_))) | None => Vec::new(),
                 });
                 // The step is on its way: it must stand before the next one is written.
                 if !is_appended {
@@ -544,6 +555,7 @@ impl<'a> Run<'a> {
                 return Ok(instead);
             }
         }
+        self.bill();
         let input = match answer {
             Some(Ok(turn)) => {
                 self.tell_answered(&turn);
@@ -557,7 +569,6 @@ impl<'a> Run<'a> {
             Some(Err(ModelError::Call(CallError::Unavailable { status, .. })))
                 if status.code() == Code::DeadlineExceeded =>
             {
-                self.thread.spent(bound);
                 Input::TimeUp
             }
             Some(Err(ModelError::Call(error))) => return Err(error.into()),

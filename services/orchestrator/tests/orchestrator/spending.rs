@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use ery_clock::{Clock as _, SystemClock};
 use ery_community_config::Subject;
-use ery_proto::store::v1::{
-    MemberSpending, Spending, SpentInWindows, SpentSum, Step, StepKind, ThreadOutcome,
+use ery_proto::{
+    common::v1::{Spent, Usage},
+    store::v1::{
+        MemberSpending, Spending, SpentInWindows, SpentSum, Step, StepKind, ThreadOutcome,
+    },
 };
 use serde_json::json;
 use tonic::{Code, Status};
@@ -13,7 +16,7 @@ use tonic::{Code, Status};
 use crate::{
     changes::tell,
     support::{
-        ANN, BEN, GUILD,
+        ANN, BEN, GUILD, MODERATORS,
         ai::Reply,
         stand::{Stand, Written},
         until,
@@ -79,10 +82,7 @@ async fn a_turn_that_was_lost_with_its_process_is_told_of_and_billed_to_nobody()
 
 #[tokio::test]
 async fn where_no_provider_answers_what_it_cost_is_billed_all_the_same() {
-    use ery_proto::{
-        ai::v1::SpentInVain,
-        common::v1::{Spent, Usage},
-    };
+    use ery_proto::ai::v1::SpentInVain;
     use prost::Message as _;
 
     let stand = Stand::new().await;
@@ -97,6 +97,60 @@ async fn where_no_provider_answers_what_it_cost_is_billed_all_the_same() {
     let billed = billed(&stand);
     assert_eq!(billed.len(), 1);
     assert_eq!(billed[0].spent, spent);
+}
+
+fn cost(cost_micros: u64) -> Spent {
+    Spent { cost_micros, is_in_vain: true, usage: Some(Usage::default()), ..Spent::default() }
+}
+
+#[tokio::test]
+async fn what_attempts_cost_counts_although_their_turn_is_cut_off() {
+    let stand = Stand::new().await;
+    stand.ai.replies([Reply::Spends(cost(700))]);
+    let _process = stand.start();
+    let id = stand.write(Written::by(ANN, "ery, oops")).await;
+    until("the model works", || stand.ai.running() == 1).await;
+    until("the step stands", || stand.store.calls("AppendSteps") == 1).await;
+    stand.store.delete(id);
+    tell(&stand, id).await;
+    until("it is finished", || stand.store.finished() == 1).await;
+    let billed = billed(&stand);
+    let [step] = &billed[..] else { panic!("{billed:?}") };
+    let of = |spent: &Spent| (spent.cost_micros, spent.is_estimate);
+    let spent: Vec<_> = step.spent.iter().map(of).collect();
+    // What the attempt cost that was cut off, nobody told; here no model has a price.
+    assert_eq!(spent, [(700, false), (0, true)]);
+}
+
+#[tokio::test]
+async fn a_call_that_dies_in_the_midst_of_a_turn_is_lost_and_asked_again() {
+    let stand = Stand::new().await;
+    stand.ai.replies([Reply::Cut]);
+    let _process = stand.start();
+    stand.write(Written::by(ANN, "ery, hello")).await;
+    until("it is finished", || stand.store.finished() == 1).await;
+    assert_eq!(stand.tools.said(), ["echo: ery, hello"]);
+    let billed = billed(&stand);
+    let [step] = &billed[..] else { panic!("{billed:?}") };
+    assert_eq!((step.lost_turns, step.spent.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_thread_that_is_left_tells_what_it_spent_before() {
+    let stand = Stand::with(|settings| settings.patience = Duration::from_millis(30)).await;
+    *stand.ai.orders_cost.lock().unwrap() = vec![cost(900)];
+    // Who is meant cannot be found out now: the channel is left, and the next time all goes well.
+    stand.tools.faults.add("ResolveCall", Status::unavailable("away"), 6);
+    let _process = stand.start();
+    stand.write(Written::by(MODERATORS, "ery, timeout @ben")).await;
+    until("it is finished", || stand.store.finished() == 1).await;
+    let billed = billed(&stand);
+    let passes = stand.ai.order_requests().len();
+    assert!(passes > 1, "its orders were read again");
+    let of_passes = billed.iter().flat_map(|step| &step.spent).filter(|it| it.cost_micros == 900);
+    assert_eq!(of_passes.count(), passes, "each counts");
+    assert_eq!(billed[0].kind(), StepKind::Spent);
+    assert_eq!(stand.store.threads().len(), 1, "one thread");
 }
 
 /// What was spent today: so much for Ann, and so much in the server.
@@ -157,4 +211,23 @@ async fn a_server_past_its_budget_is_not_answered_until_it_is_raised() {
         stand.write(Written::by(BEN, "ery, hello")).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn a_thread_that_is_gone_on_with_costs_nothing_past_a_budget_that_was_used_up_meanwhile() {
+    let stand = Stand::new().await;
+    stand.config.set(GUILD, Subject::SERVER, "budgets.member.day_tokens", json!(1_000));
+    stand.ai.replies([Reply::Calls(vec![("add_reaction", "{}")])]);
+    stand.tools.faults.add("CallTool", Status::unavailable("away"), 1_000);
+    let first = stand.start();
+    stand.write(Written::by(ANN, "ery, react")).await;
+    until("its call is journaled", || stand.store.calls("AppendSteps") == 2).await;
+    first.kill();
+    stand.store.spent(spending(1_000, 1_000));
+    stand.tools.faults.clear();
+    let _second = stand.start();
+    until("it is finished", || stand.store.finished() == 1).await;
+    assert_eq!(stand.ai.requests().len(), 1, "what was begun is done, and nothing more is asked");
+    assert_eq!(stand.store.outcomes(), [ThreadOutcome::OutOfBudget]);
+    assert_eq!(stand.tools.said().len(), 1, "whoever waits for it is told");
 }

@@ -57,10 +57,12 @@ pub(crate) enum StepKind {
     ExecutionOpened,
     ExecutionClosed,
     Finished,
+    /// Only what was spent.
+    Spent,
 }
 
 impl StepKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::ContextLoaded,
         Self::OrdersRead,
         Self::ModelAsked,
@@ -68,6 +70,7 @@ impl StepKind {
         Self::ExecutionOpened,
         Self::ExecutionClosed,
         Self::Finished,
+        Self::Spent,
     ];
 
     /// Returns its name in the file.
@@ -80,6 +83,7 @@ impl StepKind {
             Self::ExecutionOpened => "execution_opened",
             Self::ExecutionClosed => "execution_closed",
             Self::Finished => "finished",
+            Self::Spent => "spent",
         }
     }
 

@@ -272,6 +272,7 @@ pub(super) fn step(step: proto::Step) -> Parsed<Step> {
         Ok(Kind::ExecutionOpened) => StepKind::ExecutionOpened,
         Ok(Kind::ExecutionClosed) => StepKind::ExecutionClosed,
         Ok(Kind::Finished) => StepKind::Finished,
+        Ok(Kind::Spent) => StepKind::Spent,
         Ok(Kind::Unspecified) | Err(_) => return Err(Invalid::new("kind", "is unknown")),
     };
     bounded("spent", &step.spent)?;

@@ -273,6 +273,7 @@ fn step(step: Step) -> proto::Step {
         StepKind::ExecutionOpened => proto::StepKind::ExecutionOpened,
         StepKind::ExecutionClosed => proto::StepKind::ExecutionClosed,
         StepKind::Finished => proto::StepKind::Finished,
+        StepKind::Spent => proto::StepKind::Spent,
     };
     proto::Step {
         index: step.index,

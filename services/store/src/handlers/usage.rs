@@ -9,7 +9,7 @@ use ery_ids::{ChannelKey, StoreShard};
 use ery_proto::store::v1::{
     ClaimNoticesRequest, ClaimNoticesResponse, GetSpendingRequest, GetSpendingResponse,
     GetTotalsRequest, GetTotalsResponse, ListUsageRequest, ListUsageResponse,
-    Notice as ProtoNotice, UsageOf, UsageSum, usage_service_server,
+    Notice as ProtoNotice, ShardSpending, UsageOf, UsageSum, usage_service_server,
 };
 
 use super::{
@@ -76,6 +76,7 @@ impl usage_service_server::UsageService for UsageHandlers {
 async fn totals(store: &Inner) -> GetTotalsResponse {
     let windows = Windows::at(store.clock.now());
     let (mut sum, mut unread_shards) = (InWindows::default(), 0);
+    let mut shards = Vec::new();
     for shard in store.shards.all_existing() {
         let spent = match store.totals.get(shard, windows) {
             Some(spent) => spent,
@@ -91,6 +92,7 @@ async fn totals(store: &Inner) -> GetTotalsResponse {
         };
         add(&mut sum.day, spent.day);
         add(&mut sum.month, spent.month);
+        shards.push(ShardSpending { shard: shard.0, spent: Some(render::in_windows(spent)) });
     }
     let (day, month) = windows.began();
     GetTotalsResponse {
@@ -100,6 +102,7 @@ async fn totals(store: &Inner) -> GetTotalsResponse {
         unread_shards,
         day_ends_ms: windows.end().0.0,
         month_ends_ms: windows.end().1.0,
+        shards,
     }
 }
 

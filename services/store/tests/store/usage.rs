@@ -194,6 +194,9 @@ async fn the_store_tells_its_own_total_after_a_restart_too() {
     for _ in 0..2 {
         let totals = usage(&store).get_totals(GetTotalsRequest {}).await.unwrap().into_inner();
         assert_eq!((totals.spent, totals.unread_shards), (Some(both(14, 6)), 0));
+        let of_shards = totals.shards.iter().map(|shard| shard.spent.unwrap().day.unwrap().tokens);
+        assert_eq!(of_shards.sum::<u64>(), 14);
+        assert!(totals.shards.windows(2).all(|pair| pair[0].shard != pair[1].shard));
     }
     let store = store.reopen().await;
     let totals = usage(&store).get_totals(GetTotalsRequest {}).await.unwrap().into_inner();

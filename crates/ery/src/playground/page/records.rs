@@ -194,9 +194,10 @@ fn step_view(step: &Step) -> Option<StepView> {
         StepKind::ModelAsked => "model_asked",
         StepKind::ModelAnswered => "model_answered",
         StepKind::Finished => "finished",
-        StepKind::Unspecified | StepKind::ExecutionOpened | StepKind::ExecutionClosed => {
-            return None;
-        }
+        StepKind::Unspecified
+        | StepKind::ExecutionOpened
+        | StepKind::ExecutionClosed
+        | StepKind::Spent => return None,
     };
     Some(StepView { kind, at_ms: step.at_ms, detail: parsed(&step.payload) })
 }

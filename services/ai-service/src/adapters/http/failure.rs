@@ -58,10 +58,11 @@ pub(super) fn in_answer(error: &Value) -> ProviderError {
 pub(super) fn of_transport(error: &reqwest::Error) -> ProviderError {
     if error.is_timeout() && !error.is_connect() {
         ProviderError::Silent
-    } else if error.is_body() || error.is_decode() {
-        ProviderError::BrokeOff
-    } else {
+    } else if error.is_connect() || error.is_builder() {
         ProviderError::Unreachable
+    } else {
+        // It was sent, and may have been worked on.
+        ProviderError::BrokeOff
     }
 }
 

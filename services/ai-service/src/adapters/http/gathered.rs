@@ -141,6 +141,22 @@ impl Gathered {
         Ok(Answer { text, calls, stop, usage, model, provider_request_id })
     }
 
+    /// Returns all that has come, and keeps what was counted.
+    pub(super) fn take(&mut self) -> Self {
+        let counted = Self { usage: self.usage, bytes: self.bytes, ..Self::default() };
+        std::mem::replace(self, counted)
+    }
+
+    /// Returns whether the model has begun to write, or its provider to count.
+    pub(super) fn has_begun(&self) -> bool {
+        self.bytes > 0 || self.usage.is_some()
+    }
+
+    /// Returns how many bytes the model has written.
+    pub(super) fn written(&self) -> usize {
+        self.bytes
+    }
+
     fn count(&mut self, bytes: usize) -> Result<(), ProviderError> {
         self.bytes += bytes;
         if self.bytes > LONGEST_ANSWER { Err(ProviderError::TooLong) } else { Ok(()) }
@@ -246,7 +262,7 @@ mod tests {
     use super::*;
 
     fn spoken(text: &str, size: usize) -> String {
-        let (deltas, mut told) = Deltas::listened_to();
+        let (deltas, mut told) = Deltas::listened_to(true);
         let mut speech = Speech::default();
         let letters: Vec<char> = text.chars().collect();
         for piece in letters.chunks(size) {

@@ -158,7 +158,6 @@ fn orders_are_journaled_with_the_context() {
         orders: vec![Order { tool: "warn_member".into(), arguments: "{}".into() }],
         read_by: "builtin".into(),
         problems: vec!["who?".into()],
-        spent: Vec::new(),
     };
     thread.step(Input::Loaded { context: context(), orders: Some(orders.clone()) }, T0);
     assert_eq!(kinds(&thread.take_journal()), [(0, Kind::ContextLoaded), (1, Kind::OrdersRead)]);
@@ -754,10 +753,11 @@ fn billed(steps: &[Step]) -> Vec<(u32, u64, u32)> {
 #[test]
 fn what_a_turn_cost_stands_in_its_step_for_all_who_asked() {
     let mut thread = fresh();
-    let orders = OrdersRead { spent: vec![cost(3)], ..OrdersRead::default() };
-    thread.step(Input::Loaded { context: context(), orders: Some(orders) }, T0);
+    thread.spent([cost(3)]);
+    let orders = Some(OrdersRead::default());
+    thread.step(Input::Loaded { context: context(), orders }, T0);
     thread.asked(ModelAsked::default(), T0);
-    assert_eq!(billed(&thread.take_journal()), [(0, 0, 0), (1, 3, 0), (2, 0, 0)]);
+    assert_eq!(billed(&thread.take_journal()), [(0, 3, 0), (1, 0, 0), (2, 0, 0)]);
     let turn = ModelTurn { spent: vec![cost(7), cost(1)], ..calls(1) };
     thread.step(Input::ModelAnswered(turn), T0);
     let steps = thread.take_journal();
@@ -783,6 +783,47 @@ fn what_brought_nothing_stands_in_the_next_step_whatever_it_is() {
     thread.spent([cost(2)]);
     thread.step(Input::ModelFailed("no provider answered".into()), T0);
     assert_eq!(billed(&thread.take_journal()), [(2, 2, 0)]);
+}
+
+#[test]
+fn a_thread_that_is_left_tells_what_it_spent_and_is_gone_on_with_as_if_it_had_not() {
+    // Left while its orders were read.
+    let mut first = fresh();
+    first.spent([cost(4)]);
+    let mut journal = first.leave(T0);
+    assert_eq!(billed(&journal), [(0, 4, 0)]);
+    assert!(first.leave(T0).is_empty(), "once");
+    let resume = |journal: &[Step]| {
+        TaskThread::resume(&turn(), LIMITS, T0, journal.to_vec(), &Past::default()).unwrap()
+    };
+    let mut next = resume(&journal);
+    assert_eq!(next.start(T0), Effect::Load);
+    next.step(Input::Loaded { context: context(), orders: None }, T0);
+    next.asked(ModelAsked::default(), T0);
+    journal.extend(next.take_journal());
+    // Left while the model was asked, of which two calls died.
+    next.lost(2);
+    let left = next.leave(T0);
+    assert_eq!(billed(&left), [(3, 0, 2)]);
+    journal.extend(left);
+    // What became of the last call is told: it is not lost with the process.
+    let mut last = resume(&journal);
+    assert_eq!(last.start(T0), Effect::AskModel);
+    last.asked(ModelAsked::default(), T0);
+    assert_eq!(billed(&last.take_journal()), [(4, 0, 0)]);
+}
+
+#[test]
+fn an_answer_that_came_before_its_thread_was_left_is_journaled() {
+    let mut thread = asking();
+    thread.asked(ModelAsked::default(), T0);
+    thread.take_journal();
+    thread.step(Input::ModelAnswered(says("hello")), T0);
+    let steps = thread.leave(T0);
+    assert_eq!(
+        steps.iter().map(|step| step.entry.kind()).collect::<Vec<_>>(),
+        [Kind::ModelAnswered]
+    );
 }
 
 #[test]

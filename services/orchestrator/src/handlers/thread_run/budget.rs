@@ -1,7 +1,10 @@
 //! What budgets have to say to a task thread: nothing, a line below its answer, a cheaper model, or
 //! that it stops.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use ery_community_config::Effective;
 
@@ -11,12 +14,21 @@ use crate::{
     domain::{
         answer,
         budgets::{Judged, Reached, Scope, Stage},
-        journal::{Finished, Outcome, Step},
+        journal::{Finished, Outcome, Spent, Step},
+        message::Message,
         task_thread::{Answer, Change, Effect},
+        text,
         texts::Language,
+        tool::Tool,
     },
     error::{ThreadError, with_causes},
 };
+
+/// How long it is tried to journal what a thread has spent that is left: the store may be why it is.
+const LEFT_WITHIN: Duration = Duration::from_secs(2);
+
+/// How much the ai-service lets a model write where it reads orders.
+const ORDERS_TOKENS: u64 = 1_000;
 
 impl Run<'_> {
     /// Returns what is to be done instead of asking the model, if a budget is used up.
@@ -102,6 +114,53 @@ impl Run<'_> {
             self.tell_staff(effective, reached).await;
         }
         Ok(answer)
+    }
+
+    /// Takes what calls of models have cost that no answer told of; the next step tells it.
+    pub(super) fn bill(&mut self) {
+        let (spent, lost_turns) = self.costs.take();
+        self.thread.spent(spent);
+        self.thread.lost(lost_turns);
+    }
+
+    /// Journals what was spent by work that is left here, so that it counts whoever goes on with it.
+    pub(super) async fn leave(&mut self) {
+        let holder = self.holder;
+        self.bill();
+        let steps = self.thread.leave(holder.now());
+        if steps.is_empty() {
+            return;
+        }
+        let appended = holder.store.append_steps(self.fence, self.id, &steps);
+        match tokio::time::timeout(LEFT_WITHIN, appended).await {
+            Ok(Ok(appended)) => {
+                self.steps.store(self.thread.step_count(), Ordering::Relaxed);
+                self.learn(appended, &steps);
+            }
+            Ok(Err(error)) => tracing::warn!(
+                error = with_causes(&error), task_thread.id = %self.id,
+                "what was spent on a thread that is left could not be journaled"
+            ),
+            Err(_) => tracing::warn!(
+                task_thread.id = %self.id,
+                "what was spent on a thread that is left could not be journaled in time"
+            ),
+        }
+    }
+
+    /// Returns what reading a message's orders costs at the most; none if no model reads any.
+    pub(super) fn bound_of_orders(&self, message: &Message, tools: &[Tool]) -> Option<Spent> {
+        let models = self.holder.installation.models();
+        let of_tool = |tool: &Tool| {
+            text::tokens(&tool.name)
+                + text::tokens(&tool.description)
+                + text::tokens(&tool.parameters)
+        };
+        let prompt = super::PROMPT_TOKENS
+            + text::tokens(&message.content)
+            + tools.iter().map(of_tool).sum::<u64>();
+        let bound = models.bound(self.is_cheaper, prompt, ORDERS_TOKENS);
+        bound.filter(|_| models.reads_orders)
     }
 
     /// Takes in what journaling steps brought.

@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 
 use ery_proto::{
     ai::v1::{ai_service_server::AiService, *},
-    common::v1::Usage,
+    common::v1::{Spent, Usage},
 };
 
 /// What the model does next.
@@ -30,6 +30,8 @@ pub(crate) enum Reply {
     /// Waits until the gate is opened, and repeats then what it is asked.
     Behind(Arc<Semaphore>),
     Never,
+    /// Tells of an attempt that cost this and brought nothing, and then nothing more.
+    Spends(Spent),
 }
 
 /// An ai-service that answers as it is told, and else repeats what it is asked.
@@ -39,6 +41,8 @@ pub(crate) struct FakeAi {
     requests: Mutex<Vec<RunModelTurnRequest>>,
     orders: Mutex<Vec<ReadOrdersRequest>>,
     models: Mutex<DescribeModelsResponse>,
+    /// What reading a message's orders costs.
+    pub(crate) orders_cost: Mutex<Vec<Spent>>,
     running: Arc<AtomicUsize>,
     most_running: AtomicUsize,
 }
@@ -162,6 +166,11 @@ impl AiService for FakeAi {
             })
             .boxed(),
             Some(Reply::Never) => stream::pending().boxed(),
+            Some(Reply::Spends(spent)) => {
+                let told = SpentInVain { spent: vec![spent] };
+                let kind = Some(run_model_turn_response::Kind::SpentInVain(told));
+                stream::iter([Ok(RunModelTurnResponse { kind })]).chain(stream::pending()).boxed()
+            }
         };
         let counted = stream.map(move |piece| {
             let _running = &running;
@@ -185,7 +194,7 @@ impl AiService for FakeAi {
         Ok(Response::new(ReadOrdersResponse {
             orders,
             read_by: "fake".into(),
-            ..ReadOrdersResponse::default()
+            spent: self.orders_cost.lock().unwrap().clone(),
         }))
     }
 

@@ -216,6 +216,7 @@ impl ToolService for FakeTools {
         &self,
         request: Request<ResolveCallRequest>,
     ) -> Answer<ResolveCallResponse> {
+        self.faults.check("ResolveCall")?;
         let request = request.into_inner();
         let problem = if request.arguments.contains("nobody") { "Who is nobody?" } else { "" };
         Ok(Response::new(ResolveCallResponse {
