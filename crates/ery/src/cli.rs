@@ -474,6 +474,27 @@ pub(crate) enum Threads {
         /// The message's id, or a link to it
         message: String,
     },
+    /// Run threads' journals once more with another model or prompt, and compare
+    ///
+    /// Nothing is looked up or done: results of tools come from the journal. The model is that of the
+    /// settings (`[ai]`, `ERY_AI__…`), and is paid for; no budget counts it.
+    Replay(Replayed),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replayed {
+    /// Which, by `ery ctl threads list`
+    #[arg(required = true)]
+    pub(crate) threads: Vec<String>,
+    /// The provider of the settings that is asked; the first, if none is named
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: Option<String>,
+    /// Another model at that provider
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// A folder with another `conversation.txt`, as `ai.prompts_dir`
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) prompts: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@ mod connection;
 mod dead;
 mod mcp;
 mod privacy;
+mod replay;
 mod schedule;
 mod store;
 mod usage;
@@ -66,6 +67,9 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
             output.list(&threads.iter().map(ThreadView::from).collect::<Vec<_>>())
         }
         CtlCommand::Threads(Threads::Why { message }) => why::run(message, &stores, &output).await,
+        CtlCommand::Threads(Threads::Replay(command)) => {
+            replay::run(command, &settings, peers, &output).await
+        }
         CtlCommand::Threads(Threads::Show { thread }) => {
             for store in &stores {
                 let request =

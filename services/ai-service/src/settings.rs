@@ -393,6 +393,20 @@ impl Settings {
             .collect()
     }
 
+    /// Returns settings by which one provider is asked alone: the one of that name, else the first;
+    /// with another model, where one is named. None: there is no provider of that name.
+    pub fn only(&self, provider: Option<&str>, model: Option<&str>) -> Option<Self> {
+        let is_it = |name: &str| provider.is_none_or(|wanted| wanted == name);
+        let (_, own) = self.chain().into_iter().find(|(name, _)| is_it(name))?;
+        let model = model.map_or_else(|| own.model.clone(), str::to_owned);
+        Some(Self { model, cheaper_model: String::new(), ..own })
+    }
+
+    /// Returns the names of the providers, in order.
+    pub fn provider_names(&self) -> Vec<String> {
+        self.chain().into_iter().map(|(name, _)| name).collect()
+    }
+
     /// Returns how the cheaper model is asked, if one is set.
     pub(crate) fn cheaper(&self) -> Option<Self> {
         let (_, first) = self.chain().into_iter().next()?;

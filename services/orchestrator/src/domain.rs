@@ -13,6 +13,7 @@ pub(crate) mod journal;
 pub(crate) mod message;
 pub(crate) mod people;
 pub(crate) mod progress;
+pub(crate) mod replay;
 pub(crate) mod shares;
 pub(crate) mod task_thread;
 pub(crate) mod text;

@@ -53,6 +53,7 @@ use twilight_model::{
 
 use ery_clock::UnixMillis;
 use ery_ids::Home;
+use ery_proto::ai::v1::ToolSpec;
 
 use crate::{
     adapters::{discord::Discord, store::Executions},
@@ -299,6 +300,16 @@ impl Entry {
         let validator =
             jsonschema::validator_for(&schema).expect("a schema made from a type is valid");
         Self { spec: tool.spec(), tool: Box::new(tool), schema: schema.to_string(), validator }
+    }
+
+    /// Returns it as a model is offered it.
+    pub(crate) fn offered(&self) -> ToolSpec {
+        ToolSpec {
+            name: self.spec.name.to_owned(),
+            description: self.spec.description.to_owned(),
+            parameters: self.schema.clone(),
+            tier: self.spec.tier.as_str().to_owned(),
+        }
     }
 
     /// Reads a model's arguments, or says what is wrong with them.

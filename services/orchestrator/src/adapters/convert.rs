@@ -315,6 +315,20 @@ pub(crate) fn outcome(outcome: Outcome) -> store::ThreadOutcome {
     }
 }
 
+/// Returns a thread's outcome as one word or two.
+pub(crate) fn outcome_word(outcome: store::ThreadOutcome) -> &'static str {
+    match outcome {
+        store::ThreadOutcome::Unspecified => "unknown",
+        store::ThreadOutcome::Running => "running",
+        store::ThreadOutcome::Done => "done",
+        store::ThreadOutcome::OutOfBudget => "out of budget",
+        store::ThreadOutcome::Cancelled => "cancelled",
+        store::ThreadOutcome::Failed => "failed",
+        store::ThreadOutcome::TooBusy => "too busy",
+        store::ThreadOutcome::Suspended => "suspended",
+    }
+}
+
 pub(crate) fn call_outcome_from(outcome: tool::CallOutcome) -> Option<CallOutcome> {
     match outcome {
         tool::CallOutcome::Unspecified => None,

@@ -677,7 +677,8 @@ fn size(payload: &[u8]) -> u64 {
     u64::try_from(payload.len()).unwrap_or(u64::MAX)
 }
 
-fn unfinished_from(thread: proto::Thread) -> Result<Unfinished, CallError> {
+/// Reads a thread with what it did until now.
+pub(crate) fn unfinished_from(thread: proto::Thread) -> Result<Unfinished, CallError> {
     let lacks = |lacks| CallError::Unreadable { call: "OpenChannel", lacks };
     let id: TaskThreadId = thread.thread_id.parse().map_err(|_| lacks("unfinished.thread_id"))?;
     let triggers: Vec<TriggerId> =

@@ -279,15 +279,20 @@ fn message_tokens(member: &MemberMessage) -> u64 {
         + files.sum::<u64>()
 }
 
+/// Returns what the author of a message may do, as the model is told it.
+pub(crate) fn rights(message: &Message, people: &People, bot: Id<UserMarker>) -> Rights {
+    if message.is_own || message.author == bot {
+        Rights::Ery
+    } else if message.is_automated {
+        Rights::Bot
+    } else {
+        people.rights(message.author).unwrap_or(Rights::Stranger)
+    }
+}
+
 impl Material<'_> {
     fn member(&self, message: &Message, is_to_be_answered: bool) -> MemberMessage {
-        let rights = if message.is_own || message.author == self.bot {
-            Rights::Ery
-        } else if message.is_automated {
-            Rights::Bot
-        } else {
-            self.people.rights(message.author).unwrap_or(Rights::Stranger)
-        };
+        let rights = rights(message, self.people, self.bot);
         let mention =
             |mention: &Mention| Mention { user: mention.user, name: text::clean(&mention.name) };
         let attachment = |file: &Attachment| Attachment {

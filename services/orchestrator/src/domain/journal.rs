@@ -84,6 +84,10 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ContextLoaded {
     pub(crate) messages: Vec<Id<MessageMarker>>,
+    /// What their authors might do, and then those of the triggers, for a replay. None by an older
+    /// version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rights: Vec<String>,
     /// The triggers whose newest text counts, with the moment of the edit that made it.
     pub(crate) edited: Vec<EditedTrigger>,
     /// Whether anything by somebody else than the principal is in it.
@@ -331,6 +335,7 @@ mod tests {
         for entry in [
             Entry::ContextLoaded(ContextLoaded {
                 messages: vec![Id::new(5)],
+                rights: vec!["member".into(), "moderator".into()],
                 edited: vec![EditedTrigger {
                     trigger: TriggerId::Message(Id::new(7)),
                     edited_at: UnixMillis(9),

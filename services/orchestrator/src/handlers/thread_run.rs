@@ -58,13 +58,13 @@ const TYPING_EVERY: Duration = Duration::from_secs(8);
 const DESCRIBED: usize = 100;
 
 /// The prompt of a conversation, as the ai-service names it.
-const PROMPT: &str = "conversation";
+pub(crate) const PROMPT: &str = "conversation";
 
 /// Why a thread ends that runs while Ery is paused.
 const PAUSED: &str = "Ery was paused here while the thread ran";
 
 /// What the ai-service lets a prompt have at the most: 4,500 bytes, by our own bound.
-const PROMPT_TOKENS: u64 = 1_500;
+pub(crate) const PROMPT_TOKENS: u64 = 1_500;
 
 /// A task thread that runs.
 pub(crate) struct Run<'a> {
@@ -246,6 +246,7 @@ impl<'a> Run<'a> {
         let context =
             self.desk.as_ref().map_or_else(ContextLoaded::default, |desk| ContextLoaded {
                 messages: desk.history.iter().map(|message| message.id).collect(),
+                rights: self.rights_of(desk.history.iter().chain(self.thread.messages())),
                 edited: self.thread.edits(),
                 is_tainted: context::taints(self.turn, &desk.history),
                 is_current: desk.is_current,
@@ -372,6 +373,15 @@ impl<'a> Run<'a> {
         let mut history = context::before(self.turn, history);
         history.drain(..history.len().saturating_sub(wanted));
         history
+    }
+
+    /// Returns what the authors of messages may do, as the model is told it.
+    fn rights_of<'b>(&self, messages: impl Iterator<Item = &'b Message>) -> Vec<String> {
+        let rights = |message: &Message| {
+            let rights = context::rights(message, self.people, self.bot);
+            rights.as_word().to_owned()
+        };
+        messages.map(rights).collect()
     }
 
     /// Learns what the authors of the context may do. Where that is not told, they are strangers.

@@ -1,8 +1,5 @@
 use ery_community_config::ToolRule;
-use ery_proto::{
-    ai::v1::ToolSpec,
-    tool::v1::{ListToolsRequest, ListToolsResponse},
-};
+use ery_proto::tool::v1::{ListToolsRequest, ListToolsResponse};
 
 use super::channel_key;
 use crate::{domain::tool::Tier, error::CallError, service::Shared, tools};
@@ -21,11 +18,6 @@ pub(super) async fn handle(
         .filter(|entry| policy.rule(entry.spec.name) != ToolRule::Off)
         .filter(|entry| !is_dm || entry.spec.works_in_dm)
         .filter(|entry| !is_shared || entry.tool.least_tier() <= Tier::Harmless)
-        .map(|entry| ToolSpec {
-            name: entry.spec.name.to_owned(),
-            description: entry.spec.description.to_owned(),
-            parameters: entry.schema.clone(),
-            tier: entry.spec.tier.as_str().to_owned(),
-        });
+        .map(tools::Entry::offered);
     Ok(ListToolsResponse { tools: tools.collect() })
 }
