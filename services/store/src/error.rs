@@ -203,6 +203,8 @@ pub enum StoreError {
     Export(#[source] std::io::Error),
     #[error("every shard that may be open at once is in use")]
     ShardsBusy,
+    #[error("every reader of the shard is in use")]
+    ReadersBusy,
     #[error("{shard} is read-only, the disk refuses writes: {reason}")]
     ReadOnly { shard: StoreShard, reason: String },
     #[error("{shard} is in the store `{owner}`")]
@@ -246,6 +248,8 @@ pub enum StoreError {
     Write(#[source] Arc<rusqlite::Error>),
     #[error("the database could not be read")]
     Read(#[from] sqlx::Error),
+    #[error("the database could not be read")]
+    QuickRead(#[source] Arc<rusqlite::Error>),
     #[error("a row of `{table}` holds what no version wrote")]
     Row { table: &'static str },
     #[error("the database's writer has ended")]
@@ -282,7 +286,9 @@ impl StoreError {
             | Self::TriggerFinished { .. }
             | Self::StepGap { .. }
             | Self::ExecutionClosed { .. } => Code::FailedPrecondition,
-            Self::ShardsBusy | Self::Read(sqlx::Error::PoolTimedOut) => Code::ResourceExhausted,
+            Self::ShardsBusy | Self::ReadersBusy | Self::Read(sqlx::Error::PoolTimedOut) => {
+                Code::ResourceExhausted
+            }
             Self::ReadOnly { .. }
             | Self::Replaced { .. }
             | Self::Moving { .. }
@@ -292,6 +298,7 @@ impl StoreError {
             | Self::ShardClosed { .. }
             | Self::Write(_)
             | Self::Read(_)
+            | Self::QuickRead(_)
             | Self::Global(_)
             | Self::NoRandomness
             | Self::Export(_)
@@ -371,6 +378,7 @@ mod tests {
             (StoreError::invalid("fence.owner", "is empty"), Code::InvalidArgument),
             (FenceError::NotOpened { channel, epoch }.into(), Code::Aborted),
             (StoreError::ShardsBusy, Code::ResourceExhausted),
+            (StoreError::ReadersBusy, Code::ResourceExhausted),
             (sqlx::Error::PoolTimedOut.into(), Code::ResourceExhausted),
             (sqlx::Error::WorkerCrashed.into(), Code::Unavailable),
             (WriteError::<StoreError>::Closed.into(), Code::Unavailable),

@@ -17,8 +17,8 @@ use ery_rpc::Peers;
 
 use crate::{
     adapters::{
-        backup_target::Target, folder::Folder, global::Global, shard::Opening, shards::Shards,
-        write_messages,
+        backup_target::Target, folder::Folder, global::Global, quick_readers::Caches,
+        shard::Opening, shards::Shards, write_messages,
     },
     agenda::Agenda,
     backups::{self, Backups},
@@ -129,6 +129,7 @@ impl Service {
             readers: settings.readers_per_shard,
             busy_timeout: settings.busy_timeout,
             metrics: metrics.clone(),
+            caches: Caches::default(),
         };
         let shards = Shards::new(folder, ownership, opening, &settings);
         let agenda = Agenda::default();

@@ -164,6 +164,7 @@ fn fault(error: &StoreError) -> Option<Fault> {
     match error {
         StoreError::Write(error) => of_rusqlite(error),
         StoreError::Read(error) => of_sqlx(error),
+        StoreError::QuickRead(error) => of_rusqlite(error).filter(Fault::is_damage),
         StoreError::ShardClosed { source, .. } => of_file(source),
         _ => None,
     }

@@ -1,4 +1,3 @@
-use futures::TryStreamExt as _;
 use sqlx::{Executor, Sqlite, SqliteConnection, SqlitePool, query};
 use twilight_model::id::{Id, marker::MessageMarker};
 
@@ -12,8 +11,8 @@ use crate::{
         write_channels::key,
     },
     domain::{
-        Decision, Execution, ExecutionState, Message, Outcome, Step, StepKind, TaskThread, Tier,
-        Trigger, TriggerChange, Usage,
+        Decision, Execution, ExecutionState, Outcome, Step, StepKind, TaskThread, Tier, Trigger,
+        TriggerChange, Usage,
     },
     error::StoreError,
 };
@@ -61,41 +60,6 @@ impl Scope {
             Self::All => (None, None),
         }
     }
-}
-
-/// Returns the newest messages before `before` (or of all) since a moment, oldest first.
-pub(crate) async fn messages(
-    readers: &SqlitePool,
-    channel: &ChannelKey,
-    before: Option<Id<MessageMarker>>,
-    since: UnixMillis,
-    limit: u32,
-) -> Result<Vec<Message>, StoreError> {
-    let (guild, channel) = key(channel);
-    let mut rows = query(concat!(
-        "SELECT ",
-        message_columns!(),
-        " FROM messages AS m INDEXED BY messages_of_channel
-          WHERE m.guild_id = ?1 AND m.channel_id = ?2 AND m.message_id < ?3
-              AND m.whole_at_ms IS NOT NULL AND m.deleted_at_ms IS NULL
-          ORDER BY m.message_id DESC LIMIT ?4"
-    ))
-    .bind(guild)
-    .bind(channel)
-    .bind(before.map_or(i64::MAX, columns::id))
-    .bind(limit)
-    .fetch(readers);
-    let mut messages = Vec::new();
-    while let Some(row) = rows.try_next().await? {
-        let Some(message) = columns::message(&row, 0)? else { continue };
-        // Ids rise with time, so that all others are older.
-        if message.created_at < since {
-            break;
-        }
-        messages.push(message);
-    }
-    messages.reverse();
-    Ok(messages)
 }
 
 /// Returns whether ingestion has written a message.

@@ -17,6 +17,7 @@ use crate::{
         arrivals::Arrivals,
         condition::Condition,
         migrations::{self, connect_options},
+        quick_readers::{Caches, QuickReaders},
         write_messages,
     },
     error::{FileError, StoreError},
@@ -39,6 +40,7 @@ pub(crate) struct Opening {
     pub(crate) readers: u32,
     pub(crate) busy_timeout: Duration,
     pub(crate) metrics: Metrics,
+    pub(crate) caches: Caches,
 }
 
 /// One shard file, open: its one writer, and those that read beside it.
@@ -46,6 +48,7 @@ pub(crate) struct Opening {
 pub(crate) struct OpenShard {
     writer: Writer,
     readers: SqlitePool,
+    quick: QuickReaders,
     arrivals: Arrivals,
     condition: Arc<Condition>,
     /// Every write passes it; who holds it for writing holds writes back.
@@ -118,9 +121,16 @@ impl OpenShard {
             .max_lifetime(None)
             .test_before_acquire(false)
             .connect_lazy_with(options);
+        let quick = QuickReaders::new(
+            path,
+            key,
+            opening.readers,
+            opening.busy_timeout,
+            opening.caches.clone(),
+        );
         let place = Place::take(opening.metrics.clone(), permit);
         let (arrivals, retired) = (Arrivals::default(), watch::Sender::new(false));
-        Ok(Self { writer, readers, arrivals, condition, gate, retired, shard, place })
+        Ok(Self { writer, readers, quick, arrivals, condition, gate, retired, shard, place })
     }
 
     /// Runs `request` in a savepoint of its own, and answers once it is durable.
@@ -188,6 +198,20 @@ impl OpenShard {
         self.condition.note(result, false)
     }
 
+    /// Runs `read` on a connection for quick reads, and takes note of what it tells of the file.
+    pub(crate) async fn read_quickly<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.read(self.quick.read(read)).await
+    }
+
+    /// Closes connections for quick reads that nobody has used for a while.
+    pub(crate) fn close_unused_readers(&self) {
+        self.quick.close_unused(READER_IDLE);
+    }
+
     pub(crate) fn readers(&self) -> &SqlitePool {
         &self.readers
     }
@@ -198,8 +222,9 @@ impl OpenShard {
 
     /// Closes the readers, then the writer, which leaves everything in the file itself.
     pub(crate) async fn close(self) {
-        let Self { writer, readers, place, .. } = self;
+        let Self { writer, readers, quick, place, .. } = self;
         readers.close().await;
+        quick.close().await;
         writer.close().await;
         drop(place);
     }

@@ -265,6 +265,11 @@ impl Shards {
             if unused >= unused_for {
                 close(slot).await;
             }
+            if let Ok(open) = slot.open.try_read()
+                && let Some(open) = &*open
+            {
+                open.close_unused_readers();
+            }
         }
     }
 

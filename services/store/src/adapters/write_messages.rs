@@ -6,7 +6,7 @@ use ery_ids::ChannelKey;
 
 use crate::{
     adapters::{
-        columns::{self, id, json_list, message_columns, optional_id},
+        columns::{id, json_list, optional_id},
         dead_letters,
         write_channels::key,
     },
@@ -201,38 +201,6 @@ fn apply_known(
             .execute([id(message_id)])?;
     }
     Ok(())
-}
-
-/// Returns the newest messages of a channel since a moment, oldest first, `limit` at most.
-pub(crate) fn context(
-    connection: &Connection,
-    channel: &ChannelKey,
-    since: UnixMillis,
-    limit: u32,
-) -> Result<Vec<Message>, StoreError> {
-    let (guild, channel) = key(channel);
-    let mut statement = connection.prepare_cached(concat!(
-        "SELECT ",
-        message_columns!(),
-        " FROM messages AS m INDEXED BY messages_of_channel
-          WHERE m.guild_id = ?1 AND m.channel_id = ?2
-              AND m.whole_at_ms IS NOT NULL AND m.deleted_at_ms IS NULL
-          ORDER BY m.message_id DESC"
-    ))?;
-    // No bound LIMIT: SQLite plans by its value, and would prepare the statement at every call.
-    let mut rows = statement.query(params![guild, channel])?;
-    let mut messages = Vec::new();
-    while messages.len() < limit as usize {
-        let Some(row) = rows.next()? else { break };
-        let Some(message) = columns::message(row, 0)? else { continue };
-        // Ids rise with time, so that all others are older.
-        if message.created_at < since {
-            break;
-        }
-        messages.push(message);
-    }
-    messages.reverse();
-    Ok(messages)
 }
 
 /// Returns whether ingestion has written a message, or its deletion.

@@ -9,6 +9,7 @@ use ery_ids::{ChannelKey, Epoch, Fence, OwnerToken, Principal, TaskThreadId, Tri
 use crate::{
     adapters::{
         columns::{PrincipalColumns, id, json_list},
+        contexts,
         dead_letters::{self, DeadTask, NewLetter},
         scheduled_actions, usage,
         write_channels::{check_fence, finished_by, key, running, set_state},
@@ -97,7 +98,7 @@ pub(crate) fn begin(connection: &Connection, begin: &Begin) -> Result<Begun, Sto
     let context = if max_messages == 0 {
         Vec::new()
     } else {
-        write_messages::context(connection, &fence.channel, since, max_messages)?
+        contexts::newest(connection, &fence.channel, None, since, max_messages)?
     };
     Ok(Begun { context, changes: changes(connection, *thread)?, is_current })
 }

@@ -2,7 +2,7 @@ use ery_clock::UnixMillis;
 use ery_proto::store::v1::{ListMessagesRequest, ListMessagesResponse};
 
 use super::{parse, render, scope};
-use crate::{adapters::read, error::StoreError, service::Inner};
+use crate::{adapters::contexts, error::StoreError, service::Inner};
 
 #[tracing::instrument(name = "store.messages.list", level = "debug", skip_all)]
 pub(super) async fn handle(
@@ -16,7 +16,9 @@ pub(super) async fn handle(
         return Ok(ListMessagesResponse::default());
     };
     let since = UnixMillis(request.since_ms);
-    let messages =
-        shard.read(read::messages(shard.readers(), &channel, before, since, limit)).await?;
+    let newest = move |connection: &rusqlite::Connection| {
+        contexts::newest(connection, &channel, before, since, limit)
+    };
+    let messages = shard.read_quickly(newest).await?;
     Ok(ListMessagesResponse { messages: render::messages(messages) })
 }
