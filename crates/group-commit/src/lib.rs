@@ -8,6 +8,6 @@ mod open;
 mod rekey;
 mod writer;
 
-pub use open::{FileKey, NotAKey, OpenError, open, open_read_only};
+pub use open::{FileKey, LOG_PAGES, NotAKey, OpenError, open, open_read_only};
 pub use rekey::{Rekey, RekeyError, Rekeyed, rekey};
 pub use writer::{Group, WriteError, Writer};

@@ -85,6 +85,9 @@ impl OpenError {
 /// How long a connection waits for another's lock. The writer is alone, so only a checkpoint waits.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// From how many pages on the log is brought into the file by itself.
+pub const LOG_PAGES: u32 = 2_000;
+
 /// Opens a file for writing, creating it if need be: WAL, `synchronous=FULL`, foreign keys,
 /// `secure_delete`.
 ///
@@ -101,9 +104,9 @@ pub fn open(path: &Path, key: Option<&FileKey>) -> Result<Connection, OpenError>
              PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = ON;
              PRAGMA secure_delete = ON;
-             PRAGMA temp_store = MEMORY;
-             PRAGMA wal_autocheckpoint = 2000;",
+             PRAGMA temp_store = MEMORY;",
         )
+        .and_then(|()| connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES))
         .map_err(|source| refine(path, key, source))?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)

@@ -24,6 +24,7 @@ pub(crate) mod maintenance;
 pub(crate) mod mcp_credentials;
 pub(crate) mod migrations;
 pub(crate) mod quick_readers;
+pub(crate) mod quiet_file;
 pub(crate) mod read;
 pub(crate) mod scheduled_actions;
 pub(crate) mod scheduled_tasks;

@@ -2,6 +2,7 @@
 //! what a crash at each comes to.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     os::unix::fs::FileExt as _,
     path::PathBuf,
@@ -20,7 +21,12 @@ use ery_proto::store::v1::{
 use ery_rpc::{Transport, within};
 
 use crate::{
-    adapters::{ledger_copy, maintenance, seal, shards::Held},
+    adapters::{
+        ledger_copy,
+        quiet_file::{self, QuietFile, Stamp},
+        seal,
+        shards::Held,
+    },
     error::{BackupError, StoreError},
     ownership::Standing,
     service::Inner,
@@ -28,7 +34,7 @@ use crate::{
 };
 
 /// How much of a file is compared, and sent, at once.
-const BLOCK: usize = 256 << 10;
+pub(crate) const BLOCK: usize = 256 << 10;
 
 /// How often the whole file is looked through while others write.
 const PASSES: u32 = 3;
@@ -39,10 +45,6 @@ const WHOLE_FILE: Duration = Duration::from_mins(10);
 
 /// How long the receiver may take to put the file in place: reads wait for that.
 const COMMIT: Duration = Duration::from_secs(5);
-
-/// How often the log is tried to be emptied while somebody reads what stands in it.
-const LOG_ATTEMPTS: u32 = 200;
-const LOG_RETRY: Duration = Duration::from_millis(10);
 
 /// After what time a receiver that did not say how a shard stands is asked again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -67,6 +69,8 @@ struct Move<'a> {
     receiver: StoreAdminServiceClient<Transport>,
     /// Of each block, the hash of what was sent last.
     sent: Vec<[u8; 32]>,
+    /// Whether the receiver knows them, too.
+    knows_blocks: bool,
 }
 
 fn receiver(store: &Inner, to: &str) -> Result<StoreAdminServiceClient<Transport>, StoreError> {
@@ -98,6 +102,7 @@ pub(crate) async fn move_shard(
         epoch: epoch + 1,
         receiver: receiver(store, to)?,
         sent: Vec::new(),
+        knows_blocks: false,
     };
     let moved = moving.run().await;
     if moved.is_err() && ownership.is_here(shard) {
@@ -121,28 +126,64 @@ impl Move<'_> {
             ledger: ledger_copy::seal(&self.store.ledger.copy(), self.store.shards.key())?,
         };
         let answer = self.receiver.begin_transfer(within(CALL, begin)).await;
-        answer.map_err(|status| self.refused(status))?;
+        let answer = answer.map_err(|status| self.refused(status))?.into_inner();
+        self.knows_blocks = answer.knows_blocks;
         for _ in 0..PASSES {
             if self.send_changed().await? <= 1 {
                 break;
             }
         }
+        let quiet = self.quiet_down().await?;
         let shards = &self.store.shards;
         let held_since = Instant::now();
         let held = shards.hold(self.shard).await?;
         shards.ownership().check(self.shard)?;
-        self.empty_log().await?;
-        self.send_changed().await?;
-        let bytes = self.prepare().await?;
+        let bytes = self.send_the_rest(quiet).await?;
+        let stamp = Stamp::of(&self.path());
         let closed_since = Instant::now();
         let closed = shards.close_held(&held).await?;
-        if self.send_changed().await? > 0 {
+        if Stamp::of(&self.path()) != stamp {
             // Closing has written something yet.
-            self.prepare().await?;
+            self.send_changed().await?;
+            self.prepare(true).await?;
         }
         self.change_hands(&held).await?;
         drop(closed);
         Ok(Moved { bytes, held: held_since.elapsed(), closed: closed_since.elapsed() })
+    }
+
+    /// Sends the file as it stands and keeps it so: from then on its log alone tells what has changed.
+    /// None: there is no file, or its log cannot be emptied beside those who read it.
+    async fn quiet_down(&mut self) -> Result<Option<QuietFile>, StoreError> {
+        if !self.knows_blocks || !self.store.shards.has(self.shard) {
+            return Ok(None);
+        }
+        let open = self.store.shards.open(self.shard).await?;
+        let Some(quiet) = QuietFile::begin(&open, self.path()).await? else { return Ok(None) };
+        self.send_changed().await?;
+        // All of it is on the receiver's disk before anybody waits.
+        self.prepare(true).await?;
+        Ok(Some(quiet))
+    }
+
+    /// Sends what was written since, now that nothing more is, and returns how large the file is.
+    async fn send_the_rest(&mut self, quiet: Option<QuietFile>) -> Result<u64, StoreError> {
+        let changed = match &quiet {
+            Some(quiet) => quiet.changed_blocks(BLOCK).await?,
+            None => None,
+        };
+        drop(quiet);
+        if self.store.shards.has(self.shard) {
+            let open = self.store.shards.open(self.shard).await?;
+            quiet_file::empty_log(&open).await?;
+        }
+        if let Some(blocks) = changed {
+            self.send_blocks(&blocks).await?;
+            return self.prepare(false).await;
+        }
+        // Nobody knows what has changed; or another file has taken its place meanwhile.
+        self.send_changed().await?;
+        self.prepare(true).await
     }
 
     fn path(&self) -> PathBuf {
@@ -155,62 +196,75 @@ impl Move<'_> {
 
     /// Sends every block that is not as it was sent last, and returns how many those were.
     async fn send_changed(&mut self) -> Result<usize, StoreError> {
-        let path = self.path();
-        let io = |source| BackupError::Io { path: path.clone(), source };
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-            Err(error) => return Err(io(error).into()),
-        };
-        let (mut index, mut changed) = (0_usize, 0);
+        let Some(file) = self.file()? else { return Ok(0) };
+        let (mut index, mut changed) = (0, 0);
         loop {
-            let offset = (index * BLOCK) as u64;
-            let handle = file.try_clone().map_err(io)?;
-            let read = tokio::task::spawn_blocking(move || read_block(&handle, offset)).await;
-            let (bytes, hash) = match read {
-                Ok(read) => read.map_err(io)?,
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
-            };
-            if bytes.is_empty() {
+            let Some(is_changed) = self.send_block(&file, index).await? else {
                 self.sent.truncate(index);
                 return Ok(changed);
-            }
-            if self.sent.get(index) != Some(&hash) {
-                changed += 1;
-                let put = PutBlockRequest { transfer_id: self.transfer.clone(), offset, bytes };
-                let answer = self.receiver.put_block(within(CALL, put)).await;
-                answer.map_err(|status| self.refused(status))?;
-                self.sent.resize(self.sent.len().max(index + 1), [0; 32]);
-                self.sent[index] = hash;
-            }
+            };
+            changed += usize::from(is_changed);
             index += 1;
         }
     }
 
-    /// Brings the log into the file, in which all that was acknowledged stands then.
-    async fn empty_log(&self) -> Result<(), StoreError> {
-        if !self.store.shards.has(self.shard) {
-            return Ok(());
-        }
-        let open = self.store.shards.open(self.shard).await?;
-        for _ in 0..LOG_ATTEMPTS {
-            if open.alone(maintenance::empty_log).await? {
-                return Ok(());
+    /// Sends these blocks, and what the file has grown by.
+    async fn send_blocks(&mut self, blocks: &BTreeSet<usize>) -> Result<(), StoreError> {
+        let Some(file) = self.file()? else { return Ok(()) };
+        let known = self.sent.len();
+        for index in blocks.iter().copied().filter(|index| *index < known) {
+            if self.send_block(&file, index).await?.is_none() {
+                self.sent.truncate(index);
             }
-            tokio::time::sleep(LOG_RETRY).await;
         }
-        Err(StoreError::ShardsBusy)
+        while self.send_block(&file, self.sent.len()).await?.is_some() {}
+        Ok(())
     }
 
-    /// Has the receiver check that it has the whole file; returns how large that is.
-    async fn prepare(&mut self) -> Result<u64, StoreError> {
+    fn file(&self) -> Result<Option<File>, StoreError> {
+        match File::open(self.path()) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(BackupError::Io { path: self.path(), source }.into()),
+        }
+    }
+
+    /// Sends a block unless it is as it was sent last, and returns whether it was sent; none where the
+    /// file ends before it.
+    async fn send_block(&mut self, file: &File, index: usize) -> Result<Option<bool>, StoreError> {
+        let io = |source| BackupError::Io { path: self.path(), source };
+        let offset = (index * BLOCK) as u64;
+        let handle = file.try_clone().map_err(io)?;
+        let read = tokio::task::spawn_blocking(move || read_block(&handle, offset)).await;
+        let (bytes, hash) = match read {
+            Ok(read) => read.map_err(io)?,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        if self.sent.get(index) == Some(&hash) {
+            return Ok(Some(false));
+        }
+        let put = PutBlockRequest { transfer_id: self.transfer.clone(), offset, bytes };
+        let answer = self.receiver.put_block(within(CALL, put)).await;
+        answer.map_err(|status| self.refused(status))?;
+        self.sent.resize(self.sent.len().max(index + 1), [0; 32]);
+        self.sent[index] = hash;
+        Ok(Some(true))
+    }
+
+    /// Has the receiver check that it has the whole file, and make it durable; returns how large it is.
+    /// Unless it is to read all of it, it goes by the blocks that it was sent, if it knows them.
+    async fn prepare(&mut self, is_read: bool) -> Result<u64, StoreError> {
         let path = self.path();
+        let is_read = is_read || !self.knows_blocks;
         let hashed = tokio::task::spawn_blocking(move || {
-            if fs::exists(&path)? {
-                Ok((fs::metadata(&path)?.len(), transfers::hash_of(&path)?))
-            } else {
-                Ok((0, Sha256::digest([]).to_vec()))
+            if !fs::exists(&path)? {
+                return Ok((0, Sha256::digest([]).to_vec()));
             }
+            let hash = if is_read { transfers::hash_of(&path)? } else { Vec::new() };
+            Ok((fs::metadata(&path)?.len(), hash))
         });
         let hashed: std::io::Result<(u64, Vec<u8>)> = match hashed.await {
             Ok(hashed) => hashed,
@@ -218,7 +272,12 @@ impl Move<'_> {
         };
         let (size, sha256) =
             hashed.map_err(|source| BackupError::Io { path: self.path(), source })?;
-        let prepare = PrepareTransferRequest { transfer_id: self.transfer.clone(), size, sha256 };
+        let prepare = PrepareTransferRequest {
+            transfer_id: self.transfer.clone(),
+            size,
+            sha256,
+            blocks_sha256: if is_read { Vec::new() } else { transfers::hash_of_blocks(&self.sent) },
+        };
         let answer = self.receiver.prepare_transfer(within(WHOLE_FILE, prepare)).await;
         answer.map_err(|status| self.refused(status))?;
         Ok(size)
@@ -322,6 +381,7 @@ async fn settle(
         epoch: epoch + 1,
         receiver,
         sent: Vec::new(),
+        knows_blocks: false,
     };
     if asked.end().await? {
         tracing::info!(store_shard = %shard, "`{to}` has {shard}");

@@ -1,7 +1,11 @@
 //! What is received of shards that come from another store: nothing of it counts before it is committed.
 
 use std::{
-    collections::HashMap, fs::File, io::Read as _, os::unix::fs::FileExt as _, path::Path,
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    io::Read as _,
+    os::unix::fs::FileExt as _,
+    path::Path,
     sync::Arc,
 };
 
@@ -34,6 +38,8 @@ struct Incoming {
     epoch: u64,
     file: Arc<File>,
     path: TempPath,
+    /// Of each block as it was received last, by where it begins: its hash.
+    blocks: BTreeMap<u64, [u8; 32]>,
     /// How large the whole file is, once it has been found to be whole.
     whole: Option<u64>,
 }
@@ -91,6 +97,7 @@ pub(crate) async fn begin(store: &Inner, offer: Offer) -> Result<(), StoreError>
         epoch: offer.epoch,
         file: Arc::new(file),
         path,
+        blocks: BTreeMap::new(),
         whole: None,
     };
     let mut all = store.transfers.incoming.lock().await;
@@ -112,7 +119,24 @@ pub(crate) async fn put(
     let file = Arc::clone(&incoming.file);
     let path = incoming.path.to_path_buf();
     drop(all);
-    blocking(move || file.write_all_at(&bytes, offset), &path).await
+    let written = move || {
+        file.write_all_at(&bytes, offset)?;
+        Ok(Sha256::digest(&bytes).into())
+    };
+    let hash = blocking(written, &path).await?;
+    let mut all = store.transfers.incoming.lock().await;
+    let incoming = all.get_mut(transfer).ok_or_else(|| unknown(transfer))?;
+    incoming.blocks.insert(offset, hash);
+    Ok(())
+}
+
+/// What a file is known by.
+#[derive(Debug)]
+pub(crate) enum Known {
+    /// The SHA-256 of all of it.
+    Whole(Vec<u8>),
+    /// That of the hashes of its blocks, in order.
+    Blocks(Vec<u8>),
 }
 
 /// Checks that the file is whole, and makes it durable.
@@ -120,28 +144,44 @@ pub(crate) async fn prepare(
     store: &Inner,
     transfer: &str,
     size: u64,
-    hash: Vec<u8>,
+    known: Known,
 ) -> Result<(), StoreError> {
     let mut all = store.transfers.incoming.lock().await;
     let incoming = all.get_mut(transfer).ok_or_else(|| unknown(transfer))?;
     let (file, path) = (Arc::clone(&incoming.file), incoming.path.to_path_buf());
+    let by_blocks = {
+        incoming.blocks.split_off(&size);
+        hash_of_blocks(incoming.blocks.values())
+    };
     let shown = path.clone();
-    let found = blocking(
+    let is_whole = blocking(
         move || {
             file.set_len(size)?;
-            let found = hash_of(&shown)?;
+            let is_whole = match known {
+                Known::Whole(hash) => hash_of(&shown)? == hash,
+                Known::Blocks(hash) => by_blocks == hash,
+            };
             file.sync_all()?;
-            Ok(found)
+            Ok(is_whole)
         },
         &path,
     )
     .await?;
-    if found != hash {
+    if !is_whole {
         let why = "what was received is not what was sent".to_owned();
         return Err(StoreError::TransferRefused { shard: incoming.shard, why });
     }
     incoming.whole = Some(size);
     Ok(())
+}
+
+/// Returns the SHA-256 of the hashes of blocks.
+pub(crate) fn hash_of_blocks<'a>(blocks: impl IntoIterator<Item = &'a [u8; 32]>) -> Vec<u8> {
+    let mut hasher = Sha256::new();
+    for block in blocks {
+        hasher.update(block);
+    }
+    hasher.finalize().to_vec()
 }
 
 /// Returns the SHA-256 of a file. Blocks the thread.

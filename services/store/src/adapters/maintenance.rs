@@ -86,3 +86,11 @@ pub(crate) fn empty_log(connection: &Connection) -> Result<bool, StoreError> {
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     Ok(is_busy == 0)
 }
+
+/// Has what is written stay in the log until that is emptied, or be brought into the file now and then,
+/// as is usual.
+pub(crate) fn keep_log(connection: &Connection, is_kept: bool) -> Result<(), StoreError> {
+    let pages = if is_kept { 0 } else { ery_group_commit::LOG_PAGES };
+    connection.pragma_update(None, "wal_autocheckpoint", pages)?;
+    Ok(())
+}

@@ -24,7 +24,7 @@ use crate::{
     error::StoreError,
     moving,
     service::Inner,
-    transfers::{self, Offer},
+    transfers::{self, Known, Offer},
 };
 
 /// The RPCs of operators.
@@ -92,7 +92,7 @@ impl store_admin_service_server::StoreAdminService for AdminHandlers {
             ledger: request.ledger,
         };
         transfers::begin(&self.store, offer).await?;
-        Ok(Response::new(BeginTransferResponse {}))
+        Ok(Response::new(BeginTransferResponse { knows_blocks: true }))
     }
 
     async fn put_block(
@@ -108,8 +108,14 @@ impl store_admin_service_server::StoreAdminService for AdminHandlers {
         &self,
         request: Request<PrepareTransferRequest>,
     ) -> Result<Response<PrepareTransferResponse>, Status> {
-        let PrepareTransferRequest { transfer_id, size, sha256 } = request.into_inner();
-        transfers::prepare(&self.store, &transfer_id, size, sha256).await?;
+        let PrepareTransferRequest { transfer_id, size, sha256, blocks_sha256 } =
+            request.into_inner();
+        let known = if blocks_sha256.is_empty() {
+            Known::Whole(sha256)
+        } else {
+            Known::Blocks(blocks_sha256)
+        };
+        transfers::prepare(&self.store, &transfer_id, size, known).await?;
         Ok(Response::new(PrepareTransferResponse {}))
     }
 

@@ -2,7 +2,10 @@
 
 use std::{
     path::PathBuf,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use anyhow::Context as _;
@@ -14,7 +17,9 @@ use tonic::{
 };
 
 use ery_group_commit::FileKey;
-use ery_proto::store::v1::store_service_client::StoreServiceClient;
+use ery_proto::store::v1::{
+    store_admin_service_client::StoreAdminServiceClient, store_service_client::StoreServiceClient,
+};
 use ery_test_servers::{NatsServer, RedisServer};
 use ery_tests::{Ery, Histogram, free_port, ready};
 
@@ -27,6 +32,7 @@ const GROUPS: &str = "ery_store_commit_group_requests";
 const KEY: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
 pub(crate) type Client = StoreServiceClient<InterceptedService<Channel, Bearer>>;
+pub(crate) type Admin = StoreAdminServiceClient<InterceptedService<Channel, Bearer>>;
 
 /// Adds the cluster's credential to each call.
 #[derive(Clone)]
@@ -46,16 +52,31 @@ pub(crate) struct BenchStore {
     key: Option<FileKey>,
     folder: tempfile::TempDir,
     next_message: AtomicU64,
-    _nats: NatsServer,
-    _redis: RedisServer,
+    servers: Arc<(NatsServer, RedisServer)>,
 }
+
+/// What the first store of a run is called.
+const FIRST: &str = "first";
 
 impl BenchStore {
     pub(crate) async fn start(is_encrypted: bool) -> anyhow::Result<Self> {
-        let (nats, redis) = (NatsServer::start().await?, RedisServer::start().await?);
+        let servers = Arc::new((NatsServer::start().await?, RedisServer::start().await?));
+        Self::start_named(FIRST, is_encrypted, servers).await
+    }
+
+    /// Starts another store in the same cluster, which has no shard yet.
+    pub(crate) async fn start_beside(&self, name: &str) -> anyhow::Result<Self> {
+        Self::start_named(name, self.key.is_some(), Arc::clone(&self.servers)).await
+    }
+
+    async fn start_named(
+        name: &str,
+        is_encrypted: bool,
+        servers: Arc<(NatsServer, RedisServer)>,
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let address = format!("127.0.0.1:{}", free_port()?);
-        let (nats_url, redis_url) = (nats.url(), redis.url());
+        let (nats_url, redis_url) = (servers.0.url(), servers.1.url());
         let data = folder.path().join("data").display().to_string();
         let mut variables = vec![
             ("ERY_NATS__URL", nats_url.as_str()),
@@ -63,6 +84,8 @@ impl BenchStore {
             ("ERY_CLUSTER__CREDENTIAL", CREDENTIAL),
             ("ERY_DATA_DIR", data.as_str()),
             ("ERY_RPC__LISTEN", address.as_str()),
+            ("ERY_STORE__NAME", name),
+            ("ERY_STORE__FOUNDER", FIRST),
         ];
         if is_encrypted {
             variables.push(("ERY_STORE__ENCRYPTION__KEY", KEY));
@@ -71,14 +94,25 @@ impl BenchStore {
         ready(&mut process).await?;
         let key = is_encrypted.then(|| FileKey::parse(KEY)).transpose()?;
         let next_message = AtomicU64::new(0);
-        Ok(Self { process, address, key, folder, next_message, _nats: nats, _redis: redis })
+        Ok(Self { process, address, key, folder, next_message, servers })
     }
 
     /// Returns a client with a connection of its own.
     pub(crate) async fn client(&self) -> anyhow::Result<Client> {
+        let (channel, bearer) = self.connect().await?;
+        Ok(StoreServiceClient::with_interceptor(channel, bearer))
+    }
+
+    /// Returns a client for what operators do.
+    pub(crate) async fn admin(&self) -> anyhow::Result<Admin> {
+        let (channel, bearer) = self.connect().await?;
+        Ok(StoreAdminServiceClient::with_interceptor(channel, bearer))
+    }
+
+    async fn connect(&self) -> anyhow::Result<(Channel, Bearer)> {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?.tcp_nodelay(true);
         let bearer = Bearer(format!("Bearer {CREDENTIAL}").parse()?);
-        Ok(StoreServiceClient::with_interceptor(endpoint.connect().await?, bearer))
+        Ok((endpoint.connect().await?, bearer))
     }
 
     pub(crate) fn process(&self) -> &Ery {

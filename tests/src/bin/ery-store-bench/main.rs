@@ -9,6 +9,7 @@ mod bench_store;
 mod ceiling;
 mod load;
 mod messages;
+mod moves;
 
 use std::time::Duration;
 
@@ -35,6 +36,9 @@ struct Arguments {
     /// Only the reads.
     #[arg(long)]
     reads_only: bool,
+    /// The large shard in the clear, too.
+    #[arg(long)]
+    in_the_clear: bool,
 }
 
 #[tokio::main]
@@ -47,7 +51,7 @@ async fn main() -> anyhow::Result<()> {
         }
     }
     if !arguments.writes_only {
-        reads(arguments.messages, time).await?;
+        reads(arguments.messages, arguments.in_the_clear, time).await?;
     }
     Ok(())
 }
@@ -79,12 +83,16 @@ async fn writes(is_encrypted: bool, time: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ingestion of a large shard, and how long the newest 50 messages of its channels take to read.
-async fn reads(messages: u64, time: Duration) -> anyhow::Result<()> {
+/// Ingestion of a large shard, how long the newest 50 messages of its channels take to read, and how long
+/// its guild waits while it goes to another store.
+async fn reads(messages: u64, in_the_clear: bool, time: Duration) -> anyhow::Result<()> {
     // What encryption costs is seen in a shard of a tenth, too.
-    for (is_encrypted, messages) in
-        [(false, messages / 10), (true, messages / 10), (true, messages)]
-    {
+    let shards = if in_the_clear {
+        vec![(false, messages), (true, messages)]
+    } else {
+        vec![(false, messages / 10), (true, messages / 10), (true, messages)]
+    };
+    for (is_encrypted, messages) in shards {
         let kind = if is_encrypted { "encrypted" } else { "in the clear" };
         let store = BenchStore::start(is_encrypted).await?;
         let rate = load::fill(&store, messages).await?;
@@ -106,7 +114,18 @@ async fn reads(messages: u64, time: Duration) -> anyhow::Result<()> {
                 times.len()
             );
         }
-        println!("  memory: {} MiB\n", resident_mib(store.process())?);
+        println!("  memory: {} MiB", resident_mib(store.process())?);
+        let moved = moves::measure(&store, messages).await?;
+        println!(
+            "  moved to another store, {} MiB in {:.1} s: writes held for {} ms, reads for {} ms; the \
+             slowest write took {} ms, the slowest read {} ms\n",
+            moved.bytes >> 20,
+            moved.took.as_secs_f64(),
+            moved.writes_held_ms,
+            moved.reads_held_ms,
+            moved.slowest_write.as_millis(),
+            moved.slowest_read.as_millis(),
+        );
     }
     Ok(())
 }
