@@ -335,5 +335,5 @@ async fn words_of_a_person_who_is_forgotten_are_found_nowhere() {
     assert_eq!(messages.unwrap()["rows"], 1, "{counted}");
     all.kill().await.unwrap();
     assert_eq!(place.holding(), Vec::<PathBuf>::new(), "after it was killed");
-    assert!(fs::read_dir(place.backups.path()).unwrap().count() >= 2);
+    assert!(fs::read_dir(place.backups.path().join("of-stores/store")).unwrap().count() >= 2);
 }

@@ -318,7 +318,12 @@ pub(crate) enum Backup {
     /// The backups there are, the newest first
     List,
     /// Fetch a backup and read it back, without putting it anywhere
-    Verify { id: String },
+    Verify {
+        id: String,
+        /// The store that made it [default: every one that has made one of this id]
+        #[arg(long, value_name = "STORE")]
+        of: Option<String>,
+    },
     /// Bring a backup back, while other shards go on; what it replaces is backed up first
     #[command(group = clap::ArgGroup::new("what").required(true).args(["guild", "all"]))]
     Restore {
@@ -329,6 +334,10 @@ pub(crate) enum Backup {
         /// Every shard that the backup holds
         #[arg(long)]
         all: bool,
+        /// The store that made it [default: for each shard its store, else any that has it in a backup of
+        /// this id]
+        #[arg(long, value_name = "STORE")]
+        of: Option<String>,
         /// Take a backup in the clear into a store that has a key; whoever can write to the place for
         /// backups may have made it
         #[arg(long)]

@@ -110,7 +110,7 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
         CtlCommand::Mcp(command) => mcp::run(command, &stores, &output).await,
         CtlCommand::Schedule(command) => schedule::run(command, &stores, &output).await,
         CtlCommand::Usage(command) => usage::run(command, &stores, &output).await,
-        CtlCommand::Backup(command) => backup::run(command, &stores, &output).await,
+        CtlCommand::Backup(command) => backup::run(command, &peers, &output).await,
         CtlCommand::Privacy(command) => privacy::run(command, &stores, &output).await,
         CtlCommand::Config(command) => config::run(command, &settings, peers, &output).await,
         CtlCommand::Store(command) => store::run(command, &stores, &output).await,

@@ -24,7 +24,7 @@ use crate::{
         migrations::{self, Migrations},
         seal::{self, Opener, Sealer},
     },
-    domain::backup::{BackupFile, Header, Manifest, Retention, expired},
+    domain::backup::{BackupFile, Header, Manifest, Retention, expired, outlived},
     error::{BackupError, StoreError},
     service::Inner,
     settings,
@@ -99,9 +99,9 @@ pub(crate) async fn keep_schedule(store: &Inner, draining: CancellationToken) {
     // One that left a shard out is made again when the next is due, not sooner.
     let mut attempted_at = None;
     loop {
-        let newest = match target.manifests().await {
+        let newest = match sets_of_ours(store, target).await {
             Ok(sets) => {
-                let whole = sets.iter().find(|set| set.is_whole).map(|set| set.created_at);
+                let whole = sets.iter().filter(|set| set.is_whole).map(|set| set.created_at).max();
                 whole.max(attempted_at)
             }
             Err(error) => {
@@ -136,6 +136,17 @@ pub(crate) async fn keep_schedule(store: &Inner, draining: CancellationToken) {
             }
         }
     }
+}
+
+/// Returns the sets that this store looks after: its own, and those that name no store where it is the
+/// founder, or no other one has written there.
+async fn sets_of_ours(store: &Inner, target: &Target) -> Result<Vec<Manifest>, BackupError> {
+    let ownership = store.shards.ownership();
+    let mut sets = target.manifests().await?;
+    let is_alone = sets.iter().all(|set| set.store.is_empty() || set.store == ownership.name());
+    let takes_nameless = is_alone || ownership.is_founder();
+    sets.retain(|set| set.store == ownership.name() || (set.store.is_empty() && takes_nameless));
+    Ok(sets)
 }
 
 /// Tells whether what was to be backed up cannot be read; else the target could not take it.
@@ -201,7 +212,16 @@ async fn create_alone(
     }
     let is_whole = only.is_none() && left_out.is_none();
     let shards = store.shards.count();
-    let manifest = Manifest { id, created_at, shards, is_whole, is_of_replaced: false, files };
+    let store_name = store.shards.ownership().name();
+    let manifest = Manifest {
+        id,
+        store: store_name,
+        created_at,
+        shards,
+        is_whole,
+        is_of_replaced: false,
+        files,
+    };
     target.put_manifest(&manifest).await?;
     match left_out {
         None => {
@@ -215,7 +235,7 @@ async fn create_alone(
 
 /// Returns the moment as a name, or a later one where that is taken.
 async fn free_id(target: &Target, at: UnixMillis) -> Result<String, BackupError> {
-    let taken: BTreeSet<String> = target.manifests().await?.into_iter().map(|set| set.id).collect();
+    let taken: BTreeSet<String> = target.own().await?.into_iter().map(|set| set.id).collect();
     let name = |seconds: i64| {
         let at = time::OffsetDateTime::from_unix_timestamp(seconds)
             .unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
@@ -388,10 +408,14 @@ fn read_header(input: &mut impl Read) -> io::Result<(Header, Vec<u8>)> {
 }
 
 /// Fetches each file of a set and reads it back, as a restore would.
-pub(crate) async fn verify(store: &Inner, id: &str) -> Result<Manifest, StoreError> {
+pub(crate) async fn verify(
+    store: &Inner,
+    id: &str,
+    of: Option<&str>,
+) -> Result<Manifest, StoreError> {
     let target = store.backups.target()?;
     let _alone = store.backups.busy.lock().await;
-    let manifest = target.manifest(id).await?;
+    let manifest = target.named(id, of).await?.swap_remove(0);
     for file in &manifest.files {
         fetch(store, target, &manifest, file, true).await?;
     }
@@ -408,7 +432,7 @@ async fn fetch(
     let work = store.shards.folder().work();
     let sealed = NamedTempFile::new_in(&work)
         .map_err(|source| BackupError::Io { path: work.clone(), source })?;
-    target.get(&manifest.id, &file.name, sealed.path()).await?;
+    target.get(manifest, &file.name, sealed.path()).await?;
     let keys = [store.shards.key().cloned(), store.backups.previous_key.clone(), None];
     let (key, name) = (store.shards.key().cloned(), file.name.clone());
     let (shard, rows, shards) = (file.shard, file.rows, store.shards.count());
@@ -442,24 +466,29 @@ pub(crate) struct RestoredShards {
     pub(crate) before: Option<String>,
 }
 
-/// Brings a shard of a set back, or all of them, each in place of what stands; the others go on.
+/// Brings a shard of a set back, or all that are this store's, each in place of what stands; the others go
+/// on. Sets of one id, whichever store made them, count as one; of one store alone, if it is named.
 pub(crate) async fn restore(
     store: &Inner,
     id: &str,
+    of: Option<&str>,
     only: Option<StoreShard>,
     accepts_unsealed: bool,
 ) -> Result<RestoredShards, StoreError> {
     let target = store.backups.target()?;
     let _alone = store.backups.busy.lock().await;
-    let manifest = target.manifest(id).await?;
-    let files: Vec<&BackupFile> = manifest
-        .files
-        .iter()
-        .filter(|file| file.shard.is_some_and(|shard| only.is_none_or(|only| only.0 == shard)))
+    let sets = target.named(id, of).await?;
+    let wanted: Vec<StoreShard> = match only {
+        Some(shard) => vec![shard],
         // What is another store's is brought back there.
-        .filter(|file| {
-            only.is_some()
-                || file.shard.is_some_and(|it| store.shards.ownership().is_here(StoreShard(it)))
+        None => store.shards.ownership().here(),
+    };
+    let files: Vec<(&Manifest, &BackupFile)> = wanted
+        .into_iter()
+        .filter_map(|shard| {
+            let file_of = |set: &'_ &Manifest| set.has(shard.0);
+            let set = sets.iter().find(file_of)?;
+            Some((set, set.files.iter().find(|file| file.shard == Some(shard.0))?))
         })
         .collect();
     if let (Some(shard), true) = (only, files.is_empty()) {
@@ -472,9 +501,9 @@ pub(crate) async fn restore(
     keep_ledger(store).await?;
     let mut replaced = Replaced::begin(store, target).await?;
     let mut restored = RestoredShards { shards: Vec::new(), rows: 0, before: None };
-    for file in files {
+    for (set, file) in files {
         let shard = StoreShard(file.shard.expect("global.db was left out"));
-        let copy = fetch(store, target, &manifest, file, accepts_unsealed).await?;
+        let copy = fetch(store, target, set, file, accepts_unsealed).await?;
         settle(store, copy.path()).await?;
         let anew = forget(store, copy.path()).await?;
         // From here on nothing is acknowledged that the backup of what stands does not hold.
@@ -504,6 +533,7 @@ impl<'a> Replaced<'a> {
         let created_at = store.clock.now();
         let set = Manifest {
             id: free_id(target, created_at).await?,
+            store: store.shards.ownership().name(),
             created_at,
             shards: store.shards.count(),
             is_whole: false,
@@ -574,7 +604,7 @@ pub(crate) async fn keep_ledger(store: &Inner) -> Result<(), StoreError> {
     keys.dedup();
     for key in keys {
         let name = ledger_copy::name(key);
-        if let Some(sealed) = target.beside(&name).await? {
+        for sealed in target.beside(&name).await? {
             let copy = ledger_copy::open(&name, &sealed, key)?;
             store.ledger.merge(copy, store.clock.now()).await?;
         }
@@ -599,13 +629,20 @@ async fn settle(store: &Inner, path: PathBuf) -> Result<(), BackupError> {
     .await
 }
 
-/// Deletes the sets that are past their time, and returns which.
-pub(crate) async fn prune(store: &Inner) -> Result<Vec<String>, StoreError> {
+/// Deletes the sets that are past their time, and returns which: this store's, and those of others that
+/// are of no use to anybody.
+pub(crate) async fn prune(store: &Inner) -> Result<Vec<Manifest>, StoreError> {
     let target = store.backups.target()?;
     let _alone = store.backups.busy.lock().await;
-    let expired = expired(&target.manifests().await?, store.backups.retention());
-    for set in &expired {
+    let ours = sets_of_ours(store, target).await?;
+    let all = target.manifests().await?;
+    let is_others = |set: &Manifest| !ours.contains(set);
+    let kept_for = store.backups.kept_for().unwrap_or(Duration::MAX);
+    let outlived = outlived(&all, is_others, kept_for, store.clock.now());
+    let mut gone: Vec<Manifest> = outlived.into_iter().cloned().collect();
+    gone.extend(expired(ours.clone(), store.backups.retention()));
+    for set in &gone {
         target.delete(set).await?;
     }
-    Ok(expired)
+    Ok(gone)
 }

@@ -111,6 +111,12 @@ impl Ownership {
         Ok(ownership)
     }
 
+    /// Returns whether this is the store that began with every shard.
+    pub(crate) fn is_founder(&self) -> bool {
+        let record = self.lock();
+        record.founder == record.name
+    }
+
     pub(crate) fn name(&self) -> String {
         self.lock().name.clone()
     }

@@ -134,7 +134,7 @@ impl Service {
         let shards = Shards::new(folder, ownership, opening, &settings);
         let agenda = Agenda::default();
         let previous_key = settings.encryption.previous_key().unwrap_or_default();
-        let target = Target::open(&settings.backup)?;
+        let target = Target::open(&settings.backup, &settings.name)?;
         let backups = Backups::new(target, settings.backup.clone(), previous_key);
         let inner = Inner {
             settings,

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use twilight_model::id::Id;
 
+use ery_ids::Home;
 use ery_proto::store::v1::{
     Backup as Set, CreateBackupRequest, ListBackupsRequest, PruneBackupsRequest,
     RestoreBackupRequest, VerifyBackupRequest,
 };
-use ery_rpc::{Transport, within};
+use ery_rpc::{Peers, Transport, within};
 
 use super::{Output, Row, answered, store::admin, view::moment};
 use crate::{cli::Backup, failure::Failure};
@@ -16,58 +18,109 @@ use crate::{cli::Backup, failure::Failure};
 /// All files are read, and sent or fetched.
 const TIMEOUT: Duration = Duration::from_hours(6);
 
-pub(super) async fn run(
-    command: &Backup,
-    stores: &[Transport],
-    output: &Output,
-) -> Result<(), Failure> {
-    for store in stores {
-        let mut store = admin(store);
-        match command {
-            Backup::Create { guild } => {
+pub(super) async fn run(command: &Backup, peers: &Peers, output: &Output) -> Result<(), Failure> {
+    match command {
+        Backup::Create { guild } => {
+            let mut made = Vec::new();
+            for store in asked(peers, *guild)? {
                 let request = CreateBackupRequest { guild_id: guild.unwrap_or(0) };
-                let answer = store.create_backup(within(TIMEOUT, request)).await;
-                let made = answered(answer)?.backup;
-                output.list(&views(made.as_slice()))?;
+                let answer = admin(&store).create_backup(within(TIMEOUT, request)).await;
+                made.extend(answered(answer)?.backup);
             }
-            Backup::List => {
-                let answer = store.list_backups(within(TIMEOUT, ListBackupsRequest {})).await;
-                let sets = answered(answer)?.backups;
-                output.list(&views(&sets))?;
+            output.list(&views(&made))
+        }
+        Backup::List => output.list(&views(&list(peers).await?.sets)),
+        Backup::Verify { id, of } => {
+            let Listed { sets, stores } = list(peers).await?;
+            let mut verified = Vec::new();
+            for set in sets.into_iter().filter(|set| set.id == *id) {
+                if of.as_ref().is_some_and(|of| *of != set.store) {
+                    continue;
+                }
+                // Whoever made it, or in its place any that looks there.
+                let own = stores.iter().find(|(name, _)| *name == set.store);
+                let Some((_, store)) = own.or_else(|| stores.first()) else { continue };
+                let request = VerifyBackupRequest { id: set.id, store: set.store };
+                let answer = admin(store).verify_backup(within(TIMEOUT, request)).await;
+                verified.extend(answered(answer)?.backup);
             }
-            Backup::Verify { id } => {
-                let request = VerifyBackupRequest { id: id.clone() };
-                let answer = store.verify_backup(within(TIMEOUT, request)).await;
-                let verified = answered(answer)?.backup;
-                output.list(&views(verified.as_slice()))?;
+            if verified.is_empty() {
+                return Err(Failure::internal(format!(
+                    "there is no whole backup `{id}`; see `ery ctl backup list`"
+                )));
             }
-            Backup::Restore { id, guild, unsealed, .. } => {
+            output.list(&views(&verified))
+        }
+        Backup::Restore { id, guild, unsealed, of, .. } => {
+            let mut views = Vec::new();
+            for store in asked(peers, *guild)? {
                 let request = RestoreBackupRequest {
                     id: id.clone(),
                     guild_id: guild.unwrap_or(0),
                     accepts_unsealed: *unsealed,
+                    store: of.clone().unwrap_or_default(),
                 };
-                let answer = store.restore_backup(within(TIMEOUT, request)).await;
+                let answer = admin(&store).restore_backup(within(TIMEOUT, request)).await;
                 let restored = answered(answer)?;
-                output.list(&[RestoredView {
+                views.push(RestoredView {
                     shards: restored.shards,
                     rows: restored.rows,
                     before_id: restored.before_id,
-                }])?;
+                });
             }
-            Backup::Prune => {
-                let answer = store.prune_backups(within(TIMEOUT, PruneBackupsRequest {})).await;
-                let ids = answered(answer)?.ids;
-                output.list(&ids.into_iter().map(PrunedView).collect::<Vec<_>>())?;
+            output.list(&views)
+        }
+        Backup::Prune => {
+            let mut views = Vec::new();
+            for store in peers.each() {
+                let request = PruneBackupsRequest {};
+                let answer = admin(&store).prune_backups(within(TIMEOUT, request)).await;
+                let gone = answered(answer)?;
+                let stores = gone.stores.into_iter().chain(std::iter::repeat(String::new()));
+                views.extend(
+                    gone.ids.into_iter().zip(stores).map(|(id, store)| PrunedView { id, store }),
+                );
             }
+            output.list(&views)
         }
     }
-    Ok(())
+}
+
+/// Returns whom to ask: the store that has a guild's shard, or all of them.
+fn asked(peers: &Peers, guild: Option<u64>) -> Result<Vec<Transport>, Failure> {
+    let Some(guild) = guild else { return Ok(peers.each()) };
+    let guild = Id::new_checked(guild)
+        .ok_or_else(|| Failure::settings("`--guild` is a server's id, and never 0"))?;
+    Ok(vec![peers.of(Home::Guild(guild))])
+}
+
+/// Every set there is, and the stores by their names.
+struct Listed {
+    sets: Vec<Set>,
+    stores: Vec<(String, Transport)>,
+}
+
+async fn list(peers: &Peers) -> Result<Listed, Failure> {
+    let mut listed = Listed { sets: Vec::new(), stores: Vec::new() };
+    for store in peers.each() {
+        let answer = admin(&store).list_backups(within(TIMEOUT, ListBackupsRequest {})).await;
+        let answer = answered(answer)?;
+        for set in answer.backups {
+            // Where several write to one place, each tells of all.
+            if !listed.sets.contains(&set) {
+                listed.sets.push(set);
+            }
+        }
+        listed.stores.push((answer.store, store));
+    }
+    listed.sets.sort_by_key(|set| std::cmp::Reverse(set.created_at_ms));
+    Ok(listed)
 }
 
 fn views(sets: &[Set]) -> Vec<SetView> {
     let view = |set: &Set| SetView {
         id: set.id.clone(),
+        store: set.store.clone(),
         created_at_ms: set.created_at_ms,
         is_whole: set.is_whole,
         shards: set.shards.clone(),
@@ -80,6 +133,8 @@ fn views(sets: &[Set]) -> Vec<SetView> {
 #[derive(Debug, Serialize)]
 struct SetView {
     id: String,
+    /// Empty: from before sets were kept by store.
+    store: String,
     created_at_ms: i64,
     is_whole: bool,
     shards: Vec<u32>,
@@ -88,7 +143,7 @@ struct SetView {
 }
 
 impl Row for SetView {
-    const HEADERS: &'static [&'static str] = &["ID", "WHEN", "OF", "BYTES", "ROWS"];
+    const HEADERS: &'static [&'static str] = &["ID", "STORE", "WHEN", "OF", "BYTES", "ROWS"];
 
     fn cells(&self) -> Vec<String> {
         let of = if self.is_whole {
@@ -98,6 +153,7 @@ impl Row for SetView {
         };
         vec![
             self.id.clone(),
+            self.store.clone(),
             moment(self.created_at_ms),
             of,
             self.bytes.to_string(),
@@ -126,12 +182,15 @@ impl Row for RestoredView {
 }
 
 #[derive(Debug, Serialize)]
-struct PrunedView(String);
+struct PrunedView {
+    id: String,
+    store: String,
+}
 
 impl Row for PrunedView {
-    const HEADERS: &'static [&'static str] = &["DELETED"];
+    const HEADERS: &'static [&'static str] = &["DELETED", "STORE"];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.0.clone()]
+        vec![self.id.clone(), self.store.clone()]
     }
 }

@@ -1,6 +1,6 @@
 //! Sets of backups, and how long each is kept.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,10 @@ const HOUR_MS: i64 = 3_600_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     pub(crate) id: String,
+    /// The store that made it; empty: it is from before sets were kept by store. Where it was found says
+    /// it, not what it holds.
+    #[serde(default)]
+    pub(crate) store: String,
     pub(crate) created_at: UnixMillis,
     /// How many shards the store is divided into.
     pub(crate) shards: u32,
@@ -53,19 +57,46 @@ pub(crate) struct Retention {
     pub(crate) weekly: u32,
 }
 
-/// Returns which sets are not to be kept. The newest whole one always is.
+impl Manifest {
+    pub(crate) fn has(&self, shard: u32) -> bool {
+        self.files.iter().any(|file| file.shard == Some(shard))
+    }
+}
+
+/// Returns which sets of other stores are of no use to anybody: their time is over whoever keeps them,
+/// and each of their shards is in a younger set of somebody. So a store's last sets go once it is no
+/// more, and never the last copy of a shard.
+pub(crate) fn outlived(
+    sets: &[Manifest],
+    others: impl Fn(&Manifest) -> bool,
+    kept_for: Duration,
+    now: UnixMillis,
+) -> Vec<&Manifest> {
+    let is_outlived = |set: &&Manifest| {
+        let is_elsewhere = |shard: u32| {
+            sets.iter().any(|other| other.created_at > set.created_at && other.has(shard))
+        };
+        others(set)
+            && set.created_at + kept_for <= now
+            && set.files.iter().filter_map(|file| file.shard).all(is_elsewhere)
+    };
+    sets.iter().filter(is_outlived).collect()
+}
+
+/// Returns which sets are not to be kept, of those of one store. The newest whole one always is.
 ///
 /// Sets of single shards count by themselves, and so do those of what restores replaced, so that none
 /// takes the place of a whole one, nor one of the latter that of a set which was asked for.
-pub(crate) fn expired(sets: &[Manifest], retention: Retention) -> Vec<String> {
+pub(crate) fn expired(sets: Vec<Manifest>, retention: Retention) -> Vec<Manifest> {
     let mut kept = BTreeSet::new();
+    let name = |set: &Manifest| (set.store.clone(), set.id.clone());
     for (is_whole, is_of_replaced) in [(true, false), (false, false), (false, true)] {
         let mut alike: Vec<&Manifest> = sets
             .iter()
             .filter(|set| (set.is_whole, set.is_of_replaced) == (is_whole, is_of_replaced))
             .collect();
         alike.sort_by_key(|set| std::cmp::Reverse((set.created_at, set.id.clone())));
-        kept.extend(alike.first().filter(|_| is_whole).map(|set| set.id.as_str()));
+        kept.extend(alike.first().filter(|_| is_whole).map(|set| name(set)));
         for (hours, count) in
             [(1, retention.hourly), (24, retention.daily), (24 * 7, retention.weekly)]
         {
@@ -73,12 +104,12 @@ pub(crate) fn expired(sets: &[Manifest], retention: Retention) -> Vec<String> {
             for set in &alike {
                 let span = set.created_at.0.div_euclid(hours * HOUR_MS);
                 if spans.len() < count as usize && spans.insert(span) {
-                    kept.insert(set.id.as_str());
+                    kept.insert(name(set));
                 }
             }
         }
     }
-    sets.iter().filter(|set| !kept.contains(set.id.as_str())).map(|set| set.id.clone()).collect()
+    sets.into_iter().filter(|set| !kept.contains(&name(set))).collect()
 }
 
 #[cfg(test)]
@@ -88,6 +119,7 @@ mod tests {
     fn set(hour: i64, is_whole: bool) -> Manifest {
         Manifest {
             id: format!("{hour}{}", if is_whole { "" } else { "p" }),
+            store: "a".to_owned(),
             created_at: UnixMillis(hour * HOUR_MS),
             shards: 4,
             is_whole,
@@ -96,20 +128,24 @@ mod tests {
         }
     }
 
+    fn ids(sets: Vec<Manifest>) -> Vec<String> {
+        sets.into_iter().map(|set| set.id).collect()
+    }
+
     #[test]
     fn what_a_restore_replaced_takes_the_place_of_no_other_set() {
         let replaced = Manifest { is_of_replaced: true, id: "r".to_owned(), ..set(3, false) };
         let earlier = Manifest { is_of_replaced: true, id: "e".to_owned(), ..set(2, false) };
-        let sets = [set(1, true), set(2, false), earlier, replaced];
+        let sets = vec![set(1, true), set(2, false), earlier, replaced];
         let one = Retention { hourly: 1, daily: 0, weekly: 0 };
-        assert_eq!(expired(&sets, one), ["e"]);
+        assert_eq!(ids(expired(sets, one)), ["e"]);
     }
 
     #[test]
     fn the_newest_of_each_hour_day_and_week_is_kept() {
         let sets: Vec<Manifest> = (0..24 * 21).map(|hour| set(hour, true)).collect();
         let retention = Retention { hourly: 3, daily: 2, weekly: 2 };
-        let expired: BTreeSet<String> = expired(&sets, retention).into_iter().collect();
+        let expired: BTreeSet<String> = ids(expired(sets.clone(), retention)).into_iter().collect();
         let mut kept: Vec<i64> = sets
             .iter()
             .filter(|set| !expired.contains(&set.id))
@@ -123,8 +159,35 @@ mod tests {
 
     #[test]
     fn the_newest_whole_set_is_kept_whatever_is_set() {
-        let sets = [set(1, true), set(2, true), set(3, false)];
+        let sets = vec![set(1, true), set(2, true), set(3, false)];
         let none = Retention { hourly: 0, daily: 0, weekly: 0 };
-        assert_eq!(expired(&sets, none), ["1", "3p"]);
+        assert_eq!(ids(expired(sets, none)), ["1", "3p"]);
+    }
+
+    #[test]
+    fn sets_of_a_store_that_is_no_more_go_with_their_time_but_never_the_last_copy_of_a_shard() {
+        let of = |store: &str, hour: i64, shards: &[u32]| {
+            let file = |shard: &u32| BackupFile {
+                name: format!("shard-{shard:04}.bak"),
+                shard: Some(*shard),
+                bytes: 1,
+                rows: 1,
+            };
+            let files = shards.iter().map(file).collect();
+            Manifest { store: store.to_owned(), files, ..set(hour, true) }
+        };
+        let sets = [of("b", 1, &[1]), of("b", 2, &[1, 2]), of("a", 9, &[0, 1]), of("b", 10, &[3])];
+        let outlived = |hours: u64, now: i64| -> Vec<i64> {
+            let found = outlived(
+                &sets,
+                |set| set.store != "a",
+                Duration::from_hours(hours),
+                UnixMillis(now * HOUR_MS),
+            );
+            found.into_iter().map(|set| set.created_at.0 / HOUR_MS).collect()
+        };
+        // Of shard 2 there is no other copy.
+        assert_eq!(outlived(5, 30), [1]);
+        assert!(outlived(5, 5).is_empty(), "its time is not over");
     }
 }

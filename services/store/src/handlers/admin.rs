@@ -19,7 +19,7 @@ use ery_proto::store::v1::{
 use super::parse;
 use crate::{
     adapters::{condition::State, maintenance},
-    backups,
+    backups, comparing,
     domain::backup::Manifest,
     error::StoreError,
     moving,
@@ -154,14 +154,16 @@ impl store_admin_service_server::StoreAdminService for AdminHandlers {
         let target = self.store.backups.target().map_err(StoreError::from)?;
         let sets = target.manifests().await.map_err(StoreError::from)?;
         let backups = sets.into_iter().map(backup).collect();
-        Ok(Response::new(ListBackupsResponse { backups }))
+        let name = self.store.shards.ownership().name();
+        Ok(Response::new(ListBackupsResponse { backups, store: name }))
     }
 
     async fn verify_backup(
         &self,
         request: Request<VerifyBackupRequest>,
     ) -> Result<Response<VerifyBackupResponse>, Status> {
-        let verified = backups::verify(&self.store, &request.into_inner().id).await?;
+        let VerifyBackupRequest { id, store } = request.into_inner();
+        let verified = backups::verify(&self.store, &id, named(&store)).await?;
         Ok(Response::new(VerifyBackupResponse { backup: Some(backup(verified)) }))
     }
 
@@ -171,8 +173,9 @@ impl store_admin_service_server::StoreAdminService for AdminHandlers {
     ) -> Result<Response<RestoreBackupResponse>, Status> {
         let request = request.into_inner();
         let shard = shard_of(&self.store, request.guild_id)?;
+        let of = named(&request.store);
         let restored =
-            backups::restore(&self.store, &request.id, shard, request.accepts_unsealed).await?;
+            backups::restore(&self.store, &request.id, of, shard, request.accepts_unsealed).await?;
         Ok(Response::new(RestoreBackupResponse {
             shards: restored.shards.into_iter().map(|shard| shard.0).collect(),
             rows: restored.rows,
@@ -184,9 +187,14 @@ impl store_admin_service_server::StoreAdminService for AdminHandlers {
         &self,
         _: Request<PruneBackupsRequest>,
     ) -> Result<Response<PruneBackupsResponse>, Status> {
-        let ids = backups::prune(&self.store).await?;
-        Ok(Response::new(PruneBackupsResponse { ids }))
+        let gone = backups::prune(&self.store).await?;
+        let (ids, stores) = gone.into_iter().map(|set| (set.id, set.store)).unzip();
+        Ok(Response::new(PruneBackupsResponse { ids, stores }))
     }
+}
+
+fn named(store: &str) -> Option<&str> {
+    Some(store).filter(|store| !store.is_empty())
 }
 
 /// Returns the shard that is home to a guild; none for 0.
@@ -203,6 +211,7 @@ fn backup(set: Manifest) -> Backup {
         bytes: set.files.iter().map(|file| file.bytes).sum(),
         rows: set.files.iter().map(|file| file.rows).sum(),
         id: set.id,
+        store: set.store,
     }
 }
 

@@ -213,7 +213,8 @@ async fn a_proposal_does_not_open_again_with_a_backup_from_before_it_was_decided
     let made = admin.create_backup(CreateBackupRequest { guild_id: 0 }).await.unwrap();
     store.click(ApprovalDecision::Approved, MODERATOR).await;
     let id = made.into_inner().backup.unwrap().id;
-    let restore = RestoreBackupRequest { id, guild_id: GUILD, accepts_unsealed: false };
+    let restore =
+        RestoreBackupRequest { id, guild_id: GUILD, accepts_unsealed: false, store: String::new() };
     admin.restore_backup(restore).await.unwrap();
     let again = store.click(ApprovalDecision::Approved, MODERATOR).await.unwrap();
     assert_eq!(again.decision(), ApprovalDecision::Void);

@@ -102,19 +102,30 @@ async fn a_backup_brings_back_every_row_and_hides_what_it_holds() {
     for bytes in files(target.path()) {
         assert!(!bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()));
     }
-    admin(&store).verify_backup(VerifyBackupRequest { id: set.id.clone() }).await.unwrap();
+    admin(&store)
+        .verify_backup(VerifyBackupRequest { id: set.id.clone(), store: String::new() })
+        .await
+        .unwrap();
 
     // What comes later goes with the restore, but for what a backup of it keeps.
     store.ingest(vec![created("mc.5", message(5, "later"))]).await;
     store.ingest(vec![deleted("md.2", &[2], NOW)]).await;
-    let restore =
-        RestoreBackupRequest { id: set.id.clone(), guild_id: GUILD, accepts_unsealed: false };
+    let restore = RestoreBackupRequest {
+        id: set.id.clone(),
+        guild_id: GUILD,
+        accepts_unsealed: false,
+        store: String::new(),
+    };
     let restored = admin(&store).restore_backup(restore).await.unwrap().into_inner();
     assert_eq!(restored.shards, [7]);
     assert_eq!(rows(&store), before);
     assert_eq!((found(&store, "\"canary 1618\""), found(&store, "first")), (1, 0));
-    let undo =
-        RestoreBackupRequest { id: restored.before_id, guild_id: GUILD, accepts_unsealed: false };
+    let undo = RestoreBackupRequest {
+        id: restored.before_id,
+        guild_id: GUILD,
+        accepts_unsealed: false,
+        store: String::new(),
+    };
     admin(&store).restore_backup(undo).await.unwrap();
     let request = ListMessagesRequest {
         guild_id: GUILD,
@@ -130,7 +141,12 @@ async fn a_backup_brings_back_every_row_and_hides_what_it_holds() {
     drop(store.close().await);
     let folder = Arc::new(tempfile::tempdir().unwrap());
     let store = open(&folder, target.path()).await;
-    let restore = RestoreBackupRequest { id: set.id, guild_id: 0, accepts_unsealed: false };
+    let restore = RestoreBackupRequest {
+        id: set.id,
+        guild_id: 0,
+        accepts_unsealed: false,
+        store: String::new(),
+    };
     let restored = admin(&store).restore_backup(restore).await.unwrap().into_inner();
     assert_eq!(restored.shards, [7, 8]);
     assert_eq!(rows(&store), before);
@@ -164,7 +180,12 @@ async fn a_backup_is_of_one_moment_while_others_write() {
     };
     let ((), sets) = tokio::join!(writing, backing_up);
     for id in sets {
-        let restore = RestoreBackupRequest { id, guild_id: GUILD, accepts_unsealed: false };
+        let restore = RestoreBackupRequest {
+            id,
+            guild_id: GUILD,
+            accepts_unsealed: false,
+            store: String::new(),
+        };
         admin(&store).restore_backup(restore).await.unwrap();
         let messages = rows(&store).iter().filter(|row| row.starts_with("messages: ")).count();
         assert_eq!(messages % 2, 1, "{messages}");
@@ -177,25 +198,33 @@ async fn what_is_damaged_or_under_another_key_is_refused_and_nothing_is_replaced
     let mut store = open(&folder, target.path()).await;
     fill(&mut store).await;
     let (before, id) = (rows(&store), create(&store, 0).await.id);
-    let file = target.path().join(&id).join("shard-0007.bak");
+    let file = target.path().join("of-stores/store").join(&id).join("shard-0007.bak");
     let sound = fs::read(&file).unwrap();
     let mut changed = sound.clone();
     *changed.last_mut().unwrap() ^= 1;
     for damaged in [&changed[..], &sound[..sound.len() - 20], b"", b"ERYBAK1\n\xff\xff\xff\xff"] {
         fs::write(&file, damaged).unwrap();
-        let verify = VerifyBackupRequest { id: id.clone() };
+        let verify = VerifyBackupRequest { id: id.clone(), store: String::new() };
         let refused = admin(&store).verify_backup(verify).await.unwrap_err();
         assert_eq!(refused.code(), Code::DataLoss, "{refused}");
-        let restore =
-            RestoreBackupRequest { id: id.clone(), guild_id: GUILD, accepts_unsealed: false };
+        let restore = RestoreBackupRequest {
+            id: id.clone(),
+            guild_id: GUILD,
+            accepts_unsealed: false,
+            store: String::new(),
+        };
         let refused = admin(&store).restore_backup(restore).await.unwrap_err();
         assert_eq!(refused.code(), Code::DataLoss, "{refused}");
     }
     assert_eq!(rows(&store), before);
     fs::write(&file, &sound).unwrap();
     for id in ["20010101T000000Z", "../x", ""] {
-        let restore =
-            RestoreBackupRequest { id: id.to_owned(), guild_id: GUILD, accepts_unsealed: false };
+        let restore = RestoreBackupRequest {
+            id: id.to_owned(),
+            guild_id: GUILD,
+            accepts_unsealed: false,
+            store: String::new(),
+        };
         let refused = admin(&store).restore_backup(restore).await.unwrap_err();
         assert_eq!(refused.code(), Code::NotFound, "{refused}");
     }
@@ -209,8 +238,12 @@ async fn what_is_damaged_or_under_another_key_is_refused_and_nothing_is_replaced
             Encryption { key: None, previous_key: previous.map(std::convert::Into::into) };
         let settings = Settings { encryption, ..settings(target.path()) };
         let store = Store::open_under(folder, settings, Some(FileKey([6; 32]))).await.unwrap();
-        let restore =
-            RestoreBackupRequest { id: id.clone(), guild_id: GUILD, accepts_unsealed: false };
+        let restore = RestoreBackupRequest {
+            id: id.clone(),
+            guild_id: GUILD,
+            accepts_unsealed: false,
+            store: String::new(),
+        };
         let answer = admin(&store).restore_backup(restore).await;
         assert_eq!(answer.err().map(|refused| refused.code()), code);
     }
@@ -283,8 +316,12 @@ async fn what_is_acknowledged_during_a_restore_is_there_or_in_the_backup_of_what
     let restoring = async {
         let mut befores = Vec::new();
         for _ in 0..4 {
-            let restore =
-                RestoreBackupRequest { id: set.clone(), guild_id: GUILD, accepts_unsealed: false };
+            let restore = RestoreBackupRequest {
+                id: set.clone(),
+                guild_id: GUILD,
+                accepts_unsealed: false,
+                store: String::new(),
+            };
             let restored = admin(&store).restore_backup(restore).await.unwrap().into_inner();
             befores.push(restored.before_id);
         }
@@ -294,7 +331,12 @@ async fn what_is_acknowledged_during_a_restore_is_there_or_in_the_backup_of_what
     let (acknowledged, befores) = tokio::join!(writing, restoring);
     let mut known = rows(&store);
     for id in befores {
-        let restore = RestoreBackupRequest { id, guild_id: GUILD, accepts_unsealed: false };
+        let restore = RestoreBackupRequest {
+            id,
+            guild_id: GUILD,
+            accepts_unsealed: false,
+            store: String::new(),
+        };
         admin(&store).restore_backup(restore).await.unwrap();
         known.extend(rows(&store));
     }
@@ -314,8 +356,12 @@ async fn a_backup_in_the_clear_is_taken_into_a_store_with_a_key_only_if_that_is_
     let (before, id) = (clear.rows(), create(&clear, 0).await.id);
     drop(clear.close().await);
     let store = open(&Arc::new(tempfile::tempdir().unwrap()), target.path()).await;
-    let restore =
-        |accepts_unsealed| RestoreBackupRequest { id: id.clone(), guild_id: 0, accepts_unsealed };
+    let restore = |accepts_unsealed| RestoreBackupRequest {
+        id: id.clone(),
+        guild_id: 0,
+        accepts_unsealed,
+        store: String::new(),
+    };
     let refused = admin(&store).restore_backup(restore(false)).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert!(refused.message().contains("--unsealed"), "{refused}");

@@ -92,7 +92,10 @@ async fn what_was_answered_survives_kills_in_the_midst_of_backups_and_vacuums() 
     let sets = admin.list_backups(ListBackupsRequest {}).await.unwrap().into_inner().backups;
     assert!(!sets.is_empty());
     for set in sets {
-        admin.verify_backup(VerifyBackupRequest { id: set.id }).await.unwrap();
+        admin
+            .verify_backup(VerifyBackupRequest { id: set.id, store: String::new() })
+            .await
+            .unwrap();
     }
 }
 

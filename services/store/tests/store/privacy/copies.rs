@@ -29,7 +29,12 @@ pub(super) async fn create(store: &Store) -> String {
 }
 
 pub(super) async fn restore(store: &Store, id: &str) {
-    let restore = RestoreBackupRequest { id: id.to_owned(), guild_id: 0, accepts_unsealed: false };
+    let restore = RestoreBackupRequest {
+        id: id.to_owned(),
+        guild_id: 0,
+        accepts_unsealed: false,
+        store: String::new(),
+    };
     let restored = admin(store).restore_backup(restore).await.unwrap().into_inner();
     assert!(!restored.shards.is_empty());
 }
