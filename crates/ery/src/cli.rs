@@ -375,6 +375,23 @@ pub(crate) enum Store {
         #[arg(long, value_name = "STORE", conflicts_with = "shard")]
         drain: Option<String>,
     },
+    /// Take a shard from a store that is lost for good
+    ///
+    /// A shard that was on its way to that store stays with the one that it came from; what the lost store
+    /// may have taken in since is lost with it. With --to, a shard that the lost store had begins empty
+    /// in another one: restore it from a backup afterwards. A store that runs keeps what it has; one that
+    /// comes back all the same gives the shard up, and puts its file aside.
+    Settle {
+        /// The shard's number
+        #[arg(long, value_name = "NUMBER")]
+        shard: u32,
+        /// The store that will never come back
+        #[arg(long, value_name = "STORE")]
+        lost: String,
+        /// The store that begins the shard anew
+        #[arg(long, value_name = "STORE")]
+        to: Option<String>,
+    },
     /// Give every file of the data folder the key in the settings; Ery must be stopped
     ///
     /// Files that are not under `store.encryption.key` yet are read under

@@ -221,6 +221,8 @@ pub enum StoreError {
     Alone,
     #[error("{shard} is not taken: {why}")]
     TransferRefused { shard: StoreShard, why: String },
+    #[error("{shard} stays as it is: {why}")]
+    NotSettled { shard: StoreShard, why: String },
     #[error("there is no transfer `{transfer}`")]
     TransferUnknown { transfer: String },
     #[error("the store `{to}` did not take {shard}: {}", source.message())]
@@ -283,6 +285,7 @@ impl StoreError {
             | Self::Elsewhere { .. }
             | Self::Alone
             | Self::TransferRefused { .. }
+            | Self::NotSettled { .. }
             | Self::TriggerFinished { .. }
             | Self::StepGap { .. }
             | Self::ExecutionClosed { .. } => Code::FailedPrecondition,

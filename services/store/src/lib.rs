@@ -19,6 +19,7 @@ mod agenda;
 mod scheduler;
 
 mod backups;
+mod comparing;
 
 mod ledger;
 

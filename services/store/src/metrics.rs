@@ -1,6 +1,6 @@
 use opentelemetry::{
     KeyValue,
-    metrics::{Counter, Histogram, UpDownCounter},
+    metrics::{Counter, Gauge, Histogram, UpDownCounter},
 };
 
 use ery_group_commit::Group;
@@ -15,6 +15,7 @@ pub(crate) struct Metrics {
     open_shards: UpDownCounter<i64>,
     read_only_shards: UpDownCounter<i64>,
     quarantined_shards: UpDownCounter<i64>,
+    left_over_files: Gauge<u64>,
     backups: Counter<u64>,
     backups_failed: Counter<u64>,
     tasks_published: Counter<u64>,
@@ -60,6 +61,10 @@ impl Metrics {
             quarantined_shards: meter
                 .i64_up_down_counter("ery_store_quarantined_shards")
                 .with_description("Shard files that are damaged and serve no call")
+                .build(),
+            left_over_files: meter
+                .u64_gauge("ery_store_left_over_files")
+                .with_description("Shard files in the data folder that are another store's")
                 .build(),
             backups: meter
                 .u64_counter("ery_store_backups")
@@ -128,6 +133,10 @@ impl Metrics {
 
     pub(crate) fn quarantined_shards(&self, change: i64) {
         self.quarantined_shards.add(change, &[]);
+    }
+
+    pub(crate) fn left_over_files(&self, count: u64) {
+        self.left_over_files.record(count, &[]);
     }
 
     pub(crate) fn shard_opened(&self) {

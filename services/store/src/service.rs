@@ -22,6 +22,7 @@ use crate::{
     },
     agenda::Agenda,
     backups::{self, Backups},
+    comparing,
     error::{OpenError, RekeyStoreError, StoreError},
     forgetting::{Forgetting, Standings},
     handlers::{AdminHandlers, ConfigHandlers, Handlers, PrivacyHandlers, UsageHandlers},
@@ -169,7 +170,8 @@ impl Service {
     }
 
     /// Publishes tasks that are due, makes backups, carries out deletions, lets go of what is past its
-    /// time, closes shard files that nobody uses and forgets old event ids, until the process drains; then closes every file that is not in use.
+    /// time, settles with other stores who has what, closes shard files that nobody uses and forgets old
+    /// event ids, until the process drains; then closes every file that is not in use.
     ///
     /// Calls are served before, during and after: one that comes late opens its shard again, and
     /// what it was answered is as durable as ever.
@@ -189,6 +191,7 @@ impl Service {
             backups::keep_schedule(&self.inner, draining.clone()),
             // Boxed, since it is the largest and does something once in a blue moon.
             Box::pin(moving::keep_settling(&self.inner, draining.clone())),
+            Box::pin(comparing::keep_comparing(&self.inner, draining.clone())),
             self.keep_house(draining)
         );
         self.inner.shards.close_unused(Duration::ZERO).await;

@@ -225,6 +225,12 @@ pub(crate) async fn commit(store: &Inner, transfer: &str) -> Result<(), StoreErr
     Ok(())
 }
 
+/// Runs `work` while no shard is taken over.
+pub(crate) async fn unless_received<T>(store: &Inner, work: impl FnOnce() -> T) -> T {
+    let _all = store.transfers.incoming.lock().await;
+    work()
+}
+
 /// Forgets a transfer, so that it cannot be committed any more, and returns whether it was.
 pub(crate) async fn end(store: &Inner, transfer: &str, shard: StoreShard, epoch: u64) -> bool {
     let mut all = store.transfers.incoming.lock().await;

@@ -1,6 +1,7 @@
 //! `ery ctl store`: the files in which everything is kept.
 
 mod rebalance;
+mod settle;
 
 use std::time::Duration;
 
@@ -39,6 +40,9 @@ pub(super) async fn run(
             let one = shard.zip(to.clone());
             rebalance::run(stores, one, drain.as_deref(), output).await
         }
+        Store::Settle { shard, lost, to } => {
+            settle::run(stores, *shard, lost, to.as_deref(), output).await
+        }
         // It needs Ery to be stopped, and was carried out before any store was looked for.
         Store::Rekey { .. } => Ok(()),
     }
@@ -51,7 +55,6 @@ pub(super) fn admin(store: &Transport) -> StoreAdminServiceClient<Transport> {
 /// A shard file, with the store that holds it.
 pub(super) struct Listed {
     store: Transport,
-    name: String,
     file: ShardFile,
 }
 
@@ -63,11 +66,7 @@ pub(super) async fn files(stores: &[Transport], only: Option<u32>) -> Result<Vec
         let listed = answered(answer)?;
         let wanted =
             listed.files.into_iter().filter(|file| only.is_none_or(|only| file.shard == only));
-        files.extend(wanted.map(|file| Listed {
-            store: store.clone(),
-            name: listed.store.clone(),
-            file,
-        }));
+        files.extend(wanted.map(|file| Listed { store: store.clone(), file }));
     }
     if let (Some(only), true) = (only, files.is_empty()) {
         return Err(Failure::internal(format!(
@@ -78,8 +77,39 @@ pub(super) async fn files(stores: &[Transport], only: Option<u32>) -> Result<Vec
 }
 
 async fn status(stores: &[Transport], output: &Output) -> Result<(), Failure> {
-    let files = files(stores, None).await?;
-    output.list(&files.iter().map(StatusView::from).collect::<Vec<_>>())
+    let mut views = Vec::new();
+    for store in stores {
+        let answer = admin(store).list_shards(within(TIMEOUT, ListShardsRequest {})).await;
+        let listed = answered(answer)?;
+        views.extend(listed.files.iter().map(|file| StatusView::of(&listed.store, file)));
+        views.extend(listed.moving.iter().map(|moving| StatusView {
+            condition: "moving",
+            reason: format!(
+                "nobody is served before `{}` has said whether it has it; if that store is lost for good: \
+                 `ery ctl store settle --shard {} --lost {}`",
+                moving.to, moving.shard, moving.to
+            ),
+            ..StatusView::none(moving.shard, &listed.store)
+        }));
+        views.extend(listed.left_over.iter().map(|file| StatusView {
+            bytes: file.bytes,
+            condition: "left over",
+            reason: format!(
+                "{} is another store's: remove it once that store serves its shard, since what is \
+                 forgotten stays in it",
+                file.path
+            ),
+            ..StatusView::none(shard_of(&file.path), &listed.store)
+        }));
+    }
+    output.list(&views)
+}
+
+/// Returns the number in the name of a shard's file.
+fn shard_of(path: &str) -> u32 {
+    let name = path.rsplit('/').next().unwrap_or_default().trim_start_matches("shard-");
+    let digits: String = name.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or_default()
 }
 
 async fn check(stores: &[Transport], shard: Option<u32>, output: &Output) -> Result<(), Failure> {
@@ -121,11 +151,24 @@ struct StatusView {
     reason: String,
 }
 
-impl From<&Listed> for StatusView {
-    fn from(Listed { name, file, .. }: &Listed) -> Self {
+impl StatusView {
+    /// A shard without a file.
+    fn none(shard: u32, store: &str) -> Self {
+        Self {
+            shard,
+            store: store.to_owned(),
+            bytes: 0,
+            log_bytes: 0,
+            is_open: false,
+            condition: "unknown",
+            reason: String::new(),
+        }
+    }
+
+    fn of(store: &str, file: &ShardFile) -> Self {
         Self {
             shard: file.shard,
-            store: name.clone(),
+            store: store.to_owned(),
             bytes: file.bytes,
             log_bytes: file.log_bytes,
             is_open: file.is_open,

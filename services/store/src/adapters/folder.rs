@@ -10,6 +10,9 @@ use ery_ids::StoreShard;
 
 use crate::error::{OpenError, RekeyStoreError};
 
+/// The folder for files of shards that turned out to be another store's.
+const ASIDE: &str = "aside";
+
 /// The folder of the store's files, held by this process alone.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -100,6 +103,36 @@ impl Folder {
             }
         }
         self.sync()
+    }
+
+    /// Puts the file of a closed shard aside, if it is there: it is not this store's, and no copy of it need
+    /// be anywhere. Returns where it is.
+    pub(crate) fn put_aside(&self, shard: StoreShard, epoch: u64) -> io::Result<Option<PathBuf>> {
+        let path = self.shard(shard);
+        if !fs::exists(&path)? {
+            return Ok(None);
+        }
+        let folder = self.path.join(ASIDE);
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        let free = (0_u32..).map(|count| folder.join(format!("{shard}-{epoch}-{count}.db")));
+        let aside = free.into_iter().find(|aside| !aside.exists()).unwrap_or_default();
+        for log in ["db-wal", "db-shm"] {
+            match fs::rename(path.with_extension(log), aside.with_extension(log)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        fs::rename(&path, &aside)?;
+        File::open(&folder)?.sync_all()?;
+        self.sync()?;
+        Ok(Some(aside))
+    }
+
+    /// Returns the files that were put aside.
+    pub(crate) fn aside(&self) -> Vec<PathBuf> {
+        let Ok(files) = fs::read_dir(self.path.join(ASIDE)) else { return Vec::new() };
+        let files = files.filter_map(|file| Some(file.ok()?.path()));
+        files.filter(|file| file.extension().is_some_and(|extension| extension == "db")).collect()
     }
 
     /// Returns whether a change of the key was begun and not finished.

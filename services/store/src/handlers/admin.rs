@@ -8,12 +8,12 @@ use ery_ids::{Home, StoreShard};
 use ery_proto::store::v1::{
     Backup, BeginTransferRequest, BeginTransferResponse, CheckShardRequest, CheckShardResponse,
     CommitTransferRequest, CommitTransferResponse, CreateBackupRequest, CreateBackupResponse,
-    EndTransferRequest, EndTransferResponse, ListBackupsRequest, ListBackupsResponse,
-    ListShardsRequest, ListShardsResponse, MoveShardRequest, MoveShardResponse,
+    EndTransferRequest, EndTransferResponse, LeftOverFile, ListBackupsRequest, ListBackupsResponse,
+    ListShardsRequest, ListShardsResponse, MoveShardRequest, MoveShardResponse, MovingShard,
     PrepareTransferRequest, PrepareTransferResponse, PruneBackupsRequest, PruneBackupsResponse,
-    PutBlockRequest, PutBlockResponse, RestoreBackupRequest, RestoreBackupResponse, ShardCondition,
-    ShardFile, VacuumShardRequest, VacuumShardResponse, VerifyBackupRequest, VerifyBackupResponse,
-    store_admin_service_server,
+    PutBlockRequest, PutBlockResponse, RestoreBackupRequest, RestoreBackupResponse,
+    SettleShardRequest, SettleShardResponse, ShardCondition, ShardFile, VacuumShardRequest,
+    VacuumShardResponse, VerifyBackupRequest, VerifyBackupResponse, store_admin_service_server,
 };
 
 use super::parse;
@@ -138,6 +138,19 @@ impl store_admin_service_server::StoreAdminService for AdminHandlers {
         Ok(Response::new(EndTransferResponse { is_committed }))
     }
 
+    async fn settle_shard(
+        &self,
+        request: Request<SettleShardRequest>,
+    ) -> Result<Response<SettleShardResponse>, Status> {
+        let SettleShardRequest { shard, lost, takes_over } = request.into_inner();
+        let shard = StoreShard(shard);
+        comparing::settle_lost(&self.store, shard, &lost, takes_over).await?;
+        Ok(Response::new(SettleShardResponse {
+            store: self.store.shards.ownership().name(),
+            is_empty: !self.store.shards.has(shard),
+        }))
+    }
+
     async fn create_backup(
         &self,
         request: Request<CreateBackupRequest>,
@@ -234,12 +247,25 @@ async fn list_shards(store: &Inner) -> ListShardsResponse {
             reason,
         });
     }
+    let ownership = shards.ownership();
+    let owned = ownership.here();
+    let left_over = |path: std::path::PathBuf| LeftOverFile {
+        bytes: std::fs::metadata(&path).map_or(0, |file| file.len()),
+        path: path.display().to_string(),
+    };
     ListShardsResponse {
         shards: shards.count(),
         is_encrypted: shards.key().is_some(),
         files,
-        store: shards.ownership().name(),
-        owned: shards.ownership().here().into_iter().map(|shard| shard.0).collect(),
+        store: ownership.name(),
+        epochs: owned.iter().map(|shard| ownership.standing(*shard).1).collect(),
+        owned: owned.into_iter().map(|shard| shard.0).collect(),
+        moving: ownership
+            .moving()
+            .into_iter()
+            .map(|(shard, to, ..)| MovingShard { shard: shard.0, to })
+            .collect(),
+        left_over: comparing::left_over(store).into_iter().map(left_over).collect(),
     }
 }
 
