@@ -1,3 +1,5 @@
+mod restores;
+
 use std::{
     env,
     io::{BufRead as _, BufReader, Write as _},

@@ -1,6 +1,8 @@
 //! Several stores, each with its own folder: a shard goes from one to another while its guild writes.
 
 mod killed;
+mod left;
+mod places;
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
@@ -11,8 +13,8 @@ use ery_lifecycle::{Ended, Tasks};
 use ery_membership::{Membership, Registration, Replica};
 use ery_proto::store::v1::{
     DeletionState, GetDeletionRequest, IngestMessagesRequest, ListMessagesRequest,
-    ListShardsRequest, MoveShardRequest, MoveShardResponse, RequestDeletionRequest,
-    privacy_service_client::PrivacyServiceClient,
+    ListShardsRequest, ListShardsResponse, MoveShardRequest, MoveShardResponse,
+    RequestDeletionRequest, SettleShardRequest, privacy_service_client::PrivacyServiceClient,
     store_admin_service_client::StoreAdminServiceClient, store_service_client::StoreServiceClient,
 };
 use ery_rpc::{ClusterCredential, Peers, Transport};
@@ -65,7 +67,16 @@ impl Several {
     }
 
     async fn add(&mut self, settings: Settings, key: Option<FileKey>) {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
+        self.add_in(Arc::new(tempfile::tempdir().unwrap()), settings, key).await;
+    }
+
+    /// Starts a store on a folder, which may be one that another has left.
+    async fn add_in(
+        &mut self,
+        folder: Arc<tempfile::TempDir>,
+        settings: Settings,
+        key: Option<FileKey>,
+    ) {
         let name = settings.name.clone();
         let others = peers(&self.membership).await;
         let store = Store::open_among(folder, settings, key, Some(others)).await.unwrap();
@@ -94,12 +105,24 @@ impl Several {
         file(self.stores[index].store.folder.path())
     }
 
+    /// Stops a store, and returns its folder.
+    async fn stop_one(&mut self, index: usize) -> Arc<tempfile::TempDir> {
+        self.stores.remove(index).stop().await
+    }
+
     async fn stop(self) {
-        for One { store, tasks, registration } in self.stores {
-            registration.leave().await.unwrap();
-            assert_eq!(tasks.finish(Duration::from_secs(20)).await, Ended::Drained);
-            drop(store);
+        for one in self.stores {
+            one.stop().await;
         }
+    }
+}
+
+impl One {
+    async fn stop(self) -> Arc<tempfile::TempDir> {
+        let Self { store, tasks, registration } = self;
+        registration.leave().await.unwrap();
+        assert_eq!(tasks.finish(Duration::from_secs(20)).await, Ended::Drained);
+        Arc::clone(&store.folder)
     }
 }
 
