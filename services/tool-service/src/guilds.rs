@@ -7,6 +7,8 @@ mod change;
 mod many;
 mod recent;
 mod slot;
+mod strangers;
+mod thread_members;
 
 use std::{
     collections::HashMap,
@@ -44,6 +46,7 @@ use crate::{
 
 use change::Change;
 use slot::Slot;
+use strangers::Strangers;
 
 /// How long a call waits for the bus before it is told to try again.
 const FOLLOW_TIMEOUT: Duration = Duration::from_secs(5);
@@ -71,6 +74,7 @@ pub(crate) struct Guilds {
     most_members: usize,
     bot: OnceCell<Id<UserMarker>>,
     is_following: watch::Sender<bool>,
+    strangers: Strangers,
 }
 
 impl Guilds {
@@ -78,6 +82,7 @@ impl Guilds {
         Self {
             discord,
             slots: Mutex::default(),
+            strangers: Strangers::default(),
             uses: AtomicU64::new(0),
             capacity: settings.guilds,
             most_members: settings.members_per_guild,
@@ -198,7 +203,8 @@ impl Guilds {
         drop(reads);
         // The newest, in case events told more while members were read.
         let guild = slot.guild().unwrap_or(known);
-        Ok(GuildState { guild, bot, members })
+        let outside = slot.outside(users);
+        Ok(GuildState { guild, bot, members, outside })
     }
 
     /// Returns a guild as it is, without members.
@@ -267,17 +273,22 @@ impl Guilds {
         if let Some(channel) = known.channels.get(&channel) {
             return Ok(Some(channel.clone()));
         }
+        if !self.strangers.admit(guild, channel) {
+            return Ok(None);
+        }
         let path = format!("channels/{channel}");
         let request =
             Request::new(Method::Get, path.clone(), path, guild.get(), self.discord.send_by());
         let found: RawChannel = match self.discord.repeatedly(&request).await {
             Ok(answer) => answer.json()?,
             Err(RestError::Refused { status: 403 | 404, .. } | RestError::RefusedBefore { .. }) => {
+                self.strangers.learn(guild, channel);
                 return Ok(None);
             }
             Err(error) => return Err(error.into()),
         };
         if found.guild_id != Some(guild) {
+            self.strangers.learn(guild, channel);
             return Ok(None);
         }
         let found = found.channel();

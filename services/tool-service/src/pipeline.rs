@@ -98,6 +98,8 @@ struct Plan {
     /// Who approved it, where it was proposed.
     approver: Option<Id<UserMarker>>,
     /// How much of its kind is done in an hour.
+    /// Which order of the asker's it carries out; empty if none.
+    order: String,
     limits: Vec<store::ActLimit>,
 }
 
@@ -254,7 +256,7 @@ impl Pipeline {
             .filter(|tier| *tier >= Tier::Reversible)
             .and_then(|_| execution::ordered(spec.name, &act, ask.orders()));
         let is_ordered = order.is_some() || was_ordered || ask.is_an_order();
-        let act = order.unwrap_or(act);
+        let act = order.as_ref().map_or(act, |order| order.act.clone());
         // Who may plan may not plan what they may not call.
         if let Some(inner) = entry.tool.inner_of(&act)
             && matches!(confirmed, None | Some(Confirmed::Command))
@@ -287,11 +289,16 @@ impl Pipeline {
                 let mut users = people.clone();
                 users.extend(needs.subjects.iter().map(|subject| subject.user));
                 users.extend(approver_of(confirmed));
-                Some(if is_known {
+                let mut state = if is_known {
                     shared.guilds.state(guild, &users).await?
                 } else {
                     shared.guilds.state_anew(guild, &users).await?
-                })
+                };
+                if !is_known {
+                    let now = shared.clock.now();
+                    shared.guilds.look_who_is_in(ask.here, &people, now, &mut state).await?;
+                }
+                Some(state)
             }
             None => None,
         };
@@ -313,8 +320,11 @@ impl Pipeline {
         let decision = held_back(decision, &call, &policy, ask.is_command);
         metrics::decided(is_known, begun.elapsed().as_secs_f64());
         let approver = approver_of(confirmed);
-        let limits = acts::limits(&call, &policy, ask.is_command);
-        let plan = Plan { entry, act, tier, needs, state, people, is_ordered, approver, limits };
+        let mut limits = acts::limits(&call, &policy, ask.is_command);
+        limits.extend(order.as_ref().map(acts::of_order));
+        let order = order.map(|order| order.hash).unwrap_or_default();
+        let plan =
+            Plan { entry, act, tier, needs, state, people, is_ordered, approver, order, limits };
         Ok(Judged::of(decision, plan, ask))
     }
 
@@ -337,6 +347,7 @@ impl Pipeline {
             trigger: ask.trigger(),
             filter: &shared.filter,
             executions: &shared.executions,
+            now: shared.clock.now(),
         };
         match entry.tool.resolve_json(parameters, &scene).await {
             Ok(mut act) => {
@@ -408,6 +419,7 @@ impl Pipeline {
         let request = BeginExecutionRequest {
             weight: u32::try_from(plan.needs.subjects.len()).unwrap_or(u32::MAX),
             limits: plan.limits.clone(),
+            order_hash: plan.order.clone(),
             ..beginning(ask, execution)
         };
         let begun = self.begin(ask, request).await?;
@@ -419,11 +431,13 @@ impl Pipeline {
             return self.stands(ask, Some(plan), execution, changes).await;
         }
         if execution.state() == ExecutionState::Denied {
-            metrics::denied(Reason::TOO_MANY_ACTS);
+            let code = record::code_of(&execution);
+            metrics::denied(code);
             tracing::warn!(
                 guild.id = ask.guild_raw(),
                 execution.key = ask.key,
-                "an act is refused: its limit of an hour is reached"
+                reason = code,
+                "an act is refused: it is past what is done in an hour, or for one order"
             );
             return Ok(record::answer_of(execution, changes));
         }
@@ -540,6 +554,7 @@ impl Pipeline {
             state,
             people,
             is_ordered: false,
+            order: String::new(),
             approver: None,
             limits,
         })

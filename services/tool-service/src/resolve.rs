@@ -10,9 +10,14 @@ use twilight_model::{
     },
 };
 
+use ery_clock::UnixMillis;
+
 use crate::{
     adapters::{
-        discord::{Discord, Method, Request, RestError, wire::RawMessage},
+        discord::{
+            Discord, Method, Request, RestError,
+            wire::{RawForum, RawMessage, RawTag},
+        },
         store::Executions,
     },
     domain::{
@@ -40,6 +45,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) trigger: Option<Id<MessageMarker>>,
     pub(crate) filter: &'a Filter,
     pub(crate) executions: &'a Executions,
+    pub(crate) now: UnixMillis,
 }
 
 /// Why arguments cannot be understood.
@@ -214,6 +220,21 @@ impl Scene<'_> {
         let read: RawMessage =
             answer.json().map_err(|error| Problem::Unknown(StateError::from(error)))?;
         Ok(Some(read).filter(|read| read.channel_id == channel && read.id == message))
+    }
+
+    /// Reads the tags of a forum; none where Ery cannot see it.
+    pub(crate) async fn forum_tags(
+        &self,
+        channel: Id<ChannelMarker>,
+    ) -> Result<Vec<RawTag>, Problem> {
+        let path = format!("channels/{channel}");
+        let home = self.guild.map_or(channel.get(), Id::get);
+        let request = Request::new(Method::Get, path.clone(), path, home, self.discord.send_by());
+        match self.discord.repeatedly(&request).await.and_then(|answer| answer.json::<RawForum>()) {
+            Ok(forum) => Ok(forum.available_tags),
+            Err(RestError::Refused { .. } | RestError::RefusedBefore { .. }) => Ok(Vec::new()),
+            Err(error) => Err(Problem::Unknown(error.into())),
+        }
     }
 
     /// Reads the newest messages of a channel, the newest first, older than what the call answers:

@@ -36,6 +36,7 @@ pub(crate) const SHARD: Migrations = &[
     (11, "acts_in_an_hour", include_str!("../../../../migrations/shard/0011_acts_in_an_hour.sql")),
     (12, "traces", include_str!("../../../../migrations/shard/0012_traces.sql")),
     (13, "usage", include_str!("../../../../migrations/shard/0013_usage.sql")),
+    (14, "orders", include_str!("../../../../migrations/shard/0014_orders.sql")),
 ];
 
 /// Returns how sqlx opens a file that exists.

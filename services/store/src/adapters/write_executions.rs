@@ -39,6 +39,8 @@ pub(crate) struct Opening {
     pub(crate) settling: Option<ScheduledTask>,
     pub(crate) weight: u32,
     pub(crate) limits: Vec<ActLimit>,
+    /// Which order it carries out; empty if none.
+    pub(crate) order: String,
 }
 
 /// Opens an execution, unless one with its key stands; a final one is closed in the same write.
@@ -51,7 +53,7 @@ pub(crate) fn begin(
     execution: &Execution,
     opening: &Opening,
 ) -> Result<Opened, StoreError> {
-    let Opening { approval, settling, weight, limits } = opening;
+    let Opening { approval, settling, weight, limits, order } = opening;
     let (approval, settling) = (approval.as_ref(), settling.as_ref());
     if let Some(fence) = fence {
         check_fence(connection, fence)?;
@@ -72,13 +74,13 @@ pub(crate) fn begin(
     };
     let is_bounded = execution.state == ExecutionState::Open && !limits.is_empty();
     let past = if is_bounded && !stands(connection, &execution.key)? {
-        acts::passed(connection, execution, *weight, limits)?
+        acts::passed(connection, execution, (*weight, order), limits)?
     } else {
         None
     };
     let denied = past.as_ref().map(|limit| limit.denied(execution));
     let execution = denied.as_ref().unwrap_or(execution);
-    let is_new = insert(connection, execution, *weight)?;
+    let is_new = insert(connection, execution, *weight, order)?;
     if is_new {
         if let (ExecutionKey::Mcp { .. }, ExecutionState::Open) = (&execution.key, execution.state)
         {
@@ -243,7 +245,12 @@ fn stands(connection: &Connection, key: &ExecutionKey) -> Result<bool, StoreErro
 }
 
 /// Returns whether it was inserted: none with its key stood.
-fn insert(connection: &Connection, execution: &Execution, weight: u32) -> Result<bool, StoreError> {
+fn insert(
+    connection: &Connection,
+    execution: &Execution,
+    weight: u32,
+    order: &str,
+) -> Result<bool, StoreError> {
     let (guild, channel) = key(&execution.channel);
     let principal = PrincipalColumns::from(execution.principal.as_ref());
     let inserted = connection
@@ -252,9 +259,9 @@ fn insert(connection: &Connection, execution: &Execution, weight: u32) -> Result
                  arguments, arguments_hash, principal_kind, principal_id, principal_version,
                  trigger_id, tier, decision, decision_reason, approver_id, is_tainted, is_ordered,
                  model, prompt_version, audit_reason, opened_at_ms, send_by_ms, closed_at_ms, state,
-                 result, rest_status, approval_id, weight)
+                 result, rest_status, approval_id, weight, order_hash)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-                 ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)
+                 ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)
              ON CONFLICT (key) DO NOTHING",
         )?
         .execute(params![
@@ -287,6 +294,7 @@ fn insert(connection: &Connection, execution: &Execution, weight: u32) -> Result
             execution.rest_status,
             execution.approval,
             weight.max(1),
+            order,
         ])?;
     Ok(inserted == 1)
 }

@@ -11,6 +11,9 @@ use crate::{
     service::Inner,
 };
 
+/// How long the hash of an order may be.
+const MAX_ORDER_HASH: usize = 64;
+
 #[tracing::instrument(name = "store.execution.begin", level = "debug", skip_all)]
 pub(super) async fn handle(
     store: &Inner,
@@ -45,7 +48,9 @@ pub(super) async fn handle(
     parse::bounded("limits", &request.limits)?;
     let limits = request.limits.into_iter().map(parse::act_limit).collect::<Result<_, _>>();
     let limits = limits.map_err(|invalid| invalid.within("limits"))?;
-    let opening = write_executions::Opening { approval, settling, weight: request.weight, limits };
+    let order = parse::text("order_hash", request.order_hash, MAX_ORDER_HASH)?;
+    let opening =
+        write_executions::Opening { approval, settling, weight: request.weight, limits, order };
     for due in [expires_at, settle_at].into_iter().flatten() {
         store.agenda.expect(store.shards.shard_of(asked.channel.home), due, store.clock.now());
     }

@@ -16,6 +16,7 @@ fn limit(most: u32, is_of_person: bool) -> ActLimit {
         most,
         decision_reason: format!("past {most}"),
         result: r#"{"ok":false}"#.to_owned(),
+        is_of_order: false,
     }
 }
 
@@ -65,6 +66,36 @@ async fn what_is_past_a_bound_is_written_as_denied_and_counts_no_further() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn an_order_is_carried_out_so_often_as_it_was_given() {
+    let mut store = Store::new().await;
+    let holder = fence(5, "holder");
+    let thread = store.running_thread(&holder, 1).await;
+    let once = ActLimit { is_of_order: true, ..limit(1, false) };
+    let mut opened = Vec::new();
+    for (call, order, is_denied) in
+        [(0, "a", false), (1, "a", true), (2, "b", false), (3, "", false), (4, "b", true)]
+    {
+        let wanted = ban(call, AUTHOR, 0)(thread);
+        let mut request = begin_execution(&holder, &wanted);
+        order.clone_into(&mut request.order_hash);
+        if !order.is_empty() {
+            request.limits = vec![once.clone()];
+        }
+        let begun = store.client.begin_execution(request).await.unwrap().into_inner();
+        let stands = begun.execution.unwrap();
+        assert_eq!(stands.state() == ExecutionState::Denied, is_denied, "{call}");
+        opened.push(stands);
+    }
+    // What failed may be tried again.
+    let failed = end_execution(&holder, &opened[0], ExecutionState::Failed);
+    store.client.end_execution(failed).await.unwrap();
+    let mut again = begin_execution(&holder, &ban(5, AUTHOR, 0)(thread));
+    (again.order_hash, again.limits) = ("a".to_owned(), vec![once]);
+    let begun = store.client.begin_execution(again).await.unwrap().into_inner();
+    assert_eq!(begun.execution.unwrap().state(), ExecutionState::Open);
 }
 
 #[tokio::test]

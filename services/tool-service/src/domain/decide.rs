@@ -322,7 +322,11 @@ impl World<'_> {
                 (has, NamedPlace::channel(channel))
             }
         };
-        let wanted = self.as_there(place, wanted);
+        let mut wanted = self.as_there(place, wanted);
+        // Those who manage a channel or its messages are spared of its slow mode, too.
+        if has.intersects(Permissions::MANAGE_MESSAGES | Permissions::MANAGE_CHANNELS) {
+            wanted.remove(Permissions::BYPASS_SLOWMODE);
+        }
         let Some(permission) = permissions::first_missing(wanted, has) else { return Ok(()) };
         if member.is_timed_out(self.now) && permission != Permissions::VIEW_CHANNEL {
             return Err(Reason::AskerTimedOut { who });
@@ -334,11 +338,13 @@ impl World<'_> {
     fn as_there(&self, place: Place, wanted: Permissions) -> Permissions {
         let Place::Channel(channel) = place else { return wanted };
         let Some(channel) = self.state.channel(channel) else { return wanted };
-        if wanted.contains(Permissions::SEND_MESSAGES) {
-            wanted.difference(Permissions::SEND_MESSAGES).union(permissions::to_send(channel.kind))
-        } else {
-            wanted
+        if !wanted.contains(Permissions::SEND_MESSAGES) {
+            return wanted;
         }
+        let to_send = permissions::to_send(channel.kind);
+        let wanted = wanted.difference(Permissions::SEND_MESSAGES).union(to_send);
+        // In a locked thread only those write who manage threads.
+        if channel.is_locked { wanted | Permissions::MANAGE_THREADS } else { wanted }
     }
 
     fn reads_channel(&self, member: &Member, channel: &Channel, who: Who) -> Result<(), Reason> {
@@ -352,11 +358,11 @@ impl World<'_> {
         }
     }
 
-    /// Who is in a private thread is not known here: one who wrote there is, and so is whoever
-    /// may manage threads.
+    /// Who is in a private thread is not known here: one who wrote there is, until they are seen to
+    /// go, and so is whoever may manage threads.
     fn may_be_in(&self, member: &Member, channel: &Channel, who: Who) -> Result<(), Reason> {
         let is_open = channel.kind != ChannelKind::PrivateThread
-            || channel.id == self.call.here
+            || channel.id == self.call.here && !self.state.is_outside(channel.id, member.user)
             || who == Who::Ery
             || permissions::in_channel(&self.state.guild, member, channel, self.now)
                 .contains(Permissions::MANAGE_THREADS);

@@ -124,6 +124,7 @@ pub(super) fn letter(decision: &Decision) -> char {
         | Reason::NeedsClick
         | Reason::Paused
         | Reason::DryRun { .. }
+        | Reason::OrderUsed
         | Reason::TooManyActs { .. }
         | Reason::NeedsOrder { .. } => '?',
     }

@@ -85,6 +85,17 @@ pub(crate) fn recover(
     }
 }
 
+/// What a person's own message orders, as far as a call equals it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ordered {
+    /// The order itself.
+    pub(crate) act: Value,
+    /// How often it stands there: so often it is carried out.
+    pub(crate) times: u32,
+    /// Its name among the thread's orders.
+    pub(crate) hash: String,
+}
+
 /// Returns the order that a call equals, if any: the same tool, the same act.
 ///
 /// The reason is no part of the act. What is carried out is the order, word for word, so that
@@ -93,12 +104,15 @@ pub(crate) fn ordered<'a>(
     tool: &str,
     act: &Value,
     orders: impl Iterator<Item = (&'a str, &'a str)>,
-) -> Option<Value> {
+) -> Option<Ordered> {
     let wanted = without_reason(act.clone());
-    orders
+    let mut equal = orders
         .filter(|(name, _)| *name == tool)
         .filter_map(|(_, arguments)| serde_json::from_str::<Value>(arguments).ok())
-        .find(|order| without_reason(order.clone()) == wanted)
+        .filter(|order| without_reason(order.clone()) == wanted);
+    let act = equal.next()?;
+    let times = u32::try_from(equal.count() + 1).unwrap_or(u32::MAX);
+    Some(Ordered { act, times, hash: sha256_hex(&format!("order/{tool}/{wanted}")) })
 }
 
 fn without_reason(mut act: Value) -> Value {
@@ -170,7 +184,12 @@ mod tests {
         let act = serde_json::json!({"member": "7", "duration_seconds": 600, "reason": "x"});
         let order = r#"{"duration_seconds":600,"member":"7"}"#;
         let found = ordered("timeout_member", &act, [("timeout_member", order)].into_iter());
-        assert_eq!(found, Some(serde_json::json!({"member": "7", "duration_seconds": 600})));
+        let found = found.unwrap();
+        assert_eq!(found.act, serde_json::json!({"member": "7", "duration_seconds": 600}));
+        assert_eq!(found.times, 1);
+        let twice = [("timeout_member", order), ("ban_member", order), ("timeout_member", order)];
+        let again = ordered("timeout_member", &act, twice.into_iter()).unwrap();
+        assert_eq!((again.times, again.hash), (2, found.hash));
         for (tool, order) in [
             ("ban_member", order),
             ("timeout_member", r#"{"duration_seconds":601,"member":"7"}"#),

@@ -13,7 +13,7 @@ use twilight_model::{
 };
 
 use super::{
-    guild::{Channel, ChannelKind, Guild, GuildState, Overwrite, OverwriteOf},
+    guild::{Channel, ChannelKind, Guild, GuildState, Overwrite, OverwriteOf, Role},
     permissions,
 };
 
@@ -112,8 +112,10 @@ fn holds_for_all(
     reaches: impl Fn(Id<UserMarker>, &[Id<RoleMarker>]) -> bool,
 ) -> bool {
     let guild = &*state.guild;
-    // Without CONNECT: whoever sees the reply's channel counts as its reader.
-    let roles = distinct_roles(guild, ruling_source, ruling_reply);
+    // Without CONNECT: whoever sees the reply's channel counts as its reader. Ery is none.
+    let own = state.member(state.bot).map_or(&[][..], |bot| &bot.roles);
+    let is_hers = |role: &Role| role.is_managed && own.contains(&role.id);
+    let roles = distinct_roles(guild, ruling_source, ruling_reply, is_hers);
     // Nobody has the id of no user: no overwrite of a member applies.
     let nobody = guild.id.cast();
     let holds = |user, roles: &[Id<RoleMarker>]| {
@@ -138,12 +140,17 @@ fn holds_for_all(
 }
 
 /// Returns one role of each kind that differs in what can be read in the two channels.
-fn distinct_roles(guild: &Guild, source: &Channel, reply: &Channel) -> Vec<Id<RoleMarker>> {
+fn distinct_roles(
+    guild: &Guild,
+    source: &Channel,
+    reply: &Channel,
+    is_passed_over: impl Fn(&Role) -> bool,
+) -> Vec<Id<RoleMarker>> {
     let mut seen = HashSet::new();
     guild
         .roles
         .values()
-        .filter(|role| role.id != guild.everyone())
+        .filter(|role| role.id != guild.everyone() && !is_passed_over(role))
         .filter(|role| {
             let (source_allow, source_deny) = of_role(&source.overwrites, role.id);
             let (reply_allow, reply_deny) = of_role(&reply.overwrites, role.id);

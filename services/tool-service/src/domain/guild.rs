@@ -76,6 +76,19 @@ pub(crate) struct Channel {
     /// lower id stands first.
     pub(crate) position: i64,
     pub(crate) overwrites: Box<[Overwrite]>,
+    /// Whether only those write in it who manage threads.
+    pub(crate) is_locked: bool,
+    /// Whether whoever is in a private thread may let others in.
+    pub(crate) is_invitable: bool,
+    /// How long one waits there from one message to the next, in seconds.
+    pub(crate) slowmode: u32,
+}
+
+impl Channel {
+    /// Whether only those let people in who manage threads.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.kind == ChannelKind::PrivateThread && !self.is_invitable
+    }
 }
 
 /// What kind of channel it is, as far as rights go.
@@ -172,9 +185,16 @@ pub(crate) struct GuildState {
     pub(crate) bot: Id<UserMarker>,
     /// Those who were looked for; `None` is nobody of this guild.
     pub(crate) members: HashMap<Id<UserMarker>, Option<Arc<Member>>>,
+    /// Who of them was seen to leave which private thread, or not to be in it.
+    pub(crate) outside: HashSet<(Id<ChannelMarker>, Id<UserMarker>)>,
 }
 
 impl GuildState {
+    /// Returns whether somebody is known not to be in a private thread.
+    pub(crate) fn is_outside(&self, thread: Id<ChannelMarker>, user: Id<UserMarker>) -> bool {
+        self.outside.contains(&(thread, user))
+    }
+
     /// Returns a member, or none if the user is not in the guild.
     ///
     /// Invariant: whoever makes the state has looked for everybody whom the decision is about.

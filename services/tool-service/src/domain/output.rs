@@ -46,7 +46,7 @@ impl Filter {
     pub(crate) fn filtered(&self, content: &str) -> Filtered {
         let content = text::visible(content);
         let content = self.without_secrets(&content);
-        let content = self.with_plain_links(&content);
+        let content = self.without_masks(&self.with_plain_links(&content));
         let mut without_previews = false;
         let content = ADDRESS.replace_all(&content, |found: &Captures<'_>| {
             let address = &found[0];
@@ -91,6 +91,19 @@ impl Filter {
         content.replace(['[', ']'], " ")
     }
 
+    /// Parts labels from addresses where a bracket is left before an unknown one: Discord may read
+    /// labels in which brackets stand.
+    fn without_masks(&self, content: &str) -> String {
+        let parted = |link: &Captures<'_>| {
+            if self.is_known(&link["address"]) {
+                link[0].to_owned()
+            } else {
+                format!("] ({}", &link["address"])
+            }
+        };
+        MASK.replace_all(content, parted).into_owned()
+    }
+
     /// Whether an address leads to a known host, and to nowhere else: what follows a bracket or a quote
     /// Discord may take for another address.
     fn is_known(&self, address: &str) -> bool {
@@ -118,6 +131,10 @@ static MASKED_LINK: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// What is left of a masked link whose label has brackets.
+static MASK: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?i)\]\s?\(\s*<?(?<address>[a-z][a-z0-9+.-]*://[^\s<>()]+)>?"));
+
 /// Shapes of credentials: Discord's, model providers', code hosts', clouds', private keys.
 static SECRET: LazyLock<Regex> = LazyLock::new(|| {
     regex(concat!(
@@ -144,6 +161,22 @@ mod tests {
 
     fn said(content: &str) -> String {
         filter().filtered(content).content
+    }
+
+    #[test]
+    fn no_label_hides_where_a_link_leads_whatever_brackets_it_has() {
+        for content in [
+            "[discord.com [login]](https://evil.example/)",
+            "[[x]](https://evil.example)",
+            "[a [b] c](https://evil.example/)",
+            "[x]] (<https://evil.example/>)",
+        ] {
+            let said = said(content);
+            assert!(!said.contains("](") && !said.contains("](<"), "{content}: {said}");
+            assert!(said.contains("evil.example"), "{content}: {said}");
+            assert_eq!(self::said(&said), said, "filtering twice changes nothing");
+        }
+        assert_eq!(said("[a [b]](https://discord.com/x)"), "[a [b]](https://discord.com/x)");
     }
 
     #[test]

@@ -97,6 +97,8 @@ pub(crate) enum Reason {
     DryRun {
         tool: &'static str,
     },
+    /// The asker's order is carried out already.
+    OrderUsed,
     /// So many were done within the last hour.
     TooManyActs {
         most: u32,
@@ -131,6 +133,7 @@ impl Place {
 
 impl Reason {
     /// Its code where the store finds it.
+    pub(crate) const ORDER_USED: &'static str = "order_used";
     pub(crate) const TOO_MANY_ACTS: &'static str = "too_many_acts";
 
     /// Says of whom it holds, where several are acted on.
@@ -210,6 +213,7 @@ impl Reason {
             Self::NeedsClick => "needs_click",
             Self::Paused => "paused",
             Self::DryRun { .. } => "dry_run",
+            Self::OrderUsed => Self::ORDER_USED,
             Self::TooManyActs { .. } => Self::TOO_MANY_ACTS,
             Self::NotApproved => "not_approved",
             Self::NotPlanned => "not_planned",
@@ -245,6 +249,9 @@ impl Reason {
             Self::TooLongToShow => {
                 "That is too long to be shown whole to those who would approve it; make it shorter."
                     .into()
+            }
+            Self::OrderUsed => {
+                "That order is carried out already, as often as it was given.".into()
             }
             Self::Paused => "I am paused here: until that ends I do nothing but commands.".into(),
             Self::DryRun { tool } => {
@@ -358,6 +365,7 @@ impl Reason {
             | Self::CredentialPlace
             | Self::TooLongToShow
             | Self::Paused
+            | Self::OrderUsed
             | Self::DryRun { .. } => self.of_confirmation(),
         }
     }

@@ -1,6 +1,9 @@
 //! A small guild for the tests of the domain.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use twilight_model::{guild::Permissions, id::Id};
 
@@ -99,6 +102,9 @@ pub(crate) fn guild() -> Builder {
             parent,
             position: 0,
             overwrites: overwrites.into(),
+            is_locked: false,
+            is_invitable: false,
+            slowmode: 0,
         };
         (Id::new(id), channel)
     });
@@ -171,7 +177,12 @@ impl Builder {
         let mut members: HashMap<_, _> =
             members.map(|member| (member.user, Some(Arc::new(member)))).collect();
         members.entry(Id::new(STRANGER)).or_insert(None);
-        GuildState { guild: Arc::new(self.guild), bot: Id::new(ERY), members }
+        GuildState {
+            guild: Arc::new(self.guild),
+            bot: Id::new(ERY),
+            members,
+            outside: HashSet::new(),
+        }
     }
 
     /// The state of the same guild, where more is to be changed.

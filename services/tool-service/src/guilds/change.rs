@@ -12,7 +12,7 @@ use ery_event_bus::Event;
 use crate::{
     adapters::discord::wire::{
         RawChannel, RawEmojis, RawGuild, RawMemberEvent, RawMemberRemoved, RawMembersChunk,
-        RawRoleEvent, RawThreads, Unsaid,
+        RawRoleEvent, RawThreadMembers, RawThreads, Unsaid,
     },
     domain::guild::{Channel, Guild, Member, Role},
 };
@@ -37,6 +37,7 @@ pub(crate) const KINDS: &[&str] = &[
     "thread_update",
     "thread_delete",
     "thread_list_sync",
+    "thread_members_update",
 ];
 
 #[derive(Debug)]
@@ -58,6 +59,12 @@ pub(crate) enum Change {
     /// Of some parts the event says nothing.
     MemberInPart(Box<Member>, Unsaid),
     MemberGone(Id<UserMarker>),
+    /// Who came into a thread, and who went.
+    ThreadMembers {
+        thread: Id<ChannelMarker>,
+        came: Vec<Id<UserMarker>>,
+        went: Vec<Id<UserMarker>>,
+    },
 }
 
 impl Change {
@@ -76,6 +83,7 @@ impl Change {
             | Self::Channel(_)
             | Self::ChannelFound(_)
             | Self::ChannelGone(_)
+            | Self::ThreadMembers { .. }
             | Self::Emojis(_) => None,
         }
     }
@@ -155,6 +163,14 @@ pub(crate) fn read(event: &Event) -> Result<Option<Changes>, serde_json::Error> 
             let threads = raw.threads.iter();
             let threads = threads.map(|thread| Change::Channel(Box::new(thread.channel())));
             return Ok(Some((guild, threads.collect())));
+        }
+        "thread_members_update" => {
+            let raw: RawThreadMembers = serde_json::from_slice(payload)?;
+            let Some(guild) = raw.guild_id.or(home) else { return Ok(None) };
+            let came = raw.added_members.iter().filter_map(|member| member.user_id).collect();
+            let change =
+                Change::ThreadMembers { thread: raw.id, came, went: raw.removed_member_ids };
+            return Ok(Some((guild, vec![change])));
         }
         _ => Vec::new(),
     };

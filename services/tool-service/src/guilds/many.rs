@@ -50,9 +50,11 @@ impl Guilds {
             slot.end_reread(user, fetching, known.as_ref(), read);
         }
         match read {
-            Err(RestError::Refused { status: 403, .. } | RestError::RefusedBefore { .. }) => {
-                Ok(Read::new())
-            }
+            Err(
+                RestError::Refused { status: 403, .. }
+                | RestError::RefusedBefore { .. }
+                | RestError::Unreadable { .. },
+            ) => Ok(Read::new()),
             read => Ok(read?),
         }
     }

@@ -10,7 +10,10 @@ use std::{
 };
 
 use tokio::{sync::OwnedMutexGuard, time::Instant};
-use twilight_model::id::{Id, marker::UserMarker};
+use twilight_model::id::{
+    Id,
+    marker::{ChannelMarker, UserMarker},
+};
 
 use super::{change::Change, recent::Recent};
 use crate::{
@@ -20,6 +23,9 @@ use crate::{
 
 /// How many changes are kept for a guild that is being read; more, and it is read again later.
 const MAX_PENDING: usize = 10_000;
+
+/// How many leavings of threads are remembered.
+const MAX_LEFT: usize = 10_000;
 
 /// How many locks of cancelled reads are left lying.
 const MAX_IDLE_FETCHES: usize = 64;
@@ -52,6 +58,8 @@ struct Inner {
     /// Who is being read while an event told something newer of them, and not all: what is read serves
     /// once and is not kept.
     overtaken: HashSet<Id<UserMarker>>,
+    /// Who was seen to leave a thread.
+    left: HashSet<(Id<ChannelMarker>, Id<UserMarker>)>,
 }
 
 impl Slot {
@@ -67,6 +75,7 @@ impl Slot {
                 knows_all: false,
                 fetching: HashMap::new(),
                 overtaken: HashSet::new(),
+                left: HashSet::new(),
             }),
         }
     }
@@ -167,6 +176,15 @@ impl Slot {
                     inner.overtaken.insert(member.user);
                 }
             }
+            Change::ThreadMembers { thread, came, went } => {
+                for user in came {
+                    inner.left.remove(&(thread, user));
+                }
+                if inner.left.len() > MAX_LEFT {
+                    inner.left.clear();
+                }
+                inner.left.extend(went.into_iter().map(|user| (thread, user)));
+            }
             Change::MemberGone(user) => {
                 if inner.is_wanted(user) {
                     inner.keep(user, None);
@@ -189,6 +207,18 @@ impl Slot {
         let known = inner.members.get(&user).cloned();
         // Where all members are known, everybody else is none.
         known.or_else(|| inner.knows_all.then_some(None))
+    }
+
+    /// Returns which threads these people were seen to leave.
+    pub(crate) fn outside(
+        &self,
+        users: &[Id<UserMarker>],
+    ) -> HashSet<(Id<ChannelMarker>, Id<UserMarker>)> {
+        let left = &self.lock().left;
+        if left.is_empty() {
+            return HashSet::new();
+        }
+        left.iter().filter(|(_, user)| users.contains(user)).copied().collect()
     }
 
     pub(crate) fn knows_all_members(&self) -> bool {
@@ -333,7 +363,8 @@ fn change_guild(guild: &mut Arc<Guild>, change: Change) {
             guild.channels.remove(&channel);
         }
         Change::Emojis(emojis) => guild.emojis = emojis,
-        Change::Created(_)
+        Change::ThreadMembers { .. }
+        | Change::Created(_)
         | Change::Gone
         | Change::Joined(_)
         | Change::Member(_)

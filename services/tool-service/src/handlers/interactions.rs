@@ -78,14 +78,8 @@ pub(super) async fn edit(
     let path = format!("{webhook}/messages/@original");
     let rest = Request::new(Method::Patch, webhook, path, channel.home.key(), send_by);
     let files = files(&request.files)?;
-    let rest = if files.is_empty() {
-        rest.json(&message)
-    } else {
-        let told = files.iter().enumerate();
-        message["attachments"] =
-            told.map(|(index, file)| json!({ "id": index, "filename": file.name })).collect();
-        rest.with_files(&message, &files)
-    };
+    let rest =
+        if files.is_empty() { rest.json(&message) } else { rest.with_files(&message, &files) };
     let rest = rest.send();
     let outcome = outcome(shared.discord.repeatedly(&rest).await)?;
     Ok(EditInteractionAnswerResponse { outcome: outcome.into() })

@@ -32,6 +32,7 @@ pub(super) async fn handle(
         trigger: request.trigger_id.parse::<TriggerId>().ok().and_then(|it| it.message()),
         filter: &shared.filter,
         executions: &shared.executions,
+        now: shared.clock.now(),
     };
     let question = format!("{}/{}/{}", request.trigger_id, request.tool, request.arguments);
     let resolved = entry.tool.resolve_json(parameters, &scene).await;

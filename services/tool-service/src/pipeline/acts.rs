@@ -4,7 +4,7 @@ use ery_ids::Principal;
 use ery_proto::store::v1::ActLimit;
 
 use super::record::Verdict;
-use crate::domain::{decide::Call, policy::Policy, reason::Reason, tool::Tier};
+use crate::domain::{decide::Call, execution::Ordered, policy::Policy, reason::Reason, tool::Tier};
 
 const HOUR_MS: i64 = 60 * 60 * 1_000;
 
@@ -26,6 +26,20 @@ pub(super) fn limits(call: &Call<'_>, policy: &Policy, is_command: bool) -> Vec<
     limits
 }
 
+/// Returns the bound of one order: it is carried out so often as it was given, however often the model
+/// calls for it.
+pub(super) fn of_order(order: &Ordered) -> ActLimit {
+    let verdict = Verdict::denied(&Reason::OrderUsed, None);
+    ActLimit {
+        is_of_order: true,
+        window_ms: HOUR_MS,
+        most: order.times,
+        decision_reason: verdict.reason,
+        result: verdict.content.unwrap_or_default().to_string(),
+        ..ActLimit::default()
+    }
+}
+
 fn limit(most: u32, is_of_person: bool) -> ActLimit {
     let verdict = Verdict::denied(&Reason::TooManyActs { most, is_of_person }, None);
     ActLimit {
@@ -35,5 +49,6 @@ fn limit(most: u32, is_of_person: bool) -> ActLimit {
         most,
         decision_reason: verdict.reason,
         result: verdict.content.unwrap_or_default().to_string(),
+        is_of_order: false,
     }
 }

@@ -68,6 +68,12 @@ pub(super) struct Ask {
     answers: Vec<u64>,
 }
 
+/// Names a tool for the audit, whatever the model called it.
+fn tool_name(tool: &str) -> String {
+    let visible = text::visible(tool);
+    if visible.trim().is_empty() { "(no name)".to_owned() } else { text::shortened(&visible, 64) }
+}
+
 impl Ask {
     pub(super) fn parse(request: CallToolRequest) -> Result<Self, CallError> {
         let invalid = |text: &str| CallError::Invalid(text.to_owned());
@@ -304,7 +310,7 @@ impl Ask {
             guild_id: self.guild_raw(),
             channel_id: self.here.get(),
             epoch: self.fence.as_ref().map_or(0, |fence| fence.epoch),
-            tool: text::shortened(&text::visible(&self.tool), 64),
+            tool: tool_name(&self.tool),
             arguments_hash: sha256_hex(&arguments),
             arguments,
             principal: self.principal.as_ref().map(to_proto),

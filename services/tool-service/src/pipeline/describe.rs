@@ -35,7 +35,12 @@ fn fields(act: &Value, state: Option<&GuildState>, indent: &str, lines: &mut Vec
     for (field, value) in values {
         let label = field.replace('_', " ");
         let value = match value {
-            Value::Null => continue,
+            Value::Null | Value::Bool(false) => continue,
+            Value::Number(at) if field == "due_at_ms" => {
+                let at = at.as_i64().unwrap_or_default().div_euclid(1_000);
+                lines.push(format!("{indent}due: <t:{at}:f>"));
+                continue;
+            }
             Value::String(text) => named(field, text, state),
             Value::Array(items) if items.is_empty() => continue,
             Value::Array(items) if field == "members" => {

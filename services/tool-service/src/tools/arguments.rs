@@ -78,7 +78,7 @@ pub(crate) fn parse(
         .map(|error| {
             let at = error.instance_path().to_string();
             let at = if at.is_empty() { "the object" } else { at.trim_start_matches('/') };
-            text::shortened(&text::visible(&format!("{at}: {error}")), MAX_MISTAKE)
+            text::shortened(&text::visible(&format!("{at}: {}", error.masked())), MAX_MISTAKE)
         })
         .collect();
     if mistakes.is_empty() {

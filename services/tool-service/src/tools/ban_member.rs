@@ -27,6 +27,7 @@ use crate::{
     domain::{
         flow,
         guild::{Guild, GuildState},
+        output::Filter,
         reference, text,
         tool::{Needs, RetryClass, Spec, Subject, SubjectAct, Tier},
     },
@@ -141,7 +142,7 @@ impl Tool for BanMember {
                 "A duration and the deletion of messages belong to a ban; leave them out.",
             ));
         }
-        let reason = reason::one_line(parameters.reason.as_deref());
+        let reason = reason::one_line(parameters.reason.as_deref(), scene.filter);
         let text = match (&parameters.member, parameters.members.as_slice()) {
             (Some(member), []) | (None, [member]) => member,
             (None, [_, _, ..]) => return several(&parameters, reason, scene).await,
@@ -376,8 +377,11 @@ async fn put(
         Ok(answer) => return Ok(Put::Own(answer.status)),
         Err(error) => error,
     };
-    if error.is_in_doubt() {
+    // Not everybody who speaks Discord's API finds whom they ban, though they ban them.
+    let is_unclear = error.is_in_doubt() || error.status() == 404;
+    if is_unclear {
         match find(guild, member, run).await {
+            Ok(Some(_)) if !error.is_in_doubt() => return Ok(Put::Own(200)),
             Ok(Some(ban)) if is_of(&ban, run.key) => return Ok(Put::Own(200)),
             // Discord keeps the first of two bans: whichever comes through, they stay out.
             Ok(None) if lifted.is_some() => {}
@@ -485,7 +489,7 @@ async fn look_up(guild: Id<GuildMarker>, member: Id<UserMarker>, run: &Run<'_>) 
             let all_may_know = run
                 .state
                 .is_some_and(|state| flow::all_hold(state, Permissions::BAN_MEMBERS, run.here));
-            match reason::one_line(ban.reason.as_deref()) {
+            match reason::one_line(ban.reason.as_deref(), &Filter::default()) {
                 Some(reason) if all_may_know => {
                     fields.insert("ban_reason".into(), json!(reason));
                 }

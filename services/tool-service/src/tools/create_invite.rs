@@ -99,7 +99,7 @@ impl Tool for CreateInvite {
             max_uses: parameters.max_uses,
             temporary: parameters.temporary,
             unique: parameters.unique,
-            reason: reason::one_line(parameters.reason.as_deref()),
+            reason: reason::one_line(parameters.reason.as_deref(), scene.filter),
         })
     }
 

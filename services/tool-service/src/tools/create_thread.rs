@@ -20,14 +20,14 @@ use super::{
 use crate::{
     adapters::discord::{
         Answer, Method, Request, RestError,
-        wire::{RawChannel, snowflake_at},
+        wire::{RawChannel, RawForum, RawTag, snowflake_at},
     },
     domain::{
         flow::TO_READ,
         guild::{ChannelKind, Guild},
         output::MAX_CONTENT,
         text,
-        tool::{Needs, RetryClass, Spec, Tier},
+        tool::{AlsoIn, Needs, RetryClass, Spec, Tier},
     },
     resolve::{Problem, Scene},
 };
@@ -89,10 +89,18 @@ pub(crate) struct Act {
     channel: Id<ChannelMarker>,
     name: String,
     begins: Begins,
+    /// Whether only those set one of its tags who manage threads.
+    #[serde(default, skip_serializing_if = "is_false")]
+    has_moderated_tag: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     auto_archive_minutes: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 #[derive(Serialize, Deserialize)]
@@ -162,6 +170,16 @@ impl Tool for CreateThread {
                 return Err(Problem::unclear("A category holds no threads; name a channel."));
             }
             (Some(ChannelKind::Forum), None) => post(&parameters, scene)?,
+            (Some(ChannelKind::Voice), _) => {
+                return Err(Problem::unclear(
+                    "A voice channel holds no threads; name another one.",
+                ));
+            }
+            (Some(ChannelKind::Announcement), None)
+                if parameters.visibility == Some(Visibility::Private) =>
+            {
+                return Err(Problem::unclear("An announcement channel has no private threads."));
+            }
             _ if parameters.content.is_some() || !parameters.tags.is_empty() => {
                 return Err(Problem::unclear(
                     "Content and tags are for posts in forums; say it in the thread.",
@@ -173,11 +191,19 @@ impl Tool for CreateThread {
                 Begins::Nothing { visibility }
             }
         };
-        let reason = reason::one_line(parameters.reason.as_deref());
-        Ok(Act { channel, name, begins, auto_archive_minutes: archive, reason })
+        let reason = reason::one_line(parameters.reason.as_deref(), scene.filter);
+        let has_moderated_tag = match &begins {
+            Begins::Post { tags, .. } if !tags.is_empty() => {
+                let known = scene.forum_tags(channel).await?;
+                let is_meant = |tag: &RawTag| tags.iter().any(|name| tag.is_named(name));
+                known.iter().any(|tag| tag.moderated && is_meant(tag))
+            }
+            _ => false,
+        };
+        Ok(Act { channel, name, begins, has_moderated_tag, auto_archive_minutes: archive, reason })
     }
 
-    fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
+    fn needs(&self, act: &Act, guild: Option<&Guild>, here: Id<ChannelMarker>) -> Needs {
         let needed = match &act.begins {
             Begins::Message { .. } => TO_READ | Permissions::CREATE_PUBLIC_THREADS,
             Begins::Nothing { visibility: Visibility::Public } => {
@@ -188,7 +214,15 @@ impl Tool for CreateThread {
             }
             Begins::Post { .. } => Permissions::VIEW_CHANNEL | Permissions::SEND_MESSAGES,
         };
-        Needs { tells: Some(act.channel), ..Needs::in_channel(act.channel, needed) }
+        let is_slow = guild.is_some_and(|guild| {
+            guild.channels.get(&act.channel).is_some_and(|channel| channel.slowmode > 0)
+        });
+        let mut asker = Permissions::empty();
+        asker.set(Permissions::BYPASS_SLOWMODE, is_slow && act.channel != here);
+        asker.set(Permissions::MANAGE_THREADS, act.has_moderated_tag);
+        let also = AlsoIn { channel: act.channel, bot: Permissions::empty(), asker };
+        let also_in = if asker.is_empty() { Vec::new() } else { vec![also] };
+        Needs { tells: Some(act.channel), also_in, ..Needs::in_channel(act.channel, needed) }
     }
 
     fn retry(&self, act: &Act) -> RetryClass {
@@ -272,16 +306,6 @@ fn post(parameters: &Parameters, scene: &Scene<'_>) -> Result<Begins, Problem> {
 
 /// Finds a forum's tags by their names.
 async fn tags(act: &Act, names: &[String], run: &Run<'_>) -> Result<Vec<Id<TagMarker>>, Done> {
-    #[derive(Deserialize)]
-    struct RawForum {
-        #[serde(default)]
-        available_tags: Vec<RawTag>,
-    }
-    #[derive(Deserialize)]
-    struct RawTag {
-        id: Id<TagMarker>,
-        name: String,
-    }
     if names.is_empty() {
         return Ok(Vec::new());
     }
@@ -292,8 +316,7 @@ async fn tags(act: &Act, names: &[String], run: &Run<'_>) -> Result<Vec<Id<TagMa
     let known = read.map_err(|error| Done::of_read(&error))?.available_tags;
     let mut tags = Vec::with_capacity(names.len());
     for name in names {
-        let wanted = name.to_lowercase();
-        let Some(found) = known.iter().find(|tag| tag.name.to_lowercase() == wanted) else {
+        let Some(found) = known.iter().find(|tag| tag.is_named(name)) else {
             let all: Vec<String> = known.iter().map(|tag| text::name(&tag.name)).collect();
             let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
             let name = text::name(name);

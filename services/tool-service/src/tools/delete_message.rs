@@ -102,7 +102,7 @@ impl Tool for DeleteMessage {
 
     async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
         let Parameters { message, messages, latest, by, channel, reason } = parameters;
-        let reason = reason::one_line(reason.as_deref());
+        let reason = reason::one_line(reason.as_deref(), scene.filter);
         let named: Vec<String> = message.into_iter().chain(messages).collect();
         if latest.is_some() != named.is_empty() || by.is_some() && latest.is_none() {
             return Err(Problem::unclear(

@@ -2,7 +2,6 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use crate::{
     adapters::discord::{File, wire::RawAttachment},
@@ -70,12 +69,6 @@ impl TextFile {
     pub(super) fn is(&self, shown: &RawAttachment) -> bool {
         shown.filename == self.name && usize::try_from(shown.size) == Ok(self.text.len())
     }
-}
-
-/// Names files for Discord, by the order in which they are sent.
-pub(super) fn as_discord_has_them(files: &[TextFile]) -> Value {
-    let named = files.iter().enumerate();
-    named.map(|(id, file)| json!({ "id": id, "filename": file.name })).collect()
 }
 
 #[cfg(test)]

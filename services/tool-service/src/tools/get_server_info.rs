@@ -169,12 +169,14 @@ fn told(
     tell("owner_id", json!(raw.owner_id));
     let description = raw.description.as_deref().map(text::visible);
     tell("description", json!(description));
-    tell("members", json!(raw.approximate_member_count));
+    let known = run.state.and_then(|state| state.guild.member_count);
+    tell("members", json!(raw.approximate_member_count.or(known)));
     tell("online", json!(raw.approximate_presence_count));
     tell("created_at", json!(time_stamp(created_at(raw.id.get()))));
     tell("boost_tier", json!(raw.premium_tier));
     tell("boosts", json!(raw.premium_subscription_count));
-    tell("roles", roles(raw, counts, run));
+    // Every server has one; an answer without any does not tell of them.
+    tell("roles", if raw.roles.is_empty() { Value::Null } else { roles(raw, counts, run) });
     let sight = Sight::of(run);
     let listed = server::listed(channels, sight, run.max_result_bytes / 2);
     tell("channels", Value::Array(listed.shown));
@@ -229,17 +231,19 @@ fn roles(raw: &RawServer, counts: &HashMap<String, u64>, run: &Run<'_>) -> Value
 
 fn summary(raw: &RawServer, fields: &Map<String, Value>) -> String {
     let count = |field: &str| fields.get(field).and_then(Value::as_array).map_or(0, Vec::len);
-    let members = raw
-        .approximate_member_count
-        .map_or_else(String::new, |members| format!("{members} members, "));
+    let members =
+        fields.get("members").map_or_else(String::new, |count| format!("{count} members, "));
+    let roles = match fields.get("roles") {
+        Some(_) => format!("{} roles and ", count("roles")),
+        None => String::new(),
+    };
     let owner = raw
         .owner_id
         .as_deref()
         .map_or_else(String::new, |owner| format!(" Its owner is <@{owner}>."));
     format!(
-        "{} has {members}{} roles and {} channels that may be shown here.{owner}",
+        "{} has {members}{roles}{} channels that may be shown here.{owner}",
         text::name(&raw.name),
-        count("roles"),
         count("channels"),
     )
 }

@@ -68,7 +68,7 @@ impl Tool for KickMember {
 
     async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
         let member = scene.member(&parameters.member).await?;
-        let reason = reason::one_line(parameters.reason.as_deref());
+        let reason = reason::one_line(parameters.reason.as_deref(), scene.filter);
         Ok(Act { member, reason, joined_at: None })
     }
 

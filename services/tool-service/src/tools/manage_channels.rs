@@ -202,7 +202,7 @@ impl Tool for ManageChannels {
     }
 
     async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
-        let reason = reason::one_line(parameters.reason.as_deref());
+        let reason = reason::one_line(parameters.reason.as_deref(), scene.filter);
         check_fields(&parameters)?;
         let look = look(&parameters, scene)?;
         match (parameters.action, &parameters.channel) {

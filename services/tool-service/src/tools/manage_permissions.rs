@@ -166,7 +166,7 @@ impl Tool for ManagePermissions {
                 "Say which permissions to allow, deny or clear, or that all of them are to be reset.",
             ));
         }
-        let reason = reason::one_line(parameters.reason.as_deref());
+        let reason = reason::one_line(parameters.reason.as_deref(), scene.filter);
         let Some(channel) = &parameters.channel else {
             return match of {
                 Of::Role(role) if !parameters.reset && clear.is_empty() => {

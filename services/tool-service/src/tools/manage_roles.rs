@@ -173,7 +173,7 @@ impl Tool for ManageRoles {
     async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
         let action = parameters.action;
         check_fields(&parameters)?;
-        let reason = reason::one_line(parameters.reason.as_deref());
+        let reason = reason::one_line(parameters.reason.as_deref(), scene.filter);
         let role = match &parameters.role {
             Some(role) => Some(scene.role(role).await?),
             None => None,

@@ -123,7 +123,7 @@ impl Tool for PinMessage {
             (_, None) => Err(Problem::unclear("Name the message by its id.")),
             (action, Some(message)) => {
                 let (channel, message) = scene.message(named, message).await?;
-                let reason = reason::one_line(parameters.reason.as_deref());
+                let reason = reason::one_line(parameters.reason.as_deref(), scene.filter);
                 let pinned = Pinned { channel, message, reason };
                 Ok(if action == Action::Pin { Act::Pin(pinned) } else { Act::Unpin(pinned) })
             }

@@ -239,7 +239,11 @@ async fn plan(parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem>
             let unclear = || {
                 Problem::unclear("Give the moment in ISO 8601 with a zone: 2030-01-31T18:00:00Z.")
             };
-            Some(moment(at.trim()).ok_or_else(unclear)?.0)
+            let due = moment(at.trim()).ok_or_else(unclear)?;
+            if due <= scene.now {
+                return Err(Problem::unclear("That moment is over already."));
+            }
+            Some(due.0)
         }
         (Some(_), Some(_)) | (None, None) => {
             return Err(Problem::unclear("Say when: either `in_seconds` or `at`."));

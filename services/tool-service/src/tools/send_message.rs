@@ -158,7 +158,7 @@ impl Tool for SendMessage {
         })
     }
 
-    fn needs(&self, act: &Act, _: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
+    fn needs(&self, act: &Act, guild: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
         // The right to send stands for the one to send in threads where the channel is one.
         let mut to_send = Permissions::VIEW_CHANNEL | Permissions::SEND_MESSAGES;
         if !act.embeds.is_empty() {
@@ -176,8 +176,17 @@ impl Tool for SendMessage {
             bot: Permissions::empty(),
             asker: to_reply,
         });
+        // Where she writes once more for somebody, they would have to wait.
+        let is_slow = guild.is_some_and(|guild| {
+            guild.channels.get(&act.channel).is_some_and(|channel| channel.slowmode > 0)
+        });
+        let spared = (is_slow && act.is_elsewhere).then_some(AlsoIn {
+            channel: act.channel,
+            bot: Permissions::empty(),
+            asker: Permissions::BYPASS_SLOWMODE,
+        });
         Needs {
-            also_in: reply.into_iter().collect(),
+            also_in: reply.into_iter().chain(spared).collect(),
             tells: Some(act.channel),
             ..Needs::in_channel(act.channel, to_send)
         }
@@ -192,21 +201,33 @@ impl Tool for SendMessage {
     }
 
     async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {
-        match outgoing(act).send(run).await {
+        let notified = notified(act, run);
+        match outgoing(act, &notified).send(run).await {
             Ok(sent) => told(sent, run),
             Err(done) => done,
         }
     }
 
     async fn look_up(&self, act: &Act, run: &Run<'_>) -> Done {
-        match outgoing(act).look_up(run).await {
+        let notified = notified(act, run);
+        match outgoing(act, &notified).look_up(run).await {
             Ok(sent) => told(sent, run),
             Err(done) => done,
         }
     }
 }
 
-fn outgoing(act: &Act) -> Outgoing<'_> {
+/// Returns whom the message notifies. Where a mention would let them into a closed thread, only those
+/// do that who manage threads.
+fn notified(act: &Act, run: &Run<'_>) -> Vec<Id<UserMarker>> {
+    let channel = run.state.and_then(|state| state.channel(act.channel));
+    let is_kept_out = channel.is_some_and(|channel| {
+        channel.is_closed() && !run.all_have_in(channel, &[Permissions::MANAGE_THREADS])
+    });
+    if is_kept_out { Vec::new() } else { act.mention_users.clone() }
+}
+
+fn outgoing<'a>(act: &'a Act, notified: &'a [Id<UserMarker>]) -> Outgoing<'a> {
     Outgoing {
         channel: act.channel,
         content: &act.content,
@@ -214,7 +235,7 @@ fn outgoing(act: &Act) -> Outgoing<'_> {
         poll: act.poll.as_ref(),
         files: &act.files,
         reply_to: act.reply_to,
-        mention_users: &act.mention_users,
+        mention_users: notified,
         suppress_embeds: act.suppress_embeds,
         components: act.components.as_ref(),
     }

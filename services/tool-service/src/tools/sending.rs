@@ -9,12 +9,7 @@ use twilight_model::{
     },
 };
 
-use super::{
-    Done, Run,
-    embeds::Embed,
-    files::{self, TextFile},
-    polls::Poll,
-};
+use super::{Done, Run, embeds::Embed, files::TextFile, polls::Poll};
 use crate::{
     adapters::discord::{
         Method, Request, RestError,
@@ -58,8 +53,25 @@ pub(super) struct Sent {
 impl Outgoing<'_> {
     /// Sends it; whatever is not certain is looked for.
     pub(super) async fn send(&self, run: &Run<'_>) -> Result<Sent, Done> {
-        let answer = match run.discord.repeatedly(&self.request(run)).await {
+        let replies_to = self.reply_to.filter(|_| self.may_reply(run));
+        let answer = match run.discord.repeatedly(&self.request(run, replies_to)).await {
             Ok(answer) => answer,
+            // Not everybody who speaks Discord's API can reply to whatever it is: what is said
+            // matters more. Under its nonce it stands once, whichever comes through.
+            Err(error @ RestError::ServerError { .. }) if replies_to.is_some() => {
+                match self.find(run).await {
+                    Ok(Found::Message(message)) => {
+                        return Ok(Sent { message: *message, status: 200 });
+                    }
+                    Ok(Found::Nothing) => {
+                        match run.discord.repeatedly(&self.request(run, None)).await {
+                            Ok(answer) => answer,
+                            Err(_) => return self.settle(run, &error).await,
+                        }
+                    }
+                    Ok(Found::Unclear) | Err(_) => return self.settle(run, &error).await,
+                }
+            }
             Err(error) if error.is_in_doubt() => return self.settle(run, &error).await,
             // Under its nonce the first one stood, and was deleted since.
             Err(RestError::Refused { code: UNKNOWN_MESSAGE, status }) => {
@@ -102,7 +114,7 @@ impl Outgoing<'_> {
         }
     }
 
-    fn request(&self, run: &Run<'_>) -> Request {
+    fn request(&self, run: &Run<'_>, reply_to: Option<Id<MessageMarker>>) -> Request {
         let mut body = json!({
             "content": self.content,
             "nonce": run.nonce,
@@ -120,7 +132,7 @@ impl Outgoing<'_> {
             body["poll"] = poll.as_discord_has_it();
         }
         // Without the right to read the history Discord refuses replies; the answer matters more.
-        if let Some(reply_to) = self.reply_to.filter(|_| self.may_reply(run)) {
+        if let Some(reply_to) = reply_to {
             body["message_reference"] = json!({
                 "message_id": reply_to,
                 "fail_if_not_exists": false,
@@ -137,7 +149,6 @@ impl Outgoing<'_> {
         if self.files.is_empty() {
             return request.json(&body).send();
         }
-        body["attachments"] = files::as_discord_has_them(self.files);
         let sent: Vec<_> = self.files.iter().map(TextFile::as_sent).collect();
         request.with_files(&body, &sent).send()
     }

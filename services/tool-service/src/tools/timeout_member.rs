@@ -86,7 +86,7 @@ impl Tool for TimeoutMember {
         Ok(Act {
             member,
             duration_seconds: parameters.duration_seconds,
-            reason: reason::one_line(parameters.reason.as_deref()),
+            reason: reason::one_line(parameters.reason.as_deref(), scene.filter),
             until: None,
         })
     }

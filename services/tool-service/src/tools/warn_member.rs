@@ -82,9 +82,7 @@ impl Tool for WarnMember {
 
     async fn resolve(&self, parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
         let member = scene.member(&parameters.member).await?;
-        // What people read goes through the same filter as everything that Ery says.
-        let reason = reason::one_line(parameters.reason.as_deref())
-            .and_then(|reason| reason::one_line(Some(&scene.filter.filtered(&reason).content)));
+        let reason = reason::one_line(parameters.reason.as_deref(), scene.filter);
         Ok(Act { member, notice: parameters.notice, channel: scene.here, reason })
     }
 
@@ -171,12 +169,18 @@ fn message(act: &Act, channel: Id<ChannelMarker>, run: &Run<'_>) -> Request {
         Some(reason) => format!("{of}: {reason}"),
         None => format!("{of}."),
     };
+    let place = run.state.and_then(|state| state.channel(channel));
+    // A mention would let them into a closed thread.
+    let is_kept_out = place.is_some_and(|place| {
+        place.is_closed() && !run.all_have_in(place, &[Permissions::MANAGE_THREADS])
+    });
+    let notified = if is_kept_out { Vec::new() } else { vec![act.member] };
     let path = format!("channels/{channel}/messages");
     Request::new(Method::Post, path.clone(), path, run.home.key(), run.send_by).json(&json!({
         "content": content,
         "nonce": run.nonce,
         "enforce_nonce": true,
-        "allowed_mentions": { "parse": [], "users": [act.member], "replied_user": false },
+        "allowed_mentions": { "parse": [], "users": notified, "replied_user": false },
         "flags": SUPPRESS_EMBEDS,
     }))
 }

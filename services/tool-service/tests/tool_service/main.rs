@@ -9,6 +9,7 @@ mod answers;
 mod approvals;
 mod bans;
 mod beside;
+mod by_hand;
 mod channels;
 mod commands;
 mod direct;

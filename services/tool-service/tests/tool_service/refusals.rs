@@ -34,7 +34,14 @@ fn refusals(message: &str, bob: &str) -> Vec<Refusal> {
     let kick = json!({"member": bob});
     vec![
         ("send_dm", dm.clone(), SEND, 403, 50_007, "take no direct messages"),
-        ("send_dm", dm.clone(), SEND, 403, 50_278, "share no server"),
+        (
+            "send_dm",
+            json!({"member": "zoe", "content": "hello"}),
+            SEND,
+            403,
+            50_278,
+            "share no server",
+        ),
         ("send_dm", dm, "POST /users/@me/channels", 400, 40_003, "too fast"),
         ("send_message", send.clone(), SEND, 403, 200_000, "AutoMod"),
         ("send_message", send.clone(), SEND, 403, 40_004, "at the moment"),

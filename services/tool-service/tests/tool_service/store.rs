@@ -27,6 +27,10 @@ pub(crate) struct State {
     pub(crate) settlings: HashMap<String, i64>,
     /// The keys of what may count against a bound, none older than the widest window.
     acts: VecDeque<String>,
+    /// The keys of what was allowed, each with the order that it carries out.
+    orders: Vec<(String, String)>,
+    /// Whether an order is used up: most tests give one over and over in one thread.
+    pub(crate) counts_orders: bool,
     /// The highest epoch; lower ones are refused.
     pub(crate) epoch: u64,
     pub(crate) is_down: bool,
@@ -39,7 +43,18 @@ pub(crate) struct State {
 
 impl State {
     /// Whether so much is done already; each act counts once here.
-    fn is_past(&self, limit: &ActLimit, given: &Execution) -> bool {
+    fn is_past(&self, limit: &ActLimit, given: &Execution, order: &str) -> bool {
+        if limit.is_of_order {
+            if !self.counts_orders {
+                return false;
+            }
+            let has_failed = |key: &String| {
+                let stands = self.executions.get(key);
+                stands.is_some_and(|it| it.state() == ExecutionState::Failed)
+            };
+            let used = self.orders.iter().filter(|(key, of)| of == order && !has_failed(key));
+            return used.count() >= limit.most as usize;
+        }
         let counts = |it: &&Execution| {
             it.decision() == Decision::Allow
                 && it.opened_at_ms > given.opened_at_ms - limit.window_ms
@@ -111,13 +126,18 @@ impl StoreService for FakeStore {
                 state.approvals.insert(given.approval_id.clone(), approval);
             }
             let mut given = given;
-            if let Some(limit) =
-                request.limits.iter().find(|limit| is_new && state.is_past(limit, &given))
+            if let Some(limit) = request
+                .limits
+                .iter()
+                .find(|limit| is_new && state.is_past(limit, &given, &request.order_hash))
             {
                 given.set_decision(Decision::Deny);
                 given.set_state(ExecutionState::Denied);
                 given.decision_reason.clone_from(&limit.decision_reason);
                 given.result.clone_from(&limit.result);
+            }
+            if is_new && given.decision() == Decision::Allow && !request.order_hash.is_empty() {
+                state.orders.push((given.key.clone(), request.order_hash.clone()));
             }
             if is_new && !request.limits.is_empty() {
                 let is_over = |key: &String| {

@@ -547,7 +547,9 @@ fn transfer(
 /// Whether a refusal means that a right is missing, rather than that this one message was refused:
 /// by its code, since not everybody who speaks Discord's API says 403.
 fn is_about_rights(status: StatusCode, code: u64) -> bool {
-    matches!(code, 50_001 | 50_013) || status == StatusCode::FORBIDDEN && code == 0
+    // Who takes no direct messages is not asked again and again either.
+    matches!(code, 50_001 | 50_013 | 50_007 | 50_278)
+        || status == StatusCode::FORBIDDEN && code == 0
 }
 
 #[derive(Deserialize)]

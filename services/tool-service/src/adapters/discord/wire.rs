@@ -6,7 +6,10 @@ use twilight_model::{
     guild::Permissions,
     id::{
         Id,
-        marker::{ChannelMarker, EmojiMarker, GuildMarker, MessageMarker, RoleMarker, UserMarker},
+        marker::{
+            ChannelMarker, EmojiMarker, GuildMarker, MessageMarker, RoleMarker, TagMarker,
+            UserMarker,
+        },
     },
 };
 
@@ -116,6 +119,42 @@ pub(crate) struct RawChannel {
     pub(crate) position: i64,
     #[serde(default)]
     pub(crate) permission_overwrites: Vec<RawOverwrite>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) thread_metadata: RawThreadMetadata,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) rate_limit_per_user: u32,
+}
+
+/// A forum, as far as its tags go.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RawForum {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) available_tags: Vec<RawTag>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RawTag {
+    pub(crate) id: Id<TagMarker>,
+    #[serde(default)]
+    pub(crate) name: String,
+    /// Whether only those set it who manage threads.
+    #[serde(default)]
+    pub(crate) moderated: bool,
+}
+
+impl RawTag {
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.name.to_lowercase() == name.to_lowercase()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct RawThreadMetadata {
+    #[serde(default)]
+    pub(crate) locked: bool,
+    /// Only private threads have it.
+    #[serde(default)]
+    pub(crate) invitable: bool,
 }
 
 impl RawChannel {
@@ -127,6 +166,9 @@ impl RawChannel {
             parent: self.parent_id,
             position: self.position,
             overwrites: self.permission_overwrites.iter().filter_map(RawOverwrite::read).collect(),
+            is_locked: self.thread_metadata.locked,
+            is_invitable: self.thread_metadata.invitable,
+            slowmode: self.rate_limit_per_user,
         }
     }
 }
@@ -285,6 +327,21 @@ pub(crate) struct RawThreads {
 }
 
 #[derive(Debug, Deserialize)]
+pub(crate) struct RawThreadMembers {
+    pub(crate) id: Id<ChannelMarker>,
+    pub(crate) guild_id: Option<Id<GuildMarker>>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) added_members: Vec<RawThreadMember>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) removed_member_ids: Vec<Id<UserMarker>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RawThreadMember {
+    pub(crate) user_id: Option<Id<UserMarker>>,
+}
+
+#[derive(Debug, Deserialize)]
 pub(crate) struct RawEmojis {
     pub(crate) guild_id: Id<GuildMarker>,
     pub(crate) emojis: Vec<RawEmoji>,
@@ -313,6 +370,7 @@ pub(crate) struct RawMessage {
     pub(crate) webhook_id: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) embeds: Vec<RawEmbed>,
+    pub(crate) pinned: Option<bool>,
     pub(crate) poll: Option<RawPoll>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) reactions: Vec<RawReaction>,
