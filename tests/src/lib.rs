@@ -13,6 +13,7 @@ mod platform;
 mod process;
 mod sim;
 mod stages;
+mod writing;
 
 pub use browser::Browser;
 pub use checker::{Answer, Checker};
@@ -24,3 +25,4 @@ pub use platform::{Platform, Shape, Users, ready};
 pub use process::{Ery, eventually, files_holding, free_port};
 pub use sim::{Channel, Guild, LogEntry, Sim, World, http_client};
 pub use stages::{Histogram, StageTime, Stages};
+pub use writing::WritingModel;

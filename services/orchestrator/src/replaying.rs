@@ -259,7 +259,7 @@ impl Rerun<'_> {
             now: self.now,
             is_cheaper: false,
         });
-        match self.ai.run_model_turn(&request, &Costs::default()).await {
+        match self.ai.run_model_turn(&request, &Costs::default(), None).await {
             Ok(turn) => Ok(turn),
             Err(ModelError::Failed { detail, .. }) => Err(ReplayError::NoModel(detail)),
             Err(ModelError::Call(error)) => Err(ReplayError::NoModel(with_causes(&error))),

@@ -84,6 +84,14 @@ pub struct Settings {
     #[serde(with = "humantime_serde")]
     pub typing_after: Duration,
 
+    /// Whether people see an answer while it is written: a message that grows. It takes more requests
+    /// to Discord, and a record of the audit for each change.
+    pub growing_answers: bool,
+    /// How long at least between two changes of a message that grows. Discord takes five requests in
+    /// five seconds for the messages of a channel.
+    #[serde(with = "humantime_serde")]
+    pub growing_every: Duration,
+
     /// How long the store may take for one call.
     #[serde(with = "humantime_serde")]
     pub store_timeout: Duration,
@@ -300,6 +308,8 @@ impl Default for Settings {
             max_attempts: 5,
             attempt_pause: Duration::from_millis(500),
             typing_after: Duration::from_millis(400),
+            growing_answers: false,
+            growing_every: Duration::from_millis(1_500),
             store_timeout: Duration::from_secs(5),
             lookup_timeout: Duration::from_secs(5),
             tool_timeout: Duration::from_secs(30),
@@ -520,6 +530,13 @@ impl Settings {
             "orchestrator.read_back_wait",
             self.read_back_wait,
             "10 min at most: nobody is answered in the channel meanwhile",
+        )?;
+        let bound = Duration::from_millis(10)..=Duration::from_mins(1);
+        check(
+            bound.contains(&self.growing_every),
+            "orchestrator.growing_every",
+            self.growing_every,
+            "10 ms to 1 min; Discord takes about one change in a second",
         )?;
         for (key, value) in [
             ("orchestrator.thread_time", self.thread_time),

@@ -1,6 +1,7 @@
 //! The one path of every tool call: offered, parsed, resolved, decided, opened, done, closed.
 
 mod acts;
+mod answering;
 mod ask;
 mod describe;
 mod doubt;
@@ -54,6 +55,7 @@ use crate::{
     tools::{self, ANSWER_TOOL, Authority, Done, Entry, Later, Run, Settled},
 };
 
+use answering::Piece;
 use ask::Ask;
 pub(crate) use record::UNANSWERED;
 use record::Verdict;
@@ -335,7 +337,9 @@ impl Pipeline {
         entry: &'static Entry,
     ) -> Result<Result<Value, Verdict>, CallError> {
         let shared = &*self.shared;
-        let parameters = match entry.parse(&ask.arguments, shared.settings.max_arguments_bytes) {
+        let piece = ask.is_answer.then(|| Piece::of(ask, &shared.filter)).flatten();
+        let arguments = piece.as_ref().map_or(&ask.arguments, |piece| &piece.arguments);
+        let parameters = match entry.parse(arguments, shared.settings.max_arguments_bytes) {
             Ok(parameters) => parameters,
             Err(mistake) => return Ok(Err(Verdict::invalid(mistake))),
         };
@@ -353,6 +357,9 @@ impl Pipeline {
             Ok(mut act) => {
                 if let Some(buttons) = &ask.buttons {
                     act["components"] = buttons.clone();
+                }
+                if let Some(piece) = &piece {
+                    piece.complete(ask, &mut act);
                 }
                 Ok(Ok(act))
             }
@@ -441,7 +448,9 @@ impl Pipeline {
             );
             return Ok(record::answer_of(execution, changes));
         }
-        let is_withdrawn = plan.tier > Tier::Read && ask.is_withdrawn(&changes);
+        // What nobody waits for any more is taken back all the same.
+        let is_withdrawn =
+            plan.tier > Tier::Read && ask.is_withdrawn(&changes) && !ask.answering.withdraws;
         let done = if is_withdrawn {
             Done::failed(0, "The message that asked for this was deleted.")
         } else {

@@ -2,6 +2,7 @@ use std::{error::Error as _, time::Duration};
 
 use futures::FutureExt;
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 use tonic::{Code, Status};
 use twilight_model::id::{Id, marker::UserMarker};
 
@@ -133,22 +134,26 @@ impl Ai {
         Client::new(self.peers.any()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
-    /// Asks the model once. Dropping the future drops the stream, and with it the turn; what it cost
-    /// until then stands in `costs`.
+    /// Asks the model once; `written` hears the text while it is written. Dropping the future drops the
+    /// stream, and with it the turn; what it cost until then stands in `costs`.
     pub(crate) async fn run_model_turn(
         &self,
         request: &ModelRequest,
         costs: &Costs,
+        written: Option<watch::Sender<String>>,
     ) -> Result<ModelTurn, ModelError> {
         let client = self.client();
         let answer = self
             .retries
             .call("RunModelTurn", self.model_timeout, || {
-                let request = within(self.model_timeout, request.request.clone());
-                let (client, costs) = (client.clone(), costs.clone());
+                let wants_deltas = written.is_some();
+                let request =
+                    proto::RunModelTurnRequest { wants_deltas, ..request.request.clone() };
+                let request = within(self.model_timeout, request);
+                let (client, costs, written) = (client.clone(), costs.clone(), written.clone());
                 costs.sent();
                 async move {
-                    match stream(client, request, &costs).await {
+                    match stream(client, request, &costs, written.as_ref()).await {
                         // The ai-service has tried all that it may: asking again brings the same.
                         Err(status) if is_final(&status) => {
                             costs.answered();
@@ -239,18 +244,29 @@ async fn stream(
     mut client: Client,
     request: tonic::Request<proto::RunModelTurnRequest>,
     costs: &Costs,
+    written: Option<&watch::Sender<String>>,
 ) -> Result<ModelTurn, Status> {
     use proto::run_model_turn_response::Kind;
 
     let mut stream = client.run_model_turn(request).await?.into_inner();
     costs.begun();
+    let write = |text: Option<&str>| {
+        let Some(written) = written else { return };
+        written.send_modify(|until_now| match text {
+            Some(text) => until_now.push_str(text),
+            None => until_now.clear(),
+        });
+    };
+    write(None);
     while let Some(piece) = stream.message().await? {
         match piece.kind {
             Some(Kind::Finished(finished)) => return Ok(convert::model_turn_from(finished)),
             Some(Kind::SpentInVain(told)) => {
                 costs.told(told.spent.into_iter().map(usage::spent_from));
             }
-            Some(Kind::TextDelta(_) | Kind::Restarted(_)) | None => {}
+            Some(Kind::TextDelta(text)) => write(Some(&text)),
+            Some(Kind::Restarted(_)) => write(None),
+            None => {}
         }
     }
     // Without its end, the turn did not happen.

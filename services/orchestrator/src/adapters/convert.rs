@@ -7,7 +7,7 @@ use ery_ids::{ChannelKey, ExecutionKey, Fence, TaskThreadId, TriggerId};
 use ery_proto::{ai::v1 as ai, common::v1 as common, store::v1 as store, tool::v1 as tool};
 
 use crate::{
-    adapters::usage,
+    adapters::{tools, usage},
     domain::{
         channel::ChannelState,
         context::{CallResult, MemberMessage, Part},
@@ -225,6 +225,8 @@ pub(crate) fn past_from(
     let mut past = Past::default();
     for execution in executions {
         let Ok(key) = execution.key.parse() else { continue };
+        let is_first = key == ExecutionKey::Thread { thread, step: 0, call: 0 };
+        past.has_grown |= is_first && tools::is_growing(&execution.arguments);
         let Some(executed) = executed_from(execution) else { continue };
         match key {
             ExecutionKey::Thread { thread: of, step, call } if of == thread => {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use futures::FutureExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use tonic::Status;
 use twilight_model::id::{
     Id,
@@ -73,6 +73,56 @@ pub(crate) struct Stands {
     pub(crate) is_ahead: bool,
 }
 
+/// Which message of an answer is said, and how. Each has a key of its own, whoever says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Saying {
+    /// The message with this number; the first one replies.
+    Part(u32),
+    /// The first one, while the answer is still written.
+    Growing,
+    /// What stands of it is changed, for the first time or later.
+    Grown { message: Id<MessageMarker>, time: u32 },
+    /// What stands of it becomes the answer's first message.
+    Whole { message: Id<MessageMarker> },
+    /// It stands so while the thread waits for a click.
+    Held { message: Id<MessageMarker> },
+    /// It is taken back.
+    Withdrawn { message: Id<MessageMarker> },
+    /// The first message, where what was to show it before was refused.
+    Afresh,
+}
+
+impl Saying {
+    /// Returns its place among the calls of the answer.
+    fn call(self) -> u32 {
+        match self {
+            Self::Part(part) => part,
+            // Invariant: what grows and the whole answer are one message (ONCE-VISIBLE).
+            Self::Growing => 0,
+            Self::Afresh => 90,
+            Self::Held { .. } => 91,
+            Self::Withdrawn { .. } => 92,
+            Self::Whole { .. } => 93,
+            Self::Grown { time, .. } => 100 + time,
+        }
+    }
+
+    fn replies(self) -> bool {
+        matches!(self, Self::Part(0) | Self::Growing | Self::Afresh)
+    }
+
+    /// Returns the message that is changed, in place of another being sent.
+    fn edits(self) -> Option<Id<MessageMarker>> {
+        match self {
+            Self::Grown { message, .. }
+            | Self::Whole { message }
+            | Self::Held { message }
+            | Self::Withdrawn { message } => Some(message),
+            Self::Part(_) | Self::Growing | Self::Afresh => None,
+        }
+    }
+}
+
 /// What became of a call.
 #[derive(Debug)]
 pub(crate) struct Called {
@@ -87,6 +137,25 @@ pub(crate) struct Called {
     pub(crate) arguments: String,
     /// Of the act, where it is known.
     pub(crate) tier: Option<Tier>,
+}
+
+impl Called {
+    /// Returns whether what was said is an answer that was still written.
+    pub(crate) fn is_growing(&self) -> bool {
+        is_growing(&self.arguments)
+    }
+
+    /// Returns of how many messages the answer is, to which what was said belongs.
+    pub(crate) fn parts(&self) -> u32 {
+        let act: Value = serde_json::from_str(&self.arguments).unwrap_or_default();
+        act["parts"].as_u64().and_then(|parts| parts.try_into().ok()).unwrap_or(1)
+    }
+}
+
+/// Returns whether an act said what was still written of an answer.
+pub(crate) fn is_growing(act: &str) -> bool {
+    let act: Value = serde_json::from_str(act).unwrap_or_default();
+    act["is_growing"] == true
 }
 
 /// A call in its one exact form, or why it cannot be understood.
@@ -195,23 +264,55 @@ impl Tools {
         self.send(caller.fence.channel.home, request).await
     }
 
-    /// Sends the thread's one answer.
+    /// Says something of the thread's one answer. A repeat under the same key acts once.
     pub(crate) async fn answer(
         &self,
         caller: &Caller<'_>,
         answer: &Answer,
+        saying: Saying,
     ) -> Result<Called, CallError> {
-        let key = ExecutionKey::Thread { thread: caller.thread, step: 0, call: 0 };
-        let arguments = json!({
-            "content": answer.text,
-            "reply_to": answer.reply_to.to_string(),
-        });
+        let key = ExecutionKey::Thread { thread: caller.thread, step: 0, call: saying.call() };
+        let mut arguments = json!({ "content": answer.text });
+        if saying.replies() {
+            arguments["reply_to"] = json!(answer.reply_to.to_string());
+        }
         let request = proto::CallToolRequest {
             is_answer: true,
             answers: answer.covers.iter().map(|message| message.get()).collect(),
+            part: if let Saying::Part(part) = saying { part } else { 0 },
+            is_growing: matches!(saying, Saying::Growing | Saying::Grown { .. }),
+            edits_message_id: saying.edits().map_or(0, Id::get),
+            withdraws: matches!(saying, Saying::Withdrawn { .. }),
             ..request(caller, &key, ANSWER_TOOL.to_owned(), arguments.to_string())
         };
         self.send(caller.fence.channel.home, request).await
+    }
+
+    /// Takes back what stands of an answer that was shown while it was written, if anything does; false
+    /// if that did not work.
+    pub(crate) async fn take_back(
+        &self,
+        fence: &Fence,
+        thread: TaskThreadId,
+        trigger: &TriggerId,
+    ) -> Result<bool, CallError> {
+        let request = |saying: Saying| {
+            let key = ExecutionKey::Thread { thread, step: 0, call: saying.call() }.to_string();
+            proto::CallToolRequest {
+                tool: ANSWER_TOOL.to_owned(),
+                arguments: json!({ "content": "…" }).to_string(),
+                is_answer: true,
+                is_growing: saying == Saying::Growing,
+                edits_message_id: saying.edits().map_or(0, Id::get),
+                withdraws: saying.edits().is_some(),
+                ..bare_request(fence, thread, key, trigger, None)
+            }
+        };
+        // Under its key it is the message that stands there, if there is one.
+        let shown = self.send(fence.channel.home, request(Saying::Growing)).await?;
+        let Some(message) = shown.message.filter(|_| shown.is_growing()) else { return Ok(true) };
+        let taken = self.send(fence.channel.home, request(Saying::Withdrawn { message })).await?;
+        Ok(taken.outcome == CallOutcome::Done)
     }
 
     /// Does an act whose time has come, for whoever had it planned. A repeat acts once.
@@ -541,5 +642,9 @@ fn request(
         is_command: false,
         is_ahead: false,
         buttons: String::new(),
+        part: 0,
+        is_growing: false,
+        edits_message_id: 0,
+        withdraws: false,
     }
 }

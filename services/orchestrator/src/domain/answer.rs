@@ -11,9 +11,9 @@ use ery_ids::ChannelKey;
 
 use crate::domain::tool::CallOutcome;
 
-/// How long one of Discord's messages may be. Counted in UTF-16 units, which are never fewer than
-/// Discord's characters.
-const MESSAGE_UNITS: usize = 2_000;
+/// How long an answer may be: three of Discord's messages or a few more, which the tool-service cuts it into. Counted
+/// in UTF-16 units, which are never fewer than Discord's characters.
+const ANSWER_UNITS: usize = 6_000;
 
 /// How many messages one answer names by links: the rest of a turn of 20. A link has up to 91
 /// characters, so there is always room for a few sentences.
@@ -97,21 +97,28 @@ pub(crate) fn of_approved(
     }
 }
 
-/// Makes the text of a message that answers `others` too, beside the one that it replies to.
+/// Makes the text of an answer to `others` too, beside the message that it replies to.
 ///
 /// Code names them, by links in small print; the text is cut where both do not fit.
 pub(crate) fn compose(text: &str, channel: ChannelKey, others: &[Id<MessageMarker>]) -> String {
     let footer = footer(channel, others);
-    let room = MESSAGE_UNITS.saturating_sub(units(&footer));
+    let room = ANSWER_UNITS.saturating_sub(units(&footer));
     let mut composed = shorten(text.trim(), room);
     composed.push_str(&footer);
     composed
 }
 
+/// Returns as much of an answer as one of Discord's messages takes; none if that is all of it.
+pub(crate) fn first_message(text: &str) -> Option<String> {
+    const MESSAGE_UNITS: usize = 2_000;
+
+    (units(text) > MESSAGE_UNITS).then(|| shorten(text, MESSAGE_UNITS))
+}
+
 /// Adds a line in small print, if it fits.
 pub(crate) fn with_footnote(text: &str, line: &str) -> Option<String> {
     let text = format!("{text}\n-# {line}");
-    (units(&text) <= MESSAGE_UNITS).then_some(text)
+    (units(&text) <= ANSWER_UNITS).then_some(text)
 }
 
 fn footer(channel: ChannelKey, others: &[Id<MessageMarker>]) -> String {
@@ -198,8 +205,15 @@ mod tests {
     #[test]
     fn a_line_in_small_print_is_added_where_it_fits() {
         assert_eq!(with_footnote("hello", "so").unwrap(), "hello\n-# so");
-        assert_eq!(with_footnote(&"x".repeat(MESSAGE_UNITS - 5), "so"), None);
-        assert!(with_footnote(&"x".repeat(MESSAGE_UNITS - 6), "so").is_some());
+        assert_eq!(with_footnote(&"x".repeat(ANSWER_UNITS - 5), "so"), None);
+        assert!(with_footnote(&"x".repeat(ANSWER_UNITS - 6), "so").is_some());
+    }
+
+    #[test]
+    fn one_message_of_an_answer_is_cut_where_it_must_be() {
+        assert_eq!(first_message(&"x".repeat(2_000)), None);
+        let cut = first_message(&"x".repeat(2_001)).unwrap();
+        assert!(units(&cut) == 2_000 && cut.ends_with('…'));
     }
 
     #[test]
@@ -207,16 +221,16 @@ mod tests {
         let others: Vec<_> = (1..=30).map(Id::new).collect();
         let composed = compose("hello", channel(), &others);
         assert!(composed.ends_with("/19 and 11 more"), "{composed}");
-        assert!(units(&composed) <= MESSAGE_UNITS);
+        assert!(units(&composed) <= ANSWER_UNITS);
     }
 
     #[test]
     fn a_long_text_gives_way_to_the_links() {
-        let text = "word ".repeat(1_000);
+        let text = "word ".repeat(2_000);
         let composed = compose(&text, channel(), &[Id::new(1)]);
         assert!(composed.ends_with("…\n-# answers https://discord.com/channels/10/20/1"));
-        assert!(units(&composed) <= MESSAGE_UNITS);
-        assert!(units(&composed) > MESSAGE_UNITS - 10);
+        assert!(units(&composed) <= ANSWER_UNITS);
+        assert!(units(&composed) > ANSWER_UNITS - 10);
     }
 
     #[test]
@@ -232,9 +246,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_answer_always_fits(text in "\\PC{0,3000}", others in 0_u64..300) {
+        fn an_answer_always_fits(text in "\\PC{0,9000}", others in 0_u64..300) {
             let others: Vec<_> = (1..=others).map(|id| Id::new(u64::MAX - id)).collect();
-            prop_assert!(units(&compose(&text, channel(), &others)) <= MESSAGE_UNITS);
+            prop_assert!(units(&compose(&text, channel(), &others)) <= ANSWER_UNITS);
         }
     }
 }

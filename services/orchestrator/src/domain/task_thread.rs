@@ -101,8 +101,8 @@ pub(crate) struct PlannedCall {
 
 /// What the thread says to its triggers.
 ///
-/// Invariant: its key is always step 0 and call 0, which no model turn has; so a thread has one
-/// answer, whoever holds it and whatever they would say (ONCE-VISIBLE).
+/// Invariant: its key is always step 0, which no model turn has, and its first message's call 0; so a
+/// thread has one answer, whoever holds it and whatever they would say (ONCE-VISIBLE).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) text: String,
@@ -144,6 +144,8 @@ pub(crate) struct Past {
     /// Those that were done after a click.
     pub(crate) approved: HashMap<(u32, u32), Executed>,
     pub(crate) rulings: HashMap<(u32, u32), Ruling>,
+    /// Whether its answer was shown while it was written.
+    pub(crate) has_grown: bool,
 }
 
 /// A model turn and what its calls brought.
@@ -202,6 +204,10 @@ struct Live {
 
 /// One task thread.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and none excludes another"
+)]
 pub(crate) struct TaskThread {
     messages: Vec<Live>,
     limits: Limits,
@@ -228,6 +234,8 @@ pub(crate) struct TaskThread {
     bill: Bill,
     /// Whether the journal's last word is that the model is asked.
     is_in_flight: bool,
+    /// Whether an earlier holder showed the answer while it was written.
+    has_grown: bool,
 }
 
 impl TaskThread {
@@ -261,6 +269,7 @@ impl TaskThread {
             rulings: HashMap::new(),
             bill: Bill::default(),
             is_in_flight: false,
+            has_grown: false,
         }
     }
 
@@ -286,6 +295,7 @@ impl TaskThread {
     ) -> Result<Self, ReplayError> {
         let mut thread = Self::new(turn, limits, now);
         thread.rulings.clone_from(&past.rulings);
+        thread.has_grown = past.has_grown;
         thread.is_replaying = true;
         for step in steps {
             thread.replay(step, past, now)?;
@@ -565,6 +575,11 @@ impl TaskThread {
         self.steps
             .last()
             .map_or_else(String::new, |step| format!("{}/{}", step.turn.provider, step.turn.model))
+    }
+
+    /// Returns whether an earlier holder showed the answer while it was written.
+    pub(crate) fn has_grown(&self) -> bool {
+        self.has_grown
     }
 
     /// Returns what it may use, for its journal.

@@ -755,6 +755,11 @@ impl<'a> Holding<'a> {
             _ => {}
         }
         if is_withdrawn {
+            if past.has_grown
+                && let Some(trigger) = triggers.first()
+            {
+                self.holder.tools.take_back(&self.fence, id, trigger).await?;
+            }
             let detail = "every message that it answers was deleted".to_owned();
             let finished = Finished { outcome: Outcome::Cancelled, detail, answer: None };
             let ended = Ended { finished, usage: Usage::default(), step: None, askers: Vec::new() };

@@ -1,6 +1,7 @@
 //! One task thread at work: the state machine says what is to be done, and this does it.
 
 mod budget;
+mod growing;
 
 use std::{
     convert::Infallible,
@@ -13,7 +14,11 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use twilight_model::id::{Id, marker::UserMarker};
 
@@ -51,6 +56,8 @@ use crate::{
     metrics::Stage,
 };
 
+use self::growing::Growth;
+
 /// How often people are shown that Ery still types: Discord forgets it after ten seconds.
 const TYPING_EVERY: Duration = Duration::from_secs(8);
 
@@ -82,6 +89,10 @@ pub(crate) struct Run<'a> {
     pub(crate) is_awaited: bool,
     /// What was spent here, as far as it is known.
     spending: &'a mut Spending,
+    /// Whether this holder began it.
+    is_first: bool,
+    /// What people were shown of the answer before it was whole.
+    growth: Growth,
     /// What calls of models cost that no answer told of.
     costs: Costs,
     /// Whether the cheaper model is asked: a budget is used up.
@@ -134,9 +145,11 @@ impl<'a> Run<'a> {
             turn,
             started_at: holder.now(),
             people,
+            is_first: thread.is_fresh(),
             thread,
             steps,
             is_awaited: true,
+            growth: Growth::default(),
             spending,
             costs: Costs::default(),
             is_cheaper: false,
@@ -207,6 +220,7 @@ impl<'a> Run<'a> {
                 }
             }
             if let Effect::Finish(finished) = effect {
+                self.settle_growth(&finished).await?;
                 return Ok(self.ended(finished));
             }
             if self.holder.draining.is_cancelled() {
@@ -219,7 +233,10 @@ impl<'a> Run<'a> {
                 Effect::AskModel => (Stage::Model, Box::pin(self.ask(ear)).await?),
                 Effect::CallTool(call) => (Stage::Tool, self.call(call).await?),
                 Effect::Answer(answer) => (Stage::Answer, self.answer(answer).await?),
-                Effect::Finish(finished) => return Ok(self.ended(finished)),
+                Effect::Finish(finished) => {
+                    self.settle_growth(&finished).await?;
+                    return Ok(self.ended(finished));
+                }
             };
             self.holder.metrics.stage(stage, begun.elapsed());
             effect = next;
@@ -496,13 +513,35 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Asks the model, while the step that says so is journaled.
+    /// Asks the model; people see what it writes meanwhile, where that is set.
     #[tracing::instrument(
         name = "orchestrator.model.ask",
         skip_all,
         fields(step = self.thread.step_count())
     )]
     async fn ask(&mut self, ear: &Ear<'_>) -> Result<Effect, ThreadError> {
+        let Some(asker) = self.grower() else { return self.ask_model(ear, None).await };
+        let (holder, growth) = (self.holder, std::mem::take(&mut self.growth));
+        let (writing, written) = watch::channel(String::new());
+        let stop = CancellationToken::new();
+        let asking = async {
+            let next = self.ask_model(ear, Some(writing)).await;
+            stop.cancel();
+            next
+        };
+        // What is shown is shown to its end before anything else is said.
+        let growing = growing::grow(holder, asker, growth, written, stop.clone());
+        let (next, growth) = tokio::join!(asking, growing);
+        self.growth = growth;
+        next
+    }
+
+    /// Asks the model, while the step that says so is journaled.
+    async fn ask_model(
+        &mut self,
+        ear: &Ear<'_>,
+        writing: Option<watch::Sender<String>>,
+    ) -> Result<Effect, ThreadError> {
         if self.desk.is_none() {
             let changes = self.lay_out().await?;
             if let Some(instead) = self.thread.changed(&changes, self.holder.now()) {
@@ -524,7 +563,7 @@ impl<'a> Run<'a> {
         let journaled = self.thread.step_count();
         let left = self.thread.deadline().since(holder.now());
         let mut appended = pin!(holder.store.append_steps(self.fence, self.id, &steps));
-        let mut answered = pin!(holder.ai.run_model_turn(&request, &costs));
+        let mut answered = pin!(holder.ai.run_model_turn(&request, &costs, writing));
         let mut time_up = pin!(sleep(left));
         let mut is_appended = false;
         let mut answer = None;
@@ -685,8 +724,9 @@ impl<'a> Run<'a> {
         let answer = self.with_notices(answer).await?;
         let (principal, askers) = (self.principal(), self.askers());
         let trigger = TriggerId::Message(answer.reply_to);
+        self.growth.is_said();
         let caller = self.caller(principal, &askers, &trigger);
-        let sent = self.holder.tools.answer(&caller, &answer).await?;
+        let sent = self.say(&caller, &answer).await?;
         self.holder.metrics.tool_called(sent.outcome);
         if sent.outcome != CallOutcome::Done {
             tracing::warn!(outcome = sent.outcome.as_word(), task_thread.id = %self.id,

@@ -6,6 +6,7 @@ mod answering;
 mod changes;
 mod config;
 mod failures;
+mod growing;
 mod ingestion;
 mod interactions;
 mod read_back;

@@ -123,6 +123,20 @@ impl Filter {
     }
 }
 
+/// Returns the beginning of a text that is still written of which it is known what it will be: a word,
+/// an address or a link that is half written may yet become one that is not to be said.
+pub(crate) fn settled(content: &str) -> &str {
+    let end = content.rfind(char::is_whitespace).unwrap_or(0);
+    let written = &content[..end];
+    let begin = written.rfind('\n').map_or(0, |index| index + 1);
+    let last = &written[begin..];
+    let count = |what: char| last.matches(what).count();
+    let is_whole =
+        count('[') == count(']') && count('(') == count(')') && !last.trim_end().ends_with(']');
+    let link = last.find('[').filter(|_| !is_whole);
+    link.map_or(written, |link| &written[..begin + link])
+}
+
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\bhttps?://[^\s<>]+"));
 
 static MASKED_LINK: LazyLock<Regex> = LazyLock::new(|| {
@@ -154,6 +168,34 @@ fn regex(pattern: &str) -> Regex {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_half_written_is_not_shown() {
+        assert_eq!(settled("hello wor"), "hello");
+        assert_eq!(settled("hello"), "");
+        assert_eq!(settled("hello https://evil.example/?a=b"), "hello");
+        assert_eq!(settled("it is [right here](https://evil.example/a "), "it is ");
+        assert_eq!(settled("it is [right here] ("), "it is ");
+        assert_eq!(
+            settled("it is [right here](https://x.example/a) so "),
+            "it is [right here](https://x.example/a) so"
+        );
+        assert_eq!(settled("a [b\nc d"), "a [b\nc");
+    }
+
+    #[test]
+    fn nothing_that_may_not_be_said_is_shown_on_the_way_to_it() {
+        let secret = format!("sk-{}", "a".repeat(40));
+        let text = format!(
+            "Look: {secret} and [here](https://evil.example/x?q={secret}) and https://evil.example/?q=1 so"
+        );
+        let filter = Filter::default();
+        for (end, _) in text.char_indices() {
+            let shown = filter.filtered(settled(&text[..end])).content;
+            assert!(!shown.contains("sk-") && !shown.contains("?q"), "{shown}");
+            assert!(!shown.contains("]("), "no link hides where it leads: {shown}");
+        }
+    }
 
     fn filter() -> Filter {
         Filter { known_hosts: vec!["discord.com".into()], never: vec!["canary-7f".into()] }

@@ -60,6 +60,8 @@ pub(super) struct Ask {
     pub(super) is_ahead: bool,
     /// Buttons below what a rule says.
     pub(super) buttons: Option<Value>,
+    /// Of a thread's answer.
+    pub(super) answering: Answering,
     orders: Vec<Order>,
     thread_id: String,
     trigger_id: String,
@@ -72,6 +74,19 @@ pub(super) struct Ask {
 fn tool_name(tool: &str) -> String {
     let visible = text::visible(tool);
     if visible.trim().is_empty() { "(no name)".to_owned() } else { text::shortened(&visible, 64) }
+}
+
+/// Which message of a thread's answer is meant, and what becomes of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Answering {
+    /// From 0.
+    pub(super) part: usize,
+    /// It is shown while it is written.
+    pub(super) is_growing: bool,
+    /// The message that is changed, in place of another.
+    pub(super) edits: Option<Id<MessageMarker>>,
+    /// That message is deleted.
+    pub(super) withdraws: bool,
 }
 
 impl Ask {
@@ -102,6 +117,18 @@ impl Ask {
             && request.approval_id.is_empty()
             && request.scheduled_action_id.is_empty()
             && !request.is_answer;
+        let answering = Answering {
+            part: usize::try_from(request.part).unwrap_or(usize::MAX),
+            is_growing: request.is_growing,
+            edits: Id::new_checked(request.edits_message_id),
+            withdraws: request.withdraws,
+        };
+        if answering != Answering::default() && !request.is_answer {
+            return Err(invalid("only a thread's answer has parts, grows or is taken back"));
+        }
+        if answering.withdraws && answering.edits.is_none() {
+            return Err(invalid("what is taken back must be named"));
+        }
         match (&key, &credential) {
             (ExecutionKey::Mcp { .. }, Some(_)) if is_plain => {}
             (ExecutionKey::Mcp { .. }, _) => {
@@ -153,6 +180,7 @@ impl Ask {
             is_command: request.is_command,
             is_ahead: request.is_ahead,
             buttons,
+            answering,
             orders: request.orders,
             thread_id: request.thread_id,
             trigger_id: request.trigger_id,
@@ -182,6 +210,7 @@ impl Ask {
             is_command: false,
             is_ahead: false,
             buttons: None,
+            answering: Answering::default(),
             orders: Vec::new(),
             thread_id: execution.thread_id.clone(),
             trigger_id: execution.trigger_id.clone(),

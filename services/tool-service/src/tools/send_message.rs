@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use twilight_model::{
     guild::Permissions,
     id::{
@@ -15,9 +15,11 @@ use super::{
     embeds::{self, Embed},
     files::{self, TextFile},
     polls::Poll,
-    sending::{Outgoing, Sent},
+    sending::{Outgoing, SUPPRESS_EMBEDS, Sent},
+    threads,
 };
 use crate::{
+    adapters::discord::{Method, Request, RestError},
     domain::{
         guild::Guild,
         output::MAX_CONTENT,
@@ -81,9 +83,29 @@ pub(crate) struct Act {
     /// Buttons; only code sets them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     components: Option<Value>,
+    /// How many messages the answer has that it belongs to; none: it is all of it. Only code sets this
+    /// and what follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parts: Option<usize>,
+    /// Whether the answer is still written.
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_growing: bool,
+    /// The message of Ery's that is changed, in place of another being sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    edits: Option<Id<MessageMarker>>,
+    /// The message of Ery's that is taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    withdraws: Option<Id<MessageMarker>>,
     /// Whether it is said in another channel than where it was asked for.
     #[serde(default, skip_serializing_if = "is_false")]
     is_elsewhere: bool,
+}
+
+impl Act {
+    /// Returns the message that stands already, and becomes another or none.
+    fn stands(&self) -> Option<Id<MessageMarker>> {
+        self.withdraws.or(self.edits)
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -154,11 +176,20 @@ impl Tool for SendMessage {
             mention_users,
             suppress_embeds: filtered.without_previews,
             components: None,
+            parts: None,
+            is_growing: false,
+            edits: None,
+            withdraws: None,
             is_elsewhere: channel != scene.here,
         })
     }
 
     fn needs(&self, act: &Act, guild: Option<&Guild>, _: Id<ChannelMarker>) -> Needs {
+        if act.stands().is_some() {
+            // It is her own, and stands there already.
+            let needed = Permissions::VIEW_CHANNEL;
+            return Needs { tells: Some(act.channel), ..Needs::in_channel(act.channel, needed) };
+        }
         // The right to send stands for the one to send in threads where the channel is one.
         let mut to_send = Permissions::VIEW_CHANNEL | Permissions::SEND_MESSAGES;
         if !act.embeds.is_empty() {
@@ -201,6 +232,9 @@ impl Tool for SendMessage {
     }
 
     async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {
+        if let Some(message) = act.stands() {
+            return change(act, message, run).await;
+        }
         let notified = notified(act, run);
         match outgoing(act, &notified).send(run).await {
             Ok(sent) => told(sent, run),
@@ -209,6 +243,10 @@ impl Tool for SendMessage {
     }
 
     async fn look_up(&self, act: &Act, run: &Run<'_>) -> Done {
+        if let Some(message) = act.stands() {
+            // Once more changes nothing.
+            return change(act, message, run).await;
+        }
         let notified = notified(act, run);
         match outgoing(act, &notified).look_up(run).await {
             Ok(sent) => told(sent, run),
@@ -225,6 +263,43 @@ fn notified(act: &Act, run: &Run<'_>) -> Vec<Id<UserMarker>> {
         channel.is_closed() && !run.all_have_in(channel, &[Permissions::MANAGE_THREADS])
     });
     if is_kept_out { Vec::new() } else { act.mention_users.clone() }
+}
+
+/// Discord's answer where a message is there no more.
+const UNKNOWN_MESSAGE: u64 = 10_008;
+
+/// Changes a message of an answer, or takes it back. A repeat changes nothing.
+async fn change(act: &Act, message: Id<MessageMarker>, run: &Run<'_>) -> Done {
+    let channel = act.channel;
+    let path = format!("channels/{channel}/messages/{message}");
+    let route = format!("channels/{channel}/messages/id");
+    let of =
+        |method| Request::new(method, route.clone(), path.clone(), run.home.key(), run.send_by);
+    let request = if act.withdraws.is_some() {
+        of(Method::Delete)
+    } else {
+        let mut body = json!({
+            "content": act.content,
+            "allowed_mentions": {
+                "parse": [], "users": notified(act, run), "replied_user": false,
+            },
+        });
+        if act.suppress_embeds {
+            body["flags"] = json!(SUPPRESS_EMBEDS);
+        }
+        of(Method::Patch).json(&body)
+    };
+    let mut fields = Map::new();
+    fields.insert("message_id".into(), Value::String(message.to_string()));
+    fields.insert("channel".into(), Value::String(channel.to_string()));
+    match threads::repeatedly(&request, channel, run).await {
+        Ok(answer) => Done::ok(answer.status, "The message was changed.", fields),
+        // Whoever deleted it wanted no answer to stand there.
+        Err(RestError::Refused { code: UNKNOWN_MESSAGE, status }) => {
+            Done::ok(status, "The message was deleted since.", fields)
+        }
+        Err(error) => Done::of_write(&error),
+    }
 }
 
 fn outgoing<'a>(act: &'a Act, notified: &'a [Id<UserMarker>]) -> Outgoing<'a> {

@@ -201,7 +201,7 @@ impl ThreadFacts {
 impl CallFacts {
     /// The thread's own answer, by its key.
     fn is_answer(&self) -> bool {
-        self.key.ends_with("/0/0")
+        self.key.rsplit('/').nth(1) == Some("0")
     }
 
     fn is_sent(&self) -> bool {

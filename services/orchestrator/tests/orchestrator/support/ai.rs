@@ -30,6 +30,8 @@ pub(crate) enum Reply {
     /// Waits until the gate is opened, and repeats then what it is asked.
     Behind(Arc<Semaphore>),
     Never,
+    /// Writes this piece by piece, and the last one only once the gate is opened.
+    Writes(Vec<&'static str>, Arc<Semaphore>),
     /// Tells of an attempt that cost this and brought nothing, and then nothing more.
     Spends(Spent),
 }
@@ -166,6 +168,23 @@ impl AiService for FakeAi {
             })
             .boxed(),
             Some(Reply::Never) => stream::pending().boxed(),
+            Some(Reply::Writes(pieces, gate)) => {
+                let delta = |piece: &&str| {
+                    let kind = run_model_turn_response::Kind::TextDelta((*piece).to_owned());
+                    Ok(RunModelTurnResponse { kind: Some(kind) })
+                };
+                let first: Vec<_> = pieces[..pieces.len() - 1].iter().map(delta).collect();
+                let whole = pieces.concat();
+                let rest = stream::once(async move {
+                    // The gate may be closed for good: then no provider answers.
+                    match gate.acquire().await {
+                        Ok(pass) => pass.forget(),
+                        Err(_) => return Err(Status::resource_exhausted("all tried")),
+                    }
+                    says(whole)
+                });
+                stream::iter(first).chain(rest).boxed()
+            }
             Some(Reply::Spends(spent)) => {
                 let told = SpentInVain { spent: vec![spent] };
                 let kind = Some(run_model_turn_response::Kind::SpentInVain(told));

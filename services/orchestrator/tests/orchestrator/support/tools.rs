@@ -25,6 +25,8 @@ pub(crate) const BOT_ROLE: u64 = 777;
 pub(crate) struct FakeTools {
     store: SharedStore,
     done: Mutex<Vec<CallToolRequest>>,
+    /// The message that each call sent, by its key.
+    messages: Mutex<HashMap<String, u64>>,
     last_message: AtomicU64,
     history: Mutex<Vec<Message>>,
     pub(crate) history_calls: AtomicUsize,
@@ -55,6 +57,7 @@ impl FakeTools {
         Self {
             store: Arc::clone(store),
             done: Mutex::default(),
+            messages: Mutex::default(),
             last_message: AtomicU64::new(1 << 40),
             history: Mutex::default(),
             history_calls: AtomicUsize::new(0),
@@ -88,9 +91,55 @@ impl FakeTools {
         self.answers().iter().map(|call| argument(call, "content")).collect()
     }
 
+    /// Returns what stands of answers, with all that was changed and taken back.
+    pub(crate) fn standing(&self) -> Vec<String> {
+        let mut standing: Vec<(u64, String)> = Vec::new();
+        for call in self.answers() {
+            let content = part(&argument(&call, "content"), call.part);
+            match call.edits_message_id {
+                0 => standing.push((self.message_of(&call.key), content)),
+                of => {
+                    standing.retain(|(message, _)| *message != of || !call.withdraws);
+                    if let Some((_, text)) = standing.iter_mut().find(|(it, _)| *it == of) {
+                        *text = content;
+                    }
+                }
+            }
+        }
+        standing.into_iter().map(|(_, text)| text).collect()
+    }
+
+    fn message_of(&self, key: &str) -> u64 {
+        let mut messages = self.messages.lock().unwrap();
+        let next = || self.last_message.fetch_add(1, Ordering::SeqCst);
+        *messages.entry(key.to_owned()).or_insert_with(next)
+    }
+
     pub(crate) fn set_history(&self, messages: Vec<Message>) {
         *self.history.lock().unwrap() = messages;
     }
+}
+
+/// How many letters a message has at most.
+const MOST: usize = 2_000;
+
+/// Cuts a message out of an answer.
+fn part(content: &str, part: u32) -> String {
+    content.chars().skip(MOST * part as usize).take(MOST).collect()
+}
+
+/// Returns what is done for a call, as the tool-service tells it.
+fn act_of(request: &CallToolRequest) -> String {
+    let Ok(mut act) = serde_json::from_str::<serde_json::Value>(&request.arguments) else {
+        return request.arguments.clone();
+    };
+    let length = act["content"].as_str().map_or(0, |content| content.chars().count());
+    if request.is_growing {
+        act["is_growing"] = true.into();
+    } else if request.is_answer && length > MOST {
+        act["parts"] = length.div_ceil(MOST).into();
+    }
+    act.to_string()
 }
 
 /// Returns an argument of a call.
@@ -247,7 +296,7 @@ impl ToolService for FakeTools {
             key: request.key.clone(),
             thread_id: request.thread_id.clone(),
             tool: request.tool.clone(),
-            arguments: request.arguments.clone(),
+            arguments: act_of(&request),
             tier: tier.into(),
             state: ExecutionState::Open.into(),
             ..Execution::default()
@@ -271,9 +320,9 @@ impl ToolService for FakeTools {
         Ok(Response::new(CallToolResponse {
             outcome: CallOutcome::Done.into(),
             content: r#"{"ok":true}"#.into(),
-            message_id: self.last_message.fetch_add(1, Ordering::SeqCst),
+            message_id: self.message_of(&request.key),
             changes: changes.into_iter().map(change).collect(),
-            arguments: request.arguments,
+            arguments: stands.arguments,
             ..CallToolResponse::default()
         }))
     }
