@@ -29,7 +29,7 @@ pub(crate) enum CallError {
     Missing { field: &'static str },
     #[error("`marker` must have at least 8 letters or digits, and nothing else")]
     Marker,
-    #[error("`images` must be png, jpeg, gif or webp, and not empty")]
+    #[error("`images` must be png, jpeg, gif or webp, with either data or an address")]
     Image,
     #[error("there is no prompt of the name that `prompt` gives")]
     Prompt,

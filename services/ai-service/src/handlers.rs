@@ -15,7 +15,11 @@ use ery_proto::ai::v1::{
     RunModelTurnRequest, RunModelTurnResponse, ai_service_server::AiService,
 };
 
-use crate::{adapters::Chain, domain::prompts::Prompts, metrics::Metrics};
+use crate::{
+    adapters::{Chain, Pictures},
+    domain::prompts::Prompts,
+    metrics::Metrics,
+};
 
 /// The service as its peers call it.
 #[derive(Clone, Debug)]
@@ -24,6 +28,7 @@ pub(crate) struct AiRpc {
     /// What is asked once a budget is used up.
     cheaper: Option<Arc<Chain>>,
     prompts: Arc<Prompts>,
+    pictures: Arc<Pictures>,
     metrics: Metrics,
     /// Who reads orders that the built-in commands do not understand; none: nobody.
     order_readers: Option<Arc<Chain>>,
@@ -35,6 +40,7 @@ impl AiRpc {
         chain: Chain,
         cheaper: Option<Chain>,
         prompts: Prompts,
+        pictures: Pictures,
         metrics: Metrics,
         model_reads_orders: bool,
     ) -> Self {
@@ -47,6 +53,7 @@ impl AiRpc {
             chain: Arc::new(chain),
             cheaper,
             prompts: Arc::new(prompts),
+            pictures: Arc::new(pictures),
             metrics,
             order_readers,
             cheaper_order_readers,
@@ -77,7 +84,8 @@ impl AiService for AiRpc {
         let cheaper = self.cheaper.as_ref().filter(|_| request.is_cheaper);
         let chain = Arc::clone(cheaper.unwrap_or(&self.chain));
         let turn = run_model_turn::parse(&self.prompts, request)?;
-        Ok(Response::new(span.in_scope(|| run_model_turn::answer(chain, turn))))
+        let pictures = Arc::clone(&self.pictures);
+        Ok(Response::new(span.in_scope(|| run_model_turn::answer(chain, pictures, turn))))
     }
 
     async fn read_orders(

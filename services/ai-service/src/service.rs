@@ -6,9 +6,10 @@ use ery_lifecycle::Tasks;
 use ery_proto::ai::v1::ai_service_server::AiServiceServer;
 
 use crate::{
-    AiError, Ports, Settings,
+    AiError, Ports, ProviderKind, Settings,
     adapters::{
-        BuiltinProvider, Chain, HttpProvider, Link, Provider, SteadyProvider, prompt_files,
+        BuiltinProvider, Chain, HttpProvider, Link, Pictures, Provider, SteadyProvider,
+        prompt_files,
     },
     domain::prompts::Prompts,
     handlers::AiRpc,
@@ -47,7 +48,9 @@ impl Service {
                     None => Arc::new(BuiltinProvider),
                 };
             let provider = SteadyProvider::new(provider, own, metrics.clone());
-            Ok(Link { provider, pricing: own.pricing(), is_own: own.is_own_network() })
+            let (pricing, is_own) = (own.pricing(), own.is_own_network());
+            let takes_pictures = own.pictures && own.provider != ProviderKind::Builtin;
+            Ok(Link { provider, pricing, is_own, takes_pictures })
         };
         for (name, own) in settings.chain() {
             links.push(link(&name, &own)?);
@@ -61,7 +64,9 @@ impl Service {
         };
         let chain = chained(links);
         let reads_orders = settings.model_reads_orders;
-        Ok(Self { rpc: AiRpc::new(chain, cheaper, prompts, metrics.clone(), reads_orders) })
+        let pictures = Pictures::new(&settings.pictures_from)?;
+        let metrics = metrics.clone();
+        Ok(Self { rpc: AiRpc::new(chain, cheaper, prompts, pictures, metrics, reads_orders) })
     }
 
     /// Returns what it serves.

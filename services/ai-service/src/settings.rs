@@ -84,6 +84,7 @@ pub struct ProviderSettings {
     pub streaming: Option<bool>,
     pub temperature: Option<f64>,
     pub context_window: Option<u32>,
+    pub pictures: Option<bool>,
     #[serde(with = "humantime_serde::option")]
     pub first_byte_timeout: Option<Duration>,
     #[serde(with = "humantime_serde::option")]
@@ -154,6 +155,10 @@ pub struct Settings {
     /// How many tokens `ollama` makes room for. It cuts what is longer without a word, and its own
     /// default may be far shorter than what Ery sends.
     pub context_window: Option<u32>,
+    /// Whether the model is shown pictures: those of the messages that it answers, fetched from Discord.
+    pub pictures: bool,
+    /// The hosts that pictures are fetched from, and no others: Discord's own.
+    pub pictures_from: Vec<String>,
     /// A folder whose files `conversation.txt` and `orders.txt` stand in for the built-in prompts.
     pub prompts_dir: Option<PathBuf>,
     /// Unset: the provider's own.
@@ -217,6 +222,8 @@ impl Default for Settings {
             cheaper_model: String::new(),
             streaming: true,
             context_window: None,
+            pictures: false,
+            pictures_from: vec!["cdn.discordapp.com".to_owned(), "media.discordapp.net".to_owned()],
             prompts_dir: None,
             temperature: None,
             connect_timeout: Duration::from_secs(10),
@@ -382,6 +389,7 @@ impl Settings {
                     streaming: own.streaming.unwrap_or(self.streaming),
                     temperature: own.temperature.or(self.temperature),
                     context_window: own.context_window.or(self.context_window),
+                    pictures: own.pictures.unwrap_or(self.pictures),
                     first_byte_timeout: own.first_byte_timeout.unwrap_or(self.first_byte_timeout),
                     read_timeout: own.read_timeout.unwrap_or(self.read_timeout),
                     attempts: own.attempts.unwrap_or(self.attempts),

@@ -242,6 +242,8 @@ impl Rerun<'_> {
             people: &self.people,
             bot,
             is_shared: self.turn.is_shared(),
+            // They lie at Discord, which a replay does not ask.
+            takes_pictures: false,
             max_tokens: self.settings.context_tokens,
         });
         let offered = self.tools.iter().map(|tool| tool.name.clone()).collect();

@@ -29,6 +29,8 @@ pub(crate) struct Link {
     pub(crate) pricing: Pricing,
     /// It runs in the operator's own network.
     pub(crate) is_own: bool,
+    /// It is shown pictures.
+    pub(crate) takes_pictures: bool,
 }
 
 /// What one request to a provider cost.
@@ -110,6 +112,11 @@ impl Chain {
         let links: Arc<[Link]> =
             self.links.iter().filter(|link| link.provider.name() != name).cloned().collect();
         (!links.is_empty()).then(|| Self { links, ..self.clone() })
+    }
+
+    /// Returns whether any provider is shown pictures.
+    pub(crate) fn takes_pictures(&self) -> bool {
+        self.links.iter().any(|link| link.takes_pictures)
     }
 
     /// Returns names and models, in order.

@@ -135,7 +135,7 @@ impl HttpProvider {
         request: &TurnRequest,
         deltas: &Deltas,
     ) -> Result<Answer, ProviderError> {
-        let chat = Chat::of(request)?;
+        let chat = Chat::of(request, self.settings.pictures)?;
         let asking = self.asking(request);
         let body = self.dialect.body(&chat, &asking).to_string();
         let mut attempt = Attempt::begin(deltas, &chat, request.max_output_tokens);
@@ -261,7 +261,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// Makes sure that TLS has its one provider, where no `main` has chosen it.
-fn install_crypto() {
+pub(super) fn install_crypto() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Another thread may have been first, with the same one.
         drop(rustls::crypto::ring::default_provider().install_default());

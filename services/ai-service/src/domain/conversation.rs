@@ -85,7 +85,10 @@ pub(crate) struct Attachment {
 pub(crate) struct Image {
     pub(crate) message: Id<MessageMarker>,
     pub(crate) media_type: String,
+    /// Empty until it is fetched.
     pub(crate) data: Bytes,
+    /// Where it is fetched.
+    pub(crate) url: String,
 }
 
 /// A call as the model wrote it; its arguments are possibly no JSON.

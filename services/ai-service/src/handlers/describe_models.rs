@@ -21,7 +21,7 @@ pub(super) fn answer(
 fn models(chain: &Chain) -> impl Iterator<Item = Model> {
     const MILLION: u64 = 1_000_000;
 
-    chain.links().iter().map(|Link { provider, pricing, is_own }| {
+    chain.links().iter().map(|Link { provider, pricing, is_own, takes_pictures }| {
         let cost = |usage| pricing.price.cost_micros(usage);
         Model {
             provider: provider.name().to_owned(),
@@ -30,6 +30,7 @@ fn models(chain: &Chain) -> impl Iterator<Item = Model> {
             completion_micros: cost(Usage { completion: MILLION, ..Usage::default() }),
             is_assumed: pricing.is_assumed,
             is_own: *is_own,
+            takes_pictures: *takes_pictures,
         }
     })
 }

@@ -37,7 +37,11 @@ pub(super) fn turn_request(
             Some(Kind::Members(members)) => images(std::mem::take(&mut members.images))?,
             _ => Vec::new(),
         };
-        turns.push(turn(given)?);
+        let given = turn(given)?;
+        // Pictures may come without a message of their own.
+        if !matches!(&given, Turn::Members(messages) if messages.is_empty()) {
+            turns.push(given);
+        }
         if !images.is_empty() {
             turns.push(Turn::Images(images));
         }
@@ -72,12 +76,15 @@ const IMAGES: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"]
 
 fn images(images: Vec<ProtoImage>) -> Result<Vec<Image>, CallError> {
     let image = |image: ProtoImage| {
-        if !IMAGES.contains(&image.media_type.as_str()) || image.data.is_empty() {
+        if !IMAGES.contains(&image.media_type.as_str())
+            || image.data.is_empty() == image.url.is_empty()
+        {
             return Err(CallError::Image);
         }
         let message = Id::new_checked(image.message_id)
             .ok_or(CallError::Missing { field: "turns.members.images.message_id" })?;
-        Ok(Image { message, media_type: image.media_type, data: image.data.into() })
+        let ProtoImage { media_type, data, url, .. } = image;
+        Ok(Image { message, media_type, data: data.into(), url })
     };
     images.into_iter().map(image).collect()
 }

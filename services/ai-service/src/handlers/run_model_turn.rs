@@ -17,7 +17,7 @@ use ery_proto::{
 };
 
 use crate::{
-    adapters::{Answered, Chain, Delta, Deltas, Spent},
+    adapters::{Answered, Chain, Delta, Deltas, Pictures, Spent},
     domain::{
         conversation::{Stop, TurnRequest, Usage},
         prompts::Prompts,
@@ -68,12 +68,18 @@ struct Growing {
 /// Whoever drops the stream ends the provider's stream with it.
 pub(super) fn answer(
     providers: Arc<Chain>,
-    turn: Turn,
+    pictures: Arc<Pictures>,
+    mut turn: Turn,
 ) -> BoxStream<'static, Result<RunModelTurnResponse, Status>> {
     let wants_deltas = turn.wants_deltas;
     let (deltas, told) = Deltas::listened_to(wants_deltas);
     // The stream itself drives the turn: nobody asks on for a caller that went away.
-    let asking = async move { ask(&providers, &turn, &deltas).await };
+    let asking = async move {
+        if providers.takes_pictures() {
+            pictures.fetch(&mut turn.request).await;
+        }
+        ask(&providers, &turn, &deltas).await
+    };
     let asking: Pin<Box<_>> = Box::pin(asking.in_current_span());
     let growing = Growing { told, asking: Some(asking), end: None, wants_deltas };
     stream::unfold(growing, |mut growing| async {

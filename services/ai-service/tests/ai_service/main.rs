@@ -6,6 +6,7 @@
 mod chain;
 mod independent;
 mod openai;
+mod pictures;
 mod providers;
 mod spent;
 mod support;

@@ -39,7 +39,8 @@ enum End {
 
 impl Wire {
     fn settings(self, base_url: &str) -> Settings {
-        Settings { provider: self.kind, streaming: self.is_streamed, ..settings(base_url) }
+        let (provider, streaming) = (self.kind, self.is_streamed);
+        Settings { provider, streaming, pictures: true, ..settings(base_url) }
     }
 
     fn end(self, end: End) -> &'static str {
@@ -257,7 +258,12 @@ fn conversation() -> RunModelTurnRequest {
     let mut request = RunModelTurnRequest { prompt: "conversation".into(), ..turn("look at this") };
     let Some(turn::Kind::Members(members)) = &mut request.turns[0].kind else { unreachable!() };
     let (message_id, media_type) = (10, "image/png".to_owned());
-    members.images.push(Image { message_id, media_type, data: b"picture".to_vec() });
+    members.images.push(Image {
+        message_id,
+        media_type,
+        data: b"picture".to_vec(),
+        url: String::new(),
+    });
     request
 }
 

@@ -10,7 +10,7 @@ use crate::{
     adapters::{tools, usage},
     domain::{
         channel::ChannelState,
-        context::{CallResult, MemberMessage, Part},
+        context::{self, CallResult, MemberMessage, Part},
         journal::{self, Entry, Kind, ModelTurn, Outcome, Step, Stop, ToolCall, Usage},
         message::{Attachment, Mention, Message},
         task_thread::{Change, Executed, Past, Ruling},
@@ -380,6 +380,16 @@ pub(crate) fn part(part: Part) -> ai::Turn {
         Part::Members(messages) => {
             let messages = messages.iter().map(member).collect();
             Kind::Members(ai::MemberMessages { messages, images: Vec::new() })
+        }
+        Part::Pictures(pictures) => {
+            let image = |picture: context::Picture| ai::Image {
+                message_id: picture.message.get(),
+                media_type: picture.media_type,
+                data: Vec::new(),
+                url: picture.url,
+            };
+            let images = pictures.into_iter().map(image).collect();
+            Kind::Members(ai::MemberMessages { messages: Vec::new(), images })
         }
         Part::Assistant(turn) => Kind::Assistant(ai::AssistantTurn {
             text: turn.text,

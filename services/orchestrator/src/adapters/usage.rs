@@ -59,6 +59,7 @@ pub(crate) struct Model {
     completion_micros: u64,
     is_assumed: bool,
     is_own: bool,
+    takes_pictures: bool,
 }
 
 impl Models {
@@ -67,6 +68,12 @@ impl Models {
     pub(crate) fn are_own(&self) -> bool {
         let mut all = self.usual.iter().chain(&self.cheaper);
         !self.is_known || (!self.usual.is_empty() && all.all(|it| it.is_own))
+    }
+
+    /// Returns whether one of those that are asked is shown pictures.
+    pub(crate) fn take_pictures(&self, is_cheaper: bool) -> bool {
+        let models = if is_cheaper { &self.cheaper } else { &self.usual };
+        models.iter().any(|model| model.takes_pictures)
     }
 
     /// Returns one that has a price although it runs in the operator's own network: a proxy perhaps, of a
@@ -128,6 +135,7 @@ impl Ai {
             completion_micros: model.completion_micros,
             is_assumed: model.is_assumed,
             is_own: model.is_own,
+            takes_pictures: model.takes_pictures,
         };
         match described {
             Ok(described) => Ok(Models {
@@ -352,6 +360,7 @@ mod tests {
             completion_micros: 10_000_000,
             is_assumed: true,
             is_own,
+            takes_pictures: false,
         }
     }
 

@@ -41,12 +41,22 @@ const CLEARED: &str = r#"{"left_out":"for lack of room; call the tool again if y
 pub(crate) enum Part {
     /// What people wrote: always data.
     Members(Vec<MemberMessage>),
+    /// Pictures that belong to messages before.
+    Pictures(Vec<Picture>),
     /// What the model said or called before.
     Assistant(ModelTurn),
     /// What its calls brought.
     Results(Vec<CallResult>),
     /// A sentence by our own code. Never holds what people wrote.
     Note(String),
+}
+
+/// A picture of a message, by where it lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Picture {
+    pub(crate) message: Id<MessageMarker>,
+    pub(crate) media_type: String,
+    pub(crate) url: String,
 }
 
 /// A message with what its author may do.
@@ -91,8 +101,17 @@ pub(crate) struct Material<'a> {
     /// Ery's own user.
     pub(crate) bot: Id<UserMarker>,
     pub(crate) is_shared: bool,
+    /// Whether the model is shown pictures.
+    pub(crate) takes_pictures: bool,
     pub(crate) max_tokens: u64,
 }
+
+/// How many pictures are shown, and how large one may be.
+const MOST_PICTURES: usize = 4;
+const LARGEST_PICTURE: u64 = 4 * 1024 * 1024;
+
+/// What a picture costs at the most, by the providers' own bounds.
+const PICTURE_TOKENS: u64 = 1_700;
 
 /// Returns what of `context` stood in the channel before the turn: neither its messages, nor what
 /// came behind them and waits for a turn of its own.
@@ -107,6 +126,37 @@ pub(crate) fn before(turn: &Turn, context: Vec<Message>) -> Vec<Message> {
     before.sort_by_key(|message| message.id);
     before.dedup_by_key(|message| message.id);
     before
+}
+
+/// Returns the pictures of what is to be answered, and of what it replies to; the newest first, if there
+/// are more than are shown.
+pub(crate) fn pictures<'a>(
+    triggers: impl Iterator<Item = &'a Message>,
+    history: &[Message],
+) -> Vec<Picture> {
+    let picture = |message: &Message, file: &Attachment| {
+        let media_type = file.content_type.split(';').next().unwrap_or_default().trim();
+        let is_seen = matches!(media_type, "image/png" | "image/jpeg" | "image/gif" | "image/webp");
+        let media_type = media_type.to_owned();
+        let is_small = file.size_bytes <= LARGEST_PICTURE;
+        (is_seen && is_small && !file.url.is_empty()).then(|| Picture {
+            message: message.id,
+            media_type,
+            url: file.url.clone(),
+        })
+    };
+    let mut messages: Vec<&Message> = Vec::new();
+    for trigger in triggers {
+        messages.extend(history.iter().filter(|it| Some(it.id) == trigger.reply_to));
+        messages.push(trigger);
+    }
+    let mut pictures: Vec<_> = messages
+        .into_iter()
+        .flat_map(|message| message.attachments.iter().filter_map(|file| picture(message, file)))
+        .collect();
+    pictures.dedup();
+    pictures.drain(..pictures.len().saturating_sub(MOST_PICTURES));
+    pictures
 }
 
 /// Returns whether any of it was written by somebody else than the principal.
@@ -124,12 +174,18 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
         .filter(|message| !thread.is_deleted(message.id))
         .map(|message| material.member(message, false))
         .collect();
+    let pictures = if material.takes_pictures {
+        pictures(thread.messages(), material.history)
+    } else {
+        Vec::new()
+    };
     let notes = first_notes(thread, is_shared);
     let mut results = results(thread);
 
     let fixed = prompt_tokens
         + tools.iter().map(tool_tokens).sum::<u64>()
         + triggers.iter().map(message_tokens).sum::<u64>()
+        + PICTURE_TOKENS * u64::try_from(pictures.len()).unwrap_or(u64::MAX)
         + notes.iter().map(|note| text::tokens(note)).sum::<u64>()
         + thread.notes().iter().map(|note| text::tokens(&note.text)).sum::<u64>()
         + thread.steps().iter().map(|step| turn_tokens(&step.turn)).sum::<u64>();
@@ -178,6 +234,9 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
     }
     parts.extend(notes.into_iter().map(Part::Note));
     parts.push(Part::Members(triggers));
+    if !pictures.is_empty() {
+        parts.push(Part::Pictures(pictures));
+    }
     push_steps(&mut parts, thread, results);
     Packed {
         parts,
@@ -382,8 +441,46 @@ mod tests {
             people: &people(),
             bot: BOT,
             is_shared: false,
+            takes_pictures: true,
             max_tokens,
         })
+    }
+
+    #[test]
+    fn pictures_of_what_is_answered_and_of_what_it_replies_to_are_shown() {
+        let file = |name: &str, content_type: &str, size_bytes: u64| Attachment {
+            filename: name.into(),
+            content_type: content_type.into(),
+            size_bytes,
+            url: format!("https://cdn.discordapp.com/attachments/1/2/{name}"),
+        };
+        let mut shown = message(3, BEN, "look");
+        shown.attachments =
+            vec![file("a.png", "image/png", 10), file("b.pdf", "application/pdf", 10)];
+        let mut other = message(4, BEN, "not meant");
+        other.attachments = vec![file("c.png", "image/png", 10)];
+        let mut asked = message(9, ANN, "ery, what is this?");
+        asked.reply_to = Some(shown.id);
+        asked.attachments = vec![
+            file("d.jpg", "image/jpeg; charset=binary", 10),
+            file("large.png", "image/png", LARGEST_PICTURE + 1),
+        ];
+        let turn = turn(vec![asked]);
+        let thread = thread(&turn, None);
+        let history = [shown, other];
+        let packed = packed(&history, &thread, 10_000);
+        let found: Vec<_> = packed
+            .parts
+            .iter()
+            .filter_map(|part| match part {
+                Part::Pictures(pictures) => Some(pictures.clone()),
+                _ => None,
+            })
+            .flatten()
+            .map(|it| (it.message.get(), it.media_type))
+            .collect();
+        assert_eq!(found, [(3, "image/png".to_owned()), (9, "image/jpeg".to_owned())]);
+        assert!(packed.tokens > 2 * PICTURE_TOKENS);
     }
 
     fn members(part: &Part) -> &[MemberMessage] {
@@ -524,6 +621,7 @@ mod tests {
             people: &People::default(),
             bot: BOT,
             is_shared: true,
+            takes_pictures: false,
             max_tokens: 10_000,
         });
         let shape: Vec<_> = packed
@@ -536,6 +634,7 @@ mod tests {
                 Part::Note(text) if text.contains("several people") => "shared",
                 Part::Note(text) if text.contains("Who is meant?") => "problem",
                 Part::Note(text) if text.contains("was edited") => "edited",
+                Part::Pictures(pictures) => panic!("{pictures:?}"),
                 Part::Note(text) => panic!("{text}"),
             })
             .collect();

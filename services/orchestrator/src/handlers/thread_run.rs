@@ -265,7 +265,10 @@ impl<'a> Run<'a> {
                 messages: desk.history.iter().map(|message| message.id).collect(),
                 rights: self.rights_of(desk.history.iter().chain(self.thread.messages())),
                 edited: self.thread.edits(),
-                is_tainted: context::taints(self.turn, &desk.history),
+                // What a picture says is nobody's order, whoever shows it.
+                is_tainted: context::taints(self.turn, &desk.history)
+                    || (self.takes_pictures()
+                        && !context::pictures(self.thread.messages(), &desk.history).is_empty()),
                 is_current: desk.is_current,
                 bounds: Some(self.thread.bounds()),
             });
@@ -390,6 +393,10 @@ impl<'a> Run<'a> {
         let mut history = context::before(self.turn, history);
         history.drain(..history.len().saturating_sub(wanted));
         history
+    }
+
+    fn takes_pictures(&self) -> bool {
+        self.holder.installation.models().take_pictures(self.is_cheaper)
     }
 
     /// Returns what the authors of messages may do, as the model is told it.
@@ -642,6 +649,7 @@ impl<'a> Run<'a> {
             people: self.people,
             bot: self.bot,
             is_shared: self.turn.is_shared(),
+            takes_pictures: self.takes_pictures(),
             max_tokens: holder.settings.context_tokens,
         });
         let offered: Vec<_> = tools.iter().map(|tool| tool.name.clone()).collect();

@@ -69,14 +69,19 @@ impl Chat {
     /// # Errors
     ///
     /// [`ProviderError::ToolSchema`].
-    pub(super) fn of(request: &TurnRequest) -> Result<Self, ProviderError> {
+    pub(super) fn of(request: &TurnRequest, takes_pictures: bool) -> Result<Self, ProviderError> {
         let mut layout = Layout { marker: &request.marker, ..Layout::default() };
         for turn in &request.turns {
             match turn {
                 Turn::Members(messages) => {
                     layout.add_people(&spotlight::render(messages, &request.marker));
                 }
-                Turn::Images(images) => images.iter().for_each(|image| layout.add_image(image)),
+                Turn::Images(images) if takes_pictures => {
+                    for image in images {
+                        layout.add_image(image);
+                    }
+                }
+                Turn::Images(_) => {}
                 Turn::Note(note) => {
                     layout.add_people(&spotlight::render_note(note, &request.marker));
                 }
@@ -286,7 +291,7 @@ mod tests {
             marker: "M1".into(),
             place: Place { bot: None, bot_name: "Ery".into(), now: UnixMillis(0) },
         };
-        Chat::of(&request).unwrap().entries
+        Chat::of(&request, true).unwrap().entries
     }
 
     fn kinds(entries: &[Entry]) -> Vec<&'static str> {
@@ -329,7 +334,12 @@ mod tests {
 
     #[test]
     fn an_image_stands_behind_a_note_that_names_its_message() {
-        let image = Image { message: Id::new(1), media_type: "image/png".into(), data: "x".into() };
+        let image = Image {
+            message: Id::new(1),
+            media_type: "image/png".into(),
+            data: "x".into(),
+            url: String::new(),
+        };
         let entries = laid_out(vec![members("look"), Turn::Images(vec![image]), members("b")]);
         let [Entry::People(parts)] = &entries[..] else { panic!("{entries:?}") };
         let [Part::Text(before), Part::Image { base64, .. }, Part::Text(_)] = &parts[..] else {
