@@ -5,6 +5,7 @@
 //! sentences ([`plan`], [`report`]). Whoever reads an order wrongly acts on a person, so that every
 //! doubt here is decided for doing nothing and saying so.
 
+mod aside;
 mod clause;
 mod digest;
 mod duration;

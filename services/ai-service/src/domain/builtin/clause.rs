@@ -176,10 +176,15 @@ impl<'a> Clause<'a> {
         self.tokens.len() < before
     }
 
+    /// Returns what stands from here to where `until` begins.
+    pub(super) fn until(&self, until: Clause<'a>) -> Self {
+        let count = self.tokens.len().saturating_sub(until.tokens.len());
+        Self { tokens: self.tokens.get(..count).unwrap_or_default(), ..*self }
+    }
+
     /// Returns the text from here to where `until` begins, with quotes back in their place.
     pub(super) fn text_until(&self, until: Clause<'a>) -> String {
-        let count = self.tokens.len().saturating_sub(until.tokens.len());
-        self.text_of(self.tokens.get(..count).unwrap_or_default())
+        self.text_of(self.until(until).tokens)
     }
 
     pub(super) fn text(&self) -> String {
@@ -457,7 +462,8 @@ pub(super) fn is_one_of(word: &str, words: &str) -> bool {
     words.split('|').any(|known| known == word)
 }
 
-fn is_name(word: &str) -> bool {
+/// Returns whether a word can be a name.
+pub(super) fn is_name(word: &str) -> bool {
     let is_small_number = word.len() < 15 && word.bytes().all(|byte| byte.is_ascii_digit());
     !is_small_number && !is_one_of(word, NOT_NAMES)
 }

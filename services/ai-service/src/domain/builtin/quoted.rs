@@ -2,6 +2,7 @@ use std::{borrow::Cow, sync::LazyLock};
 
 use regex::Regex;
 
+use super::{aside, tokens::tokenise};
 use crate::domain::{conversation::Place, spotlight::visible};
 
 /// A text without what it quotes. Each quote leaves one placeholder behind.
@@ -203,7 +204,9 @@ fn without_bullet(line: &str) -> &str {
     let line = line.trim_start();
     for bullet in ["- ", "* ", "• ", "+ ", "# ", "## ", "### "] {
         if let Some(rest) = line.strip_prefix(bullet) {
-            return rest;
+            // What looks like a signature stays one.
+            let is_signed = bullet == "- " && aside::is_lone_name(&tokenise(rest));
+            return if is_signed { line } else { rest };
         }
     }
     let digits = line.len() - line.trim_start_matches(|c: char| c.is_ascii_digit()).len();

@@ -338,6 +338,11 @@ fn problem(problem: &Problem, request: &TurnRequest) -> String {
              people with @, or write “because …”.",
             cut(part, 100)
         ),
+        Problem::ReasonOrAside(part) => format!(
+            "I wasn't sure whether “{}” is the reason, so I did nothing. Write “because …” before a \
+             reason.",
+            cut(part, 100)
+        ),
         Problem::NotUnderstood(part) if part.is_empty() => UNKNOWN.into(),
         Problem::NotUnderstood(part) => format!(
             "I didn't understand “{}”, so I did nothing about it. (I'm in built-in command mode, \

@@ -147,6 +147,11 @@ impl Request {
 }
 
 impl Request {
+    /// Returns whether it only ends what somebody was put under.
+    pub(super) fn lifts(&self) -> bool {
+        matches!(self, Self::Unban { .. } | Self::Timeout { seconds: 0, .. })
+    }
+
     /// Returns whether it moderates: whoever reads such an order wrongly acts on a person.
     pub(super) fn is_an_act(&self) -> bool {
         match self {
@@ -304,6 +309,8 @@ pub(super) enum Problem {
     AskedOnly,
     /// People or a reason: both would fit.
     PeopleOrReason(String),
+    /// A reason, or what somebody says of the command: both would fit.
+    ReasonOrAside(String),
     NotUnderstood(String),
     SearchWhat,
     WhichEmoji,

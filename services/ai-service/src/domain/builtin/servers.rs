@@ -8,6 +8,7 @@ use self::{
     roles::{read_move, read_role},
 };
 use super::{
+    aside,
     clause::{Clause, is_reason_word},
     request::{Problem, Request},
     timeouts::{self, Read, problem},
@@ -47,7 +48,8 @@ fn ending(mut at: Clause<'_>, act: impl FnOnce(Option<String>) -> Vec<Request>) 
             return (act(reason), at);
         }
         let is_reason = reason.is_none()
-            && (at.take_any("for|because of|because|since|as|due to|reason")
+            && (at.take_any("for|because of|because|since|due to|reason")
+                || is_told_as(&mut at)
                 || had_pause && at.word().is_some_and(is_reason_word));
         if !is_reason {
             return problem(Problem::NotUnderstood(at.text()), at);
@@ -65,4 +67,14 @@ fn ending(mut at: Clause<'_>, act: impl FnOnce(Option<String>) -> Vec<Request>) 
         reason = timeouts::reason_of(&at.text_until(end));
         at = end;
     }
+}
+
+/// Takes the `as` of a reason; `as bob said` is none.
+fn is_told_as(at: &mut Clause<'_>) -> bool {
+    let mut ahead = *at;
+    let is_told = ahead.take("as") && aside::is_a_reason(ahead, true);
+    if is_told {
+        *at = ahead;
+    }
+    is_told
 }

@@ -1,6 +1,7 @@
 //! The commands as people write them. `@bob` is written as a mention where Discord would make one.
 
 mod acts;
+mod asides;
 mod properties;
 
 use serde_json::{Value, json};

@@ -1,9 +1,10 @@
 use crate::domain::conversation::{MemberMessage, Place};
 
 use super::{
+    aside,
     clause::{Clause, Context},
     duration, lookups, polls,
-    quoted::unquote,
+    quoted::{Unquoted, unquote},
     reminders,
     request::{Problem, Request, Talk},
     servers, talk, timeouts,
@@ -28,9 +29,18 @@ pub(super) fn understand(message: &MemberMessage, place: &Place) -> Vec<Request>
     if tokens.len() > MOST_TOKENS || message.text.chars().nth(LONGEST_TEXT).is_some() {
         return vec![Request::Problem(Problem::LongText)];
     }
+    with_context(message, place, &unquoted, |context| read(&tokens, context, message))
+}
+
+fn with_context<T>(
+    message: &MemberMessage,
+    place: &Place,
+    unquoted: &Unquoted,
+    read: impl FnOnce(&Context<'_>) -> T,
+) -> T {
     let bot_name: Vec<String> =
         place.bot_name.to_lowercase().split_whitespace().map(str::to_owned).collect();
-    let context = Context {
+    read(&Context {
         text: &unquoted.text,
         quotes: &unquoted.quotes,
         bot: place.bot,
@@ -39,25 +49,28 @@ pub(super) fn understand(message: &MemberMessage, place: &Place) -> Vec<Request>
         asker: message.author,
         reply_to: message.reply_to,
         reply_to_author: message.reply_to_author,
-    };
-    let is_taken_back = is_taken_back(&tokens);
+    })
+}
+
+/// Reads the tokens of a whole message.
+fn read(tokens: &[Token], context: &Context<'_>, message: &MemberMessage) -> Vec<Request> {
+    let is_taken_back = is_taken_back(tokens);
     // These are whole messages: what they say may be anything.
-    let whole = Clause::new(&tokens, &context);
+    let whole = Clause::new(tokens, context);
     if !is_taken_back
         && let Some(request) = polls::read(whole).or_else(|| reminders::read(whole, message.at))
     {
         return vec![request];
     }
     let mut found = Vec::new();
-    for (sentence, is_question) in sentences(&tokens, &context) {
-        read_sentence(Clause::new(sentence, &context), is_question, &mut found);
+    for (sentence, is_question) in sentences(tokens, context) {
+        read_sentence(Clause::new(sentence, context), is_question, &mut found);
     }
-    if is_taken_back {
-        for request in &mut found {
-            if request.is_an_act() {
-                *request = Request::Talk(Talk::Refrain);
-            }
-        }
+    let acts = || found.iter().filter(|request| request.is_an_act());
+    let only_lifts = acts().all(Request::lifts);
+    let is_disowned = acts().next().is_some() && aside::is_disowned(whole, only_lifts);
+    if is_taken_back || is_disowned {
+        withdraw(&mut found);
     }
     settle(found)
 }
@@ -129,6 +142,9 @@ fn read_sentence(whole: Clause<'_>, is_question: bool, found: &mut Vec<Request>)
         at = at.without_tail();
     }
     let talk = Request::Talk(talk::classify(whole, at, opening));
+    if opening.is_negated && forbids_what_stands_before(at) {
+        withdraw(found);
+    }
     if opening.is_negated || at.is_done() {
         found.push(talk);
         return;
@@ -157,6 +173,9 @@ fn read_sentence(whole: Clause<'_>, is_question: bool, found: &mut Vec<Request>)
         at.take_pauses();
         at.take_connectors();
         let opening = at.take_opening();
+        if opening.is_negated && (forbids_what_stands_before(at) || !goes_with_an_act(at)) {
+            withdraw(&mut found[before..]);
+        }
         if at.is_idle() || opening.is_negated {
             return;
         }
@@ -166,6 +185,36 @@ fn read_sentence(whole: Clause<'_>, is_question: bool, found: &mut Vec<Request>)
     } else {
         Request::Problem(Problem::NotUnderstood(at.text()))
     });
+}
+
+/// Leaves no act of what was read.
+fn withdraw(found: &mut [Request]) {
+    let is_doubted =
+        |request: &Request| matches!(request, Request::Problem(Problem::ReasonOrAside(_)));
+    let acts = found.iter_mut().filter(|it| it.is_an_act() || is_doubted(it));
+    for request in acts {
+        *request = Request::Talk(Talk::Refrain);
+    }
+}
+
+/// Returns whether a negation takes back what it follows: `ban @bob, don't`, `…, no, don't ban him`.
+/// `and not @alice` only leaves somebody out.
+fn forbids_what_stands_before(at: Clause<'_>) -> bool {
+    if at.begins_with_mention() {
+        return false;
+    }
+    let mut behind = at;
+    let is_act = behind.take("ban|kick|mute|timeout|warn|do|unban|unmute|delete|pin|lock|give");
+    at.is_idle()
+        || is_act
+            && (behind.is_idle()
+                || behind.next_is("him|her|them|it|this|that|anyone|anybody|anything|so"))
+}
+
+/// Returns whether a negation behind an act only adds to it: `and not @alice`, `stop spamming`, `don't
+/// tell him`.
+fn goes_with_an_act(at: Clause<'_>) -> bool {
+    at.begins_with_mention() || at.begins_a_command() || aside::is_a_reason(at, false)
 }
 
 /// Returns whether a sentence says when or whether something is to be done.

@@ -1,5 +1,6 @@
 use super::{
     super::{
+        aside,
         clause::Clause,
         request::{Problem, Target},
     },
@@ -53,9 +54,13 @@ pub(super) fn read_lifting(at: Clause<'_>) -> Option<Read<'_>> {
         if after.is_idle() {
             break;
         }
-        if after.take_any("because|since|as|cause|cuz|bc")
-            || (had_pause && !after.begins_a_command() && !is_later(after))
-        {
+        let is_announced = after.take_any("because|since|cause|cuz|bc");
+        let is_perhaps =
+            after.take("as") || (had_pause && !after.begins_a_command() && !is_later(after));
+        if !is_announced && is_perhaps && !aside::is_a_reason(after, true) {
+            return Some(problem(Problem::ReasonOrAside(after.text()), after));
+        }
+        if is_announced || is_perhaps {
             parts.reason = reason_of(&after.text());
             after.skip(usize::MAX);
             break;

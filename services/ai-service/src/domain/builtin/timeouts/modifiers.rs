@@ -2,6 +2,7 @@
 
 use super::{
     super::{
+        aside,
         clause::{Clause, is_one_of},
         duration::{self, Span},
         request::{Problem, Request, Target},
@@ -86,7 +87,7 @@ fn modifier<'a>(at: Clause<'a>, had_pause: bool, parts: &mut Parts) -> Result<St
     let is_explained = had_pause || parts.seconds.is_some() || ends_with_id(parts);
     let is_statement = !had_pause && at.word().is_some_and(|word| is_one_of(word, FINITE));
     if is_explained && !is_statement && parts.reason.is_none() {
-        let (reason, after) = noun_reason(at, parts)?;
+        let (reason, after) = noun_reason(at, parts, Begun::ByNothing)?;
         if reason.is_some() {
             parts.reason = reason;
             return Ok(Step::On(after));
@@ -169,18 +170,23 @@ fn take_reason<'a>(mut at: Clause<'a>, parts: &mut Parts) -> Result<Option<Claus
     let is_about =
         parts.deed == Deed::Warn && at.take_any("about|regarding|concerning|not to|to stop");
     if is_about || at.take_any("for|during|over|due to|on account of|on grounds of") {
-        let (reason, after) = noun_reason(at, parts)?;
+        let (reason, after) = noun_reason(at, parts, Begun::ByWord)?;
         parts.reason = parts.reason.take().or(reason);
         return Ok(Some(after));
     }
     let is_clause = at.take_any(
-        "because of|because|cause|cuz|coz|cos|bc|bcs|since|as|reason|with reason|\
-         with the reason|reason being",
+        "because of|because|cause|cuz|coz|cos|bc|bcs|since|reason|with reason|with the reason|\
+         reason being",
     );
-    if !is_clause {
+    // `as he spams` says why, `as bob said` whose words these are.
+    let is_perhaps = !is_clause && at.take("as");
+    if !is_clause && !is_perhaps {
         return Ok(None);
     }
     at.take_pauses();
+    if is_perhaps && !aside::is_a_reason(at, false) || aside::is_in_jest(at) {
+        return Err(Problem::ReasonOrAside(at.text()));
+    }
     parts.reason = parts.reason.take().or(reason_of(&at.text()));
     Ok(Some(at.after(usize::MAX)))
 }
@@ -232,10 +238,30 @@ fn another_group<'a>(mut at: Clause<'a>, parts: &Parts) -> Option<Read<'a>> {
     Some((found.map_or(all, |found| vec![found]), at))
 }
 
+/// By what a reason is begun.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    /// `for`, `about`.
+    ByWord,
+    /// Nothing, a comma, a length of time: it may be none.
+    ByNothing,
+}
+
+impl Begun {
+    fn check(self, reason: Clause<'_>) -> Result<(), Problem> {
+        let is_reason = match self {
+            Self::ByWord => !aside::is_in_jest(reason),
+            Self::ByNothing => aside::is_a_reason(reason, false),
+        };
+        if is_reason { Ok(()) } else { Err(Problem::ReasonOrAside(reason.text())) }
+    }
+}
+
 /// Takes a reason such as `spam`; the duration may stand behind it, and so may the next command.
 fn noun_reason<'a>(
     at: Clause<'a>,
     parts: &mut Parts,
+    begun: Begun,
 ) -> Result<(Option<String>, Clause<'a>), Problem> {
     if parts.deed.has_length() && duration::is_attempt(at) {
         return Err(Problem::NoLength(at.text()));
@@ -251,6 +277,7 @@ fn noun_reason<'a>(
             && let Some((span, after)) = duration::read(ahead)
             && (after.is_idle() || is_next_command(after))
         {
+            begun.check(at.until(end))?;
             set_duration(parts, span)?;
             return Ok((reason_of(&at.text_until(end)), after));
         }
@@ -261,6 +288,7 @@ fn noun_reason<'a>(
         }
         end.skip(1);
     }
+    begun.check(at.until(end))?;
     Ok((reason_of(&at.text_until(end)), end))
 }
 
