@@ -133,7 +133,8 @@ pub struct Settings {
     pub model: String,
     /// Whether the model may read what a moderator orders, where the built-in commands find no
     /// order in the message. Off: only orders that code itself understands are carried out without
-    /// a confirmation. On: a model that errs, or that somebody else controls, can invent an order.
+    /// a confirmation. On: a model that errs, or that somebody else controls, can twist an order whose
+    /// verb and targets stand in the message; it cannot invent one.
     pub model_reads_orders: bool,
     /// Several providers, asked in this order: the next one where the one before gives no answer.
     /// In place of `provider`, `base_url`, `api_key` and `model`.

@@ -25,6 +25,7 @@ mod understand;
 
 pub(crate) use plan::{NAME, answer, orders};
 pub(crate) use quoted::own_words;
+pub(crate) use understand::withholds;
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         builtin,
         conversation::{Answer, MemberMessage, Order, Stop, ToolSpec, Turn, TurnRequest},
+        grounds,
         prompts::{self, Prompts},
     },
     error::CallError,
@@ -42,7 +43,9 @@ pub(super) async fn answer(
     let place = parse::place(request.bot_id, request.bot_name, request.now_ms);
     let tools = parse::tools(request.tools);
     let orders = builtin::orders(&message, &place, &tools);
-    let readers = readers.filter(|_| orders.is_empty() && !tools.is_empty());
+    let readers = readers.filter(|_| {
+        orders.is_empty() && !tools.is_empty() && !builtin::withholds(&message, &place)
+    });
     let own_words = builtin::own_words(&message.text, &place);
     let prompt = prompts.get(prompts::ORDERS);
     let Some(((readers, own_words), prompt)) = readers.zip(own_words).zip(prompt) else {
@@ -52,7 +55,7 @@ pub(super) async fn answer(
     let message = MemberMessage { text: own_words, ..message };
     let turn = TurnRequest {
         instructions: prompt.fill(&place.bot_name, false),
-        turns: vec![Turn::Members(vec![message])],
+        turns: vec![Turn::Members(vec![message.clone()])],
         tools,
         max_output_tokens: Some(MOST_OUTPUT_TOKENS),
         marker: Uuid::new_v4().simple().to_string(),
@@ -60,7 +63,7 @@ pub(super) async fn answer(
     };
     let (orders, read_by, spent) = match readers.ask(&turn, &Deltas::default()).await {
         Ok(answered) => {
-            let orders = orders_of(answered.answer, &turn.tools);
+            let orders = orders_of(answered.answer, &turn.tools, &message);
             (orders, answered.model.to_owned(), answered.spent)
         }
         Err(error) => {
@@ -73,8 +76,9 @@ pub(super) async fn answer(
     Ok(response(orders, read_by, spent))
 }
 
-/// Takes the calls that are sound: offered, whole, with an object for arguments.
-fn orders_of(answer: Answer, tools: &[ToolSpec]) -> Vec<Order> {
+/// Takes the calls that are sound: offered, whole, with an object for arguments, and told by the
+/// message itself, whose text is without quotes.
+fn orders_of(answer: Answer, tools: &[ToolSpec], message: &MemberMessage) -> Vec<Order> {
     if answer.stop != Stop::ToolCalls {
         return Vec::new();
     }
@@ -87,6 +91,17 @@ fn orders_of(answer: Answer, tools: &[ToolSpec]) -> Vec<Order> {
         .into_iter()
         .map(|call| Order { tool: call.tool, arguments: call.arguments })
         .filter(is_sound)
+        .filter(|order| {
+            let is_told = grounds::stands_in(order, message, &message.text);
+            if !is_told {
+                tracing::debug!(
+                    tool = order.tool,
+                    message.id = %message.id,
+                    "the model read an order that the message does not hold; it needs a click"
+                );
+            }
+            is_told
+        })
         .take(MOST_ORDERS)
         .collect()
 }

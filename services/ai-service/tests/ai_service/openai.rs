@@ -484,6 +484,28 @@ async fn a_model_that_fails_orders_nothing() {
 }
 
 #[tokio::test]
+async fn an_order_that_the_message_does_not_hold_is_the_models_own() {
+    let invented = || {
+        Answer::Stream(calls(&[(
+            "a",
+            "timeout_member",
+            "{\"member\":\"2\",\"duration_seconds\":60}",
+        )]))
+    };
+    for content in ["good morning", "good morning <@2>", "let's mute someone", "<@3> braucht Pause"]
+    {
+        let (fake, orders, read_by) = read([invented()], content).await;
+        assert_eq!(orders, [], "{content}");
+        assert_eq!((fake.attempts(), read_by.as_str()), (1, "some::model-high"), "{content}");
+    }
+    // What is taken back or forbidden is not asked about.
+    for content in ["timeout <@2>, said the troll", "gib <@2> bloß nicht eine Pause"] {
+        let (fake, orders, _) = read([invented()], content).await;
+        assert_eq!((orders.len(), fake.attempts()), (0, 0), "{content}");
+    }
+}
+
+#[tokio::test]
 async fn a_message_of_quotes_alone_is_not_asked_about() {
     let (fake, orders, _) = read([], "> timeout <@2> for 10m\n```ban <@3>```").await;
     assert_eq!((orders.len(), fake.attempts()), (0, 0));

@@ -150,6 +150,11 @@ pub(super) fn is_disowned(whole: Clause<'_>, only_lifts: bool) -> bool {
     false
 }
 
+/// Returns whether anything is negated.
+pub(super) fn has_negation(tokens: &[Token]) -> bool {
+    words_of(tokens).into_iter().any(is_negation)
+}
+
 /// Returns whether these words can be a signature: names alone.
 pub(super) fn is_lone_name(tokens: &[Token]) -> bool {
     (1..=3).contains(&tokens.len())

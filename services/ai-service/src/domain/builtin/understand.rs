@@ -75,6 +75,28 @@ fn read(tokens: &[Token], context: &Context<'_>, message: &MemberMessage) -> Vec
     settle(found)
 }
 
+/// Returns whether a message takes back, forbids or disowns what it says, so that nobody reads an
+/// order in it.
+pub(crate) fn withholds(message: &MemberMessage, place: &Place) -> bool {
+    let doubts = |request: &Request| {
+        matches!(
+            request,
+            Request::Talk(Talk::Refrain)
+                | Request::Problem(Problem::ReasonOrAside(_) | Problem::LongText)
+        )
+    };
+    let found = understand(message, place);
+    found.iter().any(doubts) || {
+        let unquoted = unquote(&message.text, place);
+        let tokens = tokenise(&unquoted.text);
+        is_taken_back(&tokens)
+            || aside::has_negation(&tokens)
+            || with_context(message, place, &unquoted, |context| {
+                aside::is_disowned(Clause::new(&tokens, context), false)
+            })
+    }
+}
+
 /// Leaves out talk beside requests, and all talk but the weightiest.
 fn settle(found: Vec<Request>) -> Vec<Request> {
     let mut requests = Vec::new();
