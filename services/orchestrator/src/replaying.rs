@@ -244,6 +244,7 @@ impl Rerun<'_> {
             is_shared: self.turn.is_shared(),
             // They lie at Discord, which a replay does not ask.
             takes_pictures: false,
+            is_withheld: false,
             max_tokens: self.settings.context_tokens,
         });
         let offered = self.tools.iter().map(|tool| tool.name.clone()).collect();
@@ -312,7 +313,10 @@ fn people(turn: &Turn, context: &ContextLoaded, messages: &[common::Message]) ->
     for message in kept.chain(turn.messages.iter().map(|it| it.message.clone())) {
         if let Some(rights) = rights.get(&message.id) {
             let (name, roles) = (message.author_name, Vec::new());
-            people.insert(message.author, Person { name, rights: *rights, roles });
+            people.insert(
+                message.author,
+                Person { name, rights: *rights, roles, reads_history: true },
+            );
         }
     }
     people

@@ -3,9 +3,12 @@ use std::time::Duration;
 use futures::FutureExt;
 use serde_json::{Value, json};
 use tonic::Status;
-use twilight_model::id::{
-    Id,
-    marker::{ChannelMarker, MessageMarker, UserMarker},
+use twilight_model::{
+    guild::Permissions,
+    id::{
+        Id,
+        marker::{ChannelMarker, MessageMarker, UserMarker},
+    },
 };
 
 use ery_clock::UnixMillis;
@@ -32,6 +35,9 @@ use crate::{
 
 /// The tool by which a thread answers.
 const ANSWER_TOOL: &str = "send_message";
+
+/// What is needed to read what was said in a channel before.
+const TO_READ: Permissions = Permissions::VIEW_CHANNEL.union(Permissions::READ_MESSAGE_HISTORY);
 
 /// The largest answer of the tool-service.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
@@ -488,7 +494,11 @@ impl Tools {
         let person = |person: proto::PersonInChannel| {
             let roles = person.role_ids.into_iter().filter_map(Id::new_checked).collect();
             let rights = Rights::from_word(&person.rights);
-            Some((Id::new_checked(person.user_id)?, Person { name: person.name, rights, roles }))
+            let has = Permissions::from_bits_truncate(person.channel_permissions);
+            // Both sides of a direct message read all of it.
+            let reads_history = channel.guild().is_none() || has.contains(TO_READ);
+            let user = Id::new_checked(person.user_id)?;
+            Some((user, Person { name: person.name, rights, roles, reads_history }))
         };
         Ok(answer.people.into_iter().filter_map(person).collect())
     }

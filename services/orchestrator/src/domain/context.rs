@@ -3,7 +3,8 @@
 //! Stable parts first, so that providers' prompt caches hit: instructions, tools, the channel's
 //! last messages, what is to be answered, and then what this thread did so far. Where it does not
 //! fit, old tool results go first, then the oldest messages, then newer tool results; what is to be
-//! answered is never cut. What was cut is said.
+//! answered is never cut. What was cut is said, and so is that earlier messages are kept back from people
+//! who may not read them.
 
 use twilight_model::id::{
     Id,
@@ -103,6 +104,8 @@ pub(crate) struct Material<'a> {
     pub(crate) is_shared: bool,
     /// Whether the model is shown pictures.
     pub(crate) takes_pictures: bool,
+    /// Whether what was said before is kept back, for not all who are answered may read it.
+    pub(crate) is_withheld: bool,
     pub(crate) max_tokens: u64,
 }
 
@@ -179,7 +182,7 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
     } else {
         Vec::new()
     };
-    let notes = first_notes(thread, is_shared);
+    let notes = first_notes(thread, is_shared, material.is_withheld);
     let mut results = results(thread);
 
     let fixed = prompt_tokens
@@ -247,8 +250,15 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
     }
 }
 
-fn first_notes(thread: &TaskThread, is_shared: bool) -> Vec<String> {
+fn first_notes(thread: &TaskThread, is_shared: bool, is_withheld: bool) -> Vec<String> {
     let mut notes = Vec::new();
+    if is_withheld {
+        notes.push(
+            "The earlier messages of the channel are left out: not everybody who is answered here \
+             may read them."
+                .to_owned(),
+        );
+    }
     if is_shared {
         notes.push(
             "The messages to be answered are by several people. One answer goes to all of them: \
@@ -427,7 +437,12 @@ mod tests {
         let mut people = People::default();
         people.insert(
             MOD,
-            Person { name: "mod".into(), rights: Rights::Moderator, roles: Vec::new() },
+            Person {
+                name: "mod".into(),
+                rights: Rights::Moderator,
+                roles: Vec::new(),
+                reads_history: true,
+            },
         );
         people
     }
@@ -442,6 +457,7 @@ mod tests {
             bot: BOT,
             is_shared: false,
             takes_pictures: true,
+            is_withheld: false,
             max_tokens,
         })
     }
@@ -622,6 +638,7 @@ mod tests {
             bot: BOT,
             is_shared: true,
             takes_pictures: false,
+            is_withheld: true,
             max_tokens: 10_000,
         });
         let shape: Vec<_> = packed
@@ -631,6 +648,7 @@ mod tests {
                 Part::Members(_) => "members",
                 Part::Assistant(_) => "assistant",
                 Part::Results(_) => "results",
+                Part::Note(text) if text.contains("may read them") => "withheld",
                 Part::Note(text) if text.contains("several people") => "shared",
                 Part::Note(text) if text.contains("Who is meant?") => "problem",
                 Part::Note(text) if text.contains("was edited") => "edited",
@@ -638,7 +656,10 @@ mod tests {
                 Part::Note(text) => panic!("{text}"),
             })
             .collect();
-        assert_eq!(shape, ["shared", "problem", "members", "assistant", "results", "edited"]);
+        assert_eq!(
+            shape,
+            ["withheld", "shared", "problem", "members", "assistant", "results", "edited"]
+        );
     }
 
     #[test]

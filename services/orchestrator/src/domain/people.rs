@@ -60,6 +60,8 @@ pub(crate) struct Person {
     pub(crate) name: String,
     pub(crate) rights: Rights,
     pub(crate) roles: Vec<Id<RoleMarker>>,
+    /// Whether they see the channel and may read what was said there before.
+    pub(crate) reads_history: bool,
 }
 
 /// The people of a channel that are known so far.
@@ -78,6 +80,12 @@ impl People {
     /// Returns what a person may do, none if they are not known.
     pub(crate) fn rights(&self, user: Id<UserMarker>) -> Option<Rights> {
         self.0.get(&user).map(|person| person.rights)
+    }
+
+    /// Returns whether each of `users` may read what was said in the channel before. Whoever is not
+    /// known may not.
+    pub(crate) fn all_read_history(&self, users: &[Id<UserMarker>]) -> bool {
+        users.iter().all(|user| self.0.get(user).is_some_and(|person| person.reads_history))
     }
 
     /// Returns those of `users` that are not known, each once.
@@ -121,13 +129,25 @@ mod tests {
         assert!(!Rights::Ery.can_moderate());
     }
 
+    fn person(reads_history: bool) -> Person {
+        Person { name: "a".into(), rights: Rights::Member, roles: Vec::new(), reads_history }
+    }
+
+    #[test]
+    fn history_is_for_those_who_are_all_known_to_read_it() {
+        let mut people = People::default();
+        people.insert(Id::new(1), person(true));
+        people.insert(Id::new(2), person(true));
+        people.insert(Id::new(3), person(false));
+        assert!(people.all_read_history(&[Id::new(1), Id::new(2)]));
+        assert!(!people.all_read_history(&[Id::new(1), Id::new(3)]));
+        assert!(!people.all_read_history(&[Id::new(1), Id::new(4)]));
+    }
+
     #[test]
     fn only_people_who_are_not_known_are_asked_for() {
         let mut people = People::default();
-        people.insert(
-            Id::new(1),
-            Person { name: "a".into(), rights: Rights::Member, roles: Vec::new() },
-        );
+        people.insert(Id::new(1), person(true));
         let asked = people.unknown([Id::new(2), Id::new(1), Id::new(2)]);
         assert_eq!(asked, [Id::new(2)]);
         people.clear();

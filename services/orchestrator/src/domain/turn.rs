@@ -137,7 +137,10 @@ mod tests {
         for (user, rights) in
             [(ANN, Rights::Member), (BEN, Rights::Member), (MOD, Rights::Moderator)]
         {
-            people.insert(user, Person { name: String::new(), rights, roles: Vec::new() });
+            people.insert(
+                user,
+                Person { name: String::new(), rights, roles: Vec::new(), reads_history: true },
+            );
         }
         people
     }
@@ -191,7 +194,12 @@ mod tests {
     fn whose_budget_is_used_up_shares_no_turn() {
         let spent = Id::new(55);
         let mut known = people();
-        let person = Person { name: String::new(), rights: Rights::Member, roles: Vec::new() };
+        let person = Person {
+            name: String::new(),
+            rights: Rights::Member,
+            roles: Vec::new(),
+            reads_history: true,
+        };
         known.insert(spent, person);
         let plan = |waiting: &[(Message, Call)]| {
             let rules = GateRules::default();

@@ -537,8 +537,12 @@ impl<'a> Holding<'a> {
         };
         for user in unknown {
             if people.iter().all(|(known, _)| *known != user) {
-                let stranger =
-                    Person { name: String::new(), rights: Rights::Stranger, roles: Vec::new() };
+                let stranger = Person {
+                    name: String::new(),
+                    rights: Rights::Stranger,
+                    roles: Vec::new(),
+                    reads_history: false,
+                };
                 people.push((user, stranger));
             }
         }

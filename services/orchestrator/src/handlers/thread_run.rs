@@ -104,6 +104,8 @@ pub(crate) struct Run<'a> {
 /// What lies before the model.
 struct Desk {
     history: Vec<Message>,
+    /// Whether what was said before is kept back from those who ask.
+    is_withheld: bool,
     tools: Vec<Tool>,
     specs: Vec<ToolSpec>,
     /// What the community's own config adds to the prompt.
@@ -281,11 +283,10 @@ impl<'a> Run<'a> {
         let effective = self.config().await?;
         let limits = &effective.config.context;
         let since = self.holder.now() - limits.window.0;
-        let wanted = ContextWanted {
-            messages: limits.messages,
-            since,
-            wait: self.holder.settings.ingestion_wait,
-        };
+        // Invariant HISTORY: nobody is answered from what they may not read.
+        let is_withheld = !self.people.all_read_history(&self.turn.askers);
+        let messages = if is_withheld { 0 } else { limits.messages };
+        let wanted = ContextWanted { messages, since, wait: self.holder.settings.ingestion_wait };
         let (holder, channel, askers) = (self.holder, self.channel(), self.askers());
         let tools = async {
             let tools = holder.tools.list_tools(channel, &askers).await;
@@ -293,12 +294,12 @@ impl<'a> Run<'a> {
         };
         let (begun, tools) = tokio::try_join!(self.begin(wanted), tools)?;
         let history = context::before(self.turn, begun.context);
-        let history = self.with_older(history, limits.messages, since).await;
+        let history = self.with_older(history, messages, since).await;
         self.describe(&history).await?;
         let specs = tools.iter().map(convert::tool).collect();
         let instructions = community::instructions(&effective.config.answers);
         let is_current = begun.is_current;
-        self.desk = Some(Desk { history, tools, specs, instructions, is_current });
+        self.desk = Some(Desk { history, is_withheld, tools, specs, instructions, is_current });
         Ok(begun.changes)
     }
 
@@ -650,6 +651,7 @@ impl<'a> Run<'a> {
             bot: self.bot,
             is_shared: self.turn.is_shared(),
             takes_pictures: self.takes_pictures(),
+            is_withheld: self.desk.as_ref().is_some_and(|desk| desk.is_withheld),
             max_tokens: holder.settings.context_tokens,
         });
         let offered: Vec<_> = tools.iter().map(|tool| tool.name.clone()).collect();
@@ -660,6 +662,7 @@ impl<'a> Run<'a> {
                 json!({
                     "messages": packed.messages, "tokens": tokens,
                     "messages_left_out": packed.messages_left_out,
+                    "is_history_withheld": self.desk.as_ref().is_some_and(|desk| desk.is_withheld),
                     "is_tainted": self.thread.is_tainted(), "tools": offered.len(),
                 }),
             );

@@ -266,6 +266,27 @@ async fn the_context_is_what_stood_before_and_is_read_from_discord_once() {
 }
 
 #[tokio::test]
+async fn nobody_is_answered_from_what_they_may_not_read() {
+    let stand = Stand::new().await;
+    stand.tools.set_history(vec![stand.kept(BEN, "from discord")]);
+    stand.store.keep(stand.kept(BEN, "from the store"));
+    stand.tools.without_history.lock().unwrap().push(ANN);
+    let _process = stand.start();
+    stand.write(Written::by(ANN, "ery, what did I miss?")).await;
+    until("it is finished", || stand.store.finished() == 1).await;
+    let request = &stand.ai.requests()[0];
+    assert_eq!(context(request), [""; 0]);
+    assert_eq!(to_be_answered(request), ["ery, what did I miss?"]);
+    assert!(notes(request)[0].contains("may read them"), "{:?}", notes(request));
+    assert_eq!(stand.tools.history_calls.load(Ordering::SeqCst), 0);
+
+    // Whoever may read it still does.
+    stand.write(Written::by(BEN, "ery, and I?")).await;
+    until("the next one is finished", || stand.store.finished() == 2).await;
+    assert!(context(&stand.ai.requests()[1]).contains(&"from the store".to_owned()));
+}
+
+#[tokio::test]
 async fn silence_is_an_answer_that_nobody_sees() {
     let stand = Stand::new().await;
     stand.ai.replies([Reply::Text("")]);

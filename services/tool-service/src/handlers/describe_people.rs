@@ -62,7 +62,30 @@ async fn in_guild(
         }
         Err(error) => return Err(error),
     };
+    let state = with_channel(shared, guild, channel, users, state).await;
     Ok(users.iter().map(|user| describe(&state, channel, *user, now)).collect())
+}
+
+/// Looks up a thread that no event told of: what people may do there hangs on its channel. Where that
+/// fails, they may do nothing there.
+async fn with_channel(
+    shared: &Shared,
+    guild: Id<GuildMarker>,
+    channel: Id<ChannelMarker>,
+    users: &[Id<UserMarker>],
+    state: GuildState,
+) -> GuildState {
+    if state.channel(channel).is_some() {
+        return state;
+    }
+    match shared.guilds.channel(guild, channel).await {
+        Ok(Some(_)) => shared.guilds.state(guild, users).await.unwrap_or(state),
+        Ok(None) => state,
+        Err(error) => {
+            tracing::debug!(%error, channel.id = %channel, "a channel could not be looked up");
+            state
+        }
+    }
 }
 
 /// Both sides of a direct message have the same rights there.

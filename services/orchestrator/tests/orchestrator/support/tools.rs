@@ -18,6 +18,9 @@ use ery_proto::{
 
 use super::{BOT, Faults, Held, MODERATORS, store::SharedStore};
 
+const VIEW_CHANNEL: u64 = 1 << 10;
+const READ_MESSAGE_HISTORY: u64 = 1 << 16;
+
 /// A role of Ery's.
 pub(crate) const BOT_ROLE: u64 = 777;
 
@@ -32,6 +35,8 @@ pub(crate) struct FakeTools {
     pub(crate) history_calls: AtomicUsize,
     /// Of which channel a channel is a thread.
     pub(crate) parents: Mutex<HashMap<u64, u64>>,
+    /// Who may not read what was said before.
+    pub(crate) without_history: Mutex<Vec<u64>>,
     pub(crate) typing: AtomicUsize,
     /// Whether the next call is left open: as if the service died after Discord had acted.
     pub(crate) dies_after_acting: AtomicBool,
@@ -62,6 +67,7 @@ impl FakeTools {
             history: Mutex::default(),
             history_calls: AtomicUsize::new(0),
             parents: Mutex::default(),
+            without_history: Mutex::default(),
             typing: AtomicUsize::new(0),
             dies_after_acting: AtomicBool::new(false),
             answered: Mutex::default(),
@@ -168,6 +174,7 @@ fn person(user_id: u64) -> PersonInChannel {
         name: if user_id == BOT { "Ery".into() } else { format!("member {user_id}") },
         rights: rights.into(),
         role_ids: if user_id == BOT { vec![BOT_ROLE] } else { Vec::new() },
+        channel_permissions: VIEW_CHANNEL | READ_MESSAGE_HISTORY,
         ..PersonInChannel::default()
     }
 }
@@ -332,7 +339,13 @@ impl ToolService for FakeTools {
         request: Request<DescribePeopleRequest>,
     ) -> Answer<DescribePeopleResponse> {
         self.faults.check("DescribePeople")?;
-        let people = request.into_inner().user_ids.into_iter().map(person).collect();
+        let without_history = self.without_history.lock().unwrap().clone();
+        let mut people: Vec<_> = request.into_inner().user_ids.into_iter().map(person).collect();
+        for person in &mut people {
+            if without_history.contains(&person.user_id) {
+                person.channel_permissions = VIEW_CHANNEL;
+            }
+        }
         Ok(Response::new(DescribePeopleResponse { people }))
     }
 
