@@ -379,6 +379,10 @@ async fn what_was_rejected_is_not_done_and_its_thread_ends() {
     };
     playground.message(general, is_answer).await;
     assert!(playground.timed_out_until(bob).await.is_none());
+    let executions = playground.executions().await;
+    let record = executions.iter().find(|it| it["decision"] == "needs approval").unwrap();
+    let decided = (&record["proposal"], &record["proposal_decided_by"]);
+    assert_eq!(decided, (&json!("rejected"), &json!(moderator)));
 }
 
 /// Counts the messages of one text in a channel.

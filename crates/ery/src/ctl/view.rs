@@ -2,7 +2,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use ery_proto::store::v1::{Execution, Step, StepKind, Thread};
+use ery_proto::store::v1::{
+    ApprovalDecision, Decision, Execution, ExecutionState, Step, StepKind, Thread,
+};
 
 use super::Row;
 use crate::words::{decision, outcome, principal, state};
@@ -122,6 +124,9 @@ pub(super) struct ExecutionView {
     audit_reason: String,
     approver_id: Option<String>,
     approval_id: Option<String>,
+    /// What became of what it proposed: waiting, approved, rejected, expired or void.
+    proposal: Option<&'static str>,
+    proposal_decided_by: Option<String>,
     is_tainted: bool,
     is_ordered: bool,
     epoch: u64,
@@ -152,6 +157,9 @@ impl From<&Execution> for ExecutionView {
             audit_reason: execution.audit_reason.clone(),
             approver_id: (execution.approver_id != 0).then(|| execution.approver_id.to_string()),
             approval_id: (!execution.approval_id.is_empty()).then(|| execution.approval_id.clone()),
+            proposal: proposal(execution),
+            proposal_decided_by: (execution.approval_decided_by != 0)
+                .then(|| execution.approval_decided_by.to_string()),
             is_tainted: execution.is_tainted,
             is_ordered: execution.is_ordered,
             epoch: execution.epoch,
@@ -171,13 +179,30 @@ impl Row for ExecutionView {
         vec![
             moment(self.opened_at_ms),
             self.tool.clone(),
-            self.decision.to_owned(),
+            match self.proposal {
+                Some(proposal) => format!("{}: {proposal}", self.decision),
+                None => self.decision.to_owned(),
+            },
             self.state.to_owned(),
             self.principal.clone(),
             self.key.clone(),
             self.decision_reason.clone(),
         ]
     }
+}
+
+fn proposal(execution: &Execution) -> Option<&'static str> {
+    let is_shown = matches!(execution.state(), ExecutionState::Done | ExecutionState::InDoubt);
+    if execution.decision() != Decision::NeedsApproval || !is_shown {
+        return None;
+    }
+    Some(match execution.approval_decision() {
+        ApprovalDecision::Unspecified => "waiting",
+        ApprovalDecision::Approved => "approved",
+        ApprovalDecision::Rejected => "rejected",
+        ApprovalDecision::Expired => "expired",
+        ApprovalDecision::Void => "void",
+    })
 }
 
 pub(super) fn moment(at_ms: i64) -> String {

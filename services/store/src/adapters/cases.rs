@@ -65,9 +65,9 @@ pub(crate) async fn list(readers: &SqlitePool, wanted: Wanted) -> Result<Vec<Cas
     rows.iter()
         .map(|row| {
             Ok(Case {
-                id: row.integer(28)?,
-                target: row.integer_or_null(29)?.map(i64::cast_unsigned),
-                at: row.millis(30)?,
+                id: row.integer(30)?,
+                target: row.integer_or_null(31)?.map(i64::cast_unsigned),
+                at: row.millis(32)?,
                 execution: execution_row(row)?,
             })
         })

@@ -12,7 +12,7 @@ use crate::{
     },
     domain::{
         Decision, Execution, ExecutionState, Outcome, Step, StepKind, TaskThread, Tier, Trigger,
-        TriggerChange, Usage,
+        TriggerChange, Usage, approval::ApprovalDecision,
     },
     error::StoreError,
 };
@@ -31,7 +31,9 @@ macro_rules! execution_columns {
          e.arguments_hash, e.principal_kind, e.principal_id, e.principal_version, e.trigger_id, \
          e.tier, e.decision, e.decision_reason, e.approver_id, e.is_tainted, e.is_ordered, \
          e.opened_at_ms, e.send_by_ms, e.closed_at_ms, e.state, e.result, e.rest_status, \
-         e.audit_reason, e.model, e.prompt_version, e.approval_id"
+         e.audit_reason, e.model, e.prompt_version, e.approval_id, \
+         (SELECT a.decision FROM approvals AS a WHERE a.key = e.key), \
+         (SELECT a.decided_by FROM approvals AS a WHERE a.key = e.key)"
     };
 }
 
@@ -275,6 +277,13 @@ pub(crate) fn execution_row(row: &sqlx::sqlite::SqliteRow) -> Result<Execution, 
         model: row.text(25)?,
         prompt_version: row.text(26)?,
         approval: row.text(27)?,
+        proposal: match row.text_or_null(28)? {
+            Some(decision) => Some(ApprovalDecision::parse(&decision).ok_or_else(unreadable)?),
+            None => None,
+        },
+        proposal_decided_by: row
+            .integer_or_null(29)?
+            .and_then(|by| Id::new_checked(by.cast_unsigned())),
     })
 }
 

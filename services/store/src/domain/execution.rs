@@ -5,6 +5,8 @@ use twilight_model::id::{Id, marker::UserMarker};
 use ery_clock::UnixMillis;
 use ery_ids::{ChannelKey, Epoch, ExecutionKey, Principal, TaskThreadId};
 
+use super::approval::ApprovalDecision;
+
 /// How much harm a tool can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tier {
@@ -153,6 +155,10 @@ pub(crate) struct Execution {
     pub(crate) prompt_version: String,
     /// The approval that it proposed, or on which it stands; empty if none.
     pub(crate) approval: String,
+    /// What was decided of the act that it proposed; not part of what is written.
+    pub(crate) proposal: Option<ApprovalDecision>,
+    /// Who decided it.
+    pub(crate) proposal_decided_by: Option<Id<UserMarker>>,
 }
 
 /// A bound of what people may have done in a window.

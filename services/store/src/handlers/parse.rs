@@ -520,6 +520,8 @@ pub(super) fn execution(execution: proto::Execution, fence: Option<&Fence>) -> P
         model: text("model", execution.model, MAX_NAME_BYTES)?,
         prompt_version: text("prompt_version", execution.prompt_version, MAX_NAME_BYTES)?,
         approval: text("approval_id", execution.approval_id, MAX_NAME_BYTES)?,
+        proposal: None,
+        proposal_decided_by: None,
     })
 }
 

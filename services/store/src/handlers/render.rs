@@ -136,18 +136,28 @@ pub(super) fn execution(execution: Execution) -> proto::Execution {
         prompt_version: execution.prompt_version,
         approver_id: execution.approver.map_or(0, Id::get),
         approval_id: execution.approval,
+        approval_decision: execution
+            .proposal
+            .map_or(proto::ApprovalDecision::Unspecified, approval_decision)
+            .into(),
+        approval_decided_by: execution.proposal_decided_by.map_or(0, Id::get),
+    }
+}
+
+fn approval_decision(decision: ApprovalDecision) -> proto::ApprovalDecision {
+    match decision {
+        ApprovalDecision::Approved => proto::ApprovalDecision::Approved,
+        ApprovalDecision::Rejected => proto::ApprovalDecision::Rejected,
+        ApprovalDecision::Expired => proto::ApprovalDecision::Expired,
+        ApprovalDecision::Void => proto::ApprovalDecision::Void,
     }
 }
 
 pub(super) fn approval(approval: Approval) -> proto::Approval {
     let decided = approval.decided;
-    let decision =
-        decided.map_or(proto::ApprovalDecision::Unspecified, |decided| match decided.decision {
-            ApprovalDecision::Approved => proto::ApprovalDecision::Approved,
-            ApprovalDecision::Rejected => proto::ApprovalDecision::Rejected,
-            ApprovalDecision::Expired => proto::ApprovalDecision::Expired,
-            ApprovalDecision::Void => proto::ApprovalDecision::Void,
-        });
+    let decision = decided.map_or(proto::ApprovalDecision::Unspecified, |decided| {
+        approval_decision(decided.decision)
+    });
     proto::Approval {
         approval_id: approval.id,
         thread_id: approval.thread.to_string(),

@@ -363,6 +363,7 @@ impl Ask {
             prompt_version: self.prompt_version.clone(),
             approver_id: 0,
             approval_id: String::new(),
+            ..Execution::default()
         }
     }
 }
