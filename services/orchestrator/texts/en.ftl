@@ -333,7 +333,7 @@ ery-status-tools-ask = Only after a click: { $tools }.
 ery-paused = I am paused in the whole server: I answer nothing and do nothing until `/ery resume`.
 ery-paused-here = I am paused in this channel until `/ery resume`.
 ery-resumed = I am at work here again.
-ery-still-paused = That pause is over, but I am still paused here: for the server or for the whole installation. `/ery status` says which.
+ery-still-paused = That pause is over, but I am still paused here: for its channel, for the server or for the whole installation. `/ery status` says which.
 ery-access-heading = Beside those who may by Discord's own rights:
 ery-access-none = no role
 

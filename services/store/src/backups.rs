@@ -638,9 +638,11 @@ pub(crate) async fn prune(store: &Inner) -> Result<Vec<Manifest>, StoreError> {
     let all = target.manifests().await?;
     let is_others = |set: &Manifest| !ours.contains(set);
     let kept_for = store.backups.kept_for().unwrap_or(Duration::MAX);
-    let outlived = outlived(&all, is_others, kept_for, store.clock.now());
-    let mut gone: Vec<Manifest> = outlived.into_iter().cloned().collect();
-    gone.extend(expired(ours.clone(), store.backups.retention()));
+    let mut gone = expired(ours.clone(), store.backups.retention());
+    // What goes itself keeps no copy of anything.
+    let stays: Vec<Manifest> = all.into_iter().filter(|set| !gone.contains(set)).collect();
+    let outlived = outlived(&stays, is_others, kept_for, store.clock.now());
+    gone.extend(outlived.into_iter().cloned());
     for set in &gone {
         target.delete(set).await?;
     }

@@ -55,7 +55,12 @@ fn judge(standing: &Standing, epoch: u64, has_file: bool, claim: Option<&Claim>)
         (Standing::Here, Some(claim)) if claim.epoch == epoch => {
             Verdict::Conflict(claim.store.clone())
         }
-        (Standing::Gone { .. }, Some(claim)) if has_file && claim.epoch >= epoch => Verdict::Remove,
+        // Only by the very move that gave it away is there a copy of it for sure.
+        (Standing::Gone { to }, Some(claim))
+            if has_file && claim.store == *to && claim.epoch == epoch =>
+        {
+            Verdict::Remove
+        }
         (Standing::Gone { .. }, _) if has_file => Verdict::Alarm,
         // One that is on its way is settled with whoever takes it.
         (Standing::Here | Standing::Moving { .. } | Standing::Gone { .. }, _) => Verdict::Nothing,
@@ -172,11 +177,12 @@ async fn step_down(
     if ownership.standing(shard) != (Standing::Here, epoch) {
         return Ok(());
     }
-    ownership.set(shard, Standing::Gone { to: claim.store.clone() }, claim.epoch)?;
+    // It lies aside before the record gives it away: what is beside such a record may be removed.
     let folder = store.shards.folder();
-    let aside = folder
-        .put_aside(shard, epoch)
-        .map_err(|source| BackupError::Io { path: folder.shard(shard), source })?;
+    let io = |source| BackupError::Io { path: folder.shard(shard), source };
+    let aside = folder.put_aside(shard, epoch).map_err(io)?;
+    ownership.set(shard, Standing::Gone { to: claim.store.clone() }, claim.epoch)?;
+    folder.remove(shard).map_err(io)?;
     drop(closed);
     tracing::error!(
         store_shard = %shard,

@@ -276,6 +276,28 @@ impl Guilds {
         if !self.strangers.admit(guild, channel) {
             return Ok(None);
         }
+        self.channel_at_discord(guild, slot, channel).await
+    }
+
+    /// Returns the channel where a call is made: whatever else was asked for, it is looked for.
+    pub(crate) async fn own_channel(
+        &self,
+        guild: Id<GuildMarker>,
+        channel: Id<ChannelMarker>,
+    ) -> Result<Option<Channel>, StateError> {
+        let (slot, known) = self.loaded(guild).await?;
+        match known.channels.get(&channel) {
+            Some(channel) => Ok(Some(channel.clone())),
+            None => self.channel_at_discord(guild, slot, channel).await,
+        }
+    }
+
+    async fn channel_at_discord(
+        &self,
+        guild: Id<GuildMarker>,
+        slot: Arc<Slot>,
+        channel: Id<ChannelMarker>,
+    ) -> Result<Option<Channel>, StateError> {
         let path = format!("channels/{channel}");
         let request =
             Request::new(Method::Get, path.clone(), path, guild.get(), self.discord.send_by());

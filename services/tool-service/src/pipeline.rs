@@ -100,8 +100,8 @@ struct Plan {
     /// Who approved it, where it was proposed.
     approver: Option<Id<UserMarker>>,
     /// How much of its kind is done in an hour.
-    /// Which order of the asker's it carries out; empty if none.
-    order: String,
+    /// Which order of the asker's it carries out.
+    order: Option<execution::Ordered>,
     limits: Vec<store::ActLimit>,
 }
 
@@ -322,9 +322,7 @@ impl Pipeline {
         let decision = held_back(decision, &call, &policy, ask.is_command);
         metrics::decided(is_known, begun.elapsed().as_secs_f64());
         let approver = approver_of(confirmed);
-        let mut limits = acts::limits(&call, &policy, ask.is_command);
-        limits.extend(order.as_ref().map(acts::of_order));
-        let order = order.map(|order| order.hash).unwrap_or_default();
+        let limits = acts::limits(&call, &policy, ask.is_command);
         let plan =
             Plan { entry, act, tier, needs, state, people, is_ordered, approver, order, limits };
         Ok(Judged::of(decision, plan, ask))
@@ -426,7 +424,8 @@ impl Pipeline {
         let request = BeginExecutionRequest {
             weight: u32::try_from(plan.needs.subjects.len()).unwrap_or(u32::MAX),
             limits: plan.limits.clone(),
-            order_hash: plan.order.clone(),
+            order_hash: plan.order.as_ref().map(|order| order.hash.clone()).unwrap_or_default(),
+            order_limit: plan.order.as_ref().map(acts::of_order),
             ..beginning(ask, execution)
         };
         let begun = self.begin(ask, request).await?;
@@ -563,7 +562,7 @@ impl Pipeline {
             state,
             people,
             is_ordered: false,
-            order: String::new(),
+            order: None,
             approver: None,
             limits,
         })

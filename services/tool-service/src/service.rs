@@ -152,7 +152,7 @@ impl Shared {
         let channel = here.channel.get();
         let parent = match here.guild() {
             Some(guild) if config.is_set_by_channel() => {
-                let found = self.guilds.channel(guild, here.channel).await;
+                let found = self.guilds.own_channel(guild, here.channel).await;
                 let found = found.map_err(|error| StoreError::Unavailable(error.to_string()))?;
                 found.filter(|found| found.kind.is_thread()).and_then(|found| found.parent)
             }

@@ -12,18 +12,12 @@ use crate::{
 pub(super) fn passed(
     connection: &Connection,
     execution: &Execution,
-    (weight, order): (u32, &str),
+    weight: u32,
     limits: &[ActLimit],
 ) -> Result<Option<ActLimit>, StoreError> {
     let (guild, _) = key(&execution.channel);
     let person = PrincipalColumns::from(execution.principal.as_ref()).id;
     for limit in limits {
-        if limit.is_of_order {
-            if carried_out(connection, execution, order)? >= i64::from(limit.most) {
-                return Ok(Some(limit.clone()));
-            }
-            continue;
-        }
         let since = execution.opened_at - limit.window;
         let of = limit.is_of_person.then_some(&person);
         let done: i64 = connection
@@ -43,17 +37,20 @@ pub(super) fn passed(
     Ok(None)
 }
 
-/// Returns how often the execution's thread carried out an order. What Discord refused does not count.
-fn carried_out(
+/// Returns whether the execution's thread carried out an order as often as it was given. What Discord
+/// refused does not count.
+pub(super) fn is_used_up(
     connection: &Connection,
     execution: &Execution,
     order: &str,
-) -> Result<i64, StoreError> {
+    limit: &ActLimit,
+) -> Result<bool, StoreError> {
     let thread = execution.thread.as_ref().map(|thread| thread.0.as_bytes().as_slice());
-    Ok(connection
+    let done: i64 = connection
         .prepare_cached(
             "SELECT count(*) FROM tool_executions
              WHERE thread_id = ?1 AND order_hash = ?2 AND decision = 'allow' AND state <> 'failed'",
         )?
-        .query_row(params![thread, order], |row| row.get(0))?)
+        .query_row(params![thread, order], |row| row.get(0))?;
+    Ok(done >= i64::from(limit.most))
 }

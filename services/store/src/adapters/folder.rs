@@ -105,8 +105,8 @@ impl Folder {
         self.sync()
     }
 
-    /// Puts the file of a closed shard aside, if it is there: it is not this store's, and no copy of it need
-    /// be anywhere. Returns where it is.
+    /// Puts the file of a closed shard aside, too, if it is there: it is not this store's, and no copy of
+    /// it need be anywhere. Returns where it is; where it was it is still.
     pub(crate) fn put_aside(&self, shard: StoreShard, epoch: u64) -> io::Result<Option<PathBuf>> {
         let path = self.shard(shard);
         if !fs::exists(&path)? {
@@ -116,13 +116,11 @@ impl Folder {
         DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         let free = (0_u32..).map(|count| folder.join(format!("{shard}-{epoch}-{count}.db")));
         let aside = free.into_iter().find(|aside| !aside.exists()).unwrap_or_default();
-        for log in ["db-wal", "db-shm"] {
-            match fs::rename(path.with_extension(log), aside.with_extension(log)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+        match fs::hard_link(path.with_extension("db-wal"), aside.with_extension("db-wal")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
-        fs::rename(&path, &aside)?;
+        fs::hard_link(&path, &aside)?;
         File::open(&folder)?.sync_all()?;
         self.sync()?;
         Ok(Some(aside))

@@ -41,6 +41,8 @@ pub(crate) struct Opening {
     pub(crate) limits: Vec<ActLimit>,
     /// Which order it carries out; empty if none.
     pub(crate) order: String,
+    /// How often that is done.
+    pub(crate) order_limit: Option<ActLimit>,
 }
 
 /// Opens an execution, unless one with its key stands; a final one is closed in the same write.
@@ -53,7 +55,7 @@ pub(crate) fn begin(
     execution: &Execution,
     opening: &Opening,
 ) -> Result<Opened, StoreError> {
-    let Opening { approval, settling, weight, limits, order } = opening;
+    let Opening { approval, settling, weight, limits, order, order_limit } = opening;
     let (approval, settling) = (approval.as_ref(), settling.as_ref());
     if let Some(fence) = fence {
         check_fence(connection, fence)?;
@@ -72,9 +74,15 @@ pub(crate) fn begin(
         Some(thread) => Some((thread, known(connection, thread, &execution.channel)?)),
         None => None,
     };
-    let is_bounded = execution.state == ExecutionState::Open && !limits.is_empty();
+    let is_bounded =
+        execution.state == ExecutionState::Open && (!limits.is_empty() || order_limit.is_some());
     let past = if is_bounded && !stands(connection, &execution.key)? {
-        acts::passed(connection, execution, (*weight, order), limits)?
+        match order_limit {
+            Some(limit) if acts::is_used_up(connection, execution, order, limit)? => {
+                Some(limit.clone())
+            }
+            _ => acts::passed(connection, execution, *weight, limits)?,
+        }
     } else {
         None
     };

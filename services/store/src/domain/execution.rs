@@ -168,8 +168,6 @@ pub(crate) struct ActLimit {
     pub(crate) is_of_person: bool,
     /// Whether reversible acts count beside destructive ones.
     pub(crate) is_of_reversible: bool,
-    /// Where true, what counts is only how often the thread carried out the execution's order.
-    pub(crate) is_of_order: bool,
     pub(crate) window: Duration,
     pub(crate) most: u32,
     pub(crate) decision_reason: String,

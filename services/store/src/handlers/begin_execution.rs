@@ -48,9 +48,17 @@ pub(super) async fn handle(
     parse::bounded("limits", &request.limits)?;
     let limits = request.limits.into_iter().map(parse::act_limit).collect::<Result<_, _>>();
     let limits = limits.map_err(|invalid| invalid.within("limits"))?;
+    let order_limit = request.order_limit.map(parse::act_limit).transpose();
+    let order_limit = order_limit.map_err(|invalid| invalid.within("order_limit"))?;
     let order = parse::text("order_hash", request.order_hash, MAX_ORDER_HASH)?;
-    let opening =
-        write_executions::Opening { approval, settling, weight: request.weight, limits, order };
+    let opening = write_executions::Opening {
+        approval,
+        settling,
+        weight: request.weight,
+        limits,
+        order,
+        order_limit,
+    };
     for due in [expires_at, settle_at].into_iter().flatten() {
         store.agenda.expect(store.shards.shard_of(asked.channel.home), due, store.clock.now());
     }

@@ -454,7 +454,6 @@ pub(super) fn act_limit(limit: proto::ActLimit) -> Parsed<ActLimit> {
     Ok(ActLimit {
         is_of_person: limit.is_of_person,
         is_of_reversible: limit.is_of_reversible,
-        is_of_order: limit.is_of_order,
         window: Duration::from_millis(window),
         most: limit.most,
         decision_reason: text("decision_reason", limit.decision_reason, MAX_TEXT_BYTES)?,

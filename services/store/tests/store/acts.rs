@@ -16,7 +16,6 @@ fn limit(most: u32, is_of_person: bool) -> ActLimit {
         most,
         decision_reason: format!("past {most}"),
         result: r#"{"ok":false}"#.to_owned(),
-        is_of_order: false,
     }
 }
 
@@ -73,7 +72,7 @@ async fn an_order_is_carried_out_so_often_as_it_was_given() {
     let mut store = Store::new().await;
     let holder = fence(5, "holder");
     let thread = store.running_thread(&holder, 1).await;
-    let once = ActLimit { is_of_order: true, ..limit(1, false) };
+    let once = limit(1, false);
     let mut opened = Vec::new();
     for (call, order, is_denied) in
         [(0, "a", false), (1, "a", true), (2, "b", false), (3, "", false), (4, "b", true)]
@@ -82,7 +81,7 @@ async fn an_order_is_carried_out_so_often_as_it_was_given() {
         let mut request = begin_execution(&holder, &wanted);
         order.clone_into(&mut request.order_hash);
         if !order.is_empty() {
-            request.limits = vec![once.clone()];
+            request.order_limit = Some(once.clone());
         }
         let begun = store.client.begin_execution(request).await.unwrap().into_inner();
         let stands = begun.execution.unwrap();
@@ -93,7 +92,7 @@ async fn an_order_is_carried_out_so_often_as_it_was_given() {
     let failed = end_execution(&holder, &opened[0], ExecutionState::Failed);
     store.client.end_execution(failed).await.unwrap();
     let mut again = begin_execution(&holder, &ban(5, AUTHOR, 0)(thread));
-    (again.order_hash, again.limits) = ("a".to_owned(), vec![once]);
+    (again.order_hash, again.order_limit) = ("a".to_owned(), Some(once));
     let begun = store.client.begin_execution(again).await.unwrap().into_inner();
     assert_eq!(begun.execution.unwrap().state(), ExecutionState::Open);
 }

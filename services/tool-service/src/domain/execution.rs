@@ -106,12 +106,15 @@ pub(crate) fn ordered<'a>(
     orders: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Option<Ordered> {
     let wanted = without_reason(act.clone());
-    let mut equal = orders
+    let equal: Vec<Value> = orders
         .filter(|(name, _)| *name == tool)
         .filter_map(|(_, arguments)| serde_json::from_str::<Value>(arguments).ok())
-        .filter(|order| without_reason(order.clone()) == wanted);
-    let act = equal.next()?;
-    let times = u32::try_from(equal.count() + 1).unwrap_or(u32::MAX);
+        .filter(|order| without_reason(order.clone()) == wanted)
+        .collect();
+    // Of several the one that gives the same reason.
+    let same = equal.iter().find(|order| order.get("reason") == act.get("reason"));
+    let times = u32::try_from(equal.len()).unwrap_or(u32::MAX);
+    let act = same.or(equal.first())?.clone();
     Some(Ordered { act, times, hash: sha256_hex(&format!("order/{tool}/{wanted}")) })
 }
 

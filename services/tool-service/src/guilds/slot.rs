@@ -17,7 +17,7 @@ use twilight_model::id::{
 
 use super::{change::Change, recent::Recent};
 use crate::{
-    domain::guild::{Guild, Member},
+    domain::guild::{ChannelKind, Guild, Member},
     error::StateError,
 };
 
@@ -179,6 +179,10 @@ impl Slot {
             Change::ThreadMembers { thread, came, went } => {
                 for user in came {
                     inner.left.remove(&(thread, user));
+                }
+                let known = inner.guild.as_ref().and_then(|guild| guild.channels.get(&thread));
+                if known.is_some_and(|known| known.kind != ChannelKind::PrivateThread) {
+                    return;
                 }
                 if inner.left.len() > MAX_LEFT {
                     inner.left.clear();

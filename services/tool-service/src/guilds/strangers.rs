@@ -16,7 +16,7 @@ use twilight_model::id::{
 const REMEMBERED: Duration = Duration::from_mins(30);
 
 /// How many of one guild's are remembered; past it nothing unknown is asked for.
-const MOST_OF_GUILD: usize = 20;
+const MOST_OF_GUILD: usize = 200;
 
 /// Of how many guilds; past it all are forgotten.
 const MOST_GUILDS: usize = 10_000;
@@ -57,13 +57,13 @@ mod tests {
     async fn what_is_not_there_is_asked_for_once_and_not_too_much_of_it() {
         let strangers = Strangers::default();
         let (one, other) = (Id::new(1), Id::new(2));
-        for channel in 1..=20 {
+        for channel in 1..=200 {
             assert!(strangers.admit(one, Id::new(channel)));
             strangers.learn(one, Id::new(channel));
             assert!(!strangers.admit(one, Id::new(channel)));
         }
-        assert!(!strangers.admit(one, Id::new(21)), "somebody tries ids");
-        assert!(strangers.admit(other, Id::new(21)));
+        assert!(!strangers.admit(one, Id::new(201)), "somebody tries ids");
+        assert!(strangers.admit(other, Id::new(201)));
         tokio::time::advance(REMEMBERED).await;
         assert!(strangers.admit(one, Id::new(1)));
     }

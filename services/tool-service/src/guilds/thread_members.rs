@@ -20,6 +20,9 @@ use crate::{
     error::StateError,
 };
 
+/// Discord's answer where somebody is not in a thread.
+const UNKNOWN_MEMBER: u64 = 10_007;
+
 impl Guilds {
     /// Notes in a guild's state who of these people is not in a channel now, if that is a private
     /// thread; whoever manages threads needs not be.
@@ -46,8 +49,15 @@ impl Guilds {
             let home = state.guild.id.get();
             let request = Request::new(Method::Get, route, path, home, send_by).about(user);
             match self.discord.repeatedly(&request).await {
-                Ok(_) => {}
-                Err(RestError::Refused { status: 404, .. }) => {
+                Ok(_) => {
+                    state.outside.remove(&(channel, user));
+                }
+                // Where Ery may not even look, nobody is known to be in.
+                Err(
+                    RestError::Refused { code: UNKNOWN_MEMBER, .. }
+                    | RestError::Refused { status: 403, .. }
+                    | RestError::RefusedBefore { .. },
+                ) => {
                     state.outside.insert((channel, user));
                 }
                 Err(error) => return Err(error.into()),

@@ -14,7 +14,7 @@ pub(super) async fn handle(
     let Some(guild) = channel.guild() else {
         return Ok(DescribeChannelResponse { is_known: true, parent_channel_id: 0 });
     };
-    let found = shared.guilds.channel(guild, channel.channel).await?;
+    let found = shared.guilds.own_channel(guild, channel.channel).await?;
     let parent = found.as_ref().filter(|found| found.kind.is_thread()).and_then(|it| it.parent);
     Ok(DescribeChannelResponse {
         is_known: found.is_some(),

@@ -31,7 +31,6 @@ pub(super) fn limits(call: &Call<'_>, policy: &Policy, is_command: bool) -> Vec<
 pub(super) fn of_order(order: &Ordered) -> ActLimit {
     let verdict = Verdict::denied(&Reason::OrderUsed, None);
     ActLimit {
-        is_of_order: true,
         window_ms: HOUR_MS,
         most: order.times,
         decision_reason: verdict.reason,
@@ -49,6 +48,5 @@ fn limit(most: u32, is_of_person: bool) -> ActLimit {
         most,
         decision_reason: verdict.reason,
         result: verdict.content.unwrap_or_default().to_string(),
-        is_of_order: false,
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn filtered(
     filter: &Filter,
 ) -> Result<Vec<TextFile>, Problem> {
     for file in &mut files {
-        if !is_plain(&file.name) {
+        if !is_plain(&file.name) || filter.filtered(&file.name).content != file.name {
             return Err(Problem::unclear(format!(
                 "A file's name has letters, digits, “-” and “_”, and one of these endings: {}.",
                 ENDINGS.join(", ")
@@ -77,6 +77,13 @@ mod tests {
 
     fn checked(name: &str, text: &str) -> Result<Vec<TextFile>, Problem> {
         filtered(vec![TextFile { name: name.into(), text: text.into() }], &Filter::default())
+    }
+
+    #[test]
+    fn a_name_carries_nothing_out() {
+        for name in ["sk-CANARYCANARYCANARYCANARY.txt", "AKIAABCDEFGHIJKLMNOP.txt"] {
+            assert!(checked(name, "a").is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -190,7 +190,8 @@ impl Outgoing<'_> {
                 Some(nonce) => nonce == run.nonce,
                 None => {
                     message.content == self.content
-                        && message.reply_to() == self.reply_to
+                        // It may stand without the reference, where that was not taken.
+                        && (message.reply_to().is_none() || message.reply_to() == self.reply_to)
                         && message.embeds.len() == self.embeds.len()
                         && self.embeds.iter().zip(&message.embeds).all(|(own, of)| own.is(of))
                         && match (self.poll, &message.poll) {

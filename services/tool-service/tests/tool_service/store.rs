@@ -42,19 +42,18 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Whether an order is carried out as often as it was given.
+    fn is_used_up(&self, limit: &ActLimit, order: &str) -> bool {
+        let has_failed = |key: &String| {
+            let stands = self.executions.get(key);
+            stands.is_some_and(|it| it.state() == ExecutionState::Failed)
+        };
+        let used = self.orders.iter().filter(|(key, of)| of == order && !has_failed(key));
+        self.counts_orders && used.count() >= limit.most as usize
+    }
+
     /// Whether so much is done already; each act counts once here.
-    fn is_past(&self, limit: &ActLimit, given: &Execution, order: &str) -> bool {
-        if limit.is_of_order {
-            if !self.counts_orders {
-                return false;
-            }
-            let has_failed = |key: &String| {
-                let stands = self.executions.get(key);
-                stands.is_some_and(|it| it.state() == ExecutionState::Failed)
-            };
-            let used = self.orders.iter().filter(|(key, of)| of == order && !has_failed(key));
-            return used.count() >= limit.most as usize;
-        }
+    fn is_past(&self, limit: &ActLimit, given: &Execution) -> bool {
         let counts = |it: &&Execution| {
             it.decision() == Decision::Allow
                 && it.opened_at_ms > given.opened_at_ms - limit.window_ms
@@ -126,11 +125,10 @@ impl StoreService for FakeStore {
                 state.approvals.insert(given.approval_id.clone(), approval);
             }
             let mut given = given;
-            if let Some(limit) = request
-                .limits
-                .iter()
-                .find(|limit| is_new && state.is_past(limit, &given, &request.order_hash))
-            {
+            let of_order = request.order_limit.iter();
+            let used_up = of_order.filter(|limit| state.is_used_up(limit, &request.order_hash));
+            let past = request.limits.iter().filter(|limit| state.is_past(limit, &given));
+            if let Some(limit) = used_up.chain(past).next().filter(|_| is_new) {
                 given.set_decision(Decision::Deny);
                 given.set_state(ExecutionState::Denied);
                 given.decision_reason.clone_from(&limit.decision_reason);

@@ -52,7 +52,14 @@ fn is_begun(at: Clause<'_>) -> bool {
 /// Returns the question and its answers.
 fn parts(text: &str) -> Option<(String, Vec<String>)> {
     let text = text.trim();
-    let (question, listed) = match text.split_once(['?', '\n', ':']) {
+    // A colon within a word is a time's or an address's.
+    let at = text.char_indices().find(|(at, character)| match character {
+        '?' | '\n' => true,
+        ':' => text[at + 1..].starts_with(char::is_whitespace),
+        _ => false,
+    });
+    let parted = at.map(|(at, character)| (&text[..at], &text[at + character.len_utf8()..]));
+    let (question, listed) = match parted {
         Some((question, listed)) if !listed.trim_matches(['?', '!', ' ', '\n']).is_empty() => {
             (question, Some(listed))
         }
@@ -96,8 +103,10 @@ fn split(text: &str) -> Vec<String> {
     let by = |separators: &[char]| -> Vec<&str> { text.split(separators).collect() };
     let parts = if text.trim().contains('\n') {
         by(&['\n'])
-    } else if text.contains(['|', ';', '/']) {
-        by(&['|', ';', '/'])
+    } else if text.contains(" / ") {
+        text.split(" / ").collect()
+    } else if text.contains(['|', ';']) {
+        by(&['|', ';'])
     } else {
         by(&[','])
     };
@@ -165,6 +174,7 @@ mod tests {
                 24,
             ),
             ("poll for 2 days: North / South", "North / South?", "North|South", 48),
+            ("poll: meet at 12:30 or 13:00?", "Meet at 12:30 or 13:00?", "Meet at 12:30|13:00", 24),
             ("poll: should we move to Matrix?", "Should we move to Matrix?", "Yes|No", 24),
             (
                 "poll: shall we meet on Friday or Saturday?",

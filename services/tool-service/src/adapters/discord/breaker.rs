@@ -11,6 +11,9 @@ use tokio::time::Instant;
 /// How many places that fail are known; past it, one more counts as Discord itself.
 const MAX_PLACES: usize = 256;
 
+/// How long it counts that something failed which was not asked for again.
+const KEPT: Duration = Duration::from_mins(5);
+
 /// A breaker for each place where a kind of request fails, one for each kind that fails at several
 /// places, and one for Discord as a whole: a channel, a route or a server may be broken while all
 /// else works.
@@ -28,7 +31,13 @@ pub(crate) struct Breakers {
 struct Kind {
     whole: Arc<Breaker>,
     /// By the channel or server that the request is about.
-    places: HashMap<String, Arc<Breaker>>,
+    places: HashMap<String, Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    breaker: Arc<Breaker>,
+    failed_at: Instant,
 }
 
 impl Breakers {
@@ -46,7 +55,8 @@ impl Breakers {
             } else {
                 let (kind, place) = kind_and_place(method, route);
                 let kind = kinds.get(&kind);
-                [kind.and_then(|kind| kind.places.get(place)), kind.map(|kind| &kind.whole)]
+                let place = kind.and_then(|kind| kind.places.get(place));
+                [place.map(|place| &place.breaker), kind.map(|kind| &kind.whole)]
                     .map(Option::<&Arc<Breaker>>::cloned)
             }
         };
@@ -78,7 +88,15 @@ impl Breakers {
     /// a kind of request fails at several places, it is that kind; where several kinds fail, and at
     /// several places, it is Discord as a whole.
     pub(crate) fn failed(&self, method: &str, route: &str) -> bool {
+        let now = Instant::now();
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        // What nobody asks for any more tells nothing of how it is now.
+        let is_late =
+            |place: &Place| now.duration_since(place.failed_at) < KEPT.max(self.open_for * 2);
+        kinds.retain(|_, kind| {
+            kind.places.retain(|_, place| is_late(place));
+            !kind.places.is_empty()
+        });
         let (kind, place) = kind_and_place(method, route);
         let is_known = kinds.get(&kind).is_some_and(|kind| kind.places.contains_key(place));
         if !is_known && kinds.values().map(|kind| kind.places.len()).sum::<usize>() >= MAX_PLACES {
@@ -87,7 +105,10 @@ impl Breakers {
         let new = || Arc::new(Breaker::new(self.failures_to_open, self.open_for));
         let failing =
             kinds.entry(kind).or_insert_with(|| Kind { whole: new(), places: HashMap::new() });
-        let of_place = Arc::clone(failing.places.entry(place.to_owned()).or_insert_with(new));
+        let new_place = || Place { breaker: new(), failed_at: now };
+        let at = failing.places.entry(place.to_owned()).or_insert_with(new_place);
+        at.failed_at = now;
+        let of_place = Arc::clone(&at.breaker);
         let of_kind = (failing.places.len() > 1).then(|| Arc::clone(&failing.whole));
         let is_elsewhere =
             kinds.values().flat_map(|kind| kind.places.keys()).any(|other| other != place);
@@ -104,7 +125,11 @@ impl Breakers {
 fn kind_and_place<'a>(method: &str, route: &'a str) -> (String, &'a str) {
     let is_id = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let place = route.split('/').find(is_id).unwrap_or_default();
-    let parts = route.split('/').map(|part| if is_id(&part) { "{id}" } else { part });
+    // Behind a webhook's id stands its token.
+    let is_token = |index: usize| index == 2 && route.starts_with("webhooks/");
+    let parts = route.split('/').enumerate();
+    let parts =
+        parts.map(|(index, part)| if is_id(&part) || is_token(index) { "{id}" } else { part });
     (format!("{method} {}", parts.collect::<Vec<_>>().join("/")), place)
 }
 
