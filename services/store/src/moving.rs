@@ -39,6 +39,10 @@ pub(crate) const BLOCK: usize = 256 << 10;
 /// How often the whole file is looked through while others write.
 const PASSES: u32 = 3;
 
+/// How often what was written meanwhile is sent before writes are held, unless it is a few blocks only.
+const ROUNDS: u32 = 6;
+const FEW: usize = 16;
+
 /// How long the receiver may take for one call; the last one reads the whole file.
 const CALL: Duration = Duration::from_secs(10);
 const WHOLE_FILE: Duration = Duration::from_mins(10);
@@ -159,10 +163,19 @@ impl Move<'_> {
             return Ok(None);
         }
         let open = self.store.shards.open(self.shard).await?;
-        let Some(quiet) = QuietFile::begin(&open, self.path()).await? else { return Ok(None) };
+        let Some(mut quiet) = QuietFile::begin(&open, self.path()).await? else { return Ok(None) };
         self.send_changed().await?;
         // All of it is on the receiver's disk before anybody waits.
         self.prepare(true).await?;
+        // That took a while. What came meanwhile takes less, and what comes during that, less again.
+        for _ in 0..ROUNDS {
+            let Some(blocks) = quiet.take_changed(BLOCK).await? else { return Ok(None) };
+            self.send_blocks(&blocks).await?;
+            self.prepare(false).await?;
+            if blocks.len() <= FEW {
+                break;
+            }
+        }
         Ok(Some(quiet))
     }
 

@@ -63,6 +63,31 @@ impl QuietFile {
         Ok(None)
     }
 
+    /// Brings what the log holds into the file, and returns which blocks that has changed; none where the
+    /// file is not as it was. What is written meanwhile waits, and stands in the log afterwards.
+    pub(crate) async fn take_changed(
+        &mut self,
+        block: usize,
+    ) -> Result<Option<BTreeSet<usize>>, StoreError> {
+        let Some(open) = self.open.upgrade() else { return Ok(None) };
+        let (path, stamp) = (self.path.clone(), self.stamp);
+        // In one go on the writer: no frame comes between the look at the log and its end.
+        let taken = move |connection: &Connection| {
+            if Stamp::of(&path) != stamp {
+                return Ok(None);
+            }
+            let log = path.with_extension("db-wal");
+            let blocks = blocks_in_log(&log, block as u64)
+                .map_err(|source| BackupError::Io { path: log, source })?;
+            // A reader may hold some of it back, which then stands there yet the next time.
+            maintenance::empty_log(connection)?;
+            Ok(Some((blocks, Stamp::of(&path))))
+        };
+        let Some((blocks, stamp)) = open.alone(taken).await? else { return Ok(None) };
+        self.stamp = stamp;
+        Ok(Some(blocks))
+    }
+
     /// Returns which blocks of the file are written in the log, now that writes are held back; none where
     /// the file is not as it was.
     pub(crate) async fn changed_blocks(
