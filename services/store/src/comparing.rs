@@ -281,7 +281,8 @@ mod tests {
             (&Standing::Here, true, Some(claim(3)), Verdict::StepDown(claim(3))),
             (&gone, false, None, Verdict::Nothing),
             (&gone, true, Some(claim(2)), Verdict::Remove),
-            (&gone, true, Some(claim(9)), Verdict::Remove),
+            // It went on since, or was begun anew: nobody knows whether there is a copy of this one.
+            (&gone, true, Some(claim(9)), Verdict::Alarm),
             // The one that had it before, from an old folder: it will step down itself.
             (&gone, true, Some(claim(1)), Verdict::Alarm),
             (&gone, true, None, Verdict::Alarm),

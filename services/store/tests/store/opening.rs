@@ -84,7 +84,8 @@ async fn an_encrypted_store_opens_under_its_key_alone() {
             assert_eq!(std::fs::read_dir(path).unwrap().count(), 0, "nothing is being made");
             continue;
         }
-        let bytes = std::fs::read(path).unwrap();
+        // Logs go with the last connection.
+        let Ok(bytes) = std::fs::read(path) else { continue };
         assert!(!bytes.windows(11).any(|window| window == b"canary-3141"));
     }
     for wrong in [None, Some(FileKey([8; 32]))] {
