@@ -120,6 +120,12 @@ async fn an_answer_whose_process_is_killed_while_it_grows_ends_whole_and_alone()
     let path = format!("/sim/v1/messages/{}/{}", channels[2], asked[2]);
     platform.sim.delete(&path).await.unwrap();
     platform.orchestrators[0] = platform.one_more("orchestrator").unwrap();
+    // Its deletion is known before anything more is written; else it might be answered first.
+    eventually("the half answer to be taken back", PATIENCE, async || {
+        Ok(said(&platform.sim, &channels[2]).await.is_empty().then_some(()))
+    })
+    .await
+    .unwrap();
     model.go_on();
     for channel in &channels[..2] {
         let whole = model.text();
@@ -132,9 +138,4 @@ async fn an_answer_whose_process_is_killed_while_it_grows_ends_whole_and_alone()
         .unwrap();
         assert_eq!(said(&platform.sim, channel).await.len(), 1, "one answer");
     }
-    eventually("the half answer to be taken back", PATIENCE, async || {
-        Ok(said(&platform.sim, &channels[2]).await.is_empty().then_some(()))
-    })
-    .await
-    .unwrap();
 }
