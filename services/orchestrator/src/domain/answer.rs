@@ -15,6 +15,9 @@ use crate::domain::tool::CallOutcome;
 /// in UTF-16 units, which are never fewer than Discord's characters.
 const ANSWER_UNITS: usize = 6_000;
 
+/// How long one of Discord's messages may be, counted likewise.
+const MESSAGE_UNITS: usize = 2_000;
+
 /// How many messages one answer names by links: the rest of a turn of 20. A link has up to 91
 /// characters, so there is always room for a few sentences.
 const LINKS: usize = 19;
@@ -99,10 +102,12 @@ pub(crate) fn of_approved(
 
 /// Makes the text of an answer to `others` too, beside the message that it replies to.
 ///
-/// Code names them, by links in small print; the text is cut where both do not fit.
+/// Code names them, by links in small print; the text is cut where both do not fit. An answer to several
+/// is one message: which of them it answers stands together.
 pub(crate) fn compose(text: &str, channel: ChannelKey, others: &[Id<MessageMarker>]) -> String {
     let footer = footer(channel, others);
-    let room = ANSWER_UNITS.saturating_sub(units(&footer));
+    let most = if others.is_empty() { ANSWER_UNITS } else { MESSAGE_UNITS };
+    let room = most.saturating_sub(units(&footer));
     let mut composed = shorten(text.trim(), room);
     composed.push_str(&footer);
     composed
@@ -110,15 +115,16 @@ pub(crate) fn compose(text: &str, channel: ChannelKey, others: &[Id<MessageMarke
 
 /// Returns as much of an answer as one of Discord's messages takes; none if that is all of it.
 pub(crate) fn first_message(text: &str) -> Option<String> {
-    const MESSAGE_UNITS: usize = 2_000;
-
     (units(text) > MESSAGE_UNITS).then(|| shorten(text, MESSAGE_UNITS))
 }
 
 /// Adds a line in small print, if it fits.
 pub(crate) fn with_footnote(text: &str, line: &str) -> Option<String> {
-    let text = format!("{text}\n-# {line}");
-    (units(&text) <= ANSWER_UNITS).then_some(text)
+    // It makes no second message of one.
+    let is_one = units(text) <= MESSAGE_UNITS;
+    let with = format!("{text}\n-# {line}");
+    let most = if is_one { MESSAGE_UNITS } else { ANSWER_UNITS };
+    (units(&with) <= most).then_some(with)
 }
 
 fn footer(channel: ChannelKey, others: &[Id<MessageMarker>]) -> String {
@@ -205,8 +211,10 @@ mod tests {
     #[test]
     fn a_line_in_small_print_is_added_where_it_fits() {
         assert_eq!(with_footnote("hello", "so").unwrap(), "hello\n-# so");
-        assert_eq!(with_footnote(&"x".repeat(ANSWER_UNITS - 5), "so"), None);
-        assert!(with_footnote(&"x".repeat(ANSWER_UNITS - 6), "so").is_some());
+        for most in [MESSAGE_UNITS, ANSWER_UNITS] {
+            assert_eq!(with_footnote(&"x".repeat(most - 5), "so"), None);
+            assert!(with_footnote(&"x".repeat(most - 6), "so").is_some());
+        }
     }
 
     #[test]
@@ -221,7 +229,7 @@ mod tests {
         let others: Vec<_> = (1..=30).map(Id::new).collect();
         let composed = compose("hello", channel(), &others);
         assert!(composed.ends_with("/19 and 11 more"), "{composed}");
-        assert!(units(&composed) <= ANSWER_UNITS);
+        assert!(units(&composed) <= MESSAGE_UNITS);
     }
 
     #[test]
@@ -229,8 +237,8 @@ mod tests {
         let text = "word ".repeat(2_000);
         let composed = compose(&text, channel(), &[Id::new(1)]);
         assert!(composed.ends_with("…\n-# answers https://discord.com/channels/10/20/1"));
-        assert!(units(&composed) <= ANSWER_UNITS);
-        assert!(units(&composed) > ANSWER_UNITS - 10);
+        assert!(units(&composed) <= MESSAGE_UNITS);
+        assert!(units(&composed) > MESSAGE_UNITS - 10);
     }
 
     #[test]
