@@ -154,7 +154,7 @@ impl Shared {
             Some(guild) if config.is_set_by_channel() => {
                 let found = self.guilds.own_channel(guild, here.channel).await;
                 let found = found.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-                found.filter(|found| found.kind.is_thread()).and_then(|found| found.parent)
+                found.and_then(|found| found.thread_of())
             }
             _ => None,
         };

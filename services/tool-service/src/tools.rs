@@ -176,6 +176,15 @@ impl Run<'_> {
         one_of.iter().any(|wanted| self.all_people(of, *wanted))
     }
 
+    /// Returns whether people may be notified in a channel. Into a closed thread a mention would let
+    /// them in, which only those do who manage threads.
+    pub(crate) fn may_notify_in(&self, channel: Id<ChannelMarker>) -> bool {
+        let channel = self.state.and_then(|state| state.channel(channel));
+        channel.is_none_or(|channel| {
+            !channel.is_closed() || self.all_have_in(channel, &[Permissions::MANAGE_THREADS])
+        })
+    }
+
     /// Returns whether Ery has these permissions in a channel; what is not known here, Discord says.
     pub(crate) fn bot_may(&self, channel: Id<ChannelMarker>, wanted: Permissions) -> bool {
         let Some(state) = self.state else { return true };
@@ -357,6 +366,12 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Entry> {
 /// Returns the tool of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Entry> {
     BY_NAME.get(name).copied()
+}
+
+/// Whether a flag of an act need not be written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_false(it: &bool) -> bool {
+    !it
 }
 
 /// Returns whether there is a tool of that name.

@@ -39,6 +39,11 @@ impl Guild {
         self.id.cast()
     }
 
+    /// Returns whether a channel is in slow mode.
+    pub(crate) fn is_slow(&self, channel: Id<ChannelMarker>) -> bool {
+        self.channels.get(&channel).is_some_and(|channel| channel.slowmode > 0)
+    }
+
     /// Returns the channel whose overwrites count: a thread's parent, else the channel itself.
     pub(crate) fn ruling(&self, channel: &Channel) -> Option<&Channel> {
         if channel.kind.is_thread() {
@@ -85,6 +90,11 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
+    /// Returns the channel that it is a thread of.
+    pub(crate) fn thread_of(&self) -> Option<Id<ChannelMarker>> {
+        self.parent.filter(|_| self.kind.is_thread())
+    }
+
     /// Whether only those let people in who manage threads.
     pub(crate) fn is_closed(&self) -> bool {
         self.kind == ChannelKind::PrivateThread && !self.is_invitable

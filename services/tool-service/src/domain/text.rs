@@ -14,6 +14,11 @@ pub(crate) fn visible(text: &str) -> String {
     text.chars().filter(|character| !is_hidden(*character)).collect()
 }
 
+/// Returns a text on one line, its words one space apart.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Returns at most `limit` characters of a text, and says if some were cut.
 pub(crate) fn shortened(text: &str, limit: usize) -> String {
     let mut characters = text.char_indices();

@@ -3,7 +3,7 @@ use twilight_model::id::Id;
 use ery_proto::tool::v1::{DescribeChannelRequest, DescribeChannelResponse};
 
 use super::channel_key;
-use crate::{error::CallError, service::Shared};
+use crate::{domain::guild::Channel, error::CallError, service::Shared};
 
 /// Tells of which channel a channel is a thread.
 pub(super) async fn handle(
@@ -15,7 +15,7 @@ pub(super) async fn handle(
         return Ok(DescribeChannelResponse { is_known: true, parent_channel_id: 0 });
     };
     let found = shared.guilds.own_channel(guild, channel.channel).await?;
-    let parent = found.as_ref().filter(|found| found.kind.is_thread()).and_then(|it| it.parent);
+    let parent = found.as_ref().and_then(Channel::thread_of);
     Ok(DescribeChannelResponse {
         is_known: found.is_some(),
         parent_channel_id: parent.map_or(0, Id::get),

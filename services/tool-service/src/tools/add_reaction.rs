@@ -44,13 +44,8 @@ pub(crate) struct Act {
     /// The character, or `name:id`.
     emoji: String,
     /// Whether somebody reacted with it before; looked for only where it matters.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "crate::tools::is_false")]
     is_there: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-fn is_false(it: &bool) -> bool {
-    !*it
 }
 
 static SPEC: Spec = Spec {

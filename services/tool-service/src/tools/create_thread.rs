@@ -90,17 +90,12 @@ pub(crate) struct Act {
     name: String,
     begins: Begins,
     /// Whether only those set one of its tags who manage threads.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "crate::tools::is_false")]
     has_moderated_tag: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     auto_archive_minutes: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-fn is_false(it: &bool) -> bool {
-    !*it
 }
 
 #[derive(Serialize, Deserialize)]
@@ -145,7 +140,12 @@ impl Tool for CreateThread {
                 "A thread is put away after 60, 1440, 4320 or 10080 minutes.",
             ));
         }
-        let name = scene.filter.filtered(&one_line(&parameters.name)).content.trim().to_owned();
+        let name = scene
+            .filter
+            .filtered(&text::one_line(&text::visible(&parameters.name)))
+            .content
+            .trim()
+            .to_owned();
         if name.is_empty() || name.chars().count() > 100 {
             return Err(Problem::unclear("A thread's name has 1 to 100 characters."));
         }
@@ -214,9 +214,7 @@ impl Tool for CreateThread {
             }
             Begins::Post { .. } => Permissions::VIEW_CHANNEL | Permissions::SEND_MESSAGES,
         };
-        let is_slow = guild.is_some_and(|guild| {
-            guild.channels.get(&act.channel).is_some_and(|channel| channel.slowmode > 0)
-        });
+        let is_slow = guild.is_some_and(|guild| guild.is_slow(act.channel));
         let mut asker = Permissions::empty();
         asker.set(Permissions::BYPASS_SLOWMODE, is_slow && act.channel != here);
         asker.set(Permissions::MANAGE_THREADS, act.has_moderated_tag);
@@ -297,8 +295,12 @@ fn post(parameters: &Parameters, scene: &Scene<'_>) -> Result<Begins, Problem> {
             "The content has {length} characters; Discord takes {MAX_CONTENT}. Shorten it."
         )));
     }
-    let mut tags: Vec<String> =
-        parameters.tags.iter().map(|tag| one_line(tag)).filter(|tag| !tag.is_empty()).collect();
+    let mut tags: Vec<String> = parameters
+        .tags
+        .iter()
+        .map(|tag| text::one_line(&text::visible(tag)))
+        .filter(|tag| !tag.is_empty())
+        .collect();
     tags.sort_unstable();
     tags.dedup();
     Ok(Begins::Post { content: filtered.content, tags, suppress_embeds: filtered.without_previews })
@@ -328,10 +330,6 @@ async fn tags(act: &Act, names: &[String], run: &Run<'_>) -> Result<Vec<Id<TagMa
     tags.sort_unstable();
     tags.dedup();
     Ok(tags)
-}
-
-fn one_line(name: &str) -> String {
-    text::visible(name).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn body(act: &Act, run: &Run<'_>) -> Value {

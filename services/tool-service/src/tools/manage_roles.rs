@@ -309,8 +309,7 @@ fn check_fields(parameters: &Parameters) -> Result<(), Problem> {
 fn look(parameters: &Parameters, filter: &Filter) -> Result<Look, Problem> {
     let name = match &parameters.name {
         Some(name) => {
-            let name = filter.filtered(name).content;
-            let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+            let name = text::one_line(&filter.filtered(name).content);
             if name.is_empty() {
                 return Err(Problem::unclear("The role's name is empty."));
             }

@@ -4,7 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{adapters::discord::wire::RawPoll, domain::output::Filter, resolve::Problem};
+use crate::{
+    adapters::discord::wire::RawPoll,
+    domain::{output::Filter, text},
+    resolve::Problem,
+};
 
 const MAX_QUESTION: usize = 300;
 const MAX_ANSWER: usize = 55;
@@ -37,11 +41,10 @@ impl Poll {
     pub(super) fn filtered(mut self, filter: &Filter) -> Result<Self, Problem> {
         let question = [(&mut self.question, MAX_QUESTION)];
         let answers = self.answers.iter_mut().map(|answer| (answer, MAX_ANSWER));
-        for (text, most) in question.into_iter().chain(answers) {
-            let harmless = filter.filtered(text).content;
+        for (words, most) in question.into_iter().chain(answers) {
             // Discord shows each of them on one line.
-            *text = harmless.split_whitespace().collect::<Vec<_>>().join(" ");
-            let length = text.chars().count();
+            *words = text::one_line(&filter.filtered(words).content);
+            let length = words.chars().count();
             if length == 0 || length > most {
                 return Err(Problem::unclear(format!(
                     "A text of the poll has {length} characters; it takes 1 to {most}."

@@ -311,10 +311,8 @@ fn found(answer: &Answer, act: &Act, run: &Run<'_>) -> Result<Done, RestError> {
     messages.retain(|message| run.reads.contains(&message.channel_id));
     messages.retain(|message| act.author.is_none_or(|author| message.author.id == author));
     // Where a message says that it does not fit, it does not.
-    let is_pinned = |message: &RawMessage| message.pinned;
-    messages.retain(|message| {
-        act.pinned.is_none() || is_pinned(message).is_none() || is_pinned(message) == act.pinned
-    });
+    let may_differ = |message: &RawMessage| act.pinned.is_none() || message.pinned.is_none();
+    messages.retain(|message| may_differ(message) || message.pinned == act.pinned);
     // Discord's bounds hold the messages themselves, too.
     messages.retain(|message| act.before.is_none_or(|before| message.id.get() < before));
     messages.retain(|message| act.after.is_none_or(|after| message.id.get() > after));

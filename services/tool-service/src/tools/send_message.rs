@@ -15,7 +15,7 @@ use super::{
     embeds::{self, Embed},
     files::{self, TextFile},
     polls::Poll,
-    sending::{Outgoing, SUPPRESS_EMBEDS, Sent},
+    sending::{Outgoing, SUPPRESS_EMBEDS, Sent, UNKNOWN_MESSAGE},
     threads,
 };
 use crate::{
@@ -88,7 +88,7 @@ pub(crate) struct Act {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parts: Option<usize>,
     /// Whether the answer is still written.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "crate::tools::is_false")]
     is_growing: bool,
     /// The message of Ery's that is changed, in place of another being sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,7 +97,7 @@ pub(crate) struct Act {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     withdraws: Option<Id<MessageMarker>>,
     /// Whether it is said in another channel than where it was asked for.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "crate::tools::is_false")]
     is_elsewhere: bool,
 }
 
@@ -106,11 +106,6 @@ impl Act {
     fn stands(&self) -> Option<Id<MessageMarker>> {
         self.withdraws.or(self.edits)
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-fn is_false(it: &bool) -> bool {
-    !*it
 }
 
 static SPEC: Spec = Spec {
@@ -208,9 +203,7 @@ impl Tool for SendMessage {
             asker: to_reply,
         });
         // Where she writes once more for somebody, they would have to wait.
-        let is_slow = guild.is_some_and(|guild| {
-            guild.channels.get(&act.channel).is_some_and(|channel| channel.slowmode > 0)
-        });
+        let is_slow = guild.is_some_and(|guild| guild.is_slow(act.channel));
         let spared = (is_slow && act.is_elsewhere).then_some(AlsoIn {
             channel: act.channel,
             bot: Permissions::empty(),
@@ -236,7 +229,7 @@ impl Tool for SendMessage {
             return change(act, message, run).await;
         }
         let notified = notified(act, run);
-        match outgoing(act, &notified).send(run).await {
+        match outgoing(act, notified).send(run).await {
             Ok(sent) => told(sent, run),
             Err(done) => done,
         }
@@ -248,25 +241,17 @@ impl Tool for SendMessage {
             return change(act, message, run).await;
         }
         let notified = notified(act, run);
-        match outgoing(act, &notified).look_up(run).await {
+        match outgoing(act, notified).look_up(run).await {
             Ok(sent) => told(sent, run),
             Err(done) => done,
         }
     }
 }
 
-/// Returns whom the message notifies. Where a mention would let them into a closed thread, only those
-/// do that who manage threads.
-fn notified(act: &Act, run: &Run<'_>) -> Vec<Id<UserMarker>> {
-    let channel = run.state.and_then(|state| state.channel(act.channel));
-    let is_kept_out = channel.is_some_and(|channel| {
-        channel.is_closed() && !run.all_have_in(channel, &[Permissions::MANAGE_THREADS])
-    });
-    if is_kept_out { Vec::new() } else { act.mention_users.clone() }
+/// Returns whom the message notifies.
+fn notified<'a>(act: &'a Act, run: &Run<'_>) -> &'a [Id<UserMarker>] {
+    if run.may_notify_in(act.channel) { &act.mention_users } else { &[] }
 }
-
-/// Discord's answer where a message is there no more.
-const UNKNOWN_MESSAGE: u64 = 10_008;
 
 /// Changes a message of an answer, or takes it back. A repeat changes nothing.
 async fn change(act: &Act, message: Id<MessageMarker>, run: &Run<'_>) -> Done {

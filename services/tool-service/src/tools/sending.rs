@@ -22,7 +22,7 @@ use crate::{
 pub(super) const SUPPRESS_EMBEDS: u64 = 1 << 2;
 
 /// Discord's answer to a repeated send whose first message is there no more.
-const UNKNOWN_MESSAGE: u64 = 10_008;
+pub(super) const UNKNOWN_MESSAGE: u64 = 10_008;
 
 /// How many of the messages after the opening are looked through for the one in doubt.
 const MAX_PAGES: usize = 5;

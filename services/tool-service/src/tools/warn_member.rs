@@ -10,7 +10,7 @@ use twilight_model::{
     },
 };
 
-use super::{Done, Run, Tool, reason};
+use super::{Done, Run, Tool, reason, sending::SUPPRESS_EMBEDS};
 use crate::{
     adapters::discord::{
         Method, Request, RestError,
@@ -169,12 +169,7 @@ fn message(act: &Act, channel: Id<ChannelMarker>, run: &Run<'_>) -> Request {
         Some(reason) => format!("{of}: {reason}"),
         None => format!("{of}."),
     };
-    let place = run.state.and_then(|state| state.channel(channel));
-    // A mention would let them into a closed thread.
-    let is_kept_out = place.is_some_and(|place| {
-        place.is_closed() && !run.all_have_in(place, &[Permissions::MANAGE_THREADS])
-    });
-    let notified = if is_kept_out { Vec::new() } else { vec![act.member] };
+    let notified = if run.may_notify_in(channel) { &[act.member][..] } else { &[] };
     let path = format!("channels/{channel}/messages");
     Request::new(Method::Post, path.clone(), path, run.home.key(), run.send_by).json(&json!({
         "content": content,
@@ -184,9 +179,6 @@ fn message(act: &Act, channel: Id<ChannelMarker>, run: &Run<'_>) -> Request {
         "flags": SUPPRESS_EMBEDS,
     }))
 }
-
-/// Discord's flag for a message without previews of its links.
-const SUPPRESS_EMBEDS: u64 = 1 << 2;
 
 const NOT_TOLD_HERE: &str = " I could not tell them in this channel.";
 

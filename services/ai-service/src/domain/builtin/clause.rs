@@ -365,7 +365,7 @@ impl<'a> Clause<'a> {
             Kind::At => Ok(Target::Name(self.name_of(token, 1))),
             Kind::Quote(index) => {
                 let quote = self.context.quotes.get(*index)?;
-                let quote = quote.split_whitespace().collect::<Vec<_>>().join(" ");
+                let quote = on_one_line(quote);
                 if quote.is_empty() || quote.chars().count() > 64 {
                     return None;
                 }
@@ -440,7 +440,7 @@ impl<'a> Clause<'a> {
         debug_assert!(count >= 1);
         let text = self.context.text.get(first.start..last.end).unwrap_or_default();
         let text = text.strip_prefix('@').unwrap_or(text);
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = on_one_line(text);
         let without_s = text.strip_suffix("'s").or_else(|| text.strip_suffix("’s"));
         without_s.map_or(text.clone(), str::to_owned)
     }
@@ -490,4 +490,25 @@ fn ends_possessive(word: Option<&str>) -> bool {
 
 fn on_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What a message of plain text says, for tests of what reads a clause of it.
+#[cfg(test)]
+pub(super) fn in_clause<T>(
+    text: &str,
+    bot_name: &[String],
+    read: impl FnOnce(Clause<'_>) -> T,
+) -> T {
+    let tokens = super::tokens::tokenise(text);
+    let context = Context {
+        text,
+        quotes: &[],
+        bot: Id::new_checked(900),
+        bot_name,
+        message: Id::new(1),
+        asker: Id::new(2),
+        reply_to: None,
+        reply_to_author: None,
+    };
+    read(Clause::new(&tokens, &context))
 }

@@ -263,25 +263,14 @@ pub(super) fn in_words(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use twilight_model::id::Id;
-
     use super::*;
-    use crate::domain::builtin::{clause::Context, tokens::tokenise};
+    use crate::domain::builtin::clause::in_clause;
 
     fn span(text: &str) -> Option<(Span, usize)> {
-        let tokens = tokenise(text);
-        let context = Context {
-            text,
-            quotes: &[],
-            bot: None,
-            bot_name: &[],
-            message: Id::new(1),
-            asker: Id::new(2),
-            reply_to: None,
-            reply_to_author: None,
-        };
-        let (span, after) = read(Clause::new(&tokens, &context))?;
-        Some((span, after.tokens().len()))
+        in_clause(text, &[], |at| {
+            let (span, after) = read(at)?;
+            Some((span, after.tokens().len()))
+        })
     }
 
     #[test]

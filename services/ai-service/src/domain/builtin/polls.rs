@@ -142,24 +142,11 @@ fn capital(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use twilight_model::id::Id;
-
     use super::*;
-    use crate::domain::builtin::{clause::Context, tokens::tokenise};
+    use crate::domain::builtin::clause::in_clause;
 
     fn read_at(text: &str) -> Option<Request> {
-        let tokens = tokenise(text);
-        let context = Context {
-            text,
-            quotes: &[],
-            bot: Some(Id::new(900)),
-            bot_name: &["ery".to_owned()],
-            message: Id::new(1),
-            asker: Id::new(2),
-            reply_to: None,
-            reply_to_author: None,
-        };
-        read(Clause::new(&tokens, &context))
+        in_clause(text, &["ery".to_owned()], read)
     }
 
     #[test]

@@ -240,25 +240,14 @@ mod tests {
     use twilight_model::id::Id;
 
     use super::*;
-    use crate::domain::builtin::{clause::Context, tokens::tokenise};
+    use crate::domain::builtin::clause::in_clause;
 
     /// 29 November 2026 was a Sunday.
     const NOW: &str = "2026-11-29T14:00:00Z";
 
     fn read_at(text: &str) -> Option<Request> {
-        let tokens = tokenise(text);
-        let context = Context {
-            text,
-            quotes: &[],
-            bot: Some(Id::new(900)),
-            bot_name: &["ery".to_owned()],
-            message: Id::new(1),
-            asker: Id::new(2),
-            reply_to: None,
-            reply_to_author: None,
-        };
         let now = OffsetDateTime::parse(NOW, &Rfc3339).unwrap().unix_timestamp();
-        read(Clause::new(&tokens, &context), UnixMillis(now * 1_000))
+        in_clause(text, &["ery".to_owned()], |at| read(at, UnixMillis(now * 1_000)))
     }
 
     fn said(text: &str) -> (String, String) {

@@ -32,17 +32,12 @@ use crate::{
 pub(crate) struct To {
     #[serde(skip_serializing_if = "Option::is_none")]
     category: Option<Id<ChannelMarker>>,
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "crate::tools::is_false")]
     out_of_category: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     above_channel: Option<Id<ChannelMarker>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     below_channel: Option<Id<ChannelMarker>>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
-fn is_false(it: &bool) -> bool {
-    !it
 }
 
 pub(super) async fn to(
