@@ -143,19 +143,31 @@ impl Holder {
         }
     }
 
+    /// Returns the session for which a task waits until what was missed before it is read back.
+    fn session_waited_for<'a>(&self, task: &'a Task) -> Option<&'a str> {
+        let settings = &self.settings;
+        let is_waited_for = settings.read_back_messages > 0 && !settings.read_back_wait.is_zero();
+        task.session.as_deref().filter(|_| is_waited_for)
+    }
+
+    /// Returns whether it was known before `moment` that everything older than the task, which no session
+    /// brought, stands in the queue.
+    pub(crate) fn was_read_back(&self, task: &Task, moment: Instant) -> bool {
+        self.session_waited_for(task).is_none_or(|session| {
+            let since = self.read_backs.known_since(task.channel.home, session);
+            since.is_some_and(|since| since < moment)
+        })
+    }
+
     /// Returns whether everything older than the task, which no session brought, stands in the queue.
     ///
     /// # Errors
     ///
     /// If the store cannot tell now.
     pub(crate) async fn is_read_back(&self, task: &Task) -> Result<bool, CallError> {
-        let settings = &self.settings;
-        let is_waited_for = settings.read_back_messages > 0 && !settings.read_back_wait.is_zero();
         let home = task.channel.home;
-        let (Some(session), true) = (task.session.as_deref(), is_waited_for) else {
-            return Ok(true);
-        };
-        if self.read_backs.is_known(home, session) {
+        let Some(session) = self.session_waited_for(task) else { return Ok(true) };
+        if self.read_backs.known_since(home, session).is_some() {
             return Ok(true);
         }
         match self.store.is_read_back(home, session, task.received_at).await {
@@ -223,13 +235,13 @@ impl BotRoles {
 /// The last session of each home before which all that was missed is known to be read back.
 #[derive(Debug, Default)]
 pub(crate) struct ReadBacks {
-    known: Mutex<HashMap<Home, Box<str>>>,
+    known: Mutex<HashMap<Home, (Box<str>, Instant)>>,
 }
 
 impl ReadBacks {
-    fn is_known(&self, home: Home, session: &str) -> bool {
+    fn known_since(&self, home: Home, session: &str) -> Option<Instant> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&home).is_some_and(|known| **known == *session)
+        known.get(&home).filter(|(known, _)| **known == *session).map(|(_, since)| *since)
     }
 
     pub(crate) fn set_known(&self, home: Home, session: &str) {
@@ -237,7 +249,7 @@ impl ReadBacks {
         if known.len() >= READ_BACKS && !known.contains_key(&home) {
             known.clear();
         }
-        known.insert(home, session.into());
+        known.insert(home, (session.into(), Instant::now()));
     }
 }
 

@@ -120,8 +120,9 @@ struct Holding<'a> {
     attempts: HashMap<TriggerId, u32>,
     too_busy_said: Option<Instant>,
     has_read_any: bool,
-    /// Sessions whose guild was not read back in time: nothing waits for them again.
-    given_up: HashSet<String>,
+    /// Sessions that nothing waits for any more: what was missed before them was read from the queue, or
+    /// was not read back in time.
+    caught_up: HashSet<String>,
 }
 
 /// How a holding stands when it stops working.
@@ -239,7 +240,7 @@ impl<'a> Holding<'a> {
             attempts: HashMap::new(),
             too_busy_said: None,
             has_read_any: false,
-            given_up: HashSet::new(),
+            caught_up: HashSet::new(),
         }
     }
 
@@ -318,8 +319,8 @@ impl<'a> Holding<'a> {
 
     /// Reads what waits, and what was missed before it.
     async fn read(&mut self, lease: &mut BoxLease) -> Result<(), ThreadError> {
-        self.read_on(lease).await?;
         let begun = Instant::now();
+        self.read_on(lease).await?;
         while self.wait_for_read_back(begun).await? {
             // What was read back stands behind what waited for it.
             self.read_on(lease).await?;
@@ -329,16 +330,20 @@ impl<'a> Holding<'a> {
         Ok(())
     }
 
-    /// Waits until everything older than what was read stands in the queue: where Discord began a
-    /// new session, what was missed before it is read back meanwhile. Returns whether it had to.
+    /// Waits until everything older than what was read, since `begun`, stands in the queue: where Discord
+    /// began a new session, what was missed before it is read back meanwhile. Returns whether some of it
+    /// may have come to stand there since.
     async fn wait_for_read_back(&mut self, begun: Instant) -> Result<bool, ThreadError> {
         let holder = self.holder;
-        let mut has_waited = false;
+        let (mut has_waited, mut may_have_come) = (false, false);
         for Standing { waiting, .. } in &self.backlog {
-            if waiting.task.session.as_ref().is_some_and(|it| self.given_up.contains(it)) {
+            let Some(session) = &waiting.task.session else { continue };
+            if self.caught_up.contains(session) {
                 continue;
             }
             let mut pauses = Pauses::new();
+            // That it is there says nothing of when it came, unless that was known before the queue was read.
+            may_have_come |= !holder.was_read_back(&waiting.task, begun);
             while !holder.is_read_back(&waiting.task).await? {
                 if !has_waited {
                     holder.metrics.waited_for_read_back();
@@ -348,10 +353,7 @@ impl<'a> Holding<'a> {
                     tracing::warn!(channel.id = %self.fence.channel.channel,
                         "what was missed is not read back in time; the channel goes on without it");
                     // The other channels of the guild need not wait for it, too.
-                    if let Some(session) = &waiting.task.session {
-                        holder.read_backs.set_known(self.fence.channel.home, session);
-                        self.given_up.insert(session.clone());
-                    }
+                    holder.read_backs.set_known(self.fence.channel.home, session);
                     break;
                 }
                 tokio::select! {
@@ -359,8 +361,9 @@ impl<'a> Holding<'a> {
                     () = holder.draining.cancelled() => return Err(ThreadError::Draining),
                 }
             }
+            self.caught_up.insert(session.clone());
         }
-        Ok(has_waited)
+        Ok(may_have_come)
     }
 
     /// Reads what waits behind what was read already.

@@ -93,6 +93,26 @@ async fn what_a_new_session_brings_waits_for_what_was_missed() {
 }
 
 #[tokio::test]
+async fn what_is_read_back_once_the_queue_was_read_is_answered_first_all_the_same() {
+    let stand = Stand::new().await;
+    let missed = said(&stand, &[(ANN, "ery, one"), (BEN, "ery, two")]);
+    stand.store.held.hold("IsReadBack");
+    let three = Written::by(ANN, "ery, three");
+    let task = Task { session: Some("s".to_owned()), ..three.task(stand.next_id()) };
+    stand.queue.publish(task).await.unwrap();
+    let _process = stand.start();
+    until("the store is asked", || stand.store.calls("IsReadBack") == 1).await;
+    told(&stand, "s.2", missed[1].message_id).await;
+    until("it is read back", || stand.store.calls("NoteReadBack") == 1).await;
+    stand.store.held.release("IsReadBack");
+    until("all are answered", || stand.store.finished() == 3).await;
+    let said = stand.tools.said().join(" ");
+    let places = ["one", "two", "three"].map(|word| said.find(&format!("ery, {word}")).unwrap());
+    assert!(places.is_sorted(), "{said}");
+    assert_eq!(stand.store.calls("IsReadBack"), 1);
+}
+
+#[tokio::test]
 async fn a_channel_does_not_wait_for_ever() {
     let stand = Stand::with(|settings| settings.read_back_wait = Duration::from_millis(200)).await;
     let task = Task {

@@ -11,12 +11,13 @@ use ery_proto::{
     store::v1::{store_service_server::StoreService, *},
 };
 
-use super::Faults;
+use super::{Faults, Held};
 
 /// A store in memory that keeps the contract's promises.
 #[derive(Default)]
 pub(crate) struct FakeStore {
     state: Mutex<State>,
+    pub(crate) held: Held,
     pub(crate) faults: Faults,
 }
 
@@ -624,7 +625,9 @@ impl StoreService for FakeStore {
         request: Request<IsReadBackRequest>,
     ) -> Answer<IsReadBackResponse> {
         let asked = request.into_inner();
-        let state = self.called("IsReadBack")?;
+        drop(self.called("IsReadBack")?);
+        self.held.pass("IsReadBack").await;
+        let state = self.state();
         let last = state.read_back.get(&(asked.guild_id, asked.channel_id));
         let is_new = asked.guild_id == 0
             && state.messages.values().all(|kept| kept.message.channel_id != asked.channel_id);
