@@ -24,6 +24,7 @@ use crate::{
         migrations::{self, Migrations},
         seal::{self, Opener, Sealer},
     },
+    blocking::blocking,
     domain::backup::{BackupFile, Header, Manifest, Retention, expired, outlived},
     error::{BackupError, StoreError},
     service::Inner,
@@ -284,7 +285,7 @@ async fn back_up(
                 read(sealed.path(), &shown, std::slice::from_ref(&key), key.as_ref(), &work)?;
             expect_rows(&shown, copy.rows, rows)?;
         }
-        Ok((sealed, rows))
+        Ok::<_, BackupError>((sealed, rows))
     })
     .await?;
     target.put(set, &name, sealed.path()).await?;
@@ -298,15 +299,6 @@ fn expect_rows(name: &str, found: u64, told: u64) -> Result<(), BackupError> {
     }
     let problem = format!("it has {found} rows instead of {told}");
     Err(BackupError::Damaged { name: name.to_owned(), problem })
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
-) -> Result<T, BackupError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
 }
 
 /// Writes a database out, compressed and sealed, into a file of its own.
@@ -577,7 +569,7 @@ async fn forget(store: &Inner, path: PathBuf) -> Result<Option<TempPath>, StoreE
     let (key, now, ledger) =
         (store.shards.key().cloned(), store.clock.now(), Arc::clone(&store.ledger));
     let work = store.shards.folder().work();
-    let replayed = tokio::task::spawn_blocking(move || {
+    blocking(move || {
         let connection = ery_group_commit::open(&path, key.as_ref()).map_err(BackupError::Open)?;
         let people = forget::people(&connection)?;
         let who: Vec<_> = people.into_iter().flat_map(|user| ledger.forgotten(user)).collect();
@@ -587,11 +579,8 @@ async fn forget(store: &Inner, path: PathBuf) -> Result<Option<TempPath>, StoreE
             return Ok(None);
         }
         maintenance::write_anew(&path, key.as_ref(), &work).map(Some)
-    });
-    match replayed.await {
-        Ok(result) => result,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
+    })
+    .await
 }
 
 /// Takes over what the ledger beside the backups knows, and writes there what this store knows: so

@@ -20,6 +20,7 @@ use crate::{
         shard::OpenShard,
     },
     backups,
+    blocking::blocking,
     domain::privacy::{Deletion, DeletionState, Forgotten},
     error::{BackupError, StoreError},
     service::Inner,
@@ -202,7 +203,7 @@ impl Forgetting {
         let shards = &self.store.shards;
         let (path, key) = (shards.folder().shard(shard), shards.key().cloned());
         let (ledger, looked_for) = (Arc::clone(&self.store.ledger), deletions.clone());
-        let found = tokio::task::spawn_blocking(move || {
+        let found = blocking(move || {
             let connection =
                 ery_group_commit::open_read_only(&path, key.as_ref()).map_err(BackupError::Open)?;
             let people = forget::people(&connection)?;
@@ -210,10 +211,7 @@ impl Forgetting {
             let who = who.filter(|who| looked_for.contains(&who.deletion));
             Ok::<Vec<Forgotten>, StoreError>(who.collect())
         });
-        let found = match found.await {
-            Ok(found) => found?,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
+        let found = found.await?;
         let mut is_done = true;
         for who in &found {
             tracing::warn!("whom deletion {} forgot was in {shard} again", who.deletion);

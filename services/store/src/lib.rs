@@ -19,6 +19,7 @@ mod agenda;
 mod scheduler;
 
 mod backups;
+mod blocking;
 mod comparing;
 
 mod ledger;

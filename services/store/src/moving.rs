@@ -27,6 +27,7 @@ use crate::{
         seal,
         shards::Held,
     },
+    blocking::blocking,
     error::{BackupError, StoreError},
     ownership::Standing,
     service::Inner,
@@ -248,11 +249,7 @@ impl Move<'_> {
         let io = |source| BackupError::Io { path: self.path(), source };
         let offset = (index * BLOCK) as u64;
         let handle = file.try_clone().map_err(io)?;
-        let read = tokio::task::spawn_blocking(move || read_block(&handle, offset)).await;
-        let (bytes, hash) = match read {
-            Ok(read) => read.map_err(io)?,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
+        let (bytes, hash) = blocking(move || read_block(&handle, offset)).await.map_err(io)?;
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -272,19 +269,15 @@ impl Move<'_> {
     async fn prepare(&mut self, is_read: bool) -> Result<u64, StoreError> {
         let path = self.path();
         let is_read = is_read || !self.knows_blocks;
-        let hashed = tokio::task::spawn_blocking(move || {
+        let hashed = blocking(move || -> std::io::Result<_> {
             if !fs::exists(&path)? {
                 return Ok((0, Sha256::digest([]).to_vec()));
             }
             let hash = if is_read { transfers::hash_of(&path)? } else { Vec::new() };
             Ok((fs::metadata(&path)?.len(), hash))
         });
-        let hashed: std::io::Result<(u64, Vec<u8>)> = match hashed.await {
-            Ok(hashed) => hashed,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
         let (size, sha256) =
-            hashed.map_err(|source| BackupError::Io { path: self.path(), source })?;
+            hashed.await.map_err(|source| BackupError::Io { path: self.path(), source })?;
         let prepare = PrepareTransferRequest {
             transfer_id: self.transfer.clone(),
             size,

@@ -17,6 +17,7 @@ use ery_ids::StoreShard;
 
 use crate::{
     adapters::ledger_copy,
+    blocking::blocking,
     error::{BackupError, StoreError},
     ownership::Standing,
     service::Inner,
@@ -60,15 +61,13 @@ fn unknown(transfer: &str) -> StoreError {
     StoreError::TransferUnknown { transfer: transfer.to_owned() }
 }
 
-async fn blocking<T: Send + 'static>(
+/// Runs `work` on a file, which it names where that fails.
+async fn on_file<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
     path: &Path,
 ) -> Result<T, StoreError> {
     let path = path.to_owned();
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => Ok(result.map_err(|source| BackupError::Io { path, source })?),
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
+    Ok(blocking(work).await.map_err(|source| BackupError::Io { path, source })?)
 }
 
 /// Begins to receive a shard that is not here. An earlier attempt at the same shard is forgotten.
@@ -123,7 +122,7 @@ pub(crate) async fn put(
         file.write_all_at(&bytes, offset)?;
         Ok(Sha256::digest(&bytes).into())
     };
-    let hash = blocking(written, &path).await?;
+    let hash = on_file(written, &path).await?;
     let mut all = store.transfers.incoming.lock().await;
     let incoming = all.get_mut(transfer).ok_or_else(|| unknown(transfer))?;
     incoming.blocks.insert(offset, hash);
@@ -154,7 +153,7 @@ pub(crate) async fn prepare(
         hash_of_blocks(incoming.blocks.values())
     };
     let shown = path.clone();
-    let is_whole = blocking(
+    let is_whole = on_file(
         move || {
             file.set_len(size)?;
             let is_whole = match known {

@@ -10,6 +10,7 @@ use ery_group_commit::FileKey;
 
 use crate::{
     adapters::{folder::Folder, migrations, shard},
+    blocking::blocking,
     error::{FileError, OpenError, StoreError},
 };
 
@@ -67,7 +68,7 @@ impl Global {
     {
         let _turn = self.turn.lock().await;
         let (path, key) = (self.path.clone(), self.key.clone());
-        let written = tokio::task::spawn_blocking(move || {
+        blocking(move || {
             let connection = ery_group_commit::open(&path, key.as_ref())
                 .map_err(|source| StoreError::Global(FileError::Writer { path, source }))?;
             connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -75,10 +76,7 @@ impl Global {
             connection.execute_batch("COMMIT")?;
             // Closed here, which leaves nothing in a log beside the file.
             Ok(result)
-        });
-        match written.await {
-            Ok(result) => result,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+        })
+        .await
     }
 }

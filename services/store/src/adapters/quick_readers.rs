@@ -18,7 +18,10 @@ use tokio::{
 
 use ery_group_commit::{FileKey, open_read_only};
 
-use crate::error::{BackupError, StoreError};
+use crate::{
+    blocking::blocking,
+    error::{BackupError, StoreError},
+};
 
 /// How much of their files all of them keep in memory together, while more than the least of each.
 const CACHES_KIB: usize = 32 << 10;
@@ -99,7 +102,7 @@ impl QuickReaders {
         let place = tokio::time::timeout(self.busy_timeout, self.place()).await;
         let place = place.map_err(|_| StoreError::ReadersBusy)??;
         let inner = Arc::clone(&self.inner);
-        let done = tokio::task::spawn_blocking(move || {
+        blocking(move || {
             let mut reader = inner.take().map_err(of_a_read)?;
             let result = read(&reader.connection);
             reader.used_at = Instant::now();
@@ -109,11 +112,8 @@ impl QuickReaders {
             }
             drop(place);
             result.map_err(of_a_read)
-        });
-        match done.await {
-            Ok(result) => result,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+        })
+        .await
     }
 
     async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {

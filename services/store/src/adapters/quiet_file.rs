@@ -14,6 +14,7 @@ use rusqlite::Connection;
 
 use crate::{
     adapters::{maintenance, shard::OpenShard},
+    blocking::blocking,
     error::{BackupError, StoreError},
 };
 
@@ -99,12 +100,8 @@ impl QuietFile {
         }
         let log = self.path.with_extension("db-wal");
         let shown = log.clone();
-        match tokio::task::spawn_blocking(move || blocks_in_log(&log, block as u64)).await {
-            Ok(blocks) => {
-                Ok(Some(blocks.map_err(|source| BackupError::Io { path: shown, source })?))
-            }
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+        let blocks = blocking(move || blocks_in_log(&log, block as u64)).await;
+        Ok(Some(blocks.map_err(|source| BackupError::Io { path: shown, source })?))
     }
 }
 

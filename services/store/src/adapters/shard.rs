@@ -20,6 +20,7 @@ use crate::{
         quick_readers::{Caches, QuickReaders},
         write_messages,
     },
+    blocking::blocking,
     error::{FileError, StoreError},
     metrics::Metrics,
 };
@@ -236,11 +237,7 @@ pub(crate) async fn open_for_writing(
     key: Option<&FileKey>,
 ) -> Result<Connection, FileError> {
     let (path, key) = (path.to_owned(), key.cloned());
-    let opened = tokio::task::spawn_blocking(move || connect(path, key.as_ref())).await;
-    match opened {
-        Ok(opened) => opened,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
+    blocking(move || connect(path, key.as_ref())).await
 }
 
 fn connect(path: PathBuf, key: Option<&FileKey>) -> Result<Connection, FileError> {

@@ -22,6 +22,7 @@ use crate::{
         maintenance,
         shard::{OpenShard, Opening},
     },
+    blocking::blocking,
     error::{BackupError, StoreError},
     ownership::Ownership,
     settings::Settings,
@@ -210,13 +211,7 @@ impl Shards {
         self.ownership.check(shard)?;
         self.slot(shard).condition.may_open()?;
         let (path, key, work) = (self.folder.shard(shard), self.key().cloned(), self.folder.work());
-        let written = tokio::task::spawn_blocking(move || {
-            maintenance::write_anew(&path, key.as_ref(), &work)
-        });
-        let written = match written.await {
-            Ok(written) => written?,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
+        let written = blocking(move || maintenance::write_anew(&path, key.as_ref(), &work)).await?;
         self.replace(&held, &written).await
     }
 

@@ -19,7 +19,9 @@ use ery_proto::store::v1::{
 use super::parse;
 use crate::{
     adapters::{condition::State, maintenance},
-    backups, comparing,
+    backups,
+    blocking::blocking,
+    comparing,
     domain::backup::Manifest,
     error::StoreError,
     moving,
@@ -276,12 +278,7 @@ async fn check(store: &Inner, shard: StoreShard) -> Result<Vec<String>, StoreErr
         return Err(StoreError::NoShard { shard });
     }
     let (path, key) = (shards.folder().shard(shard), shards.key().cloned());
-    let checked =
-        tokio::task::spawn_blocking(move || maintenance::check(&path, key.as_ref())).await;
-    let problems = match checked {
-        Ok(problems) => problems?,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    };
+    let problems = blocking(move || maintenance::check(&path, key.as_ref())).await?;
     let condition = shards.condition(shard);
     match (problems.first(), condition.state()) {
         (Some(problem), _) => condition.quarantine(problem),

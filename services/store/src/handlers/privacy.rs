@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     adapters::export::{self, Source},
+    blocking::blocking,
     domain::{
         gap::first_id_at,
         privacy::{Deletion, DeletionState, OptOut, Person},
@@ -221,7 +222,7 @@ async fn files(store: &Inner) -> Result<Vec<PathBuf>, StoreError> {
 
 async fn count(store: &Inner, person: Person) -> Result<Vec<KindCount>, StoreError> {
     let (files, key) = (files(store).await?, store.shards.key().cloned());
-    let counted = tokio::task::spawn_blocking(move || {
+    let counted = blocking(move || {
         let mut counts = vec![0; export::KINDS.len()];
         for file in &files {
             let of_file = export::count(file, key.as_ref(), person)?;
@@ -231,11 +232,7 @@ async fn count(store: &Inner, person: Person) -> Result<Vec<KindCount>, StoreErr
         }
         Ok::<_, StoreError>(counts)
     });
-    let counts = match counted.await {
-        Ok(counts) => counts?,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    };
-    let kinds = export::KINDS.iter().zip(counts);
+    let kinds = export::KINDS.iter().zip(counted.await?);
     Ok(kinds.map(|((kind, _), rows)| KindCount { kind: (*kind).to_owned(), rows }).collect())
 }
 
