@@ -167,12 +167,21 @@ impl Move<'_> {
         let Some(mut quiet) = QuietFile::begin(&open, self.path()).await? else { return Ok(None) };
         self.send_changed().await?;
         // All of it is on the receiver's disk before anybody waits.
-        self.prepare(true).await?;
+        let prepared = self.prepare(true).await;
+        // Where another file has taken its place, that one is not what was sent.
+        if !quiet.is_as_it_was() {
+            return Ok(None);
+        }
+        prepared?;
         // That took a while. What came meanwhile takes less, and what comes during that, less again.
         for _ in 0..ROUNDS {
             let Some(blocks) = quiet.take_changed(BLOCK).await? else { return Ok(None) };
             self.send_blocks(&blocks).await?;
-            self.prepare(false).await?;
+            let prepared = self.prepare(false).await;
+            if !quiet.is_as_it_was() {
+                return Ok(None);
+            }
+            prepared?;
             if blocks.len() <= FEW {
                 break;
             }

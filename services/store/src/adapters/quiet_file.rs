@@ -89,13 +89,18 @@ impl QuietFile {
         Ok(Some(blocks))
     }
 
+    /// Returns whether the file is as it was, and no other one has taken its place.
+    pub(crate) fn is_as_it_was(&self) -> bool {
+        Stamp::of(&self.path) == self.stamp
+    }
+
     /// Returns which blocks of the file are written in the log, now that writes are held back; none where
     /// the file is not as it was.
     pub(crate) async fn changed_blocks(
         &self,
         block: usize,
     ) -> Result<Option<BTreeSet<usize>>, StoreError> {
-        if Stamp::of(&self.path) != self.stamp {
+        if !self.is_as_it_was() {
             return Ok(None);
         }
         let log = self.path.with_extension("db-wal");
