@@ -232,6 +232,10 @@ why-context = { $count ->
     [one] Gelesen hatte ich eine Nachricht des Kanals.
    *[other] Gelesen hatte ich { $count } Nachrichten des Kanals.
 }
+why-summary = { $count ->
+    [one] Von dem, was davor gesagt wurde, hatte ich eine Zusammenfassung einer Nachricht gelesen.
+   *[other] Von dem, was davor gesagt wurde, hatte ich eine Zusammenfassung von { $count } Nachrichten gelesen.
+}
 why-orders = Die Nachricht selbst ordnet an: { $tools }
 why-model = { $model } wurde mit { $tokens ->
     [one] einem Token
@@ -398,7 +402,7 @@ usage-of-channel = Dieser Kanal: { $spent }
 usage-of-person = { $person }: { $spent }
 usage-of-place = { $place }: { $spent }
 usage-of-model = { $model }: { $spent }
-usage-nobody = Menschen, die vergessen sind
+usage-nobody = Zusammenfassungen, und Menschen, die vergessen sind
 # Wie viel: Dollar und Tokens.
 usage-spent = { $money }, { $tokens } Tokens in { $turns } Anfragen an Modelle
 usage-sum = { $money }, { $tokens } Tokens
@@ -411,6 +415,7 @@ usage-estimated = { $count ->
     [one] Eine Anfrage an ein Modell wurde abgebrochen und zählt mit dem, was sie höchstens gekostet haben kann.
    *[other] { $count } Anfragen an Modelle wurden abgebrochen und zählen mit dem, was sie höchstens gekostet haben können.
 }
+usage-summaries = Davon entfielen { $money } auf Zusammenfassungen von Kanälen ({ $tokens } Tokens).
 usage-lost = { $count ->
     [one] Von einer Anfrage an ein Modell weiß niemand, was sie gekostet hat: Ihr Prozess ging verloren.
    *[other] Von { $count } Anfragen an Modelle weiß niemand, was sie gekostet haben: Ihr Prozess ging verloren.

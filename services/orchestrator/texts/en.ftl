@@ -232,6 +232,10 @@ why-context = { $count ->
     [one] I had read one message of the channel.
    *[other] I had read { $count } messages of the channel.
 }
+why-summary = { $count ->
+    [one] Of what was said before, I had read a summary of one message.
+   *[other] Of what was said before, I had read a summary of { $count } messages.
+}
 why-orders = The message itself orders: { $tools }
 why-model = { $model } was asked with { $tokens ->
     [one] one token
@@ -398,7 +402,7 @@ usage-of-channel = This channel: { $spent }
 usage-of-person = { $person }: { $spent }
 usage-of-place = { $place }: { $spent }
 usage-of-model = { $model }: { $spent }
-usage-nobody = people who are forgotten
+usage-nobody = summaries, and people who are forgotten
 # How much: dollars and tokens.
 usage-spent = { $money }, { $tokens } tokens in { $turns } model turns
 usage-sum = { $money }, { $tokens } tokens
@@ -411,6 +415,7 @@ usage-estimated = { $count ->
     [one] One model turn was cut off, and is counted by what it may have cost at most.
    *[other] { $count } model turns were cut off, and are counted by what they may have cost at most.
 }
+usage-summaries = Of that, { $money } was spent on summaries of channels ({ $tokens } tokens).
 usage-lost = { $count ->
     [one] Of one model turn nobody knows what it cost: its process was lost.
    *[other] Of { $count } model turns nobody knows what they cost: their process was lost.

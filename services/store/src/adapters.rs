@@ -31,6 +31,7 @@ pub(crate) mod scheduled_tasks;
 pub(crate) mod seal;
 pub(crate) mod shard;
 pub(crate) mod shards;
+pub(crate) mod summaries;
 pub(crate) mod usage;
 pub(crate) mod write_channels;
 pub(crate) mod write_executions;

@@ -13,6 +13,7 @@ pub(crate) mod message;
 pub(crate) mod privacy;
 pub(crate) mod scheduled_action;
 pub(crate) mod scheduled_task;
+pub(crate) mod summary;
 pub(crate) mod thread;
 pub(crate) mod usage;
 

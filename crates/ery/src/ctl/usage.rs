@@ -92,11 +92,16 @@ struct SumView {
     turns_in_vain: u64,
     estimated_turns: u64,
     lost_turns: u64,
+    /// Part of the turns, of the tokens and of the cost: on summaries of channels.
+    summary_turns: u64,
+    summary_tokens: u64,
+    summary_micros: u64,
 }
 
 #[derive(Debug, Serialize)]
 struct PartView {
-    /// A model, or an id; `forgotten` for people who are, `direct messages` for what is no server.
+    /// A model, or an id; `nobody` for summaries and for people who are forgotten, `direct messages` for what is no
+    /// server.
     of: String,
     #[serde(flatten)]
     sum: SumView,
@@ -130,7 +135,7 @@ impl UsageView {
             by_model: parts(&models, model, usize::MAX),
             by_guild: parts(&guilds, id("direct messages"), limit),
             by_channel: parts(&channels, id("unknown"), limit),
-            by_member: parts(&members, id("forgotten"), limit),
+            by_member: parts(&members, id("nobody"), limit),
         }
     }
 
@@ -155,6 +160,15 @@ impl UsageView {
     /// Says how far the figures are to be trusted.
     fn remarks(&self, text: &mut String) {
         let SumView { assumed_micros, estimated_turns, lost_turns, .. } = self.total;
+        let SumView { summary_turns, summary_tokens, summary_micros, .. } = self.total;
+        if summary_turns > 0 {
+            let _ = writeln!(
+                text,
+                "\n{} of it was spent on summaries of channels: {summary_turns} turns, \
+                 {summary_tokens} tokens.",
+                dollars(summary_micros)
+            );
+        }
         if assumed_micros > 0 {
             let _ = writeln!(
                 text,
@@ -200,6 +214,9 @@ impl SumView {
         self.turns_in_vain += sum.turns_in_vain;
         self.estimated_turns += sum.estimated_turns;
         self.lost_turns += sum.lost_turns;
+        self.summary_turns += sum.summary_turns;
+        self.summary_tokens += sum.summary_tokens;
+        self.summary_micros += sum.summary_micros;
     }
 }
 

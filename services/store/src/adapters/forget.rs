@@ -82,6 +82,7 @@ const STEPS: &[Step] = &[
     payloads::dead_letters,
     payloads::waiting_tasks,
     records::learnt,
+    records::summaries,
     people::forget,
     usage::usage,
     config::config,
@@ -155,6 +156,7 @@ fn finish(search: &Search<'_>) -> Result<(), StoreError> {
         for statement in [
             "DELETE FROM deletion_messages WHERE deletion_id = ?1",
             "DELETE FROM deletion_threads WHERE deletion_id = ?1",
+            "DELETE FROM deletion_channels WHERE deletion_id = ?1",
         ] {
             search.connection.execute(statement, [deletion])?;
         }

@@ -37,6 +37,7 @@ pub(crate) const SHARD: Migrations = &[
     (12, "traces", include_str!("../../../../migrations/shard/0012_traces.sql")),
     (13, "usage", include_str!("../../../../migrations/shard/0013_usage.sql")),
     (14, "orders", include_str!("../../../../migrations/shard/0014_orders.sql")),
+    (15, "summaries", include_str!("../../../../migrations/shard/0015_summaries.sql")),
 ];
 
 /// Returns how sqlx opens a file that exists.

@@ -92,8 +92,10 @@ fn add_row(
         .prepare_cached(
             "INSERT INTO usage (home_id, day, channel_id, user_id, provider, model, guild_id, turns,
                  prompt_tokens, cached_tokens, completion_tokens, cost_micros, assumed_micros,
-                 turns_in_vain, estimated_turns, lost_turns)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+                 turns_in_vain, estimated_turns, lost_turns, summary_turns, summary_tokens,
+                 summary_micros)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+                 ?19)
              ON CONFLICT DO UPDATE SET turns = turns + excluded.turns,
                  prompt_tokens = prompt_tokens + excluded.prompt_tokens,
                  cached_tokens = cached_tokens + excluded.cached_tokens,
@@ -102,7 +104,10 @@ fn add_row(
                  assumed_micros = assumed_micros + excluded.assumed_micros,
                  turns_in_vain = turns_in_vain + excluded.turns_in_vain,
                  estimated_turns = estimated_turns + excluded.estimated_turns,
-                 lost_turns = lost_turns + excluded.lost_turns",
+                 lost_turns = lost_turns + excluded.lost_turns,
+                 summary_turns = summary_turns + excluded.summary_turns,
+                 summary_tokens = summary_tokens + excluded.summary_tokens,
+                 summary_micros = summary_micros + excluded.summary_micros",
         )?
         .execute(params_from_iter(values))?;
     Ok(())
@@ -120,7 +125,7 @@ pub(crate) fn give_to_nobody(
     let mut statement = connection.prepare_cached(
         "SELECT home_id, day, channel_id, guild_id, provider, model, turns, prompt_tokens,
              cached_tokens, completion_tokens, cost_micros, assumed_micros, turns_in_vain,
-             estimated_turns, lost_turns
+             estimated_turns, lost_turns, summary_turns, summary_tokens, summary_micros
          FROM usage WHERE user_id = ?1 AND user_id <> 0 AND (?2 IS NULL OR home_id = ?2)
              AND day <= ?3 LIMIT ?4",
     )?;
@@ -330,7 +335,7 @@ async fn grouped(
     let statement = format!(
         "SELECT {by}, sum(turns), sum(prompt_tokens), sum(cached_tokens), sum(completion_tokens),
              sum(cost_micros), sum(assumed_micros), sum(turns_in_vain), sum(estimated_turns),
-             sum(lost_turns)
+             sum(lost_turns), sum(summary_turns), sum(summary_tokens), sum(summary_micros)
          FROM usage WHERE {home} AND day >= ?2 AND day < ?3
              AND (?4 IS NULL OR channel_id = ?4) AND (?5 IS NULL OR user_id = ?5)
          GROUP BY {by} ORDER BY sum(cost_micros) DESC, sum(prompt_tokens + completion_tokens) DESC

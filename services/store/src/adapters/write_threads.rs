@@ -11,13 +11,14 @@ use crate::{
         columns::{PrincipalColumns, id, json_list},
         contexts,
         dead_letters::{self, DeadTask, NewLetter},
-        scheduled_actions, usage,
+        scheduled_actions, summaries, usage,
         write_channels::{check_fence, finished_by, key, running, set_state},
         write_messages,
     },
     domain::{
         Attempt, ChannelState, Execution, Message, MessageChange, Outcome, Step, Trigger,
         TriggerChange, Usage,
+        summary::Summary,
         thread::{LastAttempt, may_follow},
         usage::{InWindows, Spending},
     },
@@ -45,12 +46,15 @@ pub(crate) struct Begin {
 pub(crate) struct ContextQuery {
     pub(crate) max_messages: u32,
     pub(crate) since: UnixMillis,
+    /// Whether the channel's summary is told, too.
+    pub(crate) wants_summary: bool,
 }
 
 /// What a thread begins with.
 #[derive(Debug)]
 pub(crate) struct Begun {
     pub(crate) context: Vec<Message>,
+    pub(crate) summary: Option<Summary>,
     pub(crate) changes: Vec<TriggerChange>,
     pub(crate) is_current: bool,
 }
@@ -94,13 +98,15 @@ pub(crate) fn begin(connection: &Connection, begin: &Begin) -> Result<Begun, Sto
         Some(newest) if !begin.is_current => write_messages::is_ingested(connection, newest)?,
         _ => true,
     };
-    let ContextQuery { max_messages, since } = begin.context;
+    let ContextQuery { max_messages, since, wants_summary } = begin.context;
     let context = if max_messages == 0 {
         Vec::new()
     } else {
         contexts::newest(connection, &fence.channel, None, since, max_messages)?
     };
-    Ok(Begun { context, changes: changes(connection, *thread)?, is_current })
+    let summary =
+        if wants_summary { summaries::of_channel(connection, &fence.channel)? } else { None };
+    Ok(Begun { context, summary, changes: changes(connection, *thread)?, is_current })
 }
 
 /// Returns the newest message among triggers.

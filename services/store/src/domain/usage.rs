@@ -29,6 +29,9 @@ pub(crate) struct Counts {
     pub(crate) turns_in_vain: u64,
     pub(crate) estimated_turns: u64,
     pub(crate) lost_turns: u64,
+    pub(crate) summary_turns: u64,
+    pub(crate) summary_tokens: u64,
+    pub(crate) summary_micros: u64,
 }
 
 /// What a step of a journal tells of having been spent.
@@ -86,6 +89,18 @@ impl Counts {
         self
     }
 
+    /// Says that it was spent on a summary.
+    #[must_use]
+    pub(crate) fn on_summary(self) -> Self {
+        let Sum { tokens, cost_micros } = self.sum();
+        Self {
+            summary_turns: self.turns,
+            summary_tokens: tokens,
+            summary_micros: cost_micros,
+            ..self
+        }
+    }
+
     /// Returns what each of `people` shares: equal parts, of which the first takes the rest.
     pub(crate) fn shares(self, people: usize) -> Vec<Self> {
         let people = u64::try_from(people.max(1)).unwrap_or(u64::MAX);
@@ -114,12 +129,12 @@ impl Counts {
     }
 
     /// Returns every count, in the order of the columns.
-    pub(crate) fn each(self) -> [u64; 9] {
+    pub(crate) fn each(self) -> [u64; 12] {
         let mut copy = self;
         copy.each_mut().map(|count| *count)
     }
 
-    pub(crate) fn each_mut(&mut self) -> [&mut u64; 9] {
+    pub(crate) fn each_mut(&mut self) -> [&mut u64; 12] {
         [
             &mut self.turns,
             &mut self.prompt_tokens,
@@ -130,6 +145,9 @@ impl Counts {
             &mut self.turns_in_vain,
             &mut self.estimated_turns,
             &mut self.lost_turns,
+            &mut self.summary_turns,
+            &mut self.summary_tokens,
+            &mut self.summary_micros,
         ]
     }
 }
@@ -198,7 +216,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost_in_sharing(counts in prop::array::uniform9(0_u64..u64::MAX), people in 1_usize..50) {
+        fn nothing_is_lost_in_sharing(counts in prop::array::uniform12(0_u64..u64::MAX), people in 1_usize..50) {
             let mut whole = Counts::default();
             for (count, value) in whole.each_mut().into_iter().zip(counts) {
                 *count = value;

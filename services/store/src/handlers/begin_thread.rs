@@ -33,11 +33,12 @@ pub(super) async fn handle(
     begin.context = ContextQuery {
         max_messages: context.max_messages.min(store.settings.max_messages),
         since: UnixMillis(context.since_ms),
+        wants_summary: context.wants_summary,
     };
     let shard = store.shards.of(begin.fence.channel.home).await?;
     begin.is_current = wait_for_ingestion(&shard, &begin, wait).await;
     let now = store.clock.now();
-    let (Begun { context, changes, is_current }, spending) = shard
+    let (Begun { context, summary, changes, is_current }, spending) = shard
         .write(move |connection| {
             let answer = write_threads::begin(connection, &begin)?;
             let spenders = usage::spenders(connection, begin.thread)?;
@@ -50,6 +51,7 @@ pub(super) async fn handle(
         changes: render::changes(changes),
         is_current,
         spending: Some(render::spending(&spending)),
+        summary: summary.map(render::summary),
     })
 }
 

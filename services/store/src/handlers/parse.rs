@@ -290,7 +290,7 @@ pub(super) fn step(step: proto::Step) -> Parsed<Step> {
 }
 
 /// Reads what a request to a model cost.
-fn spent(spent: common::Spent) -> Parsed<Spent> {
+pub(super) fn spent(spent: common::Spent) -> Parsed<Spent> {
     let usage = spent.usage.unwrap_or_default();
     let is = |holds: bool| u64::from(holds);
     Ok(Spent {
@@ -305,7 +305,7 @@ fn spent(spent: common::Spent) -> Parsed<Spent> {
             assumed_micros: if spent.is_assumed { spent.cost_micros } else { 0 },
             turns_in_vain: is(spent.is_in_vain),
             estimated_turns: is(spent.is_estimate),
-            lost_turns: 0,
+            ..Counts::default()
         },
     })
 }

@@ -13,6 +13,7 @@ use crate::domain::{
     dead_letter::{Dead, DeadLetter},
     mcp_credential::McpCredential,
     scheduled_action::{ActionState, ScheduledAction},
+    summary::Summary,
     usage::{InWindows, Spending, Sum},
 };
 
@@ -54,6 +55,18 @@ pub(super) fn message(message: Message) -> common::Message {
 
 pub(super) fn messages(messages: Vec<Message>) -> Vec<common::Message> {
     messages.into_iter().map(message).collect()
+}
+
+pub(super) fn summary(summary: Summary) -> proto::ChannelSummary {
+    proto::ChannelSummary {
+        text: summary.text,
+        first_message_id: summary.first.get(),
+        last_message_id: summary.last.get(),
+        messages: summary.messages,
+        model: summary.model,
+        prompt_version: summary.prompt_version,
+        made_at_ms: summary.made_at.0,
+    }
 }
 
 pub(super) fn changes(changes: Vec<TriggerChange>) -> Vec<proto::TriggerChange> {

@@ -230,6 +230,9 @@ fn sum(counts: Counts) -> UsageSum {
         turns_in_vain: counts.turns_in_vain,
         estimated_turns: counts.estimated_turns,
         lost_turns: counts.lost_turns,
+        summary_turns: counts.summary_turns,
+        summary_tokens: counts.summary_tokens,
+        summary_micros: counts.summary_micros,
     }
 }
 

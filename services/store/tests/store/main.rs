@@ -21,6 +21,7 @@ mod queue;
 mod repeats;
 mod scheduled_actions;
 mod several;
+mod summaries;
 mod support;
 mod threads;
 mod usage;

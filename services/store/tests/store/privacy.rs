@@ -39,6 +39,16 @@ use crate::support::{
     CHANNEL, GUILD, NOW, Store, begin, created, edited, fence, finish, person, select, shard_file,
 };
 
+/// The tables in which nothing is left of anybody here once somebody is forgotten.
+const EMPTIED: [&str; 6] = [
+    "mcp_credentials",
+    "learning_data",
+    "channel_summaries",
+    "deletion_messages",
+    "deletion_threads",
+    "deletion_channels",
+];
+
 fn privacy(store: &Store) -> PrivacyServiceClient<Transport> {
     PrivacyServiceClient::new(ery_rpc::local(store.service.routes()))
 }
@@ -168,7 +178,7 @@ async fn a_person_is_forgotten_in_every_table_and_every_page() {
     assert_eq!(proposals, ["void |  | 0"]);
     let letters = rows(&store, "SELECT kind, reason, payload FROM dead_letters ORDER BY 1");
     assert_eq!(letters, ["event |  | NULL", "task |  | NULL"]);
-    for empty in ["mcp_credentials", "learning_data", "deletion_messages", "deletion_threads"] {
+    for empty in EMPTIED {
         assert_eq!(rows(&store, &format!("SELECT count(*) FROM {empty}")), ["0"], "{empty}");
     }
     // Only where it cannot be otherwise does the id stand: in others' words, and in the end of a ban.

@@ -165,7 +165,7 @@ pub(crate) fn rows(file: &Path) -> Vec<String> {
 }
 
 pub(crate) fn rows_under(file: &Path, key: Option<&FileKey>) -> Vec<String> {
-    const TABLES: [&str; 14] = [
+    const TABLES: [&str; 15] = [
         "users",
         "servers",
         "channel_epochs",
@@ -179,6 +179,7 @@ pub(crate) fn rows_under(file: &Path, key: Option<&FileKey>) -> Vec<String> {
         "moderation_logs",
         "learning_data",
         "messages",
+        "channel_summaries",
         "handled_events",
     ];
 
@@ -257,7 +258,7 @@ pub(crate) fn begin(
         principal: Some(person(AUTHOR)),
         askers: Vec::new(),
         started_at_ms: NOW,
-        context: Some(ContextQuery { max_messages: 50, since_ms: 0, wait_ms: 0 }),
+        context: Some(ContextQuery { max_messages: 50, ..ContextQuery::default() }),
     }
 }
 

@@ -309,11 +309,12 @@ async fn context_is_the_newest_messages_oldest_first() {
     store.ingest(vec![event, deleted("s.1", &[7], NOW)]).await;
 
     let mut request = begin(&holder, TaskThreadId::random(), &[message(11, "now")]);
-    request.context = Some(ContextQuery { max_messages: 4, since_ms: 0, wait_ms: 0 });
+    request.context = Some(ContextQuery { max_messages: 4, ..ContextQuery::default() });
     let begun = store.begin(request.clone()).await.unwrap();
     let ids = |messages: &[Message]| messages.iter().map(|it| it.message_id).collect::<Vec<_>>();
     assert_eq!(ids(&begun.context), [6, 8, 9, 11]);
-    request.context = Some(ContextQuery { max_messages: 4, since_ms: NOW + 9, wait_ms: 0 });
+    request.context =
+        Some(ContextQuery { max_messages: 4, since_ms: NOW + 9, ..ContextQuery::default() });
     assert_eq!(ids(&store.begin(request.clone()).await.unwrap().context), [9, 11]);
     request.context = None;
     assert!(store.begin(request).await.unwrap().context.is_empty());
@@ -325,7 +326,8 @@ async fn a_thread_waits_until_ingestion_has_reached_its_trigger() {
     let holder = fence(5, "holder");
     store.open_channel(&holder).await;
     let mut request = begin(&holder, TaskThreadId::random(), &[message(2, "b")]);
-    request.context = Some(ContextQuery { max_messages: 9, since_ms: 0, wait_ms: 250 });
+    request.context =
+        Some(ContextQuery { max_messages: 9, wait_ms: 250, ..ContextQuery::default() });
     let mut beginner = store.client.clone();
     let begins = async { beginner.begin_thread(request).await.unwrap().into_inner() };
     let ingests = async {
@@ -344,7 +346,8 @@ async fn a_thread_does_not_wait_for_ingestion_for_ever() {
     let holder = fence(5, "holder");
     store.open_channel(&holder).await;
     let mut request = begin(&holder, TaskThreadId::random(), &[message(2, "b")]);
-    request.context = Some(ContextQuery { max_messages: 9, since_ms: 0, wait_ms: 60_000 });
+    request.context =
+        Some(ContextQuery { max_messages: 9, wait_ms: 60_000, ..ContextQuery::default() });
     let begun = tokio::time::timeout(Duration::from_secs(20), store.begin(request));
     let begun = begun.await.expect("it waits for 250 ms at most").unwrap();
     assert!(!begun.is_current);
@@ -360,7 +363,8 @@ async fn what_was_ingested_before_a_restart_is_current() {
     store.open_channel(&holder).await;
     for wait_ms in [0, 250] {
         let mut request = begin(&holder, TaskThreadId::random(), &[message(2, "b")]);
-        request.context = Some(ContextQuery { max_messages: 9, since_ms: 0, wait_ms });
+        request.context =
+            Some(ContextQuery { max_messages: 9, wait_ms, ..ContextQuery::default() });
         request.thread_id = "01890000-0000-7000-8000-000000000001".to_owned();
         assert!(store.begin(request).await.unwrap().is_current, "waiting {wait_ms} ms");
     }

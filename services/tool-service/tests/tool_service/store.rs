@@ -334,6 +334,20 @@ impl StoreService for FakeStore {
         refused()
     }
 
+    async fn claim_summary(
+        &self,
+        _: Request<ClaimSummaryRequest>,
+    ) -> Result<Response<ClaimSummaryResponse>, Status> {
+        refused()
+    }
+
+    async fn keep_summary(
+        &self,
+        _: Request<KeepSummaryRequest>,
+    ) -> Result<Response<KeepSummaryResponse>, Status> {
+        refused()
+    }
+
     async fn reopen_thread(
         &self,
         _: Request<ReopenThreadRequest>,

@@ -126,6 +126,12 @@ fn spent(language: Language, sum: UsageSum) -> String {
 /// Says how far the figures are to be trusted.
 fn remarks(language: Language, total: UsageSum, lines: &mut Vec<String>) {
     let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    if total.summary_turns > 0 {
+        let money = dollars(total.summary_micros);
+        let tokens = grouped(total.summary_tokens);
+        let values = [("money", (&money).into()), ("tokens", (&tokens).into())];
+        lines.push(language.say("usage-summaries", &values));
+    }
     if total.assumed_micros > 0 {
         let money = dollars(total.assumed_micros);
         lines.push(language.say("usage-assumed", &[("money", (&money).into())]));

@@ -39,6 +39,12 @@ struct State {
     calls: Vec<&'static str>,
     /// What is told of having been spent when a channel is opened.
     spending: Option<Spending>,
+    /// What the next claim of a summary is granted with.
+    due: Option<ClaimSummaryResponse>,
+    claims: Vec<ClaimSummaryRequest>,
+    kept_summaries: Vec<KeepSummaryRequest>,
+    /// Whatever channel asks.
+    summary: Option<ChannelSummary>,
 }
 
 #[derive(Default)]
@@ -111,6 +117,25 @@ impl FakeStore {
     /// Keeps a message, as ingestion would.
     pub(crate) fn keep(&self, message: Message) {
         self.state().messages.insert(message.message_id, Kept { message, is_deleted: false });
+    }
+
+    /// Lets the next claim of a summary be granted: of these messages, and of an earlier summary.
+    pub(crate) fn is_due(&self, earlier: Option<ChannelSummary>, messages: Vec<Message>) {
+        let due = ClaimSummaryResponse { is_granted: true, earlier, messages };
+        self.state().due = Some(due);
+    }
+
+    pub(crate) fn claims(&self) -> Vec<ClaimSummaryRequest> {
+        self.state().claims.clone()
+    }
+
+    pub(crate) fn kept_summaries(&self) -> Vec<KeepSummaryRequest> {
+        self.state().kept_summaries.clone()
+    }
+
+    /// Says what whoever wants it is told of what was said before.
+    pub(crate) fn sum_up(&self, summary: ChannelSummary) {
+        self.state().summary = Some(summary);
     }
 
     /// Says what was spent, whoever asks.
@@ -324,6 +349,7 @@ impl StoreService for FakeStore {
             context,
             changes,
             is_current: true,
+            summary: state.summary.clone().filter(|_| wanted.wants_summary),
             ..BeginThreadResponse::default()
         }))
     }
@@ -437,6 +463,26 @@ impl StoreService for FakeStore {
             state.ingested.push(event);
         }
         Ok(Response::new(IngestMessagesResponse::default()))
+    }
+
+    async fn claim_summary(
+        &self,
+        request: Request<ClaimSummaryRequest>,
+    ) -> Answer<ClaimSummaryResponse> {
+        let mut state = self.called("ClaimSummary")?;
+        state.claims.push(request.into_inner());
+        Ok(Response::new(state.due.take().unwrap_or_default()))
+    }
+
+    async fn keep_summary(
+        &self,
+        request: Request<KeepSummaryRequest>,
+    ) -> Answer<KeepSummaryResponse> {
+        let mut state = self.called("KeepSummary")?;
+        let request = request.into_inner();
+        let is_kept = !request.text.is_empty();
+        state.kept_summaries.push(request);
+        Ok(Response::new(KeepSummaryResponse { is_kept, spending: None }))
     }
 
     async fn begin_execution(

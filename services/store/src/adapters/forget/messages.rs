@@ -97,6 +97,18 @@ fn note(search: &Search<'_>, message: i64, is_theirs: bool) -> Result<(), StoreE
              ON CONFLICT DO UPDATE SET is_theirs = max(is_theirs, excluded.is_theirs)",
         )?
         .execute(params![search.who.deletion, message, is_theirs])?;
+    search
+        .connection
+        .prepare_cached(
+            "INSERT INTO deletion_channels
+                 (deletion_id, guild_id, channel_id, first_message_id, last_message_id)
+             SELECT ?1, guild_id, channel_id, message_id, message_id
+             FROM messages WHERE message_id = ?2
+             ON CONFLICT DO UPDATE SET
+                 first_message_id = min(first_message_id, excluded.first_message_id),
+                 last_message_id = max(last_message_id, excluded.last_message_id)",
+        )?
+        .execute(params![search.who.deletion, message])?;
     Ok(())
 }
 

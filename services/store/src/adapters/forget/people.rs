@@ -124,7 +124,7 @@ const TEXTS: &[&str] = &[
     "SELECT payload FROM scheduled_tasks",
     "SELECT payload FROM dead_letters UNION ALL SELECT reason FROM dead_letters",
     "SELECT state FROM channel_epochs",
-    "SELECT text FROM learning_data",
+    "SELECT text FROM learning_data UNION ALL SELECT text FROM channel_summaries",
     "SELECT changes FROM config_changes",
 ];
 

@@ -288,3 +288,16 @@ pub(super) fn learnt(search: &Search<'_>, _: &[u8]) -> Result<Part, StoreError> 
         ])?;
     Ok(Part::End)
 }
+
+/// Drops the summaries that name the person. Those that were made of what they said, or of what names
+/// them, went with those messages.
+pub(super) fn summaries(search: &Search<'_>, _: &[u8]) -> Result<Part, StoreError> {
+    search
+        .connection
+        .prepare_cached(
+            "DELETE FROM channel_summaries WHERE (?1 IS NULL OR guild_id = ?1)
+                 AND made_at_ms <= ?2 AND instr(text, ?3) > 0",
+        )?
+        .execute(params![search.guild, search.until, search.digits])?;
+    Ok(Part::End)
+}

@@ -16,7 +16,8 @@ const THREADS_AT_ONCE: u32 = 100;
 const EMPTIED_AT_ONCE: u32 = 50;
 
 /// Finds the threads that may have read or written of the person: theirs, those whose context held
-/// what they said or what names them, and those in whose journal their id stands.
+/// what they said, what names them, or a summary of a time in which they did, and those in whose journal
+/// their id stands.
 ///
 /// Joined in this order: what a thread read is looked up among the person's messages, which may be a
 /// hundred thousand, and never the other way round.
@@ -55,7 +56,18 @@ pub(super) fn find(search: &Search<'_>, cursor: &[u8]) -> Result<Part, StoreErro
                                  '$.messages') AS read
                          CROSS JOIN deletion_messages AS d
                              ON d.deletion_id = ?1 AND d.message_id = CAST(read.value AS INTEGER)
-                         WHERE s.thread_id = t.thread_id AND s.kind = 'context_loaded'))
+                         WHERE s.thread_id = t.thread_id AND s.kind = 'context_loaded')
+                     OR EXISTS (SELECT 1 FROM deletion_channels AS c
+                         JOIN task_thread_steps AS s
+                             ON s.thread_id = t.thread_id AND s.kind = 'context_loaded'
+                         WHERE c.deletion_id = ?1 AND c.guild_id = t.guild_id
+                             AND c.channel_id = t.channel_id
+                             AND c.last_message_id >= CAST(json_extract(CASE
+                                 WHEN json_valid(s.payload) THEN s.payload ELSE '{{}}' END,
+                                 '$.summary.first') AS INTEGER)
+                             AND c.first_message_id <= CAST(json_extract(CASE
+                                 WHEN json_valid(s.payload) THEN s.payload ELSE '{{}}' END,
+                                 '$.summary.last') AS INTEGER)))
              ON CONFLICT DO UPDATE SET redacted_at_ms = NULL",
             direct = messages::DIRECT,
         ))?

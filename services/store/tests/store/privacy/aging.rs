@@ -27,6 +27,7 @@ async fn data_goes_by_age_and_by_kind() {
     };
     let mut store = Store::with(Settings { retention, ..Settings::default() }).await;
     fill(&mut store).await;
+    assert_eq!(rows(&store, "SELECT count(*) FROM channel_summaries"), ["1"]);
     store.clock.advance(Duration::from_hours(24 * 20));
     let new = u64::try_from(store.clock.now().0 - 1_420_070_400_000).unwrap() << 22;
     let fresh = Message { created_at_ms: store.clock.now().0, ..said_by(OTHER, new, "fresh") };
@@ -39,9 +40,10 @@ async fn data_goes_by_age_and_by_kind() {
                 &store,
                 "SELECT (SELECT count(*) FROM messages), (SELECT count(*) FROM task_thread_steps),
                      (SELECT count(*) FROM tool_executions WHERE arguments <> ''),
-                     (SELECT count(*) FROM dead_letters), (SELECT count(*) FROM users)",
+                     (SELECT count(*) FROM dead_letters), (SELECT count(*) FROM users),
+                     (SELECT count(*) FROM channel_summaries)",
             );
-            if left == ["1 | 0 | 0 | 0 | 1"] {
+            if left == ["1 | 0 | 0 | 0 | 1 | 0"] {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

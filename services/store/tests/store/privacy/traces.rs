@@ -4,9 +4,10 @@ use ery_ids::TaskThreadId;
 use ery_proto::{
     common::v1::{Fence, Mention, Message},
     store::v1::{
-        BeginExecutionRequest, BeginThreadRequest, ChannelState, CreateMcpCredentialRequest,
-        DeadTask, Decision, Exchange, ExecutionState, Later, McpCredential, NewApproval,
-        RecordDeadEventRequest, Step, StepKind, ThreadOutcome, ingest_event::Change,
+        BeginExecutionRequest, BeginThreadRequest, ChannelState, ClaimSummaryRequest,
+        CreateMcpCredentialRequest, DeadTask, Decision, Exchange, ExecutionState,
+        KeepSummaryRequest, Later, McpCredential, NewApproval, RecordDeadEventRequest, Step,
+        StepKind, ThreadOutcome, ingest_event::Change,
     },
 };
 
@@ -32,6 +33,7 @@ pub(super) async fn fill(store: &mut Store) {
     plan_and_propose(store, &holder, own).await;
     fail(store, &holder, own).await;
     speak_directly(store).await;
+    summed_up(store, &canary("summed up")).await;
 }
 
 /// Messages: whole, edited, deleted, and others' that name the person.
@@ -184,6 +186,31 @@ async fn fail(store: &mut Store, holder: &Fence, own: TaskThreadId) {
         ..Default::default()
     };
     store.client.record_dead_event(event).await.unwrap();
+}
+
+/// A summary of the channel.
+async fn summed_up(store: &mut Store, text: &str) {
+    let claim = ClaimSummaryRequest {
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        claim_id: "claim".to_owned(),
+        least_messages: 1,
+        most_messages: 100,
+        lasts_ms: 60_000,
+        ..ClaimSummaryRequest::default()
+    };
+    assert!(store.client.claim_summary(claim).await.unwrap().into_inner().is_granted);
+    let keep = KeepSummaryRequest {
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        claim_id: "claim".to_owned(),
+        text: text.to_owned(),
+        messages: 5,
+        model: "m".to_owned(),
+        prompt_version: "summary-1".to_owned(),
+        ..KeepSummaryRequest::default()
+    };
+    assert!(store.client.keep_summary(keep).await.unwrap().into_inner().is_kept);
 }
 
 /// A direct message, with what Ery said there; a credential; and what was learnt.
