@@ -33,6 +33,8 @@ pub(crate) enum CallError {
     Image,
     #[error("there is no prompt of the name that `prompt` gives")]
     Prompt,
+    #[error("no model is set, and the built-in commands cannot do this")]
+    NoModel,
     #[error(transparent)]
     Turn(#[from] Unanswered),
 }
@@ -47,6 +49,7 @@ impl CallError {
             Self::Missing { .. } | Self::Marker | Self::Image | Self::Prompt => {
                 Code::InvalidArgument
             }
+            Self::NoModel => Code::FailedPrecondition,
             Self::Turn(Unanswered { error: TurnError::Final(error), .. }) => match error {
                 ProviderError::Key { .. }
                 | ProviderError::Credit { .. }
@@ -78,7 +81,7 @@ impl CallError {
     fn spent(&self) -> &[Spent] {
         match self {
             Self::Turn(unanswered) => &unanswered.spent,
-            Self::Missing { .. } | Self::Marker | Self::Image | Self::Prompt => &[],
+            Self::Missing { .. } | Self::Marker | Self::Image | Self::Prompt | Self::NoModel => &[],
         }
     }
 }

@@ -17,7 +17,8 @@ use ery_proto::ai::v1::{
 
 use crate::{
     adapters::{Chain, Pictures},
-    domain::prompts::Prompts,
+    domain::prompts::{self, Prompts},
+    error::CallError,
     metrics::Metrics,
 };
 
@@ -33,6 +34,9 @@ pub(crate) struct AiRpc {
     /// Who reads orders that the built-in commands do not understand; none: nobody.
     order_readers: Option<Arc<Chain>>,
     cheaper_order_readers: Option<Arc<Chain>>,
+    /// Who sums channels up; none: no model is set.
+    summarizers: Option<Arc<Chain>>,
+    cheaper_summarizers: Option<Arc<Chain>>,
 }
 
 impl AiRpc {
@@ -46,6 +50,9 @@ impl AiRpc {
     ) -> Self {
         // The built-in commands have been asked by then.
         let models = chain.without(crate::domain::builtin::NAME);
+        let summarizers = models.clone().map(Arc::new);
+        let cheaper_summarizers =
+            cheaper.as_ref().and_then(|chain| chain.without(crate::domain::builtin::NAME));
         let order_readers = models.filter(|_| model_reads_orders).map(Arc::new);
         let cheaper = cheaper.map(Arc::new);
         let cheaper_order_readers = cheaper.clone().filter(|_| model_reads_orders);
@@ -57,7 +64,21 @@ impl AiRpc {
             metrics,
             order_readers,
             cheaper_order_readers,
+            summarizers,
+            cheaper_summarizers: cheaper_summarizers.map(Arc::new),
         }
+    }
+
+    /// Returns who answers a turn.
+    fn chain_for(&self, request: &RunModelTurnRequest) -> Result<Arc<Chain>, CallError> {
+        let is_summary = request.prompt == prompts::SUMMARY;
+        let (usual, cheaper) = if is_summary {
+            (self.summarizers.as_ref(), self.cheaper_summarizers.as_ref())
+        } else {
+            (Some(&self.chain), self.cheaper.as_ref())
+        };
+        let chain = cheaper.filter(|_| request.is_cheaper).or(usual);
+        chain.cloned().ok_or(CallError::NoModel)
     }
 
     /// Returns every chain that may be asked.
@@ -81,8 +102,7 @@ impl AiService for AiRpc {
             guild.id = request.guild_id,
             channel.id = request.channel_id,
         );
-        let cheaper = self.cheaper.as_ref().filter(|_| request.is_cheaper);
-        let chain = Arc::clone(cheaper.unwrap_or(&self.chain));
+        let chain = self.chain_for(&request)?;
         let turn = run_model_turn::parse(&self.prompts, request)?;
         let pictures = Arc::clone(&self.pictures);
         Ok(Response::new(span.in_scope(|| run_model_turn::answer(chain, pictures, turn))))

@@ -49,6 +49,18 @@ pub(crate) enum Turn {
     Results(Vec<ToolResult>),
     /// By Ery's own code.
     Note(String),
+    /// What was said before.
+    Summary(Summary),
+}
+
+/// What a model made of people's messages: data, as they are.
+#[derive(Clone, Debug)]
+pub(crate) struct Summary {
+    pub(crate) text: String,
+    /// The times of the first and the last message that it was made of.
+    pub(crate) from: UnixMillis,
+    pub(crate) until: UnixMillis,
+    pub(crate) messages: u32,
 }
 
 /// A message as a member wrote it: data, whatever it says.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 /// Every prompt as it is built in. A file's first line is its version.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 3] = [
     (CONVERSATION, include_str!("../../prompts/conversation.txt")),
     (ORDERS, include_str!("../../prompts/orders.txt")),
+    (SUMMARY, include_str!("../../prompts/summary.txt")),
 ];
 
 /// What a conversation in a channel begins with.
@@ -13,6 +14,9 @@ pub(crate) const CONVERSATION: &str = "conversation";
 
 /// How orders are read from one message.
 pub(crate) const ORDERS: &str = "orders";
+
+/// How a channel's summary is made.
+pub(crate) const SUMMARY: &str = "summary";
 
 /// The longest prompt; callers that pack a context leave room for it.
 const LONGEST: usize = 4_500;
@@ -49,7 +53,7 @@ impl Prompts {
         Self(prompts.into())
     }
 
-    pub(crate) fn names() -> [&'static str; 2] {
+    pub(crate) fn names() -> [&'static str; 3] {
         BUILT_IN.map(|(name, _)| name)
     }
 
@@ -105,6 +109,9 @@ mod tests {
         assert!(guild.contains("Discord server"));
         assert!(prompt.fill("Ery", true).contains("direct message"));
         assert!(!prompts.get(ORDERS).unwrap().text.contains('{'));
+        let summary = prompts.get(SUMMARY).unwrap();
+        assert_eq!(summary.version, "summary-1");
+        assert!(!summary.fill("Ery", false).contains('{'));
         assert_eq!(prompts.get("other"), None);
     }
 

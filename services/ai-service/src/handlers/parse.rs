@@ -13,8 +13,8 @@ use ery_proto::{
 
 use crate::{
     domain::conversation::{
-        Attachment, Image, MemberMessage, Mention, Place, ToolCall, ToolResult, ToolSpec, Turn,
-        TurnRequest,
+        Attachment, Image, MemberMessage, Mention, Place, Summary, ToolCall, ToolResult, ToolSpec,
+        Turn, TurnRequest,
     },
     error::CallError,
 };
@@ -120,6 +120,12 @@ fn turn(turn: ProtoTurn) -> Result<Turn, CallError> {
                 .collect(),
         ),
         Kind::Note(note) => Turn::Note(note),
+        Kind::Summary(summary) => Turn::Summary(Summary {
+            text: summary.text,
+            from: UnixMillis(summary.from_ms),
+            until: UnixMillis(summary.until_ms),
+            messages: summary.messages,
+        }),
     })
 }
 

@@ -9,4 +9,5 @@ mod openai;
 mod pictures;
 mod providers;
 mod spent;
+mod summaries;
 mod support;

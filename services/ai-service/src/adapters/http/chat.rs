@@ -85,6 +85,9 @@ impl Chat {
                 Turn::Note(note) => {
                     layout.add_people(&spotlight::render_note(note, &request.marker));
                 }
+                Turn::Summary(summary) => {
+                    layout.add_people(&spotlight::render_summary(summary, &request.marker));
+                }
                 Turn::Assistant { text, calls } => layout.add_assistant(text, calls),
                 Turn::Results(results) => layout.add_results(results),
             }
@@ -93,7 +96,8 @@ impl Chat {
         layout.close_people();
         let tools = request.tools.iter().map(tool).collect::<Result<Vec<_>, _>>()?;
         let instructions = request.instructions.clone();
-        let about_marker = spotlight::explain(&request.marker);
+        let has_summary = request.turns.iter().any(|turn| matches!(turn, Turn::Summary(_)));
+        let about_marker = spotlight::explain(&request.marker, has_summary);
         let entries = layout.entries;
         let bytes = instructions.len()
             + about_marker.len()
