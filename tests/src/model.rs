@@ -3,7 +3,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::{Json, Router, extract::State, response::IntoResponse, routing::post};
 use serde_json::{Value, json};
 
-/// A model that makes the same tool calls for each message, and then says that it is done.
+/// A model that makes the same tool calls for each message, and then says that it is done. Where it is
+/// to sum a channel up, it numbers what it writes: `Summary number 1.`
 #[derive(Clone, Debug)]
 pub struct ScriptedModel {
     calls: Vec<(&'static str, Value)>,
@@ -44,9 +45,21 @@ async fn complete(
     Json(request): Json<Value>,
 ) -> impl IntoResponse {
     let last = request["messages"].as_array().and_then(|messages| messages.last()).cloned();
-    model.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-    let is_answered = last.is_some_and(|last| last["role"] == "tool");
-    let (delta, reason) = if is_answered {
+    let mut requests = model.requests.lock().unwrap_or_else(PoisonError::into_inner);
+    requests.push(request);
+    let sums_up = |request: &Value| {
+        let system = request["messages"][0]["content"].as_str().unwrap_or_default();
+        system.contains("the summary of one channel")
+    };
+    let summary = requests.last().is_some_and(sums_up).then(|| {
+        let number = requests.iter().filter(|request| sums_up(request)).count();
+        format!("Summary number {number}.")
+    });
+    drop(requests);
+    let is_answered = last.is_some_and(|last| last["role"] == "tool") || model.calls.is_empty();
+    let (delta, reason) = if let Some(summary) = summary {
+        (json!({ "role": "assistant", "content": summary }), "stop")
+    } else if is_answered {
         (json!({ "role": "assistant", "content": "Done. @everyone" }), "stop")
     } else {
         let call = |(index, (tool, arguments)): (usize, &(&str, Value))| {

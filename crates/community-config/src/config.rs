@@ -99,6 +99,11 @@ pub struct Context {
     /// How old those messages may be.
     #[schemars(extend("x-layers" = ["global", "server", "channel"], "x-least" = "1s", "x-most" = "30days"))]
     pub window: Span,
+    /// Whether what was said before those messages is summed up by the model, off the way of answers,
+    /// and the summary read with them. It costs tokens, within the budgets. What is off for the
+    /// installation stays off.
+    #[schemars(extend("x-layers" = ["global", "server", "channel"], "x-combine" = "off_stays"))]
+    pub summaries: bool,
 }
 
 /// How Ery answers.
@@ -226,7 +231,12 @@ impl Default for Gate {
 
 impl Default for Context {
     fn default() -> Self {
-        Self { messages: 30, window: Span(Duration::from_hours(6)) }
+        Self {
+            messages: 30,
+            window: Span(Duration::from_hours(6)),
+            // What costs, somebody switches on.
+            summaries: false,
+        }
     }
 }
 

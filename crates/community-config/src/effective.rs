@@ -169,10 +169,10 @@ fn add(values: &mut BTreeMap<String, (Value, Origin)>, path: &str, value: &Value
         Origin::Layer(_) => key.check_value(path, value).ok(),
         Origin::Default | Origin::Settings => Some(value.clone()),
     };
-    let unknown_rule = Value::from("off");
+    let off: Value = if key.words().contains(&"off") { "off".into() } else { false.into() };
     let value = match (&understood, key.combine) {
         (Some(value), _) => value,
-        (None, Combine::OffStays) => &unknown_rule,
+        (None, Combine::OffStays) => &off,
         (None, _) => {
             tracing::warn!(path, "a value is set that this version does not know; it is left out");
             return;
@@ -192,7 +192,7 @@ fn add(values: &mut BTreeMap<String, (Value, Origin)>, path: &str, value: &Value
         (Combine::Ceiling, Some((above, _))) if is_below_operator(origin) => {
             is_stricter(value, above).then(|| value.clone())
         }
-        (Combine::OffStays, Some((above, _))) if above == "off" => None,
+        (Combine::OffStays, Some((above, _))) if is_bound && *above == off => None,
         (Combine::Joined, Some((Value::String(above), _))) if !above.is_empty() => {
             let below = value.as_str().unwrap_or_default();
             (!below.is_empty()).then(|| format!("{above}\n{below}").into())
@@ -343,6 +343,23 @@ mod tests {
         let by_operator = ("5.00".into(), "3.00".into(), Origin::Layer(Layer::Global));
         assert_eq!(day(set(2.0), set(5.0), 9.0, 3.0), by_operator);
         assert_eq!(day(set(2.0), set(1.0), 1.5, 3.0).0, "1.00");
+    }
+
+    #[test]
+    fn what_the_operator_switched_off_stays_off_and_what_nobody_did_may_be_switched_on() {
+        const KEY: &str = "context.summaries";
+        let set = |is_on: bool| document(&[(KEY, json!(is_on))]);
+        let held = |base: Document, global: Document, server: Document| {
+            let own = Layered::from([(Subject::SERVER, server)]);
+            Snapshot::new(base, global, own).effective(7, 0).config.context.summaries
+        };
+        let nothing = Document::new;
+        assert!(!held(nothing(), nothing(), nothing()));
+        assert!(held(nothing(), nothing(), set(true)));
+        assert!(held(set(true), nothing(), nothing()));
+        assert!(!held(set(true), nothing(), set(false)));
+        assert!(!held(set(false), nothing(), set(true)));
+        assert!(!held(nothing(), set(false), set(true)));
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub enum Combine {
     Strictest,
     /// What the operator sets replaces what stands above; below that, the strictest counts.
     Ceiling,
-    /// What is set below replaces it, unless it is `off`.
+    /// What is set below replaces it, unless somebody has set it to `off`, or to no.
     OffStays,
     /// Texts are told one behind the other.
     Joined,

@@ -8,5 +8,6 @@ pub(crate) mod costs;
 pub(crate) mod interactions;
 pub(crate) mod records;
 pub(crate) mod store;
+pub(crate) mod summaries;
 pub(crate) mod tools;
 pub(crate) mod usage;

@@ -15,6 +15,8 @@ pub(crate) mod people;
 pub(crate) mod progress;
 pub(crate) mod replay;
 pub(crate) mod shares;
+pub(crate) mod strategy;
+pub(crate) mod summary;
 pub(crate) mod task_thread;
 pub(crate) mod text;
 pub(crate) mod texts;

@@ -12,6 +12,7 @@ pub(crate) mod quotas;
 pub(crate) mod read_back;
 pub(crate) mod registration;
 pub(crate) mod spending;
+pub(crate) mod summaries;
 pub(crate) mod thread_run;
 pub(crate) mod traced;
 pub(crate) mod unreadable;

@@ -40,6 +40,7 @@ pub(crate) struct Metrics {
     spent_tokens: Gauge<u64>,
     spent_micros: Gauge<u64>,
     budget_used: Gauge<u64>,
+    summaries: Counter<u64>,
 }
 
 /// The parts of a thread's time.
@@ -113,6 +114,26 @@ impl Left {
             Self::LeaseLost => "lease_lost",
             Self::Unavailable => "unavailable",
             Self::Draining => "draining",
+        }
+    }
+}
+
+/// What came of a summary that a model was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SummaryEnd {
+    Kept,
+    /// One of its messages was edited or deleted meanwhile.
+    Void,
+    /// No model wrote one.
+    Failed,
+}
+
+impl SummaryEnd {
+    fn as_word(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Void => "void",
+            Self::Failed => "failed",
         }
     }
 }
@@ -228,6 +249,10 @@ impl Metrics {
                 .u64_gauge("ery_orchestrator_installation_budget_percent")
                 .with_description("How much of the installation's budget is used, by window")
                 .build(),
+            summaries: counter(
+                "ery_orchestrator_summaries",
+                "Summaries of channels that a model was asked for, by what came of them",
+            ),
             interactions: counter(
                 "ery_orchestrator_interactions",
                 "Commands, presses and forms of people, by how they ended",
@@ -241,6 +266,10 @@ impl Metrics {
 
     pub(crate) fn stopped_by_budget(&self, scope: Scope) {
         self.budget_stops.add(1, &[KeyValue::new("scope", scope.as_word())]);
+    }
+
+    pub(crate) fn summary_made(&self, end: SummaryEnd) {
+        self.summaries.add(1, &[KeyValue::new("outcome", end.as_word())]);
     }
 
     pub(crate) fn installation_spent(&self, spent: InWindows) {

@@ -28,13 +28,14 @@ use crate::{
         message::Message,
         people::{People, Person, Rights},
         replay::{Comparison, End, Gaps, Replay, Script, Side, not_recorded},
+        strategy::CONVERSATION,
         task_thread::{Effect, Input, Limits, TaskThread},
         text,
         tool::{CallOutcome, Tool},
         turn::Turn,
     },
     error::with_causes,
-    handlers::thread_run::{PROMPT, PROMPT_TOKENS},
+    handlers::thread_run::PROMPT_TOKENS,
     settings::Settings,
 };
 
@@ -129,6 +130,7 @@ pub async fn replay(
         messages_missing: facts.context.messages.len().saturating_sub(history.len()),
         messages_edited: edited(&turn, &history, &facts.context, started_at),
         are_rights_unknown: facts.context.rights.is_empty(),
+        is_summary_missing: facts.context.summary.is_some(),
         ..Gaps::default()
     };
     let (tools, missing) = offered(original.offered(), beside.tools);
@@ -235,9 +237,12 @@ impl Rerun<'_> {
     ) -> Result<crate::domain::journal::ModelTurn, ReplayError> {
         let bot = bot(self.turn, &self.history);
         let packed = context::pack(Material {
+            strategy: &CONVERSATION,
             prompt_tokens: PROMPT_TOKENS + text::tokens(&self.instructions),
             tools: &self.tools,
             history: &self.history,
+            // Its text stands in no journal.
+            summary: None,
             thread,
             people: &self.people,
             bot,
@@ -252,7 +257,7 @@ impl Rerun<'_> {
         let request = ModelRequest::new(Asking {
             thread: self.id,
             channel: self.turn.messages[0].message.channel,
-            prompt: PROMPT,
+            prompt: CONVERSATION.prompt,
             instructions: self.instructions.clone(),
             parts: packed.parts,
             tools: self.tools.iter().map(convert::tool).collect(),

@@ -22,6 +22,7 @@ use crate::{
         read_back::{DirectReadBack, ReadBack, Reader},
         registration,
         spending::{self, Installation},
+        summaries::{self, Summaries},
         unreadable, wakeups,
     },
     metrics::Metrics,
@@ -70,7 +71,9 @@ impl Service {
         let (broadcaster, broadcasts) = Broadcaster::new(metrics.clone());
         // Broadcasts and hints go on until the last channel is given back.
         let ended = CancellationToken::new();
-        let holder = Arc::new(holder(&settings, &ports, broadcaster, metrics.clone(), &tasks));
+        let (summaries, asks) = Summaries::new();
+        let holder = holder(&settings, &ports, broadcaster, metrics.clone(), &tasks, summaries);
+        let holder = Arc::new(holder);
 
         let (bus, until) = (Arc::clone(&ports.bus), ended.clone());
         tasks.spawn_work("broadcasts", broadcasts.run(bus, until));
@@ -111,6 +114,7 @@ impl Service {
             metrics,
         };
         tasks.spawn("spending", spending::run(Arc::clone(&holder)));
+        tasks.spawn("summaries", summaries::run(Arc::clone(&holder), asks, tasks.clone()));
         tasks.spawn("event handlers", consumers.run(tasks.clone(), replicas));
         tasks.spawn("unreadable tasks", unreadable::run(Arc::clone(&holder)));
         tracing::info!(replica.id = %ports.replica, task_threads = settings.task_threads,
@@ -131,6 +135,7 @@ fn holder(
     broadcaster: Broadcaster,
     metrics: Metrics,
     tasks: &Tasks,
+    summaries: Summaries,
 ) -> Holder {
     let retries = Retries { patience: settings.patience, draining: tasks.draining() };
     let stored_config =
@@ -169,6 +174,7 @@ fn holder(
         read_backs: ReadBacks::default(),
         quotas: Quotas::default(),
         installation: Installation::default(),
+        summaries,
         metrics,
         draining: tasks.draining(),
     }

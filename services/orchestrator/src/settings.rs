@@ -55,6 +55,14 @@ pub struct Settings {
     /// How old those messages may be.
     #[serde(with = "humantime_serde")]
     pub context_window: Duration,
+    /// Whether what was said before those is summed up by the model, in each channel in which Ery
+    /// answers, unless the community's config says otherwise. Unset: where a community switches it
+    /// on. False: nowhere.
+    pub summaries: Option<bool>,
+    /// How long after a channel's last summary there is no other, so that what it costs is bounded
+    /// however busy a channel is.
+    #[serde(with = "humantime_serde")]
+    pub summary_rest: Duration,
     /// How many tokens a model turn's request may have, counted by a bound that is never below
     /// the provider's own count for ordinary text.
     pub context_tokens: u64,
@@ -298,6 +306,8 @@ impl Default for Settings {
             shared_turn_messages: 10,
             context_messages: 30,
             context_window: Duration::from_hours(6),
+            summaries: None,
+            summary_rest: Duration::from_mins(10),
             context_tokens: 16_000,
             ingestion_wait: Duration::from_millis(250),
             max_output_tokens: 1_000,
@@ -341,6 +351,7 @@ impl Settings {
         "member_cooldown",
         "context_messages",
         "context_window",
+        "summaries",
         "max_steps",
         "max_tool_calls",
         "thread_tokens",
@@ -365,6 +376,9 @@ impl Settings {
             ("limits.time", span(self.thread_time)),
         ];
         let mut document: Document = values.map(|(path, value)| (path.to_owned(), value)).into();
+        // What is not set leaves it to communities.
+        let summaries = self.summaries.map(|is_on| ("context.summaries".to_owned(), is_on.into()));
+        document.extend(summaries);
         document.extend(self.budgets.config_base());
         document
     }
@@ -526,6 +540,12 @@ impl Settings {
             "at least 1 s",
         )?;
         check(
+            self.summary_rest <= Duration::from_hours(24),
+            "orchestrator.summary_rest",
+            self.summary_rest,
+            "24 h at most",
+        )?;
+        check(
             self.read_back_wait <= Duration::from_mins(10),
             "orchestrator.read_back_wait",
             self.read_back_wait,
@@ -577,6 +597,10 @@ mod tests {
         let config = &snapshot.effective(0, 0).config;
         assert_eq!((config.limits.steps, config.gate.engage), (3, Engage::Listen));
         assert_eq!(config.context.window.0, settings.context_window);
+        assert!(!config.context.summaries);
+        let on = Settings { summaries: Some(true), ..Settings::default() };
+        let on = Snapshot::new(on.config_base(), Document::new(), Layered::new());
+        assert!(on.effective(0, 0).config.context.summaries);
         let defaults = Settings::default().config_base();
         let config = Snapshot::new(defaults, Document::new(), Layered::new()).effective(0, 0);
         assert_eq!(config.config, ery_community_config::Config::default());

@@ -229,6 +229,10 @@ fn replayed(text: &mut String, replay: &Replay) {
             writeln!(text, "  note: {count} {what}").expect(WRITES);
         }
     }
+    if gaps.is_summary_missing {
+        writeln!(text, "  note: the summary that the original had read is kept in no journal")
+            .expect(WRITES);
+    }
     if gaps.are_rights_unknown {
         writeln!(text, "  note: an older version journaled no rights; all count as strangers")
             .expect(WRITES);
@@ -295,7 +299,7 @@ mod tests {
                 only_in_original: vec![call],
                 only_in_replay: Vec::new(),
             },
-            gaps: Gaps { messages_missing: 2, ..Gaps::default() },
+            gaps: Gaps { messages_missing: 2, is_summary_missing: true, ..Gaps::default() },
         }
     }
 
@@ -310,6 +314,7 @@ mod tests {
             "$1.500000",
             "not known",
             "note: 2 messages of the context",
+            "note: the summary that the original had read",
         ] {
             assert!(text.contains(told), "{told}: {text}");
         }

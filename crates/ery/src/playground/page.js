@@ -1492,6 +1492,7 @@ function summary(kind, detail) {
       add(detail.messages !== undefined, several(count(detail.messages), 'message'));
       add(detail.tokens !== undefined, `about ${several(detail.tokens, 'token')}`);
       add(count(detail.messages_left_out) > 0, `${count(detail.messages_left_out)} left out`);
+      add(detail.summary || detail.has_summary, 'a summary of what was before');
       add(detail.tools !== undefined, `${several(count(detail.tools), 'tool')} offered`);
       add(detail.is_tainted, 'holds words of others');
       break;

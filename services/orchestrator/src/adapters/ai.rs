@@ -22,6 +22,8 @@ use crate::{
         context::Part,
         journal::{ModelTurn, Order, Spent},
         message::Message,
+        people::People,
+        text,
         tool::Tool,
     },
     error::CallError,
@@ -48,6 +50,15 @@ pub(crate) struct Ai {
 pub(crate) struct Bot {
     pub(crate) id: Id<UserMarker>,
     pub(crate) name: String,
+}
+
+impl Bot {
+    /// Returns her by the name that she has among these people.
+    pub(crate) fn named(id: Id<UserMarker>, people: &People) -> Self {
+        let name = people.get(id).map_or("", |person| &person.name);
+        let name = if name.is_empty() { "Ery" } else { name };
+        Self { id, name: text::clean(name) }
+    }
 }
 
 /// What a model turn is asked with.

@@ -11,6 +11,7 @@ use crate::{
     domain::{
         channel::ChannelState,
         context::{self, CallResult, MemberMessage, Part},
+        discord,
         journal::{self, Entry, Kind, ModelTurn, Outcome, Step, Stop, ToolCall, Usage},
         message::{Attachment, Mention, Message},
         task_thread::{Change, Executed, Past, Ruling},
@@ -399,6 +400,12 @@ pub(crate) fn part(part: Part) -> ai::Turn {
             results: results.into_iter().map(tool_result).collect(),
         }),
         Part::Note(text) => Kind::Note(text),
+        Part::Summary(summary) => Kind::Summary(ai::ChannelSummary {
+            text: summary.text,
+            from_ms: discord::made_at(summary.first).0,
+            until_ms: discord::made_at(summary.last).0,
+            messages: summary.messages,
+        }),
     };
     ai::Turn { kind: Some(kind) }
 }

@@ -15,13 +15,14 @@ use ery_proto::store::v1 as proto;
 use ery_rpc::{Peers, Transport, within};
 
 use crate::{
-    adapters::{calls::Retries, convert, usage},
+    adapters::{calls::Retries, convert, summaries, usage},
     domain::{
         budgets::Spending,
         channel::ChannelState,
         discord::{ChannelEnd, Edit},
         journal::{Outcome, ReadStepError, Step, Usage},
         message::Message,
+        summary::Summary,
         task_thread::{Change, Past},
         text,
         turn::{Turn, TurnMessage},
@@ -131,6 +132,8 @@ pub(crate) struct ContextWanted {
     pub(crate) messages: u32,
     pub(crate) since: UnixMillis,
     pub(crate) wait: Duration,
+    /// Whether the channel's summary is read, too.
+    pub(crate) wants_summary: bool,
 }
 
 /// What a thread begins with.
@@ -138,6 +141,7 @@ pub(crate) struct ContextWanted {
 pub(crate) struct Begun {
     /// Oldest first, the triggers among them.
     pub(crate) context: Vec<Message>,
+    pub(crate) summary: Option<Summary>,
     pub(crate) changes: Vec<Change>,
     pub(crate) is_current: bool,
     /// None where a store of an older version answers.
@@ -254,6 +258,7 @@ impl Store {
                 max_messages: beginning.context.messages,
                 since_ms: beginning.context.since.0,
                 wait_ms: u32::try_from(beginning.context.wait.as_millis()).unwrap_or(u32::MAX),
+                wants_summary: beginning.context.wants_summary,
             }),
         };
         let answer = self
@@ -266,6 +271,7 @@ impl Store {
             .await?;
         Ok(Begun {
             context: answer.context.into_iter().filter_map(convert::message_from).collect(),
+            summary: answer.summary.and_then(summaries::summary_from),
             changes: convert::changes_from(answer.changes),
             is_current: answer.is_current,
             spending: answer.spending.map(usage::spending_from),

@@ -29,6 +29,9 @@ const LISTED: u32 = 5;
 /// How long the ai-service is asked for its models; then it is asked again later.
 const MODELS_WITHIN: Duration = Duration::from_secs(2);
 
+/// The provider without a model: it costs nothing, and counts nothing.
+const BUILTIN: &str = "builtin";
+
 /// What the stores tell that answer now.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Totals {
@@ -76,6 +79,12 @@ impl Models {
         models.iter().any(|model| model.takes_pictures)
     }
 
+    /// Returns whether one of those that are asked can sum a channel up: the built-in commands cannot.
+    pub(crate) fn can_sum_up(&self, is_cheaper: bool) -> bool {
+        let models = if is_cheaper { &self.cheaper } else { &self.usual };
+        models.iter().any(|model| model.provider != BUILTIN)
+    }
+
     /// Returns one that has a price although it runs in the operator's own network: a proxy perhaps, of a
     /// provider that sends a bill.
     pub(crate) fn priced_own(&self) -> Option<&str> {
@@ -86,9 +95,6 @@ impl Models {
 
     /// Returns what a request costs at the most that was cut off, by its own bound.
     pub(crate) fn bound(&self, is_cheaper: bool, prompt: u64, completion: u64) -> Option<Spent> {
-        /// It costs nothing, and counts nothing.
-        const BUILTIN: &str = "builtin";
-
         let models = if is_cheaper { &self.cheaper } else { &self.usual };
         let usage =
             Usage { prompt_tokens: prompt, completion_tokens: completion, cached_tokens: 0 };
@@ -262,13 +268,13 @@ impl Store {
     }
 }
 
-fn is_unimplemented(error: &CallError) -> bool {
+pub(super) fn is_unimplemented(error: &CallError) -> bool {
     matches!(error, CallError::Refused { status, .. } if status.code() == Code::Unimplemented)
 }
 
-/// Writes what a step tells of having been spent.
-pub(crate) fn bill(bill: &Bill, step: &mut proto::Step) {
-    let spent = |spent: &Spent| common::Spent {
+/// Writes what a request to a model cost.
+pub(super) fn spent(spent: &Spent) -> common::Spent {
+    common::Spent {
         provider: spent.provider.clone(),
         model: spent.model.clone(),
         usage: Some(convert::usage(spent.usage)),
@@ -276,7 +282,11 @@ pub(crate) fn bill(bill: &Bill, step: &mut proto::Step) {
         is_assumed: spent.is_assumed,
         is_in_vain: spent.is_in_vain,
         is_estimate: spent.is_estimate,
-    };
+    }
+}
+
+/// Writes what a step tells of having been spent.
+pub(crate) fn bill(bill: &Bill, step: &mut proto::Step) {
     step.spent = bill.spent.iter().map(spent).collect();
     step.spender_ids = bill.spenders.iter().map(|user| user.get()).collect();
     step.lost_turns = bill.lost_turns;
@@ -392,7 +402,10 @@ mod tests {
         assert_eq!((spent.cost_micros, spent.is_estimate, spent.is_assumed), (2_000, true, true));
         assert_eq!(known.bound(true, 1_000, 10).unwrap().cost_micros, 1_100);
         let builtin = Model { provider: "builtin".to_owned(), ..model(true) };
-        assert_eq!(models(vec![builtin], Vec::new()).bound(false, 9, 9), None);
+        assert!(known.can_sum_up(false) && known.can_sum_up(true));
+        let without = models(vec![builtin], Vec::new());
+        assert_eq!(without.bound(false, 9, 9), None);
+        assert!(!without.can_sum_up(false) && !without.can_sum_up(true));
         let unknown = Models::default().bound(false, 9, 1).unwrap();
         assert_eq!((unknown.usage.total(), unknown.cost_micros), (10, 0));
     }

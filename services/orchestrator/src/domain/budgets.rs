@@ -245,6 +245,12 @@ impl Judged<'_> {
         by_money.max(tokens.map(|most| percent(spent.tokens, most)))
     }
 
+    /// Returns whether a budget of the channel, its server or the installation is nearly used up.
+    pub(crate) fn is_any_reached_here(&self) -> bool {
+        let scopes = [Scope::Channel, Scope::Server, Scope::Installation];
+        scopes.into_iter().any(|scope| self.of_scope(scope, Id::new(1)).next().is_some())
+    }
+
     /// Returns whether a person's own budget is used up.
     pub(crate) fn is_member_stopped(&self, user: Id<UserMarker>) -> bool {
         self.of_scope(Scope::Member, user).any(|it| it.stage == Stage::Stopped)

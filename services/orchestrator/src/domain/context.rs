@@ -1,9 +1,8 @@
 //! What the model reads, packed by a token budget in a fixed order.
 //!
 //! Stable parts first, so that providers' prompt caches hit: instructions, tools, the channel's
-//! last messages, what is to be answered, and then what this thread did so far. Where it does not
-//! fit, old tool results go first, then the oldest messages, then newer tool results; what is to be
-//! answered is never cut. What was cut is said, and so is that earlier messages are kept back from people
+//! summary, its last messages, what is to be answered, and then what this thread did so far. Where it
+//! does not fit, the [`Strategy`] says what goes first; what is to be answered is never cut. What was cut is said, and so is that earlier messages are kept back from people
 //! who may not read them.
 
 use twilight_model::id::{
@@ -15,6 +14,8 @@ use crate::domain::{
     journal::ModelTurn,
     message::{Attachment, Mention, Message},
     people::{People, Rights},
+    strategy::{Cut, Strategy},
+    summary::Summary,
     task_thread::TaskThread,
     text,
     tool::{CallOutcome, Tool},
@@ -40,6 +41,8 @@ const CLEARED: &str = r#"{"left_out":"for lack of room; call the tool again if y
 /// A piece of the conversation as the provider gets it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Part {
+    /// What was said before: data, as what people wrote.
+    Summary(Summary),
     /// What people wrote: always data.
     Members(Vec<MemberMessage>),
     /// Pictures that belong to messages before.
@@ -86,17 +89,21 @@ pub(crate) struct Packed {
     /// How many messages of the channel are in it, beside those to be answered.
     pub(crate) messages: usize,
     pub(crate) messages_left_out: usize,
+    pub(crate) has_summary: bool,
     pub(crate) results_left_out: usize,
 }
 
 /// What is packed.
 #[derive(Clone, Copy)]
 pub(crate) struct Material<'a> {
+    pub(crate) strategy: &'a Strategy,
     /// As much as the prompt may have, which the ai-service puts first.
     pub(crate) prompt_tokens: u64,
     pub(crate) tools: &'a [Tool],
     /// What stood in the channel before, oldest first.
     pub(crate) history: &'a [Message],
+    /// What was said before that.
+    pub(crate) summary: Option<&'a Summary>,
     pub(crate) thread: &'a TaskThread,
     pub(crate) people: &'a People,
     /// Ery's own user.
@@ -162,9 +169,30 @@ pub(crate) fn pictures<'a>(
     pictures
 }
 
-/// Returns whether any of it was written by somebody else than the principal.
-pub(crate) fn taints(turn: &Turn, history: &[Message]) -> bool {
-    turn.is_shared() || history.iter().any(|message| message.author != turn.principal)
+/// Returns whether any of it was written by somebody else than the principal: a summary always was.
+pub(crate) fn taints(turn: &Turn, history: &[Message], summary: Option<&Summary>) -> bool {
+    turn.is_shared()
+        || summary.is_some()
+        || history.iter().any(|message| message.author != turn.principal)
+}
+
+/// What the parts of a request take.
+struct Sizes {
+    fixed: u64,
+    results: u64,
+    history: u64,
+    summary: u64,
+    most: u64,
+}
+
+impl Sizes {
+    fn total(&self) -> u64 {
+        self.fixed + self.results + self.history + self.summary
+    }
+
+    fn are_over(&self) -> bool {
+        self.total() > self.most
+    }
 }
 
 /// Packs a request.
@@ -192,41 +220,52 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
         + notes.iter().map(|note| text::tokens(note)).sum::<u64>()
         + thread.notes().iter().map(|note| text::tokens(&note.text)).sum::<u64>()
         + thread.steps().iter().map(|step| turn_tokens(&step.turn)).sum::<u64>();
-    let mut of_results: u64 = results.iter().flatten().map(result_tokens).sum();
-    let mut of_history: u64 = history.iter().map(message_tokens).sum();
+    let mut summary = material.summary.map(Summary::cleaned);
+    let mut sizes = Sizes {
+        fixed,
+        results: results.iter().flatten().map(result_tokens).sum(),
+        history: history.iter().map(message_tokens).sum(),
+        summary: summary.as_ref().map_or(0, Summary::tokens),
+        most: max_tokens,
+    };
 
     let mut results_left_out = 0;
     let mut messages_left_out = 0;
     let total: usize = results.iter().map(Vec::len).sum();
-    let is_over = |history: u64, results: u64| fixed + history + results > max_tokens;
-    let mut clear = |results: &mut Vec<Vec<CallResult>>, index: usize, of_results: &mut u64| {
-        if let Some(result) = results.iter_mut().flatten().nth(index) {
-            *of_results -= result_tokens(result);
-            CLEARED.clone_into(&mut result.content);
-            *of_results += result_tokens(result);
-            results_left_out += 1;
+    let mut clear = |indices: std::ops::Range<usize>, sizes: &mut Sizes| {
+        let count = indices.len();
+        for result in results.iter_mut().flatten().skip(indices.start).take(count) {
+            if sizes.are_over() {
+                sizes.results -= result_tokens(result);
+                CLEARED.clone_into(&mut result.content);
+                sizes.results += result_tokens(result);
+                results_left_out += 1;
+            }
         }
     };
     let spared = total.saturating_sub(KEPT_RESULTS);
-    for index in 0..spared {
-        if is_over(of_history, of_results) {
-            clear(&mut results, index, &mut of_results);
-        }
-    }
-    while is_over(of_history, of_results) && messages_left_out < history.len() {
-        of_history -= message_tokens(&history[messages_left_out]);
-        messages_left_out += 1;
-    }
-    // The newest result is what the model waits for.
-    for index in spared..total.saturating_sub(1) {
-        if is_over(of_history, of_results) {
-            clear(&mut results, index, &mut of_results);
+    for cut in material.strategy.cuts {
+        match cut {
+            Cut::OldResults => clear(0..spared, &mut sizes),
+            // The newest result is what the model waits for.
+            Cut::NewerResults => clear(spared..total.saturating_sub(1), &mut sizes),
+            Cut::OldestMessages => {
+                while sizes.are_over() && messages_left_out < history.len() {
+                    sizes.history -= message_tokens(&history[messages_left_out]);
+                    messages_left_out += 1;
+                }
+            }
+            Cut::Summary if sizes.are_over() => {
+                sizes.summary = 0;
+                summary = None;
+            }
+            Cut::Summary => {}
         }
     }
 
     let kept = history.into_iter().skip(messages_left_out).collect::<Vec<_>>();
-    let messages = kept.len();
-    let mut parts = Vec::new();
+    let (messages, has_summary) = (kept.len(), summary.is_some());
+    let mut parts: Vec<Part> = summary.map(Part::Summary).into_iter().collect();
     if !kept.is_empty() {
         parts.push(Part::Members(kept));
     }
@@ -234,6 +273,11 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
         parts.push(Part::Note(format!(
             "The {messages_left_out} oldest messages of the channel were left out for lack of room."
         )));
+    }
+    if material.summary.is_some() && !has_summary {
+        parts.push(Part::Note(
+            "The summary of what was said before was left out for lack of room.".to_owned(),
+        ));
     }
     parts.extend(notes.into_iter().map(Part::Note));
     parts.push(Part::Members(triggers));
@@ -243,9 +287,10 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
     push_steps(&mut parts, thread, results);
     Packed {
         parts,
-        tokens: fixed + of_history + of_results,
+        tokens: sizes.total(),
         messages,
         messages_left_out,
+        has_summary,
         results_left_out,
     }
 }
@@ -333,7 +378,7 @@ fn result_tokens(result: &CallResult) -> u64 {
     FRAME_TOKENS + text::tokens(&result.content)
 }
 
-fn message_tokens(member: &MemberMessage) -> u64 {
+pub(crate) fn message_tokens(member: &MemberMessage) -> u64 {
     let message = &member.message;
     let mentions =
         message.mentions.iter().map(|mention| FRAME_TOKENS + text::tokens(&mention.name));
@@ -361,23 +406,27 @@ pub(crate) fn rights(message: &Message, people: &People, bot: Id<UserMarker>) ->
 
 impl Material<'_> {
     fn member(&self, message: &Message, is_to_be_answered: bool) -> MemberMessage {
-        let rights = rights(message, self.people, self.bot);
-        let mention =
-            |mention: &Mention| Mention { user: mention.user, name: text::clean(&mention.name) };
-        let attachment = |file: &Attachment| Attachment {
-            filename: text::clean(&file.filename),
-            content_type: text::clean(&file.content_type),
-            ..file.clone()
-        };
-        let message = Message {
-            author_name: text::clean(&message.author_name),
-            content: text::clean(&message.content),
-            mentions: message.mentions.iter().map(mention).collect(),
-            attachments: message.attachments.iter().map(attachment).collect(),
-            ..message.clone()
-        };
-        MemberMessage { message, rights, is_to_be_answered }
+        member(message, rights(message, self.people, self.bot), is_to_be_answered)
     }
+}
+
+/// Returns a message as the model may see it.
+pub(crate) fn member(message: &Message, rights: Rights, is_to_be_answered: bool) -> MemberMessage {
+    let mention =
+        |mention: &Mention| Mention { user: mention.user, name: text::clean(&mention.name) };
+    let attachment = |file: &Attachment| Attachment {
+        filename: text::clean(&file.filename),
+        content_type: text::clean(&file.content_type),
+        ..file.clone()
+    };
+    let message = Message {
+        author_name: text::clean(&message.author_name),
+        content: text::clean(&message.content),
+        mentions: message.mentions.iter().map(mention).collect(),
+        attachments: message.attachments.iter().map(attachment).collect(),
+        ..message.clone()
+    };
+    MemberMessage { message, rights, is_to_be_answered }
 }
 
 #[cfg(test)]
@@ -392,6 +441,7 @@ mod tests {
         fixtures::{ANN, BEN, BOT, MOD, message},
         journal::{ContextLoaded, OrdersRead, ToolCall},
         people::Person,
+        strategy::CONVERSATION,
         task_thread::{Change, Input, Limits, ToolReturn},
         tool::Tier,
         turn::TurnMessage,
@@ -449,9 +499,11 @@ mod tests {
 
     fn packed(history: &[Message], thread: &TaskThread, max_tokens: u64) -> Packed {
         pack(Material {
+            strategy: &CONVERSATION,
             prompt_tokens: 3,
             tools: &[],
             history,
+            summary: None,
             thread,
             people: &people(),
             bot: BOT,
@@ -528,11 +580,11 @@ mod tests {
     #[test]
     fn a_word_by_anybody_else_taints() {
         let alone = turn(vec![message(5, ANN, "a")]);
-        assert!(!taints(&alone, &[]));
-        assert!(!taints(&alone, &[message(1, ANN, "mine")]));
-        assert!(taints(&alone, &[message(1, BEN, "x")]));
-        assert!(taints(&alone, &[message(1, BOT, "x")]));
-        assert!(taints(&turn(vec![message(5, ANN, "a"), message(6, BEN, "b")]), &[]));
+        assert!(!taints(&alone, &[], None));
+        assert!(!taints(&alone, &[message(1, ANN, "mine")], None));
+        assert!(taints(&alone, &[message(1, BEN, "x")], None));
+        assert!(taints(&alone, &[message(1, BOT, "x")], None));
+        assert!(taints(&turn(vec![message(5, ANN, "a"), message(6, BEN, "b")]), &[], None));
     }
 
     #[test]
@@ -625,6 +677,7 @@ mod tests {
         };
         thread.changed(&[edit], T0);
         let packed = pack(Material {
+            strategy: &CONVERSATION,
             prompt_tokens: 0,
             tools: &[Tool {
                 name: "t".into(),
@@ -633,6 +686,7 @@ mod tests {
                 tier: Tier::Read,
             }],
             history: &[],
+            summary: None,
             thread: &thread,
             people: &People::default(),
             bot: BOT,
@@ -646,6 +700,7 @@ mod tests {
             .iter()
             .map(|part| match part {
                 Part::Members(_) => "members",
+                Part::Summary(summary) => panic!("{summary:?}"),
                 Part::Assistant(_) => "assistant",
                 Part::Results(_) => "results",
                 Part::Note(text) if text.contains("may read them") => "withheld",

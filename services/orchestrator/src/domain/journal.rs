@@ -83,6 +83,9 @@ pub(crate) enum Kind {
 /// Sizes and ids of the context, never its text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ContextLoaded {
+    /// The channel's summary, if one was read. It stands first, where it is seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) summary: Option<SummaryRead>,
     pub(crate) messages: Vec<Id<MessageMarker>>,
     /// What their authors might do, and then those of the triggers, for a replay. None by an older
     /// version.
@@ -97,6 +100,17 @@ pub(crate) struct ContextLoaded {
     /// What the thread may use: what is set later is for later threads. None by an older version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bounds: Option<Bounds>,
+}
+
+/// A summary that was read: of what, and its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SummaryRead {
+    /// It was made of messages from the first to the last. The store looks them up when somebody is
+    /// forgotten.
+    pub(crate) first: Id<MessageMarker>,
+    pub(crate) last: Id<MessageMarker>,
+    pub(crate) messages: u32,
+    pub(crate) tokens: u64,
 }
 
 /// What a thread may use, whoever holds it.
@@ -335,6 +349,12 @@ mod tests {
         for entry in [
             Entry::ContextLoaded(ContextLoaded {
                 messages: vec![Id::new(5)],
+                summary: Some(SummaryRead {
+                    first: Id::new(1),
+                    last: Id::new(4),
+                    messages: 4,
+                    tokens: 300,
+                }),
                 rights: vec!["member".into(), "moderator".into()],
                 edited: vec![EditedTrigger {
                     trigger: TriggerId::Message(Id::new(7)),

@@ -71,6 +71,8 @@ pub struct Gaps {
     pub messages_edited: usize,
     /// The journal does not tell what the authors might do: all count as strangers.
     pub are_rights_unknown: bool,
+    /// The original had read a summary of what was said before, which stands in no journal.
+    pub is_summary_missing: bool,
     /// Tools that were offered and are not there any more.
     pub tools_missing: Vec<String>,
     /// Calls of the replay whose result nobody recorded.

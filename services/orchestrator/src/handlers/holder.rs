@@ -20,7 +20,10 @@ use crate::{
     adapters::{ai::Ai, broadcaster::Broadcaster, store::Store, tools::Tools},
     domain::{budgets, gate::GateRules, message::Message, people::Person},
     error::{CallError, with_causes},
-    handlers::{changes::Watched, parents::Parents, quotas::Quotas, spending::Installation},
+    handlers::{
+        changes::Watched, parents::Parents, quotas::Quotas, spending::Installation,
+        summaries::Summaries,
+    },
     metrics::Metrics,
     settings::Settings,
 };
@@ -55,6 +58,7 @@ pub(crate) struct Holder {
     pub(crate) read_backs: ReadBacks,
     pub(crate) quotas: Quotas,
     pub(crate) installation: Installation,
+    pub(crate) summaries: Summaries,
     pub(crate) metrics: Metrics,
     pub(crate) draining: CancellationToken,
 }

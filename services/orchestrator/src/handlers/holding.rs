@@ -26,6 +26,7 @@ use ery_ids::{ChannelKey, Epoch, Fence, TaskThreadId, TriggerId};
 
 use crate::{
     adapters::{
+        ai::Bot,
         calls::Pauses,
         convert,
         store::{Ending, OpenChannel, Opened, Unfinished},
@@ -914,6 +915,7 @@ impl<'a> Holding<'a> {
         lease.set_active_until(self.state.active_until()).await;
         self.holder.metrics.stage(Stage::Finish, begun.elapsed());
         self.holder.metrics.thread_finished(finished.outcome);
+        self.ask_for_summary();
         self.progress(
             id,
             ProgressKind::Finished,
@@ -923,6 +925,15 @@ impl<'a> Holding<'a> {
             }),
         );
         Ok(())
+    }
+
+    /// Asks for the channel's summary, which is made beside what follows.
+    fn ask_for_summary(&self) {
+        let context = &self.config.config.context;
+        if context.summaries && context.messages > 0 {
+            let bot = Bot::named(self.bot, &self.people);
+            self.holder.summaries.ask(self.fence.channel, bot, &self.spending);
+        }
     }
 
     /// Returns what the triggers came with, as far as they wait here still.

@@ -46,6 +46,8 @@ use crate::{
         message::Message,
         people::People,
         progress::{Progress, ProgressKind},
+        strategy::{CONVERSATION, ORDERS},
+        summary::Summary,
         task_thread::{Answer, Change, Effect, Input, PlannedCall, TaskThread, ToolReturn},
         text,
         tool::{CallOutcome, Tier, Tool},
@@ -63,9 +65,6 @@ const TYPING_EVERY: Duration = Duration::from_secs(8);
 
 /// Of how many authors in the context the rights are asked for.
 const DESCRIBED: usize = 100;
-
-/// The prompt of a conversation, as the ai-service names it.
-pub(crate) const PROMPT: &str = "conversation";
 
 /// Why a thread ends that runs while Ery is paused.
 const PAUSED: &str = "Ery was paused here while the thread ran";
@@ -104,6 +103,7 @@ pub(crate) struct Run<'a> {
 /// What lies before the model.
 struct Desk {
     history: Vec<Message>,
+    summary: Option<Summary>,
     /// Whether what was said before is kept back from those who ask.
     is_withheld: bool,
     tools: Vec<Tool>,
@@ -265,10 +265,11 @@ impl<'a> Run<'a> {
         let context =
             self.desk.as_ref().map_or_else(ContextLoaded::default, |desk| ContextLoaded {
                 messages: desk.history.iter().map(|message| message.id).collect(),
+                summary: desk.summary.as_ref().map(Summary::record),
                 rights: self.rights_of(desk.history.iter().chain(self.thread.messages())),
                 edited: self.thread.edits(),
                 // What a picture says is nobody's order, whoever shows it.
-                is_tainted: context::taints(self.turn, &desk.history)
+                is_tainted: context::taints(self.turn, &desk.history, desk.summary.as_ref())
                     || (self.takes_pictures()
                         && !context::pictures(self.thread.messages(), &desk.history).is_empty()),
                 is_current: desk.is_current,
@@ -285,8 +286,14 @@ impl<'a> Run<'a> {
         let since = self.holder.now() - limits.window.0;
         // Invariant HISTORY: nobody is answered from what they may not read.
         let is_withheld = !self.people.all_read_history(&self.turn.askers);
-        let messages = if is_withheld { 0 } else { limits.messages };
-        let wanted = ContextWanted { messages, since, wait: self.holder.settings.ingestion_wait };
+        let messages = if is_withheld || !CONVERSATION.reads_window { 0 } else { limits.messages };
+        // One that was taken over is told of a summary only if it was tainted before: what its journal
+        // says of that stands.
+        let may_be_tainted = self.thread.is_fresh() || self.thread.is_tainted();
+        let wants_summary =
+            CONVERSATION.reads_summary && limits.summaries && messages > 0 && may_be_tainted;
+        let wait = self.holder.settings.ingestion_wait;
+        let wanted = ContextWanted { messages, since, wait, wants_summary };
         let (holder, channel, askers) = (self.holder, self.channel(), self.askers());
         let tools = async {
             let tools = holder.tools.list_tools(channel, &askers).await;
@@ -296,10 +303,16 @@ impl<'a> Run<'a> {
         let history = context::before(self.turn, begun.context);
         let history = self.with_older(history, messages, since).await;
         self.describe(&history).await?;
+        let tools = CONVERSATION.offered(tools);
         let specs = tools.iter().map(convert::tool).collect();
-        let instructions = community::instructions(&effective.config.answers);
-        let is_current = begun.is_current;
-        self.desk = Some(Desk { history, is_withheld, tools, specs, instructions, is_current });
+        let instructions = if CONVERSATION.reads_instructions {
+            community::instructions(&effective.config.answers)
+        } else {
+            String::new()
+        };
+        let (summary, is_current) = (begun.summary, begun.is_current);
+        self.desk =
+            Some(Desk { history, summary, is_withheld, tools, specs, instructions, is_current });
         Ok(begun.changes)
     }
 
@@ -397,7 +410,8 @@ impl<'a> Run<'a> {
     }
 
     fn takes_pictures(&self) -> bool {
-        self.holder.installation.models().take_pictures(self.is_cheaper)
+        CONVERSATION.shows_pictures
+            && self.holder.installation.models().take_pictures(self.is_cheaper)
     }
 
     /// Returns what the authors of messages may do, as the model is told it.
@@ -445,13 +459,7 @@ impl<'a> Run<'a> {
         if self.turn.is_shared() || channel.guild().is_none() || !may_order {
             return Ok(None);
         }
-        let tools: Vec<Tool> = self
-            .desk
-            .iter()
-            .flat_map(|desk| &desk.tools)
-            .filter(|tool| tool.tier.can_be_ordered())
-            .cloned()
-            .collect();
+        let tools = ORDERS.offered(self.desk.iter().flat_map(|desk| &desk.tools).cloned());
         if tools.is_empty() {
             return Ok(None);
         }
@@ -643,9 +651,11 @@ impl<'a> Run<'a> {
             |desk| (&desk.history[..], &desk.tools[..], desk.specs.clone(), &*desk.instructions),
         );
         let packed = context::pack(Material {
+            strategy: &CONVERSATION,
             prompt_tokens: PROMPT_TOKENS + text::tokens(instructions),
             tools,
             history,
+            summary: self.desk.as_ref().and_then(|desk| desk.summary.as_ref()),
             thread: &self.thread,
             people: self.people,
             bot: self.bot,
@@ -662,6 +672,7 @@ impl<'a> Run<'a> {
                 json!({
                     "messages": packed.messages, "tokens": tokens,
                     "messages_left_out": packed.messages_left_out,
+                    "has_summary": packed.has_summary,
                     "is_history_withheld": self.desk.as_ref().is_some_and(|desk| desk.is_withheld),
                     "is_tainted": self.thread.is_tainted(), "tools": offered.len(),
                 }),
@@ -670,7 +681,7 @@ impl<'a> Run<'a> {
         let request = ModelRequest::new(Asking {
             thread: self.id,
             channel,
-            prompt: PROMPT,
+            prompt: CONVERSATION.prompt,
             instructions: instructions.to_owned(),
             parts: packed.parts,
             tools: specs,
@@ -689,7 +700,7 @@ impl<'a> Run<'a> {
         );
         let asked = ModelAsked {
             request_hash: request.hash(),
-            prompt_version: PROMPT.to_owned(),
+            prompt_version: CONVERSATION.prompt.to_owned(),
             offered,
             tokens,
         };
@@ -805,9 +816,7 @@ impl<'a> Run<'a> {
     }
 
     fn bot(&self) -> Bot {
-        let name = self.people.get(self.bot).map_or("", |person| &person.name);
-        let name = if name.is_empty() { "Ery" } else { name };
-        Bot { id: self.bot, name: crate::domain::text::clean(name) }
+        Bot::named(self.bot, self.people)
     }
 
     fn tell_answered(&self, turn: &ModelTurn) {

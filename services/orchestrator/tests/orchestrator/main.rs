@@ -11,5 +11,6 @@ mod ingestion;
 mod interactions;
 mod read_back;
 mod spending;
+mod summaries;
 mod support;
 mod takeover;

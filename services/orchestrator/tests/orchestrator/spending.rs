@@ -154,7 +154,7 @@ async fn a_thread_that_is_left_tells_what_it_spent_before() {
 }
 
 /// What was spent today: so much for Ann, and so much in the server.
-fn spending(for_ann: u64, in_server: u64) -> Spending {
+pub(crate) fn spending(for_ann: u64, in_server: u64) -> Spending {
     const DAY: i64 = 86_400_000;
 
     let both = |tokens| {

@@ -136,6 +136,10 @@ impl ThreadFacts {
                 Entry::ContextLoaded(context) => {
                     let values = [("count", context.messages.len().into())];
                     lines.push(language.say("why-context", &values));
+                    if let Some(summary) = context.summary {
+                        let count = usize::try_from(summary.messages).unwrap_or(usize::MAX);
+                        lines.push(language.say("why-summary", &[("count", count.into())]));
+                    }
                 }
                 Entry::OrdersRead(read) if !read.orders.is_empty() => {
                     let tools: Vec<String> =

@@ -42,7 +42,8 @@ pub(crate) struct FakeAi {
     replies: Mutex<VecDeque<Reply>>,
     requests: Mutex<Vec<RunModelTurnRequest>>,
     orders: Mutex<Vec<ReadOrdersRequest>>,
-    models: Mutex<DescribeModelsResponse>,
+    /// Which models it tells of.
+    pub(crate) models: Mutex<DescribeModelsResponse>,
     /// What reading a message's orders costs.
     pub(crate) orders_cost: Mutex<Vec<Spent>>,
     running: Arc<AtomicUsize>,

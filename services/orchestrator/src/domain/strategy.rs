@@ -1,0 +1,123 @@
+//! What a model is asked with, by kind of work: its prompt, what it reads, what it is offered, and
+//! what is cut first where not all fits.
+//!
+//! These are all kinds there are. What else the platform does asks no model, and has no strategy: a
+//! planned act and the end of a sanction carry out what is stored, a click goes on with the thread
+//! that waits for it, and a call by an MCP client is its client's. A new kind (a verdict on a message
+//! by a classifier without tools, a prompt at a time) is one more constant here, and a prompt of its
+//! name in the ai-service.
+
+use crate::domain::tool::Tool;
+
+/// How one kind of work is done.
+#[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one part of a context")]
+pub(crate) struct Strategy {
+    /// The ai-service's prompt, by its name; its version stands in the answer.
+    pub(crate) prompt: &'static str,
+    pub(crate) offers: Offers,
+    /// What the community tells of itself.
+    pub(crate) reads_instructions: bool,
+    /// The channel's last messages, within its window.
+    pub(crate) reads_window: bool,
+    /// What was said before those, summed up.
+    pub(crate) reads_summary: bool,
+    /// Pictures of what is to be answered.
+    pub(crate) shows_pictures: bool,
+    /// What goes where not all fits, the first first. What is not named is never cut.
+    pub(crate) cuts: &'static [Cut],
+}
+
+/// Which of the tools that somebody may use are offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offers {
+    All,
+    /// Those whose acts a person can order.
+    Orderable,
+    Nothing,
+}
+
+/// Something of a context that can be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Results of tools, but for the newest few.
+    OldResults,
+    /// The channel's messages, the oldest first.
+    OldestMessages,
+    Summary,
+    /// Results of tools, but for the newest.
+    NewerResults,
+}
+
+/// Messages are answered.
+pub(crate) const CONVERSATION: Strategy = Strategy {
+    prompt: "conversation",
+    offers: Offers::All,
+    reads_instructions: true,
+    reads_window: true,
+    reads_summary: true,
+    shows_pictures: true,
+    // The summary is small, and is all that is left of what was said long ago.
+    cuts: &[Cut::OldResults, Cut::OldestMessages, Cut::Summary, Cut::NewerResults],
+};
+
+/// The acts that a message orders are read from its own text alone: nothing by anybody else may be
+/// beside it.
+pub(crate) const ORDERS: Strategy = Strategy {
+    prompt: "orders",
+    offers: Offers::Orderable,
+    reads_instructions: false,
+    reads_window: false,
+    reads_summary: false,
+    shows_pictures: false,
+    cuts: &[],
+};
+
+/// A channel's messages are summed up, with the summary until then. It reads what the window does
+/// not hold, and whoever writes in it can have nothing done by it.
+pub(crate) const SUMMARY: Strategy = Strategy {
+    prompt: "summary",
+    offers: Offers::Nothing,
+    reads_instructions: false,
+    reads_window: false,
+    reads_summary: true,
+    shows_pictures: false,
+    cuts: &[Cut::OldestMessages],
+};
+
+impl Strategy {
+    /// Returns those of the tools that are offered.
+    pub(crate) fn offered(&self, tools: impl IntoIterator<Item = Tool>) -> Vec<Tool> {
+        let is_offered = |tool: &Tool| match self.offers {
+            Offers::All => true,
+            Offers::Orderable => tool.tier.can_be_ordered(),
+            Offers::Nothing => false,
+        };
+        tools.into_iter().filter(is_offered).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::tool::Tier;
+
+    #[test]
+    fn only_a_conversation_is_offered_everything_and_a_summary_nothing() {
+        let tool = |tier| Tool {
+            name: "t".into(),
+            description: String::new(),
+            parameters: "{}".into(),
+            tier,
+        };
+        let all = || [Tier::Read, Tier::Harmless, Tier::Reversible, Tier::Destructive].map(tool);
+        let offered = |strategy: &Strategy| strategy.offered(all()).len();
+        assert_eq!((offered(&CONVERSATION), offered(&ORDERS), offered(&SUMMARY)), (4, 2, 0));
+    }
+
+    #[test]
+    fn orders_are_read_beside_nothing() {
+        let Strategy { reads_window, reads_summary, reads_instructions, .. } = ORDERS;
+        assert!(!reads_window && !reads_summary && !reads_instructions && !ORDERS.shows_pictures);
+    }
+}
