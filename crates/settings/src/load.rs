@@ -118,8 +118,10 @@ pub fn load<T: DeserializeOwned>(sources: &Sources) -> Result<Loaded<T>, Setting
     }
     let variables = sources.variables.iter().filter_map(|(name, value)| {
         let key = name.strip_prefix(PREFIX).filter(|_| !name.starts_with(TEST_PREFIX))?;
+        // As of a file: what was pasted into a secret of Kubernetes' ends with a newline.
+        let value = value.trim();
         // An empty variable is how compose files say "not given".
-        (!value.is_empty()).then(|| (key.to_lowercase().replace("__", "."), value.clone()))
+        (!value.is_empty()).then(|| (key.to_lowercase().replace("__", "."), value.to_owned()))
     });
     figment = figment.merge(Named::of("the environment", variables));
     figment = figment.merge(Named::of("the command line", sources.flags.iter().cloned()));
@@ -376,7 +378,11 @@ mod tests {
     fn a_secret_may_stand_in_a_file_and_look_like_a_number() {
         let secret = write("1234\n");
         let path = secret.path().to_str().unwrap();
-        for variables in [[("ERY_DISCORD__TOKEN_FILE", path)], [("ERY_DISCORD__TOKEN", "1234")]] {
+        for variables in [
+            [("ERY_DISCORD__TOKEN_FILE", path)],
+            [("ERY_DISCORD__TOKEN", "1234")],
+            [("ERY_DISCORD__TOKEN", "1234\n")],
+        ] {
             let loaded = load::<Whole>(&sources(None, &variables)).unwrap().settings;
             assert_eq!(loaded.discord.token.unwrap().expose_secret(), "1234");
         }
