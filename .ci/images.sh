@@ -26,7 +26,7 @@ named() {
 
 debootstrap() {
     command -v mmdebstrap >/dev/null || fail "mmdebstrap is not installed (apt-get install mmdebstrap)"
-    mmdebstrap --quiet --variant="$1" --include="$2" "$release" -
+    mmdebstrap --quiet --variant="$1" --include="$2" "${@:3}" "$release" -
 }
 
 readonly runtime=$(sed -n 's/^ARG RUNTIME_IMAGE=//p' "$root/deploy/Dockerfile")
@@ -37,7 +37,9 @@ readonly redis=$(named redis)
 if ! has_image "$runtime"; then
     echo "images: making a stand-in for $runtime"
     # No shell and no package manager in it, like the real one.
-    debootstrap extract base-files,libc6,libgcc-s1,libssl3,ca-certificates,netbase,tzdata |
+    # Unpacked and not set up, so that the file of authorities is put together here.
+    debootstrap extract base-files,libc6,libgcc-s1,libssl3,ca-certificates,netbase,tzdata \
+        --extract-hook='cat "$1"/usr/share/ca-certificates/mozilla/*.crt >"$1"/etc/ssl/certs/ca-certificates.crt' |
         docker import --change 'USER 65532' - "$runtime" >/dev/null
 fi
 

@@ -35,6 +35,28 @@ async fn a_missing_token_says_how_to_give_it() {
 }
 
 #[tokio::test]
+async fn a_machine_that_trusts_no_authority_asks_models_that_need_none() {
+    let nobody = [("SSL_CERT_FILE", "/nowhere"), ("SSL_CERT_DIR", "/nowhere")];
+    let local = [
+        nobody[0],
+        nobody[1],
+        ("ERY_AI__PROVIDER", "openai"),
+        ("ERY_AI__BASE_URL", "http://127.0.0.1:9/v1"),
+        ("ERY_AI__MODEL", "any"),
+    ];
+    for variables in [&nobody[..], &local[..]] {
+        let mut playground = Ery::start_playground(None, variables).unwrap();
+        playground.line_after("Ery's playground is at").await.unwrap();
+    }
+    let (_, line) = ended(
+        &["playground", "--listen", "127.0.0.1:0", "--sim-listen", "127.0.0.1:0"],
+        &[nobody[0], nobody[1], ("ERY_AI__PROVIDER", "openai"), ("ERY_AI__MODEL", "any")],
+    )
+    .await;
+    assert!(line.contains("CA certificates"), "{line}");
+}
+
+#[tokio::test]
 async fn an_unknown_setting_is_named() {
     let (code, line) = ended(&["all"], &[("ERY_ORCHESTRATOR__CONTXT", "5")]).await;
     assert_eq!(code, SETTINGS, "{line}");

@@ -29,7 +29,8 @@ pub(crate) struct AiRpc {
     /// What is asked once a budget is used up.
     cheaper: Option<Arc<Chain>>,
     prompts: Arc<Prompts>,
-    pictures: Arc<Pictures>,
+    /// None where no provider takes any.
+    pictures: Option<Arc<Pictures>>,
     metrics: Metrics,
     /// Who reads orders that the built-in commands do not understand; none: nobody.
     order_readers: Option<Arc<Chain>>,
@@ -44,7 +45,7 @@ impl AiRpc {
         chain: Chain,
         cheaper: Option<Chain>,
         prompts: Prompts,
-        pictures: Pictures,
+        pictures: Option<Pictures>,
         metrics: Metrics,
         model_reads_orders: bool,
     ) -> Self {
@@ -60,7 +61,7 @@ impl AiRpc {
             chain: Arc::new(chain),
             cheaper,
             prompts: Arc::new(prompts),
-            pictures: Arc::new(pictures),
+            pictures: pictures.map(Arc::new),
             metrics,
             order_readers,
             cheaper_order_readers,
@@ -104,7 +105,7 @@ impl AiService for AiRpc {
         );
         let chain = self.chain_for(&request)?;
         let turn = run_model_turn::parse(&self.prompts, request)?;
-        let pictures = Arc::clone(&self.pictures);
+        let pictures = self.pictures.clone();
         Ok(Response::new(span.in_scope(|| run_model_turn::answer(chain, pictures, turn))))
     }
 

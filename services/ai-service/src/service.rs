@@ -64,7 +64,11 @@ impl Service {
         };
         let chain = chained(links);
         let reads_orders = settings.model_reads_orders;
-        let pictures = Pictures::new(&settings.pictures_from)?;
+        // Who fetches none needs none of the authorities that this machine trusts, which may be none.
+        let takes_pictures =
+            chain.takes_pictures() || cheaper.as_ref().is_some_and(Chain::takes_pictures);
+        let pictures =
+            takes_pictures.then(|| Pictures::new(&settings.pictures_from)).transpose()?;
         let metrics = metrics.clone();
         Ok(Self { rpc: AiRpc::new(chain, cheaper, prompts, pictures, metrics, reads_orders) })
     }

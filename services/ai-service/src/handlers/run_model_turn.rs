@@ -68,14 +68,16 @@ struct Growing {
 /// Whoever drops the stream ends the provider's stream with it.
 pub(super) fn answer(
     providers: Arc<Chain>,
-    pictures: Arc<Pictures>,
+    pictures: Option<Arc<Pictures>>,
     mut turn: Turn,
 ) -> BoxStream<'static, Result<RunModelTurnResponse, Status>> {
     let wants_deltas = turn.wants_deltas;
     let (deltas, told) = Deltas::listened_to(wants_deltas);
     // The stream itself drives the turn: nobody asks on for a caller that went away.
     let asking = async move {
-        if providers.takes_pictures() {
+        if let Some(pictures) = pictures
+            && providers.takes_pictures()
+        {
             pictures.fetch(&mut turn.request).await;
         }
         ask(&providers, &turn, &deltas).await
