@@ -73,6 +73,10 @@ compose-test: system ## Run the compose file on a real engine, kill and scale un
 	cargo build --profile quick --workspace --bins
 	.ci/compose-test.sh target/quick/ery target/quick/ery-compose-trial $(ARGS)
 
+.PHONY: upgrade-test
+upgrade-test: tools ## Build the last release, and upgrade from it, on one data folder and in a cluster
+	.ci/upgrade-test.sh
+
 .PHONY: models
 models: system ## Try the model providers with an independent server of their APIs (needs Node.js)
 	.ci/models.sh

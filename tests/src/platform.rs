@@ -1,11 +1,14 @@
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context;
 use serde_json::{Value, json};
 
 use ery_test_servers::{NatsServer, RedisServer};
 
-use crate::{ContractKept, Ery, Sim, eventually};
+use crate::{ContractKept, Ery, Sim, eventually, process::binary};
 
 /// How many processes of each service run.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +30,8 @@ pub struct Platform {
     pub redis: RedisServer,
     variables: Vec<(String, String)>,
     users: Users,
+    /// The `ery` that is started.
+    program: PathBuf,
     /// Judges the whole run when the test ends, while the simulator still runs.
     _contract: ContractKept,
     _sim_process: Ery,
@@ -43,8 +48,29 @@ impl Platform {
         Self::start_on(servers, |_, _, _| Vec::new(), shape, extra).await
     }
 
+    /// Starts everything from an `ery` that was built elsewhere; only the simulated Discord is ours.
+    pub async fn start_program(
+        program: &Path,
+        shape: Shape,
+        extra: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        let servers = (NatsServer::start().await?, RedisServer::start().await?);
+        let program = program.to_owned();
+        Self::start_whole(program, servers, |_, _, _| Vec::new(), shape, extra).await
+    }
+
     /// Starts everything on these servers, where services may be different users.
     pub async fn start_on(
+        servers: (NatsServer, RedisServer),
+        users: Users,
+        shape: Shape,
+        extra: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        Self::start_whole(binary()?, servers, users, shape, extra).await
+    }
+
+    async fn start_whole(
+        program: PathBuf,
         (nats, redis): (NatsServer, RedisServer),
         users: Users,
         shape: Shape,
@@ -86,7 +112,7 @@ impl Platform {
         let spawn = |service: &str| {
             let mut variables = variables.clone();
             variables.extend(owned(users(&nats, &redis, service)));
-            Self::spawn(service, &variables)
+            Self::spawn(&program, service, &variables)
         };
         let several = |service: &str, count: usize| -> anyhow::Result<Vec<Ery>> {
             (0..count).map(|_| spawn(service)).collect()
@@ -104,6 +130,7 @@ impl Platform {
             redis,
             variables,
             users,
+            program: program.clone(),
             _sim_process: sim_process,
             _folder: folder,
         };
@@ -126,10 +153,10 @@ impl Platform {
         let [tools, orchestrators] =
             ["tool-service", "orchestrator"].map(|service| self.variables_of(service));
         for process in &mut self.tool_services {
-            *process = Self::spawn("tool-service", &tools)?;
+            *process = Self::spawn(&self.program, "tool-service", &tools)?;
         }
         for process in &mut self.orchestrators {
-            *process = Self::spawn("orchestrator", &orchestrators)?;
+            *process = Self::spawn(&self.program, "orchestrator", &orchestrators)?;
         }
         for process in self.orchestrators.iter_mut().chain(&mut self.tool_services) {
             ready(process).await?;
@@ -139,7 +166,13 @@ impl Platform {
 
     /// Starts one more process of a service, with the settings of the others.
     pub fn one_more(&self, service: &str) -> anyhow::Result<Ery> {
-        Self::spawn(service, &self.variables_of(service))
+        Self::spawn(&self.program, service, &self.variables_of(service))
+    }
+
+    /// Lets what is started from now on be the present `ery`, whatever began.
+    pub fn upgrade(&mut self) -> anyhow::Result<()> {
+        self.program = binary()?;
+        Ok(())
     }
 
     fn variables_of(&self, service: &str) -> Vec<(String, String)> {
@@ -153,13 +186,13 @@ impl Platform {
         let mut variables = self.variables_of(service);
         variables.retain(|(name, _)| own.iter().all(|(of_own, _)| name != of_own));
         variables.extend(own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        Self::spawn(service, &variables)
+        Self::spawn(&self.program, service, &variables)
     }
 
-    fn spawn(service: &str, variables: &[(String, String)]) -> anyhow::Result<Ery> {
+    fn spawn(program: &Path, service: &str, variables: &[(String, String)]) -> anyhow::Result<Ery> {
         let variables: Vec<(&str, &str)> =
             variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        Ery::start(service, &[service], &variables)
+        Ery::start_program(program, service, &[service], &variables)
     }
 
     /// Starts `ery ctl` against this installation.

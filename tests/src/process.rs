@@ -60,7 +60,7 @@ impl Lines {
 }
 
 /// Returns where cargo put the binary: beside this program, or beside the folder that holds this test.
-fn binary() -> anyhow::Result<PathBuf> {
+pub(crate) fn binary() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let folders = own.ancestors().skip(1).take(2);
     folders
@@ -90,8 +90,18 @@ impl Ery {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
+        Self::start_program(&binary()?, name, arguments, variables)
+    }
+
+    /// The same with an `ery` that was built elsewhere, from an older version for instance.
+    pub fn start_program(
+        program: &Path,
+        name: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let variables: BTreeMap<_, _> = variables.iter().copied().collect();
-        let mut command = Command::new(binary()?);
+        let mut command = Command::new(program);
         for (inherited, _) in std::env::vars_os() {
             if inherited.to_string_lossy().starts_with("ERY_") {
                 command.env_remove(inherited);
@@ -160,6 +170,16 @@ impl Ery {
             Command::new("kill").args([&format!("-{signal}"), &id.to_string()]).status().await?;
         if !status.success() {
             bail!("could not send {signal} to {}", self.name);
+        }
+        Ok(())
+    }
+
+    /// Lets it drain, and waits until it has ended well.
+    pub async fn stop(&mut self, within: Duration) -> anyhow::Result<()> {
+        self.signal("TERM").await?;
+        let status = self.end(within).await?;
+        if !status.success() {
+            bail!("{} ended with {status}:\n{}", self.name, self.output());
         }
         Ok(())
     }
