@@ -5,6 +5,8 @@ import re
 
 # Run to their end before the others start.
 ONE_SHOT = {"setup", "playground-mode"}
+# What `ery` runs as services, each of which comes to its servers as itself.
+SERVICES = ("gateway", "orchestrator", "ai-service", "tool-service", "store", "console")
 # `--scale` must work for these.
 SCALED = {"orchestrator", "tool-service", "ai-service", "gateway"}
 
@@ -51,8 +53,20 @@ def check(report) -> dict:
                 f"{where} needs {needed}, which another profile has",
             )
 
-    for name in SCALED:
-        report.check(name in services, f"docker-compose.yml: there is no {name}")
+    for name in SERVICES:
+        if not report.check(name in services, f"docker-compose.yml: there is no {name}"):
+            continue
+        where, service = f"docker-compose.yml: {name}", services[name]
+        report.check(service["command"][0] == name, f"{where} runs `ery {service['command'][0]}`")
+        user = service["environment"].get("ERY_NATS__USER")
+        report.check(user == name, f"{where} comes to NATS as {user}")
+        own = {f"servers-{name}"} == {
+            volume["source"] for volume in service["volumes"] if volume["target"] == "/run/ery/servers"
+        }
+        report.check(own, f"{where} has the passwords of another service")
+        # Where no viewer of traces runs, nobody is to be told so by every service.
+        sends = service["environment"].get("ERY_TELEMETRY__OTLP_ENDPOINT")
+        report.check(not sends, f"{where} sends traces to {sends} unless it is told not to")
     for service in services.values():
         for volume in service.get("volumes", []):
             if volume["type"] == "bind":

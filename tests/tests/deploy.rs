@@ -73,6 +73,25 @@ async fn every_settings_file_of_the_deployment_is_right() {
 }
 
 #[tokio::test]
+async fn every_command_line_of_the_deployment_is_one() {
+    let mut lines: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for path in files() {
+        let key = if path.ends_with("docker-compose.yml") { "command" } else { "args" };
+        let line = Regex::new(&format!(r"(?m)^ *{key}: \[([a-z][^\]]*)\]$")).unwrap();
+        for found in line.captures_iter(&fs::read_to_string(&path).unwrap()) {
+            lines.insert(found[1].replace('"', ""), path.clone());
+        }
+    }
+    assert!(lines.len() >= 10, "the command lines were not found: {lines:?}");
+    for (line, path) in lines {
+        // Parsed whole, and then only explained.
+        let arguments: Vec<&str> = line.split(", ").chain(["--help"]).collect();
+        let (is_one, output) = said(&arguments, &[]).await;
+        assert!(is_one, "{}: {output}", path.display());
+    }
+}
+
+#[tokio::test]
 async fn what_pods_and_images_set_is_valid_together() {
     let secret = |text: &str| {
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -14,11 +14,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use ery_tests::{Checker, Sim, eventually};
+use ery_tests::{Checker, Sim, eventually, http_client};
 
-/// Each is killed once. Of the store, NATS and Redis there is one; the others have replicas.
-const KINDS: [&str; 7] =
-    ["orchestrator", "tool-service", "ai-service", "gateway", "store", "nats", "redis"];
+/// Each is killed once. Of the console, the store, NATS and Redis there is one; the others have replicas.
+const KINDS: [&str; 8] =
+    ["orchestrator", "tool-service", "ai-service", "gateway", "console", "store", "nats", "redis"];
 
 /// How long a killed container may take until it is healthy again.
 const HEALING: Duration = Duration::from_mins(2);
@@ -53,6 +53,9 @@ struct Arguments {
     /// The simulated Discord's port on this host, `ERY_SIM_PORT`
     #[arg(long, env = "ERY_SIM_PORT", default_value_t = 8711)]
     sim_port: u16,
+    /// The console's port on this host, `ERY_CONSOLE_PORT`
+    #[arg(long, env = "ERY_CONSOLE_PORT", default_value_t = 8712)]
+    console_port: u16,
     /// Leave the stack as it is at the end
     #[arg(long)]
     keep: bool,
@@ -166,6 +169,46 @@ impl Trial {
         Ok(began.elapsed())
     }
 
+    /// A client of MCP reads something, by a credential made with the store's own `ery ctl`.
+    async fn mcp(&self, stack: &Stack, port: u16) -> anyhow::Result<()> {
+        let world = self.sim.world().await?;
+        let guild = &world.guilds[0];
+        let (channel, theo) = (guild.channel("general")?, guild.member("theo")?);
+        let ctl = ["exec", "-T", "store", "/usr/local/bin/ery", "ctl", "--json", "mcp", "create"];
+        let place = ["--guild", &guild.id, "--user", theo, "--channel", channel];
+        let made = stack.compose(&[&ctl[..], &place[..]].concat()).await?;
+        let made: Value = serde_json::from_str(&made).with_context(|| made)?;
+        let token = made["token"].as_str().context("it has a token")?;
+        let send = async |session: Option<&str>, body: Value| {
+            let mut request = http_client()
+                .post(format!("http://127.0.0.1:{port}/mcp"))
+                .header("accept", "application/json, text/event-stream")
+                .header("content-type", "application/json")
+                .bearer_auth(token)
+                .body(body.to_string());
+            if let Some(session) = session {
+                request = request.header("mcp-session-id", session);
+            }
+            anyhow::Ok(request.send().await?.error_for_status()?)
+        };
+        let hello = json!({
+            "jsonrpc": "2.0", "id": 0, "method": "initialize",
+            "params": {
+                "protocolVersion": "2025-06-18", "capabilities": {},
+                "clientInfo": { "name": "trial", "version": "1" },
+            },
+        });
+        let begun = send(None, hello).await?;
+        let session = begun.headers().get("mcp-session-id").context("a session")?.to_str()?;
+        let call = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": { "name": "get_server_info", "arguments": {} },
+        });
+        let told = send(Some(session), call).await?.text().await?;
+        ensure!(told.contains(&guild.name), "the console told {told}");
+        Ok(())
+    }
+
     /// Lets members speak until it is over.
     async fn speak(&self, seed: u64, rate: f64, until: &CancellationToken) -> anyhow::Result<()> {
         let mut random = StdRng::seed_from_u64(seed);
@@ -244,6 +287,9 @@ async fn whole(arguments: &Arguments, stack: &Stack) -> anyhow::Result<()> {
     let sim = Sim::new(&format!("http://127.0.0.1:{}", arguments.sim_port));
     let trial = Trial::begin(sim, arguments.channels).await?;
     println!("the main job: done after {:.2} s", trial.main_job().await?.as_secs_f64());
+
+    trial.mcp(stack, arguments.console_port).await?;
+    println!("a client of MCP: served");
 
     let until = CancellationToken::new();
     tokio::try_join!(
