@@ -21,6 +21,8 @@ SECRETS = {
     "ery-discord": {"token"},
     "ery-ai": {"api_key"},
     "ery-store": {"key"},
+    "ery-backup": {"s3_access_key_id", "s3_secret_access_key"},
+    "ery-tls": {"ca.crt", "tls.crt", "tls.key"},
     "ery-nats": {"auth.conf", "cluster.conf"},
     "ery-redis": {"users.acl"},
 }
@@ -84,6 +86,8 @@ class Overlay:
         self.pods = [self.pod(it) for it in self.of(*WORKLOADS)]
         for workload in self.of(*WORKLOADS):
             self.workload(workload, commands, images)
+        for service in SERVICES:
+            self.has(service)
         for service in self.of("Service"):
             self.service(service)
         for policy in self.of("NetworkPolicy"):
@@ -172,6 +176,26 @@ class Overlay:
         elif kind != "CronJob":
             self.claim(main["image"] in images, f"{what} has another image than compose: {main['image']}")
 
+    def has(self, service):
+        """Each service runs, comes to its servers as itself, and survives the drain of a node."""
+        found = [it for it in self.of("Deployment", "StatefulSet") if it["metadata"]["name"] == service]
+        if not self.claim(found, f"there is no {service}"):
+            return
+        main = self.pod(found[0])["spec"]["containers"][0]
+        self.claim(main["args"][0] == service, f"{service} runs `ery {main['args'][0]}`")
+        user = {it["name"]: it.get("value") for it in main["env"]}.get("ERY_NATS__USER")
+        self.claim(user == service, f"{service} comes to NATS as {user}")
+        servers = [it for it in self.pod(found[0])["spec"]["volumes"] if it["name"] == "servers"]
+        name = servers[0]["secret"]["secretName"] if servers else ""
+        own = name.startswith(f"ery-servers-{service}")
+        self.claim(own, f"{service} has the passwords of secret {name}")
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            self.claim(probe in main, f"{service} has no {probe}")
+        if service != "store":
+            selectors = [it["spec"]["selector"] for it in self.of("PodDisruptionBudget")]
+            chosen = [pod for selector in selectors for pod in self.chosen(selector)]
+            self.claim(self.pod(found[0]) in chosen, f"{service} has no PodDisruptionBudget")
+
     def container(self, what, container, volumes):
         secured = container.get("securityContext", {})
         self.claim(secured.get("readOnlyRootFilesystem") is True, f"{what} can write its root")
@@ -184,7 +208,8 @@ class Overlay:
             port = container.get(probe, {}).get("httpGet", {}).get("port")
             self.claim(port is None or port in ports, f"{what}: {probe} asks port {port}, which there is not")
         listening = {it["name"]: it.get("value", "") for it in container.get("env", [])}
-        for port, variable in (("admin", "ERY_ADMIN__LISTEN"), ("rpc", "ERY_RPC__LISTEN")):
+        served = {"admin": "ERY_ADMIN__LISTEN", "rpc": "ERY_RPC__LISTEN", "mcp": "ERY_CONSOLE__LISTEN"}
+        for port, variable in served.items():
             if port in ports:
                 own = listening.get(variable, "").rpartition(":")[2]
                 self.claim(own == str(ports[port]), f"{what}: port {port} is {ports[port]}, and it listens on {own}")
@@ -202,6 +227,10 @@ class Overlay:
         if "configMap" in source:
             maps = {it["metadata"]["name"] for it in self.of("ConfigMap")}
             self.claim(source["configMap"]["name"] in maps, f"{what} wants ConfigMap {source['configMap']}")
+        if "persistentVolumeClaim" in source:
+            claims = {it["metadata"]["name"] for it in self.of("PersistentVolumeClaim")}
+            claim = source["persistentVolumeClaim"]["claimName"]
+            self.claim(claim in claims, f"{what} mounts claim {claim}, which there is not")
         secret = source.get("secret")
         if secret:
             keys = {it["key"] for it in secret.get("items", [])}

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Takes a snapshot, waits until it can be restored from, and only then deletes those that are too old.
 set -eu
-name=$(kubectl create -f /backup/snapshot.yaml -o name)
+name=$(kubectl create -f /snapshot/snapshot.yaml -o name)
 kubectl wait "$name" --for=jsonpath='{.status.readyToUse}'=true --timeout=20m
 oldest=$(date -u -d "@$(($(date +%s) - KEEP_DAYS * 86400))" +%Y-%m-%dT%H:%M:%SZ)
 kubectl get volumesnapshots -l app.kubernetes.io/name=store-snapshot \
