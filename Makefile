@@ -28,8 +28,8 @@ check: system k8s-check ## Formatting, lints, documentation, dependency rules, d
 	cargo fmt --all --check
 	cargo clippy $(ALL) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; \
-	else echo "cargo-deny is not installed; tests/tests/layers.rs holds deny.toml's bans, licences and sources"; fi
+	@.ci/deny.sh deny check bans licenses sources || { [ $$? -eq 3 ] && \
+	echo "tests/tests/layers.rs holds the lock file to deny.toml's bans, licences and sources"; }
 
 .PHONY: test
 test: tools ## Run the whole suite; installs the servers, the browser and the client that it needs
@@ -76,6 +76,10 @@ compose-test: system ## Run the compose file on a real engine, kill and scale un
 .PHONY: upgrade-test
 upgrade-test: tools ## Build the last release, and upgrade from it, on one data folder and in a cluster
 	.ci/upgrade-test.sh
+
+.PHONY: audit
+audit: ## Look up known vulnerabilities of the dependencies; ADVISORIES= a copy of RustSec's database
+	.ci/deny.sh audit --deny warnings $(if $(ADVISORIES),--db $(ADVISORIES) --no-fetch)
 
 .PHONY: models
 models: system ## Try the model providers with an independent server of their APIs (needs Node.js)

