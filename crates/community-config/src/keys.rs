@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::{
     config::{Config, Span},
     layer::Layer,
+    must::{self, Must},
 };
 
 /// The tools that a rule may name.
@@ -76,9 +77,13 @@ pub enum InvalidConfig {
     #[error("there is no `{path}`{}", suggested(.suggestion.as_deref()))]
     Unknown { path: String, suggestion: Option<String> },
     #[error("`{path}` is {value}, but must be {must}")]
-    Value { path: String, value: String, must: String },
-    #[error("`{path}` cannot be set for {layer}, only for {allowed}")]
-    Layer { path: String, layer: Layer, allowed: String },
+    Value { path: String, value: String, must: Must },
+    #[error("`{path}` cannot be set for {layer}, only for {}", listed(.allowed))]
+    Layer { path: String, layer: Layer, allowed: Vec<Layer> },
+}
+
+fn listed(layers: &[Layer]) -> String {
+    layers.iter().map(|layer| layer.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn suggested(suggestion: Option<&str>) -> String {
@@ -236,9 +241,9 @@ impl Key {
         }
     }
 
-    /// Says what a value must be, in words.
-    pub fn must(&self) -> String {
-        must(&self.schema)
+    /// Returns what a value must be.
+    pub fn must(&self) -> Must {
+        Must::of(&self.schema)
     }
 
     /// Returns the words that a value may be, where it is one of a few.
@@ -246,15 +251,20 @@ impl Key {
         if self.schema["type"] == "boolean" {
             return vec!["true", "false"];
         }
-        words(&self.schema)
+        must::words(&self.schema)
     }
 
-    fn check_layer(&self, layer: Layer, path: &str) -> Result<(), InvalidConfig> {
+    /// Checks that it may be set there.
+    ///
+    /// # Errors
+    ///
+    /// Names the layers where it may.
+    pub fn check_layer(&self, layer: Layer, path: &str) -> Result<(), InvalidConfig> {
         if self.layers.contains(&layer) {
             return Ok(());
         }
-        let allowed: Vec<&str> = self.layers.iter().map(|layer| layer.as_str()).collect();
-        Err(InvalidConfig::Layer { path: path.to_owned(), layer, allowed: allowed.join(", ") })
+        let allowed = self.layers.clone();
+        Err(InvalidConfig::Layer { path: path.to_owned(), layer, allowed })
     }
 
     fn check_entry(&self, path: &str, name: &str) -> Result<(), InvalidConfig> {
@@ -358,62 +368,6 @@ fn is_id(schema: &Value) -> bool {
     schema["format"] == "discord-id"
 }
 
-fn words(schema: &Value) -> Vec<&str> {
-    let listed = schema["enum"].as_array().into_iter().flatten();
-    let described = schema["oneOf"].as_array().into_iter().flatten();
-    let described = described
-        .flat_map(|one| one["enum"].as_array().into_iter().flatten().chain(one.get("const")));
-    listed.chain(described).filter_map(Value::as_str).collect()
-}
-
-/// Says what a value must be, in words.
-fn must(schema: &Value) -> String {
-    let words = words(schema);
-    if !words.is_empty() {
-        return format!("one of {}", words.join(", "));
-    }
-    let bound = |name: &str| {
-        schema.get(name).map(|bound| match bound {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        })
-    };
-    let within = |least: Option<String>, most: Option<String>| match (least, most) {
-        (Some(least), Some(most)) => format!(" from {least} to {most}"),
-        (Some(least), None) => format!(" of at least {least}"),
-        (None, Some(most)) => format!(" of at most {most}"),
-        (None, None) => String::new(),
-    };
-    match (schema["type"].as_str(), schema["format"].as_str()) {
-        (Some("boolean"), _) => "true or false".to_owned(),
-        (Some("integer"), _) => {
-            format!("a whole number{}", within(bound("minimum"), bound("maximum")))
-        }
-        (Some("number"), _) => {
-            let bounds = within(bound("minimum"), bound("maximum"));
-            format!("an amount in dollars such as 2.50{bounds}")
-        }
-        (Some("array"), _) => {
-            let most =
-                bound("maxItems").map_or_else(String::new, |most| format!(" of at most {most}"));
-            format!("a list{most}, each {}", must(&schema["items"]))
-        }
-        (_, Some("duration")) => {
-            format!("a time such as 90s{}", within(bound("x-least"), bound("x-most")))
-        }
-        (_, Some("discord-id")) => "an id of Discord's, or a mention".to_owned(),
-        (_, Some("language")) => {
-            "the code of a language, such as de or pt-BR, or nothing".to_owned()
-        }
-        (_, Some("name")) => "a name of 1 to 32 letters and digits".to_owned(),
-        _ => {
-            let most = bound("maxLength")
-                .map_or_else(String::new, |most| format!(" of at most {most} characters"));
-            format!("a text{most}")
-        }
-    }
-}
-
 /// Shows a value in an error: short, on one line.
 pub(crate) fn shown(value: &Value) -> String {
     let text = value.to_string();
@@ -454,7 +408,7 @@ mod tests {
     fn every_key_says_what_it_is_and_where_it_is_set() {
         for key in keys().all() {
             assert!(!key.about.is_empty() && !key.layers.is_empty(), "{key:?}");
-            assert!(!key.must().is_empty(), "{key:?}");
+            assert!(!key.must().to_string().is_empty(), "{key:?}");
         }
         let paths: Vec<&str> = keys().all().map(|key| key.path.as_str()).collect();
         for path in ["paused", "gate.engage", "gate.roles.*", "tools.policy.*", "access.moderator"]
@@ -476,7 +430,7 @@ mod tests {
                     Combine::OffStays => " (off stays)",
                     Combine::Joined => " (joined)",
                 };
-                let must = key.must().replace('|', "\\|");
+                let must = key.must().to_string().replace('|', "\\|");
                 format!("| `{}` | {}{how} | {must} | {} |", key.path, layers.join(", "), key.about)
             })
             .collect();

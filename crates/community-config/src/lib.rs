@@ -12,6 +12,7 @@ mod document;
 mod effective;
 mod keys;
 mod layer;
+mod must;
 mod presets;
 pub mod testing;
 
@@ -26,4 +27,5 @@ pub use document::{Document, DocumentError, File, Layered, Subject};
 pub use effective::{Effective, Origin, Place, Snapshot};
 pub use keys::{Combine, InvalidConfig, Key, Keys, TOOLS, keys, schema};
 pub use layer::Layer;
+pub use must::{Bounds, Must};
 pub use presets::{PRESETS, Preset, preset};

@@ -159,7 +159,7 @@ async fn a_moderator_pauses_and_a_member_is_left_alone() {
     assert!(!stand.is_answered("alice").await);
     assert!(stand.is_answered("nils").await);
     let others = stand.set("alice", "gate.engage", "off", "me").await;
-    assert!(others.contains("cannot be set for user"), "{others}");
+    assert!(others.contains("cannot be set by members for themselves"), "{others}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -278,7 +278,7 @@ impl From<&Key> for KeyView {
     fn from(key: &Key) -> Self {
         let layers: Vec<_> = key.layers.iter().map(|layer| layer.as_str()).collect();
         let (path, about) = (key.path.clone(), key.about.clone());
-        Self { path, layers: layers.join(", "), must: key.must(), about }
+        Self { path, layers: layers.join(", "), must: key.must().to_string(), about }
     }
 }
 

@@ -1,7 +1,11 @@
 //! What Ery says in commands, in every language that she speaks there.
 //!
 //! The texts stand in `texts/<language>.ftl`, one file for each, in Project Fluent's format:
-//! whoever translates needs no code, and each language has its own rules of plural.
+//! whoever translates needs no code, and each language has its own rules of plural. What the keys of a
+//! community's config mean stands beside them in English, and in `texts/config.<language>.ftl` in
+//! others.
+
+pub(crate) mod config;
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -91,6 +95,14 @@ impl Language {
             Self::German => include_str!("../../texts/de.ftl"),
         }
     }
+
+    /// Returns what the keys of a community's config mean, where it does not stand beside them.
+    fn source_about_config(self) -> &'static str {
+        match self {
+            Self::English => "",
+            Self::German => include_str!("../../texts/config.de.ftl"),
+        }
+    }
 }
 
 /// What stands in a place of a text.
@@ -132,13 +144,14 @@ fn bundle(language: Language) -> Bundle {
         Language::English => langid!("en-US"),
         Language::German => langid!("de"),
     };
-    let resource = FluentResource::try_new(language.source().to_owned());
-    // What can be read of it is said; a test holds that it is all.
-    let resource = resource.unwrap_or_else(|(resource, _)| resource);
     let mut bundle = Bundle::new_concurrent(vec![identifier]);
     // Discord shows the marks by which a text's direction would be kept apart.
     bundle.set_use_isolating(false);
-    bundle.add_resource_overriding(resource);
+    for source in [language.source(), language.source_about_config()] {
+        let resource = FluentResource::try_new(source.to_owned());
+        // What can be read of it is said; a test holds that it is all.
+        bundle.add_resource_overriding(resource.unwrap_or_else(|(resource, _)| resource));
+    }
     bundle
 }
 
@@ -148,6 +161,8 @@ mod tests {
 
     use fluent_syntax::ast::{Entry, Expression, InlineExpression, Pattern, PatternElement};
 
+    use ery_community_config::keys;
+
     use super::*;
     use crate::domain::commands::{declared, list};
 
@@ -155,7 +170,11 @@ mod tests {
     type Places = BTreeMap<String, BTreeSet<String>>;
 
     fn read(language: Language) -> Places {
-        let resource = FluentResource::try_new(language.source().to_owned())
+        places(language, language.source())
+    }
+
+    fn places(language: Language, source: &str) -> Places {
+        let resource = FluentResource::try_new(source.to_owned())
             .unwrap_or_else(|(_, errors)| panic!("{language:?}: {errors:?}"));
         let mut places = Places::new();
         let mut note = |key: String, pattern: &Pattern<&str>| {
@@ -220,6 +239,20 @@ mod tests {
             assert_eq!(keys(&other), keys(&english), "{language:?}");
             for (key, places) in &english {
                 assert_eq!(&other[key], places, "{language:?}: {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_of_the_config_is_explained_in_every_language() {
+        let wanted: BTreeSet<_> = keys().all().map(config::about_key).collect();
+        for language in Language::ALL.into_iter().filter(|it| *it != Language::English) {
+            let explained = places(language, language.source_about_config());
+            assert_eq!(explained.into_keys().collect::<BTreeSet<_>>(), wanted, "{language:?}");
+        }
+        for key in keys().all() {
+            for language in Language::ALL {
+                assert!(config::about(language, key).ends_with('.'), "{language:?} {key}");
             }
         }
     }

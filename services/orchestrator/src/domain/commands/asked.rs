@@ -164,7 +164,7 @@ pub(crate) fn asked(interaction: &Interaction) -> Asked {
                     Asked::Complete { of: Completed::ConfigKey, typed }
                 }
                 (["ery", "config", "set"], "value") => {
-                    let key = invoked.text("key").unwrap_or_default().to_owned();
+                    let key = config::plain_key(invoked.text("key").unwrap_or_default().trim());
                     Asked::Complete { of: Completed::ConfigValue { key }, typed }
                 }
                 _ => Asked::Unknown,

@@ -66,7 +66,7 @@ impl ConfigDeed {
 pub(crate) fn read(path: &[&str], invoked: &Invoked) -> Option<ConfigDeed> {
     let key = || {
         let key = invoked.text("key").map(str::trim).filter(|key| !key.is_empty());
-        key.map(str::to_owned)
+        key.map(plain_key)
     };
     let place = || match invoked.text("where") {
         None | Some("server") => Some(Place::Server),
@@ -105,6 +105,14 @@ pub(crate) fn read(path: &[&str], invoked: &Invoked) -> Option<ConfigDeed> {
     })
 }
 
+/// Returns a key as the config names it: roles of a key (`gate.roles.…`) are typed as mentions.
+pub(crate) fn plain_key(typed: &str) -> String {
+    match typed.split_once("<@&") {
+        Some((table, role)) => format!("{table}{}", role.trim_end().trim_end_matches('>')),
+        None => typed.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +138,12 @@ mod tests {
         assert_eq!(read(&["config", "set"], &here), set(Place::Channel));
         here.options.insert("where".into(), text("moon"));
         assert_eq!(read(&["config", "set"], &here), None);
+        let of_a_role = with(&[("key", text("gate.roles.<@&20> ")), ("value", text("off"))]);
+        let key = match read(&["config", "set"], &of_a_role) {
+            Some(ConfigDeed::Set { key, .. }) => key,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(key, "gate.roles.20");
         assert_eq!(read(&["config", "set"], &with(&[("key", text("paused"))])), None);
         assert_eq!(read(&["config", "get"], &with(&[])), Some(ConfigDeed::Get { key: None }));
     }

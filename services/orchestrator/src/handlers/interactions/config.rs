@@ -17,11 +17,11 @@ use ery_community_config::{
 use crate::{
     domain::{
         commands::{
-            config::{CAPABILITIES, ConfigDeed, Place},
+            config::{CAPABILITIES, ConfigDeed, Place, plain_key},
             interaction::Interaction,
             reply::{Choice, Message, quoted},
         },
-        texts::Language,
+        texts::{self, Language},
     },
     error::CallError,
     handlers::{holder::Holder, interactions::usage},
@@ -69,14 +69,9 @@ pub(super) async fn carry_out(
         ConfigDeed::Get { key } => Ok(get(it.language, key.as_deref(), &effective)),
         ConfigDeed::Set { key, value, place } => {
             let value = keys().find(key).and_then(|found| found.parse(key, value));
-            match value {
-                Ok(value) => change(holder, it, vec![(key.clone(), Some(value))], *place, "").await,
-                Err(error) => Ok(invalid(it.language, &error)),
-            }
+            set(holder, it, key, value.map(Some), *place).await
         }
-        ConfigDeed::Reset { key, place } => {
-            change(holder, it, vec![(key.clone(), None)], *place, "").await
-        }
+        ConfigDeed::Reset { key, place } => set(holder, it, key, Ok(None), *place).await,
         ConfigDeed::Preset { name } => {
             let values = preset(name).map(ery_community_config::Preset::document);
             let values = values.into_iter().flatten().map(|(path, value)| (path, Some(value)));
@@ -93,6 +88,23 @@ pub(super) async fn carry_out(
         ConfigDeed::Access { capability, role, is_given } => {
             set_access(holder, it, capability, *role, *is_given).await
         }
+    }
+}
+
+/// Sets a key, or takes back what was set; what is wrong is said before the store is asked, in the language
+/// of whoever asks.
+async fn set(
+    holder: &Holder,
+    it: &Interaction,
+    key: &str,
+    value: Result<Option<Value>, InvalidConfig>,
+    place: Place,
+) -> Result<Message, CallError> {
+    let layer = subject(it, place).layer;
+    let checked = keys().find(key).and_then(|found| found.check_layer(layer, key));
+    match checked.and(value) {
+        Ok(value) => change(holder, it, vec![(key.to_owned(), value)], place, "").await,
+        Err(error) => Ok(invalid(it.language, &error)),
     }
 }
 
@@ -172,8 +184,7 @@ fn has_any(it: &Interaction, roles: &BTreeSet<Id<RoleMarker>>) -> bool {
 }
 
 fn invalid(language: Language, error: &InvalidConfig) -> Message {
-    let problem = error.to_string();
-    Message::of(language.say("ery-invalid", &[("problem", (&problem).into())]))
+    Message::of(texts::config::problem(language, error))
 }
 
 fn subject(it: &Interaction, place: Place) -> Subject {
@@ -296,11 +307,12 @@ fn get(language: Language, key: Option<&str>, effective: &Effective) -> Message 
     };
     let nothing = (json!(""), Origin::Default);
     let value = effective.values.get(key).unwrap_or(&nothing);
-    let layers: Vec<_> = found.layers.iter().map(|layer| layer.as_str()).collect();
-    let (layers, must) = (layers.join(", "), found.must());
+    let layers = texts::config::layers(language, &found.layers);
+    let must = texts::config::must(language, &found.must());
     let values = [("must", (&must).into()), ("layers", (&layers).into())];
     let bounds = language.say("ery-config-bounds", &values);
-    Message::of(format!("{}\n{}\n{bounds}", line(key, value), found.about))
+    let about = texts::config::about(language, found);
+    Message::of(format!("{}\n{about}\n{bounds}", line(key, value)))
 }
 
 async fn history(holder: &Holder, it: &Interaction) -> Result<Message, CallError> {
@@ -428,12 +440,22 @@ pub(super) fn key_choices(typed: &str) -> Vec<Choice> {
             let stem = key.path.trim_end_matches('*').to_owned();
             ery_community_config::TOOLS.iter().map(|tool| format!("{stem}{tool}")).collect()
         }
-        // Its entries are ids, which nobody types from a list.
-        Some(_) => Vec::new(),
+        // Whoever types goes on with the mention of a role.
+        Some(_) => vec![key.path.trim_end_matches('*').to_owned()],
         None => vec![key.path.clone()],
     });
     let fitting = paths.filter(|path| path.contains(&typed));
-    fitting.map(|path| Choice { name: path.clone(), value: path }).collect()
+    let mut choices: Vec<_> = fitting
+        .map(|path| {
+            let ending = if path.ends_with('.') { "@…" } else { "" };
+            Choice { name: format!("{path}{ending}"), value: path }
+        })
+        .collect();
+    let plain = plain_key(&typed);
+    if choices.is_empty() && keys().find(&plain).is_ok() {
+        choices.push(Choice { name: plain.clone(), value: plain });
+    }
+    choices
 }
 
 /// Returns what a key may be set to, where that is one of a few words.
