@@ -211,7 +211,12 @@ impl Pipeline {
             Err(error)
                 if error.is_unanswered()
                     && !ask.is_waited_for()
-                    && patience.is_over(&ask.key, self.shared.clock.now()) =>
+                    && patience.is_over(
+                        &ask.key,
+                        &format!("{}/{}", ask.tool, ask.home.key()),
+                        self.shared.discord.answered_at(),
+                        self.shared.clock.now(),
+                    ) =>
             {
                 Ok(Judged::Final(Box::new(Verdict::unanswered())))
             }

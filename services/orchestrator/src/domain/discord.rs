@@ -1,12 +1,10 @@
 //! Discord's JSON, read once: only what is needed, and whatever is missing or odd is forgiven.
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use twilight_model::{
-    id::{
-        Id,
-        marker::{ChannelMarker, MessageMarker, UserMarker},
-    },
-    util::Timestamp,
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use twilight_model::id::{
+    Id,
+    marker::{ChannelMarker, MessageMarker, UserMarker},
 };
 
 use ery_clock::UnixMillis;
@@ -77,9 +75,12 @@ pub(crate) fn edited(payload: &[u8], bot: Id<UserMarker>) -> Result<Option<Edit>
 /// Reads a `MESSAGE_DELETE` or a `MESSAGE_DELETE_BULK`.
 pub(crate) fn deleted(payload: &[u8]) -> Result<Vec<Id<MessageMarker>>, UnreadableError> {
     let raw: RawDeletion = serde_json::from_slice(payload)?;
+    // A bulk of none is one, too.
+    let is_bulk = raw.ids.is_some();
+    let ids = raw.ids.unwrap_or_default();
     let ids: Vec<_> =
-        raw.id.into_iter().chain(raw.ids).filter_map(|id| Id::new_checked(id.0)).collect();
-    if ids.is_empty() { Err(UnreadableError::Lacks("id")) } else { Ok(ids) }
+        raw.id.into_iter().chain(ids).filter_map(|id| Id::new_checked(id.0)).collect();
+    if ids.is_empty() && !is_bulk { Err(UnreadableError::Lacks("id")) } else { Ok(ids) }
 }
 
 /// Reads a `GUILD_CREATE`: its channels and active threads that have messages, each with the last
@@ -108,7 +109,8 @@ pub(crate) fn first_id_at(at: UnixMillis) -> u64 {
 }
 
 fn millis(timestamp: &str) -> Option<UnixMillis> {
-    Timestamp::parse(timestamp).ok().map(|at| UnixMillis(at.as_micros().div_euclid(1_000)))
+    let at = OffsetDateTime::parse(timestamp, &Rfc3339).ok()?;
+    i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(UnixMillis)
 }
 
 #[derive(Deserialize)]
@@ -223,8 +225,8 @@ struct RawChannel {
 struct RawDeletion {
     #[serde(default)]
     id: Option<Snowflake>,
-    #[serde(default, deserialize_with = "or_default")]
-    ids: Vec<Snowflake>,
+    #[serde(default)]
+    ids: Option<Vec<Snowflake>>,
 }
 
 /// An id as a string, as Discord sends them, or as a number, as others may.
@@ -474,6 +476,12 @@ mod tests {
         assert_eq!((edit.id, edit.content.as_str()), (Id::new(5), "new"));
         assert_eq!(edit.edited_at, UnixMillis(1_462_015_105_796));
         assert_eq!(edit.message, None);
+        // As servers write it that only speak like Discord.
+        let edit = edited(
+            br#"{"id": "5", "content": "new", "edited_timestamp": "2016-04-30T11:18:25.796Z"}"#,
+            BOT,
+        );
+        assert_eq!(edit.unwrap().unwrap().edited_at, UnixMillis(1_462_015_105_796));
 
         let unfurled = br#"{"id": "5", "channel_id": "2", "content": "same", "edited_timestamp": null, "embeds": []}"#;
         assert_eq!(edited(unfurled, BOT).unwrap(), None);
@@ -517,6 +525,7 @@ mod tests {
             deleted(br#"{"ids": ["5", "6"], "channel_id": "2"}"#).unwrap(),
             [Id::new(5), Id::new(6)]
         );
-        assert!(deleted(br#"{"ids": []}"#).is_err());
+        assert!(deleted(br#"{"ids": [], "channel_id": "2"}"#).unwrap().is_empty());
+        assert!(deleted(br#"{"channel_id": "2"}"#).is_err());
     }
 }

@@ -107,6 +107,9 @@ impl Ingestion {
             }
             _ => {
                 let messages: Vec<Id<MessageMarker>> = discord::deleted(&event.payload)?;
+                if messages.is_empty() {
+                    return Ok(None);
+                }
                 IngestedChange::Deleted { messages, at: event.received_at }
             }
         };

@@ -56,7 +56,15 @@ async fn in_guild(
             state
         }
         // Whoever cannot be looked up has no rights; the channel goes on.
-        Err(error) if error.is_unanswered() && shared.patience.is_over(&question, now) => {
+        Err(error)
+            if error.is_unanswered()
+                && shared.patience.is_over(
+                    &question,
+                    &format!("people/{guild}"),
+                    shared.discord.answered_at(),
+                    now,
+                ) =>
+        {
             tracing::warn!(error = %error, guild.id = %guild, "people are taken for strangers");
             shared.guilds.state(guild, &[]).await?
         }

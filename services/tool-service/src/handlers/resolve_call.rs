@@ -38,8 +38,10 @@ pub(super) async fn handle(
     let resolved = entry.tool.resolve_json(parameters, &scene).await;
     if let Err(Problem::Unknown(error)) = resolved {
         let error = CallError::from(error);
-        let is_over =
-            error.is_unanswered() && shared.patience.is_over(&question, shared.clock.now());
+        let place = format!("{}/{}", request.tool, channel.home.key());
+        let answered_at = shared.discord.answered_at();
+        let is_over = error.is_unanswered()
+            && shared.patience.is_over(&question, &place, answered_at, shared.clock.now());
         return if is_over { Ok(problem(UNANSWERED.into())) } else { Err(error) };
     }
     shared.patience.answered(&question);

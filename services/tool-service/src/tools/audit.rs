@@ -1,11 +1,16 @@
 //! What Discord's audit log tells of an act of ours: its reason names the execution.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::Value;
-use twilight_model::id::{Id, marker::GuildMarker};
+use twilight_model::id::{
+    Id,
+    marker::{GenericMarker, GuildMarker},
+};
 
 use super::{Done, Run};
-use crate::adapters::discord::{Answer, Method, Request, RestError};
+use crate::adapters::discord::{Answer, Method, Request, RestError, wire::created_at};
 
 #[derive(Deserialize)]
 struct RawLog {
@@ -41,11 +46,13 @@ pub(super) enum After {
 /// Finds out what became of a creation that failed.
 ///
 /// Only where Discord itself answered, or was never asked, does an empty log mean that nothing will
-/// come of it any more: a request that was lost on its way may still arrive.
+/// come of it any more: a request that was lost on its way may still arrive. And where it is listed all
+/// the same, the log does not tell everything.
 pub(super) async fn after(
     error: RestError,
     guild: Id<GuildMarker>,
     action: u16,
+    sought: &Sought<'_>,
     run: &Run<'_>,
 ) -> After {
     if matches!(error, RestError::NotConnected(_)) {
@@ -56,9 +63,56 @@ pub(super) async fn after(
     }
     match find(guild, action, run).await {
         Ok(Some(id)) => After::Happened { id, status: error.status() },
-        Ok(None) if matches!(error, RestError::ServerError { .. }) => After::Again(error),
+        Ok(None) if matches!(error, RestError::ServerError { .. }) => {
+            match is_listed(sought, guild, run).await {
+                Ok(false) => After::Again(error),
+                Ok(true) | Err(_) => After::Over(error),
+            }
+        }
         Ok(None) | Err(_) => After::Over(error),
     }
+}
+
+/// Where something new would be listed, and by which name.
+pub(super) struct Sought<'a> {
+    pub(super) list: &'a str,
+    pub(super) name: &'a str,
+}
+
+/// Returns whether something of that name is listed that was made since this execution began.
+async fn is_listed(
+    sought: &Sought<'_>,
+    guild: Id<GuildMarker>,
+    run: &Run<'_>,
+) -> Result<bool, RestError> {
+    #[derive(Deserialize)]
+    struct Item {
+        id: Id<GenericMarker>,
+        name: Option<String>,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Listed {
+        Plain(Vec<Item>),
+        Threads { threads: Vec<Item> },
+    }
+    /// By how much Discord's clock may be behind ours.
+    const SKEW: Duration = Duration::from_secs(5);
+
+    let send_by = run.discord.send_by();
+    let request = Request::new(Method::Get, sought.list, sought.list, guild.get(), send_by);
+    let listed: Listed = run.discord.repeatedly(&request).await?.json()?;
+    let (Listed::Plain(items) | Listed::Threads { threads: items }) = listed;
+    let since = run.opened_at - SKEW;
+    // Names of channels are written in another way than they were given.
+    let plain = |name: &str| -> String {
+        name.chars().filter(|it| it.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let name = plain(sought.name);
+    let is_it = |item: &Item| {
+        created_at(item.id.get()) >= since && item.name.as_deref().map(plain) == Some(name.clone())
+    };
+    Ok(items.iter().any(is_it))
 }
 
 /// Looks for what this execution did; `action` is the log's number for it.
@@ -98,6 +152,7 @@ pub(super) async fn make(
     request: &Request,
     guild: Id<GuildMarker>,
     action: u16,
+    sought: &Sought<'_>,
     run: &Run<'_>,
 ) -> Result<Made, Done> {
     let mut last = RestError::TooLate;
@@ -106,7 +161,7 @@ pub(super) async fn make(
             Ok(answer) => return Ok(Made::Answered(answer)),
             Err(error) => error,
         };
-        match after(error, guild, action, run).await {
+        match after(error, guild, action, sought, run).await {
             After::Happened { id, status } => return Ok(Made::Logged { id, status }),
             After::Again(error) => last = error,
             After::Over(error) => return Err(Done::of_write(&error)),

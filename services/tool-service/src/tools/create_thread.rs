@@ -250,7 +250,9 @@ impl Tool for CreateThread {
         let request = Request::new(Method::Post, path.clone(), path, run.home.key(), run.send_by)
             .json(&body)
             .reason(run.audit_reason);
-        match audit::make(&request, guild, THREAD_CREATE, run).await {
+        let list = format!("guilds/{guild}/threads/active");
+        let sought = audit::Sought { list: &list, name: body["name"].as_str().unwrap_or_default() };
+        match audit::make(&request, guild, THREAD_CREATE, &sought, run).await {
             Ok(Made::Answered(answer)) => match saw(&answer, run) {
                 Some(thread) => made(act, thread, answer.status, run).await,
                 None => self.look_up(act, run).await,

@@ -9,7 +9,10 @@ use twilight_model::id::{
 
 use super::{Done, Run, Tool, listing};
 use crate::{
-    adapters::discord::{Method, Request, wire::RawMessage},
+    adapters::discord::{
+        Method, Request,
+        wire::{RawMessage, Readable},
+    },
     domain::{
         flow::TO_READ,
         guild::Guild,
@@ -142,7 +145,8 @@ impl Tool for FetchMessages {
         let path = format!("{route}?limit={}{anchor}", act.limit);
         let request = Request::new(Method::Get, route, path, run.home.key(), run.send_by);
         let read = run.discord.repeatedly(&request).await;
-        let read = read.and_then(|answer| Ok((answer.status, answer.json::<Vec<RawMessage>>()?)));
+        let read =
+            read.and_then(|answer| Ok((answer.status, answer.json::<Readable<RawMessage>>()?.0)));
         match read {
             Ok((status, mut messages)) => {
                 messages.retain(|message| message.channel_id == act.channel);

@@ -72,9 +72,13 @@ impl Tool for GetServerInfo {
         let Some(guild) = run.guild() else {
             return Done::failed(0, "I cannot do that in a direct message.");
         };
-        let asked =
-            tokio::try_join!(about(guild, run), server::channels(guild, run), counts(guild, run));
-        match asked {
+        let asked = async {
+            let (told, channels, counts) =
+                tokio::join!(about(guild, run), server::channels(guild, run), counts(guild, run));
+            // Without them everything else is told all the same.
+            Ok::<_, RestError>((told?, channels?, counts.unwrap_or_default()))
+        };
+        match asked.await {
             Ok(((status, raw), (_, channels), counts)) => {
                 let fields = told(&raw, &channels, &counts, run);
                 Done::ok(status, summary(&raw, &fields), fields)

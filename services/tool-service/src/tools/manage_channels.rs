@@ -404,10 +404,12 @@ async fn create(
         body["parent_id"] = json!(category);
     }
     let path = format!("guilds/{guild}/channels");
-    let request = Request::new(Method::Post, path.clone(), path, guild.get(), run.send_by)
+    let request = Request::new(Method::Post, &*path, &*path, guild.get(), run.send_by)
         .json(&body)
         .reason(run.audit_reason);
-    match audit::make(&request, guild, CHANNEL_CREATE, run).await {
+    let name = body["name"].as_str().unwrap_or_default();
+    let sought = audit::Sought { list: &path, name };
+    match audit::make(&request, guild, CHANNEL_CREATE, &sought, run).await {
         Ok(Made::Answered(answer)) => match answer.json::<RawChannel>() {
             Ok(channel) => {
                 run.guilds.saw_channel(guild, channel.channel());

@@ -365,9 +365,11 @@ async fn assign(
 
 async fn create(guild: Id<GuildMarker>, look: &Look, run: &Run<'_>) -> Done {
     let path = format!("guilds/{guild}/roles");
-    let request = Request::new(Method::Post, path.clone(), path, guild.get(), run.send_by)
+    let request = Request::new(Method::Post, &*path, &*path, guild.get(), run.send_by)
         .json(&body(look))
         .reason(run.audit_reason);
+    let name = look.name.as_deref().unwrap_or("new role");
+    let sought = audit::Sought { list: &path, name };
     let mut last = RestError::TooLate;
     for attempt in 0..=run.discord.retries() {
         let error = match run.discord.once(&request).await {
@@ -380,7 +382,7 @@ async fn create(guild: Id<GuildMarker>, look: &Look, run: &Run<'_>) -> Done {
             },
             Err(error) => error,
         };
-        match audit::after(error, guild, ROLE_CREATE, run).await {
+        match audit::after(error, guild, ROLE_CREATE, &sought, run).await {
             audit::After::Happened { id, status } => return created(Id::new(id), look, status),
             audit::After::Again(error) => last = error,
             audit::After::Over(error) => return Done::of_write(&error),

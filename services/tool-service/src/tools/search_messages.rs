@@ -14,7 +14,10 @@ use twilight_model::{
 
 use super::{Done, Run, Tool, listing};
 use crate::{
-    adapters::discord::{Answer, Method, Request, RestError, wire::RawMessage},
+    adapters::discord::{
+        Answer, Method, Request, RestError,
+        wire::{RawMessage, Readable},
+    },
     domain::{
         guild::Guild,
         reference, text,
@@ -99,6 +102,20 @@ impl Has {
             Self::Video => "video",
             Self::Sound => "sound",
             Self::Poll => "poll",
+        }
+    }
+
+    /// Returns whether a message may have it: not every server that is asked for it looks.
+    fn may_be_in(self, message: &RawMessage) -> bool {
+        let has_files = !message.attachments.is_empty();
+        let has_embeds = !message.embeds.is_empty();
+        match self {
+            Self::File => has_files,
+            Self::Poll => message.poll.is_some(),
+            Self::Embed => has_embeds,
+            Self::Link => has_embeds || message.content.contains("://"),
+            // Embeds show them, too.
+            Self::Image | Self::Video | Self::Sound => has_files || has_embeds,
         }
     }
 }
@@ -301,18 +318,20 @@ fn found(answer: &Answer, act: &Act, run: &Run<'_>) -> Result<Done, RestError> {
     #[derive(Deserialize)]
     struct Found {
         #[serde(default)]
-        messages: Vec<Vec<RawMessage>>,
+        messages: Vec<Readable<RawMessage>>,
         #[serde(default)]
         total_results: u64,
     }
     let found: Found = answer.json()?;
-    let mut messages: Vec<RawMessage> = found.messages.into_iter().flatten().collect();
+    let mut messages: Vec<RawMessage> =
+        found.messages.into_iter().flat_map(|found| found.0).collect();
     // Discord was told the channels; what it finds elsewhere all the same is not shown.
     messages.retain(|message| run.reads.contains(&message.channel_id));
     messages.retain(|message| act.author.is_none_or(|author| message.author.id == author));
     // Where a message says that it does not fit, it does not.
     let may_differ = |message: &RawMessage| act.pinned.is_none() || message.pinned.is_none();
     messages.retain(|message| may_differ(message) || message.pinned == act.pinned);
+    messages.retain(|message| act.has.is_none_or(|has| has.may_be_in(message)));
     // Discord's bounds hold the messages themselves, too.
     messages.retain(|message| act.before.is_none_or(|before| message.id.get() < before));
     messages.retain(|message| act.after.is_none_or(|after| message.id.get() > after));
@@ -348,4 +367,33 @@ fn found(answer: &Answer, act: &Act, run: &Run<'_>) -> Result<Done, RestError> {
     let mut fields = Map::new();
     fields.insert("messages".into(), Value::Array(listed.messages));
     Ok(Done::ok(answer.status, summary, fields))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_have_it_is_not_shown() {
+        let message = |more: Value| -> RawMessage {
+            let mut message = serde_json::json!({
+                "id": "5", "channel_id": "2", "author": {"id": "7"}, "content": "plain",
+            });
+            message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            serde_json::from_value(message).unwrap()
+        };
+        let plain = message(serde_json::json!({}));
+        let with_file = message(serde_json::json!({"attachments": [{"filename": "a.png"}]}));
+        let with_link = message(serde_json::json!({"content": "see https://example.org"}));
+        let with_embed = message(serde_json::json!({"embeds": [{"title": "t"}]}));
+        let all = [Has::Link, Has::Embed, Has::File, Has::Image, Has::Video, Has::Sound, Has::Poll];
+        let had = |message: &RawMessage| -> Vec<&str> {
+            let had = all.into_iter().filter(|has| has.may_be_in(message));
+            had.map(Has::as_str).collect()
+        };
+        assert!(had(&plain).is_empty());
+        assert_eq!(had(&with_file), ["file", "image", "video", "sound"]);
+        assert_eq!(had(&with_link), ["link"]);
+        assert_eq!(had(&with_embed), ["link", "embed", "image", "video", "sound"]);
+    }
 }

@@ -90,6 +90,19 @@ async fn a_401_stops_every_request_of_the_process() {
 }
 
 #[tokio::test]
+async fn a_401_that_is_not_about_the_token_stops_nothing() {
+    let it = Harness::start().await;
+    // As a server says it that only speaks like Discord, and as Discord does of an interaction.
+    it.fault(SEND, "error", json!({"status": 401, "code": 50_001, "count": 1})).await;
+    let call = it.call("bob", "general", "send_message", json!({"content": "x"}));
+    expect(&it.run(&call).await, CallOutcome::Failed);
+    assert_eq!(it.requests("GET", "/users/@me").await.len(), 1);
+    assert!(it.service.readiness().is_ready());
+    let other = it.call("bob", "recipes", "send_message", json!({"content": "elsewhere"}));
+    expect(&it.run(&other).await, CallOutcome::Done);
+}
+
+#[tokio::test]
 async fn a_429_is_waited_for_as_told() {
     let it = Harness::start().await;
     let warm = it.call("bob", "general", "send_message", json!({"content": "warm"}));

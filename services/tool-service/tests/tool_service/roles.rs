@@ -206,6 +206,19 @@ async fn a_lost_creation_is_looked_for_and_made_once() {
 }
 
 #[tokio::test]
+async fn a_creation_that_failed_is_not_repeated_where_one_of_its_name_is_new() {
+    let it = Harness::start().await;
+    let arguments = json!({"action": "create", "name": "Twin"});
+    let first = it.ordered("theo", "manage_roles", arguments.clone()).await;
+    expect(&it.run(&first).await, CallOutcome::Done);
+    // The log tells of nothing, as on a server that keeps none: it may be this one or another.
+    it.fault(CREATE, "error", json!({"count": 1, "status": 500, "when": "before"})).await;
+    let second = it.ordered("theo", "manage_roles", arguments).await;
+    expect(&it.run(&second).await, CallOutcome::InDoubt);
+    assert_eq!(roles_named(&it, "Twin").await, 1);
+}
+
+#[tokio::test]
 async fn a_creation_found_open_is_looked_for_and_never_repeated() {
     let it = Harness::start().await;
     let arguments = json!({"action": "create", "name": "Helper"});

@@ -6,7 +6,10 @@ mod request;
 mod traced;
 
 use std::{
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -64,6 +67,8 @@ pub(crate) struct Discord {
     paused_until: Mutex<Option<Instant>>,
     is_authorized: watch::Sender<bool>,
     fallback: Fallback,
+    /// When a request last had an answer that was no error of Discord's own.
+    answered_at: AtomicI64,
 }
 
 impl Discord {
@@ -97,6 +102,7 @@ impl Discord {
             paused_until: Mutex::default(),
             is_authorized: watch::Sender::new(true),
             fallback: Fallback::new(settings.fallback_requests_per_second),
+            answered_at: AtomicI64::new(i64::MIN),
         })
     }
 
@@ -116,6 +122,11 @@ impl Discord {
     /// Forgets what Discord refused about one member: something changed about them.
     pub(crate) fn forget_denials_about(&self, home: u64, user: u64) {
         self.denials.forget_about(home, &format!(" {user}"));
+    }
+
+    /// Returns when a request last had an answer that was no error of Discord's own.
+    pub(crate) fn answered_at(&self) -> UnixMillis {
+        UnixMillis(self.answered_at.load(Ordering::Relaxed))
     }
 
     /// Returns until when a request begun now may be written.
@@ -377,6 +388,7 @@ impl Discord {
                 );
             }
         } else {
+            self.answered_at.store(self.clock.now().0, Ordering::Relaxed);
             self.breakers.answered(method, &request.route);
         }
     }
@@ -467,8 +479,16 @@ impl Discord {
         }
         let code = serde_json::from_slice::<ErrorBody>(&body).map_or(0, |error| error.code);
         match status {
+            StatusCode::UNAUTHORIZED if request.has_own_token() => {
+                self.count_invalid(request, status).await;
+            }
             StatusCode::UNAUTHORIZED => {
                 self.count_invalid(request, status).await;
+                if code != 0 && self.is_token_accepted(request).await {
+                    // Servers that speak Discord's API say so of what the bot may not see, too.
+                    self.denials.learn(request.home, &request.about, code);
+                    return Err(RestError::Refused { status: number, code });
+                }
                 if self.is_authorized.send_replace(false) {
                     tracing::error!(
                         "discord does not accept the bot's token any more; no request is made \
@@ -484,6 +504,20 @@ impl Discord {
             self.denials.learn(request.home, &request.about, code);
         }
         Err(RestError::Refused { status: number, code })
+    }
+
+    /// Asks whether a token is accepted elsewhere that was not accepted for `request`. Discord names no
+    /// code where it is the token; where it cannot be asked, what was refused is that one request.
+    async fn is_token_accepted(&self, request: &Request) -> bool {
+        let path = "users/@me";
+        let probe = Request::new(Method::Get, path, path, request.home, request.send_by);
+        match self.exchange(&probe).await {
+            Ok((StatusCode::UNAUTHORIZED, ..)) => {
+                self.count_invalid(&probe, StatusCode::UNAUTHORIZED).await;
+                false
+            }
+            Ok(_) | Err(_) => true,
+        }
     }
 
     fn backoff(&self, attempt: u32) -> Duration {

@@ -1,6 +1,6 @@
 //! Discord's JSON, as far as we read it: lenient about what we do not use.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use twilight_model::{
     guild::Permissions,
@@ -359,7 +359,7 @@ pub(crate) struct RawMessage {
     pub(crate) edited_timestamp: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) mentions: Vec<RawUser>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "role_ids")]
     pub(crate) mention_roles: Vec<Id<RoleMarker>>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) attachments: Vec<RawAttachment>,
@@ -599,6 +599,42 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// Reads roles by their ids, which some servers send as whole roles.
+fn role_ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Id<RoleMarker>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Named {
+        Id(Id<RoleMarker>),
+        Role { id: Id<RoleMarker> },
+    }
+    let named: Vec<Named> = or_default(deserializer)?;
+    let id = |named| match named {
+        Named::Id(id) | Named::Role { id } => id,
+    };
+    Ok(named.into_iter().map(id).collect())
+}
+
+/// A list of which each item is read by itself: one that cannot be read is left out, and does not take
+/// the others with it.
+#[derive(Debug)]
+pub(crate) struct Readable<T>(pub(crate) Vec<T>);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Readable<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let items = Vec::<serde_json::Value>::deserialize(deserializer)?;
+        let read = |item| match serde_json::from_value(item) {
+            Ok(item) => Some(item),
+            Err(error) => {
+                // Where it is wrong, not what it says.
+                tracing::warn!(category = ?serde_json::Error::classify(&error),
+                    "an item that discord lists cannot be read; it is left out");
+                None
+            }
+        };
+        Ok(Self(items.into_iter().filter_map(read).collect()))
+    }
+}
+
 fn nonce<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match serde_json::Value::deserialize(deserializer)? {
         serde_json::Value::String(text) => Some(text),
@@ -610,6 +646,21 @@ fn nonce<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_read_takes_nothing_else_with_it() {
+        let listed = r#"[
+            {"id": "5", "channel_id": "2", "author": {"id": "7"}, "mention_roles": ["3"]},
+            {"id": "6", "channel_id": "2", "author": {"username": null}},
+            {"id": "8", "channel_id": "2", "author": {"id": "7"}, "mention_roles": [{"id": "4", "name": "x"}]},
+            17
+        ]"#;
+        let Readable(messages) = serde_json::from_str::<Readable<RawMessage>>(listed).unwrap();
+        let roles: Vec<_> =
+            messages.iter().map(|it| (it.id.get(), it.mention_roles[0].get())).collect();
+        assert_eq!(roles, [(5, 3), (8, 4)]);
+        assert!(serde_json::from_str::<Readable<RawMessage>>("{}").is_err());
+    }
 
     #[test]
     fn a_message_is_read_whatever_else_it_holds() {

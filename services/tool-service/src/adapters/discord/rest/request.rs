@@ -73,6 +73,12 @@ impl Request {
         }
     }
 
+    /// Returns whether it stands by a token in its path, not by the bot's: an answer to an interaction,
+    /// or a message of a webhook.
+    pub(super) fn has_own_token(&self) -> bool {
+        ["webhooks/", "interactions/"].iter().any(|kind| self.path.starts_with(kind))
+    }
+
     /// Says by which codes a repeat learns that an earlier attempt got through, and whether there
     /// may have been one already.
     pub(crate) fn done_if(mut self, codes: &'static [u64], was_tried: bool) -> Self {
