@@ -54,6 +54,7 @@ pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Resul
     settings.discord.token = Some(SecretString::from(sim::DEFAULT_TOKEN));
     settings.discord.api_url = format!("http://{sim_address}/api/v10");
     settings.discord.gateway_url = Some(format!("ws://{sim_address}"));
+    settings.ai.files_from.push(reached_here(sim_address).ip().to_string());
 
     let mut process = Process::begin(&settings, "ery")?;
     let (health, fatal) = (process.health.clone(), process.fatal.clone());

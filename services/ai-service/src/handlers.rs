@@ -16,7 +16,7 @@ use ery_proto::ai::v1::{
 };
 
 use crate::{
-    adapters::{Chain, Pictures},
+    adapters::{Attachments, Chain},
     domain::prompts::{self, Prompts},
     error::CallError,
     metrics::Metrics,
@@ -29,8 +29,8 @@ pub(crate) struct AiRpc {
     /// What is asked once a budget is used up.
     cheaper: Option<Arc<Chain>>,
     prompts: Arc<Prompts>,
-    /// None where no provider takes any.
-    pictures: Option<Arc<Pictures>>,
+    /// None where nothing is shown beside words.
+    attachments: Option<Arc<Attachments>>,
     metrics: Metrics,
     /// Who reads orders that the built-in commands do not understand; none: nobody.
     order_readers: Option<Arc<Chain>>,
@@ -45,7 +45,7 @@ impl AiRpc {
         chain: Chain,
         cheaper: Option<Chain>,
         prompts: Prompts,
-        pictures: Option<Pictures>,
+        attachments: Option<Attachments>,
         metrics: Metrics,
         model_reads_orders: bool,
     ) -> Self {
@@ -61,7 +61,7 @@ impl AiRpc {
             chain: Arc::new(chain),
             cheaper,
             prompts: Arc::new(prompts),
-            pictures: pictures.map(Arc::new),
+            attachments: attachments.map(Arc::new),
             metrics,
             order_readers,
             cheaper_order_readers,
@@ -105,8 +105,8 @@ impl AiService for AiRpc {
         );
         let chain = self.chain_for(&request)?;
         let turn = run_model_turn::parse(&self.prompts, request)?;
-        let pictures = self.pictures.clone();
-        Ok(Response::new(span.in_scope(|| run_model_turn::answer(chain, pictures, turn))))
+        let attachments = self.attachments.clone();
+        Ok(Response::new(span.in_scope(|| run_model_turn::answer(chain, attachments, turn))))
     }
 
     async fn read_orders(

@@ -8,7 +8,7 @@ use ery_proto::ai::v1::ai_service_server::AiServiceServer;
 use crate::{
     AiError, Ports, ProviderKind, Settings,
     adapters::{
-        BuiltinProvider, Chain, HttpProvider, Link, Pictures, Provider, SteadyProvider,
+        Attachments, BuiltinProvider, Chain, HttpProvider, Link, Provider, SteadyProvider,
         prompt_files,
     },
     domain::prompts::Prompts,
@@ -40,6 +40,7 @@ impl Service {
             Some(folder) => prompt_files::read(folder)?,
             None => Prompts::built_in(),
         };
+        let attachments = attachments(settings)?;
         let mut links = Vec::new();
         let link = |name: &str, own: &Settings| -> Result<Link, AiError> {
             let provider: Arc<dyn Provider> =
@@ -50,7 +51,10 @@ impl Service {
             let provider = SteadyProvider::new(provider, own, metrics.clone());
             let (pricing, is_own) = (own.pricing(), own.is_own_network());
             let takes_pictures = own.pictures && own.provider != ProviderKind::Builtin;
-            Ok(Link { provider, pricing, is_own, takes_pictures })
+            let takes_text_files = settings.text_files
+                && attachments.is_some()
+                && own.provider != ProviderKind::Builtin;
+            Ok(Link { provider, pricing, is_own, takes_pictures, takes_text_files })
         };
         for (name, own) in settings.chain() {
             links.push(link(&name, &own)?);
@@ -64,13 +68,8 @@ impl Service {
         };
         let chain = chained(links);
         let reads_orders = settings.model_reads_orders;
-        // Who fetches none needs none of the authorities that this machine trusts, which may be none.
-        let takes_pictures =
-            chain.takes_pictures() || cheaper.as_ref().is_some_and(Chain::takes_pictures);
-        let pictures =
-            takes_pictures.then(|| Pictures::new(&settings.pictures_from)).transpose()?;
         let metrics = metrics.clone();
-        Ok(Self { rpc: AiRpc::new(chain, cheaper, prompts, pictures, metrics, reads_orders) })
+        Ok(Self { rpc: AiRpc::new(chain, cheaper, prompts, attachments, metrics, reads_orders) })
     }
 
     /// Returns what it serves.
@@ -101,5 +100,24 @@ impl Service {
         }
         tasks.draining().cancelled().await;
         Ok(())
+    }
+}
+
+/// Makes what fetches members' pictures and files, where a model is shown any.
+///
+/// A machine that trusts no authority cannot; then it reads no files, for most models do well without.
+fn attachments(settings: &Settings) -> Result<Option<Attachments>, AiError> {
+    let asked = settings.chain().into_iter().map(|(_, own)| own).chain(settings.cheaper());
+    let models: Vec<Settings> = asked.filter(|own| own.provider != ProviderKind::Builtin).collect();
+    let takes_pictures = models.iter().any(|own| own.pictures);
+    if !takes_pictures && (models.is_empty() || !settings.text_files) {
+        return Ok(None);
+    }
+    match Attachments::new(&settings.files_from) {
+        Err(error) if !takes_pictures => {
+            tracing::warn!(error = %error, "no files of members are read: they cannot be fetched");
+            Ok(None)
+        }
+        made => made.map(Some),
     }
 }

@@ -117,6 +117,7 @@ impl PriceSettings {
 }
 
 /// The table `[ai]`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting by itself")]
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -158,8 +159,11 @@ pub struct Settings {
     pub context_window: Option<u32>,
     /// Whether the model is shown pictures: those of the messages that it answers, fetched from Discord.
     pub pictures: bool,
-    /// The hosts that pictures are fetched from, and no others: Discord's own.
-    pub pictures_from: Vec<String>,
+    /// Whether the model is given the texts of files: those on the messages that it answers, fetched from
+    /// Discord.
+    pub text_files: bool,
+    /// The hosts that pictures and files are fetched from, and no others: Discord's own.
+    pub files_from: Vec<String>,
     /// A folder whose files `conversation.txt` and `orders.txt` stand in for the built-in prompts.
     pub prompts_dir: Option<PathBuf>,
     /// Unset: the provider's own.
@@ -224,7 +228,8 @@ impl Default for Settings {
             streaming: true,
             context_window: None,
             pictures: false,
-            pictures_from: vec!["cdn.discordapp.com".to_owned(), "media.discordapp.net".to_owned()],
+            text_files: true,
+            files_from: vec!["cdn.discordapp.com".to_owned(), "media.discordapp.net".to_owned()],
             prompts_dir: None,
             temperature: None,
             connect_timeout: Duration::from_secs(10),

@@ -2,6 +2,7 @@
 
 pub(crate) mod allowance;
 pub(crate) mod answer;
+pub(crate) mod attachments;
 pub(crate) mod budgets;
 pub(crate) mod channel;
 pub(crate) mod commands;

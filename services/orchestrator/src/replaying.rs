@@ -22,6 +22,7 @@ use crate::{
         store::{Unfinished, unfinished_from},
     },
     domain::{
+        attachments::Shown,
         community,
         context::{self, Material},
         journal::{ContextLoaded, Entry, ModelAsked, OrdersRead, Step},
@@ -248,7 +249,7 @@ impl Rerun<'_> {
             bot,
             is_shared: self.turn.is_shared(),
             // They lie at Discord, which a replay does not ask.
-            takes_pictures: false,
+            shown: Shown::default(),
             is_withheld: false,
             max_tokens: self.settings.context_tokens,
         });

@@ -10,7 +10,7 @@ use crate::{
     metrics::Metrics,
 };
 
-use super::{Deltas, Limits, ProviderError, SteadyProvider, TurnError};
+use super::{Deltas, Limits, ProviderError, Shown, SteadyProvider, TurnError};
 
 /// Asks providers in order: the next one where the one before gave no answer.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct Link {
     pub(crate) is_own: bool,
     /// It is shown pictures.
     pub(crate) takes_pictures: bool,
+    /// It is given the texts of members' files.
+    pub(crate) takes_text_files: bool,
 }
 
 /// What one request to a provider cost.
@@ -114,9 +116,12 @@ impl Chain {
         (!links.is_empty()).then(|| Self { links, ..self.clone() })
     }
 
-    /// Returns whether any provider is shown pictures.
-    pub(crate) fn takes_pictures(&self) -> bool {
-        self.links.iter().any(|link| link.takes_pictures)
+    /// Returns what any of the providers is shown beside words.
+    pub(crate) fn shown(&self) -> Shown {
+        Shown {
+            pictures: self.links.iter().any(|link| link.takes_pictures),
+            text_files: self.links.iter().any(|link| link.takes_text_files),
+        }
     }
 
     /// Returns names and models, in order.

@@ -42,6 +42,8 @@ pub(crate) enum Turn {
     Members(Vec<MemberMessage>),
     /// Pictures that belong to messages before.
     Images(Vec<Image>),
+    /// Texts of files that belong to messages before.
+    Files(Vec<TextFile>),
     Assistant {
         text: String,
         calls: Vec<ToolCall>,
@@ -101,6 +103,20 @@ pub(crate) struct Image {
     pub(crate) data: Bytes,
     /// Where it is fetched.
     pub(crate) url: String,
+}
+
+/// The text of a file that belongs to a message: data, whatever it says.
+#[derive(Clone, Debug)]
+pub(crate) struct TextFile {
+    pub(crate) message: Id<MessageMarker>,
+    pub(crate) filename: String,
+    /// Where it is fetched.
+    pub(crate) url: String,
+    /// As much of its beginning as the model is given.
+    pub(crate) max_bytes: usize,
+    /// Empty until it is fetched.
+    pub(crate) text: String,
+    pub(crate) is_cut: bool,
 }
 
 /// A call as the model wrote it; its arguments are possibly no JSON.

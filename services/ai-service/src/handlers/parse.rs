@@ -6,15 +6,15 @@ use ery_clock::UnixMillis;
 use ery_proto::{
     ai::v1::{
         Image as ProtoImage, MemberMessage as ProtoMemberMessage, RunModelTurnRequest,
-        ToolSpec as ProtoToolSpec, Turn as ProtoTurn, turn::Kind,
+        TextFile as ProtoTextFile, ToolSpec as ProtoToolSpec, Turn as ProtoTurn, turn::Kind,
     },
     common::v1::Message,
 };
 
 use crate::{
     domain::conversation::{
-        Attachment, Image, MemberMessage, Mention, Place, Summary, ToolCall, ToolResult, ToolSpec,
-        Turn, TurnRequest,
+        Attachment, Image, MemberMessage, Mention, Place, Summary, TextFile, ToolCall, ToolResult,
+        ToolSpec, Turn, TurnRequest,
     },
     error::CallError,
 };
@@ -33,17 +33,23 @@ pub(super) fn turn_request(
     }
     let mut turns = Vec::with_capacity(request.turns.len());
     for mut given in request.turns {
-        let images = match &mut given.kind {
-            Some(Kind::Members(members)) => images(std::mem::take(&mut members.images))?,
-            _ => Vec::new(),
+        let (images, files) = match &mut given.kind {
+            Some(Kind::Members(members)) => (
+                images(std::mem::take(&mut members.images))?,
+                files(std::mem::take(&mut members.files))?,
+            ),
+            _ => (Vec::new(), Vec::new()),
         };
         let given = turn(given)?;
-        // Pictures may come without a message of their own.
+        // Pictures and files may come without a message of their own.
         if !matches!(&given, Turn::Members(messages) if messages.is_empty()) {
             turns.push(given);
         }
         if !images.is_empty() {
             turns.push(Turn::Images(images));
+        }
+        if !files.is_empty() {
+            turns.push(Turn::Files(files));
         }
     }
     Ok(TurnRequest {
@@ -87,6 +93,22 @@ fn images(images: Vec<ProtoImage>) -> Result<Vec<Image>, CallError> {
         Ok(Image { message, media_type, data: data.into(), url })
     };
     images.into_iter().map(image).collect()
+}
+
+fn files(files: Vec<ProtoTextFile>) -> Result<Vec<TextFile>, CallError> {
+    let file = |file: ProtoTextFile| {
+        let message = Id::new_checked(file.message_id)
+            .ok_or(CallError::Missing { field: "turns.members.files.message_id" })?;
+        Ok(TextFile {
+            message,
+            filename: file.filename,
+            url: file.url,
+            max_bytes: usize::try_from(file.max_bytes).unwrap_or(usize::MAX),
+            text: String::new(),
+            is_cut: false,
+        })
+    };
+    files.into_iter().map(file).collect()
 }
 
 fn turn(turn: ProtoTurn) -> Result<Turn, CallError> {

@@ -17,9 +17,9 @@ use ery_proto::{
 };
 
 use crate::{
-    adapters::{Answered, Chain, Delta, Deltas, Pictures, Spent},
+    adapters::{Answered, Attachments, Chain, Delta, Deltas, Spent},
     domain::{
-        conversation::{Stop, TurnRequest, Usage},
+        conversation::{self, Stop, TurnRequest, Usage},
         prompts::Prompts,
     },
     error::CallError,
@@ -68,17 +68,16 @@ struct Growing {
 /// Whoever drops the stream ends the provider's stream with it.
 pub(super) fn answer(
     providers: Arc<Chain>,
-    pictures: Option<Arc<Pictures>>,
+    attachments: Option<Arc<Attachments>>,
     mut turn: Turn,
 ) -> BoxStream<'static, Result<RunModelTurnResponse, Status>> {
     let wants_deltas = turn.wants_deltas;
     let (deltas, told) = Deltas::listened_to(wants_deltas);
     // The stream itself drives the turn: nobody asks on for a caller that went away.
     let asking = async move {
-        if let Some(pictures) = pictures
-            && providers.takes_pictures()
-        {
-            pictures.fetch(&mut turn.request).await;
+        match attachments {
+            Some(attachments) => attachments.fetch(&mut turn.request, providers.shown()).await,
+            None => turn.request.turns.retain(|turn| !matches!(turn, conversation::Turn::Files(_))),
         }
         ask(&providers, &turn, &deltas).await
     };

@@ -3,10 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must say where")]
 
+mod attachments;
 mod chain;
 mod independent;
 mod openai;
-mod pictures;
 mod providers;
 mod spent;
 mod summaries;

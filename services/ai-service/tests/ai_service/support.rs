@@ -203,7 +203,10 @@ pub(crate) fn tool() -> ToolSpec {
 pub(crate) fn turn(content: &str) -> RunModelTurnRequest {
     let message = Some(message(content));
     let members = MemberMessage { message, rights: "member".into(), is_to_be_answered: true };
-    let kind = turn::Kind::Members(MemberMessages { messages: vec![members], images: Vec::new() });
+    let kind = turn::Kind::Members(MemberMessages {
+        messages: vec![members],
+        ..MemberMessages::default()
+    });
     RunModelTurnRequest {
         instructions: "Be kind.".into(),
         turns: vec![Turn { kind: Some(kind) }],

@@ -9,8 +9,9 @@ use ery_proto::{ai::v1 as ai, common::v1 as common, store::v1 as store, tool::v1
 use crate::{
     adapters::{tools, usage},
     domain::{
+        attachments::{Picture, TextFile},
         channel::ChannelState,
-        context::{self, CallResult, MemberMessage, Part},
+        context::{CallResult, MemberMessage, Part},
         discord,
         journal::{self, Entry, Kind, ModelTurn, Outcome, Step, Stop, ToolCall, Usage},
         message::{Attachment, Mention, Message},
@@ -380,17 +381,27 @@ pub(crate) fn part(part: Part) -> ai::Turn {
     let kind = match part {
         Part::Members(messages) => {
             let messages = messages.iter().map(member).collect();
-            Kind::Members(ai::MemberMessages { messages, images: Vec::new() })
+            Kind::Members(ai::MemberMessages { messages, ..ai::MemberMessages::default() })
         }
         Part::Pictures(pictures) => {
-            let image = |picture: context::Picture| ai::Image {
+            let image = |picture: Picture| ai::Image {
                 message_id: picture.message.get(),
                 media_type: picture.media_type,
                 data: Vec::new(),
                 url: picture.url,
             };
             let images = pictures.into_iter().map(image).collect();
-            Kind::Members(ai::MemberMessages { messages: Vec::new(), images })
+            Kind::Members(ai::MemberMessages { images, ..ai::MemberMessages::default() })
+        }
+        Part::Files(files) => {
+            let file = |file: TextFile| ai::TextFile {
+                message_id: file.message.get(),
+                filename: file.filename,
+                url: file.url,
+                max_bytes: file.max_bytes,
+            };
+            let files = files.into_iter().map(file).collect();
+            Kind::Members(ai::MemberMessages { files, ..ai::MemberMessages::default() })
         }
         Part::Assistant(turn) => Kind::Assistant(ai::AssistantTurn {
             text: turn.text,

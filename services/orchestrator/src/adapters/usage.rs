@@ -14,6 +14,7 @@ use ery_rpc::{Transport, within};
 use crate::{
     adapters::{ai::Ai, convert, store::Store},
     domain::{
+        attachments::Shown,
         budgets::{InWindows, Reached, Scope, Span, Spending, Sum, Windows},
         journal::{Bill, Spent, Usage},
         shares::Told,
@@ -26,11 +27,11 @@ type Client = proto::usage_service_client::UsageServiceClient<Transport>;
 /// How many channels and members of a server are listed.
 const LISTED: u32 = 5;
 
+/// It costs nothing, and counts nothing.
+const BUILTIN: &str = "builtin";
+
 /// How long the ai-service is asked for its models; then it is asked again later.
 const MODELS_WITHIN: Duration = Duration::from_secs(2);
-
-/// The provider without a model: it costs nothing, and counts nothing.
-const BUILTIN: &str = "builtin";
 
 /// What the stores tell that answer now.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +63,7 @@ pub(crate) struct Model {
     completion_micros: u64,
     is_assumed: bool,
     is_own: bool,
-    takes_pictures: bool,
+    shown: Shown,
 }
 
 impl Models {
@@ -73,10 +74,19 @@ impl Models {
         !self.is_known || (!self.usual.is_empty() && all.all(|it| it.is_own))
     }
 
-    /// Returns whether one of those that are asked is shown pictures.
-    pub(crate) fn take_pictures(&self, is_cheaper: bool) -> bool {
+    /// Returns what one of those that are asked is shown beside words.
+    pub(crate) fn shown(&self, is_cheaper: bool) -> Shown {
         let models = if is_cheaper { &self.cheaper } else { &self.usual };
-        models.iter().any(|model| model.takes_pictures)
+        Shown {
+            pictures: models.iter().any(|model| model.shown.pictures),
+            text_files: models.iter().any(|model| model.shown.text_files),
+        }
+    }
+
+    /// Returns whether no model at all is asked: what is built in reads everything, and costs nothing.
+    pub(crate) fn are_built_in(&self, is_cheaper: bool) -> bool {
+        let models = if is_cheaper { &self.cheaper } else { &self.usual };
+        !models.is_empty() && models.iter().all(|model| model.provider == BUILTIN)
     }
 
     /// Returns whether one of those that are asked can sum a channel up: the built-in commands cannot.
@@ -141,7 +151,7 @@ impl Ai {
             completion_micros: model.completion_micros,
             is_assumed: model.is_assumed,
             is_own: model.is_own,
-            takes_pictures: model.takes_pictures,
+            shown: Shown { pictures: model.takes_pictures, text_files: model.takes_text_files },
         };
         match described {
             Ok(described) => Ok(Models {
@@ -370,7 +380,7 @@ mod tests {
             completion_micros: 10_000_000,
             is_assumed: true,
             is_own,
-            takes_pictures: false,
+            shown: Shown::default(),
         }
     }
 

@@ -2,15 +2,21 @@
 //!
 //! Stable parts first, so that providers' prompt caches hit: instructions, tools, the channel's
 //! summary, its last messages, what is to be answered, and then what this thread did so far. Where it
-//! does not fit, the [`Strategy`] says what goes first; what is to be answered is never cut. What was cut is said, and so is that earlier messages are kept back from people
+//! does not fit, the [`Strategy`] says what goes first: of results the largest, and in the end the newest
+//! is shortened. Whether an act was done stays told, and what is to be answered is never cut. What was
+//! cut is said, and so is that earlier messages are kept back from people
 //! who may not read them.
 
+use std::{cmp::Reverse, ops::Range};
+
+use serde_json::{Map, Value};
 use twilight_model::id::{
     Id,
     marker::{MessageMarker, UserMarker},
 };
 
 use crate::domain::{
+    attachments::{Attachments, Picture, Shown, TextFile},
     journal::ModelTurn,
     message::{Attachment, Mention, Message},
     people::{People, Rights},
@@ -35,8 +41,12 @@ const KEPT_RESULTS: usize = 4;
 /// newest where not all fits (`tool_service.max_result_bytes`).
 const RESULT_BYTES: usize = 72 * 1024;
 
-/// What stands in place of a result that was cut.
-const CLEARED: &str = r#"{"left_out":"for lack of room; call the tool again if you need it"}"#;
+/// How much of the newest result is kept whatever else there is.
+const LEAST_OF_RESULT: usize = 4 * 1024;
+
+/// How much room of a request one cut result leaves of itself at the most: whether it was done, and what
+/// came of it in a sentence.
+const CLEARED_BYTES: usize = 400;
 
 /// A piece of the conversation as the provider gets it.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,20 +57,14 @@ pub(crate) enum Part {
     Members(Vec<MemberMessage>),
     /// Pictures that belong to messages before.
     Pictures(Vec<Picture>),
+    /// Texts of files that belong to messages before: data like what people wrote.
+    Files(Vec<TextFile>),
     /// What the model said or called before.
     Assistant(ModelTurn),
     /// What its calls brought.
     Results(Vec<CallResult>),
     /// A sentence by our own code. Never holds what people wrote.
     Note(String),
-}
-
-/// A picture of a message, by where it lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Picture {
-    pub(crate) message: Id<MessageMarker>,
-    pub(crate) media_type: String,
-    pub(crate) url: String,
 }
 
 /// A message with what its author may do.
@@ -109,19 +113,12 @@ pub(crate) struct Material<'a> {
     /// Ery's own user.
     pub(crate) bot: Id<UserMarker>,
     pub(crate) is_shared: bool,
-    /// Whether the model is shown pictures.
-    pub(crate) takes_pictures: bool,
+    /// What the model is shown beside words.
+    pub(crate) shown: Shown,
     /// Whether what was said before is kept back, for not all who are answered may read it.
     pub(crate) is_withheld: bool,
     pub(crate) max_tokens: u64,
 }
-
-/// How many pictures are shown, and how large one may be.
-const MOST_PICTURES: usize = 4;
-const LARGEST_PICTURE: u64 = 4 * 1024 * 1024;
-
-/// What a picture costs at the most, by the providers' own bounds.
-const PICTURE_TOKENS: u64 = 1_700;
 
 /// Returns what of `context` stood in the channel before the turn: neither its messages, nor what
 /// came behind them and waits for a turn of its own.
@@ -136,37 +133,6 @@ pub(crate) fn before(turn: &Turn, context: Vec<Message>) -> Vec<Message> {
     before.sort_by_key(|message| message.id);
     before.dedup_by_key(|message| message.id);
     before
-}
-
-/// Returns the pictures of what is to be answered, and of what it replies to; the newest first, if there
-/// are more than are shown.
-pub(crate) fn pictures<'a>(
-    triggers: impl Iterator<Item = &'a Message>,
-    history: &[Message],
-) -> Vec<Picture> {
-    let picture = |message: &Message, file: &Attachment| {
-        let media_type = file.content_type.split(';').next().unwrap_or_default().trim();
-        let is_seen = matches!(media_type, "image/png" | "image/jpeg" | "image/gif" | "image/webp");
-        let media_type = media_type.to_owned();
-        let is_small = file.size_bytes <= LARGEST_PICTURE;
-        (is_seen && is_small && !file.url.is_empty()).then(|| Picture {
-            message: message.id,
-            media_type,
-            url: file.url.clone(),
-        })
-    };
-    let mut messages: Vec<&Message> = Vec::new();
-    for trigger in triggers {
-        messages.extend(history.iter().filter(|it| Some(it.id) == trigger.reply_to));
-        messages.push(trigger);
-    }
-    let mut pictures: Vec<_> = messages
-        .into_iter()
-        .flat_map(|message| message.attachments.iter().filter_map(|file| picture(message, file)))
-        .collect();
-    pictures.dedup();
-    pictures.drain(..pictures.len().saturating_sub(MOST_PICTURES));
-    pictures
 }
 
 /// Returns whether any of it was written by somebody else than the principal: a summary always was.
@@ -205,18 +171,15 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
         .filter(|message| !thread.is_deleted(message.id))
         .map(|message| material.member(message, false))
         .collect();
-    let pictures = if material.takes_pictures {
-        pictures(thread.messages(), material.history)
-    } else {
-        Vec::new()
-    };
+    let attachments =
+        Attachments::of(material.shown, thread.messages(), material.history, max_tokens);
     let notes = first_notes(thread, is_shared, material.is_withheld);
     let mut results = results(thread);
 
     let fixed = prompt_tokens
         + tools.iter().map(tool_tokens).sum::<u64>()
         + triggers.iter().map(message_tokens).sum::<u64>()
-        + PICTURE_TOKENS * u64::try_from(pictures.len()).unwrap_or(u64::MAX)
+        + attachments.tokens()
         + notes.iter().map(|note| text::tokens(note)).sum::<u64>()
         + thread.notes().iter().map(|note| text::tokens(&note.text)).sum::<u64>()
         + thread.steps().iter().map(|step| turn_tokens(&step.turn)).sum::<u64>();
@@ -232,12 +195,14 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
     let mut results_left_out = 0;
     let mut messages_left_out = 0;
     let total: usize = results.iter().map(Vec::len).sum();
-    let mut clear = |indices: std::ops::Range<usize>, sizes: &mut Sizes| {
-        let count = indices.len();
-        for result in results.iter_mut().flatten().skip(indices.start).take(count) {
-            if sizes.are_over() {
+    let mut clear = |range: Range<usize>, results: &mut [Vec<CallResult>], sizes: &mut Sizes| {
+        for place in largest_first(results, range) {
+            if sizes.are_over()
+                && let Some(result) = results.iter_mut().flatten().nth(place)
+                && let Some(cleared) = cleared(&result.content)
+            {
                 sizes.results -= result_tokens(result);
-                CLEARED.clone_into(&mut result.content);
+                result.content = cleared;
                 sizes.results += result_tokens(result);
                 results_left_out += 1;
             }
@@ -246,9 +211,11 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
     let spared = total.saturating_sub(KEPT_RESULTS);
     for cut in material.strategy.cuts {
         match cut {
-            Cut::OldResults => clear(0..spared, &mut sizes),
+            Cut::OldResults => clear(0..spared, &mut results, &mut sizes),
             // The newest result is what the model waits for.
-            Cut::NewerResults => clear(spared..total.saturating_sub(1), &mut sizes),
+            Cut::NewerResults => {
+                clear(spared..total.saturating_sub(1), &mut results, &mut sizes);
+            }
             Cut::OldestMessages => {
                 while sizes.are_over() && messages_left_out < history.len() {
                     sizes.history -= message_tokens(&history[messages_left_out]);
@@ -263,26 +230,23 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
         }
     }
 
+    fit_newest(&mut results, &mut sizes);
+
     let kept = history.into_iter().skip(messages_left_out).collect::<Vec<_>>();
     let (messages, has_summary) = (kept.len(), summary.is_some());
     let mut parts: Vec<Part> = summary.map(Part::Summary).into_iter().collect();
     if !kept.is_empty() {
         parts.push(Part::Members(kept));
     }
-    if messages_left_out > 0 {
-        parts.push(Part::Note(format!(
-            "The {messages_left_out} oldest messages of the channel were left out for lack of room."
-        )));
-    }
-    if material.summary.is_some() && !has_summary {
-        parts.push(Part::Note(
-            "The summary of what was said before was left out for lack of room.".to_owned(),
-        ));
-    }
+    parts.extend(left_out(messages_left_out, material.summary.is_some() && !has_summary));
     parts.extend(notes.into_iter().map(Part::Note));
     parts.push(Part::Members(triggers));
+    let Attachments { pictures, files } = attachments;
     if !pictures.is_empty() {
         parts.push(Part::Pictures(pictures));
+    }
+    if !files.is_empty() {
+        parts.push(Part::Files(files));
     }
     push_steps(&mut parts, thread, results);
     Packed {
@@ -348,11 +312,93 @@ fn results(thread: &TaskThread) -> Vec<Vec<CallResult>> {
     thread.steps().iter().map(of_step).collect()
 }
 
+/// Says what was cut.
+fn left_out(messages: usize, is_summary: bool) -> Vec<Part> {
+    let mut notes = Vec::new();
+    if messages > 0 {
+        notes.push(Part::Note(format!(
+            "The {messages} oldest messages of the channel were left out for lack of room."
+        )));
+    }
+    if is_summary {
+        notes.push(Part::Note(
+            "The summary of what was said before was left out for lack of room.".to_owned(),
+        ));
+    }
+    notes
+}
+
+/// Shortens the newest result, where nothing else made all fit.
+fn fit_newest(results: &mut [Vec<CallResult>], sizes: &mut Sizes) {
+    if sizes.are_over()
+        && let Some(newest) = results.iter_mut().flatten().last()
+    {
+        sizes.results -= result_tokens(newest);
+        let room = sizes.most.saturating_sub(sizes.total());
+        newest.content = shortened_to(&newest.content, room);
+        sizes.results += result_tokens(newest);
+    }
+}
+
+/// Returns the places of results, those that take the most room first.
+fn largest_first(results: &[Vec<CallResult>], among: Range<usize>) -> Vec<usize> {
+    let sizes: Vec<usize> = results.iter().flatten().map(|it| it.content.len()).collect();
+    let mut places: Vec<usize> = among.collect();
+    places.sort_by_key(|&place| Reverse(sizes.get(place).copied()));
+    places
+}
+
+/// Returns what stands in place of a result that is cut: what was done stays told, and that there was more.
+/// None if that would be as long.
+fn cleared(content: &str) -> Option<String> {
+    /// Said of every result, and short.
+    const KEPT: [&str; 5] = ["ok", "summary", "reason", "error", "execution_id"];
+    const LONGEST: usize = 200;
+
+    let whole: Value = serde_json::from_str(content).unwrap_or_default();
+    let mut kept = Map::new();
+    for (key, value) in whole.as_object().into_iter().flatten() {
+        let value = match value {
+            Value::String(text) => text::cut(text, LONGEST).into(),
+            Value::Bool(_) | Value::Number(_) => value.clone(),
+            _ => continue,
+        };
+        let length = serde_json::to_string(&kept).map_or(0, |kept| kept.len());
+        if KEPT.contains(&&**key) && length + value.to_string().len() <= CLEARED_BYTES {
+            kept.insert(key.clone(), value);
+        }
+    }
+    let is_done = whole.get("ok") == Some(&Value::Bool(true));
+    let more = if is_done && kept.contains_key("summary") {
+        "the rest, for lack of room"
+    } else {
+        "for lack of room; call the tool again if you need it"
+    };
+    kept.insert("left_out".to_owned(), more.into());
+    let cleared = Value::Object(kept).to_string();
+    (cleared.len() < content.len()).then_some(cleared)
+}
+
 fn shortened(content: &str) -> String {
     if content.len() <= RESULT_BYTES {
         return content.to_owned();
     }
-    let kept = text::cut(content, RESULT_BYTES);
+    beginning(content, RESULT_BYTES)
+}
+
+/// Shortens what alone does not fit, but leaves something to go on with.
+fn shortened_to(content: &str, room: u64) -> String {
+    let mut shortened = content.to_owned();
+    let mut bytes = content.len();
+    while bytes > LEAST_OF_RESULT && text::tokens(&shortened) + FRAME_TOKENS > room {
+        bytes = (bytes / 4 * 3).max(LEAST_OF_RESULT);
+        shortened = beginning(content, bytes);
+    }
+    shortened
+}
+
+fn beginning(content: &str, bytes: usize) -> String {
+    let kept = text::cut(content, bytes);
     // Still JSON, so that whoever reads it sees that something is missing, and where.
     serde_json::json!({ "cut": true, "bytes": content.len(), "beginning": kept }).to_string()
 }
@@ -508,47 +554,10 @@ mod tests {
             people: &people(),
             bot: BOT,
             is_shared: false,
-            takes_pictures: true,
+            shown: Shown { pictures: true, text_files: true },
             is_withheld: false,
             max_tokens,
         })
-    }
-
-    #[test]
-    fn pictures_of_what_is_answered_and_of_what_it_replies_to_are_shown() {
-        let file = |name: &str, content_type: &str, size_bytes: u64| Attachment {
-            filename: name.into(),
-            content_type: content_type.into(),
-            size_bytes,
-            url: format!("https://cdn.discordapp.com/attachments/1/2/{name}"),
-        };
-        let mut shown = message(3, BEN, "look");
-        shown.attachments =
-            vec![file("a.png", "image/png", 10), file("b.pdf", "application/pdf", 10)];
-        let mut other = message(4, BEN, "not meant");
-        other.attachments = vec![file("c.png", "image/png", 10)];
-        let mut asked = message(9, ANN, "ery, what is this?");
-        asked.reply_to = Some(shown.id);
-        asked.attachments = vec![
-            file("d.jpg", "image/jpeg; charset=binary", 10),
-            file("large.png", "image/png", LARGEST_PICTURE + 1),
-        ];
-        let turn = turn(vec![asked]);
-        let thread = thread(&turn, None);
-        let history = [shown, other];
-        let packed = packed(&history, &thread, 10_000);
-        let found: Vec<_> = packed
-            .parts
-            .iter()
-            .filter_map(|part| match part {
-                Part::Pictures(pictures) => Some(pictures.clone()),
-                _ => None,
-            })
-            .flatten()
-            .map(|it| (it.message.get(), it.media_type))
-            .collect();
-        assert_eq!(found, [(3, "image/png".to_owned()), (9, "image/jpeg".to_owned())]);
-        assert!(packed.tokens > 2 * PICTURE_TOKENS);
     }
 
     fn members(part: &Part) -> &[MemberMessage] {
@@ -630,6 +639,45 @@ mod tests {
     }
 
     #[test]
+    fn that_an_act_was_done_stays_told_and_the_largest_goes_first() {
+        let turn = turn(vec![message(9, ANN, "ery?")]);
+        let mut thread = thread(&turn, None);
+        let done = r#"{"ok":true,"summary":"A reminder is planned.","id":"1","at":"2026-01-01"}"#;
+        call(&mut thread, done);
+        call(&mut thread, &format!(r#"{{"ok":true,"members":"{}"}}"#, "m".repeat(9_000)));
+        call(&mut thread, &"y".repeat(12_000));
+        let contents = |max_tokens: u64| -> Vec<String> {
+            let packed = packed(&[], &thread, max_tokens);
+            assert!(packed.tokens <= max_tokens, "{} of {max_tokens}", packed.tokens);
+            let results = packed.parts.iter().filter_map(|part| match part {
+                Part::Results(results) => Some(results[0].content.clone()),
+                _ => None,
+            });
+            results.collect()
+        };
+        let roomy = contents(5_000);
+        assert_eq!((&*roomy[0], roomy[2].len()), (done, 12_000));
+        assert_eq!(
+            roomy[1],
+            r#"{"left_out":"for lack of room; call the tool again if you need it","ok":true}"#
+        );
+        let tight = contents(3_000);
+        assert_eq!(tight[0], done, "what is cut would be as long");
+        let newest: Value = serde_json::from_str(&tight[2]).unwrap();
+        assert_eq!((&newest["cut"], &newest["bytes"]), (&true.into(), &12_000.into()));
+
+        let long = format!(
+            r#"{{"ok":true,"summary":"{}","list":["{}"]}}"#,
+            "s".repeat(900),
+            "x".repeat(900)
+        );
+        let kept: Value = serde_json::from_str(&cleared(&long).unwrap()).unwrap();
+        assert_eq!(kept["ok"], true);
+        assert_eq!(kept["summary"].as_str().unwrap().len(), 200);
+        assert_eq!(kept["left_out"], "the rest, for lack of room");
+    }
+
+    #[test]
     fn an_endless_result_is_cut_and_that_is_said() {
         let turn = turn(vec![message(9, ANN, "ery?")]);
         let mut thread = thread(&turn, None);
@@ -691,7 +739,7 @@ mod tests {
             people: &People::default(),
             bot: BOT,
             is_shared: true,
-            takes_pictures: false,
+            shown: Shown::default(),
             is_withheld: true,
             max_tokens: 10_000,
         });
@@ -707,7 +755,7 @@ mod tests {
                 Part::Note(text) if text.contains("several people") => "shared",
                 Part::Note(text) if text.contains("Who is meant?") => "problem",
                 Part::Note(text) if text.contains("was edited") => "edited",
-                Part::Pictures(pictures) => panic!("{pictures:?}"),
+                Part::Pictures(_) | Part::Files(_) => panic!("{part:?}"),
                 Part::Note(text) => panic!("{text}"),
             })
             .collect();

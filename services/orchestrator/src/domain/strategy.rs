@@ -22,8 +22,8 @@ pub(crate) struct Strategy {
     pub(crate) reads_window: bool,
     /// What was said before those, summed up.
     pub(crate) reads_summary: bool,
-    /// Pictures of what is to be answered.
-    pub(crate) shows_pictures: bool,
+    /// Pictures, and texts of files, of what is to be answered.
+    pub(crate) shows_attachments: bool,
     /// What goes where not all fits, the first first. What is not named is never cut.
     pub(crate) cuts: &'static [Cut],
 }
@@ -56,7 +56,7 @@ pub(crate) const CONVERSATION: Strategy = Strategy {
     reads_instructions: true,
     reads_window: true,
     reads_summary: true,
-    shows_pictures: true,
+    shows_attachments: true,
     // The summary is small, and is all that is left of what was said long ago.
     cuts: &[Cut::OldResults, Cut::OldestMessages, Cut::Summary, Cut::NewerResults],
 };
@@ -69,7 +69,7 @@ pub(crate) const ORDERS: Strategy = Strategy {
     reads_instructions: false,
     reads_window: false,
     reads_summary: false,
-    shows_pictures: false,
+    shows_attachments: false,
     cuts: &[],
 };
 
@@ -81,7 +81,7 @@ pub(crate) const SUMMARY: Strategy = Strategy {
     reads_instructions: false,
     reads_window: false,
     reads_summary: true,
-    shows_pictures: false,
+    shows_attachments: false,
     cuts: &[Cut::OldestMessages],
 };
 
@@ -118,6 +118,8 @@ mod tests {
     #[test]
     fn orders_are_read_beside_nothing() {
         let Strategy { reads_window, reads_summary, reads_instructions, .. } = ORDERS;
-        assert!(!reads_window && !reads_summary && !reads_instructions && !ORDERS.shows_pictures);
+        assert!(
+            !reads_window && !reads_summary && !reads_instructions && !ORDERS.shows_attachments
+        );
     }
 }

@@ -140,6 +140,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{
+        attachments::Shown,
         context::{Material, Packed, pack, taints},
         fixtures::{ANN, BEN, BOT, message},
         strategy::CONVERSATION,
@@ -174,7 +175,7 @@ mod tests {
             people: &People::default(),
             bot: BOT,
             is_shared: false,
-            takes_pictures: false,
+            shown: Shown::default(),
             is_withheld: false,
             max_tokens,
         })

@@ -37,6 +37,7 @@ use crate::{
         tools::{Called, Caller, Resolved, Stands},
     },
     domain::{
+        attachments::{self, Shown},
         budgets::Spending,
         community,
         context::{self, Material},
@@ -268,10 +269,9 @@ impl<'a> Run<'a> {
                 summary: desk.summary.as_ref().map(Summary::record),
                 rights: self.rights_of(desk.history.iter().chain(self.thread.messages())),
                 edited: self.thread.edits(),
-                // What a picture says is nobody's order, whoever shows it.
+                // What a picture or a file says is nobody's order, whoever shows it.
                 is_tainted: context::taints(self.turn, &desk.history, desk.summary.as_ref())
-                    || (self.takes_pictures()
-                        && !context::pictures(self.thread.messages(), &desk.history).is_empty()),
+                    || attachments::are_shown(self.shown(), self.thread.messages(), &desk.history),
                 is_current: desk.is_current,
                 bounds: Some(self.thread.bounds()),
             });
@@ -409,9 +409,21 @@ impl<'a> Run<'a> {
         history
     }
 
-    fn takes_pictures(&self) -> bool {
-        CONVERSATION.shows_pictures
-            && self.holder.installation.models().take_pictures(self.is_cheaper)
+    /// Returns as much as a request may hold; nothing is cut for what is built in.
+    fn context_tokens(&self) -> u64 {
+        if self.holder.installation.models().are_built_in(self.is_cheaper) {
+            u64::MAX
+        } else {
+            self.holder.settings.context_tokens
+        }
+    }
+
+    fn shown(&self) -> Shown {
+        if CONVERSATION.shows_attachments {
+            self.holder.installation.models().shown(self.is_cheaper)
+        } else {
+            Shown::default()
+        }
     }
 
     /// Returns what the authors of messages may do, as the model is told it.
@@ -660,9 +672,9 @@ impl<'a> Run<'a> {
             people: self.people,
             bot: self.bot,
             is_shared: self.turn.is_shared(),
-            takes_pictures: self.takes_pictures(),
+            shown: self.shown(),
             is_withheld: self.desk.as_ref().is_some_and(|desk| desk.is_withheld),
-            max_tokens: holder.settings.context_tokens,
+            max_tokens: self.context_tokens(),
         });
         let offered: Vec<_> = tools.iter().map(|tool| tool.name.clone()).collect();
         let tokens = packed.tokens;

@@ -338,7 +338,11 @@ impl<'a> Past<'a> {
                     past.results
                         .extend(results.iter().map(|result| (result.call_id.as_str(), result)));
                 }
-                Turn::Members(_) | Turn::Images(_) | Turn::Note(_) | Turn::Summary(_) => {}
+                Turn::Members(_)
+                | Turn::Images(_)
+                | Turn::Files(_)
+                | Turn::Note(_)
+                | Turn::Summary(_) => {}
             }
         }
         past
