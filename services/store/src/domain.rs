@@ -17,7 +17,9 @@ pub(crate) mod summary;
 pub(crate) mod thread;
 pub(crate) mod usage;
 
-pub(crate) use execution::{ActLimit, Closing, Decision, Execution, ExecutionState, Tier};
+pub(crate) use execution::{
+    ActLimit, Closing, Decision, Execution, ExecutionState, SlowMode, Tier,
+};
 pub(crate) use fence::{Claim, Highest};
 pub(crate) use message::{Attachment, Mention, Merge, Message, MessageChange, Standing};
 pub(crate) use scheduled_task::ScheduledTask;

@@ -463,8 +463,11 @@ impl Store {
         approval: &str,
     ) -> Result<Option<proto::Approval>, CallError> {
         let client = self.client(Home::Guild(guild));
-        let request =
-            proto::GetApprovalRequest { guild_id: guild.get(), approval_id: approval.to_owned() };
+        let request = proto::GetApprovalRequest {
+            guild_id: guild.get(),
+            approval_id: approval.to_owned(),
+            message_id: 0,
+        };
         let answer = self
             .retries
             .call("GetApproval", self.timeout, || {

@@ -3,8 +3,11 @@
 use rusqlite::{Connection, params};
 
 use crate::{
-    adapters::{columns::PrincipalColumns, write_channels::key},
-    domain::{ActLimit, Execution},
+    adapters::{
+        columns::{PrincipalColumns, id},
+        write_channels::key,
+    },
+    domain::{ActLimit, Execution, SlowMode},
     error::StoreError,
 };
 
@@ -53,4 +56,32 @@ pub(super) fn is_used_up(
         )?
         .query_row(params![thread, order], |row| row.get(0))?;
     Ok(done >= i64::from(limit.most))
+}
+
+/// Returns whether an execution's person wrote in a channel in slow mode not long ago, by themselves or
+/// by what was done for them. What Discord refused does not count.
+pub(super) fn is_too_soon(
+    connection: &Connection,
+    execution: &Execution,
+    slow: &SlowMode,
+) -> Result<bool, StoreError> {
+    let (guild, _) = key(&execution.channel);
+    let person = PrincipalColumns::from(execution.principal.as_ref()).id;
+    let since = execution.opened_at - slow.limit.window;
+    let was_done: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM tool_executions
+                 WHERE wrote_in = ?1 AND opened_at_ms > ?2 AND tool = ?3 AND principal_id = ?4
+                     AND decision = 'allow' AND state <> 'failed')",
+        )?
+        .query_row(params![id(slow.channel), since.0, execution.tool, person], |row| row.get(0))?;
+    let Some(first) = slow.since.filter(|_| !was_done) else { return Ok(was_done) };
+    Ok(connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM messages
+                 WHERE guild_id = ?1 AND channel_id = ?2 AND message_id >= ?3
+                     AND whole_at_ms IS NOT NULL AND deleted_at_ms IS NULL
+                     AND CAST(author_id AS TEXT) = ?4)",
+        )?
+        .query_row(params![guild, id(slow.channel), id(first), person], |row| row.get(0))?)
 }

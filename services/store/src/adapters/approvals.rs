@@ -265,6 +265,25 @@ pub(crate) async fn get(
     row.as_ref().map(approval_row).transpose()
 }
 
+/// Returns the approval of a guild that a message shows, decided or not.
+pub(crate) async fn shown_by(
+    readers: &SqlitePool,
+    guild: Id<GuildMarker>,
+    message: Id<MessageMarker>,
+) -> Result<Option<Approval>, StoreError> {
+    let row = query(concat!(
+        "SELECT ",
+        approval_columns!(),
+        " FROM approvals AS a INDEXED BY approvals_of_message
+          WHERE a.message_id = ?1 AND a.guild_id = ?2"
+    ))
+    .bind(id(message))
+    .bind(id(guild))
+    .fetch_optional(readers)
+    .await?;
+    row.as_ref().map(approval_row).transpose()
+}
+
 /// Returns what a thread proposed, in order.
 pub(crate) async fn of_thread(
     connection: &mut SqliteConnection,

@@ -38,6 +38,7 @@ pub(crate) const SHARD: Migrations = &[
     (13, "usage", include_str!("../../../../migrations/shard/0013_usage.sql")),
     (14, "orders", include_str!("../../../../migrations/shard/0014_orders.sql")),
     (15, "summaries", include_str!("../../../../migrations/shard/0015_summaries.sql")),
+    (16, "slow_mode", include_str!("../../../../migrations/shard/0016_slow_mode.sql")),
 ];
 
 /// Returns how sqlx opens a file that exists.

@@ -8,7 +8,7 @@ use ery_ids::{ChannelKey, ExecutionKey, Fence, TriggerId};
 use crate::{
     adapters::{
         acts, approvals,
-        columns::{PrincipalColumns, optional_id},
+        columns::{PrincipalColumns, id, optional_id},
         mcp_credentials, scheduled_actions, scheduled_tasks,
         write_channels::{check_fence, key},
         write_messages, write_threads,
@@ -16,8 +16,8 @@ use crate::{
     },
     domain::{
         ActLimit, Closing, Decision, Execution, ExecutionState, Message, MessageChange, Outcome,
-        ScheduledTask, Tier, TriggerChange, approval::NewApproval, execution::is_moderation,
-        mcp_credential::credential_of, scheduled_action::Later,
+        ScheduledTask, SlowMode, Tier, TriggerChange, approval::NewApproval,
+        execution::is_moderation, mcp_credential::credential_of, scheduled_action::Later,
     },
     error::StoreError,
     ledger::Ledger,
@@ -43,6 +43,8 @@ pub(crate) struct Opening {
     pub(crate) order: String,
     /// How often that is done.
     pub(crate) order_limit: Option<ActLimit>,
+    /// Where it writes for its person, if that is in slow mode.
+    pub(crate) slow: Option<SlowMode>,
 }
 
 /// Opens an execution, unless one with its key stands; a final one is closed in the same write.
@@ -55,7 +57,7 @@ pub(crate) fn begin(
     execution: &Execution,
     opening: &Opening,
 ) -> Result<Opened, StoreError> {
-    let Opening { approval, settling, weight, limits, order, order_limit } = opening;
+    let Opening { approval, settling, weight, limits, order, order_limit, slow } = opening;
     let (approval, settling) = (approval.as_ref(), settling.as_ref());
     if let Some(fence) = fence {
         check_fence(connection, fence)?;
@@ -74,21 +76,16 @@ pub(crate) fn begin(
         Some(thread) => Some((thread, known(connection, thread, &execution.channel)?)),
         None => None,
     };
-    let is_bounded =
-        execution.state == ExecutionState::Open && (!limits.is_empty() || order_limit.is_some());
+    let is_bounded = execution.state == ExecutionState::Open
+        && (!limits.is_empty() || order_limit.is_some() || slow.is_some());
     let past = if is_bounded && !stands(connection, &execution.key)? {
-        match order_limit {
-            Some(limit) if acts::is_used_up(connection, execution, order, limit)? => {
-                Some(limit.clone())
-            }
-            _ => acts::passed(connection, execution, *weight, limits)?,
-        }
+        past(connection, execution, opening)?
     } else {
         None
     };
     let denied = past.as_ref().map(|limit| limit.denied(execution));
     let execution = denied.as_ref().unwrap_or(execution);
-    let is_new = insert(connection, execution, *weight, order)?;
+    let is_new = insert(connection, execution, *weight, order, slow.as_ref())?;
     if is_new {
         if let (ExecutionKey::Mcp { .. }, ExecutionState::Open) = (&execution.key, execution.state)
         {
@@ -246,6 +243,26 @@ pub(crate) fn end(connection: &Connection, end: &End) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// Returns the first bound past which an execution would be, if any.
+fn past(
+    connection: &Connection,
+    execution: &Execution,
+    opening: &Opening,
+) -> Result<Option<ActLimit>, StoreError> {
+    let Opening { weight, limits, order, order_limit, slow, .. } = opening;
+    if let Some(limit) = order_limit
+        && acts::is_used_up(connection, execution, order, limit)?
+    {
+        return Ok(Some(limit.clone()));
+    }
+    if let Some(slow) = slow
+        && acts::is_too_soon(connection, execution, slow)?
+    {
+        return Ok(Some(slow.limit.clone()));
+    }
+    acts::passed(connection, execution, *weight, limits)
+}
+
 fn stands(connection: &Connection, key: &ExecutionKey) -> Result<bool, StoreError> {
     Ok(connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM tool_executions WHERE key = ?1)")?
@@ -258,6 +275,7 @@ fn insert(
     execution: &Execution,
     weight: u32,
     order: &str,
+    slow: Option<&SlowMode>,
 ) -> Result<bool, StoreError> {
     let (guild, channel) = key(&execution.channel);
     let principal = PrincipalColumns::from(execution.principal.as_ref());
@@ -267,9 +285,9 @@ fn insert(
                  arguments, arguments_hash, principal_kind, principal_id, principal_version,
                  trigger_id, tier, decision, decision_reason, approver_id, is_tainted, is_ordered,
                  model, prompt_version, audit_reason, opened_at_ms, send_by_ms, closed_at_ms, state,
-                 result, rest_status, approval_id, weight, order_hash)
+                 result, rest_status, approval_id, weight, order_hash, wrote_in)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-                 ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)
+                 ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)
              ON CONFLICT (key) DO NOTHING",
         )?
         .execute(params![
@@ -303,6 +321,7 @@ fn insert(
             execution.approval,
             weight.max(1),
             order,
+            slow.map(|slow| id(slow.channel)),
         ])?;
     Ok(inserted == 1)
 }

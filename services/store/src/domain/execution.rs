@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use twilight_model::id::{Id, marker::UserMarker};
+use twilight_model::id::{
+    Id,
+    marker::{ChannelMarker, MessageMarker, UserMarker},
+};
 
 use ery_clock::UnixMillis;
 use ery_ids::{ChannelKey, Epoch, ExecutionKey, Principal, TaskThreadId};
@@ -186,6 +189,16 @@ impl ActLimit {
             ..execution.clone()
         }
     }
+}
+
+/// Slow mode in a channel in which an execution writes for its person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SlowMode {
+    pub(crate) channel: Id<ChannelMarker>,
+    /// From which message on their own count; none do where there is none.
+    pub(crate) since: Option<Id<MessageMarker>>,
+    /// The window, and what is written of a denial.
+    pub(crate) limit: ActLimit,
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ pub(super) async fn handle(
     let order_limit = request.order_limit.map(parse::act_limit).transpose();
     let order_limit = order_limit.map_err(|invalid| invalid.within("order_limit"))?;
     let order = parse::text("order_hash", request.order_hash, MAX_ORDER_HASH)?;
+    let slow = request.slow_mode.map(parse::slow_mode).transpose();
+    let slow = slow.map_err(|invalid| invalid.within("slow_mode"))?;
     let opening = write_executions::Opening {
         approval,
         settling,
@@ -58,6 +60,7 @@ pub(super) async fn handle(
         limits,
         order,
         order_limit,
+        slow,
     };
     for due in [expires_at, settle_at].into_iter().flatten() {
         store.agenda.expect(store.shards.shard_of(asked.channel.home), due, store.clock.now());

@@ -15,7 +15,8 @@ use crate::{
     adapters::dead_letters::DeadTask,
     domain::{
         ActLimit, Attachment, ChannelState, Decision, Exchange, Execution, ExecutionState,
-        LastAnswer, Mention, Message, Outcome, ScheduledTask, Step, StepKind, Tier, Trigger, Usage,
+        LastAnswer, Mention, Message, Outcome, ScheduledTask, SlowMode, Step, StepKind, Tier,
+        Trigger, Usage,
         approval::NewApproval,
         dead_letter::DeadLetterId,
         mcp_credential::McpCredential,
@@ -458,6 +459,16 @@ pub(super) fn act_limit(limit: proto::ActLimit) -> Parsed<ActLimit> {
         most: limit.most,
         decision_reason: text("decision_reason", limit.decision_reason, MAX_TEXT_BYTES)?,
         result: text("result", limit.result, MAX_TEXT_BYTES)?,
+    })
+}
+
+/// Reads the slow mode of a channel in which an execution writes.
+pub(super) fn slow_mode(slow: proto::SlowMode) -> Parsed<SlowMode> {
+    Ok(SlowMode {
+        channel: id("channel_id", slow.channel_id)?,
+        since: optional_id("since_message_id", slow.since_message_id)?,
+        limit: act_limit(required("limit", slow.limit)?)
+            .map_err(|invalid| invalid.within("limit"))?,
     })
 }
 

@@ -1,9 +1,10 @@
 //! How much people may have done in a window.
 
-use ery_proto::store::v1::{ActLimit, Decision, Execution, ExecutionState};
+use ery_proto::store::v1::{ActLimit, Decision, Execution, ExecutionState, SlowMode};
 
 use crate::support::{
-    AUTHOR, NOW, Store, begin_execution, end_execution, execution, fence, person,
+    AUTHOR, CHANNEL, NOW, Store, begin_execution, created, end_execution, execution, fence,
+    message, person,
 };
 
 const HOUR_MS: i64 = 3_600_000;
@@ -162,5 +163,73 @@ async fn a_bound_without_a_window_is_refused() {
         let status = store.client.begin_execution(request).await.unwrap_err();
         assert_eq!(status.code(), tonic::Code::InvalidArgument, "{status}");
         assert!(status.message().contains("limits.window_ms"), "{status}");
+    }
+}
+
+/// Opens an execution of a thread in slow mode, and returns how it stands then.
+async fn in_slow_mode(
+    store: &mut Store,
+    wanted: &Execution,
+    (channel_id, since_message_id): (u64, u64),
+) -> ExecutionState {
+    let mut request = begin_execution(&fence(5, "holder"), wanted);
+    let limit = Some(limit(0, true));
+    request.slow_mode = Some(SlowMode { channel_id, since_message_id, limit });
+    store.client.begin_execution(request).await.unwrap().into_inner().execution.unwrap().state()
+}
+
+#[tokio::test]
+async fn in_slow_mode_one_act_of_a_kind_is_done_for_a_person_in_a_window() {
+    let mut store = Store::new().await;
+    let thread = store.running_thread(&fence(5, "holder"), 1).await;
+    let (open, denied) = (ExecutionState::Open, ExecutionState::Denied);
+    for (call, tool, by, after_ms, channel, expected) in [
+        (0, "send_message", AUTHOR, 0, CHANNEL, open),
+        (1, "send_message", AUTHOR, 1, CHANNEL, denied),
+        (2, "create_thread", AUTHOR, 1, CHANNEL, open),
+        (3, "send_message", 99, 1, CHANNEL, open),
+        (4, "send_message", AUTHOR, 1, CHANNEL + 1, open),
+        (5, "send_message", AUTHOR, HOUR_MS - 1, CHANNEL, denied),
+        // What was denied is no act.
+        (6, "send_message", AUTHOR, HOUR_MS, CHANNEL, open),
+    ] {
+        let wanted = Execution {
+            tool: tool.to_owned(),
+            principal: Some(person(by)),
+            opened_at_ms: NOW + after_ms,
+            ..execution(thread, call)
+        };
+        for _ in 0..2 {
+            let state = in_slow_mode(&mut store, &wanted, (channel, 0)).await;
+            assert_eq!(state, expected, "{call}");
+        }
+        if call == 4 {
+            // What Discord did not take is none either.
+            let end = end_execution(&fence(5, "holder"), &wanted, ExecutionState::Failed);
+            store.client.end_execution(end).await.unwrap();
+            let again = Execution { key: format!("t/{thread}/1/40"), ..wanted };
+            assert_eq!(in_slow_mode(&mut store, &again, (channel, 0)).await, open);
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_slow_mode_what_a_person_wrote_themselves_counts() {
+    let mut store = Store::new().await;
+    let thread = store.running_thread(&fence(5, "holder"), 1).await;
+    let mut of_another = message(60, "so do I");
+    of_another.author_id = 99;
+    store
+        .ingest(vec![created("mc.50", message(50, "I wrote")), created("mc.60", of_another)])
+        .await;
+    for (call, by, since, expected) in [
+        (0, AUTHOR, 50, ExecutionState::Denied),
+        (1, AUTHOR, 51, ExecutionState::Open),
+        (2, 99, 51, ExecutionState::Denied),
+        (3, 98, 1, ExecutionState::Open),
+    ] {
+        let wanted = Execution { principal: Some(person(by)), ..execution(thread, call) };
+        let state = in_slow_mode(&mut store, &wanted, (CHANNEL, since)).await;
+        assert_eq!(state, expected, "{call}");
     }
 }

@@ -46,7 +46,13 @@ impl Store {
     }
 
     async fn approval(&mut self, guild_id: u64) -> Option<Approval> {
-        let request = GetApprovalRequest { guild_id, approval_id: ID.to_owned() };
+        let approval_id = ID.to_owned();
+        let request = GetApprovalRequest { guild_id, approval_id, message_id: 0 };
+        self.client.get_approval(request).await.unwrap().into_inner().approval
+    }
+
+    async fn shown_by(&mut self, guild_id: u64, message_id: u64) -> Option<Approval> {
+        let request = GetApprovalRequest { guild_id, approval_id: String::new(), message_id };
         self.client.get_approval(request).await.unwrap().into_inner().approval
     }
 
@@ -78,6 +84,18 @@ fn proposal(fence: &Fence, thread: TaskThreadId) -> BeginExecutionRequest {
         }),
         ..begin_execution(fence, &act(thread))
     }
+}
+
+#[tokio::test]
+async fn a_message_tells_which_proposal_it_shows_before_and_after_the_decision() {
+    let mut store = Store::new().await;
+    store.proposed(&fence(5, "holder")).await;
+    assert_eq!(store.shown_by(GUILD, BUTTONS).await.unwrap().approval_id, ID);
+    store.click(ApprovalDecision::Approved, MODERATOR).await.unwrap();
+    let shown = store.shown_by(GUILD, BUTTONS).await.unwrap();
+    assert_eq!(shown.decision(), ApprovalDecision::Approved);
+    assert_eq!(store.shown_by(GUILD, BUTTONS + 1).await, None);
+    assert_eq!(store.shown_by(8 << 22, BUTTONS).await, None, "of another server");
 }
 
 #[tokio::test]

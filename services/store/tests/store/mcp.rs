@@ -329,7 +329,11 @@ async fn with_a_credential_goes_what_it_proposed() {
     store.create().await;
     store.client.begin_execution(proposal(TaskThreadId::random())).await.unwrap();
     store.revoke(GUILD).await;
-    let request = GetApprovalRequest { guild_id: GUILD, approval_id: "a1".to_owned() };
+    let request = GetApprovalRequest {
+        guild_id: GUILD,
+        approval_id: "a1".to_owned(),
+        ..GetApprovalRequest::default()
+    };
     let approval = store.client.get_approval(request).await.unwrap().into_inner().approval;
     assert_eq!(approval.unwrap().decision(), ApprovalDecision::Void);
 }
