@@ -1,13 +1,22 @@
 //! A model's arguments: checked by the tool's schema before anything else looks at them.
 
+use std::fmt;
+
 use jsonschema::Validator;
 use schemars::{JsonSchema, generate::SchemaSettings};
-use serde_json::{Map, Value};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Number, Value};
 
 use crate::domain::text;
 
 /// How long the description of one mistake may be: it may quote what the model wrote.
 const MAX_MISTAKE: usize = 240;
+
+/// How much of a field's name is quoted.
+const MAX_FIELD: usize = 64;
 
 /// How many mistakes are told at once.
 const MAX_MISTAKES: usize = 3;
@@ -64,8 +73,12 @@ pub(crate) fn parse(
     }
     let arguments = match arguments.trim() {
         "" => Value::Object(Map::new()),
-        arguments => serde_json::from_str(arguments)
-            .map_err(|error| format!("The arguments are no valid JSON: {error}."))?,
+        arguments => match serde_json::from_str::<Unambiguous>(arguments) {
+            Ok(Unambiguous(arguments)) => arguments,
+            // It takes any JSON, so this is all that it finds fault with itself.
+            Err(error) if error.is_data() => return Err(format!("The arguments name {error}.")),
+            Err(error) => return Err(format!("The arguments are no valid JSON: {error}.")),
+        },
     };
     let Value::Object(mut fields) = arguments else {
         return Err("The arguments must be one JSON object.".into());
@@ -85,6 +98,75 @@ pub(crate) fn parse(
         Ok(arguments)
     } else {
         Err(format!("The arguments do not fit the tool: {}.", mistakes.join("; ")))
+    }
+}
+
+/// JSON in which no object names a field twice: of two readers one would take the first value, the other
+/// the last, and another act would be shown than is done.
+struct Unambiguous(Value);
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue).map(Self)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value of JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(Unambiguous(value)) = items.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some(name) = items.next_key::<String>()? {
+            if fields.contains_key(&name) {
+                let name = text::shortened(&text::visible(&name), MAX_FIELD);
+                return Err(A::Error::custom(format!("the field `{name}` twice")));
+            }
+            let Unambiguous(value) = items.next_value()?;
+            fields.insert(name, value);
+        }
+        Ok(Value::Object(fields))
     }
 }
 
@@ -117,6 +199,18 @@ mod tests {
         let long = format!(r#"{{"content":"{}"}}"#, "x".repeat(2_001));
         let huge = format!(r#"{{"content":"{}"}}"#, "x".repeat(100_000));
         for (tool, arguments, named) in [
+            (
+                "timeout_member",
+                r#"{"member":"1","duration_seconds":9,"member":"2"}"#,
+                "`member` twice",
+            ),
+            (
+                "timeout_member",
+                r#"{"member":"1","duration_seconds":9,"m\u0065mber":"2"}"#,
+                "`member`",
+            ),
+            ("send_message", r#"{"poll":{"question":"a","question":"b"}}"#, "`question` twice"),
+            ("manage_permissions", r#"{"allow":["A"],"role":"x","allow":["A"]}"#, "`allow` twice"),
             ("send_message", "{", "no valid JSON"),
             ("send_message", "[1]", "one JSON object"),
             ("send_message", r#""text""#, "one JSON object"),
