@@ -179,6 +179,10 @@ impl Pipeline {
     }
 
     async fn run(&self, ask: &Ask) -> Result<CallToolResponse, CallError> {
+        if ask.guild().is_none() {
+            let asker = Some(ask.asker_id()).filter(|asker| *asker != 0);
+            self.shared.discord.forget_direct_denials(ask.here.get(), asker);
+        }
         let admitted;
         let ask = match &ask.credential {
             Some(credential) => match self.admitted(ask, credential).await? {

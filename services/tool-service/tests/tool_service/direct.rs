@@ -89,3 +89,30 @@ async fn a_lost_answer_sends_no_second_message() {
     expect(&it.run(&own).await, CallOutcome::Done);
     assert_eq!(written_to(&it, "bob").await, ["later", "note"]);
 }
+
+#[tokio::test]
+async fn whoever_opens_their_direct_messages_and_writes_is_written_to_at_once() {
+    let it = Harness::start().await;
+    let bob = it.user("bob");
+    let recipient = json!({"recipient_id": bob.to_string()});
+    let dm = it.rest_post("users/@me/channels", recipient).await;
+    let dm: u64 = dm["id"].as_str().unwrap().parse().unwrap();
+    let accepts = async |accepts: bool| {
+        it.control_patch(&format!("/users/{bob}"), json!({"accepts_dms": accepts})).await
+    };
+    let note = || it.call("bob", "general", "send_dm", json!({"member": "bob", "content": "note"}));
+    accepts(false).await;
+    let response = it.run(&note()).await;
+    expect(&response, CallOutcome::Failed);
+    assert!(response.reason.contains("no direct messages"), "{}", response.reason);
+    accepts(true).await;
+    expect(&it.run(&note()).await, CallOutcome::Failed);
+    // Now they write themselves.
+    let mut answer = it.call("bob", "general", "send_message", json!({"content": "hello"}));
+    (answer.guild_id, answer.channel_id) = (0, dm);
+    let fence = answer.fence.as_mut().unwrap();
+    (fence.guild_id, fence.channel_id) = (0, dm);
+    expect(&it.run(&answer).await, CallOutcome::Done);
+    expect(&it.run(&note()).await, CallOutcome::Done);
+    assert_eq!(written_to(&it, "bob").await, ["note", "hello"]);
+}

@@ -11,6 +11,13 @@ use tokio::time::Instant;
 /// How many are remembered; beyond it the oldest are asked anew.
 const CAPACITY: usize = 10_000;
 
+/// Discord's refusals of direct messages: of the end of these no event tells, since they hang on what
+/// somebody sets for themselves.
+const NOT_TOLD: &[u64] = &[50_007, 50_278];
+
+/// How long such a one is believed: whoever opens their direct messages now is not kept waiting.
+const NOT_TOLD_TTL: Duration = Duration::from_secs(20);
+
 /// Which requests were refused a moment ago, by what they are about.
 #[derive(Debug)]
 pub(crate) struct Denials {
@@ -41,6 +48,7 @@ impl Denials {
 
     pub(crate) fn learn(&self, home: u64, about: &str, code: u64) {
         let now = Instant::now();
+        let ttl = if NOT_TOLD.contains(&code) { self.ttl.min(NOT_TOLD_TTL) } else { self.ttl };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= CAPACITY {
             known.retain(|_, denial| now < denial.until);
@@ -48,7 +56,7 @@ impl Denials {
         if known.len() >= CAPACITY {
             known.clear();
         }
-        known.insert((home, about.to_owned()), Denial { code, until: now + self.ttl });
+        known.insert((home, about.to_owned()), Denial { code, until: now + ttl });
     }
 
     /// Forgets what was refused in a guild: something changed there.
@@ -66,6 +74,12 @@ impl Denials {
             let is_meant = |of: u64, about: &str| of == home && about.ends_with(subject);
             known.retain(|(of, about), _| !is_meant(*of, about));
         }
+    }
+
+    /// Forgets what was refused of exactly these, wherever it was asked for.
+    pub(crate) fn forget_these(&self, abouts: &[String]) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(_, about), _| !abouts.contains(about));
     }
 
     /// Forgets everything.
@@ -95,5 +109,21 @@ mod tests {
         assert_eq!(denials.find(2, "POST channels/6/messages"), Some(50_001));
         tokio::time::advance(Duration::from_mins(1)).await;
         assert_eq!(denials.find(2, "POST channels/6/messages"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_somebody_takes_no_direct_messages_is_not_believed_for_long() {
+        let denials = Denials::new(Duration::from_mins(5));
+        let direct = "POST channels/7/messages";
+        denials.learn(1, direct, 50_007);
+        assert_eq!(denials.find(1, direct), Some(50_007));
+        tokio::time::advance(Duration::from_secs(20)).await;
+        assert_eq!(denials.find(1, direct), None);
+        // And not at all once they write themselves.
+        denials.learn(1, direct, 50_007);
+        denials.learn(1, "POST channels/8/messages", 50_007);
+        denials.forget_these(&[direct.to_owned()]);
+        assert_eq!(denials.find(1, direct), None);
+        assert_eq!(denials.find(1, "POST channels/8/messages"), Some(50_007));
     }
 }

@@ -129,6 +129,13 @@ impl Discord {
         UnixMillis(self.answered_at.load(Ordering::Relaxed))
     }
 
+    /// Forgets that direct messages to somebody were refused: they write to Ery there themselves.
+    pub(crate) fn forget_direct_denials(&self, channel: u64, user: Option<u64>) {
+        let mut abouts = vec![format!("POST channels/{channel}/messages")];
+        abouts.extend(user.map(|user| format!("POST users/@me/channels {user}")));
+        self.denials.forget_these(&abouts);
+    }
+
     /// Returns until when a request begun now may be written.
     pub(crate) fn send_by(&self) -> UnixMillis {
         self.clock.now() + self.settings.send_by
