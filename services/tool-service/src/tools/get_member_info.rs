@@ -17,6 +17,7 @@ use crate::{
         wire::{RawMember, RawUser, created_at, time_stamp},
     },
     domain::{
+        flow,
         guild::{Guild, Member},
         text,
         tool::{Needs, RetryClass, Spec, Subject, SubjectAct, Tier},
@@ -208,11 +209,16 @@ fn told(member: &Member, guild: &Guild, run: &Run<'_>) -> Done {
     if let Some(created_at) = time_stamp(created_at(member.user.get())) {
         fields.insert("account_created_at".into(), json!(created_at));
     }
-    if may_see_sanctions(run) {
+    let shows_sanctions = may_tell_sanctions(member, run);
+    if shows_sanctions {
         let until = member.timed_out_until.filter(|until| *until > run.now);
         fields.insert("timed_out_until".into(), json!(until.and_then(time_stamp)));
     }
-    Done::ok(200, summary(member, guild, run, may_see_sanctions(run)), fields)
+    let mut summary = summary(member, guild, run, shows_sanctions);
+    if !shows_sanctions && run.all_have(Permissions::MODERATE_MEMBERS) {
+        summary.push_str(" Whether they are timed out I tell only where just moderators read.");
+    }
+    Done::ok(200, summary, fields)
 }
 
 /// Says in a sentence or two what a person would want to know.
@@ -257,6 +263,15 @@ fn roles(guild: &Guild, member: &Member) -> Vec<Value> {
         .collect()
 }
 
-fn may_see_sanctions(run: &Run<'_>) -> bool {
-    run.all_have(Permissions::MODERATE_MEMBERS)
+/// Whether a member's timeout may be told: Discord shows it to themselves and to those who may time out
+/// members, and to nobody else, who all may read the answer.
+///
+/// Source: Discord's help, Time Out FAQ.
+fn may_tell_sanctions(member: &Member, run: &Run<'_>) -> bool {
+    let is_own = run.people == [member.user];
+    let is_among_moderators = || {
+        run.state
+            .is_some_and(|state| flow::all_hold(state, Permissions::MODERATE_MEMBERS, run.here))
+    };
+    is_own || run.all_have(Permissions::MODERATE_MEMBERS) && is_among_moderators()
 }

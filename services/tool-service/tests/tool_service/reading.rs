@@ -148,20 +148,30 @@ async fn a_search_names_the_channels_that_may_be_read() {
 }
 
 #[tokio::test]
-async fn a_timeout_is_shown_to_moderators_only() {
+async fn a_timeout_is_told_among_moderators_and_to_the_member_themselves() {
     let it = Harness::start().await;
     let act = json!({"member": it.user("bob").to_string(), "duration_seconds": 600});
     let mut timeout = it.call("theo", "general", "timeout_member", act.clone());
     timeout.orders = vec![order("timeout_member", &act)];
     expect(&it.run(&timeout).await, CallOutcome::Done);
-    for (asker, is_shown) in [("theo", true), ("mara", true), ("alice", false)] {
-        let call = it.call(asker, "general", "get_member_info", json!({"member": "Bob"}));
+    for (asker, place, is_shown) in [
+        ("theo", "staff", true),
+        ("mara", "staff", true),
+        ("bob", "general", true),
+        ("theo", "general", false),
+        ("alice", "general", false),
+    ] {
+        let call = it.call(asker, place, "get_member_info", json!({"member": "Bob"}));
         let response = it.run(&call).await;
         expect(&response, CallOutcome::Done);
         let content = content(&response);
         assert_eq!(content["username"], "bob");
         assert_eq!(content["roles"][0]["name"], "Member");
         assert_eq!(content.get("timed_out_until").is_some(), is_shown, "{asker}: {content}");
+        let summary = content["summary"].as_str().unwrap();
+        assert_eq!(summary.contains("timed out until"), is_shown, "{asker}: {summary}");
+        let says_where = summary.contains("only where just moderators read");
+        assert_eq!(says_where, (asker, place) == ("theo", "general"), "{asker}: {summary}");
     }
     let gone = it.call("alice", "general", "get_member_info", json!({"member": "<@17>"}));
     expect(&it.run(&gone).await, CallOutcome::Failed);
