@@ -1,16 +1,34 @@
 //! An act in words for those who are to approve it: who and what is meant, as it stands.
 
-use serde_json::Value;
-use twilight_model::{guild::Permissions, id::Id};
+mod words;
 
-use crate::domain::{
-    guild::{GuildState, Member},
-    permissions, text,
-    tool::Spec,
+use serde_json::{Map, Value};
+use twilight_model::{
+    guild::Permissions,
+    id::{Id, marker::UserMarker},
 };
+
+use ery_clock::UnixMillis;
+
+use crate::{
+    adapters::discord::wire::moment,
+    domain::{
+        guild::{GuildState, Member},
+        permissions, text,
+        tool::Spec,
+    },
+};
+
+use words::Shown;
 
 /// How long the description of an act may be; with what stands around it Discord takes it.
 const MAX_ACT: usize = 1_700;
+
+/// Of how many messages it is shown where they can be read; of more only their ids have room.
+const FEW: usize = 5;
+
+/// The tool whose acts hold another's.
+const SCHEDULE_ACTION: &str = "schedule_action";
 
 /// Names a tool where its act cannot be described.
 pub(super) fn tool(name: &str) -> String {
@@ -23,81 +41,174 @@ pub(super) fn tool(name: &str) -> String {
 ///
 /// With what there is room for, if that is not all: what cannot be seen cannot be approved.
 pub(super) fn act(spec: &Spec, act: &Value, state: Option<&GuildState>) -> Result<String, String> {
-    let mut lines = vec![format!("> **{}**", spec.name.replace('_', " "))];
-    fields(act, state, "> ", &mut lines);
-    let text = lines.join("\n");
+    let mut page = Page { state, channel: None, lines: Vec::new() };
+    page.act(spec.name, act, "> ");
+    let text = page.lines.join("\n");
     let shown = text::shortened(&text, MAX_ACT);
     if shown.len() == text.len() { Ok(text) } else { Err(shown) }
 }
 
-fn fields(act: &Value, state: Option<&GuildState>, indent: &str, lines: &mut Vec<String>) {
-    let Value::Object(values) = act else { return };
-    for (field, value) in values {
-        let label = field.replace('_', " ");
-        let value = match value {
-            Value::Null | Value::Bool(false) => continue,
-            Value::Number(at) if field == "due_at_ms" => {
-                let at = at.as_i64().unwrap_or_default().div_euclid(1_000);
-                lines.push(format!("{indent}due: <t:{at}:f>"));
-                continue;
+/// What is written of an act so far.
+struct Page<'a> {
+    state: Option<&'a GuildState>,
+    /// The channel in which its messages stand.
+    channel: Option<String>,
+    lines: Vec<String>,
+}
+
+impl Page<'_> {
+    fn act(&mut self, tool: &str, act: &Value, indent: &str) {
+        self.channel = None;
+        self.lines.push(format!("{indent}**{}**", words::heading(tool, act)));
+        self.fields(tool, act, indent);
+        if tool == SCHEDULE_ACTION {
+            let planned = act["tool"].as_str().unwrap_or_default();
+            self.act(planned, &act["act"], &format!("{indent}\u{2003}"));
+        }
+    }
+
+    fn fields(&mut self, tool: &str, of: &Value, indent: &str) {
+        let Value::Object(fields) = of else { return };
+        if let Some(channel) = fields.get("channel").and_then(Value::as_str) {
+            self.channel = Some(channel.to_owned());
+        }
+        for (field, value) in in_order(fields) {
+            self.field(tool, field, value, indent);
+        }
+    }
+
+    fn field(&mut self, tool: &str, field: &str, value: &Value, indent: &str) {
+        let (label, shown) = words::shown(tool, field);
+        let said = match (shown, value) {
+            (_, Value::Null) | (Shown::Never, _) | (Shown::Flag, Value::Bool(false)) => return,
+            (_, Value::Array(items)) if items.is_empty() => return,
+            (Shown::Inside, value) => return self.fields(tool, value, indent),
+            (Shown::Below, Value::Array(items)) => {
+                for item in items {
+                    self.below(tool, label, item, indent);
+                }
+                return;
             }
-            Value::String(text) => named(field, text, state),
-            Value::Array(items) if items.is_empty() => continue,
-            Value::Array(items) if field == "members" => {
-                lines.push(format!("{indent}{} {label}:", items.len()));
-                lines.extend(items.iter().map(|item| format!("{indent}• {}", each(item, state))));
-                continue;
+            (Shown::Below, item) => return self.below(tool, label, item, indent),
+            (Shown::People, Value::Array(items)) => {
+                self.lines.push(format!("{indent}{} {label}:", items.len()));
+                let people = items.iter().map(|item| format!("{indent}• {}", self.each(item)));
+                let people: Vec<_> = people.collect();
+                self.lines.extend(people);
+                return;
             }
-            Value::Array(items) => {
-                let items = items.iter().map(|item| match item {
-                    Value::String(text) => quoted(text),
-                    other => quoted(&other.to_string()),
-                });
-                items.collect::<Vec<_>>().join(", ")
+            (Shown::Span { unit, none }, value) => {
+                match value.as_u64().and_then(|count| u32::try_from(count * unit).ok()) {
+                    Some(0) if none.is_empty() => return,
+                    Some(0) => none.to_owned(),
+                    Some(seconds) => text::time_span(seconds),
+                    None => quoted(&plain(value)),
+                }
             }
-            Value::Object(_) => {
-                lines.push(format!("{indent}{label}:"));
-                fields(value, state, &format!("{indent}\u{2003}"), lines);
-                continue;
+            (Shown::Bits, value) => {
+                let bits = value.as_str().and_then(|bits| bits.parse().ok());
+                match bits.map(Permissions::from_bits_retain) {
+                    Some(bits) if bits.is_empty() && tool == "manage_permissions" => return,
+                    Some(bits) if bits.is_empty() => "none".to_owned(),
+                    Some(bits) => permissions::listed(bits),
+                    None => quoted(&plain(value)),
+                }
             }
-            other => quoted(&other.to_string()),
+            (_, Value::Array(items)) => {
+                let shown = match shown {
+                    Shown::Messages if items.len() <= FEW => Shown::Message,
+                    shown => shown,
+                };
+                let items: Vec<_> = items.iter().map(|item| self.one(shown, item)).collect();
+                items.join(", ")
+            }
+            (shown, value) => self.one(shown, value),
         };
-        lines.push(format!("{indent}{label}: {value}"));
+        self.lines.push(format!("{indent}{label}: {said}"));
+    }
+
+    /// Shows one of the things of which an act has several, such as a frame of a message.
+    fn below(&mut self, tool: &str, label: &str, item: &Value, indent: &str) {
+        self.lines.push(format!("{indent}{label}:"));
+        self.fields(tool, item, &format!("{indent}\u{2003}"));
+    }
+
+    fn one(&self, shown: Shown, value: &Value) -> String {
+        let plain = plain(value);
+        let id = || plain.parse::<u64>().ok().filter(|id| *id != 0);
+        let said = match shown {
+            Shown::Person => id().map(|id| self.person(Id::new(id))),
+            Shown::Channel => id().map(|id| format!("<#{id}>")),
+            Shown::Role => id().map(|id| format!("<@&{id}>")),
+            Shown::Message => id().and_then(|id| self.link(id)),
+            Shown::Colour => id().or(Some(0)).map(|colour| format!("`#{colour:06X}`")),
+            Shown::Moment => value
+                .as_i64()
+                .map(UnixMillis)
+                .or_else(|| moment(&plain))
+                .map(|at| format!("<t:{}:f>", at.as_secs())),
+            Shown::YesNo | Shown::Flag => {
+                value.as_bool().map(|it| if it { "yes" } else { "no" }.to_owned())
+            }
+            Shown::Count { none } => {
+                Some(if plain == "0" { none.to_owned() } else { plain.clone() })
+            }
+            Shown::Word(words) => {
+                let known = words.iter().find(|(word, _)| *word == plain);
+                known.map(|(_, said)| (*said).to_owned())
+            }
+            _ => None,
+        };
+        said.unwrap_or_else(|| quoted(&plain))
+    }
+
+    /// Returns where a message can be read, for those who may.
+    fn link(&self, message: u64) -> Option<String> {
+        let (state, channel) = (self.state?, self.channel.as_ref()?);
+        let guild = state.guild.id;
+        let channel: u64 = channel.parse().ok()?;
+        Some(format!("https://discord.com/channels/{guild}/{channel}/{message}"))
+    }
+
+    fn person(&self, user: Id<UserMarker>) -> String {
+        match self.state.and_then(|state| state.member(user).zip(Some(state))) {
+            Some((member, state)) => person(member, state),
+            None => format!("<@{user}> (id {user})"),
+        }
+    }
+
+    /// Describes one of several, in few words so that many can be seen.
+    fn each(&self, item: &Value) -> String {
+        let id = item.as_str().and_then(|id| id.parse().ok()).and_then(Id::new_checked);
+        let Some(user) = id else { return quoted(&plain(item)) };
+        match self.state.and_then(|state| state.member(user)) {
+            Some(member) => {
+                format!("<@{user}> (@{}{})", text::name(&member.username), joined(member))
+            }
+            None => format!("<@{user}> (id {user})"),
+        }
     }
 }
 
-fn named(field: &str, value: &str, state: Option<&GuildState>) -> String {
-    let Ok(id) = value.parse::<u64>() else { return quoted(value) };
-    match field {
-        "member" | "user" | "author" => match Id::new_checked(id) {
-            Some(user) => match state.and_then(|state| state.member(user).zip(Some(state))) {
-                Some((member, state)) => person(member, state),
-                None => format!("<@{user}> (id {user})"),
-            },
-            None => quoted(value),
-        },
-        "channel" | "category" | "thread" | "above_channel" | "below_channel" => format!("<#{id}>"),
-        "role" | "above_role" | "below_role" => format!("<@&{id}>"),
-        "permissions" | "allow" | "deny" | "add" | "remove" => {
-            let names: Vec<_> = Permissions::from_bits_retain(id)
-                .iter()
-                .map(|permission| permissions::words(permission).1)
-                .collect();
-            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-        }
-        _ => quoted(value),
-    }
+/// Returns the fields as people read them: whom and where it is about, what, and why.
+fn in_order(fields: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let rank = |field: &str| match field {
+        "member" | "members" => 0,
+        "role" | "channel" | "of" => 1,
+        "message" | "messages" => 2,
+        "reason" => 4,
+        _ => 3,
+    };
+    let mut fields: Vec<_> = fields.iter().collect();
+    fields.sort_by_key(|(field, _)| rank(field));
+    fields
 }
 
-/// Describes one of several, in few words so that many can be seen.
-fn each(item: &Value, state: Option<&GuildState>) -> String {
-    let id = item.as_str().and_then(|id| id.parse().ok()).and_then(Id::new_checked);
-    let Some(user) = id else { return quoted(&item.to_string()) };
-    match state.and_then(|state| state.member(user)) {
-        Some(member) => {
-            format!("<@{user}> (@{}{})", text::name(&member.username), joined(member))
-        }
-        None => format!("<@{user}> (id {user})"),
+/// Returns a value as people write it, without JSON's signs where it has none of them itself.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 
@@ -119,7 +230,7 @@ fn person(member: &Member, state: &GuildState) -> String {
 }
 
 fn joined(member: &Member) -> String {
-    let joined = member.joined_at.as_deref().and_then(crate::adapters::discord::wire::moment);
+    let joined = member.joined_at.as_deref().and_then(moment);
     joined.map(|at| format!(", joined <t:{}:D>", at.as_secs())).unwrap_or_default()
 }
 
@@ -143,18 +254,264 @@ mod tests {
     use super::*;
     use crate::tools;
 
+    /// An act of each tool and of each of its kinds, as it is stored.
+    #[expect(clippy::too_many_lines, reason = "a list")]
+    fn acts() -> Vec<(&'static str, Value)> {
+        let ban = json!({
+            "action": "ban", "member": "7", "duration_seconds": 3_600,
+            "delete_message_seconds": 86_400, "reason": "spam", "lift_at_ms": 1_900_000_000_000_i64,
+        });
+        let embed = json!({
+            "title": "News", "description": "All of it", "color": 255,
+            "fields": [{"name": "When", "value": "now", "inline": true}], "footer": "the end",
+        });
+        let poll =
+            json!({"question": "Pizza?", "answers": ["yes", "no"], "hours": 24, "several": true});
+        let look = json!({
+            "name": "hall", "topic": "talk", "rate_limit_per_user": 600, "nsfw": false, "position": 3,
+            "archived": true, "locked": false,
+        });
+        vec![
+            ("ban_member", ban.clone()),
+            (
+                "ban_member",
+                json!({
+                    "action": "ban_many", "members": ["7", "8"], "delete_message_seconds": 0,
+                }),
+            ),
+            ("ban_member", json!({"action": "unban", "member": "7", "of_ban": "t/x/1/0"})),
+            (
+                "kick_member",
+                json!({
+                    "member": "7", "reason": "x", "joined_at": "2024-01-01T00:00:00Z",
+                }),
+            ),
+            (
+                "timeout_member",
+                json!({
+                    "member": "7", "duration_seconds": 5_400, "until": "2030-01-01T00:00:00Z",
+                }),
+            ),
+            ("timeout_member", json!({"member": "7", "duration_seconds": 0})),
+            ("warn_member", json!({"member": "7", "notice": "dm", "channel": "5", "reason": "x"})),
+            ("manage_roles", json!({"action": "give", "member": "7", "role": "6", "reason": "x"})),
+            ("manage_roles", json!({"action": "take", "member": "7", "role": "6"})),
+            (
+                "manage_roles",
+                json!({"action": "create", "look": {
+                    "name": "Red", "color": 16_711_680, "hoist": true, "mentionable": false,
+                    "permissions": "8",
+                }}),
+            ),
+            (
+                "manage_roles",
+                json!({"action": "change", "role": "6", "look": {"permissions": "0"}}),
+            ),
+            ("manage_roles", json!({"action": "delete", "role": "6"})),
+            ("manage_roles", json!({"action": "move", "role": "6", "beside": {"above_role": "4"}})),
+            ("manage_roles", json!({"action": "move", "role": "6", "beside": {"below_role": "4"}})),
+            (
+                "manage_permissions",
+                json!({
+                    "on": "channel", "channel": "5", "of": {"role": "6"}, "allow": "1024",
+                    "deny": "2048", "clear": "0", "reason": "x",
+                }),
+            ),
+            ("manage_permissions", json!({"on": "reset", "channel": "5", "of": {"member": "7"}})),
+            (
+                "manage_permissions",
+                json!({
+                    "on": "server", "role": "6", "allow": "0", "deny": "8192",
+                }),
+            ),
+            (
+                "manage_channels",
+                json!({
+                    "action": "create", "kind": "text", "category": "4", "look": look, "reason": "x",
+                }),
+            ),
+            (
+                "manage_channels",
+                json!({"action": "modify", "channel": "5", "look": {
+                    "rate_limit_per_user": 0,
+                }}),
+            ),
+            (
+                "manage_channels",
+                json!({"action": "move", "channel": "5", "to": {
+                    "category": "4", "out_of_category": true, "above_channel": "9",
+                }}),
+            ),
+            (
+                "manage_channels",
+                json!({"action": "move", "channel": "5", "to": {
+                    "below_channel": "9", "out_of_category": false,
+                }}),
+            ),
+            ("manage_channels", json!({"action": "delete", "channel": "5"})),
+            (
+                "send_message",
+                json!({
+                    "channel": "5", "content": "hello", "embeds": [embed], "poll": poll,
+                    "files": [{"name": "a.txt", "text": "inside"}], "reply_to": "11",
+                    "mention_users": ["7"], "suppress_embeds": true, "is_elsewhere": true,
+                }),
+            ),
+            (
+                "edit_message",
+                json!({
+                    "channel": "5", "message": "11", "author": "9", "written_for": "7",
+                    "content": "new", "embeds": [], "suppress_embeds": false,
+                }),
+            ),
+            ("delete_message", json!({"channel": "5", "messages": ["11"], "author": "7"})),
+            ("delete_message", json!({"channel": "5", "messages": ["11", "12"], "reason": "x"})),
+            ("pin_message", json!({"action": "pin", "channel": "5", "message": "11"})),
+            (
+                "pin_message",
+                json!({
+                    "action": "unpin", "channel": "5", "message": "11", "reason": "x",
+                }),
+            ),
+            (
+                "add_reaction",
+                json!({
+                    "channel": "5", "message": "11", "emoji": "👍", "is_there": true,
+                }),
+            ),
+            (
+                "remove_reaction",
+                json!({
+                    "channel": "5", "message": "11", "which": {"of": "one", "emoji": "👍", "member": "7"},
+                }),
+            ),
+            (
+                "remove_reaction",
+                json!({
+                    "channel": "5", "message": "11", "which": {"of": "emoji", "emoji": "👍"},
+                }),
+            ),
+            ("remove_reaction", json!({"channel": "5", "message": "11", "which": {"of": "all"}})),
+            ("send_dm", json!({"member": "7", "content": "psst", "suppress_embeds": false})),
+            (
+                "create_invite",
+                json!({
+                    "channel": "5", "max_age_seconds": 0, "max_uses": 0, "temporary": true,
+                    "unique": true, "reason": "x",
+                }),
+            ),
+            (
+                "create_invite",
+                json!({
+                    "channel": "5", "max_age_seconds": 86_400, "max_uses": 5, "temporary": false,
+                    "unique": false,
+                }),
+            ),
+            (
+                "create_thread",
+                json!({
+                    "channel": "5", "name": "aside", "begins": {"with": "message", "message": "11"},
+                    "auto_archive_minutes": 1_440,
+                }),
+            ),
+            (
+                "create_thread",
+                json!({
+                    "channel": "5", "name": "aside", "begins": {"with": "nothing", "visibility": "private"},
+                }),
+            ),
+            (
+                "create_thread",
+                json!({
+                    "channel": "5", "name": "aside", "has_moderated_tag": true, "begins": {
+                        "with": "post", "content": "x", "tags": ["Help"], "suppress_embeds": true,
+                    },
+                }),
+            ),
+            (
+                "schedule_action",
+                json!({
+                    "action": "plan", "tool": "ban_member", "act": ban, "in_seconds": 600,
+                    "due_at_ms": 1_900_000_000_000_i64,
+                }),
+            ),
+            (
+                "schedule_action",
+                json!({
+                    "action": "cancel", "id": "abc", "tool": "kick_member", "act": {"member": "7"},
+                    "planner": "8",
+                }),
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_act_is_shown_in_plain_words() {
+        let mut shown_tools = std::collections::BTreeSet::new();
+        for (tool, stored) in acts() {
+            let entry = tools::find(tool).unwrap();
+            assert!(entry.tool.tier_of(&stored).is_some(), "{tool} has no such act: {stored}");
+            let shown = act(entry.spec, &stored, None).unwrap();
+            for sign in ["_", "{", "}", "[", "\"", "true", "false"] {
+                assert!(!shown.contains(sign), "{sign} in {tool}:\n{shown}");
+            }
+            assert!(shown.lines().all(|line| line.starts_with("> ")), "{shown}");
+            shown_tools.insert(tool);
+        }
+        let acting =
+            tools::all().filter(|entry| entry.spec.tier != crate::domain::tool::Tier::Read);
+        let acting: Vec<_> = acting.map(|entry| entry.spec.name).collect();
+        assert!(acting.iter().all(|tool| shown_tools.contains(tool)), "{acting:?}");
+    }
+
+    #[test]
+    fn what_an_act_does_can_be_told_from_what_is_shown() {
+        let told = |tool: &str, nth: usize| {
+            let stored = acts().into_iter().filter(|(of, _)| *of == tool).nth(nth).unwrap().1;
+            act(tools::find(tool).unwrap().spec, &stored, None).unwrap()
+        };
+        for (tool, nth, wanted) in [
+            (
+                "ban_member",
+                0,
+                &["Ban a member", "for: 1 hour", "last: 1 day", "reason: `spam`"][..],
+            ),
+            ("ban_member", 1, &["Ban several people", "2 members:", "• <@7> (id 7)"]),
+            ("timeout_member", 0, &["Time a member out", "for: 1 hour and 30 minutes"]),
+            ("timeout_member", 1, &["Lift a member's timeout"]),
+            ("warn_member", 0, &["by: a direct message"]),
+            ("manage_roles", 2, &["colour: `#FF0000`", "Administrator", "everybody: no"]),
+            ("manage_roles", 3, &["permissions: none"]),
+            ("manage_permissions", 0, &["<@&6>", "allowed: View channel", "denied: Send messages"]),
+            ("manage_channels", 0, &["slow mode: 10 minutes", "kind: text", "adults: no"]),
+            ("manage_channels", 1, &["slow mode: off"]),
+            (
+                "send_message",
+                0,
+                &["`hello`", "open for: 1 day", "`yes`, `no`", "people are notified"],
+            ),
+            ("delete_message", 1, &["Delete 2 messages"]),
+            ("create_invite", 0, &["for ever", "any number"]),
+            ("create_thread", 0, &["1 day"]),
+            ("schedule_action", 0, &["in: 10 minutes", "**Ban a member**", "for: 1 hour"]),
+        ] {
+            let shown = told(tool, nth);
+            for words in wanted {
+                assert!(shown.contains(words), "{words} in {tool}:\n{shown}");
+            }
+        }
+    }
+
     #[test]
     fn an_act_is_shown_whole_with_names_or_not_at_all() {
         let spec = tools::find("schedule_action").unwrap().spec;
         let nested = json!({
-            "tool": "manage_roles",
-            "act": {"action": "create", "permissions": "8", "name": "x`y"},
+            "action": "plan", "tool": "manage_roles",
+            "act": {"action": "create", "look": {"permissions": "8", "name": "x`y"}},
         });
         let shown = act(spec, &nested, None).unwrap();
-        assert!(shown.contains("permissions: ADMINISTRATOR"), "{shown}");
+        assert!(shown.contains("permissions: Administrator"), "{shown}");
         assert!(shown.contains("name: `xˋy`"), "{shown}");
-        let ban = json!({"act": {"member": "7"}});
-        assert!(act(spec, &ban, None).unwrap().contains("<@7> (id 7"));
         assert!(act(spec, &json!({"content": "x".repeat(1_800)}), None).is_err());
     }
 
