@@ -14,8 +14,12 @@ use twilight_model::{
 
 use super::{Done, Run, Tool, reason};
 use crate::{
-    adapters::discord::{Method, Request, RestError, wire::created_at},
+    adapters::discord::{
+        Method, Request, RestError,
+        wire::{RawMessage, created_at},
+    },
     domain::{
+        flow::TO_READ,
         guild::Guild,
         reference,
         tool::{Needs, Owned, RetryClass, Spec, Tier},
@@ -28,6 +32,10 @@ const BULK_AGE: Duration = Duration::from_hours(14 * 24 - 1);
 
 /// How many messages are deleted, or looked at, at once.
 const MOST: u8 = 100;
+
+/// How many messages are read at once, and how often, to learn which are there.
+const PAGE: usize = 100;
+const MOST_LOOKS: usize = 10;
 
 /// Discord's codes that say that there is nothing left to be deleted.
 const GONE: &[u64] = &[10_003, 10_008];
@@ -181,37 +189,36 @@ impl Tool for DeleteMessage {
                 Err(error) => Done::of_write(&error),
             };
         }
-        let oldest = run.now - BULK_AGE;
-        let (young, old): (Vec<_>, Vec<_>) =
-            act.messages.iter().partition(|message| created_at(message.get()) > oldest);
-        // Of one alone, Discord deletes not many at once.
-        let (many, mut singly) =
-            if young.len() > 1 { (young, old) } else { (vec![], [young, old].concat()) };
-        let mut deleted = 0;
-        if !many.is_empty() {
-            match run.discord.repeatedly(&of_many(act, &many, run)).await {
-                Ok(_) => deleted += many.len(),
-                // By Discord's clock some are too old after all: one by one, then.
-                Err(RestError::Refused { code: TOO_OLD | WRONG_COUNT, .. }) => {
-                    singly.extend(many);
-                }
-                Err(error) => return Done::of_write(&error),
+        // Discord deletes many at once whether they are there or not, and tells nothing of that.
+        let there = match standing(act, run).await {
+            Ok(there) => there,
+            Err(error) => return Done::of_read(&error),
+        };
+        let wanted = match &there {
+            Some(there) if there.is_empty() && !run.is_repeat => {
+                return Done::failed(0, "None of those messages is in that channel any more.");
             }
-        }
-        for message in singly {
-            match run.discord.repeatedly(&of_one(act, message, run)).await {
-                Ok(_) => deleted += 1,
-                Err(RestError::Refused { code: 10_008, .. }) => {}
-                Err(error) if deleted == 0 => return Done::of_write(&error),
-                Err(error) => {
-                    tracing::warn!(error = %error, "not all messages could be deleted");
-                    break;
-                }
-            }
-        }
+            Some(there) => there,
+            None => &act.messages,
+        };
+        let deleted = match delete(act, wanted, run).await {
+            Ok(deleted) => deleted,
+            Err(error) => return Done::of_write(&error),
+        };
         let count = act.messages.len();
-        let summary = if deleted == count {
+        let summary = if there.is_none() {
+            format!(
+                "Discord took {deleted} of {count} deletions; how many of the messages were there I \
+                 could not see."
+            )
+        } else if run.is_repeat && deleted == wanted.len() {
+            format!("Of those {count} messages none is there any more.")
+        } else if deleted == count {
             format!("{count} messages were deleted.")
+        } else if deleted == wanted.len() {
+            format!(
+                "{deleted} of {count} messages were deleted; the others were not there any more."
+            )
         } else {
             format!(
                 "{deleted} of {count} messages were deleted; the others are left, or gone already."
@@ -219,6 +226,77 @@ impl Tool for DeleteMessage {
         };
         Done::ok(204, summary, fields(act, deleted))
     }
+}
+
+/// Deletes messages, as many at once as Discord does; returns how many, and fails only where not one
+/// was.
+async fn delete(
+    act: &Act,
+    wanted: &[Id<MessageMarker>],
+    run: &Run<'_>,
+) -> Result<usize, RestError> {
+    let oldest = run.now - BULK_AGE;
+    let (young, old): (Vec<_>, Vec<_>) =
+        wanted.iter().partition(|message| created_at(message.get()) > oldest);
+    // Of one alone, Discord deletes not many at once.
+    let (many, mut singly) =
+        if young.len() > 1 { (young, old) } else { (vec![], [young, old].concat()) };
+    let mut deleted = 0;
+    if !many.is_empty() {
+        match run.discord.repeatedly(&of_many(act, &many, run)).await {
+            Ok(_) => deleted += many.len(),
+            // By Discord's clock some are too old after all: one by one, then.
+            Err(RestError::Refused { code: TOO_OLD | WRONG_COUNT, .. }) => {
+                singly.extend(many);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    for message in singly {
+        match run.discord.repeatedly(&of_one(act, message, run)).await {
+            Ok(_) => deleted += 1,
+            Err(RestError::Refused { code: 10_008, .. }) => {}
+            Err(error) if deleted == 0 => return Err(error),
+            Err(error) => {
+                tracing::warn!(error = %error, "not all messages could be deleted");
+                break;
+            }
+        }
+    }
+    Ok(deleted)
+}
+
+/// Returns which of the messages are there, in their order; none where Ery may not read them, or where
+/// they lie so far apart that it would take too many looks.
+async fn standing(act: &Act, run: &Run<'_>) -> Result<Option<Vec<Id<MessageMarker>>>, RestError> {
+    if !run.bot_may(act.channel, TO_READ) {
+        return Ok(None);
+    }
+    let mut there = Vec::with_capacity(act.messages.len());
+    let mut left = act.messages.as_slice();
+    for _ in 0..MOST_LOOKS {
+        let Some(first) = left.first() else { break };
+        let route = format!("channels/{}/messages", act.channel);
+        let path = format!("{route}?limit={PAGE}&after={}", first.get() - 1);
+        let request = Request::new(Method::Get, route, path, run.home.key(), run.send_by);
+        let read = match run.discord.repeatedly(&request).await {
+            Ok(answer) => answer.json::<Vec<RawMessage>>()?,
+            Err(RestError::Refused { status: 403, .. } | RestError::RefusedBefore { .. }) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        // A page tells of all up to its last message; one that is not full of all there are.
+        let last = read.iter().map(|message| message.id).max();
+        let end = match last {
+            Some(last) if read.len() >= PAGE => left.partition_point(|wanted| *wanted <= last),
+            _ => left.len(),
+        };
+        let (told, rest) = left.split_at(end.max(1));
+        there.extend(told.iter().filter(|id| read.iter().any(|message| message.id == **id)));
+        left = rest;
+    }
+    Ok(left.is_empty().then_some(there))
 }
 
 /// Returns the newest messages of a channel, or those of them that somebody wrote; perhaps none,

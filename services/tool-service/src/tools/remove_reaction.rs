@@ -12,7 +12,7 @@ use twilight_model::{
 
 use super::{Done, Run, Tool, threads};
 use crate::{
-    adapters::discord::{Method, Request},
+    adapters::discord::{Method, Request, RestError},
     domain::{
         guild::Guild,
         reference, text,
@@ -20,6 +20,9 @@ use crate::{
     },
     resolve::{Problem, Scene},
 };
+
+/// Discord's answer where a message has no reaction with an emoji.
+const UNKNOWN_EMOJI: u64 = 10_014;
 
 pub(crate) struct RemoveReaction;
 
@@ -144,29 +147,36 @@ impl Tool for RemoveReaction {
         let (route, path, summary) = match &act.which {
             Which::One { emoji, member } if *member == run.bot => {
                 let emoji = text::percent_encoded(emoji);
-                (format!("{route}/@me"), format!("{path}/{emoji}/@me"), "My reaction was removed.")
+                let summary = "I have no reaction with that emoji at that message any more.";
+                (format!("{route}/@me"), format!("{path}/{emoji}/@me"), summary.to_owned())
             }
             Which::One { emoji, member } => {
                 let emoji = text::percent_encoded(emoji);
-                let summary = "The reaction was removed.";
+                // Discord says the same where they had none.
+                let summary = format!(
+                    "<@{member}> has no reaction with that emoji at that message any more."
+                );
                 (format!("{route}/user"), format!("{path}/{emoji}/{member}"), summary)
             }
             Which::Emoji { emoji } => {
                 let emoji = text::percent_encoded(emoji);
-                let summary = "All reactions with that emoji were removed.";
+                let summary = "All reactions with that emoji were removed.".to_owned();
                 (format!("{route}/emoji"), format!("{path}/{emoji}"), summary)
             }
-            Which::All => (route, path, "All reactions to that message were removed."),
+            Which::All => (route, path, "That message has no reactions any more.".to_owned()),
         };
         // A repeat finds no such reaction any more.
         let request = Request::new(Method::Delete, route, path, run.home.key(), run.send_by)
-            .done_if(&[10_014], run.is_repeat);
+            .done_if(&[UNKNOWN_EMOJI], run.is_repeat);
         match threads::repeatedly(&request, channel, run).await {
             Ok(answer) => {
                 let mut fields = Map::new();
                 fields.insert("message".into(), Value::String(message.to_string()));
                 fields.insert("channel".into(), json!(channel.to_string()));
                 Done::ok(answer.status, summary, fields)
+            }
+            Err(RestError::Refused { code: UNKNOWN_EMOJI, status }) => {
+                Done::failed(status, "Nobody reacted to that message with that emoji.")
             }
             Err(error) => Done::of_write(&error),
         }

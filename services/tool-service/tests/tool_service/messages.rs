@@ -274,6 +274,34 @@ async fn many_are_deleted_at_once_and_old_ones_singly() {
 }
 
 #[tokio::test]
+async fn what_was_not_there_is_not_told_as_deleted() {
+    let it = Harness::start().await;
+    let mut ids = Vec::new();
+    for text in ["one", "two", "three"] {
+        ids.push(it.says("bob", "general", text).await);
+    }
+    let near = |id: &str, by: u64| (id.parse::<u64>().unwrap() + by).to_string();
+    let mixed = json!({"messages": [ids[0], near(&ids[0], 1_000), ids[1], near(&ids[0], 2_000)]});
+    let call = it.ordered("theo", "delete_message", mixed).await;
+    let response = it.run(&call).await;
+    expect(&response, CallOutcome::Done);
+    assert_eq!(content(&response)["deleted"], 2);
+    let summary = content(&response)["summary"].as_str().unwrap().to_owned();
+    assert!(summary.contains("2 of 4 messages were deleted"), "{summary}");
+    let many = it.requests("POST", "/bulk-delete").await;
+    assert_eq!(many[0]["body"]["messages"], json!([ids[0], ids[1]]));
+    // The third is there still; of what is not, nothing is claimed.
+    let gone = json!({"messages": [ids[0], ids[1]]});
+    let response = it.run(&it.ordered("theo", "delete_message", gone).await).await;
+    expect(&response, CallOutcome::Failed);
+    assert!(response.reason.contains("None of those"), "{}", response.reason);
+    let last = json!({"messages": [ids[1], ids[2]]});
+    let response = it.run(&it.ordered("theo", "delete_message", last).await).await;
+    assert_eq!(content(&response)["deleted"], 1, "{}", response.content);
+    assert_eq!(it.requests("POST", "/bulk-delete").await.len(), 1);
+}
+
+#[tokio::test]
 async fn the_newest_are_deleted_before_the_order_and_of_one_person_where_it_says_so() {
     let it = Harness::start().await;
     let mut ids = Vec::new();
@@ -408,7 +436,15 @@ async fn a_reaction_that_was_taken_away_by_a_lost_request_is_gone() {
     let never = json!({"message": message, "emoji": "👍", "member": "bob"});
     let response = it.run(&it.call("bob", "general", "remove_reaction", never)).await;
     expect(&response, CallOutcome::Failed);
-    assert!(response.reason.contains("emoji"), "{}", response.reason);
+    assert!(response.reason.contains("Nobody reacted"), "{}", response.reason);
+    // Of one whose emoji is there Discord says the same, whether it was theirs or not.
+    reacts(&it, "alice", &message, "🎉").await;
+    let others = json!({"message": message, "emoji": "🎉", "member": "bob"});
+    let response = it.run(&it.call("bob", "general", "remove_reaction", others)).await;
+    expect(&response, CallOutcome::Done);
+    let summary = content(&response)["summary"].as_str().unwrap().to_owned();
+    assert!(summary.contains("has no reaction"), "{summary}");
+    assert_eq!(reactions(&it, &message).await[0]["count"], 1);
 }
 
 #[tokio::test]
