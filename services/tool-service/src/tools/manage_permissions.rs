@@ -291,10 +291,15 @@ async fn overwrite(
             Overwrite { of: own, allow, deny }
         });
     if let Some(own) = own {
-        if let Err(error) = write(guild, channel, own, run).await {
-            return Done::of_write(&error);
-        }
         after = with(&after, own);
+    }
+    if let Some(refusal) = shuts_out(&before, &after, run) {
+        return refusal;
+    }
+    if let Some(own) = own
+        && let Err(error) = write(guild, channel, own, run).await
+    {
+        return Done::of_write(&error);
     }
     let status = match write(guild, channel, written, run).await {
         Ok(answer) => answer.status,
@@ -319,6 +324,15 @@ async fn overwrite(
 }
 
 async fn reset(guild: Id<GuildMarker>, channel: Id<ChannelMarker>, of: Of, run: &Run<'_>) -> Done {
+    let before = match read(guild, channel, run).await {
+        Ok(before) => before,
+        Err(error) => return Done::of_read(&error),
+    };
+    let kept = before.overwrites.iter().filter(|found| found.of != of.overwrite());
+    let after = Channel { overwrites: kept.copied().collect(), ..before.clone() };
+    if let Some(refusal) = shuts_out(&before, &after, run) {
+        return refusal;
+    }
     let summary = format!("Nothing is set for {} in <#{channel}> any more.", whom(of, run));
     let request = request(Method::Delete, guild, channel, of, run);
     let status = match run.discord.repeatedly(&request).await {
@@ -330,11 +344,7 @@ async fn reset(guild: Id<GuildMarker>, channel: Id<ChannelMarker>, of: Of, run: 
         },
         Err(error) => return Done::of_write(&error),
     };
-    if let Some(channel) = run.state.and_then(|state| state.channel(channel)) {
-        let kept = channel.overwrites.iter().filter(|found| found.of != of.overwrite());
-        let overwrites = kept.copied().collect();
-        run.guilds.saw_channel(guild, Channel { overwrites, ..channel.clone() });
-    }
+    run.guilds.saw_channel(guild, after);
     Done::ok(status, summary, fields(channel, of))
 }
 
@@ -355,6 +365,13 @@ async fn server_wide(
         Err(error) => return Done::of_read(&error),
     };
     let after = BitsChange::Each { grant: allow, revoke: deny }.after(before);
+    if would_lose_sight(role, after, run) {
+        return Done::failed(
+            0,
+            "Then I would see no channel of this server any more, and could not undo it. Give my own \
+             role the permission “View channel” (VIEW_CHANNEL) first.",
+        );
+    }
     let write = Request::new(Method::Patch, route, path, guild.get(), run.send_by)
         .json(&json!({ "permissions": after.bits().to_string() }))
         .reason(run.audit_reason)
@@ -424,6 +441,37 @@ fn would_lose(before: &Channel, after: &Channel, run: &Run<'_>) -> Option<Permis
     };
     let lost = with(before).difference(with(after));
     (!lost.is_empty()).then_some(lost)
+}
+
+/// Refuses a change after which Ery would not be in a channel any more: neither could she undo it, nor
+/// would anybody be answered there.
+fn shuts_out(before: &Channel, after: &Channel, run: &Run<'_>) -> Option<Done> {
+    let lost = would_lose(before, after, run)?;
+    lost.contains(Permissions::VIEW_CHANNEL).then(|| {
+        Done::failed(
+            0,
+            format!(
+                "That would shut me out of <#{}>, and I could not undo it. Allow my own role the \
+                 permission “View channel” (VIEW_CHANNEL) there first.",
+                before.id
+            ),
+        )
+    })
+}
+
+/// Returns whether Ery would see nothing any more once a role has these permissions.
+fn would_lose_sight(role: Id<RoleMarker>, permissions: Permissions, run: &Run<'_>) -> bool {
+    let Some(state) = run.state else { return false };
+    let Some(bot) = state.member(state.bot) else { return false };
+    let mut guild = (*state.guild).clone();
+    let sees = |guild: &Guild| {
+        permissions::base(guild, bot.user, &bot.roles).contains(Permissions::VIEW_CHANNEL)
+    };
+    let sees_now = sees(&guild);
+    if let Some(role) = guild.roles.get_mut(&role) {
+        role.permissions = permissions;
+    }
+    sees_now && !sees(&guild)
 }
 
 fn request(

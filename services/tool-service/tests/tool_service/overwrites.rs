@@ -10,6 +10,7 @@ use crate::{
 };
 
 const SEND: u64 = 1 << 11;
+const VIEW: u64 = 1 << 10;
 
 async fn overwrite(it: &Harness, channel: &str, of: &str) -> Option<(u64, u64)> {
     let channel = it.rest(&format!("channels/{}", it.channel(channel))).await;
@@ -112,6 +113,43 @@ async fn a_roles_permissions_are_switched_on_the_whole_server() {
     let arguments = json!({"role": "@everyone", "deny": ["CREATE_INSTANT_INVITE"]});
     expect(&run(&it, "theo", arguments).await, CallOutcome::Done);
     assert_eq!(bits("@everyone").await, everyone & !1);
+}
+
+#[tokio::test]
+async fn she_is_not_made_to_shut_herself_out() {
+    let it = Harness::start().await;
+    let (everyone, ery) = (it.guild().to_string(), role_id(&it, "Ery").await);
+    it.overwrite("recipes", &ery, json!({"type": 0, "allow": VIEW.to_string(), "deny": "0"})).await;
+    it.overwrite("recipes", &everyone, json!({"type": 0, "allow": "0", "deny": VIEW.to_string()}))
+        .await;
+    let written = it.requests("PUT", "/permissions/").await.len();
+    for arguments in [
+        json!({"channel": "recipes", "role": "Ery", "clear": ["VIEW_CHANNEL"]}),
+        json!({"channel": "recipes", "role": "Ery", "reset": true}),
+    ] {
+        let response = run(&it, "mara", arguments.clone()).await;
+        expect(&response, CallOutcome::Failed);
+        assert!(response.reason.contains("shut me out of <#"), "{arguments}: {}", response.reason);
+    }
+    assert_eq!(it.requests("PUT", "/permissions/").await.len(), written);
+    assert!(it.requests("DELETE", "/permissions/").await.is_empty());
+    // To whom she gives what she has herself, she may take it from again.
+    let others = json!({"channel": "recipes", "role": "Member", "allow": ["VIEW_CHANNEL"]});
+    expect(&run(&it, "mara", others).await, CallOutcome::Done);
+}
+
+#[tokio::test]
+async fn on_the_whole_server_neither() {
+    let it = Harness::start().await;
+    let ery = role_named(&it, "Ery").await.unwrap();
+    let bits: u64 = ery["permissions"].as_str().unwrap().parse().unwrap();
+    let path = format!("/roles/{}/{}", it.guild(), ery["id"].as_str().unwrap());
+    it.control_patch(&path, json!({"permissions": (bits & !VIEW).to_string()})).await;
+    let hide = json!({"role": "@everyone", "deny": ["VIEW_CHANNEL"]});
+    let response = run(&it, "mara", hide.clone()).await;
+    expect(&response, CallOutcome::Failed);
+    assert!(response.reason.contains("see no channel"), "{}", response.reason);
+    assert!(it.requests("PATCH", "/roles/").await.is_empty());
 }
 
 #[tokio::test]

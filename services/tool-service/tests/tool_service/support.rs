@@ -399,12 +399,23 @@ impl Harness {
 
     /// Takes rights from Ery in a channel, as staff might.
     pub(crate) async fn deny_ery(&self, channel: &str, bits: u64) {
-        let of = format!("channels/{}/permissions/{}", self.channel(channel), self.user("Ery"));
-        let body = json!({"type": 1, "allow": "0", "deny": bits.to_string()});
-        let request = self.http.put(format!("{}/{of}", self.sim.api_url())).json(&body);
+        let ery = self.user("Ery").to_string();
+        self.overwrite(channel, &ery, json!({"type": 1, "allow": "0", "deny": bits.to_string()}))
+            .await;
+    }
+
+    /// Sets what somebody, or a role, may do in a channel.
+    pub(crate) async fn overwrite(&self, channel: &str, of: &str, body: Value) {
+        self.rest_put(&format!("channels/{}/permissions/{of}", self.channel(channel)), body).await;
+    }
+
+    pub(crate) async fn rest_put(&self, path: &str, body: Value) {
+        let request = self.http.put(format!("{}/{path}", self.sim.api_url()));
         let request = request.header("authorization", format!("Bot {}", self.sim.token()));
+        // Some requests have none.
+        let request = if body.is_null() { request } else { request.json(&body) };
         let status = request.send().await.unwrap().status();
-        assert!(status.is_success(), "{status}");
+        assert!(status.is_success(), "{path}: {status}");
     }
 
     /// Orders something of the simulator.
