@@ -8,6 +8,8 @@ mod doubt;
 mod mcp;
 mod proposal;
 mod record;
+mod refused_clicks;
+mod slow_mode;
 mod traced;
 
 use std::{
@@ -99,10 +101,14 @@ struct Plan {
     is_ordered: bool,
     /// Who approved it, where it was proposed.
     approver: Option<Id<UserMarker>>,
-    /// How much of its kind is done in an hour.
     /// Which order of the asker's it carries out.
     order: Option<execution::Ordered>,
+    /// How much of its kind is done in an hour.
     limits: Vec<store::ActLimit>,
+    /// The slow mode that holds for whoever asks, where it writes.
+    slow: Option<store::SlowMode>,
+    /// What the staff allow there.
+    policy: Policy,
 }
 
 /// An act that was confirmed before: what is carried out, whatever the call says.
@@ -295,24 +301,9 @@ impl Pipeline {
         let tier = needs.tier_for(&people, tier);
         // What cannot be undone, or was decided earlier, is not judged on what events told.
         let is_known = tier != Tier::Destructive && confirmed.is_none();
-        let state = match ask.guild() {
-            Some(guild) => {
-                let mut users = people.clone();
-                users.extend(needs.subjects.iter().map(|subject| subject.user));
-                users.extend(approver_of(confirmed));
-                let mut state = if is_known {
-                    shared.guilds.state(guild, &users).await?
-                } else {
-                    shared.guilds.state_anew(guild, &users).await?
-                };
-                if !is_known {
-                    let now = shared.clock.now();
-                    shared.guilds.look_who_is_in(ask.here, &people, now, &mut state).await?;
-                }
-                Some(state)
-            }
-            None => None,
-        };
+        let subjects = needs.subjects.iter().map(|subject| subject.user);
+        let others: Vec<_> = subjects.chain(approver_of(confirmed)).collect();
+        let state = self.beheld(ask, &people, others, is_known).await?;
         let call = Call {
             tool: spec,
             inner: entry.tool.inner_of(&act),
@@ -327,14 +318,54 @@ impl Pipeline {
             confirmed,
         };
         let policy = shared.policy(ChannelKey::new(ask.guild(), ask.here)).await?;
-        let decision = decide(&call, state.as_ref(), &policy, shared.clock.now());
+        let now = shared.clock.now();
+        let decision = decide(&call, state.as_ref(), &policy, now);
+        let slow = slow_mode::of(&call, state.as_ref(), now);
+        let decision = match &slow {
+            Some(slow) => slow.after(decision, &call, ask.trigger()),
+            None => decision,
+        };
         let decision = held_back(decision, &call, &policy, ask.is_command);
         metrics::decided(is_known, begun.elapsed().as_secs_f64());
         let approver = approver_of(confirmed);
         let limits = acts::limits(&call, &policy, ask.is_command);
-        let plan =
-            Plan { entry, act, tier, needs, state, people, is_ordered, approver, order, limits };
+        let slow = slow.map(|slow| slow.bound());
+        let plan = Plan {
+            entry,
+            act,
+            tier,
+            needs,
+            state,
+            people,
+            is_ordered,
+            approver,
+            order,
+            limits,
+            slow,
+            policy,
+        };
         Ok(Judged::of(decision, plan, ask))
+    }
+
+    /// Reads what a call is judged on: its guild, with those who ask and these others; none in a direct
+    /// message.
+    async fn beheld(
+        &self,
+        ask: &Ask,
+        people: &[Id<UserMarker>],
+        others: Vec<Id<UserMarker>>,
+        is_known: bool,
+    ) -> Result<Option<GuildState>, CallError> {
+        let Some(guild) = ask.guild() else { return Ok(None) };
+        let guilds = &self.shared.guilds;
+        let users = [people, &others].concat();
+        if is_known {
+            return Ok(Some(guilds.state(guild, &users).await?));
+        }
+        let mut state = guilds.state_anew(guild, &users).await?;
+        let now = self.shared.clock.now();
+        guilds.look_who_is_in(ask.here, people, now, &mut state).await?;
+        Ok(Some(state))
     }
 
     /// Puts a call's arguments into their one exact form, or says what is wrong with them.
@@ -435,6 +466,7 @@ impl Pipeline {
             limits: plan.limits.clone(),
             order_hash: plan.order.as_ref().map(|order| order.hash.clone()).unwrap_or_default(),
             order_limit: plan.order.as_ref().map(acts::of_order),
+            slow_mode: plan.slow.clone(),
             ..beginning(ask, execution)
         };
         let begun = self.begin(ask, request).await?;
@@ -452,7 +484,7 @@ impl Pipeline {
                 guild.id = ask.guild_raw(),
                 execution.key = ask.key,
                 reason = code,
-                "an act is refused: it is past what is done in an hour, or for one order"
+                "an act is refused: so much is not done in an hour, for one order, or in slow mode"
             );
             return Ok(record::answer_of(execution, changes));
         }
@@ -562,7 +594,6 @@ impl Pipeline {
         };
         let needs = Needs::in_channel(ask.here, Permissions::empty());
         let (act, tier, people) = (Value::Null, entry.spec.tier, Vec::new());
-        let limits = Vec::new();
         Ok(Plan {
             entry,
             act,
@@ -573,7 +604,9 @@ impl Pipeline {
             is_ordered: false,
             order: None,
             approver: None,
-            limits,
+            limits: Vec::new(),
+            slow: None,
+            policy: Policy::default(),
         })
     }
 
@@ -600,6 +633,7 @@ impl Pipeline {
             here: ask.here,
             state: plan.state.as_ref(),
             people: &plan.people,
+            policy: &plan.policy,
             reads,
             nonce: &nonce,
             audit_reason: &ask.audit_reason(act),

@@ -125,6 +125,7 @@ pub(super) fn letter(decision: &Decision) -> char {
         | Reason::Paused
         | Reason::DryRun { .. }
         | Reason::OrderUsed
+        | Reason::SlowMode { .. }
         | Reason::TooManyActs { .. }
         | Reason::NeedsOrder { .. } => '?',
     }
@@ -776,6 +777,7 @@ fn every_sentence_is_one_and_names_no_hidden_channel() {
         Reason::EryNotMember,
         Reason::NeedsOrder { is_tainted: true },
         Reason::NeedsOrder { is_tainted: false },
+        Reason::SlowMode { place: NamedPlace::Server, seconds: 600 },
     ];
     for who in [Who::You, Who::OneOfYou(Id::new(ANN)), Who::Nobody, Who::Ery] {
         reasons.extend([

@@ -8,7 +8,10 @@ use twilight_model::{
     },
 };
 
-use super::{guild::Channel, permissions};
+use super::{guild::Channel, permissions, text};
+
+/// What is said of a channel that is not there, and of one that whoever asks does not see: the same.
+pub(crate) const NO_CHANNEL: &str = "That channel is not in this server, or you cannot see it.";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
@@ -99,6 +102,11 @@ pub(crate) enum Reason {
     },
     /// The asker's order is carried out already.
     OrderUsed,
+    /// Whoever asked wrote there not long ago, by themselves or through Ery.
+    SlowMode {
+        place: Place,
+        seconds: u32,
+    },
     /// So many were done within the last hour.
     TooManyActs {
         most: u32,
@@ -135,6 +143,7 @@ impl Reason {
     /// Its code where the store finds it.
     pub(crate) const ORDER_USED: &'static str = "order_used";
     pub(crate) const TOO_MANY_ACTS: &'static str = "too_many_acts";
+    pub(crate) const SLOW_MODE: &'static str = "slow_mode";
 
     /// Says of whom it holds, where several are acted on.
     pub(crate) fn about(self, user: Id<UserMarker>) -> Self {
@@ -167,6 +176,7 @@ impl Reason {
             | Self::CannotGrant { permission, .. }
             | Self::OnlyAdministrators { permission, .. } => Some(*permission),
             Self::OfTarget { because, .. } => because.permission(),
+            Self::SlowMode { .. } => Some(Permissions::BYPASS_SLOWMODE),
             _ => None,
         }
     }
@@ -215,6 +225,7 @@ impl Reason {
             Self::DryRun { .. } => "dry_run",
             Self::OrderUsed => Self::ORDER_USED,
             Self::TooManyActs { .. } => Self::TOO_MANY_ACTS,
+            Self::SlowMode { .. } => Self::SLOW_MODE,
             Self::NotApproved => "not_approved",
             Self::NotPlanned => "not_planned",
             Self::ToldBefore { .. } => "told_before",
@@ -355,6 +366,7 @@ impl Reason {
             }
             Self::OfTarget { user, because } => of_target(*user, because),
             Self::TooManyActs { most, is_of_person } => too_many(*most, *is_of_person),
+            Self::SlowMode { place, seconds } => slow_mode(place, *seconds),
             Self::EryNotMember => "I am not a member of this server any more.".into(),
             Self::NeedsOrder { .. }
             | Self::NeedsClick
@@ -396,6 +408,19 @@ fn too_many(most: u32, is_of_person: bool) -> String {
     format!(
         "I do at most {most} acts of that kind an hour {whose}; ask again later. Who manages the \
          server may change {key}."
+    )
+}
+
+fn slow_mode(place: &Place, seconds: u32) -> String {
+    let place = match place {
+        Place::Server => "here".to_owned(),
+        Place::Channel { name, .. } => format!("in #{name}"),
+    };
+    let (words, constant) = permissions::words(Permissions::BYPASS_SLOWMODE);
+    format!(
+        "There is slow mode {place}: you may write there once in {}, and what I write for you counts \
+         as well; wait until then. The permission “{words}” ({constant}) spares of that.",
+        text::time_span(seconds)
     )
 }
 

@@ -96,6 +96,8 @@ pub(crate) struct Needs {
     pub(crate) is_for_members: bool,
     /// The channel where its words are read.
     pub(crate) tells: Option<Id<ChannelMarker>>,
+    /// Where it writes as whoever asks might by hand, and what of it slow mode counts.
+    pub(crate) writes: Option<Writes>,
     pub(crate) reads: Reads,
 }
 
@@ -112,6 +114,7 @@ impl Needs {
             owned: None,
             is_for_members: false,
             tells: None,
+            writes: None,
             reads: Reads::Nothing,
         }
     }
@@ -147,6 +150,15 @@ impl AlsoIn {
     pub(crate) fn both(channel: Id<ChannelMarker>, permissions: Permissions) -> Self {
         Self { channel, bot: permissions, asker: permissions }
     }
+}
+
+/// What is written in a channel for somebody.
+///
+/// Source: Discord Docs, Channel, `rate_limit_per_user`: one message and one thread in an interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writes {
+    Message(Id<ChannelMarker>),
+    Thread(Id<ChannelMarker>),
 }
 
 /// What belongs to one person: others need more rights to touch it.

@@ -161,7 +161,8 @@ pub(super) fn answer_of(execution: Execution, changes: Vec<ChangedTrigger>) -> C
 /// Returns the code of a refusal that the store decided.
 pub(super) fn code_of(execution: &Execution) -> &'static str {
     let content: Value = serde_json::from_str(&execution.result).unwrap_or_default();
-    if content["code"] == Reason::ORDER_USED { Reason::ORDER_USED } else { Reason::TOO_MANY_ACTS }
+    let codes = [Reason::ORDER_USED, Reason::SLOW_MODE];
+    codes.into_iter().find(|code| content["code"] == *code).unwrap_or(Reason::TOO_MANY_ACTS)
 }
 
 /// Names an outcome in metrics.

@@ -160,6 +160,8 @@ impl Tool for ScheduleAction {
             Act::List { .. } => None,
         };
         let needs = inner.unwrap_or_else(|| Needs::in_channel(here, Permissions::VIEW_CHANNEL));
+        // Nothing is written until it is due.
+        let needs = Needs { writes: None, ..needs };
         match act {
             // Another's plan is for those to take back who moderate.
             Act::Cancel { planner, .. } => Needs {

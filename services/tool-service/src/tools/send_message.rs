@@ -24,7 +24,7 @@ use crate::{
         guild::Guild,
         output::MAX_CONTENT,
         reference,
-        tool::{AlsoIn, Needs, RetryClass, Spec, Tier},
+        tool::{AlsoIn, Needs, RetryClass, Spec, Tier, Writes},
     },
     resolve::{Problem, Scene},
 };
@@ -212,6 +212,7 @@ impl Tool for SendMessage {
         Needs {
             also_in: reply.into_iter().chain(spared).collect(),
             tells: Some(act.channel),
+            writes: Some(Writes::Message(act.channel)),
             ..Needs::in_channel(act.channel, to_send)
         }
     }

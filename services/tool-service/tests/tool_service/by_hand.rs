@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use ery_proto::{
-    store::v1::ExecutionState,
+    store::v1::{ExecutionState, McpCredential},
     tool::v1::{CallOutcome, CallToolRequest},
 };
 
@@ -127,32 +127,119 @@ async fn what_was_planned_in_a_private_thread_is_done_for_those_who_are_in_it_st
     }
 }
 
-#[tokio::test]
-async fn slow_mode_holds_for_what_is_said_elsewhere_for_somebody() {
-    let it = Harness::start().await;
+/// Puts `events` in slow mode, and waits until Ery knows.
+async fn slow_events(it: &Harness, seconds: u32) {
+    // By this the server is known, and hears of its events.
+    let say = json!({"content": "from elsewhere", "channel": "events"});
+    let say = it.ordered("nils", "send_message", say).await;
     let mut events = it.channel_now(&it.channel("events").to_string()).await;
-    expect(
-        &it.run(
-            &it.ordered("bob", "send_message", json!({"content": "1", "channel": "events"})).await,
-        )
-        .await,
-        CallOutcome::Done,
-    );
-    events["rate_limit_per_user"] = json!(3_600);
+    events["rate_limit_per_user"] = json!(seconds);
     it.event("channel_update", &events);
-    let again =
-        it.ordered("bob", "send_message", json!({"content": "2", "channel": "events"})).await;
-    let reason = until(&it, CallOutcome::Denied, || {
-        let mut again = again.clone();
-        again.key = it.call("bob", "general", "send_message", json!({})).key;
-        again
+    let reason = until(it, CallOutcome::Denied, || CallToolRequest {
+        key: it.call("nils", "general", "send_message", json!({})).key,
+        ..say.clone()
     })
     .await;
     assert!(reason.contains("BYPASS_SLOWMODE"), "{reason}");
+}
+
+fn say(it: &Harness, who: &str) -> CallToolRequest {
+    it.call(who, "events", "send_message", json!({"content": "x"}))
+}
+
+/// Asserts that slow mode is why somebody is refused.
+async fn is_too_soon(it: &Harness, call: &CallToolRequest) {
+    let response = it.run(call).await;
+    expect(&response, CallOutcome::Denied);
+    assert_eq!(content(&response)["code"], "slow_mode", "{}", response.content);
+    assert!(response.reason.contains("slow mode in #events"), "{}", response.reason);
+    assert!(response.reason.contains("once in 1 hour"), "{}", response.reason);
+    assert_eq!(it.store.execution(&call.key).state(), ExecutionState::Denied);
+}
+
+#[tokio::test]
+async fn slow_mode_holds_for_what_is_said_elsewhere_for_somebody() {
+    let it = Harness::start().await;
+    let first = json!({"content": "1", "channel": "events"});
+    expect(&it.run(&it.ordered("bob", "send_message", first).await).await, CallOutcome::Done);
+    slow_events(&it, 3_600).await;
+    let again = json!({"content": "2", "channel": "events"});
+    let response = it.run(&it.ordered("bob", "send_message", again).await).await;
+    expect(&response, CallOutcome::Denied);
+    assert!(response.reason.contains("BYPASS_SLOWMODE"), "{}", response.reason);
     let by_staff = json!({"content": "3", "channel": "events"});
     expect(&it.run(&it.ordered("mara", "send_message", by_staff).await).await, CallOutcome::Done);
-    let here = it.call("bob", "events", "send_message", json!({"content": "4"}));
-    expect(&it.run(&here).await, CallOutcome::Done);
+}
+
+#[tokio::test]
+async fn slow_mode_holds_where_it_was_asked_for_as_for_what_one_writes_oneself() {
+    let it = Harness::start().await;
+    slow_events(&it, 3_600).await;
+    // Several calls of one thread: the second is one too many, unless one is spared.
+    expect(&it.run(&say(&it, "bob")).await, CallOutcome::Done);
+    is_too_soon(&it, &say(&it, "bob")).await;
+    expect(&it.run(&say(&it, "alice")).await, CallOutcome::Done);
+    for _ in 0..2 {
+        expect(&it.run(&say(&it, "mara")).await, CallOutcome::Done);
+    }
+    // A thread is counted by itself.
+    let begin = json!({"name": "aside", "visibility": "public"});
+    for outcome in [CallOutcome::Done, CallOutcome::Denied] {
+        let call = it.ordered_in("bob", "events", "create_thread", begin.clone()).await;
+        expect(&it.run(&call).await, outcome);
+    }
+    it.clock.advance(Duration::from_hours(1));
+    expect(&it.run(&say(&it, "bob")).await, CallOutcome::Done);
+    // What they wrote themselves counts, whether the call answers it or not.
+    it.clock.advance(Duration::from_hours(1));
+    let written = it.says("bob", "events", "say something").await;
+    let answering = |call| CallToolRequest { trigger_id: format!("m.{written}"), ..call };
+    is_too_soon(&it, &answering(say(&it, "bob"))).await;
+    let answer = it.call("bob", "events", "send_message", json!({"content": "I may not."}));
+    let answer = CallToolRequest { is_answer: true, ..answering(answer) };
+    expect(&it.run(&answer).await, CallOutcome::Done);
+    let (bob, events) = (it.user("bob"), it.channel("events"));
+    it.store.with(|state| state.wrote.push((bob, events, written.parse().unwrap())));
+    is_too_soon(&it, &say(&it, "bob")).await;
+}
+
+#[tokio::test]
+async fn slow_mode_holds_for_plans_and_for_mcp_clients() {
+    let it = Harness::start().await;
+    slow_events(&it, 3_600).await;
+    let mut plans = Vec::new();
+    for _ in 0..2 {
+        let plan = json!({
+            "tool": "send_message", "arguments": {"content": "later"}, "in_seconds": 60,
+        });
+        let planned = it.run(&it.call("bob", "events", "schedule_action", plan)).await;
+        expect(&planned, CallOutcome::Done);
+        plans.push(content(&planned)["id"].as_str().unwrap().to_owned());
+    }
+    it.clock.advance(Duration::from_mins(1));
+    let due = |id: &str| CallToolRequest { scheduled_action_id: id.to_owned(), ..say(&it, "bob") };
+    expect(&it.run(&due(&plans[0])).await, CallOutcome::Done);
+    is_too_soon(&it, &due(&plans[1])).await;
+
+    let credential = McpCredential {
+        credential_id: "alice".into(),
+        guild_id: it.guild(),
+        user_id: it.user("alice"),
+        channel_id: it.channel("events"),
+        ..McpCredential::default()
+    };
+    it.store.with(|state| state.credentials.insert("alice".into(), credential));
+    let by_client = |number: u32| CallToolRequest {
+        fence: None,
+        key: format!("mcp/alice/{number}"),
+        thread_id: String::new(),
+        principal: None,
+        trigger_id: "mcp.alice".into(),
+        mcp_credential_id: "alice".into(),
+        ..say(&it, "alice")
+    };
+    expect(&it.run(&by_client(1)).await, CallOutcome::Done);
+    is_too_soon(&it, &by_client(2)).await;
 }
 
 #[tokio::test]

@@ -29,6 +29,10 @@ pub(crate) struct State {
     acts: VecDeque<String>,
     /// The keys of what was allowed, each with the order that it carries out.
     orders: Vec<(String, String)>,
+    /// The keys of what wrote for its person in slow mode, each with where.
+    wrote_in: Vec<(String, u64)>,
+    /// What people wrote themselves: who, where, and the message's id.
+    pub(crate) wrote: Vec<(u64, u64, u64)>,
     /// Whether an order is used up: most tests give one over and over in one thread.
     pub(crate) counts_orders: bool,
     /// The highest epoch; lower ones are refused.
@@ -50,6 +54,27 @@ impl State {
         };
         let used = self.orders.iter().filter(|(key, of)| of == order && !has_failed(key));
         self.counts_orders && used.count() >= limit.most as usize
+    }
+
+    /// Whether the same was done there for its person not long ago, or they wrote there themselves.
+    fn is_too_soon(&self, slow: &SlowMode, given: &Execution) -> bool {
+        let window_ms = slow.limit.as_ref().map_or(0, |limit| limit.window_ms);
+        let counts = |it: &Execution| {
+            it.decision() == Decision::Allow
+                && it.state() != ExecutionState::Failed
+                && it.opened_at_ms > given.opened_at_ms - window_ms
+                && it.tool == given.tool
+                && it.principal == given.principal
+        };
+        let done = self.wrote_in.iter().filter(|(_, channel)| *channel == slow.channel_id);
+        let person = given.principal.as_ref().and_then(|principal| principal.kind.clone());
+        done.filter_map(|(key, _)| self.executions.get(key)).any(counts)
+            || self.wrote.iter().any(|(user, channel, message)| {
+                person == Some(Kind::Person(*user))
+                    && *channel == slow.channel_id
+                    && slow.since_message_id != 0
+                    && *message >= slow.since_message_id
+            })
     }
 
     /// Whether so much is done already; each act counts once here.
@@ -127,8 +152,11 @@ impl StoreService for FakeStore {
             let mut given = given;
             let of_order = request.order_limit.iter();
             let used_up = of_order.filter(|limit| state.is_used_up(limit, &request.order_hash));
+            let slow = request.slow_mode.as_ref();
+            let too_soon = slow.filter(|slow| state.is_too_soon(slow, &given));
+            let too_soon = too_soon.and_then(|slow| slow.limit.as_ref()).into_iter();
             let past = request.limits.iter().filter(|limit| state.is_past(limit, &given));
-            if let Some(limit) = used_up.chain(past).next().filter(|_| is_new) {
+            if let Some(limit) = used_up.chain(too_soon).chain(past).next().filter(|_| is_new) {
                 given.set_decision(Decision::Deny);
                 given.set_state(ExecutionState::Denied);
                 given.decision_reason.clone_from(&limit.decision_reason);
@@ -136,6 +164,9 @@ impl StoreService for FakeStore {
             }
             if is_new && given.decision() == Decision::Allow && !request.order_hash.is_empty() {
                 state.orders.push((given.key.clone(), request.order_hash.clone()));
+            }
+            if let Some(slow) = slow.filter(|_| is_new) {
+                state.wrote_in.push((given.key.clone(), slow.channel_id));
             }
             if is_new && !request.limits.is_empty() {
                 let is_over = |key: &String| {
