@@ -14,10 +14,7 @@ use ery_clock::UnixMillis;
 
 use crate::{
     adapters::{
-        discord::{
-            Discord, Method, Request, RestError,
-            wire::{RawForum, RawMessage, RawTag},
-        },
+        discord::{Discord, Method, Request, RestError, wire::RawMessage},
         store::Executions,
     },
     domain::{
@@ -222,19 +219,19 @@ impl Scene<'_> {
         Ok(Some(read).filter(|read| read.channel_id == channel && read.id == message))
     }
 
-    /// Reads the tags of a forum; none where Ery cannot see it.
-    pub(crate) async fn forum_tags(
+    /// Returns whether a message shows a proposal, also one that is decided: what people read of it is
+    /// the record of what they decided.
+    pub(crate) async fn shows_proposal(
         &self,
-        channel: Id<ChannelMarker>,
-    ) -> Result<Vec<RawTag>, Problem> {
-        let path = format!("channels/{channel}");
-        let home = self.guild.map_or(channel.get(), Id::get);
-        let request = Request::new(Method::Get, path.clone(), path, home, self.discord.send_by());
-        match self.discord.repeatedly(&request).await.and_then(|answer| answer.json::<RawForum>()) {
-            Ok(forum) => Ok(forum.available_tags),
-            Err(RestError::Refused { .. } | RestError::RefusedBefore { .. }) => Ok(Vec::new()),
-            Err(error) => Err(Problem::Unknown(error.into())),
-        }
+        guild: Id<GuildMarker>,
+        message: Id<MessageMarker>,
+    ) -> Result<bool, Problem> {
+        let shown = self.executions.approval_shown_by(guild, message).await;
+        let shown = shown.map_err(|error| {
+            tracing::warn!(error = %error, "whether a message shows a proposal cannot be read");
+            Problem::unclear("Whether that message shows a proposal cannot be read at the moment.")
+        })?;
+        Ok(shown.is_some())
     }
 
     /// Reads the newest messages of a channel, the newest first, older than what the call answers:

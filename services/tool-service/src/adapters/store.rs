@@ -6,7 +6,7 @@ use futures::{FutureExt, future::BoxFuture};
 use tonic::{Code, Status};
 use twilight_model::id::{
     Id,
-    marker::{GuildMarker, UserMarker},
+    marker::{GuildMarker, MessageMarker, UserMarker},
 };
 
 use ery_ids::{ChannelKey, Home};
@@ -64,8 +64,27 @@ impl Executions {
         guild: Id<GuildMarker>,
         id: &str,
     ) -> BoxFuture<'static, Result<Option<Approval>, StoreError>> {
+        let (guild_id, approval_id) = (guild.get(), id.to_owned());
+        self.read_approval(guild, GetApprovalRequest { guild_id, approval_id, message_id: 0 })
+    }
+
+    /// Returns the approval of a guild that a message shows, whether it is decided or not.
+    pub(crate) fn approval_shown_by(
+        &self,
+        guild: Id<GuildMarker>,
+        message: Id<MessageMarker>,
+    ) -> BoxFuture<'static, Result<Option<Approval>, StoreError>> {
+        let (guild_id, message_id) = (guild.get(), message.get());
+        let request = GetApprovalRequest { guild_id, message_id, ..GetApprovalRequest::default() };
+        self.read_approval(guild, request)
+    }
+
+    fn read_approval(
+        &self,
+        guild: Id<GuildMarker>,
+        request: GetApprovalRequest,
+    ) -> BoxFuture<'static, Result<Option<Approval>, StoreError>> {
         let mut client = self.client(Home::Guild(guild));
-        let request = GetApprovalRequest { guild_id: guild.get(), approval_id: id.to_owned() };
         let request = within(self.timeout, request);
         async move {
             let response = client.get_approval(request).await;

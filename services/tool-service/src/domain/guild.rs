@@ -10,7 +10,7 @@ use twilight_model::{
     guild::Permissions,
     id::{
         Id,
-        marker::{ChannelMarker, EmojiMarker, GuildMarker, RoleMarker, UserMarker},
+        marker::{ChannelMarker, EmojiMarker, GuildMarker, RoleMarker, TagMarker, UserMarker},
     },
 };
 
@@ -87,6 +87,24 @@ pub(crate) struct Channel {
     pub(crate) is_invitable: bool,
     /// How long one waits there from one message to the next, in seconds.
     pub(crate) slowmode: u32,
+    /// What posts can be tagged with, in a forum.
+    pub(crate) tags: Box<[Tag]>,
+}
+
+/// A tag of a forum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tag {
+    pub(crate) id: Id<TagMarker>,
+    pub(crate) name: Box<str>,
+    /// Whether only those set it who manage threads.
+    pub(crate) is_moderated: bool,
+}
+
+impl Tag {
+    /// Returns whether it has this name, whatever its case.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.name.to_lowercase() == name.to_lowercase()
+    }
 }
 
 impl Channel {

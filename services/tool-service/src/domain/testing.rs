@@ -105,6 +105,7 @@ pub(crate) fn guild() -> Builder {
             is_locked: false,
             is_invitable: false,
             slowmode: 0,
+            tags: Box::default(),
         };
         (Id::new(id), channel)
     });

@@ -20,14 +20,14 @@ use super::{
 use crate::{
     adapters::discord::{
         Answer, Method, Request, RestError,
-        wire::{RawChannel, RawForum, RawTag, snowflake_at},
+        wire::{RawChannel, snowflake_at},
     },
     domain::{
         flow::TO_READ,
         guild::{ChannelKind, Guild},
         output::MAX_CONTENT,
         text,
-        tool::{AlsoIn, Needs, RetryClass, Spec, Tier},
+        tool::{AlsoIn, Needs, RetryClass, Spec, Tier, Writes},
     },
     resolve::{Problem, Scene},
 };
@@ -89,7 +89,8 @@ pub(crate) struct Act {
     channel: Id<ChannelMarker>,
     name: String,
     begins: Begins,
-    /// Whether only those set one of its tags who manage threads.
+    /// Whether only those set one of its tags who manage threads: of acts that an earlier version
+    /// stored. Now that is looked up whenever it is judged.
     #[serde(default, skip_serializing_if = "crate::tools::is_false")]
     has_moderated_tag: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -192,15 +193,8 @@ impl Tool for CreateThread {
             }
         };
         let reason = reason::one_line(parameters.reason.as_deref(), scene.filter);
-        let has_moderated_tag = match &begins {
-            Begins::Post { tags, .. } if !tags.is_empty() => {
-                let known = scene.forum_tags(channel).await?;
-                let is_meant = |tag: &RawTag| tags.iter().any(|name| tag.is_named(name));
-                known.iter().any(|tag| tag.moderated && is_meant(tag))
-            }
-            _ => false,
-        };
-        Ok(Act { channel, name, begins, has_moderated_tag, auto_archive_minutes: archive, reason })
+        let (has_moderated_tag, auto_archive_minutes) = (false, archive);
+        Ok(Act { channel, name, begins, has_moderated_tag, auto_archive_minutes, reason })
     }
 
     fn needs(&self, act: &Act, guild: Option<&Guild>, here: Id<ChannelMarker>) -> Needs {
@@ -217,10 +211,16 @@ impl Tool for CreateThread {
         let is_slow = guild.is_some_and(|guild| guild.is_slow(act.channel));
         let mut asker = Permissions::empty();
         asker.set(Permissions::BYPASS_SLOWMODE, is_slow && act.channel != here);
-        asker.set(Permissions::MANAGE_THREADS, act.has_moderated_tag);
+        let sets_moderated = guild.is_some_and(|guild| sets_moderated(act, guild));
+        asker.set(Permissions::MANAGE_THREADS, act.has_moderated_tag || sets_moderated);
         let also = AlsoIn { channel: act.channel, bot: Permissions::empty(), asker };
         let also_in = if asker.is_empty() { Vec::new() } else { vec![also] };
-        Needs { tells: Some(act.channel), also_in, ..Needs::in_channel(act.channel, needed) }
+        Needs {
+            tells: Some(act.channel),
+            writes: Some(Writes::Thread(act.channel)),
+            also_in,
+            ..Needs::in_channel(act.channel, needed)
+        }
     }
 
     fn retry(&self, act: &Act) -> RetryClass {
@@ -240,10 +240,10 @@ impl Tool for CreateThread {
         }
         let mut body = body(act, run);
         if let Begins::Post { tags: names, .. } = &act.begins {
-            match tags(act, names, run).await {
+            match tags(act, names, run) {
                 Ok(tags) if tags.is_empty() => {}
                 Ok(tags) => body["applied_tags"] = json!(tags),
-                Err(done) => return done,
+                Err(reason) => return Done::failed(0, reason),
             }
         }
         let path = format!("channels/{}/threads", act.channel);
@@ -308,24 +308,24 @@ fn post(parameters: &Parameters, scene: &Scene<'_>) -> Result<Begins, Problem> {
     Ok(Begins::Post { content: filtered.content, tags, suppress_embeds: filtered.without_previews })
 }
 
+/// Returns whether a post is to have a tag that only those set who manage threads.
+fn sets_moderated(act: &Act, guild: &Guild) -> bool {
+    let Begins::Post { tags, .. } = &act.begins else { return false };
+    let known = guild.channels.get(&act.channel).map_or(&[][..], |forum| &forum.tags);
+    known.iter().any(|tag| tag.is_moderated && tags.iter().any(|name| tag.is_named(name)))
+}
+
 /// Finds a forum's tags by their names.
-async fn tags(act: &Act, names: &[String], run: &Run<'_>) -> Result<Vec<Id<TagMarker>>, Done> {
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    let path = format!("channels/{}", act.channel);
-    let request = Request::new(Method::Get, path.clone(), path, run.home.key(), run.send_by);
-    let read = run.discord.repeatedly(&request).await;
-    let read = read.and_then(|answer| answer.json::<RawForum>());
-    let known = read.map_err(|error| Done::of_read(&error))?.available_tags;
+fn tags(act: &Act, names: &[String], run: &Run<'_>) -> Result<Vec<Id<TagMarker>>, String> {
+    let forum = run.state.and_then(|state| state.channel(act.channel));
+    let known = forum.map_or(&[][..], |forum| &forum.tags);
     let mut tags = Vec::with_capacity(names.len());
     for name in names {
         let Some(found) = known.iter().find(|tag| tag.is_named(name)) else {
             let all: Vec<String> = known.iter().map(|tag| text::name(&tag.name)).collect();
             let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
             let name = text::name(name);
-            let reason = format!("That forum has no tag “{name}”; it has: {all}.");
-            return Err(Done::failed(0, reason));
+            return Err(format!("That forum has no tag “{name}”; it has: {all}."));
         };
         tags.push(found.id);
     }

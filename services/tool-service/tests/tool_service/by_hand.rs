@@ -261,6 +261,10 @@ async fn tags_for_the_staff_are_set_for_the_staff_alone() {
         let call = it.ordered(who, "create_thread", post(tag)).await;
         expect(&it.run(&call).await, outcome);
     }
+    // Its tags are known with it: nothing is asked for them.
+    let of_forum = format!("/channels/{}", forum["id"].as_str().unwrap());
+    let asked = it.requests("GET", &of_forum).await;
+    assert!(asked.is_empty(), "{asked:?}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use ery_clock::UnixMillis;
 use ery_proto::common::v1 as proto;
 
 use crate::domain::{
-    guild::{Channel, ChannelKind, Guild, Member, Overwrite, OverwriteOf, Role},
+    guild::{Channel, ChannelKind, Guild, Member, Overwrite, OverwriteOf, Role, Tag},
     reference::EmojiReference,
 };
 
@@ -123,11 +123,7 @@ pub(crate) struct RawChannel {
     pub(crate) thread_metadata: RawThreadMetadata,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) rate_limit_per_user: u32,
-}
-
-/// A forum, as far as its tags go.
-#[derive(Debug, Deserialize)]
-pub(crate) struct RawForum {
+    /// Only forums have them.
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) available_tags: Vec<RawTag>,
 }
@@ -143,8 +139,8 @@ pub(crate) struct RawTag {
 }
 
 impl RawTag {
-    pub(crate) fn is_named(&self, name: &str) -> bool {
-        self.name.to_lowercase() == name.to_lowercase()
+    fn tag(&self) -> Tag {
+        Tag { id: self.id, name: self.name.as_str().into(), is_moderated: self.moderated }
     }
 }
 
@@ -169,6 +165,7 @@ impl RawChannel {
             is_locked: self.thread_metadata.locked,
             is_invitable: self.thread_metadata.invitable,
             slowmode: self.rate_limit_per_user,
+            tags: self.available_tags.iter().map(RawTag::tag).collect(),
         }
     }
 }
