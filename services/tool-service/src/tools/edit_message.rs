@@ -103,6 +103,15 @@ impl Tool for EditMessage {
                 "That message has buttons, and says what they do; it stays as it is.",
             ));
         }
+        if let Some(guild) = scene.guild
+            && let Some(found) = &found
+            && found.author.id == scene.guilds.bot().await?
+            && scene.shows_proposal(guild, message).await?
+        {
+            return Err(Problem::unclear(
+                "That message tells what became of a proposal; it stays as it is.",
+            ));
+        }
         let answered = found.as_ref().and_then(|found| found.referenced_message.as_ref());
         Ok(Act {
             channel,

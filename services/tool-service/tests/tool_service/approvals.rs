@@ -312,6 +312,29 @@ async fn foreign_buttons_are_left_alone() {
 }
 
 #[tokio::test]
+async fn what_a_proposal_came_to_is_not_rewritten() {
+    let it = Harness::start().await;
+    let call = proposed(&it).await;
+    let message = shown(&it).await["id"].as_str().unwrap().to_owned();
+    press(&it, "mara", ".n").await;
+    let id = approval(&it, &call);
+    it.client()
+        .settle_approval(SettleApprovalRequest { guild_id: it.guild(), approval_id: id })
+        .await
+        .unwrap();
+    let stands = it.message_now("general", &message).await;
+    assert_eq!(stands["components"], json!([]));
+    assert!(stands["content"].as_str().unwrap().contains("Rejected by"), "{stands}");
+    for who in ["theo", "mara"] {
+        let edit = json!({"message": message, "content": "Approved by everybody."});
+        let response = it.run(&it.call(who, "general", "edit_message", edit)).await;
+        expect(&response, CallOutcome::Failed);
+        assert!(response.reason.contains("proposal"), "{}", response.reason);
+    }
+    assert_eq!(it.message_now("general", &message).await["content"], stands["content"]);
+}
+
+#[tokio::test]
 async fn an_expired_proposal_loses_its_buttons() {
     let it = Harness::start_with(|settings| settings.approval_time = Duration::from_mins(5)).await;
     let call = proposed(&it).await;

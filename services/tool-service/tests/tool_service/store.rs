@@ -254,7 +254,11 @@ impl StoreService for FakeStore {
         request: Request<GetApprovalRequest>,
     ) -> Result<Response<GetApprovalResponse>, Status> {
         let request = request.into_inner();
-        let approval = self.with(|state| state.approvals.get(&request.approval_id).cloned());
+        let is_meant = |it: &&Approval| match request.message_id {
+            0 => it.approval_id == request.approval_id,
+            message => it.message_id == message,
+        };
+        let approval = self.with(|state| state.approvals.values().find(is_meant).cloned());
         let approval = approval.filter(|approval| approval.guild_id == request.guild_id);
         Ok(Response::new(GetApprovalResponse { approval }))
     }
