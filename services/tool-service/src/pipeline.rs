@@ -61,6 +61,7 @@ use answering::Piece;
 use ask::Ask;
 pub(crate) use record::UNANSWERED;
 use record::Verdict;
+use refused_clicks::RefusedClicks;
 
 /// How often a call that waits for another's execution looks how it stands.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -75,6 +76,7 @@ pub(crate) struct Pipeline {
     /// Sends that this process tried and that have no end yet, by key. Nothing of them is under way
     /// here, and under their nonce they may be made again at once, whoever else tries.
     unsettled: Mutex<HashSet<String>>,
+    refused_clicks: RefusedClicks,
 }
 
 /// Takes a call off the list of those under way, however it ends.
@@ -121,7 +123,12 @@ struct Granted {
 
 impl Pipeline {
     pub(crate) fn new(shared: Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { shared, running: Mutex::default(), unsettled: Mutex::default() })
+        Arc::new(Self {
+            shared,
+            running: Mutex::default(),
+            unsettled: Mutex::default(),
+            refused_clicks: RefusedClicks::default(),
+        })
     }
 
     /// Carries a call out, to its end even if the caller goes away meanwhile.

@@ -396,7 +396,7 @@ pub(super) fn principal(given: Option<common::Principal>) -> Result<Option<Princ
     }))
 }
 
-fn to_proto(principal: &Principal) -> common::Principal {
+pub(super) fn to_proto(principal: &Principal) -> common::Principal {
     use common::principal::{Kind, Rule};
 
     common::Principal {

@@ -147,6 +147,22 @@ async fn who_could_not_do_it_by_hand_cannot_approve_it() {
     let approval = approval(&it, &call);
     let stands = it.store.with(|state| state.approvals[&approval].decision());
     assert_eq!(stands, ApprovalDecision::Unspecified);
+    // Each of them is written down, once, however often they clicked.
+    let clicked: Vec<_> = it.store.with(|state| {
+        let all = state.executions.values();
+        all.filter(|it| it.approval_id == approval && it.key != call.key).cloned().collect()
+    });
+    assert_eq!(clicked.len(), 2);
+    for who in ["alice", "bob"] {
+        let person = it.call(who, "general", "x", json!({})).principal;
+        let execution = clicked.iter().find(|it| it.principal == person).unwrap();
+        assert_eq!(execution.decision(), Decision::Deny);
+        assert_eq!(execution.state(), ExecutionState::Denied);
+        assert_eq!(execution.tool, "timeout_member");
+        let reason = &execution.decision_reason;
+        assert!(reason.contains("click") && reason.contains("MODERATE_MEMBERS"), "{reason}");
+        assert!(!execution.key.contains(&it.user(who).to_string()), "{}", execution.key);
+    }
     // And without a click nothing runs, whatever is claimed.
     let response = it.run(&approved(&call, &approval)).await;
     expect(&response, CallOutcome::Denied);
