@@ -208,6 +208,10 @@ impl Pipeline {
             None => ask,
         };
         match self.judged(ask).await? {
+            // What was ordered stands on its order, whatever waits before it.
+            Judged::Allowed(plan) if ask.is_ahead && plan.order.is_some() => {
+                self.carry_out(ask, *plan).await
+            }
             Judged::Final(_) | Judged::Allowed(_) if ask.is_ahead => Ok(CallToolResponse {
                 outcome: CallOutcome::Later.into(),
                 ..CallToolResponse::default()

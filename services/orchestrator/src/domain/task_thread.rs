@@ -229,6 +229,8 @@ pub(crate) struct TaskThread {
     waiting: BTreeSet<usize>,
     /// What those brought that were clicked before one in front of them.
     early: BTreeMap<usize, ToolReturn>,
+    /// The calls behind them whose turn has not come.
+    deferred: BTreeSet<usize>,
     rulings: HashMap<(u32, u32), Ruling>,
     /// What was spent, and stands in no step yet.
     bill: Bill,
@@ -266,6 +268,7 @@ impl TaskThread {
             tool_calls: 0,
             waiting: BTreeSet::new(),
             early: BTreeMap::new(),
+            deferred: BTreeSet::new(),
             rulings: HashMap::new(),
             bill: Bill::default(),
             is_in_flight: false,
@@ -324,12 +327,27 @@ impl TaskThread {
             (Entry::ModelAsked(asked), Phase::Asking) => self.offered = asked.offered,
             (Entry::ModelAnswered(turn), Phase::Asking) => {
                 let mut effect = self.model_answered(index, turn, now);
-                while let Effect::CallTool(PlannedCall { step, call, approval, .. }) = effect {
+                while let Effect::CallTool(planned) = effect {
+                    let PlannedCall { step, call, approval, is_ahead, .. } = planned;
                     let done = if approval.is_some() { &past.approved } else { &past.executed };
-                    let Some(done) = done.get(&(step, call)) else { break };
-                    let Executed { outcome, content, tier } = done.clone();
-                    let taints = tier == Tier::Read;
-                    effect = self.tool_returned(ToolReturn { outcome, content, taints }, now);
+                    let returned = match done.get(&(step, call)).cloned() {
+                        Some(Executed { outcome, content, tier }) => {
+                            ToolReturn { outcome, content, taints: tier == Tier::Read }
+                        }
+                        // What was done behind it is known all the same.
+                        None if is_ahead => ToolReturn {
+                            outcome: CallOutcome::Later,
+                            content: String::new(),
+                            taints: false,
+                        },
+                        None => break,
+                    };
+                    effect = self.tool_returned(returned, now);
+                }
+                // Whether their turn has come is found out anew.
+                if !self.deferred.is_empty() {
+                    self.deferred.clear();
+                    self.phase = Phase::Calling;
                 }
             }
             (Entry::Closing(closing), phase) if !matches!(phase, Phase::Finished(_)) => {
@@ -679,6 +697,7 @@ impl TaskThread {
             self.steps.push(ModelStep { step: index, turn, results: Vec::new() });
             self.waiting.clear();
             self.early.clear();
+            self.deferred.clear();
             self.phase = Phase::Calling;
             return self.next_call(now);
         }
@@ -705,11 +724,14 @@ impl TaskThread {
     }
 
     /// Returns the call of the last turn that is to be made now: those that wait for a click keep
-    /// none behind them from being shown, too, or from being done once it is clicked.
+    /// none behind them from being shown, too, or from being done where it was ordered or is clicked.
     fn current(&self) -> Option<usize> {
         let step = self.steps.last()?;
-        (step.results.len()..step.turn.tool_calls.len())
-            .find(|call| !self.waiting.contains(call) && !self.early.contains_key(call))
+        (step.results.len()..step.turn.tool_calls.len()).find(|call| {
+            !self.waiting.contains(call)
+                && !self.early.contains_key(call)
+                && !self.deferred.contains(call)
+        })
     }
 
     fn next_call(&mut self, now: UnixMillis) -> Effect {
@@ -757,7 +779,10 @@ impl TaskThread {
                 return self.next_call(now);
             }
             // It has its turn once those before it are decided.
-            CallOutcome::Later => return self.suspend(),
+            CallOutcome::Later => {
+                self.deferred.insert(index);
+                return self.next_call(now);
+            }
             CallOutcome::Done
             | CallOutcome::Denied
             | CallOutcome::Failed

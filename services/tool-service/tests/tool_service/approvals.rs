@@ -116,6 +116,10 @@ async fn a_call_whose_turn_has_not_come_is_made_only_if_it_waits_for_a_click_too
     }
     assert!(it.said("general").is_empty());
     let timeout = json!({"member": it.user("bob").to_string(), "duration_seconds": 600});
+    // What its asker ordered need not wait for what they did not order.
+    let kick = it.ordered("theo", "kick_member", json!({"member": "alice"})).await;
+    let kick = CallToolRequest { is_ahead: true, ..kick };
+    expect(&it.run(&kick).await, CallOutcome::Done);
     let call = ahead("timeout_member", timeout);
     expect(&it.run(&call).await, CallOutcome::NeedsApproval);
     assert_eq!(it.said("general").len(), 1, "it is shown with its buttons");
@@ -313,21 +317,6 @@ async fn what_a_proposal_says_is_not_changed_while_it_can_be_clicked() {
 }
 
 #[tokio::test]
-async fn foreign_buttons_are_left_alone() {
-    let it = Harness::start().await;
-    let foreign = ClickApprovalRequest {
-        guild_id: it.guild(),
-        channel_id: it.channel("general"),
-        user_id: it.user("mara"),
-        custom_id: "poll.1".into(),
-        interaction_id: 1,
-        interaction_token: "t".into(),
-    };
-    assert!(!it.client().click_approval(foreign).await.unwrap().into_inner().is_ours);
-    assert!(it.requests("POST", "/callback").await.is_empty());
-}
-
-#[tokio::test]
 async fn what_a_proposal_came_to_is_not_rewritten() {
     let it = Harness::start().await;
     let call = proposed(&it).await;
@@ -348,6 +337,21 @@ async fn what_a_proposal_came_to_is_not_rewritten() {
         assert!(response.reason.contains("proposal"), "{}", response.reason);
     }
     assert_eq!(it.message_now("general", &message).await["content"], stands["content"]);
+}
+
+#[tokio::test]
+async fn foreign_buttons_are_left_alone() {
+    let it = Harness::start().await;
+    let foreign = ClickApprovalRequest {
+        guild_id: it.guild(),
+        channel_id: it.channel("general"),
+        user_id: it.user("mara"),
+        custom_id: "poll.1".into(),
+        interaction_id: 1,
+        interaction_token: "t".into(),
+    };
+    assert!(!it.client().click_approval(foreign).await.unwrap().into_inner().is_ours);
+    assert!(it.requests("POST", "/callback").await.is_empty());
 }
 
 #[tokio::test]

@@ -579,6 +579,61 @@ fn a_call_that_needs_a_click_suspends_the_thread() {
     assert!(is_suspended(&effect), "{effect:?}");
 }
 
+#[test]
+fn what_was_ordered_is_done_behind_what_waits_and_what_has_no_turn_yet() {
+    let turn = |past: &Past| {
+        let mut entries = until_asked();
+        entries.push(Entry::ModelAnswered(calls(4)));
+        let limits = Limits { max_tool_calls: 4, ..LIMITS };
+        TaskThread::resume(&turn(), limits, T0, steps(entries), past).unwrap()
+    };
+    let mut thread = turn(&Past::default());
+    let mut effect = thread.start(T0);
+    // The first waits, the second has its turn after it, the third was ordered, the fourth waits, too.
+    let outcomes = [
+        CallOutcome::NeedsApproval,
+        CallOutcome::Later,
+        CallOutcome::Done,
+        CallOutcome::NeedsApproval,
+    ];
+    for (call, outcome) in (0..).zip(outcomes) {
+        let Effect::CallTool(planned) = &effect else { panic!("{effect:?}") };
+        assert_eq!((planned.call, planned.is_ahead), (call, call > 0));
+        effect = thread.step(Input::ToolReturned(came_to(outcome)), T0);
+    }
+    assert!(is_suspended(&effect), "{effect:?}");
+
+    // Whoever goes on knows what was done, and asks again what had no turn.
+    let mut past = Past {
+        executed: [
+            ((2, 0), proposed()),
+            ((2, 2), executed("ordered", Tier::Reversible)),
+            ((2, 3), proposed()),
+        ]
+        .into(),
+        ..Past::default()
+    };
+    let mut thread = turn(&past);
+    let Effect::CallTool(call) = thread.start(T0) else { panic!("the second is asked for") };
+    assert_eq!((call.call, call.is_ahead), (1, true));
+    assert!(is_suspended(&thread.step(Input::ToolReturned(came_to(CallOutcome::Later)), T0)));
+
+    // Once all is decided it has its turn, and the model is told of all in their order.
+    past.rulings.insert((2, 0), Ruling::Refused("no".into()));
+    past.rulings.insert((2, 3), Ruling::Refused("nor that".into()));
+    let mut thread = turn(&past);
+    let Effect::CallTool(call) = thread.start(T0) else { panic!("the second is made") };
+    assert_eq!((call.call, call.is_ahead), (1, false));
+    let effect = thread.step(Input::ToolReturned(came_to(CallOutcome::Done)), T0);
+    let Effect::CallTool(call) = effect else { panic!("{effect:?}") };
+    assert_eq!(call.call, 2, "a repeat finds what was done");
+    let effect = thread.step(Input::ToolReturned(came_to(CallOutcome::Done)), T0);
+    assert_eq!(effect, Effect::AskModel);
+    let told: Vec<_> = thread.steps()[0].results.iter().map(|it| it.outcome).collect();
+    let (done, denied) = (CallOutcome::Done, CallOutcome::Denied);
+    assert_eq!(told, [denied, done, done, denied]);
+}
+
 fn came_to(outcome: CallOutcome) -> ToolReturn {
     ToolReturn { outcome, content: outcome.as_word().into(), taints: false }
 }
