@@ -60,6 +60,7 @@ use crate::{
     domain::{
         guild::{Channel, Guild, GuildState, Member},
         permissions,
+        policy::Policy,
         tool::{Needs, RetryClass, Spec, Tier},
     },
     guilds::Guilds,
@@ -141,6 +142,8 @@ pub(crate) struct Run<'a> {
     pub(crate) state: Option<&'a GuildState>,
     /// Everybody on whose rights the call stands.
     pub(crate) people: &'a [Id<UserMarker>],
+    /// What the staff allow where it was asked for.
+    pub(crate) policy: &'a Policy,
     /// The channels that may be read.
     pub(crate) reads: &'a [Id<ChannelMarker>],
     pub(crate) nonce: &'a str,

@@ -297,10 +297,10 @@ async fn list(here: Id<ChannelMarker>, run: &Run<'_>) -> Done {
         Ok(waiting) => waiting,
         Err(error) => return unread(&error),
     };
-    // What somebody planned is theirs to see, and the moderators'.
+    // What somebody planned is theirs to see, and of those who moderate or manage events.
     let sees_all = run.state.is_some_and(|state| {
-        run.people.iter().all(|person| sees_others(state, *person, run.now))
-            && !run.people.is_empty()
+        let sees = |person| sees_others(state, run.policy, person, run.now);
+        !run.people.is_empty() && run.people.iter().copied().all(sees)
     });
     let shown: Vec<Value> = waiting
         .iter()
@@ -351,11 +351,17 @@ fn unread(error: &crate::error::StoreError) -> Done {
     Done::failed(0, "What is planned cannot be read at the moment.")
 }
 
-/// Returns whether somebody sees what others planned: those who moderate do.
-fn sees_others(state: &GuildState, person: Id<UserMarker>, now: UnixMillis) -> bool {
+/// Returns whether somebody sees what others planned: those who moderate do, and who manage events.
+fn sees_others(
+    state: &GuildState,
+    policy: &Policy,
+    person: Id<UserMarker>,
+    now: UnixMillis,
+) -> bool {
     state.member(person).is_some_and(|member| {
-        permissions::in_guild(&state.guild, member, now)
-            .intersects(Permissions::MODERATE_MEMBERS | Permissions::MANAGE_GUILD)
+        policy.is_event_manager(member)
+            || permissions::in_guild(&state.guild, member, now)
+                .intersects(Permissions::MODERATE_MEMBERS | Permissions::MANAGE_GUILD)
     })
 }
 
@@ -373,7 +379,7 @@ pub(crate) fn may_see(
         return true;
     }
     let channel = Id::new_checked(action.channel_id).and_then(|id| state.channel(id));
-    (policy.is_event_manager(member) || sees_others(state, viewer, now))
+    sees_others(state, policy, viewer, now)
         && channel.is_some_and(|channel| {
             let has = permissions::in_channel(&state.guild, member, channel, now);
             // Who is in a private thread is not known here.

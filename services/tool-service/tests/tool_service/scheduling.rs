@@ -165,6 +165,8 @@ async fn whoever_manages_events_sees_and_takes_back_what_others_planned() {
     let (guild_id, channel_id) = (it.guild(), it.channel("general"));
     let seen = ListPlansRequest { guild_id, channel_id, user_id: it.user("alice") };
     assert_eq!(it.client().list_plans(seen).await.unwrap().into_inner().plans.len(), 1);
+    let listed = it.run(&schedule(&it, "alice", json!({"action": "list"}))).await;
+    assert_eq!(content(&listed)["planned"].as_array().unwrap().len(), 1, "the model is told, too");
     let id = content(&planned)["id"].as_str().unwrap().to_owned();
     let cancel = json!({"action": "cancel", "id": id});
     expect(&it.run(&schedule(&it, "alice", cancel)).await, CallOutcome::Done);
