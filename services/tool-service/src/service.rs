@@ -19,7 +19,7 @@ use crate::{
         store::Executions,
     },
     domain::{output::Filter, policy::Policy},
-    error::{NewServiceError, StoreError},
+    error::{CallError, NewServiceError, StoreError},
     guilds::Guilds,
     handlers::Handlers,
     patience::Patience,
@@ -145,15 +145,15 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// If nothing is known of it and the store cannot be asked now.
-    pub(crate) async fn policy(&self, here: ChannelKey) -> Result<Policy, StoreError> {
+    /// If nothing is known of it and the store cannot be asked now; or if what a thread belongs to is not
+    /// known and Discord does not answer, which is waited for as every such look is.
+    pub(crate) async fn policy(&self, here: ChannelKey) -> Result<Policy, CallError> {
         let config = self.config.get(here.home).await;
         let config = config.map_err(|error| StoreError::Unavailable(error.0))?;
         let channel = here.channel.get();
         let parent = match here.guild() {
             Some(guild) if config.is_set_by_channel() => {
-                let found = self.guilds.own_channel(guild, here.channel).await;
-                let found = found.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+                let found = self.guilds.own_channel(guild, here.channel).await?;
                 found.and_then(|found| found.thread_of())
             }
             _ => None,

@@ -1,5 +1,7 @@
 //! What the staff of a server and of the installation allow.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use ery_community_config::{Changed, Subject, TOOLS};
@@ -158,4 +160,27 @@ async fn no_more_is_done_in_an_hour_than_the_server_allows() {
     // An hour later there is room again.
     it.clock.advance(std::time::Duration::from_hours(1));
     expect(&it.run(&ban("mara", "alice").await).await, CallOutcome::Done);
+}
+
+#[tokio::test]
+async fn what_a_thread_belongs_to_is_waited_for_as_every_look_and_then_told() {
+    let it = Harness::start().await;
+    let general = it.channel("general");
+    // No list tells of a thread that is put away.
+    let old = json!({"name": "old", "type": 11});
+    let old = it.rest_post(&format!("channels/{general}/threads"), old).await;
+    let old = old["id"].as_str().unwrap().to_owned();
+    it.control_patch(&format!("/threads/{old}"), json!({"archived": true})).await;
+    it.config.set(it.guild(), Subject::channel(general), "tools.dry_run", json!(true));
+    it.fault("GET /channels/{channel_id}", "error", json!({"status": 503})).await;
+    let mut call = it.call("bob", "general", "get_server_info", json!({}));
+    call.channel_id = old.parse().unwrap();
+    call.fence.as_mut().unwrap().channel_id = call.channel_id;
+    let waits = it.try_run(&call).await.unwrap_err();
+    assert_eq!(waits.code(), tonic::Code::Unavailable, "{waits}");
+    assert!(waits.message().contains("discord"), "it is not the store's fault: {waits}");
+    it.clock.advance(Duration::from_mins(2));
+    let response = it.run(&call).await;
+    expect(&response, CallOutcome::Failed);
+    assert!(response.reason.contains("not answered properly"), "{}", response.reason);
 }
