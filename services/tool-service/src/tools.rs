@@ -179,13 +179,28 @@ impl Run<'_> {
         one_of.iter().any(|wanted| self.all_people(of, *wanted))
     }
 
-    /// Returns whether people may be notified in a channel. Into a closed thread a mention would let
-    /// them in, which only those do who manage threads.
-    pub(crate) fn may_notify_in(&self, channel: Id<ChannelMarker>) -> bool {
-        let channel = self.state.and_then(|state| state.channel(channel));
-        channel.is_none_or(|channel| {
-            !channel.is_closed() || self.all_have_in(channel, &[Permissions::MANAGE_THREADS])
-        })
+    /// Returns whom of these a message in a channel notifies. Into a closed thread a mention would let
+    /// them in, which only those do who manage threads; those who are in it are notified.
+    pub(crate) async fn notified_in(
+        &self,
+        channel: Id<ChannelMarker>,
+        users: &[Id<UserMarker>],
+    ) -> Vec<Id<UserMarker>> {
+        let known = self.state.and_then(|state| state.channel(channel));
+        let closed = known
+            .filter(|it| it.is_closed() && !self.all_have_in(it, &[Permissions::MANAGE_THREADS]));
+        let Some((thread, guild)) = closed.zip(self.guild()) else { return users.to_vec() };
+        let mut inside = Vec::new();
+        for user in users {
+            match self.guilds.is_in_thread(guild, thread.id, *user).await {
+                Ok(true) => inside.push(*user),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(error = %error, "who is in a thread cannot be read");
+                }
+            }
+        }
+        inside
     }
 
     /// Returns whether Ery has these permissions in a channel; what is not known here, Discord says.

@@ -4,7 +4,7 @@ use twilight_model::{
     guild::Permissions,
     id::{
         Id,
-        marker::{ChannelMarker, UserMarker},
+        marker::{ChannelMarker, GuildMarker, UserMarker},
     },
 };
 
@@ -43,26 +43,35 @@ impl Guilds {
         };
         let others: Vec<_> = people.iter().copied().filter(|user| !manages(*user)).collect();
         for user in others {
-            let path = format!("channels/{channel}/thread-members/{user}");
-            let route = format!("channels/{channel}/thread-members/id");
-            let send_by = self.discord.send_by();
-            let home = state.guild.id.get();
-            let request = Request::new(Method::Get, route, path, home, send_by).about(user);
-            match self.discord.repeatedly(&request).await {
-                Ok(_) => {
-                    state.outside.remove(&(channel, user));
-                }
-                // Where Ery may not even look, nobody is known to be in.
-                Err(
-                    RestError::Refused { code: UNKNOWN_MEMBER, .. }
-                    | RestError::Refused { status: 403, .. }
-                    | RestError::RefusedBefore { .. },
-                ) => {
-                    state.outside.insert((channel, user));
-                }
-                Err(error) => return Err(error.into()),
+            if self.is_in_thread(state.guild.id, channel, user).await? {
+                state.outside.remove(&(channel, user));
+            } else {
+                state.outside.insert((channel, user));
             }
         }
         Ok(())
+    }
+
+    /// Returns whether somebody is in a private thread now, as far as Ery may look.
+    pub(crate) async fn is_in_thread(
+        &self,
+        guild: Id<GuildMarker>,
+        thread: Id<ChannelMarker>,
+        user: Id<UserMarker>,
+    ) -> Result<bool, StateError> {
+        let path = format!("channels/{thread}/thread-members/{user}");
+        let route = format!("channels/{thread}/thread-members/id");
+        let send_by = self.discord.send_by();
+        let request = Request::new(Method::Get, route, path, guild.get(), send_by).about(user);
+        match self.discord.repeatedly(&request).await {
+            Ok(_) => Ok(true),
+            // Where Ery may not even look, nobody is known to be in.
+            Err(
+                RestError::Refused { code: UNKNOWN_MEMBER, .. }
+                | RestError::Refused { status: 403, .. }
+                | RestError::RefusedBefore { .. },
+            ) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 }

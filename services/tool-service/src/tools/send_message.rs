@@ -229,8 +229,8 @@ impl Tool for SendMessage {
         if let Some(message) = act.stands() {
             return change(act, message, run).await;
         }
-        let notified = notified(act, run);
-        match outgoing(act, notified).send(run).await {
+        let notified = run.notified_in(act.channel, &act.mention_users).await;
+        match outgoing(act, &notified).send(run).await {
             Ok(sent) => told(sent, run),
             Err(done) => done,
         }
@@ -241,17 +241,12 @@ impl Tool for SendMessage {
             // Once more changes nothing.
             return change(act, message, run).await;
         }
-        let notified = notified(act, run);
-        match outgoing(act, notified).look_up(run).await {
+        let notified = run.notified_in(act.channel, &act.mention_users).await;
+        match outgoing(act, &notified).look_up(run).await {
             Ok(sent) => told(sent, run),
             Err(done) => done,
         }
     }
-}
-
-/// Returns whom the message notifies.
-fn notified<'a>(act: &'a Act, run: &Run<'_>) -> &'a [Id<UserMarker>] {
-    if run.may_notify_in(act.channel) { &act.mention_users } else { &[] }
 }
 
 /// Changes a message of an answer, or takes it back. A repeat changes nothing.
@@ -264,10 +259,11 @@ async fn change(act: &Act, message: Id<MessageMarker>, run: &Run<'_>) -> Done {
     let request = if act.withdraws.is_some() {
         of(Method::Delete)
     } else {
+        let notified = run.notified_in(channel, &act.mention_users).await;
         let mut body = json!({
             "content": act.content,
             "allowed_mentions": {
-                "parse": [], "users": notified(act, run), "replied_user": false,
+                "parse": [], "users": notified, "replied_user": false,
             },
         });
         if act.suppress_embeds {

@@ -123,7 +123,7 @@ async fn in_channel(act: &Act, run: &Run<'_>) -> Done {
     if !run.bot_may(act.channel, Permissions::VIEW_CHANNEL | to_send) {
         return warned(act, "failed", NOT_TOLD_HERE, 0);
     }
-    match run.discord.repeatedly(&message(act, act.channel, run)).await {
+    match run.discord.repeatedly(&message(act, act.channel, run).await).await {
         Ok(answer) => {
             let done = warned(act, "channel", "", answer.status);
             let Ok(message) = answer.json::<RawMessage>() else { return done };
@@ -152,13 +152,14 @@ async fn by_dm(act: &Act, run: &Run<'_>) -> Done {
         Ok(channel) => channel.id,
         Err(error) => return not_told(act, &error),
     };
-    match run.discord.repeatedly(&message(act, channel, run).about(act.member)).await {
+    let message = message(act, channel, run).await.about(act.member);
+    match run.discord.repeatedly(&message).await {
         Ok(answer) => warned(act, "dm", " They were told by a direct message.", answer.status),
         Err(error) => not_told(act, &error),
     }
 }
 
-fn message(act: &Act, channel: Id<ChannelMarker>, run: &Run<'_>) -> Request {
+async fn message(act: &Act, channel: Id<ChannelMarker>, run: &Run<'_>) -> Request {
     let of = match (act.notice, run.state) {
         (Notice::Dm, Some(state)) => {
             format!("You are warned on the server {}", crate::domain::text::name(&state.guild.name))
@@ -169,7 +170,7 @@ fn message(act: &Act, channel: Id<ChannelMarker>, run: &Run<'_>) -> Request {
         Some(reason) => format!("{of}: {reason}"),
         None => format!("{of}."),
     };
-    let notified = if run.may_notify_in(channel) { &[act.member][..] } else { &[] };
+    let notified = run.notified_in(channel, &[act.member]).await;
     let path = format!("channels/{channel}/messages");
     Request::new(Method::Post, path.clone(), path, run.home.key(), run.send_by).json(&json!({
         "content": content,

@@ -85,6 +85,11 @@ async fn a_mention_lets_nobody_into_a_closed_thread() {
         sent.iter().map(|sent| sent["body"]["allowed_mentions"]["users"].clone()).collect();
     let last: Vec<_> = notified.iter().rev().take(2).rev().cloned().collect();
     assert_eq!(last, [json!([]), json!([zoe])], "mara manages threads");
+    // Whom somebody let in is in, and notified by whoever is.
+    it.rest_put(&format!("channels/{channel}/thread-members/{zoe}"), Value::Null).await;
+    expect(&it.run(&hey("bob")).await, CallOutcome::Done);
+    let sent = it.requests("POST", &format!("/channels/{channel}/messages")).await;
+    assert_eq!(sent.last().unwrap()["body"]["allowed_mentions"]["users"], json!([zoe]));
 }
 
 #[tokio::test]
