@@ -11,6 +11,7 @@ pub(crate) mod permissions;
 pub(crate) mod policy;
 pub(crate) mod reason;
 pub(crate) mod reference;
+pub(crate) mod sight;
 pub(crate) mod split;
 pub(crate) mod staff;
 pub(crate) mod text;

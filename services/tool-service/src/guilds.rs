@@ -279,6 +279,26 @@ impl Guilds {
         self.channel_at_discord(guild, slot, channel).await
     }
 
+    /// Takes as long over a channel of the guild as over one that is not there: for whoever is not to
+    /// know of it, how long the answer takes must not tell it either.
+    pub(crate) async fn pass_over(
+        &self,
+        guild: Id<GuildMarker>,
+        channel: Id<ChannelMarker>,
+        here: Id<ChannelMarker>,
+    ) {
+        if !self.strangers.hide(guild, channel) {
+            return;
+        }
+        // What Ery may read for sure: a refusal would count against her.
+        let path = format!("channels/{here}");
+        let request =
+            Request::new(Method::Get, path.clone(), path, guild.get(), self.discord.send_by());
+        if let Err(error) = self.discord.repeatedly(&request).await {
+            tracing::debug!(error = %error, "a channel that is passed over could not be read");
+        }
+    }
+
     /// Returns the channel where a call is made: whatever else was asked for, it is looked for.
     pub(crate) async fn own_channel(
         &self,

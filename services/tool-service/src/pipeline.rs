@@ -392,11 +392,13 @@ impl Pipeline {
             Ok(parameters) => parameters,
             Err(mistake) => return Ok(Err(Verdict::invalid(mistake))),
         };
+        let people = decide::people(ask.principal.as_ref(), &ask.askers);
         let scene = Scene {
             discord: &shared.discord,
             guilds: &shared.guilds,
             guild: ask.guild(),
             here: ask.here,
+            sight: ask.sight(&people),
             trigger: ask.trigger(),
             filter: &shared.filter,
             executions: &shared.executions,

@@ -19,11 +19,12 @@ use crate::{
     },
     domain::{
         flow::TO_READ,
-        guild::{Channel, ChannelKind, Guild, Role},
+        guild::{Channel, ChannelKind, Guild, GuildState, Member, Role},
         output::Filter,
         permissions,
+        reason::NO_CHANNEL,
         reference::{self, ChannelReference, MemberReference, RoleReference},
-        text,
+        sight, text,
     },
     error::StateError,
     guilds::Guilds,
@@ -38,11 +39,24 @@ pub(crate) struct Scene<'a> {
     pub(crate) guilds: &'a Guilds,
     pub(crate) guild: Option<Id<GuildMarker>>,
     pub(crate) here: Id<ChannelMarker>,
+    /// Who asks: what they do not see is not there for them.
+    pub(crate) sight: Sight<'a>,
     /// The message that the call answers, if there is one.
     pub(crate) trigger: Option<Id<MessageMarker>>,
     pub(crate) filter: &'a Filter,
     pub(crate) executions: &'a Executions,
     pub(crate) now: UnixMillis,
+}
+
+/// For whom channels are looked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sight<'a> {
+    /// For Ery herself, and for what the staff wrote.
+    All,
+    /// For all of these.
+    People(&'a [Id<UserMarker>]),
+    /// For somebody who is no member: what everyone sees.
+    Nobody,
 }
 
 /// Why arguments cannot be understood.
@@ -160,9 +174,9 @@ impl Scene<'_> {
                 ));
             }
         };
-        match self.guilds.channel(self.guild_id()?, id).await? {
+        match self.seen(self.guild_id()?, id).await? {
             Some(found) => Ok(found.id),
-            None => Err(Problem::unclear("That channel is not in this server.")),
+            None => Err(Problem::unclear(NO_CHANNEL)),
         }
     }
 
@@ -292,10 +306,50 @@ impl Scene<'_> {
         let Some(guild) = self.guild else {
             return Err(Problem::unclear("In a direct message I know this channel alone."));
         };
-        match self.guilds.channel(guild, channel).await? {
+        match self.seen(guild, channel).await? {
             Some(found) => readable(found.kind, channel),
-            None => Err(Problem::unclear("That channel is not in this server.")),
+            None => Err(Problem::unclear(NO_CHANNEL)),
         }
+    }
+
+    /// Returns a channel of the guild, if whoever asks sees it.
+    async fn seen(
+        &self,
+        guild: Id<GuildMarker>,
+        channel: Id<ChannelMarker>,
+    ) -> Result<Option<Channel>, Problem> {
+        let found = self.guilds.channel(guild, channel).await?;
+        // Those who ask are looked up either way.
+        let state = self.onlookers(guild).await?;
+        match found {
+            Some(found) if self.is_seen(&found, &state) => Ok(Some(found)),
+            Some(hidden) => {
+                self.guilds.pass_over(guild, hidden.id, self.here).await;
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the guild with those who ask.
+    async fn onlookers(&self, guild: Id<GuildMarker>) -> Result<GuildState, Problem> {
+        let people = match self.sight {
+            Sight::People(people) => people,
+            Sight::All | Sight::Nobody => &[],
+        };
+        Ok(self.guilds.state(guild, people).await?)
+    }
+
+    fn is_seen(&self, channel: &Channel, state: &GuildState) -> bool {
+        let sees = |member: &Member| sight::sees(state, member, channel, self.now);
+        channel.id == self.here
+            || match self.sight {
+                Sight::All => true,
+                Sight::People(people) => {
+                    people.iter().all(|person| state.member(*person).is_some_and(sees))
+                }
+                Sight::Nobody => sees(&Member::nobody()),
+            }
     }
 
     /// Returns the message of this channel that `text` names: an id, or a link.
@@ -356,14 +410,16 @@ impl Scene<'_> {
         name: &str,
         fits: impl Fn(&Channel) -> bool + Send,
     ) -> Result<Id<ChannelMarker>, Problem> {
-        let guild = self.the_guild().await?;
-        let channels = guild.channels.values();
-        let mut found: Vec<_> =
-            channels.filter(|channel| fits(channel)).map(|channel| channel.id).collect();
+        let state = self.onlookers(self.guild_id()?).await?;
+        let channels = state.guild.channels.values();
+        let mut found: Vec<_> = channels
+            .filter(|channel| fits(channel) && self.is_seen(channel, &state))
+            .map(|channel| channel.id)
+            .collect();
         found.sort_unstable();
         match found.as_slice() {
             [] => Err(Problem::unclear(format!(
-                "There is no channel with exactly the name “{}”.",
+                "There is no channel with exactly the name “{}” that you can see.",
                 text::name(name)
             ))),
             [one] => Ok(*one),

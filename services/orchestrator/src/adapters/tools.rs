@@ -225,7 +225,7 @@ impl Tools {
         &self,
         channel: ChannelKey,
         order: &Order,
-        message: Id<MessageMarker>,
+        message: &Message,
         now: UnixMillis,
     ) -> Result<Resolved, CallError> {
         let client = self.client(channel.home);
@@ -235,7 +235,8 @@ impl Tools {
             tool: order.tool.clone(),
             arguments: order.arguments.clone(),
             now_ms: now.0,
-            trigger_id: TriggerId::Message(message).to_string(),
+            trigger_id: TriggerId::Message(message.id).to_string(),
+            asker_id: message.author.get(),
         };
         let answer = self
             .retries

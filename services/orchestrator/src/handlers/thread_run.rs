@@ -524,7 +524,7 @@ impl<'a> Run<'a> {
             if !tools.iter().any(|tool| tool.name == order.tool) {
                 continue;
             }
-            match holder.tools.resolve_call(channel, &order, message.id, now).await {
+            match holder.tools.resolve_call(channel, &order, message, now).await {
                 Ok(Resolved::Arguments(arguments)) => {
                     order.arguments = arguments;
                     read.orders.push(order);

@@ -20,6 +20,7 @@ use super::{
     permissions,
     policy::Policy,
     reason::{Place as NamedPlace, Reason, Who},
+    sight,
     tool::{Needs, Owned, Place, Reads, Spec, Subject, SubjectAct, Tier},
 };
 
@@ -130,7 +131,7 @@ fn check(
         Authority::People(people) => world.people_may(people)?,
         Authority::Nobody if call.needs.is_for_members => return Err(Reason::NobodyAsked),
         Authority::Nobody => {
-            world.holds(&nobody(), world.of_asker(None), Who::Nobody)?;
+            world.holds(&Member::nobody(), world.of_asker(None), Who::Nobody)?;
         }
         Authority::Bot => {}
     }
@@ -317,6 +318,7 @@ impl World<'_> {
             Place::Guild => (permissions::in_guild(guild, member, self.now), NamedPlace::Server),
             Place::Channel(channel) => {
                 let channel = self.channel(channel)?;
+                self.may_know_of(member, channel, who)?;
                 self.may_be_in(member, channel, who)?;
                 let has = permissions::in_channel(guild, member, channel, self.now);
                 (has, NamedPlace::channel(channel))
@@ -347,7 +349,17 @@ impl World<'_> {
         if channel.is_locked { wanted | Permissions::MANAGE_THREADS } else { wanted }
     }
 
+    /// To whoever does not see a channel it is as if it were not there: how they are refused tells them
+    /// nothing of it.
+    fn may_know_of(&self, member: &Member, channel: &Channel, who: Who) -> Result<(), Reason> {
+        let is_known = who == Who::Ery
+            || channel.id == self.call.here
+            || sight::sees(self.state, member, channel, self.now);
+        if is_known { Ok(()) } else { Err(Reason::OtherPlace) }
+    }
+
     fn reads_channel(&self, member: &Member, channel: &Channel, who: Who) -> Result<(), Reason> {
+        self.may_know_of(member, channel, who)?;
         self.may_be_in(member, channel, who)?;
         let has = permissions::in_channel(&self.state.guild, member, channel, self.now);
         match permissions::first_missing(flow::TO_READ, has) {
@@ -424,6 +436,7 @@ impl World<'_> {
     fn may_know(&self, channel: Id<ChannelMarker>, authority: &Authority) -> Result<(), Reason> {
         let of = self.channel(channel)?;
         let knows = |member: &Member, who| {
+            self.may_know_of(member, of, who)?;
             self.may_be_in(member, of, who)?;
             let has = permissions::in_channel(&self.state.guild, member, of, self.now);
             if has.contains(Permissions::VIEW_CHANNEL) {
@@ -442,7 +455,7 @@ impl World<'_> {
                     knows(member, who)?;
                 }
             }
-            Authority::Nobody => knows(&nobody(), Who::Nobody)?,
+            Authority::Nobody => knows(&Member::nobody(), Who::Nobody)?,
             Authority::Bot => {}
         }
         if flow::may_be_known(self.state, channel, self.call.here) {
@@ -479,7 +492,7 @@ impl World<'_> {
                 }
             }
             Authority::Nobody => {
-                let nobody = nobody();
+                let nobody = Member::nobody();
                 self.reads_channel(&nobody, source, Who::Nobody)?;
             }
             Authority::Bot => {}
@@ -581,20 +594,6 @@ impl World<'_> {
 
 fn who(person: Id<UserMarker>, people: &[Id<UserMarker>]) -> Who {
     if people.len() == 1 { Who::You } else { Who::OneOfYou(person) }
-}
-
-/// Stands for whoever is no member: @everyone's rights, and no overwrite of their own.
-fn nobody() -> Member {
-    Member {
-        user: Id::new(1),
-        username: "nobody".into(),
-        global_name: None,
-        nick: None,
-        is_bot: true,
-        roles: Box::default(),
-        joined_at: None,
-        timed_out_until: None,
-    }
 }
 
 #[cfg(test)]

@@ -254,12 +254,12 @@ fn what_is_known_is_told_to_whom_it_may_be_and_where() {
     let log = Needs { reads: Reads::ForHolders(MODERATE), ..Needs::in_guild(MODERATE) };
     for (asker, here, needs, expected) in [
         (Some(ANN), GENERAL, about(LOUNGE), '+'),
-        (Some(ANN), GENERAL, about(STAFFROOM), 'p'),
+        (Some(ANN), GENERAL, about(STAFFROOM), 'c'),
         (Some(MOD), GENERAL, about(STAFFROOM), 'l'),
         (Some(MOD), STAFFROOM, about(STAFFROOM), '+'),
         (Some(MOD), GENERAL, about(777), 'c'),
         (None, GENERAL, about(LOUNGE), '+'),
-        (None, GENERAL, about(STAFFROOM), 'p'),
+        (None, GENERAL, about(STAFFROOM), 'c'),
         (Some(ANN), GENERAL, log.clone(), 'p'),
         (Some(MOD), GENERAL, log.clone(), 'f'),
         (Some(MOD), STAFFROOM, log.clone(), '+'),
@@ -441,7 +441,7 @@ fn who_is_timed_out_may_only_read() {
         (ANN, &HARMLESS, send(THREAD), 't'),
         (ANN, &HARMLESS, react(GENERAL), 't'),
         (ANN, &READ, fetch(GENERAL), '+'),
-        (ANN, &READ, fetch(STAFFROOM), 'p'),
+        (ANN, &READ, fetch(STAFFROOM), 'c'),
         (ANN, &READ, search(), '+'),
         (ANN, &READ, on(BOB, SubjectAct::Look), '+'),
         (MOD, &REVERSIBLE, sanction.clone(), 't'),
@@ -610,15 +610,15 @@ fn what_is_read_goes_only_where_its_readers_are() {
         (ANN, LOUNGE, THREAD, '+'),
         (ANN, THREAD, GENERAL, '+'),
         (ANN, VOICE, GENERAL, '+'),
-        (ANN, STAFFROOM, GENERAL, 'p'),
-        (ANN, PRIVATE, GENERAL, 'p'),
+        (ANN, STAFFROOM, GENERAL, 'c'),
+        (ANN, PRIVATE, GENERAL, 'c'),
         (ANN, PRIVATE, PRIVATE, '+'),
         (ANN, GENERAL, PRIVATE, '+'),
         (MOD, STAFFROOM, GENERAL, 'l'),
         (MOD, STAFFROOM, THREAD, 'l'),
         (MOD, STAFFROOM, STAFFROOM, '+'),
         (MOD, GENERAL, STAFFROOM, '+'),
-        (MOD, PRIVATE, GENERAL, 'p'),
+        (MOD, PRIVATE, GENERAL, 'c'),
         (ADMIN, STAFFROOM, GENERAL, 'l'),
         (ADMIN, PRIVATE, GENERAL, 'l'),
         (OWNER, STAFFROOM, LOUNGE, 'l'),
@@ -629,6 +629,54 @@ fn what_is_read_goes_only_where_its_readers_are() {
         let call = call(&READ, &needs, Some(&principal), here);
         assert_eq!(ends(&call, Some(&state)), expected, "{asker} from {source} to {here}");
     }
+}
+
+/// What nobody is told of, by any reason: channels that are hidden from the asker, and that are not there.
+#[test]
+fn a_channel_that_is_hidden_is_refused_as_one_that_is_not_there() {
+    let state = testing::guild().state();
+    let ways: [fn(u64) -> Needs; 6] = [
+        send,
+        react,
+        fetch,
+        |channel| in_channel(channel, VIEW, Reads::About(Id::new(channel))),
+        |channel| Needs { tells: Some(Id::new(channel)), ..send(channel) },
+        |channel| {
+            let also_in = vec![AlsoIn::both(Id::new(channel), Permissions::MANAGE_CHANNELS)];
+            Needs { also_in, ..Needs::in_guild(Permissions::empty()) }
+        },
+    ];
+    let (ann, mods) = (person(ANN), person(MOD));
+    for (asker, hidden) in [(&ann, STAFFROOM), (&ann, PRIVATE), (&mods, PRIVATE)] {
+        for way in ways {
+            for tool in [&READ, &HARMLESS, &REVERSIBLE, &DESTRUCTIVE] {
+                for confirmed in [None, Some(Confirmed::Plan), Some(Confirmed::Command)] {
+                    let judged = |channel| {
+                        let needs = way(channel);
+                        let plain = call(tool, &needs, Some(asker), GENERAL);
+                        let call = Call { is_ordered: true, confirmed, ..plain };
+                        decide(&call, Some(&state), &Policy::default(), NOW)
+                    };
+                    assert_eq!(judged(hidden), Decision::Deny(Reason::OtherPlace));
+                    assert_eq!(judged(777), judged(hidden), "{asker} {tool:?}");
+                }
+            }
+        }
+    }
+    // Whoever is asked to approve it learns no more.
+    let owner = person(OWNER);
+    let clicked = Some(Confirmed::Click(Id::new(ANN)));
+    let judged = |channel| {
+        let needs = send(channel);
+        let call = Call { confirmed: clicked, ..call(&HARMLESS, &needs, Some(&owner), GENERAL) };
+        decide(&call, Some(&state), &Policy::default(), NOW)
+    };
+    assert_eq!(judged(STAFFROOM), judged(777));
+    // One that is seen, but may not be entered, is no secret.
+    let mut guild = testing::guild();
+    guild.channel(VOICE).overwrites = vec![deny_member(ANN, Permissions::CONNECT)].into();
+    let needs = fetch(VOICE);
+    assert_eq!(ends(&call(&READ, &needs, Some(&ann), GENERAL), Some(&guild.state())), 'p');
 }
 
 #[test]

@@ -186,6 +186,20 @@ pub(crate) struct Member {
 }
 
 impl Member {
+    /// Stands for whoever is no member: @everyone's rights, and no overwrite of their own.
+    pub(crate) fn nobody() -> Self {
+        Self {
+            user: Id::new(1),
+            username: "nobody".into(),
+            global_name: None,
+            nick: None,
+            is_bot: true,
+            roles: Box::default(),
+            joined_at: None,
+            timed_out_until: None,
+        }
+    }
+
     /// Returns the name that people see.
     pub(crate) fn name(&self) -> &str {
         self.nick.as_deref().or(self.global_name.as_deref()).unwrap_or(&self.username)

@@ -302,7 +302,7 @@ impl Reason {
             Self::AskerNotMember { .. } => "You are not a member of this server.".into(),
             Self::AskerTimedOut { who } => timed_out(*who),
             Self::Lacks { who, permission, place } => lacks(*who, *permission, place),
-            Self::OtherPlace => "That channel is not in this server.".into(),
+            Self::OtherPlace => NO_CHANNEL.into(),
             Self::WouldLeak { source } => format!(
                 "Not everybody who can read this channel can read <#{source}>, so I do not repeat \
                  here what was written there; ask me there."

@@ -27,25 +27,56 @@ pub(super) struct Strangers {
     known: Mutex<HashMap<Id<GuildMarker>, OfGuild>>,
 }
 
-/// Since when each of them is known.
-type OfGuild = HashMap<Id<ChannelMarker>, Instant>;
+type OfGuild = HashMap<Id<ChannelMarker>, Known>;
+
+#[derive(Debug)]
+struct Known {
+    since: Instant,
+    /// Whether it is there, and was only not to be told of to whoever named it.
+    is_there: bool,
+}
 
 impl Strangers {
     /// Returns whether Discord may be asked for a channel.
     pub(super) fn admit(&self, guild: Id<GuildMarker>, channel: Id<ChannelMarker>) -> bool {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(of_guild) = known.get_mut(&guild) else { return true };
-        of_guild.retain(|_, since| since.elapsed() < REMEMBERED);
-        !of_guild.contains_key(&channel) && of_guild.len() < MOST_OF_GUILD
+        of_guild.retain(|_, known| known.since.elapsed() < REMEMBERED);
+        match of_guild.get(&channel) {
+            Some(known) => known.is_there,
+            None => of_guild.len() < MOST_OF_GUILD,
+        }
     }
 
     /// Remembers that a guild has no such channel, as far as Ery can see.
     pub(super) fn learn(&self, guild: Id<GuildMarker>, channel: Id<ChannelMarker>) {
+        self.remember(guild, channel, false);
+    }
+
+    /// Remembers that somebody named a channel that is there, and that they are not to know of. Returns
+    /// whether Discord would have been asked for it, were it not there: as long as that takes, this
+    /// takes.
+    pub(super) fn hide(&self, guild: Id<GuildMarker>, channel: Id<ChannelMarker>) -> bool {
+        let is_new = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.get_mut(&guild).is_none_or(|of_guild| {
+                of_guild.retain(|_, known| known.since.elapsed() < REMEMBERED);
+                !of_guild.contains_key(&channel) && of_guild.len() < MOST_OF_GUILD
+            })
+        };
+        if is_new {
+            self.remember(guild, channel, true);
+        }
+        is_new
+    }
+
+    fn remember(&self, guild: Id<GuildMarker>, channel: Id<ChannelMarker>, is_there: bool) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST_GUILDS {
             known.clear();
         }
-        known.entry(guild).or_default().insert(channel, Instant::now());
+        let learnt = Known { since: Instant::now(), is_there };
+        known.entry(guild).or_default().insert(channel, learnt);
     }
 }
 
@@ -66,5 +97,20 @@ mod tests {
         assert!(strangers.admit(other, Id::new(201)));
         tokio::time::advance(REMEMBERED).await;
         assert!(strangers.admit(one, Id::new(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_hidden_from_somebody_takes_as_long_and_is_found_for_others() {
+        let strangers = Strangers::default();
+        let (guild, hidden) = (Id::new(1), Id::new(7));
+        assert!(strangers.hide(guild, hidden), "as of one that is not known to be missing");
+        assert!(!strangers.hide(guild, hidden), "as of one that is");
+        assert!(strangers.admit(guild, hidden), "it may be looked for all the same");
+        for channel in 100..299 {
+            strangers.learn(guild, Id::new(channel));
+        }
+        assert!(!strangers.hide(guild, Id::new(8)), "nothing more is asked for");
+        tokio::time::advance(REMEMBERED).await;
+        assert!(strangers.hide(guild, hidden));
     }
 }

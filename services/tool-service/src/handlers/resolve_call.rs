@@ -1,3 +1,7 @@
+use std::slice;
+
+use twilight_model::id::Id;
+
 use ery_ids::TriggerId;
 use ery_proto::tool::v1::{ResolveCallRequest, ResolveCallResponse};
 
@@ -5,7 +9,7 @@ use super::channel_key;
 use crate::{
     error::CallError,
     pipeline::UNANSWERED,
-    resolve::{Problem, Scene},
+    resolve::{Problem, Scene, Sight},
     service::Shared,
     tools,
 };
@@ -24,11 +28,18 @@ pub(super) async fn handle(
         Ok(parameters) => parameters,
         Err(mistake) => return Ok(problem(mistake)),
     };
+    let asker = Id::new_checked(request.asker_id);
+    let sight = match &asker {
+        Some(asker) => Sight::People(slice::from_ref(asker)),
+        // A caller of an earlier version: what is not seen is refused when it is called.
+        None => Sight::All,
+    };
     let scene = Scene {
         discord: &shared.discord,
         guilds: &shared.guilds,
         guild: channel.guild(),
         here: channel.channel,
+        sight,
         trigger: request.trigger_id.parse::<TriggerId>().ok().and_then(|it| it.message()),
         filter: &shared.filter,
         executions: &shared.executions,

@@ -25,6 +25,7 @@ use crate::{
         text,
     },
     error::CallError,
+    resolve::Sight,
     tools::ANSWER_TOOL,
 };
 
@@ -262,6 +263,16 @@ impl Ask {
 
     pub(super) fn thread_id(&self) -> &str {
         &self.thread_id
+    }
+
+    /// Returns for whom channels are looked for, where these people ask.
+    pub(super) fn sight<'a>(&self, people: &'a [Id<UserMarker>]) -> Sight<'a> {
+        match self.principal {
+            _ if self.is_answer => Sight::All,
+            Some(Principal::Rule { .. } | Principal::Expiry { .. }) => Sight::All,
+            Some(Principal::Person(_)) | None if people.is_empty() => Sight::Nobody,
+            Some(Principal::Person(_)) | None => Sight::People(people),
+        }
     }
 
     /// Returns the message that the call answers, if there is one.

@@ -53,7 +53,7 @@ async fn a_channel_is_told_where_all_may_know_of_it() {
     assert_eq!(info["archived_threads"], json!([]));
     let staff = it.channel("staff").to_string();
     for (asker, place, outcome, told) in [
-        ("bob", "general", CallOutcome::Denied, "VIEW_CHANNEL"),
+        ("bob", "general", CallOutcome::Failed, "not in this server"),
         ("theo", "general", CallOutcome::Denied, "Not everybody"),
         ("theo", "staff", CallOutcome::Done, ""),
     ] {

@@ -33,6 +33,7 @@ async fn an_ordered_timeout_is_given_with_an_absolute_end_and_the_askers_name() 
         arguments: json!({"member": "@Bob", "duration_seconds": 600, "reason": "spam"}).to_string(),
         now_ms: it.clock.now().0,
         trigger_id: "m.1".into(),
+        asker_id: 0,
     };
     let resolved = it.client().resolve_call(request).await.unwrap().into_inner();
     assert_eq!(resolved.problem, "");

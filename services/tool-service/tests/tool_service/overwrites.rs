@@ -163,11 +163,6 @@ async fn nobody_allows_what_they_may_not_themselves() {
             "MANAGE_ROLES",
         ),
         (
-            "bob",
-            json!({"channel": "staff", "member": "alice", "allow": ["VIEW_CHANNEL"]}),
-            "View channel",
-        ),
-        (
             "theo",
             json!({"channel": channel, "member": "bob", "allow": ["MANAGE_WEBHOOKS"]}),
             "You do not have",
@@ -212,6 +207,11 @@ async fn nobody_allows_what_they_may_not_themselves() {
         expect(&response, CallOutcome::Denied);
         assert!(response.reason.contains(told), "{asker} {arguments}: {}", response.reason);
     }
+    // Who does not see a channel is told nothing of it.
+    let hidden = json!({"channel": "staff", "member": "alice", "allow": ["VIEW_CHANNEL"]});
+    let response = run(&it, "bob", hidden).await;
+    expect(&response, CallOutcome::Failed);
+    assert!(response.reason.contains("that you can see"), "{}", response.reason);
     for method in ["PUT", "PATCH", "DELETE"] {
         assert!(it.requests(method, "").await.is_empty());
     }

@@ -85,6 +85,7 @@ async fn resolve(it: &Harness, tool: &str, arguments: Value) -> ResolveCallRespo
         arguments: arguments.to_string(),
         now_ms: it.clock.now().0,
         trigger_id: "m.1".into(),
+        asker_id: 0,
     };
     it.client().resolve_call(request).await.unwrap().into_inner()
 }

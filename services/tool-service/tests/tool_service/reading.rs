@@ -1,8 +1,10 @@
 //! What is read, for whom, and where it may be told.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use ery_proto::tool::v1::{CallOutcome, FetchHistoryRequest};
+use ery_proto::tool::v1::{CallOutcome, FetchHistoryRequest, ResolveCallRequest};
 
 use crate::support::{Harness, content, expect, order};
 
@@ -44,8 +46,8 @@ async fn nobody_reads_through_ery_what_they_could_not_read() {
     let it = Harness::start().await;
     let staff = it.channel("staff").to_string();
     for (asker, place, channel, expected, told) in [
-        ("bob", "general", staff.as_str(), CallOutcome::Denied, "VIEW_CHANNEL"),
-        ("bob", "general", "staff", CallOutcome::Denied, "VIEW_CHANNEL"),
+        ("bob", "general", staff.as_str(), CallOutcome::Failed, "not in this server"),
+        ("bob", "general", "staff", CallOutcome::Failed, "exactly the name"),
         ("theo", "general", "staff", CallOutcome::Denied, "Not everybody"),
         ("mara", "recipes", "staff", CallOutcome::Denied, "Not everybody"),
         ("theo", "staff", "staff", CallOutcome::Done, ""),
@@ -207,4 +209,137 @@ async fn history_comes_with_the_oldest_first_and_whole() {
     }));
     let reply = messages.iter().find(|message| message.reply_to != 0).unwrap();
     assert_ne!(reply.reply_to_author_id, 0);
+}
+
+/// Whatever is asked about a channel that the asker does not see, the answer and its record are those of
+/// a channel that is not there, by name and by id; and as much is asked of Discord.
+#[tokio::test]
+async fn a_channel_that_one_does_not_see_is_as_if_it_were_not_there() {
+    let it = Harness::start().await;
+    let staff = it.channel("staff").to_string();
+    let begin = json!({"name": "aside", "visibility": "private"});
+    let aside = it.run(&it.ordered("mara", "create_thread", begin).await).await;
+    let aside = content(&aside)["thread"].as_str().unwrap().to_owned();
+    let message = it.says("mara", "staff", "among us").await;
+    let link =
+        |channel: &str| format!("https://discord.com/channels/{}/{channel}/{message}", it.guild());
+    // One that is not there for each that is, of the same length, so that what is quoted is as long.
+    let ids = [(staff.as_str(), "1234567890123456789"), (aside.as_str(), "1234567890123456780")];
+    let names = [("staff", "stuff"), ("#staff", "#stuff"), ("STAFF", "STUFF")];
+    let pairs = ids.into_iter().chain(names).map(|(is, not)| (is.to_owned(), not.to_owned()));
+    let mentions = ids.map(|(is, not)| (format!("<#{is}>"), format!("<#{not}>")));
+    let pairs: Vec<_> = pairs.chain(mentions).collect();
+    let plan = |tool: &str, arguments: Value| json!({"tool": tool, "arguments": arguments, "in_seconds": 60});
+    let ways: [&dyn Fn(&str) -> (&'static str, Value); 16] = [
+        &|to| ("fetch_messages", json!({"channel": to})),
+        &|to| ("send_message", json!({"channel": to, "content": "x"})),
+        &|to| ("edit_message", json!({"channel": to, "message": message, "content": "x"})),
+        &|to| ("delete_message", json!({"channel": to, "message": message})),
+        &|to| ("delete_message", json!({"channel": to, "latest": 2})),
+        &|to| ("add_reaction", json!({"channel": to, "message": message, "emoji": "👍"})),
+        &|to| ("remove_reaction", json!({"channel": to, "message": message})),
+        &|to| ("get_channel_info", json!({"channel": to})),
+        &|to| ("search_messages", json!({"query": "x", "channel": to})),
+        &|to| ("create_invite", json!({"channel": to})),
+        &|to| ("create_thread", json!({"channel": to, "name": "n"})),
+        &|to| ("pin_message", json!({"action": "list", "channel": to})),
+        &|to| ("manage_channels", json!({"action": "delete", "channel": to})),
+        &|to| ("manage_channels", json!({"action": "move", "channel": "general", "above": to})),
+        &|to| ("manage_permissions", json!({"channel": to, "role": "everyone", "deny": ["SPEAK"]})),
+        &|to| ("schedule_action", plan("send_message", json!({"channel": to, "content": "x"}))),
+    ];
+    let said = async |tool: &str, arguments: Value, of: &str| {
+        let call = it.call("bob", "general", tool, arguments);
+        let response = it.run(&call).await;
+        let record = it.store.execution(&call.key);
+        let plain = |text: &str| text.replace(of.trim_matches(['<', '>', '#']), "…");
+        (
+            (response.outcome(), plain(&response.reason), plain(&response.content)),
+            (record.state(), record.decision(), plain(&record.decision_reason)),
+            (record.tier, plain(&record.arguments), plain(&record.result)),
+        )
+    };
+    for (is, not) in &pairs {
+        for way in ways {
+            let ((tool, hidden), (_, missing)) = (way(is), way(not));
+            let (hidden, missing) = (said(tool, hidden, is).await, said(tool, missing, not).await);
+            assert_eq!(hidden, missing, "{tool} {is}");
+            assert_eq!(hidden.0.0, CallOutcome::Failed, "{tool} {is}: {hidden:?}");
+        }
+    }
+    for tool in ["fetch_messages", "delete_message"] {
+        let (hidden, missing) = (link(&staff), link("1234567890123456789"));
+        let hidden = said(tool, json!({"message": hidden}), &staff).await;
+        let missing = said(tool, json!({"message": missing}), "1234567890123456789").await;
+        assert_eq!(hidden, missing, "{tool} by a link");
+    }
+    // Each id is asked for once at Discord, whether it is there or not.
+    let asked = it.requests("GET", "/channels/").await;
+    let of = |id: &str| {
+        let path = format!("/channels/{id}");
+        asked.iter().filter(|entry| entry["path"].as_str().unwrap().ends_with(&path)).count()
+    };
+    assert_eq!(of("1234567890123456789") + of("1234567890123456780"), 2);
+    assert_eq!(of(&it.channel("general").to_string()), 2, "in place of those that are hidden");
+    // Whoever sees it finds it all the same.
+    let call = it.call("theo", "staff", "get_channel_info", json!({"channel": staff}));
+    expect(&it.run(&call).await, CallOutcome::Done);
+    let orders = |asker: &str| ResolveCallRequest {
+        guild_id: it.guild(),
+        channel_id: it.channel("general"),
+        tool: "create_invite".into(),
+        arguments: json!({"channel": "staff"}).to_string(),
+        trigger_id: "m.1".into(),
+        asker_id: it.user(asker),
+        ..ResolveCallRequest::default()
+    };
+    for (asker, problem) in [("bob", "no channel with exactly the name"), ("theo", "")] {
+        let resolved = it.client().resolve_call(orders(asker)).await.unwrap().into_inner();
+        assert!(resolved.problem.contains(problem), "{asker}: {}", resolved.problem);
+        assert_eq!(resolved.problem.is_empty(), problem.is_empty(), "{}", resolved.problem);
+    }
+}
+
+#[tokio::test]
+async fn what_was_to_be_done_in_a_channel_is_refused_alike_where_it_is_hidden_or_gone() {
+    let mut refused = Vec::new();
+    for is_gone in [false, true] {
+        let it = Harness::start().await;
+        let place = json!({"name": "den", "type": 0});
+        let den = it.rest_post(&format!("guilds/{}/channels", it.guild()), place).await;
+        it.event("channel_create", &den);
+        let plan = json!({
+            "tool": "send_message", "in_seconds": 60,
+            "arguments": {"channel": den["id"], "content": "x"},
+        });
+        let plan = it.ordered("bob", "schedule_action", plan).await;
+        let planned = it.run(&plan).await;
+        expect(&planned, CallOutcome::Done);
+        if is_gone {
+            it.event("channel_delete", &den);
+        } else {
+            let mut hidden = den.clone();
+            hidden["permission_overwrites"] = json!([
+                {"id": it.guild().to_string(), "type": 0, "allow": "0", "deny": "1024"},
+                {"id": it.user("Ery").to_string(), "type": 1, "allow": "1024", "deny": "0"},
+            ]);
+            it.event("channel_update", &hidden);
+        }
+        it.clock.advance(Duration::from_mins(1));
+        let mut due = it.call("bob", "general", "send_message", json!({}));
+        due.scheduled_action_id = content(&planned)["id"].as_str().unwrap().to_owned();
+        // An event takes a moment.
+        for attempt in 0.. {
+            let response = it.run(&due).await;
+            if response.outcome() != CallOutcome::Done {
+                refused.push((response.outcome(), response.reason, response.content));
+                break;
+            }
+            assert!(attempt < 200, "it is never refused");
+            due.key = it.call("bob", "general", "send_message", json!({})).key;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    assert_eq!(refused[0], refused[1]);
+    assert_eq!(refused[0].0, CallOutcome::Denied);
 }

@@ -105,6 +105,7 @@ async fn a_route_that_keeps_failing_holds_up_nobody() {
         arguments: json!({"member": "zed"}).to_string(),
         now_ms: ery_clock::Clock::now(&*it.clock).0,
         trigger_id: "m.1".into(),
+        asker_id: 0,
     };
     assert_eq!(it.try_run(&call).await.unwrap_err().code(), tonic::Code::Unavailable);
     let unresolved = it.client().resolve_call(resolve.clone()).await.unwrap_err();

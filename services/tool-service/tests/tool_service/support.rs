@@ -346,6 +346,8 @@ impl Harness {
             arguments: arguments.to_string(),
             now_ms: self.clock.now().0,
             trigger_id: trigger.to_owned(),
+            // Also what its asker does not see may be ordered here.
+            asker_id: 0,
         };
         let resolved = self.client().resolve_call(resolve).await.unwrap().into_inner();
         assert_eq!(resolved.problem, "", "{tool} {arguments}");
