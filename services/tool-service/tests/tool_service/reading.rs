@@ -211,6 +211,9 @@ async fn history_comes_with_the_oldest_first_and_whole() {
     assert_ne!(reply.reply_to_author_id, 0);
 }
 
+/// What is called for about a channel.
+type Way<'a> = &'a dyn Fn(&str) -> (&'static str, Value);
+
 /// Whatever is asked about a channel that the asker does not see, the answer and its record are those of
 /// a channel that is not there, by name and by id; and as much is asked of Discord.
 #[tokio::test]
@@ -230,7 +233,7 @@ async fn a_channel_that_one_does_not_see_is_as_if_it_were_not_there() {
     let mentions = ids.map(|(is, not)| (format!("<#{is}>"), format!("<#{not}>")));
     let pairs: Vec<_> = pairs.chain(mentions).collect();
     let plan = |tool: &str, arguments: Value| json!({"tool": tool, "arguments": arguments, "in_seconds": 60});
-    let ways: [&dyn Fn(&str) -> (&'static str, Value); 16] = [
+    let ways: [Way<'_>; 16] = [
         &|to| ("fetch_messages", json!({"channel": to})),
         &|to| ("send_message", json!({"channel": to, "content": "x"})),
         &|to| ("edit_message", json!({"channel": to, "message": message, "content": "x"})),
@@ -252,11 +255,11 @@ async fn a_channel_that_one_does_not_see_is_as_if_it_were_not_there() {
         let call = it.call("bob", "general", tool, arguments);
         let response = it.run(&call).await;
         let record = it.store.execution(&call.key);
-        let plain = |text: &str| text.replace(of.trim_matches(['<', '>', '#']), "…");
+        let unnamed = |text: &str| text.replace(of.trim_matches(['<', '>', '#']), "…");
         (
-            (response.outcome(), plain(&response.reason), plain(&response.content)),
-            (record.state(), record.decision(), plain(&record.decision_reason)),
-            (record.tier, plain(&record.arguments), plain(&record.result)),
+            (response.outcome(), unnamed(&response.reason), unnamed(&response.content)),
+            (record.state(), record.decision(), unnamed(&record.decision_reason)),
+            (record.tier, unnamed(&record.arguments), unnamed(&record.result)),
         )
     };
     for (is, not) in &pairs {
