@@ -73,6 +73,22 @@ fn a_budget_is_told_of_then_stops() {
 }
 
 #[test]
+fn what_nobody_asks_for_waits_for_every_budget_but_a_members() {
+    let budgets = Budgets {
+        server: ServerBudget { day_tokens: Some(1_000), ..none().server },
+        installation: InstallationBudget { day_tokens: Some(9_000), ..none().installation },
+        member: MemberBudget { day_tokens: Some(10), ..none().member },
+        ..none()
+    };
+    let spent = |home: u64| Spending { home: tokens(home), ..spending(tokens(500)) };
+    let (below, nearly) = (spent(799), spent(800));
+    assert!(!judged(&budgets, &below).is_any_reached_here(), "a member's own is none of its");
+    assert!(judged(&budgets, &nearly).is_any_reached_here());
+    let total = Total { windows: WINDOWS, spent: tokens(7_200) };
+    assert!(Judged { total, ..judged(&budgets, &below) }.is_any_reached_here());
+}
+
+#[test]
 fn where_there_is_a_cheaper_model_it_goes_on_within_its_own_limit() {
     let budgets = of_member(MemberBudget { day_tokens: Some(1_000), ..none().member });
     for (spent, expected) in [
