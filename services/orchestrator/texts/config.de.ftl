@@ -24,6 +24,7 @@ about-budgets-server-month_tokens = Wie viele Token ein Server in einem Monat (U
 about-budgets-server-month_usd = Wie viele Dollar in einem Monat (UTC) auf einem Server ausgegeben werden dürfen; wie bei einem Tag.
 about-budgets-warn_percent = Bei welchem Anteil eines Budgets, in Prozent, einmal gesagt wird, dass es fast verbraucht ist: klein unter der nächsten Antwort, und für den Server auch in seinem Kanal für Meldungen, wenn einer gesetzt ist.
 about-context-messages = Wie viele der letzten Nachrichten eines Kanals gelesen werden.
+about-context-summaries = Ob das Modell zusammenfasst, was vor diesen Nachrichten gesagt wurde, neben den Antworten her, und die Zusammenfassung mit ihnen gelesen wird. Das kostet Token, im Rahmen der Budgets. Was für die Installation aus ist, bleibt aus.
 about-context-window = Wie alt diese Nachrichten sein dürfen.
 about-gate-answer_bots = Ob Bots und Webhooks wie Menschen Antwort bekommen. Zwei Bots, die einander antworten, hören nie auf.
 about-gate-channel_cooldown = Wie lange nach einer Antwort in diesem Kanal sonst niemand eine bekommt, der Ery nicht anspricht.

@@ -280,9 +280,10 @@ impl Process {
     }
 
     fn stop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        let Some(runtime) = self.runtime.take() else { return };
+        // Until nothing of it runs any more, which a thread of a runtime may not wait for.
+        let ending = std::thread::spawn(|| runtime.shutdown_timeout(Duration::from_secs(10)));
+        drop(ending.join());
     }
 }
 
