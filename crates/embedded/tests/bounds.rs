@@ -171,6 +171,24 @@ async fn encrypted_files_open_under_their_key_alone() {
     let queue = folder.with_key(key).queue(QueueOptions::default()).await.unwrap();
     let mut lease = take(&queue).await;
     assert_eq!(lease.read(5).await.unwrap()[0].task, canary);
+    drop((lease, queue));
+    writers_have_ended().await;
+}
+
+/// Waits until no file is written any more. OpenSSL is taken down when a process ends, and whoever closes
+/// an encrypted file at that moment crashes.
+async fn writers_have_ended() {
+    let is_at_work = || {
+        let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        let names = threads.filter_map(|it| std::fs::read_to_string(it.path().join("comm")).ok());
+        names.into_iter().any(|name| matches!(name.trim_end(), "ery-queue" | "ery-bus"))
+    };
+    let ending = async {
+        while is_at_work() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ending).await.expect("the writers end");
 }
 
 #[tokio::test]
