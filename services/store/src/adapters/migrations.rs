@@ -38,6 +38,7 @@ pub(crate) const SHARD: Migrations = &[
     (13, "usage", include_str!("../../../../migrations/shard/0013_usage.sql")),
     (14, "orders", include_str!("../../../../migrations/shard/0014_orders.sql")),
     (15, "summaries", include_str!("../../../../migrations/shard/0015_summaries.sql")),
+    (16, "provider_keys", include_str!("../../../../migrations/shard/0016_provider_keys.sql")),
 ];
 
 /// Returns how sqlx opens a file that exists.
