@@ -21,7 +21,8 @@ pub(super) fn answer(
 fn models(chain: &Chain) -> impl Iterator<Item = Model> {
     const MILLION: u64 = 1_000_000;
 
-    chain.links().iter().map(|Link { provider, pricing, is_own, takes_pictures }| {
+    chain.links().iter().map(|link| {
+        let Link { provider, pricing, is_own, takes_pictures, keyed, .. } = link;
         let cost = |usage| pricing.price.cost_micros(usage);
         Model {
             provider: provider.name().to_owned(),
@@ -31,6 +32,7 @@ fn models(chain: &Chain) -> impl Iterator<Item = Model> {
             is_assumed: pricing.is_assumed,
             is_own: *is_own,
             takes_pictures: *takes_pictures,
+            key_name: keyed.as_ref().map_or_else(String::new, |keyed| keyed.name().to_owned()),
         }
     })
 }

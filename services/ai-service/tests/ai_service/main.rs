@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must say where")]
 
 mod chain;
+mod guild_keys;
 mod independent;
 mod openai;
 mod pictures;
