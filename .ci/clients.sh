@@ -12,24 +12,8 @@ readonly MCP=(mcp==2.3.0)
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-fail() {
-    echo "clients: $1" >&2
-    exit 1
-}
+# shellcheck source=.ci/pip.sh
+source "$root/.ci/pip.sh"
 
-# install FOLDER PACKAGE...
-install() {
-    local folder="$root/.tools/$1" stamp="$root/.tools/$1/.installed"
-    shift
-    [ "$(cat "$stamp" 2>/dev/null)" = "$*" ] && return
-    python3 -m pip --version >/dev/null 2>&1 || fail "there is no python3 with pip to install $* with"
-    echo "clients: installing $* into .tools"
-    rm -rf "$folder"
-    mkdir -p "$folder"
-    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
-        --target "$folder" "$@" || fail "pip could not install $*"
-    echo "$*" >"$stamp"
-}
-
-install discord.py "${DISCORD_PY[@]}"
-install mcp "${MCP[@]}"
+python_packages clients "$root/.tools/discord.py" "${DISCORD_PY[@]}"
+python_packages clients "$root/.tools/mcp" "${MCP[@]}"

