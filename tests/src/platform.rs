@@ -4,7 +4,7 @@ use std::{
 };
 
 use anyhow::Context;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use ery_test_servers::{NatsServer, RedisServer};
 
@@ -212,30 +212,6 @@ impl Platform {
         let output = process.stdout();
         anyhow::ensure!(status.success(), "ctl ended with {status}: {}", process.stderr());
         serde_json::from_str(&output).with_context(|| format!("ctl wrote `{output}`"))
-    }
-
-    /// Makes a guild with this many text channels and members; returns channels and members.
-    pub async fn make_guild(
-        &self,
-        channels: usize,
-        members: usize,
-    ) -> anyhow::Result<(String, Vec<String>, Vec<String>)> {
-        let guild = self.sim.post("/sim/v1/guilds", &json!({ "name": "Load" })).await?;
-        let guild = guild["id"].as_str().context("a guild has an id")?.to_owned();
-        let mut channel_ids = Vec::new();
-        for index in 0..channels {
-            let body = json!({ "guild_id": guild, "name": format!("load-{index}"), "type": 0 });
-            let channel = self.sim.post("/sim/v1/channels", &body).await?;
-            channel_ids.push(channel["id"].as_str().context("a channel has an id")?.to_owned());
-        }
-        let mut member_ids = Vec::new();
-        for index in 0..members {
-            let body = json!({ "guild_id": guild, "username": format!("member{index}") });
-            let member = self.sim.post("/sim/v1/members", &body).await?;
-            member_ids
-                .push(member["user"]["id"].as_str().context("a member has an id")?.to_owned());
-        }
-        Ok((guild, channel_ids, member_ids))
     }
 }
 

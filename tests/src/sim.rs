@@ -111,6 +111,30 @@ impl Sim {
         Ok(serde_json::from_value(self.get("/sim/v1/world").await?)?)
     }
 
+    /// Makes a guild with this many text channels and members; returns channels and members.
+    pub async fn make_guild(
+        &self,
+        channels: usize,
+        members: usize,
+    ) -> anyhow::Result<(String, Vec<String>, Vec<String>)> {
+        let guild = self.post("/sim/v1/guilds", &json!({ "name": "Load" })).await?;
+        let guild = guild["id"].as_str().context("a guild has an id")?.to_owned();
+        let mut channel_ids = Vec::new();
+        for index in 0..channels {
+            let body = json!({ "guild_id": guild, "name": format!("load-{index}"), "type": 0 });
+            let channel = self.post("/sim/v1/channels", &body).await?;
+            channel_ids.push(channel["id"].as_str().context("a channel has an id")?.to_owned());
+        }
+        let mut member_ids = Vec::new();
+        for index in 0..members {
+            let body = json!({ "guild_id": guild, "username": format!("member{index}") });
+            let member = self.post("/sim/v1/members", &body).await?;
+            member_ids
+                .push(member["user"]["id"].as_str().context("a member has an id")?.to_owned());
+        }
+        Ok((guild, channel_ids, member_ids))
+    }
+
     /// Lets a member speak, and returns the message's id.
     pub async fn say(&self, channel: &str, author: &str, content: &str) -> anyhow::Result<u64> {
         let body = json!({ "channel_id": channel, "author_id": author, "content": content });

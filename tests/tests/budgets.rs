@@ -276,7 +276,7 @@ async fn several_replicas_keep_one_installations_budget_within_its_bound() {
     )
     .await
     .unwrap();
-    let (guild, channels, members) = platform.make_guild(CHANNELS, 4).await.unwrap();
+    let (guild, channels, members) = platform.sim.make_guild(CHANNELS, 4).await.unwrap();
     for _ in 0..ROUNDS {
         spend(&platform, &channels, &members, 1).await;
         // What was spent is known to both.
@@ -306,7 +306,7 @@ async fn a_killed_process_counts_nothing_twice_and_tells_what_it_lost() {
     )
     .await
     .unwrap();
-    let (guild, channels, members) = platform.make_guild(3, 2).await.unwrap();
+    let (guild, channels, members) = platform.sim.make_guild(3, 2).await.unwrap();
     spend(&platform, &channels, &members, 1).await;
     settled(&platform, &guild, 3).await;
     // In the midst of a model turn in each channel.

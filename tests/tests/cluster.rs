@@ -107,7 +107,7 @@ async fn no_overlap(platform: &Platform, guild: &str) -> anyhow::Result<usize> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_messages_in_fifty_channels_are_each_answered_once_and_in_order() {
     let platform = Platform::start(SHAPE, &[]).await.unwrap();
-    let (guild, channels, members) = platform.make_guild(CHANNELS, 5).await.unwrap();
+    let (guild, channels, members) = platform.sim.make_guild(CHANNELS, 5).await.unwrap();
     let checker = speak(&platform, &channels, &members, 20).await.unwrap();
     assert_eq!(checker.count(), 1_000);
     let answers = all_answered(&platform, &checker, Duration::from_mins(2)).await.unwrap();
@@ -122,7 +122,7 @@ async fn orchestrators_killed_again_and_again_lose_nothing_and_double_nothing() 
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let mut platform = Platform::start(SHAPE, &[]).await.unwrap();
-    let (guild, channels, members) = platform.make_guild(CHANNELS, 5).await.unwrap();
+    let (guild, channels, members) = platform.sim.make_guild(CHANNELS, 5).await.unwrap();
 
     // A model that takes its time, so that kills fall into running threads.
     let speaking = speak(&platform, &channels, &members, 20).await.unwrap();
@@ -145,7 +145,7 @@ async fn shards_go_from_store_to_store_while_messages_are_answered() {
     let own = [("ERY_STORE__NAME", "store-1"), ("ERY_DATA_DIR", data.as_str())];
     let mut second = platform.one_more_with("store", &own).unwrap();
     ready(&mut second).await.unwrap();
-    let (guild, channels, members) = platform.make_guild(CHANNELS, 5).await.unwrap();
+    let (guild, channels, members) = platform.sim.make_guild(CHANNELS, 5).await.unwrap();
     let shard = ((guild.parse::<u64>().unwrap() >> 22) % 64).to_string();
 
     let moving = async {
@@ -194,7 +194,7 @@ async fn shards_go_from_store_to_store_while_messages_are_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_gateway_resumes_and_misses_nothing() {
     let mut platform = Platform::start(SHAPE, &[]).await.unwrap();
-    let (_, channels, members) = platform.make_guild(3, 2).await.unwrap();
+    let (_, channels, members) = platform.sim.make_guild(3, 2).await.unwrap();
     let first = speak(&platform, &channels, &members, 2).await.unwrap();
     all_answered(&platform, &first, Duration::from_mins(1)).await.unwrap();
 
@@ -213,7 +213,7 @@ async fn a_killed_gateway_resumes_and_misses_nothing() {
 async fn what_is_no_task_in_the_stream_of_tasks_is_a_dead_letter_and_holds_nobody_up() {
     let shape = Shape { orchestrators: 1, tool_services: 1, ai_services: 1 };
     let platform = Platform::start(shape, &[("ERY_NATS__ACK_WAIT", "4s")]).await.unwrap();
-    let (guild, channels, members) = platform.make_guild(1, 2).await.unwrap();
+    let (guild, channels, members) = platform.sim.make_guild(1, 2).await.unwrap();
     let url = reqwest::Url::parse(&platform.nats.url()).unwrap();
     let (user, password) = (url.username().to_owned(), url.password().unwrap().to_owned());
     let options = async_nats::ConnectOptions::with_user_and_password(user, password);
@@ -425,7 +425,7 @@ async fn governed(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_governs_every_replica_also_where_its_broadcast_was_lost() {
     let mut platform = Platform::start(SHAPE, &[]).await.unwrap();
-    let (guild, channels, members) = platform.make_guild(8, 1).await.unwrap();
+    let (guild, channels, members) = platform.sim.make_guild(8, 1).await.unwrap();
     let set = async |platform: &Platform, value: &str| {
         let arguments = ["config", "set", "gate.engage", value, "--guild", &guild];
         platform.ctl(&arguments).await.unwrap();

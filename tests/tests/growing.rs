@@ -98,7 +98,7 @@ async fn an_answer_whose_process_is_killed_while_it_grows_ends_whole_and_alone()
     )
     .await
     .unwrap();
-    let (_, channels, members) = platform.make_guild(3, 1).await.unwrap();
+    let (_, channels, members) = platform.sim.make_guild(3, 1).await.unwrap();
     let bot = platform.sim.world().await.unwrap().bots[0]["id"].as_str().unwrap().to_owned();
     model.hold();
     let mut asked = Vec::new();

@@ -58,7 +58,7 @@ impl Certificates {
 
 /// Lets a member ask something, and waits for the answer.
 async fn is_answered(platform: &Platform) {
-    let (_, channels, members) = platform.make_guild(1, 1).await.unwrap();
+    let (_, channels, members) = platform.sim.make_guild(1, 1).await.unwrap();
     let said = platform.sim.say(&channels[0], &members[0], "Ery, are you there?").await.unwrap();
     let said = said.to_string();
     let reply = eventually("a reply", Duration::from_secs(30), async || {
@@ -334,7 +334,7 @@ async fn each_service_does_its_work_as_its_own_user_and_is_refused_what_is_not_i
     let servers = guarded_servers().await;
     let platform = Platform::start_on(servers, as_itself, SHAPE, &variables).await.unwrap();
     // A thread, its calls, a planned act that the store publishes, `ery ctl`, changed config.
-    let (guild, channels, members) = platform.make_guild(1, 1).await.unwrap();
+    let (guild, channels, members) = platform.sim.make_guild(1, 1).await.unwrap();
     platform.sim.say(&channels[0], &members[0], "Ery, remind us").await.unwrap();
     let done = eventually("the planned act", Duration::from_secs(30), async || {
         let messages = platform.sim.messages(&channels[0]).await?;

@@ -120,7 +120,7 @@ async fn a_message_with_two_tool_calls_is_one_trace_over_all_services() {
     let (collector, model) = (Collector::start().await.unwrap(), model().await);
     let shape = Shape { orchestrators: 1, tool_services: 1, ai_services: 1 };
     let platform = Platform::start(shape, &variables(collector.url(), &model)).await.unwrap();
-    let (_, channels, members) = platform.make_guild(1, 1).await.unwrap();
+    let (_, channels, members) = platform.sim.make_guild(1, 1).await.unwrap();
     platform.sim.say(&channels[0], &members[0], &format!("Ery, {SAID}?")).await.unwrap();
 
     let trace = trace_of(&collector, &channels[0]).await;

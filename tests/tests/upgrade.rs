@@ -35,20 +35,8 @@ struct Community {
 
 impl Community {
     async fn make(sim: &Sim) -> Self {
-        let id = |made: &Value| made["id"].as_str().unwrap().to_owned();
-        let bot = id(&sim.world().await.unwrap().bots[0]);
-        let named = |name: String| serde_json::json!({ "name": name });
-        let guild = id(&sim.post("/sim/v1/guilds", &named("Upgrade".into())).await.unwrap());
-        let (mut channels, mut members) = (Vec::new(), Vec::new());
-        for index in 0..8 {
-            let mut channel = named(format!("upgrade-{index}"));
-            channel["guild_id"] = guild.as_str().into();
-            channel["type"] = 0.into();
-            channels.push(id(&sim.post("/sim/v1/channels", &channel).await.unwrap()));
-            let member =
-                serde_json::json!({ "guild_id": guild, "username": format!("member{index}") });
-            members.push(id(&sim.post("/sim/v1/members", &member).await.unwrap()["user"]));
-        }
+        let bot = sim.world().await.unwrap().bots[0]["id"].as_str().unwrap().to_owned();
+        let (_, channels, members) = sim.make_guild(8, 8).await.unwrap();
         Self { sim: sim.clone(), bot, channels, members }
     }
 
@@ -92,8 +80,9 @@ impl Community {
             let left = checker.unanswered(&self.sim.log(0).await?)?;
             Ok(left.is_empty().then_some(()))
         });
-        // The judge says which is not.
-        drop(waited.await);
+        if let Err(error) = waited.await {
+            panic!("{error}: {:?}", checker.unanswered(&self.sim.log(0).await.unwrap()));
+        }
         checker.check(&self.own_log().await).unwrap();
     }
 
