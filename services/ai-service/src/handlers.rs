@@ -37,7 +37,6 @@ pub(crate) struct AiRpc {
     cheaper_order_readers: Option<Arc<Chain>>,
     /// Who sums channels up; none: no model is set.
     summarizers: Option<Arc<Chain>>,
-    cheaper_summarizers: Option<Arc<Chain>>,
 }
 
 impl AiRpc {
@@ -52,8 +51,6 @@ impl AiRpc {
         // The built-in commands have been asked by then.
         let models = chain.without(crate::domain::builtin::NAME);
         let summarizers = models.clone().map(Arc::new);
-        let cheaper_summarizers =
-            cheaper.as_ref().and_then(|chain| chain.without(crate::domain::builtin::NAME));
         let order_readers = models.filter(|_| model_reads_orders).map(Arc::new);
         let cheaper = cheaper.map(Arc::new);
         let cheaper_order_readers = cheaper.clone().filter(|_| model_reads_orders);
@@ -66,20 +63,18 @@ impl AiRpc {
             order_readers,
             cheaper_order_readers,
             summarizers,
-            cheaper_summarizers: cheaper_summarizers.map(Arc::new),
         }
     }
 
     /// Returns who answers a turn.
     fn chain_for(&self, request: &RunModelTurnRequest) -> Result<Arc<Chain>, CallError> {
-        let is_summary = request.prompt == prompts::SUMMARY;
-        let (usual, cheaper) = if is_summary {
-            (self.summarizers.as_ref(), self.cheaper_summarizers.as_ref())
-        } else {
-            (Some(&self.chain), self.cheaper.as_ref())
+        let usual = match request.prompt.as_str() {
+            prompts::SUMMARY => self.summarizers.as_ref(),
+            _ => Some(&self.chain),
         };
-        let chain = cheaper.filter(|_| request.is_cheaper).or(usual);
-        chain.cloned().ok_or(CallError::NoModel)
+        // It is never the built-in one.
+        let cheaper = self.cheaper.as_ref().filter(|_| request.is_cheaper);
+        cheaper.or(usual).cloned().ok_or(CallError::NoModel)
     }
 
     /// Returns every chain that may be asked.

@@ -164,7 +164,8 @@ pub struct Settings {
     pub text_files: bool,
     /// The hosts that pictures and files are fetched from, and no others: Discord's own.
     pub files_from: Vec<String>,
-    /// A folder whose files `conversation.txt` and `orders.txt` stand in for the built-in prompts.
+    /// A folder whose files `conversation.txt`, `orders.txt` and `summary.txt` stand in for the built-in
+    /// prompts.
     pub prompts_dir: Option<PathBuf>,
     /// Unset: the provider's own.
     pub temperature: Option<f64>,

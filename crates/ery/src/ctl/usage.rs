@@ -159,8 +159,15 @@ impl UsageView {
 
     /// Says how far the figures are to be trusted.
     fn remarks(&self, text: &mut String) {
-        let SumView { assumed_micros, estimated_turns, lost_turns, .. } = self.total;
-        let SumView { summary_turns, summary_tokens, summary_micros, .. } = self.total;
+        let SumView {
+            assumed_micros,
+            estimated_turns,
+            lost_turns,
+            summary_turns,
+            summary_tokens,
+            summary_micros,
+            ..
+        } = self.total;
         if summary_turns > 0 {
             let _ = writeln!(
                 text,

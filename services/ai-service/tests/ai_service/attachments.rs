@@ -39,10 +39,7 @@ fn looking(addresses: &[String]) -> RunModelTurnRequest {
         url: url.clone(),
     };
     let images = addresses.iter().map(image).collect();
-    let kind = turn::Kind::Members(MemberMessages { images, ..MemberMessages::default() });
-    let mut request = turn("what is this?");
-    request.turns.push(Turn { kind: Some(kind) });
-    request
+    asked_with(MemberMessages { images, ..MemberMessages::default() })
 }
 
 fn reading(files: &[(String, u32)]) -> RunModelTurnRequest {
@@ -53,9 +50,12 @@ fn reading(files: &[(String, u32)]) -> RunModelTurnRequest {
         max_bytes: *max_bytes,
     };
     let files = files.iter().map(file).collect();
-    let kind = turn::Kind::Members(MemberMessages { files, ..MemberMessages::default() });
+    asked_with(MemberMessages { files, ..MemberMessages::default() })
+}
+
+fn asked_with(attached: MemberMessages) -> RunModelTurnRequest {
     let mut request = turn("what is this?");
-    request.turns.push(Turn { kind: Some(kind) });
+    request.turns.push(Turn { kind: Some(turn::Kind::Members(attached)) });
     request
 }
 

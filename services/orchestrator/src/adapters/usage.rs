@@ -74,9 +74,14 @@ impl Models {
         !self.is_known || (!self.usual.is_empty() && all.all(|it| it.is_own))
     }
 
+    /// Returns those that are asked.
+    fn asked(&self, is_cheaper: bool) -> &[Model] {
+        if is_cheaper { &self.cheaper } else { &self.usual }
+    }
+
     /// Returns what one of those that are asked is shown beside words.
     pub(crate) fn shown(&self, is_cheaper: bool) -> Shown {
-        let models = if is_cheaper { &self.cheaper } else { &self.usual };
+        let models = self.asked(is_cheaper);
         Shown {
             pictures: models.iter().any(|model| model.shown.pictures),
             text_files: models.iter().any(|model| model.shown.text_files),
@@ -85,14 +90,13 @@ impl Models {
 
     /// Returns whether no model at all is asked: what is built in reads everything, and costs nothing.
     pub(crate) fn are_built_in(&self, is_cheaper: bool) -> bool {
-        let models = if is_cheaper { &self.cheaper } else { &self.usual };
+        let models = self.asked(is_cheaper);
         !models.is_empty() && models.iter().all(|model| model.provider == BUILTIN)
     }
 
     /// Returns whether one of those that are asked can sum a channel up: the built-in commands cannot.
     pub(crate) fn can_sum_up(&self, is_cheaper: bool) -> bool {
-        let models = if is_cheaper { &self.cheaper } else { &self.usual };
-        models.iter().any(|model| model.provider != BUILTIN)
+        self.asked(is_cheaper).iter().any(|model| model.provider != BUILTIN)
     }
 
     /// Returns one that has a price although it runs in the operator's own network: a proxy perhaps, of a
@@ -105,11 +109,10 @@ impl Models {
 
     /// Returns what a request costs at the most that was cut off, by its own bound.
     pub(crate) fn bound(&self, is_cheaper: bool, prompt: u64, completion: u64) -> Option<Spent> {
-        let models = if is_cheaper { &self.cheaper } else { &self.usual };
         let usage =
             Usage { prompt_tokens: prompt, completion_tokens: completion, cached_tokens: 0 };
         let estimate = Spent { usage, is_in_vain: true, is_estimate: true, ..Spent::default() };
-        let Some(model) = models.first() else { return Some(estimate) };
+        let Some(model) = self.asked(is_cheaper).first() else { return Some(estimate) };
         if model.provider == BUILTIN {
             return None;
         }

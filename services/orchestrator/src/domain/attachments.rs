@@ -72,7 +72,7 @@ impl Attachments {
     pub(crate) fn of<'a>(
         shown: Shown,
         triggers: impl Iterator<Item = &'a Message>,
-        history: &'a [Message],
+        history: &[&'a Message],
         max_tokens: u64,
     ) -> Self {
         let attachments: Vec<_> = attachments(triggers, history).collect();
@@ -107,17 +107,18 @@ pub(crate) fn are_shown<'a>(
     triggers: impl Iterator<Item = &'a Message>,
     history: &'a [Message],
 ) -> bool {
-    Attachments::of(shown, triggers, history, u64::MAX) != Attachments::default()
+    let history: Vec<_> = history.iter().collect();
+    Attachments::of(shown, triggers, &history, u64::MAX) != Attachments::default()
 }
 
 /// Returns the attachments of what is replied to and of what is answered, in this order.
 fn attachments<'a>(
     triggers: impl Iterator<Item = &'a Message>,
-    history: &'a [Message],
+    history: &[&'a Message],
 ) -> impl Iterator<Item = (Id<MessageMarker>, &'a Attachment)> {
     let mut messages: Vec<&Message> = Vec::new();
     for trigger in triggers {
-        let replied_to = history.iter().filter(|it| Some(it.id) == trigger.reply_to);
+        let replied_to = history.iter().copied().filter(|it| Some(it.id) == trigger.reply_to);
         for message in replied_to.chain([trigger]) {
             if !messages.iter().any(|it| it.id == message.id) {
                 messages.push(message);
@@ -237,7 +238,7 @@ mod tests {
                 file("e.rs", "", 20_000_000),
             ],
         );
-        let chosen = Attachments::of(ALL, [&asked].into_iter(), &history, 100_000);
+        let chosen = Attachments::of(ALL, [&asked].into_iter(), &history.each_ref(), 100_000);
         let pictures: Vec<_> =
             chosen.pictures.iter().map(|it| (it.message.get(), &*it.media_type)).collect();
         assert_eq!(pictures, [(3, "image/png"), (9, "image/jpeg")]);
@@ -248,7 +249,10 @@ mod tests {
         assert!(are_shown(ALL, [&asked].into_iter(), &history));
         let none = Shown::default();
         assert!(!are_shown(none, [&asked].into_iter(), &history));
-        assert_eq!(Attachments::of(none, [&asked].into_iter(), &history, 100_000).tokens(), 0);
+        assert_eq!(
+            Attachments::of(none, [&asked].into_iter(), &history.each_ref(), 100_000).tokens(),
+            0
+        );
     }
 
     #[test]
@@ -259,7 +263,8 @@ mod tests {
             Vec::new(),
         );
         let names = |max_tokens: u64| -> Vec<_> {
-            let chosen = Attachments::of(ALL, [&asked].into_iter(), &history, max_tokens);
+            let chosen =
+                Attachments::of(ALL, [&asked].into_iter(), &history.each_ref(), max_tokens);
             chosen.files.into_iter().map(|it| (it.filename, it.max_bytes)).collect()
         };
         let whole = 16 * 1024;
@@ -275,7 +280,8 @@ mod tests {
         first.attachments = vec![file("a.txt", "text/plain", 10)];
         second.reply_to = Some(first.id);
         let history = [first.clone()];
-        let chosen = Attachments::of(ALL, [&first, &second].into_iter(), &history, 100_000);
+        let chosen =
+            Attachments::of(ALL, [&first, &second].into_iter(), &history.each_ref(), 100_000);
         assert_eq!(chosen.files.len(), 1);
     }
 

@@ -166,13 +166,10 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
     let Material { prompt_tokens, tools, history, thread, is_shared, max_tokens, .. } = material;
     let triggers: Vec<_> =
         thread.messages().map(|message| material.member(message, true)).collect();
-    let history: Vec<_> = history
-        .iter()
-        .filter(|message| !thread.is_deleted(message.id))
-        .map(|message| material.member(message, false))
-        .collect();
-    let attachments =
-        Attachments::of(material.shown, thread.messages(), material.history, max_tokens);
+    let history: Vec<_> = history.iter().filter(|message| !thread.is_deleted(message.id)).collect();
+    let attachments = Attachments::of(material.shown, thread.messages(), &history, max_tokens);
+    let history: Vec<_> =
+        history.into_iter().map(|message| material.member(message, false)).collect();
     let notes = first_notes(thread, is_shared, material.is_withheld);
     let mut results = results(thread);
 
@@ -351,25 +348,26 @@ fn largest_first(results: &[Vec<CallResult>], among: Range<usize>) -> Vec<usize>
 /// Returns what stands in place of a result that is cut: what was done stays told, and that there was more.
 /// None if that would be as long.
 fn cleared(content: &str) -> Option<String> {
-    /// Said of every result, and short.
-    const KEPT: [&str; 5] = ["ok", "summary", "reason", "error", "execution_id"];
+    /// Said of every result, and short; what matters most comes first.
+    const KEPT: [&str; 4] = ["ok", "summary", "reason", "error"];
     const LONGEST: usize = 200;
 
     let whole: Value = serde_json::from_str(content).unwrap_or_default();
     let mut kept = Map::new();
-    for (key, value) in whole.as_object().into_iter().flatten() {
-        let value = match value {
+    let mut room = CLEARED_BYTES;
+    for key in KEPT {
+        let value = match &whole[key] {
             Value::String(text) => text::cut(text, LONGEST).into(),
-            Value::Bool(_) | Value::Number(_) => value.clone(),
+            value @ (Value::Bool(_) | Value::Number(_)) => value.clone(),
             _ => continue,
         };
-        let length = serde_json::to_string(&kept).map_or(0, |kept| kept.len());
-        if KEPT.contains(&&**key) && length + value.to_string().len() <= CLEARED_BYTES {
-            kept.insert(key.clone(), value);
+        let bytes = value.to_string().len();
+        if bytes <= room {
+            room -= bytes;
+            kept.insert(key.to_owned(), value);
         }
     }
-    let is_done = whole.get("ok") == Some(&Value::Bool(true));
-    let more = if is_done && kept.contains_key("summary") {
+    let more = if kept.contains_key("summary") {
         "the rest, for lack of room"
     } else {
         "for lack of room; call the tool again if you need it"
@@ -767,7 +765,16 @@ mod tests {
 
     #[test]
     fn a_deleted_message_is_no_history() {
-        let turn = turn(vec![message(9, ANN, "ery?"), message(10, ANN, "oops")]);
+        let mut asked = message(11, ANN, "ery?");
+        asked.reply_to = Some(Id::new(10));
+        let mut oops = message(10, ANN, "oops");
+        oops.attachments = vec![Attachment {
+            filename: "secret.txt".into(),
+            content_type: "text/plain".into(),
+            size_bytes: 9,
+            url: "https://cdn.discordapp.com/attachments/1/2/secret.txt".into(),
+        }];
+        let turn = turn(vec![oops.clone(), asked]);
         let mut thread = thread(&turn, None);
         let gone = Change {
             trigger: TriggerId::Message(Id::new(10)),
@@ -776,8 +783,8 @@ mod tests {
             edited_at: T0,
         };
         thread.changed(&[gone], T0);
-        let packed = packed(&[message(10, ANN, "oops")], &thread, 10_000);
-        assert_eq!(packed.parts.len(), 1);
+        let packed = packed(&[oops], &thread, 10_000);
+        assert_eq!(packed.parts.len(), 1, "nor are its files shown: {:?}", packed.parts);
         assert_eq!(members(&packed.parts[0]).len(), 1);
     }
 }

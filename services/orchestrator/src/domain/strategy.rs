@@ -1,5 +1,5 @@
-//! What a model is asked with, by kind of work: its prompt, what it reads, what it is offered, and
-//! what is cut first where not all fits.
+//! What a model is asked with, by kind of work: its prompt, what it is offered, and what is cut first
+//! where not all fits.
 //!
 //! These are all kinds there are. What else the platform does asks no model, and has no strategy: a
 //! planned act and the end of a sanction carry out what is stored, a click goes on with the thread
@@ -11,19 +11,10 @@ use crate::domain::tool::Tool;
 
 /// How one kind of work is done.
 #[derive(Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one part of a context")]
 pub(crate) struct Strategy {
     /// The ai-service's prompt, by its name; its version stands in the answer.
     pub(crate) prompt: &'static str,
     pub(crate) offers: Offers,
-    /// What the community tells of itself.
-    pub(crate) reads_instructions: bool,
-    /// The channel's last messages, within its window.
-    pub(crate) reads_window: bool,
-    /// What was said before those, summed up.
-    pub(crate) reads_summary: bool,
-    /// Pictures, and texts of files, of what is to be answered.
-    pub(crate) shows_attachments: bool,
     /// What goes where not all fits, the first first. What is not named is never cut.
     pub(crate) cuts: &'static [Cut],
 }
@@ -49,41 +40,24 @@ pub(crate) enum Cut {
     NewerResults,
 }
 
-/// Messages are answered.
+/// Messages are answered: by the community's instructions, the channel's last messages within its window,
+/// the summary of those before, and the pictures and texts of files of what is answered.
 pub(crate) const CONVERSATION: Strategy = Strategy {
     prompt: "conversation",
     offers: Offers::All,
-    reads_instructions: true,
-    reads_window: true,
-    reads_summary: true,
-    shows_attachments: true,
     // The summary is small, and is all that is left of what was said long ago.
     cuts: &[Cut::OldResults, Cut::OldestMessages, Cut::Summary, Cut::NewerResults],
 };
 
 /// The acts that a message orders are read from its own text alone: nothing by anybody else may be
 /// beside it.
-pub(crate) const ORDERS: Strategy = Strategy {
-    prompt: "orders",
-    offers: Offers::Orderable,
-    reads_instructions: false,
-    reads_window: false,
-    reads_summary: false,
-    shows_attachments: false,
-    cuts: &[],
-};
+pub(crate) const ORDERS: Strategy =
+    Strategy { prompt: "orders", offers: Offers::Orderable, cuts: &[] };
 
 /// A channel's messages are summed up, with the summary until then. It reads what the window does
 /// not hold, and whoever writes in it can have nothing done by it.
-pub(crate) const SUMMARY: Strategy = Strategy {
-    prompt: "summary",
-    offers: Offers::Nothing,
-    reads_instructions: false,
-    reads_window: false,
-    reads_summary: true,
-    shows_attachments: false,
-    cuts: &[Cut::OldestMessages],
-};
+pub(crate) const SUMMARY: Strategy =
+    Strategy { prompt: "summary", offers: Offers::Nothing, cuts: &[Cut::OldestMessages] };
 
 impl Strategy {
     /// Returns those of the tools that are offered.
@@ -113,13 +87,5 @@ mod tests {
         let all = || [Tier::Read, Tier::Harmless, Tier::Reversible, Tier::Destructive].map(tool);
         let offered = |strategy: &Strategy| strategy.offered(all()).len();
         assert_eq!((offered(&CONVERSATION), offered(&ORDERS), offered(&SUMMARY)), (4, 2, 0));
-    }
-
-    #[test]
-    fn orders_are_read_beside_nothing() {
-        let Strategy { reads_window, reads_summary, reads_instructions, .. } = ORDERS;
-        assert!(
-            !reads_window && !reads_summary && !reads_instructions && !ORDERS.shows_attachments
-        );
     }
 }

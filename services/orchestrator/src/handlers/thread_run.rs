@@ -286,12 +286,11 @@ impl<'a> Run<'a> {
         let since = self.holder.now() - limits.window.0;
         // Invariant HISTORY: nobody is answered from what they may not read.
         let is_withheld = !self.people.all_read_history(&self.turn.askers);
-        let messages = if is_withheld || !CONVERSATION.reads_window { 0 } else { limits.messages };
+        let messages = if is_withheld { 0 } else { limits.messages };
         // One that was taken over is told of a summary only if it was tainted before: what its journal
         // says of that stands.
         let may_be_tainted = self.thread.is_fresh() || self.thread.is_tainted();
-        let wants_summary =
-            CONVERSATION.reads_summary && limits.summaries && messages > 0 && may_be_tainted;
+        let wants_summary = limits.summaries && messages > 0 && may_be_tainted;
         let wait = self.holder.settings.ingestion_wait;
         let wanted = ContextWanted { messages, since, wait, wants_summary };
         let (holder, channel, askers) = (self.holder, self.channel(), self.askers());
@@ -305,11 +304,7 @@ impl<'a> Run<'a> {
         self.describe(&history).await?;
         let tools = CONVERSATION.offered(tools);
         let specs = tools.iter().map(convert::tool).collect();
-        let instructions = if CONVERSATION.reads_instructions {
-            community::instructions(&effective.config.answers)
-        } else {
-            String::new()
-        };
+        let instructions = community::instructions(&effective.config.answers);
         let (summary, is_current) = (begun.summary, begun.is_current);
         self.desk =
             Some(Desk { history, summary, is_withheld, tools, specs, instructions, is_current });
@@ -419,11 +414,7 @@ impl<'a> Run<'a> {
     }
 
     fn shown(&self) -> Shown {
-        if CONVERSATION.shows_attachments {
-            self.holder.installation.models().shown(self.is_cheaper)
-        } else {
-            Shown::default()
-        }
+        self.holder.installation.models().shown(self.is_cheaper)
     }
 
     /// Returns what the authors of messages may do, as the model is told it.

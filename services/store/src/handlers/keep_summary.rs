@@ -24,7 +24,10 @@ pub(super) async fn handle(
     let channel = ChannelKey::new(guild, parse::id("channel_id", request.channel_id)?);
     let claim = parse::name("claim_id", request.claim_id.clone())?;
     let (made, bill) = parse(request)?;
-    let shard = store.shards.of(channel.home).await?;
+    // A claim stands before it, and that in a file.
+    let Some(shard) = store.shards.existing(channel.home).await? else {
+        return Ok(KeepSummaryResponse::default());
+    };
     let now = store.clock.now();
     let Brought { is_kept, spending, in_file } =
         shard.write(move |to| summaries::bring(to, &channel, &claim, &made, &bill, now)).await?;
