@@ -81,6 +81,17 @@ impl CallError {
         matches!(self, Self::State(StateError::Rest(_)) | Self::Discord(_))
     }
 
+    /// Returns whether one of Discord's routes may fail while others work: not where there is no room, or
+    /// nothing can be reached at all.
+    pub(crate) fn is_one_routes(&self) -> bool {
+        let rest = match self {
+            Self::State(StateError::Rest(error)) => error,
+            Self::Discord(error) => error,
+            _ => return false,
+        };
+        rest.is_in_doubt() || matches!(rest, RestError::BreakerOpen)
+    }
+
     /// Returns whether Discord does not accept Ery's token.
     pub(crate) fn is_unauthorized(&self) -> bool {
         match self {

@@ -279,24 +279,37 @@ impl Guilds {
         self.channel_at_discord(guild, slot, channel).await
     }
 
-    /// Takes as long over a channel of the guild as over one that is not there: for whoever is not to
-    /// know of it, how long the answer takes must not tell it either.
+    /// Returns whether a channel of the guild is known without asking for it.
+    pub(crate) async fn keeps(
+        &self,
+        guild: Id<GuildMarker>,
+        channel: Id<ChannelMarker>,
+    ) -> Result<bool, StateError> {
+        let (_, known) = self.loaded(guild).await?;
+        Ok(known.channels.contains_key(&channel))
+    }
+
+    /// Takes as long over a channel of the guild as over one that is not there, and fails as that does: for
+    /// whoever is not to know of it, neither must tell it. One that `was_asked_for` has taken as long.
     pub(crate) async fn pass_over(
         &self,
         guild: Id<GuildMarker>,
         channel: Id<ChannelMarker>,
         here: Id<ChannelMarker>,
-    ) {
-        if !self.strangers.hide(guild, channel) {
-            return;
+        was_asked_for: bool,
+    ) -> Result<(), StateError> {
+        if !was_asked_for && self.strangers.is_news(guild, channel) {
+            // What Ery may read for sure: a refusal would count against her.
+            let path = format!("channels/{here}");
+            let request =
+                Request::new(Method::Get, path.clone(), path, guild.get(), self.discord.send_by());
+            match self.discord.repeatedly(&request).await {
+                Ok(_) | Err(RestError::Refused { .. } | RestError::RefusedBefore { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        // What Ery may read for sure: a refusal would count against her.
-        let path = format!("channels/{here}");
-        let request =
-            Request::new(Method::Get, path.clone(), path, guild.get(), self.discord.send_by());
-        if let Err(error) = self.discord.repeatedly(&request).await {
-            tracing::debug!(error = %error, "a channel that is passed over could not be read");
-        }
+        self.strangers.hide(guild, channel);
+        Ok(())
     }
 
     /// Returns the channel where a call is made: whatever else was asked for, it is looked for.

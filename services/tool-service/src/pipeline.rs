@@ -42,6 +42,7 @@ use ery_proto::{
 };
 
 use crate::{
+    adapters::discord::wire::created_at,
     domain::{
         decide::{self, Call, Confirmed, Decision, decide},
         execution::{self, NONCE_LIFE, Recovery, recover},
@@ -169,7 +170,7 @@ impl Pipeline {
             traced::called(outcome, result.is_ok());
             let Shared { patience, clock, .. } = &*pipeline.shared;
             if result.is_ok() {
-                patience.answered(&ask.key);
+                patience.answered(&ask.question());
             }
             if let Err(error) = &result
                 && patience.is_to_be_said(&ask.key, clock.now())
@@ -192,9 +193,12 @@ impl Pipeline {
     }
 
     async fn run(&self, ask: &Ask) -> Result<CallToolResponse, CallError> {
-        if ask.guild().is_none() {
+        if ask.guild().is_none()
+            && let Some(message) = ask.trigger()
+        {
             let asker = Some(ask.asker_id()).filter(|asker| *asker != 0);
-            self.shared.discord.forget_direct_denials(ask.here.get(), asker);
+            let written_at = created_at(message.get());
+            self.shared.discord.forget_direct_denials(ask.here.get(), asker, written_at);
         }
         let admitted;
         let ask = match &ask.credential {
@@ -225,25 +229,15 @@ impl Pipeline {
     /// Judges a call. What Discord does not answer for too long is a failure of this call alone:
     /// one route may fail while all others work, and its channel must go on.
     async fn judged(&self, ask: &Ask) -> Result<Judged, CallError> {
-        let patience = &self.shared.patience;
         match self.judge(ask).await {
             // The end of a sanction waits for a token that is accepted.
             Err(error) if ask.is_end() && error.is_unauthorized() => Err(CallError::Unsettled),
-            Err(error)
-                if error.is_unanswered()
-                    && !ask.is_waited_for()
-                    && patience.is_over(
-                        &ask.key,
-                        &format!("{}/{}", ask.tool, ask.home.key()),
-                        self.shared.discord.answered_at(),
-                        self.shared.clock.now(),
-                    ) =>
-            {
+            Err(error) if !ask.is_waited_for() && self.shared.gives_up(&ask.question(), &error) => {
                 Ok(Judged::Final(Box::new(Verdict::unanswered())))
             }
             judged => {
                 if judged.is_ok() {
-                    patience.goes_on(&ask.key);
+                    self.shared.patience.goes_on(&ask.question());
                 }
                 judged
             }

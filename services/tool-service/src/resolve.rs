@@ -14,7 +14,10 @@ use ery_clock::UnixMillis;
 
 use crate::{
     adapters::{
-        discord::{Discord, Method, Request, RestError, wire::RawMessage},
+        discord::{
+            Discord, Method, Request, RestError,
+            wire::{RawMessage, Readable},
+        },
         store::Executions,
     },
     domain::{
@@ -274,8 +277,9 @@ impl Scene<'_> {
             }
             Err(error) => return Err(Problem::Unknown(error.into())),
         };
-        let mut read: Vec<RawMessage> =
+        let read: Readable<RawMessage> =
             answer.json().map_err(|error| Problem::Unknown(StateError::from(error)))?;
+        let mut read = read.items;
         read.retain(|message| message.channel_id == channel);
         read.sort_unstable_by_key(|message| Reverse(message.id));
         Ok(read)
@@ -318,13 +322,14 @@ impl Scene<'_> {
         guild: Id<GuildMarker>,
         channel: Id<ChannelMarker>,
     ) -> Result<Option<Channel>, Problem> {
+        let was_kept = self.guilds.keeps(guild, channel).await?;
         let found = self.guilds.channel(guild, channel).await?;
         // Those who ask are looked up either way.
         let state = self.onlookers(guild).await?;
         match found {
             Some(found) if self.is_seen(&found, &state) => Ok(Some(found)),
             Some(hidden) => {
-                self.guilds.pass_over(guild, hidden.id, self.here).await;
+                self.guilds.pass_over(guild, hidden.id, self.here, !was_kept).await?;
                 Ok(None)
             }
             None => Ok(None),

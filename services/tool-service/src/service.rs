@@ -22,7 +22,7 @@ use crate::{
     error::{CallError, NewServiceError, StoreError},
     guilds::Guilds,
     handlers::Handlers,
-    patience::Patience,
+    patience::{Patience, Question},
     pipeline::Pipeline,
 };
 
@@ -141,6 +141,13 @@ impl Service {
 }
 
 impl Shared {
+    /// Notes that Discord gave no usable answer to a question, if that is what is wrong, and returns whether
+    /// it was waited for long enough.
+    pub(crate) fn gives_up(&self, question: &Question<'_>, error: &CallError) -> bool {
+        let answered_at = error.is_one_routes().then(|| self.discord.answered_at());
+        error.is_unanswered() && self.patience.is_over(question, answered_at, self.clock.now())
+    }
+
     /// Returns what the staff allow in a channel.
     ///
     /// # Errors

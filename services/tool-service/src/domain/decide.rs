@@ -325,8 +325,7 @@ impl World<'_> {
             }
         };
         let mut wanted = self.as_there(place, wanted);
-        // Those who manage a channel or its messages are spared of its slow mode, too.
-        if has.intersects(Permissions::MANAGE_MESSAGES | Permissions::MANAGE_CHANNELS) {
+        if has.intersects(permissions::SPARED_OF_SLOW_MODE) {
             wanted.remove(Permissions::BYPASS_SLOWMODE);
         }
         let Some(permission) = permissions::first_missing(wanted, has) else { return Ok(()) };

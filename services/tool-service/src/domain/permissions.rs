@@ -36,6 +36,11 @@ pub(crate) const MODERATION: Permissions = Permissions::KICK_MEMBERS
     .union(Permissions::MANAGE_NICKNAMES)
     .union(Permissions::VIEW_AUDIT_LOG);
 
+/// Who holds one of these is spared of a channel's slow mode.
+pub(crate) const SPARED_OF_SLOW_MODE: Permissions = Permissions::BYPASS_SLOWMODE
+    .union(Permissions::MANAGE_MESSAGES)
+    .union(Permissions::MANAGE_CHANNELS);
+
 /// What reaches far enough that only administrators switch it on or off in a role.
 pub(crate) const DANGEROUS: Permissions = MODERATION
     .union(Permissions::ADMINISTRATOR)
@@ -167,6 +172,16 @@ pub(crate) fn outranks_role(guild: &Guild, member: &Member, role: &Role) -> bool
 
 /// Returns what somebody with exactly these roles may do in the guild, timeouts aside.
 pub(crate) fn base(guild: &Guild, user: Id<UserMarker>, roles: &[Id<RoleMarker>]) -> Permissions {
+    base_by(guild, user, roles, |role| role.permissions)
+}
+
+/// As [`base`], with what each role gives as `of_role` tells.
+pub(crate) fn base_by(
+    guild: &Guild,
+    user: Id<UserMarker>,
+    roles: &[Id<RoleMarker>],
+    of_role: impl Fn(&Role) -> Permissions,
+) -> Permissions {
     if user == guild.owner {
         return Permissions::all();
     }
@@ -175,7 +190,7 @@ pub(crate) fn base(guild: &Guild, user: Id<UserMarker>, roles: &[Id<RoleMarker>]
         .iter()
         .chain([&everyone])
         .filter_map(|role| guild.roles.get(role))
-        .fold(Permissions::empty(), |all, role| all | role.permissions);
+        .fold(Permissions::empty(), |all, role| all | of_role(role));
     if permissions.contains(Permissions::ADMINISTRATOR) { Permissions::all() } else { permissions }
 }
 

@@ -39,13 +39,15 @@ struct Known {
 impl Strangers {
     /// Returns whether Discord may be asked for a channel.
     pub(super) fn admit(&self, guild: Id<GuildMarker>, channel: Id<ChannelMarker>) -> bool {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(of_guild) = known.get_mut(&guild) else { return true };
-        of_guild.retain(|_, known| known.since.elapsed() < REMEMBERED);
-        match of_guild.get(&channel) {
+        self.look(guild, |known| match known.get(&channel) {
             Some(known) => known.is_there,
-            None => of_guild.len() < MOST_OF_GUILD,
-        }
+            None => known.len() < MOST_OF_GUILD,
+        })
+    }
+
+    /// Returns whether Discord would be asked for a channel, were it not there.
+    pub(super) fn is_news(&self, guild: Id<GuildMarker>, channel: Id<ChannelMarker>) -> bool {
+        self.look(guild, |known| !known.contains_key(&channel) && known.len() < MOST_OF_GUILD)
     }
 
     /// Remembers that a guild has no such channel, as far as Ery can see.
@@ -53,21 +55,18 @@ impl Strangers {
         self.remember(guild, channel, false);
     }
 
-    /// Remembers that somebody named a channel that is there, and that they are not to know of. Returns
-    /// whether Discord would have been asked for it, were it not there: as long as that takes, this
-    /// takes.
-    pub(super) fn hide(&self, guild: Id<GuildMarker>, channel: Id<ChannelMarker>) -> bool {
-        let is_new = {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.get_mut(&guild).is_none_or(|of_guild| {
-                of_guild.retain(|_, known| known.since.elapsed() < REMEMBERED);
-                !of_guild.contains_key(&channel) && of_guild.len() < MOST_OF_GUILD
-            })
-        };
-        if is_new {
+    /// Remembers that somebody named a channel that is there, and that they are not to know of.
+    pub(super) fn hide(&self, guild: Id<GuildMarker>, channel: Id<ChannelMarker>) {
+        if self.is_news(guild, channel) {
             self.remember(guild, channel, true);
         }
-        is_new
+    }
+
+    fn look<T>(&self, guild: Id<GuildMarker>, ask: impl FnOnce(&OfGuild) -> T) -> T {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(of_guild) = known.get_mut(&guild) else { return ask(&OfGuild::new()) };
+        of_guild.retain(|_, known| known.since.elapsed() < REMEMBERED);
+        ask(of_guild)
     }
 
     fn remember(&self, guild: Id<GuildMarker>, channel: Id<ChannelMarker>, is_there: bool) {
@@ -103,14 +102,17 @@ mod tests {
     async fn what_is_hidden_from_somebody_takes_as_long_and_is_found_for_others() {
         let strangers = Strangers::default();
         let (guild, hidden) = (Id::new(1), Id::new(7));
-        assert!(strangers.hide(guild, hidden), "as of one that is not known to be missing");
-        assert!(!strangers.hide(guild, hidden), "as of one that is");
+        assert!(strangers.is_news(guild, hidden), "as of one that is not known to be missing");
+        strangers.hide(guild, hidden);
+        assert!(!strangers.is_news(guild, hidden), "as of one that is");
         assert!(strangers.admit(guild, hidden), "it may be looked for all the same");
         for channel in 100..299 {
             strangers.learn(guild, Id::new(channel));
         }
-        assert!(!strangers.hide(guild, Id::new(8)), "nothing more is asked for");
+        assert!(!strangers.is_news(guild, Id::new(8)), "nothing more is asked for");
+        strangers.hide(guild, Id::new(8));
+        assert!(!strangers.admit(guild, Id::new(8)), "nor is it remembered");
         tokio::time::advance(REMEMBERED).await;
-        assert!(strangers.hide(guild, hidden));
+        assert!(strangers.is_news(guild, hidden));
     }
 }

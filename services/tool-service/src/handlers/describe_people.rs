@@ -16,6 +16,7 @@ use crate::{
         permissions,
     },
     error::CallError,
+    patience::Question,
     service::Shared,
 };
 
@@ -48,7 +49,8 @@ async fn in_guild(
     channel: Id<ChannelMarker>,
     users: &[Id<UserMarker>],
 ) -> Result<Vec<PersonInChannel>, CallError> {
-    let question = format!("people/{channel}");
+    let key = format!("people/{channel}");
+    let question = Question { key: &key, place: format!("people/{guild}") };
     let now = shared.clock.now();
     let state = match shared.guilds.state(guild, users).await.map_err(CallError::from) {
         Ok(state) => {
@@ -56,15 +58,7 @@ async fn in_guild(
             state
         }
         // Whoever cannot be looked up has no rights; the channel goes on.
-        Err(error)
-            if error.is_unanswered()
-                && shared.patience.is_over(
-                    &question,
-                    &format!("people/{guild}"),
-                    shared.discord.answered_at(),
-                    now,
-                ) =>
-        {
+        Err(error) if shared.gives_up(&question, &error) => {
             tracing::warn!(error = %error, guild.id = %guild, "people are taken for strangers");
             shared.guilds.state(guild, &[]).await?
         }

@@ -8,6 +8,7 @@ use ery_proto::tool::v1::{ResolveCallRequest, ResolveCallResponse};
 use super::channel_key;
 use crate::{
     error::CallError,
+    patience::Question,
     pipeline::UNANSWERED,
     resolve::{Problem, Scene, Sight},
     service::Shared,
@@ -45,15 +46,17 @@ pub(super) async fn handle(
         executions: &shared.executions,
         now: shared.clock.now(),
     };
-    let question = format!("{}/{}/{}", request.trigger_id, request.tool, request.arguments);
+    let key = format!("{}/{}/{}", request.trigger_id, request.tool, request.arguments);
+    let place = format!("{}/{}", request.tool, channel.home.key());
+    let question = Question { key: &key, place };
     let resolved = entry.tool.resolve_json(parameters, &scene).await;
     if let Err(Problem::Unknown(error)) = resolved {
         let error = CallError::from(error);
-        let place = format!("{}/{}", request.tool, channel.home.key());
-        let answered_at = shared.discord.answered_at();
-        let is_over = error.is_unanswered()
-            && shared.patience.is_over(&question, &place, answered_at, shared.clock.now());
-        return if is_over { Ok(problem(UNANSWERED.into())) } else { Err(error) };
+        return if shared.gives_up(&question, &error) {
+            Ok(problem(UNANSWERED.into()))
+        } else {
+            Err(error)
+        };
     }
     shared.patience.answered(&question);
     match resolved {

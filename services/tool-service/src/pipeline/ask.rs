@@ -25,6 +25,7 @@ use crate::{
         text,
     },
     error::CallError,
+    patience::Question,
     resolve::Sight,
     tools::ANSWER_TOOL,
 };
@@ -278,6 +279,11 @@ impl Ask {
     /// Returns the message that the call answers, if there is one.
     pub(super) fn trigger(&self) -> Option<Id<MessageMarker>> {
         self.trigger_id.parse::<TriggerId>().ok()?.message()
+    }
+
+    /// Returns as what it waits for Discord.
+    pub(super) fn question(&self) -> Question<'_> {
+        Question { key: &self.key, place: format!("{}/{}", self.tool, self.home.key()) }
     }
 
     /// Returns whether it has to come to an end however long Discord is away: an answer, and the end

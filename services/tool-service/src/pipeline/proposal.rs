@@ -28,7 +28,6 @@ use crate::{
         guild::GuildState,
         reason::Reason,
         text,
-        tool::Tier,
     },
     error::CallError,
     tools::{self, ANSWER_TOOL, Done, Entry},
@@ -265,8 +264,10 @@ impl Pipeline {
         if approval.decision() == ApprovalDecision::Unspecified {
             let is_withdrawal = !is_approved && approval.asker_id == user.get();
             if !is_withdrawal && let Err(reason) = self.may_decide(guild, user, &approval).await? {
-                let tier = tier_of(&approval);
-                self.note_refused_click(guild, user, &approval, tier, &reason).await?;
+                // Whoever clicked is told all the same.
+                if let Err(error) = self.note_refused_click(guild, user, &approval, &reason).await {
+                    tracing::warn!(error = %error, "a refused click could not be written down");
+                }
                 return Ok(Reply::Whisper(reason.sentence()));
             }
         }
@@ -442,12 +443,6 @@ impl Judged {
 fn answer_tool() -> Result<&'static Entry, CallError> {
     tools::find(ANSWER_TOOL)
         .ok_or_else(|| CallError::Invalid("there is no tool to show a proposal by".into()))
-}
-
-/// Returns how much the act of an approval can do.
-fn tier_of(approval: &Approval) -> Option<Tier> {
-    let act: Value = serde_json::from_str(&approval.arguments).ok()?;
-    tools::find(&approval.tool)?.tool.tier_of(&act)
 }
 
 /// Binds an approval to what is to be done, where, and for whom.

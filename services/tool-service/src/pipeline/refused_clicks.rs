@@ -5,6 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use serde_json::Value;
 use twilight_model::id::{
     Id,
     marker::{GuildMarker, UserMarker},
@@ -17,7 +18,7 @@ use super::{Pipeline, ask, record::Verdict};
 use crate::{
     domain::{execution::sha256_hex, reason::Reason, tool::Tier},
     error::CallError,
-    metrics,
+    metrics, tools,
 };
 
 /// Of how many people clicks at one proposal are written down.
@@ -54,16 +55,16 @@ impl Pipeline {
         guild: Id<GuildMarker>,
         user: Id<UserMarker>,
         approval: &Approval,
-        tier: Option<Tier>,
         reason: &Reason,
     ) -> Result<(), CallError> {
         metrics::denied(reason.code());
         let id = &approval.approval_id;
-        if !self.refused_clicks.is_new(id, user) {
+        // A pause is nothing about them: what they may do is found out at a later click.
+        if matches!(reason, Reason::Paused) || !self.refused_clicks.is_new(id, user) {
             return Ok(());
         }
-        // Keys stay when a person is forgotten: theirs is not to be read from this one.
-        let mut who = sha256_hex(&format!("click/{id}/{user}"));
+        // Keys stay when a person is forgotten: whoever has the file alone does not read theirs from one.
+        let mut who = self.shared.discord.digest(&format!("click/{id}/{user}"));
         who.truncate(16);
         let (event, cause) = (EventId(format!("ap.{id}")), format!("click-{who}"));
         let now = self.shared.clock.now();
@@ -77,7 +78,7 @@ impl Pipeline {
             arguments_hash: sha256_hex(&approval.arguments),
             principal: Some(ask::to_proto(&Principal::Person(user))),
             trigger_id: TriggerId::Approval(id.clone()).to_string(),
-            tier: tier.map_or("", Tier::as_str).to_owned(),
+            tier: tier_of(approval).map_or("", Tier::as_str).to_owned(),
             decision: verdict.decision.into(),
             decision_reason: format!("a click that was not allowed: {}", verdict.reason),
             opened_at_ms: now.0,
@@ -96,6 +97,12 @@ impl Pipeline {
         self.refused_clicks.learn(id, user);
         Ok(())
     }
+}
+
+/// Returns how much the act of an approval can do.
+fn tier_of(approval: &Approval) -> Option<Tier> {
+    let act: Value = serde_json::from_str(&approval.arguments).ok()?;
+    tools::find(&approval.tool)?.tool.tier_of(&act)
 }
 
 #[cfg(test)]

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use twilight_model::{
-    guild::Permissions,
-    id::{Id, marker::MessageMarker},
-};
+use twilight_model::id::{Id, marker::MessageMarker};
 
 use ery_clock::UnixMillis;
 use ery_ids::Principal;
@@ -22,11 +19,6 @@ use crate::{
         tool::Writes,
     },
 };
-
-/// Who is spared of a channel's slow mode.
-const SPARED: Permissions = Permissions::BYPASS_SLOWMODE
-    .union(Permissions::MANAGE_MESSAGES)
-    .union(Permissions::MANAGE_CHANNELS);
 
 /// What of slow mode holds for an act: it writes for somebody who is not spared of it.
 pub(super) struct Slow<'a> {
@@ -51,7 +43,8 @@ pub(super) fn of<'a>(
     let is_of_person = matches!(call.principal, Some(Principal::Person(_)));
     let is_spared = |person| {
         state.member(person).is_some_and(|member| {
-            permissions::in_channel(&state.guild, member, channel, now).intersects(SPARED)
+            permissions::in_channel(&state.guild, member, channel, now)
+                .intersects(permissions::SPARED_OF_SLOW_MODE)
         })
     };
     let holds = is_of_person

@@ -14,10 +14,7 @@ use twilight_model::{
 
 use super::{Done, Run, Tool, reason};
 use crate::{
-    adapters::discord::{
-        Method, Request, RestError,
-        wire::{RawMessage, created_at},
-    },
+    adapters::discord::{Method, Request, RestError, wire::created_at},
     domain::{
         flow::TO_READ,
         guild::Guild,
@@ -269,6 +266,10 @@ async fn delete(
 /// Returns which of the messages are there, in their order; none where Ery may not read them, or where
 /// they lie so far apart that it would take too many looks.
 async fn standing(act: &Act, run: &Run<'_>) -> Result<Option<Vec<Id<MessageMarker>>>, RestError> {
+    #[derive(Deserialize)]
+    struct Listed {
+        id: Id<MessageMarker>,
+    }
     if !run.bot_may(act.channel, TO_READ) {
         return Ok(None);
     }
@@ -280,7 +281,7 @@ async fn standing(act: &Act, run: &Run<'_>) -> Result<Option<Vec<Id<MessageMarke
         let path = format!("{route}?limit={PAGE}&after={}", first.get() - 1);
         let request = Request::new(Method::Get, route, path, run.home.key(), run.send_by);
         let read = match run.discord.repeatedly(&request).await {
-            Ok(answer) => answer.json::<Vec<RawMessage>>()?,
+            Ok(answer) => answer.json::<Vec<Listed>>()?,
             Err(RestError::Refused { status: 403, .. } | RestError::RefusedBefore { .. }) => {
                 return Ok(None);
             }

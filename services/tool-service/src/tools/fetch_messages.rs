@@ -145,8 +145,8 @@ impl Tool for FetchMessages {
         let path = format!("{route}?limit={}{anchor}", act.limit);
         let request = Request::new(Method::Get, route, path, run.home.key(), run.send_by);
         let read = run.discord.repeatedly(&request).await;
-        let read =
-            read.and_then(|answer| Ok((answer.status, answer.json::<Readable<RawMessage>>()?.0)));
+        let read = read
+            .and_then(|answer| Ok((answer.status, answer.json::<Readable<RawMessage>>()?.items)));
         match read {
             Ok((status, mut messages)) => {
                 messages.retain(|message| message.channel_id == act.channel);

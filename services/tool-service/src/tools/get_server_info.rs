@@ -72,13 +72,15 @@ impl Tool for GetServerInfo {
         let Some(guild) = run.guild() else {
             return Done::failed(0, "I cannot do that in a direct message.");
         };
-        let asked = async {
-            let (told, channels, counts) =
-                tokio::join!(about(guild, run), server::channels(guild, run), counts(guild, run));
-            // Without them everything else is told all the same.
-            Ok::<_, RestError>((told?, channels?, counts.unwrap_or_default()))
+        // Without the counts everything else is told all the same.
+        let counts = async {
+            let counts = counts(guild, run).await.inspect_err(|error| {
+                tracing::warn!(error = %error, "how many have which role cannot be read");
+            });
+            Ok(counts.unwrap_or_default())
         };
-        match asked.await {
+        let asked = tokio::try_join!(about(guild, run), server::channels(guild, run), counts);
+        match asked {
             Ok(((status, raw), (_, channels), counts)) => {
                 let fields = told(&raw, &channels, &counts, run);
                 Done::ok(status, summary(&raw, &fields), fields)

@@ -17,7 +17,7 @@ use crate::{
         wire::{RawChannel, RawRole},
     },
     domain::{
-        guild::{Channel, Guild, Overwrite, OverwriteOf},
+        guild::{Channel, Guild, Overwrite, OverwriteOf, Role},
         permissions, text,
         tool::{BitsChange, Needs, RetryClass, RightsChange, Spec, Subject, SubjectAct, Tier},
     },
@@ -365,12 +365,8 @@ async fn server_wide(
         Err(error) => return Done::of_read(&error),
     };
     let after = BitsChange::Each { grant: allow, revoke: deny }.after(before);
-    if would_lose_sight(role, after, run) {
-        return Done::failed(
-            0,
-            "Then I would see no channel of this server any more, and could not undo it. Give my own \
-             role the permission “View channel” (VIEW_CHANNEL) first.",
-        );
+    if let Some(refusal) = blinds(role, after, run) {
+        return refusal;
     }
     let write = Request::new(Method::Patch, route, path, guild.get(), run.send_by)
         .json(&json!({ "permissions": after.bits().to_string() }))
@@ -459,19 +455,26 @@ fn shuts_out(before: &Channel, after: &Channel, run: &Run<'_>) -> Option<Done> {
     })
 }
 
-/// Returns whether Ery would see nothing any more once a role has these permissions.
-fn would_lose_sight(role: Id<RoleMarker>, permissions: Permissions, run: &Run<'_>) -> bool {
-    let Some(state) = run.state else { return false };
-    let Some(bot) = state.member(state.bot) else { return false };
-    let mut guild = (*state.guild).clone();
-    let sees = |guild: &Guild| {
-        permissions::base(guild, bot.user, &bot.roles).contains(Permissions::VIEW_CHANNEL)
+/// Refuses what would leave Ery seeing nothing any more: that a role has these permissions alone.
+pub(super) fn blinds(
+    role: Id<RoleMarker>,
+    permissions: Permissions,
+    run: &Run<'_>,
+) -> Option<Done> {
+    let state = run.state?;
+    let bot = state.member(state.bot)?;
+    let sees = |of_role: &dyn Fn(&Role) -> Permissions| {
+        let base = permissions::base_by(&state.guild, bot.user, &bot.roles, of_role);
+        base.contains(Permissions::VIEW_CHANNEL)
     };
-    let sees_now = sees(&guild);
-    if let Some(role) = guild.roles.get_mut(&role) {
-        role.permissions = permissions;
-    }
-    sees_now && !sees(&guild)
+    let after = |of: &Role| if of.id == role { permissions } else { of.permissions };
+    (sees(&|of| of.permissions) && !sees(&after)).then(|| {
+        Done::failed(
+            0,
+            "Then I would see no channel of this server any more, and could not undo it. Give my own \
+             role the permission “View channel” (VIEW_CHANNEL) first.",
+        )
+    })
 }
 
 fn request(

@@ -14,7 +14,7 @@ use twilight_model::{
     },
 };
 
-use super::{Done, Run, Tool, audit, permission_list, reason};
+use super::{Done, Run, Tool, audit, manage_permissions, permission_list, reason};
 use crate::{
     adapters::discord::{Method, Request, RestError, wire::RawRole},
     domain::{
@@ -403,6 +403,11 @@ fn created(role: Id<RoleMarker>, look: &Look, status: u16) -> Done {
 }
 
 async fn change(guild: Id<GuildMarker>, role: Id<RoleMarker>, look: &Look, run: &Run<'_>) -> Done {
+    if let Some(permissions) = look.permissions
+        && let Some(refusal) = manage_permissions::blinds(role, permissions, run)
+    {
+        return refusal;
+    }
     let request = of_role(Method::Patch, guild, role, run).json(&body(look));
     let answer = match run.discord.repeatedly(&request).await {
         Ok(answer) => answer,
@@ -425,6 +430,9 @@ async fn change(guild: Id<GuildMarker>, role: Id<RoleMarker>, look: &Look, run: 
 }
 
 async fn delete(guild: Id<GuildMarker>, role: Id<RoleMarker>, run: &Run<'_>) -> Done {
+    if let Some(refusal) = manage_permissions::blinds(role, Permissions::empty(), run) {
+        return refusal;
+    }
     let name = name_of(role, run);
     let request = of_role(Method::Delete, guild, role, run);
     let status = match run.discord.repeatedly(&request).await {

@@ -12,7 +12,10 @@ use twilight_model::{
 
 use super::{Done, Run, Tool, listing, reason, threads};
 use crate::{
-    adapters::discord::{Method, Request, wire::RawMessage},
+    adapters::discord::{
+        Method, Request,
+        wire::{RawMessage, Readable},
+    },
     domain::{
         flow::TO_READ,
         guild::Guild,
@@ -186,7 +189,7 @@ async fn set(method: Method, pinned: &Pinned, summary: &str, run: &Run<'_>) -> D
 async fn list(channel: Id<ChannelMarker>, limit: u8, before: Option<&str>, run: &Run<'_>) -> Done {
     #[derive(Deserialize)]
     struct Pins {
-        items: Vec<Pin>,
+        items: Readable<Pin>,
         #[serde(default)]
         has_more: bool,
     }
@@ -206,8 +209,9 @@ async fn list(channel: Id<ChannelMarker>, limit: u8, before: Option<&str>, run: 
         Ok(read) => read,
         Err(error) => return Done::of_read(&error),
     };
-    let oldest = pins.items.last().map(|pin| pin.pinned_at.clone());
-    let mut messages: Vec<RawMessage> = pins.items.into_iter().map(|pin| pin.message).collect();
+    let oldest = pins.items.items.last().map(|pin| pin.pinned_at.clone());
+    let mut messages: Vec<RawMessage> =
+        pins.items.items.into_iter().map(|pin| pin.message).collect();
     messages.retain(|message| message.channel_id == channel);
     messages.sort_unstable_by_key(|message| message.id);
     let listed = listing::list(&messages, run);

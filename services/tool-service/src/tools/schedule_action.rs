@@ -24,9 +24,10 @@ use crate::{
     domain::{
         execution::later_id,
         flow,
-        guild::{ChannelKind, Guild, GuildState},
+        guild::{Guild, GuildState},
         permissions,
         policy::Policy,
+        sight,
         tool::{Needs, Owned, RetryClass, Spec, Tier},
     },
     resolve::{Problem, Scene},
@@ -380,13 +381,7 @@ pub(crate) fn may_see(
     }
     let channel = Id::new_checked(action.channel_id).and_then(|id| state.channel(id));
     sees_others(state, policy, viewer, now)
-        && channel.is_some_and(|channel| {
-            let has = permissions::in_channel(&state.guild, member, channel, now);
-            // Who is in a private thread is not known here.
-            has.contains(Permissions::VIEW_CHANNEL)
-                && (channel.kind != ChannelKind::PrivateThread
-                    || has.contains(Permissions::MANAGE_THREADS))
-        })
+        && channel.is_some_and(|channel| sight::sees(state, member, channel, now))
 }
 
 /// Returns whose plan it is; none where it ends what was done for a while.

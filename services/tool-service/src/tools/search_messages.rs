@@ -324,7 +324,7 @@ fn found(answer: &Answer, act: &Act, run: &Run<'_>) -> Result<Done, RestError> {
     }
     let found: Found = answer.json()?;
     let mut messages: Vec<RawMessage> =
-        found.messages.into_iter().flat_map(|found| found.0).collect();
+        found.messages.into_iter().flat_map(|found| found.items).collect();
     // Discord was told the channels; what it finds elsewhere all the same is not shown.
     messages.retain(|message| run.reads.contains(&message.channel_id));
     messages.retain(|message| act.author.is_none_or(|author| message.author.id == author));

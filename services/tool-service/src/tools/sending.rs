@@ -13,7 +13,7 @@ use super::{Done, Run, embeds::Embed, files::TextFile, polls::Poll};
 use crate::{
     adapters::discord::{
         Method, Request, RestError,
-        wire::{RawMessage, snowflake_at},
+        wire::{RawMessage, Readable, snowflake_at},
     },
     domain::{execution::NONCE_LIFE, flow},
 };
@@ -170,8 +170,9 @@ impl Outgoing<'_> {
             let path = format!("{route}?limit=100&after={after}");
             let send_by = run.discord.send_by();
             let request = Request::new(Method::Get, route, path, run.home.key(), send_by);
-            let page: Vec<RawMessage> = run.discord.repeatedly(&request).await?.json()?;
-            let (count, newest) = (page.len(), page.iter().map(|message| message.id.get()).max());
+            let page: Readable<RawMessage> = run.discord.repeatedly(&request).await?.json()?;
+            let (count, page) = (page.listed, page.items);
+            let newest = page.iter().map(|message| message.id.get()).max();
             let is_over = page.iter().any(|message| message.created_at() > no_later_than);
             if let Some(found) = page.into_iter().find(|message| self.is_it(message, run)) {
                 return Ok(Found::Message(Box::new(found)));

@@ -149,6 +149,12 @@ async fn on_the_whole_server_neither() {
     let response = run(&it, "mara", hide.clone()).await;
     expect(&response, CallOutcome::Failed);
     assert!(response.reason.contains("see no channel"), "{}", response.reason);
+    // Nor by the other tool that changes roles.
+    let none = json!({"action": "change", "role": "@everyone", "permissions": []});
+    let call = it.ordered("mara", "manage_roles", none).await;
+    let response = it.run(&call).await;
+    expect(&response, CallOutcome::Failed);
+    assert!(response.reason.contains("see no channel"), "{}", response.reason);
     assert!(it.requests("PATCH", "/roles/").await.is_empty());
 }
 

@@ -214,6 +214,35 @@ async fn history_comes_with_the_oldest_first_and_whole() {
 /// What is called for about a channel.
 type Way<'a> = &'a dyn Fn(&str) -> (&'static str, Value);
 
+/// An archived thread of a hidden channel, of which no event told, costs one look like an id that is not
+/// there; and both wait where Discord does not answer.
+#[tokio::test]
+async fn a_hidden_thread_that_nobody_told_of_is_as_if_it_were_not_there() {
+    const LOOK: &str = "GET /channels/{channel_id}";
+
+    let it = Harness::start().await;
+    let (staff, missing) = (it.channel("staff"), "1234567890123456789".to_owned());
+    let old = json!({"name": "old", "type": 11, "auto_archive_duration": 60});
+    let old = it.rest_post(&format!("channels/{staff}/threads"), old).await["id"].clone();
+    let old = old.as_str().unwrap().to_owned();
+    it.control_patch(&format!("/threads/{old}"), json!({"archived": true})).await;
+    let looks = async || it.requests("GET", "/channels/").await.len();
+    for channel in [&old, &missing] {
+        for expected in [1, 0] {
+            let before = looks().await;
+            let read = it.call("bob", "general", "fetch_messages", json!({"channel": channel}));
+            expect(&it.run(&read).await, CallOutcome::Failed);
+            assert_eq!(looks().await - before, expected, "{channel}");
+        }
+    }
+    it.fault(LOOK, "error", json!({"status": 503, "count": 1_000})).await;
+    for channel in [staff.to_string(), "1234567890123456780".to_owned()] {
+        let read = it.call("bob", "general", "fetch_messages", json!({"channel": channel}));
+        let status = it.try_run(&read).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::Unavailable, "{channel}");
+    }
+}
+
 /// Whatever is asked about a channel that the asker does not see, the answer and its record are those of
 /// a channel that is not there, by name and by id; and as much is asked of Discord.
 #[tokio::test]

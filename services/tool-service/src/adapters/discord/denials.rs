@@ -31,6 +31,7 @@ type Key = (u64, String);
 #[derive(Clone, Copy, Debug)]
 struct Denial {
     code: u64,
+    since: Instant,
     until: Instant,
 }
 
@@ -56,7 +57,7 @@ impl Denials {
         if known.len() >= CAPACITY {
             known.clear();
         }
-        known.insert((home, about.to_owned()), Denial { code, until: now + ttl });
+        known.insert((home, about.to_owned()), Denial { code, since: now, until: now + ttl });
     }
 
     /// Forgets what was refused in a guild: something changed there.
@@ -76,10 +77,14 @@ impl Denials {
         }
     }
 
-    /// Forgets what was refused of exactly these, wherever it was asked for.
-    pub(crate) fn forget_these(&self, abouts: &[String]) {
+    /// Forgets what was refused of exactly these so long ago, wherever it was asked for.
+    pub(crate) fn forget_these(&self, abouts: &[String], ago: Duration) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|(_, about), _| !abouts.contains(about));
+        if !known.is_empty() {
+            known.retain(|(_, about), denial| {
+                denial.since.elapsed() < ago || !abouts.contains(about)
+            });
+        }
     }
 
     /// Forgets everything.
@@ -122,7 +127,10 @@ mod tests {
         // And not at all once they write themselves.
         denials.learn(1, direct, 50_007);
         denials.learn(1, "POST channels/8/messages", 50_007);
-        denials.forget_these(&[direct.to_owned()]);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        denials.forget_these(&[direct.to_owned()], Duration::from_secs(3));
+        assert_eq!(denials.find(1, direct), Some(50_007), "they wrote before that");
+        denials.forget_these(&[direct.to_owned()], Duration::from_secs(1));
         assert_eq!(denials.find(1, direct), None);
         assert_eq!(denials.find(1, "POST channels/8/messages"), Some(50_007));
     }

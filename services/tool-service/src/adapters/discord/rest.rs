@@ -36,7 +36,11 @@ use ery_budgets::{Budgets, RequestPermit};
 use ery_clock::{Clock, UnixMillis};
 
 use super::{ApiUrl, breaker::Breakers, denials::Denials};
-use crate::{domain::text, metrics, settings::Settings};
+use crate::{
+    domain::{execution::sha256_hex, text},
+    metrics,
+    settings::Settings,
+};
 
 use limits::{Fallback, Invalid, LONG_WAIT, Limited429, LongWaits, bucket};
 
@@ -130,10 +134,21 @@ impl Discord {
     }
 
     /// Forgets that direct messages to somebody were refused: they write to Ery there themselves.
-    pub(crate) fn forget_direct_denials(&self, channel: u64, user: Option<u64>) {
+    pub(crate) fn forget_direct_denials(
+        &self,
+        channel: u64,
+        user: Option<u64>,
+        written_at: UnixMillis,
+    ) {
         let mut abouts = vec![format!("POST channels/{channel}/messages")];
         abouts.extend(user.map(|user| format!("POST users/@me/channels {user}")));
-        self.denials.forget_these(&abouts);
+        self.denials.forget_these(&abouts, self.clock.now().since(written_at));
+    }
+
+    /// Returns a digest that nobody computes who does not have the bot's token.
+    pub(crate) fn digest(&self, text: &str) -> String {
+        let token = String::from_utf8_lossy(self.authorization.as_bytes());
+        sha256_hex(&format!("{token}/{text}"))
     }
 
     /// Returns until when a request begun now may be written.

@@ -614,7 +614,11 @@ fn role_ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Id<RoleMar
 /// A list of which each item is read by itself: one that cannot be read is left out, and does not take
 /// the others with it.
 #[derive(Debug)]
-pub(crate) struct Readable<T>(pub(crate) Vec<T>);
+pub(crate) struct Readable<T> {
+    pub(crate) items: Vec<T>,
+    /// How many Discord listed.
+    pub(crate) listed: usize,
+}
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Readable<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -628,7 +632,8 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Readable<T> {
                 None
             }
         };
-        Ok(Self(items.into_iter().filter_map(read).collect()))
+        let listed = items.len();
+        Ok(Self { items: items.into_iter().filter_map(read).collect(), listed })
     }
 }
 
@@ -652,9 +657,10 @@ mod tests {
             {"id": "8", "channel_id": "2", "author": {"id": "7"}, "mention_roles": [{"id": "4", "name": "x"}]},
             17
         ]"#;
-        let Readable(messages) = serde_json::from_str::<Readable<RawMessage>>(listed).unwrap();
+        let read = serde_json::from_str::<Readable<RawMessage>>(listed).unwrap();
+        assert_eq!(read.listed, 4);
         let roles: Vec<_> =
-            messages.iter().map(|it| (it.id.get(), it.mention_roles[0].get())).collect();
+            read.items.iter().map(|it| (it.id.get(), it.mention_roles[0].get())).collect();
         assert_eq!(roles, [(5, 3), (8, 4)]);
         assert!(serde_json::from_str::<Readable<RawMessage>>("{}").is_err());
     }
