@@ -13,6 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "store/v1/admin",
         "store/v1/privacy",
         "store/v1/config",
+        "store/v1/keys",
         "store/v1/usage",
         "ai/v1/ai",
         "tool/v1/tool",
@@ -21,6 +22,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(files, [&root])?;
     let out: PathBuf = env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?.into();
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        // Its own way of being shown stands in `lib.rs`, and leaves the key out.
+        .skip_debug([".ery.common.v1.ProviderKey"])
+        .compile_fds(descriptors)?;
     Ok(())
 }

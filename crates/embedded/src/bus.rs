@@ -98,6 +98,7 @@ pub struct EmbeddedBus {
     messages_changed: broadcast::Sender<Bytes>,
     thread_progress: broadcast::Sender<Bytes>,
     config_changed: broadcast::Sender<Bytes>,
+    provider_keys_changed: broadcast::Sender<Bytes>,
     person_forgotten: broadcast::Sender<Bytes>,
     /// Something was erased since the file was last written anew, or may have been.
     is_to_be_rewritten: AtomicBool,
@@ -154,6 +155,7 @@ impl EmbeddedBus {
             messages_changed: broadcast::Sender::new(BROADCASTS),
             thread_progress: broadcast::Sender::new(BROADCASTS),
             config_changed: broadcast::Sender::new(BROADCASTS),
+            provider_keys_changed: broadcast::Sender::new(BROADCASTS),
             person_forgotten: broadcast::Sender::new(BROADCASTS),
             is_to_be_rewritten: AtomicBool::new(true),
             closing: closing.clone(),
@@ -166,6 +168,7 @@ impl EmbeddedBus {
             Topic::MessagesChanged => &self.messages_changed,
             Topic::ThreadProgress => &self.thread_progress,
             Topic::ConfigChanged => &self.config_changed,
+            Topic::ProviderKeysChanged => &self.provider_keys_changed,
             Topic::PersonForgotten => &self.person_forgotten,
         }
     }

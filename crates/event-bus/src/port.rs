@@ -77,6 +77,8 @@ pub enum Topic {
     ThreadProgress,
     /// What a community or the installation set: JSON of `ery_community_config::Changed`.
     ConfigChanged,
+    /// A guild's keys of model providers were changed: JSON of its id.
+    ProviderKeysChanged,
     /// A person is to be forgotten: JSON of [`ForgottenPerson`].
     PersonForgotten,
 }
@@ -88,6 +90,7 @@ impl Topic {
             Self::MessagesChanged => "messages_changed",
             Self::ThreadProgress => "thread_progress",
             Self::ConfigChanged => "config_changed",
+            Self::ProviderKeysChanged => "provider_keys_changed",
             Self::PersonForgotten => "person_forgotten",
         }
     }

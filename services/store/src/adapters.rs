@@ -23,6 +23,7 @@ pub(crate) mod ledger_rows;
 pub(crate) mod maintenance;
 pub(crate) mod mcp_credentials;
 pub(crate) mod migrations;
+pub(crate) mod provider_keys;
 pub(crate) mod quick_readers;
 pub(crate) mod quiet_file;
 pub(crate) mod read;

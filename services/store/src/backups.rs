@@ -22,6 +22,7 @@ use crate::{
         backup_target::Target,
         dump, forget, ledger_copy, maintenance, mcp_credentials,
         migrations::{self, Migrations},
+        provider_keys,
         seal::{self, Opener, Sealer},
     },
     blocking::blocking,
@@ -362,10 +363,9 @@ fn read(
         return Err(BackupError::OtherKey { name: name.to_owned() });
     };
     let all = if header.shard.is_some() { migrations::SHARD } else { migrations::GLOBAL };
-    let known: Migrations = usize::try_from(header.migration)
-        .ok()
-        .and_then(|count| all.get(..count))
-        .ok_or_else(|| damaged("it is of a newer version of Ery"))?;
+    let last = all.iter().position(|(version, ..)| *version == header.migration);
+    let known: Migrations =
+        last.map(|last| &all[..=last]).ok_or_else(|| damaged("it is of a newer version of Ery"))?;
     let folder = tempfile::TempDir::new_in(work).map_err(io)?;
     let mut restored = Restored { header, rows: 0, folder };
     let path = restored.path();
@@ -374,7 +374,9 @@ fn read(
     drop(ery_group_commit::open(&path, key)?);
     migrations::migrate_blocking(&path, key, known)?;
     let connection = ery_group_commit::open(&path, key)?;
-    restored.rows = dump::load(&mut rows, &connection)?;
+    // SEALED: what is secret does not come into a file in the clear.
+    let left_out = key.is_none().then_some(provider_keys::TABLE);
+    restored.rows = dump::load(&mut rows, &connection, left_out)?;
     drop(connection);
     migrations::migrate_blocking(&path, key, all)?;
     match maintenance::check(&path, key) {

@@ -11,6 +11,7 @@ pub(crate) mod gap;
 pub(crate) mod mcp_credential;
 pub(crate) mod message;
 pub(crate) mod privacy;
+pub(crate) mod provider_key;
 pub(crate) mod scheduled_action;
 pub(crate) mod scheduled_task;
 pub(crate) mod summary;

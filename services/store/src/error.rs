@@ -115,6 +115,18 @@ pub enum RekeyStoreError {
     Open(#[from] OpenError),
     #[error(transparent)]
     File(#[from] RekeyError),
+    #[error("could not read `{}`", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+    #[error(
+        "`{}` keeps keys of servers for model providers, which would stand in the clear: remove them \
+         first (`ery ctl keys list`, `ery ctl keys remove`)",
+        path.display()
+    )]
+    ProviderKeys { path: PathBuf },
 }
 
 /// Why one of the store's files cannot be opened.
@@ -195,6 +207,13 @@ pub enum StoreError {
     ConfigVersionUnknown { version: u64 },
     #[error("{places} members have set something here, and no more can")]
     ConfigFull { places: i64 },
+    #[error(
+        "a key is kept in encrypted files alone, and this store's are in the clear: set \
+         `store.encryption.key_file`, stop Ery and run `ery ctl store rekey` (docs/operations.md)"
+    )]
+    KeyInTheClear,
+    #[error("the server has {most} keys, and no more can be kept")]
+    KeysFull { most: u32 },
     #[error("`global.db` cannot be opened")]
     Global(#[source] FileError),
     #[error("the system has no random bytes")]
@@ -278,9 +297,11 @@ impl StoreError {
             | Self::TransferUnknown { .. }
             | Self::ExecutionUnknown { .. } => Code::NotFound,
             Self::ThreadEnded { .. }
+            | Self::KeyInTheClear
             | Self::CredentialRevoked
             | Self::ConfigMoved { .. }
             | Self::ConfigFull { .. }
+            | Self::KeysFull { .. }
             | Self::AnotherThreadRuns { .. }
             | Self::Elsewhere { .. }
             | Self::Alone

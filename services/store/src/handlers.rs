@@ -34,6 +34,7 @@ mod note_read_back;
 mod open_channel;
 mod parse;
 mod privacy;
+mod provider_keys;
 mod record_attempt;
 mod record_dead_event;
 mod render;
@@ -50,7 +51,8 @@ use tonic::{Request, Response, Status};
 use ery_proto::store::v1 as proto;
 
 pub(crate) use self::{
-    admin::AdminHandlers, config::ConfigHandlers, privacy::PrivacyHandlers, usage::UsageHandlers,
+    admin::AdminHandlers, config::ConfigHandlers, privacy::PrivacyHandlers,
+    provider_keys::ProviderKeyHandlers, usage::UsageHandlers,
 };
 use crate::{error::StoreError, service::Inner};
 

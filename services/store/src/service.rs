@@ -10,6 +10,7 @@ use ery_group_commit::Rekey;
 use ery_lifecycle::Tasks;
 use ery_proto::store::v1::{
     config_service_server::ConfigServiceServer, privacy_service_server::PrivacyServiceServer,
+    provider_key_service_server::ProviderKeyServiceServer,
     store_admin_service_server::StoreAdminServiceServer, store_service_server::StoreServiceServer,
     usage_service_server::UsageServiceServer,
 };
@@ -25,7 +26,10 @@ use crate::{
     comparing,
     error::{OpenError, RekeyStoreError, StoreError},
     forgetting::{Forgetting, Standings},
-    handlers::{AdminHandlers, ConfigHandlers, Handlers, PrivacyHandlers, UsageHandlers},
+    handlers::{
+        AdminHandlers, ConfigHandlers, Handlers, PrivacyHandlers, ProviderKeyHandlers,
+        UsageHandlers,
+    },
     ledger::Ledger,
     metrics::Metrics,
     moving,
@@ -162,10 +166,12 @@ impl Service {
         let privacy = PrivacyHandlers::new(Arc::clone(&self.inner));
         let usage = UsageHandlers::new(Arc::clone(&self.inner));
         let config = ConfigHandlers::new(Arc::clone(&self.inner), Arc::clone(&self.bus));
+        let keys = ProviderKeyHandlers::new(Arc::clone(&self.inner), Arc::clone(&self.bus));
         Routes::new(server)
             .add_service(ConfigServiceServer::new(config))
             .add_service(StoreAdminServiceServer::new(admin))
             .add_service(PrivacyServiceServer::new(privacy))
+            .add_service(ProviderKeyServiceServer::new(keys))
             .add_service(UsageServiceServer::new(usage))
     }
 

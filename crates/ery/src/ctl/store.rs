@@ -271,7 +271,10 @@ pub(super) async fn rekey(settings: &Settings, decrypt: bool) -> Result<(), Fail
                 Failure::unavailable(format!("{error}; stop Ery first"))
             }
             RekeyStoreError::File(error) => file(error),
-            RekeyStoreError::Open(_) => Failure::caused("could not change the key", &error),
+            RekeyStoreError::ProviderKeys { .. } => Failure::settings(error.to_string()),
+            RekeyStoreError::Open(_) | RekeyStoreError::Read { .. } => {
+                Failure::caused("could not change the key", &error)
+            }
         })?;
         Ok(store + folder.rekey(&keys).map_err(|error| file(&error))?)
     })

@@ -87,12 +87,19 @@ fn tables(connection: &Connection) -> Result<Vec<String>, rusqlite::Error> {
 
 /// Inserts every row of a dump into the tables of a new file, and returns how many there are. Only of a
 /// table that is made with rows may some stand already; any other row that is not inserted is an error.
-pub(crate) fn load(input: &mut impl Read, connection: &Connection) -> Result<u64, DumpError> {
+///
+/// Rows of the table `left_out` are read, and stand nowhere.
+pub(crate) fn load(
+    input: &mut impl Read,
+    connection: &Connection,
+    left_out: Option<&str>,
+) -> Result<u64, DumpError> {
     // Rows come table by table, so one may refer to another that comes later. Checked at the end.
     connection.execute_batch("PRAGMA foreign_keys = OFF; BEGIN")?;
     let known = tables(connection)?;
     let has_messages = known.iter().any(|table| table == "messages");
     let mut insert: Option<(String, usize, bool)> = None;
+    let (mut is_left_out, mut lost): (bool, u64) = (false, 0);
     let mut count: u64 = 0;
     loop {
         match read_byte(input)? {
@@ -115,6 +122,7 @@ pub(crate) fn load(input: &mut impl Read, connection: &Connection) -> Result<u64
                     [],
                     |row| row.get(0),
                 )?;
+                is_left_out = left_out == Some(table.as_str());
                 insert = Some((statement, columns.len(), had_rows));
             }
             ROW => {
@@ -123,12 +131,16 @@ pub(crate) fn load(input: &mut impl Read, connection: &Connection) -> Result<u64
                 let values = (0..*columns)
                     .map(|_| read_value(input))
                     .collect::<Result<Vec<Value>, DumpError>>()?;
+                count += 1;
+                if is_left_out {
+                    lost += 1;
+                    continue;
+                }
                 let inserted =
                     connection.prepare_cached(statement)?.execute(params_from_iter(values))?;
                 if inserted == 0 && !had_rows {
                     return Err(malformed("two of its rows cannot stand beside each other"));
                 }
-                count += 1;
                 if count.is_multiple_of(ROWS_AT_ONCE) {
                     commit(connection, has_messages)?;
                     connection.execute_batch("BEGIN")?;
@@ -142,6 +154,10 @@ pub(crate) fn load(input: &mut impl Read, connection: &Connection) -> Result<u64
     input.read_exact(&mut told)?;
     if u64::from_be_bytes(told) != count {
         return Err(malformed("it has another number of rows than it says"));
+    }
+    if lost > 0 {
+        let table = left_out.unwrap_or_default();
+        tracing::warn!(rows = lost, table, "{lost} rows of `{table}` are not brought back");
     }
     // The seal of the last chunk is checked when its end is reached.
     if input.read(&mut [0])? != 0 {

@@ -169,6 +169,13 @@ pub(crate) const KINDS: &[Kind] = &[
          FROM mcp_credentials WHERE user_id = ?1 AND (?3 IS NULL OR guild_id = ?3) AND ?2 <> ''",
     ),
     (
+        // Never the key.
+        "provider_keys",
+        "SELECT json_object('guild_id', CAST(guild_id AS TEXT), 'provider', provider,
+             'set_at_ms', set_at_ms)
+         FROM provider_keys WHERE set_by = ?1 AND (?3 IS NULL OR guild_id = ?3) AND ?2 <> ''",
+    ),
+    (
         "dead_letters",
         "SELECT json_object('source_id', d.source_id, 'kind', d.kind, 'guild_id',
              CAST(nullif(d.guild_id, 0) AS TEXT), 'channel_id', CAST(d.channel_id AS TEXT),

@@ -5,10 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ery_group_commit::{Rekey, Rekeyed, rekey};
+use ery_group_commit::{FileKey, Rekey, Rekeyed, rekey};
 use ery_ids::StoreShard;
 
-use crate::error::{OpenError, RekeyStoreError};
+use crate::{
+    adapters::provider_keys,
+    error::{OpenError, RekeyStoreError},
+};
 
 /// The folder for files of shards that turned out to be another store's.
 const ASIDE: &str = "aside";
@@ -143,6 +146,9 @@ impl Folder {
     /// While some have the old key and some the new one, a mark in the folder keeps the store closed.
     pub(crate) fn rekey(&self, keys: &Rekey) -> Result<usize, RekeyStoreError> {
         let io = |source| OpenError::Io { path: self.rekeying(), source };
+        if keys.to.is_none() {
+            self.refuse_keys_in_the_clear(&keys.from)?;
+        }
         File::create(self.rekeying()).and_then(|mark| mark.sync_all()).map_err(io)?;
         self.sync().map_err(io)?;
         let mut changed = 0;
@@ -154,6 +160,22 @@ impl Folder {
         fs::remove_file(self.rekeying()).map_err(io)?;
         self.sync().map_err(io)?;
         Ok(changed)
+    }
+
+    /// Invariant SEALED: no file that keeps a provider's key is written in the clear.
+    fn refuse_keys_in_the_clear(&self, from: &[Option<FileKey>]) -> Result<(), RekeyStoreError> {
+        let io = |source| OpenError::Io { path: self.path.clone(), source };
+        for path in self.databases().map_err(io)? {
+            // What no key fits is told of when its turn comes.
+            let opened =
+                from.iter().find_map(|key| ery_group_commit::open(&path, key.as_ref()).ok());
+            let Some(connection) = opened else { continue };
+            let read = |source| RekeyStoreError::Read { path: path.clone(), source };
+            if provider_keys::is_any(&connection).map_err(read)? {
+                return Err(RekeyStoreError::ProviderKeys { path });
+            }
+        }
+        Ok(())
     }
 
     fn rekeying(&self) -> PathBuf {

@@ -86,6 +86,7 @@ const STEPS: &[Step] = &[
     people::forget,
     usage::usage,
     config::config,
+    people::keys,
 ];
 
 /// Does the next bounded part of a deletion in a file.

@@ -39,6 +39,7 @@ pub(crate) const SHARD: Migrations = &[
     (14, "orders", include_str!("../../../../migrations/shard/0014_orders.sql")),
     (15, "summaries", include_str!("../../../../migrations/shard/0015_summaries.sql")),
     (16, "slow_mode", include_str!("../../../../migrations/shard/0016_slow_mode.sql")),
+    (17, "provider_keys", include_str!("../../../../migrations/shard/0017_provider_keys.sql")),
 ];
 
 /// Returns how sqlx opens a file that exists.

@@ -17,6 +17,7 @@ mod mcp;
 mod messages;
 mod opening;
 mod privacy;
+mod provider_keys;
 mod queue;
 mod repeats;
 mod scheduled_actions;

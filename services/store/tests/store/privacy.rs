@@ -452,7 +452,7 @@ async fn an_opt_out_holds_in_a_server_or_everywhere_and_outlives_a_deletion() {
     assert_eq!(others.opt_out, Some(LearningOptOut::default()));
 }
 
-async fn export(store: &Store, user_id: u64) -> Vec<(String, String)> {
+pub(crate) async fn export(store: &Store, user_id: u64) -> Vec<(String, String)> {
     let request = ExportPersonRequest { user_id, guild_id: 0 };
     let mut parts = privacy(store).export_person(request).await.unwrap().into_inner();
     let (mut bytes, mut is_whole) = (Vec::new(), false);
@@ -498,6 +498,7 @@ async fn a_person_gets_a_copy_of_what_is_theirs_and_of_nothing_that_others_wrote
         ("learning_data.jsonl", 0),
         ("direct_channels.jsonl", 1),
         ("mcp_credentials.jsonl", 1),
+        ("provider_keys.jsonl", 0),
         ("dead_letters.jsonl", 2),
         ("usage.jsonl", 0),
     ] {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use tokio::sync::Notify;
+use twilight_model::id::{Id, marker::GuildMarker};
 
 use ery_channel_queue::{BoxLease, ChannelQueue, Delivery, Hint, QueueError, Task, Wakeups};
 use ery_clock::UnixMillis;
@@ -85,6 +86,8 @@ pub(crate) struct FakeBus {
     pub(crate) told: Mutex<Vec<ForgottenPerson>>,
     /// What config was told to have changed.
     pub(crate) config: Mutex<Vec<ery_community_config::Changed>>,
+    /// Whose keys were told to have changed.
+    pub(crate) keys: Mutex<Vec<u64>>,
     /// Something is left, which is gone by this moment.
     pub(crate) left: Mutex<Option<Left>>,
 }
@@ -114,6 +117,10 @@ impl EventBus for FakeBus {
             }
             Topic::ConfigChanged => {
                 self.config.lock().unwrap().push(serde_json::from_slice(&payload).unwrap());
+            }
+            Topic::ProviderKeysChanged => {
+                let guild: Id<GuildMarker> = serde_json::from_slice(&payload).unwrap();
+                self.keys.lock().unwrap().push(guild.get());
             }
             other => panic!("the store tells nothing of {other:?}"),
         }

@@ -192,6 +192,20 @@ async fn a_shard_goes_round_the_stores_while_its_guild_writes_and_reads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_guilds_keys_go_with_its_shard() {
+    use crate::provider_keys::{Client, get, set};
+
+    let several = Several::start(&["a", "b"], Some(FileKey([0x5a; 32]))).await;
+    let client = || Client::new(several.peers.of(Home::Guild(Id::new(GUILD))));
+    set(client(), GUILD, "openai", "sk-canary-2357111317").await.unwrap();
+    several.move_to("a", "b").await.unwrap();
+    let expected = [("openai".to_owned(), "sk-canary-2357111317".to_owned())];
+    assert_eq!(get(client(), GUILD).await, expected);
+    assert!(!several.file(0).exists());
+    several.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_acknowledged_write_stands_in_the_file_of_the_last_owner() {
     let several = Several::start(&["a", "b"], None).await;
     let is_over = tokio_util::sync::CancellationToken::new();

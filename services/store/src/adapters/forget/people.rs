@@ -65,6 +65,18 @@ fn credentials(search: &Search<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Takes the person's name from keys that they set; the keys are their guilds'.
+pub(super) fn keys(search: &Search<'_>, _: &[u8]) -> Result<Part, StoreError> {
+    search
+        .connection
+        .prepare_cached(
+            "UPDATE provider_keys SET set_by = 0
+             WHERE set_by = ?1 AND (?2 IS NULL OR guild_id = ?2) AND set_at_ms <= ?3",
+        )?
+        .execute(params![search.user, search.guild, search.until])?;
+    Ok(Part::End)
+}
+
 fn exchanges(search: &Search<'_>) -> Result<(), StoreError> {
     let found: Vec<(i64, i64, String)> = search
         .connection
@@ -101,6 +113,7 @@ const IDS: &[&str] = &[
     "SELECT asker_id FROM approvals UNION SELECT decided_by FROM approvals",
     "SELECT ended_by FROM scheduled_actions",
     "SELECT user_id FROM mcp_credentials",
+    "SELECT set_by FROM provider_keys",
     "SELECT subject_id FROM config_layers WHERE layer = 'user'
          UNION SELECT author_id FROM config_changes",
     "SELECT user_id FROM usage UNION SELECT subject_id FROM usage_sums WHERE scope = 'member'
