@@ -3,7 +3,13 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use axum::{Json, Router, extract::State, response::IntoResponse, routing::post};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    response::{IntoResponse, Response},
+    routing::post,
+};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -23,7 +29,10 @@ pub struct MeteredModel {
 struct Inner {
     /// The model of each answer that was given whole.
     reported: Mutex<Vec<String>>,
-    asked: Mutex<usize>,
+    /// The keys that it was asked with, answered or not.
+    keys: Mutex<Vec<String>>,
+    /// Keys that it does not accept.
+    refused: Mutex<Vec<String>>,
     is_held: AtomicBool,
     released: Notify,
 }
@@ -57,7 +66,17 @@ impl MeteredModel {
 
     /// Returns how often it was asked, answered or not.
     pub fn asked(&self) -> usize {
-        *self.inner.asked.lock().unwrap_or_else(PoisonError::into_inner)
+        self.keys().len()
+    }
+
+    /// Returns the keys that it was asked with, in order.
+    pub fn keys(&self) -> Vec<String> {
+        self.inner.keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Accepts a key no more.
+    pub fn refuse(&self, key: &str) {
+        self.inner.refused.lock().unwrap_or_else(PoisonError::into_inner).push(key.to_owned());
     }
 
     /// Answers nothing until it is let go on.
@@ -73,9 +92,17 @@ impl MeteredModel {
 
 async fn complete(
     State(model): State<MeteredModel>,
+    headers: HeaderMap,
     Json(request): Json<Value>,
-) -> impl IntoResponse {
-    *model.inner.asked.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+) -> Response {
+    let key = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let key = key.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default().to_owned();
+    let refused = model.inner.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    model.inner.keys.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
+    if refused.contains(&key) {
+        let error = json!({ "error": { "message": format!("Incorrect API key: {key}") } });
+        return (StatusCode::UNAUTHORIZED, Json(error)).into_response();
+    }
     loop {
         let released = model.inner.released.notified();
         if !model.inner.is_held.load(Ordering::SeqCst) {
@@ -104,4 +131,5 @@ async fn complete(
         [("content-type", "text/event-stream")],
         format!("{said}{end}data: {usage}\n\ndata: [DONE]\n\n"),
     )
+        .into_response()
 }

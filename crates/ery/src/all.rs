@@ -96,6 +96,7 @@ impl Everything {
 
         let ai = services::ai(settings, &clock)?;
         let ai_peers = Peers::local(ery_rpc::local(ai.routes()));
+        let ctl_routes = ai.added_to(store_routes);
         {
             let tasks = callees.clone();
             callees.spawn("ai-service", async move { ai.run(tasks).await });
@@ -143,7 +144,7 @@ impl Everything {
             health,
         )?;
 
-        serve_ctl(folder, store_routes, &last).await?;
+        serve_ctl(folder, ctl_routes, &last).await?;
         let console = if settings.console.enabled {
             Some(services::console(settings, &store_peers, &tool_peers, &front).await?)
         } else {

@@ -141,6 +141,9 @@ pub(crate) enum CtlCommand {
     /// Credentials of MCP clients
     #[command(subcommand)]
     Mcp(Mcp),
+    /// Servers' own keys for the model providers of `ai.providers`
+    #[command(subcommand)]
+    Keys(Keys),
     /// Backups, where `store.backup.url` says
     #[command(subcommand)]
     Backup(Backup),
@@ -435,6 +438,36 @@ pub(crate) enum Mcp {
     Revoke {
         /// Which, by the first column of the list
         id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Keep a server's own key, in place of the one before; it is asked with from the next message on
+    Set {
+        /// The server
+        #[arg(value_name = "GUILD")]
+        guild: u64,
+        /// The provider, by its name in `ai.providers`, or the kind of the only one
+        #[arg(long, value_name = "NAME")]
+        provider: String,
+        /// Where the key stands; `-` for standard input. Not the key itself, which others would see
+        #[arg(long, value_name = "FILE")]
+        key_file: PathBuf,
+    },
+    /// Which keys there are, by whom and since when; never the keys
+    List {
+        /// Only those of a server
+        #[arg(value_name = "GUILD")]
+        guild: Option<u64>,
+    },
+    /// Forget a key: with its last one gone, the server is asked for on the operator's keys again
+    Remove {
+        /// The server
+        #[arg(value_name = "GUILD")]
+        guild: u64,
+        #[arg(long, value_name = "NAME")]
+        provider: String,
     },
 }
 

@@ -4,6 +4,7 @@ mod backup;
 mod config;
 mod connection;
 mod dead;
+mod keys;
 mod mcp;
 mod privacy;
 mod replay;
@@ -17,6 +18,7 @@ use std::{io::Write as _, time::Duration};
 
 use serde::Serialize;
 
+use ery_ids::ServiceName;
 use ery_proto::store::v1::{
     GetThreadRequest, ListExecutionsRequest, ListThreadsRequest,
     store_service_client::StoreServiceClient,
@@ -47,7 +49,7 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
     {
         return Ok(());
     }
-    let peers = connection::store(&settings).await?;
+    let peers = connection::peers(&settings, ServiceName::Store).await?;
     let stores = peers.each();
     match &arguments.command {
         CtlCommand::Threads(Threads::List { place, limit, running }) => {
@@ -108,6 +110,7 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
         CtlCommand::Executions(Executions::Export { guild }) => export(&stores, *guild).await,
         CtlCommand::Dead(command) => dead::run(command, &stores, &output).await,
         CtlCommand::Mcp(command) => mcp::run(command, &stores, &output).await,
+        CtlCommand::Keys(command) => keys::run(command, &settings, &stores, &output).await,
         CtlCommand::Schedule(command) => schedule::run(command, &stores, &output).await,
         CtlCommand::Usage(command) => usage::run(command, &stores, &output).await,
         CtlCommand::Backup(command) => backup::run(command, &peers, &output).await,

@@ -3,11 +3,11 @@ use std::path::PathBuf;
 use prost::Message as _;
 use tonic::{Code, Status};
 
-use ery_proto::ai::v1::SpentInVain;
+use ery_proto::ai::v1::{KeyTrouble as ProtoTrouble, RefusedKey as ProtoRefusedKey, SpentInVain};
 use ery_settings::InvalidSetting;
 
 use crate::{
-    adapters::{ProviderError, Spent, TurnError, Unanswered},
+    adapters::{GuildKeys, KeyTrouble, ProviderError, RefusedKey, Spent, TurnError, Unanswered},
     domain::prompts::PromptProblem,
 };
 
@@ -35,21 +35,33 @@ pub(crate) enum CallError {
     Prompt,
     #[error("no model is set, and the built-in commands cannot do this")]
     NoModel,
+    #[error("`keys` must be of visible ASCII characters alone")]
+    Key,
+    #[error("there is no provider that takes one of the server's own keys")]
+    KeysNotTaken { keys: Vec<RefusedKey> },
     #[error(transparent)]
     Turn(#[from] Unanswered),
 }
 
 impl CallError {
+    pub(crate) fn keys_not_taken(keys: &GuildKeys) -> Self {
+        let refused = |(provider, _): &(String, _)| RefusedKey {
+            provider: provider.clone(),
+            trouble: KeyTrouble::NoProvider,
+        };
+        Self::KeysNotTaken { keys: keys.keys.iter().map(refused).collect() }
+    }
+
     /// Says what the caller may do.
     ///
     /// `UNAVAILABLE` is not among them: it means trouble on the way to this service, which the
     /// transport reports; a provider that cannot be reached is `RESOURCE_EXHAUSTED`, try later.
     pub(crate) fn code(&self) -> Code {
         match self {
-            Self::Missing { .. } | Self::Marker | Self::Image | Self::Prompt => {
+            Self::Missing { .. } | Self::Marker | Self::Image | Self::Prompt | Self::Key => {
                 Code::InvalidArgument
             }
-            Self::NoModel => Code::FailedPrecondition,
+            Self::NoModel | Self::KeysNotTaken { .. } => Code::FailedPrecondition,
             Self::Turn(Unanswered { error: TurnError::Final(error), .. }) => match error {
                 ProviderError::Key { .. }
                 | ProviderError::Credit { .. }
@@ -77,22 +89,42 @@ impl CallError {
         }
     }
 
-    /// Returns what the call cost although it brought nothing.
-    fn spent(&self) -> &[Spent] {
+    /// Returns what the call cost although it brought nothing, and which of the guild's keys are why.
+    fn details(&self) -> (&[Spent], &[RefusedKey]) {
         match self {
-            Self::Turn(unanswered) => &unanswered.spent,
-            Self::Missing { .. } | Self::Marker | Self::Image | Self::Prompt | Self::NoModel => &[],
+            Self::Turn(unanswered) => (&unanswered.spent, &unanswered.refused_keys),
+            Self::KeysNotTaken { keys } => (&[], keys),
+            Self::Missing { .. }
+            | Self::Marker
+            | Self::Image
+            | Self::Prompt
+            | Self::NoModel
+            | Self::Key => (&[], &[]),
         }
     }
 }
 
 impl From<CallError> for Status {
     fn from(error: CallError) -> Self {
-        let spent: Vec<_> = error.spent().iter().cloned().map(Into::into).collect();
+        let (spent, refused_keys) = error.details();
+        let details = SpentInVain {
+            spent: spent.iter().cloned().map(Into::into).collect(),
+            refused_keys: refused_keys.iter().map(refused_key).collect(),
+        };
         let (code, message) = (error.code(), error.to_string());
-        if spent.is_empty() {
+        if details == SpentInVain::default() {
             return Self::new(code, message);
         }
-        Self::with_details(code, message, SpentInVain { spent }.encode_to_vec().into())
+        Self::with_details(code, message, details.encode_to_vec().into())
     }
+}
+
+fn refused_key(refused: &RefusedKey) -> ProtoRefusedKey {
+    let trouble = match refused.trouble {
+        KeyTrouble::NotAccepted => ProtoTrouble::NotAccepted,
+        KeyTrouble::NoCredit => ProtoTrouble::NoCredit,
+        KeyTrouble::NoModel => ProtoTrouble::NoModel,
+        KeyTrouble::NoProvider => ProtoTrouble::NoProvider,
+    };
+    ProtoRefusedKey { provider: refused.provider.clone(), trouble: trouble.into() }
 }

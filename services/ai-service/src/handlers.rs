@@ -16,7 +16,7 @@ use ery_proto::ai::v1::{
 };
 
 use crate::{
-    adapters::{Attachments, Chain},
+    adapters::{Attachments, Chain, GuildKeys, KeyedLinks},
     domain::prompts::{self, Prompts},
     error::CallError,
     metrics::Metrics,
@@ -32,6 +32,8 @@ pub(crate) struct AiRpc {
     /// None where nothing is shown beside words.
     attachments: Option<Arc<Attachments>>,
     metrics: Metrics,
+    /// What is asked with guilds' own keys.
+    keyed: Arc<KeyedLinks>,
     /// Who reads orders that the built-in commands do not understand; none: nobody.
     order_readers: Option<Arc<Chain>>,
     cheaper_order_readers: Option<Arc<Chain>>,
@@ -59,6 +61,7 @@ impl AiRpc {
             cheaper,
             prompts: Arc::new(prompts),
             attachments: attachments.map(Arc::new),
+            keyed: Arc::new(KeyedLinks::new(metrics.clone())),
             metrics,
             order_readers,
             cheaper_order_readers,
@@ -66,15 +69,21 @@ impl AiRpc {
         }
     }
 
-    /// Returns who answers a turn.
-    fn chain_for(&self, request: &RunModelTurnRequest) -> Result<Arc<Chain>, CallError> {
+    /// Returns who answers a turn, on the guild's keys if it brings any.
+    fn chain_for(
+        &self,
+        request: &RunModelTurnRequest,
+        keys: Option<&GuildKeys>,
+    ) -> Result<Arc<Chain>, CallError> {
         let usual = match request.prompt.as_str() {
             prompts::SUMMARY => self.summarizers.as_ref(),
             _ => Some(&self.chain),
         };
         // It is never the built-in one.
         let cheaper = self.cheaper.as_ref().filter(|_| request.is_cheaper);
-        cheaper.or(usual).cloned().ok_or(CallError::NoModel)
+        let Some(keys) = keys else { return cheaper.or(usual).cloned().ok_or(CallError::NoModel) };
+        let on = |chain: Option<&Arc<Chain>>| chain?.on(keys, &self.keyed).map(Arc::new);
+        on(cheaper).or_else(|| on(usual)).ok_or_else(|| CallError::keys_not_taken(keys))
     }
 
     /// Returns every chain that may be asked.
@@ -91,14 +100,15 @@ impl AiService for AiRpc {
         &self,
         request: Request<RunModelTurnRequest>,
     ) -> Result<Response<Self::RunModelTurnStream>, Status> {
-        let request = request.into_inner();
+        let mut request = request.into_inner();
         let span = tracing::info_span!(
             "ai.model_turn.run",
             task_thread.id = %request.thread_id,
             guild.id = request.guild_id,
             channel.id = request.channel_id,
         );
-        let chain = self.chain_for(&request)?;
+        let keys = parse::guild_keys(request.guild_id, std::mem::take(&mut request.keys))?;
+        let chain = self.chain_for(&request, keys.as_ref())?;
         let turn = run_model_turn::parse(&self.prompts, request)?;
         let attachments = self.attachments.clone();
         Ok(Response::new(span.in_scope(|| run_model_turn::answer(chain, attachments, turn))))
@@ -108,9 +118,16 @@ impl AiService for AiRpc {
         &self,
         request: Request<ReadOrdersRequest>,
     ) -> Result<Response<ReadOrdersResponse>, Status> {
-        let request = request.into_inner();
+        let mut request = request.into_inner();
+        let keys = parse::guild_keys(request.guild_id, std::mem::take(&mut request.keys))?;
         let cheaper = self.cheaper_order_readers.as_deref().filter(|_| request.is_cheaper);
-        let readers = cheaper.or(self.order_readers.as_deref());
+        let usual = self.order_readers.as_deref();
+        let on_keys = keys.as_ref().and_then(|keys| {
+            let on = |chain: Option<&Chain>| chain?.on(keys, &self.keyed);
+            on(cheaper).or_else(|| on(usual))
+        });
+        // Where no provider takes the guild's keys, nobody is asked.
+        let readers = if keys.is_some() { on_keys.as_ref() } else { cheaper.or(usual) };
         let orders = read_orders::answer(readers, &self.prompts, &self.metrics, request).await?;
         Ok(Response::new(orders))
     }

@@ -73,7 +73,9 @@ impl Metrics {
                 .build(),
             cost: meter
                 .u64_counter("ery_ai_cost_micros")
-                .with_description("What turns cost, in millionths of the currency.")
+                .with_description(
+                    "What turns cost, in millionths of the currency, and whose key pays it.",
+                )
                 .build(),
             unpriced: meter
                 .u64_counter("ery_ai_unpriced_turns")
@@ -129,6 +131,7 @@ impl Metrics {
         model: &str,
         usage: Usage,
         cost_micros: Option<u64>,
+        is_on_guild_key: bool,
     ) {
         for (kind, count) in [("input", usage.prompt), ("output", usage.completion)] {
             let mut labels = operation(provider, model).to_vec();
@@ -142,7 +145,11 @@ impl Metrics {
         }
         let labels = [label(provider), KeyValue::new("model", model.to_owned())];
         match cost_micros {
-            Some(cost) => self.cost.add(cost, &labels),
+            Some(cost) => {
+                let paid_by = if is_on_guild_key { "guild" } else { "operator" };
+                let [provider, model] = labels;
+                self.cost.add(cost, &[provider, model, KeyValue::new("paid_by", paid_by)]);
+            }
             None => self.unpriced.add(1, &labels),
         }
     }

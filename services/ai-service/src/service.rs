@@ -8,8 +8,8 @@ use ery_proto::ai::v1::ai_service_server::AiServiceServer;
 use crate::{
     AiError, Ports, ProviderKind, Settings,
     adapters::{
-        Attachments, BuiltinProvider, Chain, HttpProvider, Link, Provider, SteadyProvider,
-        prompt_files,
+        Attachments, BuiltinProvider, Chain, HttpProvider, Keyed, Link, Provider, Shown,
+        SteadyProvider, prompt_files,
     },
     domain::prompts::Prompts,
     handlers::AiRpc,
@@ -42,28 +42,32 @@ impl Service {
         };
         let attachments = attachments(settings)?;
         let mut links = Vec::new();
-        let link = |name: &str, own: &Settings| -> Result<Link, AiError> {
-            let provider: Arc<dyn Provider> =
-                match HttpProvider::new(name, own, Arc::clone(&ports.clock))? {
-                    Some(provider) => Arc::new(provider),
-                    None => Arc::new(BuiltinProvider),
-                };
+        let link = |name: &str, key_name: &str, own: &Settings| -> Result<Link, AiError> {
+            let http = HttpProvider::new(name, own, Arc::clone(&ports.clock))?;
+            let keyed = http.clone().map(|it| Arc::new(Keyed::new(key_name, it, own.clone())));
+            let provider: Arc<dyn Provider> = match http {
+                Some(provider) => Arc::new(provider),
+                None => Arc::new(BuiltinProvider),
+            };
             let provider = SteadyProvider::new(provider, own, metrics.clone());
             let (pricing, is_own) = (own.pricing(), own.is_own_network());
-            let takes_pictures = own.pictures && own.provider != ProviderKind::Builtin;
-            let takes_text_files = settings.text_files
-                && attachments.is_some()
-                && own.provider != ProviderKind::Builtin;
-            Ok(Link { provider, pricing, is_own, takes_pictures, takes_text_files })
+            let reads = own.provider != ProviderKind::Builtin;
+            let shown = Shown {
+                pictures: reads && own.pictures,
+                text_files: reads && settings.text_files && attachments.is_some(),
+            };
+            Ok(Link { provider, pricing, is_own, shown, keyed, is_on_guild_key: false })
         };
-        for (name, own) in settings.chain() {
-            links.push(link(&name, &own)?);
+        let chain = settings.chain();
+        for (name, own) in &chain {
+            links.push(link(name, name, own)?);
         }
         let (turn_timeout, fallback_wait) = (settings.turn_timeout, settings.fallback_wait);
         let chained =
             |links: Vec<Link>| Chain::new(links, turn_timeout, fallback_wait, metrics.clone());
-        let cheaper = match settings.cheaper() {
-            Some(own) => Some(chained(vec![link(CHEAPER, &own)?])),
+        // It is asked at the first provider, so a key for that one is a key for it.
+        let cheaper = match settings.cheaper().zip(chain.first()) {
+            Some((own, (first, _))) => Some(chained(vec![link(CHEAPER, first, &own)?])),
             None => None,
         };
         let chain = chained(links);
@@ -74,10 +78,15 @@ impl Service {
 
     /// Returns what it serves.
     pub fn routes(&self) -> Routes {
+        self.added_to(Routes::default())
+    }
+
+    /// Adds what it serves to what another service does.
+    pub fn added_to(&self, routes: Routes) -> Routes {
         let server = AiServiceServer::new(self.rpc.clone())
             .max_decoding_message_size(LARGEST_MESSAGE)
             .max_encoding_message_size(LARGEST_MESSAGE);
-        Routes::new(server)
+        routes.add_service(server)
     }
 
     /// Runs until the process drains. All its work is done within calls.

@@ -6,6 +6,7 @@ pub(crate) mod calls;
 pub(crate) mod convert;
 pub(crate) mod costs;
 pub(crate) mod interactions;
+pub(crate) mod keys;
 pub(crate) mod records;
 pub(crate) mod store;
 pub(crate) mod summaries;

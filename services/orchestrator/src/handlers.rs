@@ -7,6 +7,7 @@ pub(crate) mod holder;
 pub(crate) mod holding;
 pub(crate) mod ingestion;
 pub(crate) mod interactions;
+pub(crate) mod keys;
 pub(crate) mod parents;
 pub(crate) mod quotas;
 pub(crate) mod read_back;

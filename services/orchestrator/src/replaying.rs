@@ -19,6 +19,7 @@ use crate::{
         calls::Retries,
         convert,
         costs::Costs,
+        keys::GuildKeys,
         store::{Unfinished, unfinished_from},
     },
     domain::{
@@ -268,7 +269,9 @@ impl Rerun<'_> {
             now: self.now,
             is_cheaper: false,
         });
-        match self.ai.run_model_turn(&request, &Costs::default(), None).await {
+        // Whoever has it replayed pays for it, and not the guild.
+        let keys = GuildKeys::default();
+        match self.ai.run_model_turn(&request, &keys, &Costs::default(), None).await {
             Ok(turn) => Ok(turn),
             Err(ModelError::Failed { detail, .. }) => Err(ReplayError::NoModel(detail)),
             Err(ModelError::Call(error)) => Err(ReplayError::NoModel(with_causes(&error))),

@@ -78,8 +78,9 @@ impl Service {
         let (bus, until) = (Arc::clone(&ports.bus), ended.clone());
         tasks.spawn_work("broadcasts", broadcasts.run(bus, until));
         let (bus, watched) = (Arc::clone(&ports.bus), Arc::clone(&holder.watched));
-        let config = Arc::clone(&holder.config);
-        tasks.spawn("broadcasts heard", changes::listen(bus, watched, config, tasks.draining()));
+        let (config, keys) = (Arc::clone(&holder.config), Arc::clone(&holder.keys));
+        let heard = changes::listen(bus, watched, config, keys, tasks.draining());
+        tasks.spawn("broadcasts heard", heard);
         let bounds = Bounds { batch: settings.ingest_batch, waiting: settings.ingest_waiting };
         let ingestion = Ingestion { holder: Arc::clone(&holder) };
         let reader = Arc::new(Reader::new(Arc::clone(&holder), Arc::clone(&ports.bus)));
@@ -175,6 +176,7 @@ fn holder(
         quotas: Quotas::default(),
         installation: Installation::default(),
         summaries,
+        keys: Arc::default(),
         metrics,
         draining: tasks.draining(),
     }

@@ -434,6 +434,7 @@ usage-top-models = Nach Modell, in diesem Monat:
 usage-top-channels = Kanäle, in diesem Monat:
 usage-top-members = Mitglieder, in diesem Monat:
 usage-assumed = { $money } davon sind mit einem angenommenen Preis gerechnet, weil ich den des Modells nicht kenne: Die Betreiber können ihn einstellen (`ai.prices`).
+usage-on-own-key = { $money } davon gehen auf eigene Schlüssel dieses Servers.
 usage-estimated = { $count ->
     [one] Eine Anfrage an ein Modell wurde abgebrochen und zählt mit dem, was sie höchstens gekostet haben kann.
    *[other] { $count } Anfragen an Modelle wurden abgebrochen und zählen mit dem, was sie höchstens gekostet haben können.

@@ -434,6 +434,7 @@ usage-top-models = By model, this month:
 usage-top-channels = Channels, this month:
 usage-top-members = Members, this month:
 usage-assumed = { $money } of it is by an assumed price, since the model's own is not known to me: those who run me can set it (`ai.prices`).
+usage-on-own-key = { $money } of it is on this server's own keys.
 usage-estimated = { $count ->
     [one] One model turn was cut off, and is counted by what it may have cost at most.
    *[other] { $count } model turns were cut off, and are counted by what they may have cost at most.

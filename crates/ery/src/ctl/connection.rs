@@ -51,8 +51,9 @@ impl Endpoint {
     }
 }
 
-/// Returns the stores: by Redis in a cluster, else by the data folder's file.
-pub(super) async fn store(settings: &Settings) -> Result<Peers, Failure> {
+/// Returns the replicas of a service: by Redis in a cluster, else by the data folder's file, which
+/// leads to the store and the ai-service.
+pub(super) async fn peers(settings: &Settings, service: ServiceName) -> Result<Peers, Failure> {
     if let Some(credential) = &settings.cluster.credential {
         let credential = ClusterCredential::new(credential.clone());
         let cluster = Cluster::connect(
@@ -66,11 +67,14 @@ pub(super) async fn store(settings: &Settings) -> Result<Peers, Failure> {
         .map_err(|error| Failure::unavailable(crate::failure::chain(&error)))?;
         let tls = settings.rpc.tls.open()?;
         let membership = cluster.membership();
-        let peers = Peers::remote(ServiceName::Store, &*membership, &credential, tls.as_ref())
+        let peers = Peers::remote(service, &*membership, &credential, tls.as_ref())
             .await
             .map_err(|error| Failure::unavailable(crate::failure::chain(&error)))?;
         if peers.count() == 0 {
-            return Err(Failure::unavailable("no store is running in this cluster"));
+            return Err(Failure::unavailable(format!(
+                "no {} is running in this cluster",
+                service.as_str()
+            )));
         }
         return Ok(peers);
     }
@@ -84,14 +88,14 @@ pub(super) async fn store(settings: &Settings) -> Result<Peers, Failure> {
     };
     let one = One(Replica {
         id: ReplicaId("all".into()),
-        service: ServiceName::Store,
+        service,
         address: endpoint.address.to_string(),
     });
     let credential = ClusterCredential::new(SecretString::from(endpoint.credential));
     // On this machine, and known by a file that its owner alone can read.
-    Peers::remote(ServiceName::Store, &one, &credential, None)
-        .await
-        .map_err(|error| Failure::caused("could not reach the store", &error))
+    Peers::remote(service, &one, &credential, None).await.map_err(|error| {
+        Failure::caused(&format!("could not reach the {}", service.as_str()), &error)
+    })
 }
 
 /// A membership of one replica that is known beforehand.

@@ -96,6 +96,8 @@ struct SumView {
     summary_turns: u64,
     summary_tokens: u64,
     summary_micros: u64,
+    /// Part of the cost: on servers' own keys, for which the operator pays nothing.
+    on_guild_key_micros: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -166,8 +168,16 @@ impl UsageView {
             summary_turns,
             summary_tokens,
             summary_micros,
+            on_guild_key_micros,
             ..
         } = self.total;
+        if on_guild_key_micros > 0 {
+            let _ = writeln!(
+                text,
+                "\n{} of it is on servers' own keys, and no part of the installation's budget.",
+                dollars(on_guild_key_micros)
+            );
+        }
         if summary_turns > 0 {
             let _ = writeln!(
                 text,
@@ -224,6 +234,7 @@ impl SumView {
         self.summary_turns += sum.summary_turns;
         self.summary_tokens += sum.summary_tokens;
         self.summary_micros += sum.summary_micros;
+        self.on_guild_key_micros += sum.on_guild_key_micros;
     }
 }
 
@@ -287,6 +298,7 @@ mod tests {
         let total = SumView {
             cost_micros: 2_500_000,
             assumed_micros: 1_000_000,
+            on_guild_key_micros: 500_000,
             lost_turns: 1,
             ..SumView::default()
         };
@@ -303,5 +315,6 @@ mod tests {
         let text = view.text();
         assert!(text.contains("~$2.500000") && text.contains("$1.000000 of it"), "{text}");
         assert!(text.contains("Of 1 turns nobody knows"), "{text}");
+        assert!(text.contains("$0.500000 of it is on servers' own keys"), "{text}");
     }
 }

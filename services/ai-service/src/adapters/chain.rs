@@ -10,7 +10,9 @@ use crate::{
     metrics::Metrics,
 };
 
-use super::{Deltas, Limits, ProviderError, Shown, SteadyProvider, TurnError};
+use super::{
+    Deltas, GuildKeys, Keyed, KeyedLinks, Limits, ProviderError, Shown, SteadyProvider, TurnError,
+};
 
 /// Asks providers in order: the next one where the one before gave no answer.
 #[derive(Clone, Debug)]
@@ -29,14 +31,17 @@ pub(crate) struct Link {
     pub(crate) pricing: Pricing,
     /// It runs in the operator's own network.
     pub(crate) is_own: bool,
-    /// It is shown pictures.
-    pub(crate) takes_pictures: bool,
-    /// It is given the texts of members' files.
-    pub(crate) takes_text_files: bool,
+    /// What it is shown beside words.
+    pub(crate) shown: Shown,
+    /// How it is asked with a guild's key; none: it takes none.
+    pub(crate) keyed: Option<Arc<Keyed>>,
+    /// It is asked with a guild's key.
+    pub(crate) is_on_guild_key: bool,
 }
 
 /// What one request to a provider cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each says another thing of a request")]
 pub(crate) struct Spent {
     pub(crate) provider: String,
     /// As the settings name it.
@@ -47,6 +52,8 @@ pub(crate) struct Spent {
     pub(crate) is_in_vain: bool,
     /// Nobody counted it: it is what its request can have cost at the most.
     pub(crate) is_estimate: bool,
+    /// On a guild's key: the operator pays nothing for it.
+    pub(crate) is_on_guild_key: bool,
 }
 
 /// Counts what requests to one provider cost.
@@ -55,13 +62,15 @@ pub(crate) struct Biller {
     provider: String,
     model: String,
     pricing: Pricing,
+    is_on_guild_key: bool,
     metrics: Metrics,
 }
 
 impl Biller {
     pub(crate) fn spent(&self, usage: Usage) -> Spent {
-        let Self { provider, model, pricing, metrics } = self;
-        metrics.spent(provider, model, usage, pricing.known_micros(usage));
+        let Self { provider, model, pricing, is_on_guild_key, metrics } = self;
+        let cost = pricing.known_micros(usage);
+        metrics.spent(provider, model, usage, cost, *is_on_guild_key);
         Spent {
             provider: provider.clone(),
             model: model.clone(),
@@ -70,6 +79,7 @@ impl Biller {
             is_assumed: pricing.is_assumed,
             is_in_vain: false,
             is_estimate: false,
+            is_on_guild_key: *is_on_guild_key,
         }
     }
 }
@@ -80,6 +90,26 @@ impl Biller {
 pub(crate) struct Unanswered {
     pub(crate) error: TurnError,
     pub(crate) spent: Vec<Spent>,
+    /// The guild's own keys that brought nothing, for a reason that is theirs.
+    pub(crate) refused_keys: Vec<RefusedKey>,
+}
+
+/// A guild's key that brought no answer, for a reason that is its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RefusedKey {
+    /// The provider that takes it, as the settings name it.
+    pub(crate) provider: String,
+    pub(crate) trouble: KeyTrouble,
+}
+
+/// What is wrong with a guild's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyTrouble {
+    NotAccepted,
+    NoCredit,
+    NoModel,
+    /// The operator has no such provider.
+    NoProvider,
 }
 
 /// An answer, who gave it, and what it cost.
@@ -119,9 +149,21 @@ impl Chain {
     /// Returns what any of the providers is shown beside words.
     pub(crate) fn shown(&self) -> Shown {
         Shown {
-            pictures: self.links.iter().any(|link| link.takes_pictures),
-            text_files: self.links.iter().any(|link| link.takes_text_files),
+            pictures: self.links.iter().any(|link| link.shown.pictures),
+            text_files: self.links.iter().any(|link| link.shown.text_files),
         }
+    }
+
+    /// Returns the providers that take a guild's keys, each asked with its own; none: there is none.
+    ///
+    /// Invariant OWN-BILL: nothing of it is asked on the operator's key.
+    pub(crate) fn on(&self, keys: &GuildKeys, links: &KeyedLinks) -> Option<Self> {
+        let with_key = |link: &Link| {
+            let keyed = link.keyed.as_ref()?;
+            Some(links.link(link, keyed, keys.guild, keys.get(keyed.name())?))
+        };
+        let links: Arc<[Link]> = self.links.iter().filter_map(with_key).collect();
+        (!links.is_empty()).then(|| Self { links, ..self.clone() })
     }
 
     /// Returns names and models, in order.
@@ -152,7 +194,7 @@ impl Chain {
         deltas: &Deltas,
     ) -> Result<Answered<'_>, Unanswered> {
         let begun = Instant::now();
-        let mut spent = Vec::new();
+        let (mut spent, mut refused_keys) = (Vec::new(), Vec::new());
         let mut failed: Option<TurnError> = None;
         for (index, link) in self.links.iter().enumerate() {
             let time_left = self.turn_timeout.saturating_sub(begun.elapsed());
@@ -169,6 +211,7 @@ impl Chain {
                 Err(error) => error,
             };
             deltas.restart();
+            refused_keys.extend(link.refused_key(&error));
             if behind > 0 && !is_ours(&error) {
                 let name = provider.name();
                 tracing::warn!(provider = name, error = %error, "asking the next model provider");
@@ -185,7 +228,8 @@ impl Chain {
                 break;
             }
         }
-        Err(Unanswered { error: failed.expect("a chain has a provider"), spent })
+        let error = failed.expect("a chain has a provider");
+        Err(Unanswered { error, spent, refused_keys })
     }
 
     fn answered<'a>(&self, link: &'a Link, answer: Answer, mut spent: Vec<Spent>) -> Answered<'a> {
@@ -200,8 +244,33 @@ impl Chain {
             provider: link.provider.name().to_owned(),
             model: link.provider.model().to_owned(),
             pricing: link.pricing,
+            is_on_guild_key: link.is_on_guild_key,
             metrics: self.metrics.clone(),
         }
+    }
+}
+
+impl Link {
+    /// Returns what is wrong with the guild's key, if that is why there is no answer.
+    fn refused_key(&self, error: &TurnError) -> Option<RefusedKey> {
+        let keyed = self.keyed.as_ref().filter(|_| self.is_on_guild_key)?;
+        let TurnError::Final(error) = error else { return None };
+        let trouble = match error {
+            ProviderError::Key { .. } => KeyTrouble::NotAccepted,
+            ProviderError::Credit { .. } => KeyTrouble::NoCredit,
+            ProviderError::NotFound { .. } => KeyTrouble::NoModel,
+            ProviderError::ToolSchema { .. }
+            | ProviderError::Moved { .. }
+            | ProviderError::Refused { .. }
+            | ProviderError::Limited { .. }
+            | ProviderError::Failed { .. }
+            | ProviderError::Unreachable
+            | ProviderError::Silent
+            | ProviderError::BrokeOff
+            | ProviderError::Nonsense
+            | ProviderError::TooLong => return None,
+        };
+        Some(RefusedKey { provider: keyed.name().to_owned(), trouble })
     }
 }
 

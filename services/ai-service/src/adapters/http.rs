@@ -44,11 +44,11 @@ const LARGEST_BODY: usize = 2 * 1024 * 1024;
 const LARGEST_ERROR: usize = 64 * 1024;
 
 /// Asks a model by HTTP, in the dialect of its API.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct HttpProvider {
     name: String,
     web: reqwest::Client,
-    dialect: Box<dyn Dialect>,
+    dialect: Arc<dyn Dialect>,
     endpoint: Url,
     key: Option<SecretString>,
     settings: Settings,
@@ -62,12 +62,12 @@ impl HttpProvider {
         settings: &Settings,
         clock: Arc<dyn Clock>,
     ) -> Result<Option<Self>, AiError> {
-        let dialect: Box<dyn Dialect> = match settings.provider {
+        let dialect: Arc<dyn Dialect> = match settings.provider {
             ProviderKind::Builtin => return Ok(None),
-            ProviderKind::OpenAi => Box::new(openai::OpenAi),
-            ProviderKind::Anthropic => Box::new(anthropic::Anthropic),
-            ProviderKind::Gemini => Box::new(gemini::Gemini),
-            ProviderKind::Ollama => Box::new(ollama::Ollama),
+            ProviderKind::OpenAi => Arc::new(openai::OpenAi),
+            ProviderKind::Anthropic => Arc::new(anthropic::Anthropic),
+            ProviderKind::Gemini => Arc::new(gemini::Gemini),
+            ProviderKind::Ollama => Arc::new(ollama::Ollama),
         };
         let endpoint = settings.endpoint()?;
         install_crypto();
@@ -94,6 +94,13 @@ impl HttpProvider {
             settings: settings.clone(),
             clock,
         }))
+    }
+
+    /// Returns the same provider, asked with another key over the same connections.
+    ///
+    /// The key must be of visible ASCII characters.
+    pub(crate) fn with_key(&self, key: SecretString) -> Self {
+        Self { key: Some(key), ..self.clone() }
     }
 
     fn asking(&self, request: &TurnRequest) -> Asking<'_> {

@@ -42,6 +42,8 @@ struct Inner {
     breaker_wait: Duration,
     attempts: u32,
     backoff: ExponentialBuilder,
+    /// Whether the gauge shows this breaker: that of the installation's own key.
+    shows_breaker: bool,
     metrics: Metrics,
 }
 
@@ -79,6 +81,24 @@ fn secs(span: Duration) -> String {
 
 impl SteadyProvider {
     pub(crate) fn new(provider: Arc<dyn Provider>, settings: &Settings, metrics: Metrics) -> Self {
+        Self::made(provider, settings, metrics, true)
+    }
+
+    /// Makes one that asks on a guild's key. How it fares is no sign of how the provider does.
+    pub(crate) fn on_guild_key(
+        provider: Arc<dyn Provider>,
+        settings: &Settings,
+        metrics: Metrics,
+    ) -> Self {
+        Self::made(provider, settings, metrics, false)
+    }
+
+    fn made(
+        provider: Arc<dyn Provider>,
+        settings: &Settings,
+        metrics: Metrics,
+        shows_breaker: bool,
+    ) -> Self {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(settings.backoff_base)
             .with_max_delay(settings.backoff_max)
@@ -100,6 +120,7 @@ impl SteadyProvider {
                 breaker_wait: settings.breaker_wait,
                 attempts: settings.attempts,
                 backoff,
+                shows_breaker,
                 metrics,
             }),
         }
@@ -111,6 +132,12 @@ impl SteadyProvider {
 
     pub(crate) fn model(&self) -> &str {
         self.inner.provider.model()
+    }
+
+    /// Returns whether both are one: what is known of the one is known of the other.
+    #[cfg(test)]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// Asks for a turn.
@@ -274,6 +301,12 @@ impl Inner {
         }
     }
 
+    fn show_breaker(&self, is_open: bool) {
+        if self.shows_breaker {
+            self.metrics.breaker(self.provider.name(), is_open);
+        }
+    }
+
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -311,7 +344,7 @@ impl Probe<'_> {
     fn succeeded(mut self) {
         self.is_judged = true;
         self.inner.breaker().succeeded();
-        self.inner.metrics.breaker(self.inner.provider.name(), false);
+        self.inner.show_breaker(false);
     }
 
     fn failed(mut self, error: &ProviderError) {
@@ -333,7 +366,7 @@ impl Probe<'_> {
         }
         let is_open = breaker.is_open();
         drop(breaker);
-        self.inner.metrics.breaker(self.inner.provider.name(), is_open);
+        self.inner.show_breaker(is_open);
     }
 }
 

@@ -22,7 +22,7 @@ fn models(chain: &Chain) -> impl Iterator<Item = Model> {
     const MILLION: u64 = 1_000_000;
 
     chain.links().iter().map(|link| {
-        let Link { provider, pricing, is_own, takes_pictures, takes_text_files } = link;
+        let Link { provider, pricing, is_own, shown, keyed, is_on_guild_key: _ } = link;
         let cost = |usage| pricing.price.cost_micros(usage);
         Model {
             provider: provider.name().to_owned(),
@@ -31,8 +31,9 @@ fn models(chain: &Chain) -> impl Iterator<Item = Model> {
             completion_micros: cost(Usage { completion: MILLION, ..Usage::default() }),
             is_assumed: pricing.is_assumed,
             is_own: *is_own,
-            takes_pictures: *takes_pictures,
-            takes_text_files: *takes_text_files,
+            takes_pictures: shown.pictures,
+            takes_text_files: shown.text_files,
+            key_name: keyed.as_ref().map_or_else(String::new, |keyed| keyed.name().to_owned()),
         }
     })
 }

@@ -8,10 +8,11 @@ use ery_proto::{
         Image as ProtoImage, MemberMessage as ProtoMemberMessage, RunModelTurnRequest,
         TextFile as ProtoTextFile, ToolSpec as ProtoToolSpec, Turn as ProtoTurn, turn::Kind,
     },
-    common::v1::Message,
+    common::v1::{Message, ProviderKey},
 };
 
 use crate::{
+    adapters::GuildKeys,
     domain::conversation::{
         Attachment, Image, MemberMessage, Mention, Place, Summary, TextFile, ToolCall, ToolResult,
         ToolSpec, Turn, TurnRequest,
@@ -60,6 +61,25 @@ pub(super) fn turn_request(
         marker,
         place: place(request.bot_id, request.bot_name, request.now_ms),
     })
+}
+
+/// Reads the keys that a guild brings; none: what is asked is asked on the operator's.
+pub(super) fn guild_keys(
+    guild_id: u64,
+    keys: Vec<ProviderKey>,
+) -> Result<Option<GuildKeys>, CallError> {
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let guild = Id::new_checked(guild_id).ok_or(CallError::Missing { field: "guild_id" })?;
+    let is_sendable = |key: &ProviderKey| {
+        !key.key.is_empty() && key.key.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    if !keys.iter().all(is_sendable) {
+        return Err(CallError::Key);
+    }
+    let keys = keys.into_iter().map(|key| (key.provider, key.key.into())).collect();
+    Ok(Some(GuildKeys { guild, keys }))
 }
 
 pub(super) fn place(bot_id: u64, bot_name: String, now_ms: i64) -> Place {

@@ -159,6 +159,7 @@ impl From<Spent> for v1::Spent {
             is_assumed: spent.is_assumed,
             is_in_vain: spent.is_in_vain,
             is_estimate: spent.is_estimate,
+            is_on_guild_key: spent.is_on_guild_key,
         }
     }
 }
@@ -167,7 +168,9 @@ fn of_delta(delta: Delta) -> Kind {
     match delta {
         Delta::Text(text) => Kind::TextDelta(text),
         Delta::Restarted => Kind::Restarted(Restarted {}),
-        Delta::SpentInVain(spent) => Kind::SpentInVain(SpentInVain { spent: vec![spent.into()] }),
+        Delta::SpentInVain(spent) => {
+            Kind::SpentInVain(SpentInVain { spent: vec![spent.into()], ..SpentInVain::default() })
+        }
     }
 }
 

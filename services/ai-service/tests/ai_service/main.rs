@@ -5,6 +5,7 @@
 
 mod attachments;
 mod chain;
+mod guild_keys;
 mod independent;
 mod openai;
 mod providers;

@@ -16,9 +16,11 @@ use crate::{
         calls::{Fate, Retries, fate},
         convert,
         costs::Costs,
+        keys::GuildKeys,
         usage,
     },
     domain::{
+        answer::RefusedKey,
         context::Part,
         journal::{ModelTurn, Order, Spent},
         message::Message,
@@ -87,9 +89,9 @@ pub(crate) struct ModelRequest {
 /// Why no model turn came.
 #[derive(Debug)]
 pub(crate) enum ModelError {
-    /// The ai-service gave up after all its providers and retries: a sentence for our records, and
-    /// what it cost.
-    Failed { detail: String, spent: Vec<Spent> },
+    /// The ai-service gave up after all its providers and retries: a sentence for our records, what it
+    /// cost, and which of the guild's own keys are why.
+    Failed { detail: String, spent: Vec<Spent>, refused_keys: Vec<RefusedKey> },
     /// The ai-service cannot be reached.
     Call(CallError),
 }
@@ -122,6 +124,8 @@ impl ModelRequest {
             is_direct_message: asking.channel.guild().is_none(),
             wants_deltas: false,
             is_cheaper: asking.is_cheaper,
+            // They are no part of what is hashed.
+            keys: Vec::new(),
         };
         Self { request }
     }
@@ -145,11 +149,12 @@ impl Ai {
         Client::new(self.peers.any()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
-    /// Asks the model once; `written` hears the text while it is written. Dropping the future drops the
+    /// Asks the model once, on the guild's own keys if there are any; `written` hears the text while it is written. Dropping the future drops the
     /// stream, and with it the turn; what it cost until then stands in `costs`.
     pub(crate) async fn run_model_turn(
         &self,
         request: &ModelRequest,
+        keys: &GuildKeys,
         costs: &Costs,
         written: Option<watch::Sender<String>>,
     ) -> Result<ModelTurn, ModelError> {
@@ -157,9 +162,9 @@ impl Ai {
         let answer = self
             .retries
             .call("RunModelTurn", self.model_timeout, || {
-                let wants_deltas = written.is_some();
+                let (wants_deltas, keys) = (written.is_some(), keys.to_proto());
                 let request =
-                    proto::RunModelTurnRequest { wants_deltas, ..request.request.clone() };
+                    proto::RunModelTurnRequest { wants_deltas, keys, ..request.request.clone() };
                 let request = within(self.model_timeout, request);
                 let (client, costs, written) = (client.clone(), costs.clone(), written.clone());
                 costs.sent();
@@ -186,7 +191,7 @@ impl Ai {
         match answer {
             Ok(Ok(turn)) if size(&turn) > LARGEST_TURN => {
                 let detail = "the model wrote more than can be journaled".to_owned();
-                Err(ModelError::Failed { detail, spent: turn.spent })
+                Err(ModelError::Failed { detail, spent: turn.spent, refused_keys: Vec::new() })
             }
             Ok(Ok(turn)) => Ok(turn),
             Ok(Err(status)) => Err(failed(&status)),
@@ -206,6 +211,7 @@ impl Ai {
         bot: &Bot,
         now: UnixMillis,
         is_cheaper: bool,
+        keys: &GuildKeys,
         costs: &Costs,
     ) -> Result<ReadOrders, CallError> {
         let client = self.client();
@@ -218,6 +224,7 @@ impl Ai {
             bot_name: bot.name.clone(),
             now_ms: now.0,
             is_cheaper,
+            keys: keys.to_proto(),
         };
         let answer = self
             .retries
@@ -312,8 +319,13 @@ fn failed(status: &Status) -> ModelError {
     use prost::Message;
 
     let told = proto::SpentInVain::decode(status.details()).unwrap_or_default();
+    let refused_keys: Vec<_> = told.refused_keys.into_iter().map(convert::refused_key).collect();
+    let own = refused_keys.iter().map(ToString::to_string);
+    let why = format!("no provider answered: {:?}: {}", status.code(), status.message());
+    let detail: Vec<_> = own.chain([why]).collect();
     ModelError::Failed {
-        detail: format!("no provider answered: {:?}: {}", status.code(), status.message()),
+        detail: detail.join("; "),
         spent: told.spent.into_iter().map(usage::spent_from).collect(),
+        refused_keys,
     }
 }

@@ -9,6 +9,7 @@ use ery_proto::{ai::v1 as ai, common::v1 as common, store::v1 as store, tool::v1
 use crate::{
     adapters::{tools, usage},
     domain::{
+        answer::{KeyTrouble, RefusedKey},
         attachments::{Picture, TextFile},
         channel::ChannelState,
         context::{CallResult, MemberMessage, Part},
@@ -483,6 +484,17 @@ pub(crate) fn model_turn_from(finished: ai::Finished) -> ModelTurn {
         prompt_version: finished.prompt_version,
         spent,
     }
+}
+
+/// Reads which of the guild's own keys brought nothing, and why.
+pub(crate) fn refused_key(refused: ai::RefusedKey) -> RefusedKey {
+    let trouble = match refused.trouble() {
+        ai::KeyTrouble::NotAccepted | ai::KeyTrouble::Unspecified => KeyTrouble::NotAccepted,
+        ai::KeyTrouble::NoCredit => KeyTrouble::NoCredit,
+        ai::KeyTrouble::NoModel => KeyTrouble::NoModel,
+        ai::KeyTrouble::NoProvider => KeyTrouble::NoProvider,
+    };
+    RefusedKey { provider: refused.provider, trouble }
 }
 
 /// Reads tokens as a provider counted them.

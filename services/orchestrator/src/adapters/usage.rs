@@ -1,6 +1,6 @@
 //! What the stores have counted, and what models cost.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use tonic::Code;
@@ -12,7 +12,7 @@ use ery_proto::{ai::v1 as ai, common::v1 as common, store::v1 as proto};
 use ery_rpc::{Transport, within};
 
 use crate::{
-    adapters::{ai::Ai, convert, store::Store},
+    adapters::{ai::Ai, convert, keys::GuildKeys, store::Store},
     domain::{
         attachments::Shown,
         budgets::{InWindows, Reached, Scope, Span, Spending, Sum, Windows},
@@ -52,6 +52,8 @@ pub(crate) struct Models {
     pub(crate) cheaper: Vec<Model>,
     /// Whether a model reads orders.
     pub(crate) reads_orders: bool,
+    /// They are asked with a guild's own keys.
+    is_on_guild_key: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -64,9 +66,23 @@ pub(crate) struct Model {
     is_assumed: bool,
     is_own: bool,
     shown: Shown,
+    /// Under which provider's name a guild's key is for it; empty: it takes none.
+    key_name: String,
 }
 
 impl Models {
+    /// Returns those that are asked for a guild that has these keys: with any, only those that take one.
+    pub(crate) fn on(self: Arc<Self>, keys: &GuildKeys) -> Arc<Self> {
+        if keys.is_empty() {
+            return self;
+        }
+        let mut models = Self { is_on_guild_key: true, ..Self::clone(&self) };
+        for list in [&mut models.usual, &mut models.cheaper] {
+            list.retain(|model| keys.has(&model.key_name));
+        }
+        Arc::new(models)
+    }
+
     /// Returns whether each runs in the operator's own network; so they are taken until the
     /// ai-service has answered, since without it nothing is spent.
     pub(crate) fn are_own(&self) -> bool {
@@ -111,7 +127,13 @@ impl Models {
     pub(crate) fn bound(&self, is_cheaper: bool, prompt: u64, completion: u64) -> Option<Spent> {
         let usage =
             Usage { prompt_tokens: prompt, completion_tokens: completion, cached_tokens: 0 };
-        let estimate = Spent { usage, is_in_vain: true, is_estimate: true, ..Spent::default() };
+        let estimate = Spent {
+            usage,
+            is_in_vain: true,
+            is_estimate: true,
+            is_on_guild_key: self.is_on_guild_key,
+            ..Spent::default()
+        };
         let Some(model) = self.asked(is_cheaper).first() else { return Some(estimate) };
         if model.provider == BUILTIN {
             return None;
@@ -155,6 +177,7 @@ impl Ai {
             is_assumed: model.is_assumed,
             is_own: model.is_own,
             shown: Shown { pictures: model.takes_pictures, text_files: model.takes_text_files },
+            key_name: model.key_name,
         };
         match described {
             Ok(described) => Ok(Models {
@@ -162,6 +185,7 @@ impl Ai {
                 usual: described.models.into_iter().map(model).collect(),
                 cheaper: described.cheaper.into_iter().map(model).collect(),
                 reads_orders: described.reads_orders,
+                is_on_guild_key: false,
             }),
             Err(error) if is_unimplemented(&error) => {
                 Ok(Models { is_known: true, ..Models::default() })
@@ -281,7 +305,7 @@ impl Store {
     }
 }
 
-pub(super) fn is_unimplemented(error: &CallError) -> bool {
+pub(crate) fn is_unimplemented(error: &CallError) -> bool {
     matches!(error, CallError::Refused { status, .. } if status.code() == Code::Unimplemented)
 }
 
@@ -295,6 +319,7 @@ pub(super) fn spent(spent: &Spent) -> common::Spent {
         is_assumed: spent.is_assumed,
         is_in_vain: spent.is_in_vain,
         is_estimate: spent.is_estimate,
+        is_on_guild_key: spent.is_on_guild_key,
     }
 }
 
@@ -315,6 +340,7 @@ pub(crate) fn spent_from(spent: common::Spent) -> Spent {
         is_assumed: spent.is_assumed,
         is_in_vain: spent.is_in_vain,
         is_estimate: spent.is_estimate,
+        is_on_guild_key: spent.is_on_guild_key,
     }
 }
 
@@ -384,11 +410,12 @@ mod tests {
             is_assumed: true,
             is_own,
             shown: Shown::default(),
+            key_name: String::new(),
         }
     }
 
     fn models(usual: Vec<Model>, cheaper: Vec<Model>) -> Models {
-        Models { is_known: true, usual, cheaper, reads_orders: false }
+        Models { is_known: true, usual, cheaper, ..Models::default() }
     }
 
     #[test]
@@ -421,5 +448,25 @@ mod tests {
         assert!(!without.can_sum_up(false) && !without.can_sum_up(true));
         let unknown = Models::default().bound(false, 9, 1).unwrap();
         assert_eq!((unknown.usage.total(), unknown.cost_micros), (10, 0));
+    }
+
+    #[test]
+    fn a_guild_with_keys_is_asked_for_with_the_models_that_take_one() {
+        let model = |provider: &str, key_name: &str, prompt_micros| Model {
+            provider: provider.to_owned(),
+            key_name: key_name.to_owned(),
+            prompt_micros,
+            ..model(false)
+        };
+        let usual = vec![model("main", "main", 1_000_000), model("spare", "spare", 2_000_000)];
+        let models = Arc::new(models(usual, vec![model("cheaper", "main", 5)]));
+        let on = |keys: &[(&str, &str)]| Arc::clone(&models).on(&GuildKeys::of(keys));
+        let bound = |keys: &[(&str, &str)]| on(keys).bound(false, 3, 0).unwrap();
+        let told = |spent: Spent| (spent.provider, spent.cost_micros, spent.is_on_guild_key);
+        assert_eq!(told(bound(&[])), ("main".into(), 3, false));
+        assert_eq!(told(bound(&[("spare", "k")])), ("spare".into(), 6, true));
+        assert_eq!(told(bound(&[("main", "k"), ("spare", "k")])), ("main".into(), 3, true));
+        assert!(on(&[("spare", "k")]).cheaper.is_empty(), "it is asked at the first provider");
+        assert_eq!(on(&[("main", "k")]).cheaper.len(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! What people read: the model's answer made to fit, and the sentences that code says itself.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use twilight_model::id::{
     Id,
@@ -25,6 +25,51 @@ const LINKS: usize = 19;
 /// Said when no provider answered.
 pub(crate) const NO_MODEL: &str = "Sorry, my language model is not answering right now, so I have \
      to leave this without an answer. Please try again in a little while.";
+
+/// A key of the guild's own that brought no answer, for a reason that is its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RefusedKey {
+    /// As the operator's settings name it.
+    pub(crate) provider: String,
+    pub(crate) trouble: KeyTrouble,
+}
+
+/// What is wrong with a guild's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyTrouble {
+    NotAccepted,
+    NoCredit,
+    NoModel,
+    NoProvider,
+}
+
+impl KeyTrouble {
+    fn said(self) -> &'static str {
+        match self {
+            Self::NotAccepted => "is not accepted by the provider",
+            Self::NoCredit => "has no credit left",
+            Self::NoModel => "has no access to the model that I use",
+            Self::NoProvider => "is for a provider that I do not have",
+        }
+    }
+}
+
+/// Says it for our records.
+impl fmt::Display for RefusedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server's own key for `{}` {}", self.provider, self.trouble.said())
+    }
+}
+
+/// Returns what is said when a guild's own keys brought no answer: whoever runs the server can help.
+pub(crate) fn keys_refused(refused: &[RefusedKey]) -> String {
+    let said: Vec<_> = refused.iter().map(ToString::to_string).collect();
+    format!(
+        "Sorry, I have to leave this without an answer: {}. Whoever set up that key can give me \
+         another one.",
+        said.join(", and ")
+    )
+}
 
 /// Said when the model would not answer and gave no words for it.
 pub(crate) const REFUSED: &str = "Sorry, I can't help with that.";

@@ -212,6 +212,8 @@ pub(crate) struct Judged<'a> {
     pub(crate) has_cheaper: bool,
     pub(crate) spending: &'a Spending,
     pub(crate) total: Total,
+    /// Whether the guild has keys of its own: then the installation pays nothing for it.
+    pub(crate) pays_itself: bool,
     pub(crate) now: UnixMillis,
 }
 
@@ -219,8 +221,9 @@ impl Judged<'_> {
     /// Returns which budgets are nearly used up, or wholly, where a person is answered; the worst
     /// first.
     pub(crate) fn reached(&self, user: Id<UserMarker>) -> Vec<Reached> {
+        let scopes = Scope::ALL.into_iter().filter(|scope| self.is_meant(*scope));
         let mut reached: Vec<Reached> =
-            Scope::ALL.into_iter().flat_map(|scope| self.of_scope(scope, user)).collect();
+            scopes.flat_map(|scope| self.of_scope(scope, user)).collect();
         // Of those that are alike, the one that lasts longer.
         reached.sort_by_key(|it| {
             (std::cmp::Reverse(it.stage), std::cmp::Reverse(it.span.ends), it.scope as u8)
@@ -248,12 +251,18 @@ impl Judged<'_> {
     /// Returns whether a budget of the channel, its server or the installation is nearly used up.
     pub(crate) fn is_any_reached_here(&self) -> bool {
         let scopes = [Scope::Channel, Scope::Server, Scope::Installation];
-        scopes.into_iter().any(|scope| self.of_scope(scope, Id::new(1)).next().is_some())
+        let mut scopes = scopes.into_iter().filter(|scope| self.is_meant(*scope));
+        scopes.any(|scope| self.of_scope(scope, Id::new(1)).next().is_some())
     }
 
     /// Returns whether a person's own budget is used up.
     pub(crate) fn is_member_stopped(&self, user: Id<UserMarker>) -> bool {
         self.of_scope(Scope::Member, user).any(|it| it.stage == Stage::Stopped)
+    }
+
+    /// Returns whether a budget is one of those that stop what is asked for here.
+    fn is_meant(&self, scope: Scope) -> bool {
+        !(self.pays_itself && scope == Scope::Installation)
     }
 
     fn of_scope(&self, scope: Scope, user: Id<UserMarker>) -> impl Iterator<Item = Reached> + '_ {

@@ -35,6 +35,7 @@ pub(crate) struct Bill {
 
 /// What one request to a model cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each says another thing of a request")]
 pub(crate) struct Spent {
     pub(crate) provider: String,
     pub(crate) model: String,
@@ -46,6 +47,8 @@ pub(crate) struct Spent {
     pub(crate) is_in_vain: bool,
     /// It was cut off, and is counted by its request's bound.
     pub(crate) is_estimate: bool,
+    /// On a key of the guild's own: the operator pays nothing for it.
+    pub(crate) is_on_guild_key: bool,
 }
 
 impl Bill {

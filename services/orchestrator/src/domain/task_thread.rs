@@ -11,7 +11,7 @@ use ery_clock::UnixMillis;
 use ery_ids::TriggerId;
 
 use crate::domain::{
-    answer,
+    answer::{self, RefusedKey},
     journal::{
         Bill, Bounds, Closing, ContextLoaded, EditedTrigger, Entry, Finished, Kind, ModelAsked,
         ModelTurn, Order, OrdersRead, Outcome, Spent, Step, Stop, ToolCall, Usage,
@@ -51,6 +51,8 @@ pub(crate) enum Input {
     ModelAnswered(ModelTurn),
     /// No provider answered, after all their retries.
     ModelFailed(String),
+    /// No provider answered, and keys of the guild's own are why.
+    KeysRefused { keys: Vec<RefusedKey>, detail: String },
     /// The call that the last effect asked for ended.
     ToolReturned(ToolReturn),
     /// The answer was sent, or not.
@@ -403,6 +405,9 @@ impl TaskThread {
             }
             (Input::ModelFailed(detail), Phase::Asking) => {
                 self.close(answer::NO_MODEL, Outcome::Failed, detail, now)
+            }
+            (Input::KeysRefused { keys, detail }, Phase::Asking) => {
+                self.close(&answer::keys_refused(&keys), Outcome::Failed, detail, now)
             }
             (Input::ToolReturned(result), Phase::Calling) => self.tool_returned(result, now),
             (Input::TimeUp, Phase::Fresh | Phase::Asking | Phase::Calling) => self.out_of_time(now),

@@ -12,7 +12,7 @@ use ery_community_config::ConfigCache;
 use ery_event_bus::{EventBus, Topic, hear};
 use ery_ids::{ChannelKey, ForgottenPerson};
 
-use crate::adapters::broadcaster::MessagesChanged;
+use crate::{adapters::broadcaster::MessagesChanged, handlers::keys::KeyCache};
 
 /// The threads that run here, so that they hear of edits and deletions at once.
 ///
@@ -89,12 +89,13 @@ impl Drop for Ear<'_> {
     }
 }
 
-/// Hears which messages were edited or deleted, who is to be forgotten, and what is set, until
-/// `ended`.
+/// Hears which messages were edited or deleted, who is to be forgotten, what is set, and whose keys were
+/// changed, until `ended`.
 pub(crate) async fn listen(
     bus: Arc<dyn EventBus>,
     watched: Arc<Watched>,
     config: Arc<ConfigCache>,
+    keys: Arc<KeyCache>,
     ended: CancellationToken,
 ) -> Result<(), Infallible> {
     let changed = hear(&*bus, Topic::MessagesChanged, &ended, |payload| {
@@ -111,7 +112,11 @@ pub(crate) async fn listen(
         config.told(serde_json::from_slice(payload)?);
         Ok::<_, serde_json::Error>(())
     });
-    tokio::join!(changed, forgotten, set);
+    let other_keys = hear(&*bus, Topic::ProviderKeysChanged, &ended, |payload| {
+        keys.told(serde_json::from_slice(payload)?);
+        Ok::<_, serde_json::Error>(())
+    });
+    tokio::join!(changed, forgotten, set, other_keys);
     Ok(())
 }
 

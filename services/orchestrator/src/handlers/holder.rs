@@ -17,11 +17,11 @@ use ery_community_config::{Budgets, ConfigCache, Effective, Place, StoredConfig}
 use ery_ids::{ChannelKey, Home};
 
 use crate::{
-    adapters::{ai::Ai, broadcaster::Broadcaster, store::Store, tools::Tools},
+    adapters::{ai::Ai, broadcaster::Broadcaster, keys::GuildKeys, store::Store, tools::Tools},
     domain::{budgets, gate::GateRules, message::Message, people::Person},
     error::{CallError, with_causes},
     handlers::{
-        changes::Watched, parents::Parents, quotas::Quotas, spending::Installation,
+        changes::Watched, keys::KeyCache, parents::Parents, quotas::Quotas, spending::Installation,
         summaries::Summaries,
     },
     metrics::Metrics,
@@ -59,6 +59,7 @@ pub(crate) struct Holder {
     pub(crate) quotas: Quotas,
     pub(crate) installation: Installation,
     pub(crate) summaries: Summaries,
+    pub(crate) keys: Arc<KeyCache>,
     pub(crate) metrics: Metrics,
     pub(crate) draining: CancellationToken,
 }
@@ -68,9 +69,18 @@ impl Holder {
         self.clock.now()
     }
 
-    /// Returns whether the operator has set a cheaper model.
-    pub(crate) fn has_cheaper(&self) -> bool {
-        !self.installation.models().cheaper.is_empty()
+    /// Returns the guild's own keys; a direct message has none.
+    ///
+    /// # Errors
+    ///
+    /// If nobody can tell now whose key is to be taken.
+    pub(crate) async fn keys(&self, channel: ChannelKey) -> Result<Arc<GuildKeys>, CallError> {
+        self.keys.get(channel.home, |guild| self.store.provider_keys(guild)).await
+    }
+
+    /// Returns whether the operator has set a cheaper model, which can be asked on these keys.
+    pub(crate) fn has_cheaper(&self, keys: &GuildKeys) -> bool {
+        !self.installation.models().on(keys).cheaper.is_empty()
     }
 
     /// Returns the budgets that hold.

@@ -508,9 +508,11 @@ impl<'a> Holding<'a> {
 
     /// Returns those of who waits whose own budget is used up: none of them shares a turn.
     fn spent_members(&self) -> Vec<Id<UserMarker>> {
+        let keys = self.holder.keys.known(self.fence.channel.home);
         let judged = Judged {
             budgets: &self.holder.budgets(&self.config),
-            has_cheaper: self.holder.has_cheaper(),
+            has_cheaper: self.holder.has_cheaper(&keys),
+            pays_itself: !keys.is_empty(),
             spending: &self.spending,
             total: self.holder.installation.total(),
             now: self.holder.now(),

@@ -16,7 +16,10 @@ use tokio::{
 use ery_clock::UnixMillis;
 
 use crate::{
-    adapters::usage::{Models, Totals},
+    adapters::{
+        keys::GuildKeys,
+        usage::{Models, Totals},
+    },
     domain::{
         budgets::{Judged, Spending, Sum, Total, Window, in_force},
         journal::Bill,
@@ -58,7 +61,8 @@ impl Installation {
     /// Notes what was journaled as spent.
     pub(crate) fn spent(&self, bill: &Bill) {
         let mut state = self.lock();
-        for spent in &bill.spent {
+        // What a guild pays itself is no part of it.
+        for spent in bill.spent.iter().filter(|spent| !spent.is_on_guild_key) {
             let tokens = spent.usage.total();
             state.spent_here.add(Sum { tokens, cost_micros: spent.cost_micros });
         }
@@ -170,9 +174,10 @@ async fn tell_operator(
     let effective = snapshot.effective(0, 0);
     let judged = Judged {
         budgets: &holder.budgets(&effective),
-        has_cheaper: holder.has_cheaper(),
+        has_cheaper: holder.has_cheaper(&GuildKeys::default()),
         spending: &Spending::default(),
         total,
+        pays_itself: false,
         now: holder.now(),
     };
     for window in Window::ALL {
@@ -235,6 +240,15 @@ mod tests {
         let before = installation.lock().spent_here;
         installation.learn(&told(112, 1), before);
         assert_eq!(tokens(&installation), 112);
+    }
+
+    #[test]
+    fn what_a_guild_pays_itself_is_not_added() {
+        let installation = Installation::default();
+        let mut bill = bill(5);
+        bill.spent.push(Spent { is_on_guild_key: true, ..bill.spent[0].clone() });
+        installation.spent(&bill);
+        assert_eq!(tokens(&installation), 5);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::{
     adapters::{
         ai::{Asking, Bot, ModelError, ModelRequest},
         costs::Costs,
+        keys::GuildKeys,
         summaries::{SummaryMade, SummaryMaterial, SummaryWanted},
     },
     domain::{
@@ -131,8 +132,9 @@ pub(crate) async fn run(
 )]
 async fn make(holder: &Holder, asked: Asked) -> Result<Option<SummaryEnd>, CallError> {
     let Asked { channel, bot, spending } = asked;
-    let models = holder.installation.models();
-    let is_cheaper = holder.has_cheaper();
+    let keys = holder.keys(channel).await?;
+    let models = holder.installation.models().on(&keys);
+    let is_cheaper = holder.has_cheaper(&keys);
     let effective = holder.config(channel, None).await?;
     let limits = &effective.config.context;
     let is_wanted = limits.summaries && limits.messages > 0 && !effective.config.paused;
@@ -144,6 +146,7 @@ async fn make(holder: &Holder, asked: Asked) -> Result<Option<SummaryEnd>, CallE
         has_cheaper: is_cheaper,
         spending: &spending,
         total: holder.installation.total(),
+        pays_itself: !keys.is_empty(),
         now: holder.now(),
     };
     // What is nearly used up is kept for those who ask.
@@ -163,7 +166,8 @@ async fn make(holder: &Holder, asked: Asked) -> Result<Option<SummaryEnd>, CallE
         lasts: model_within + settings.patience + settings.store_timeout * 2 + MARGIN,
     };
     let Some(material) = holder.store.claim_summary(&wanted).await? else { return Ok(None) };
-    let (made, bill) = write(holder, channel, bot, &material, is_cheaper, model_within).await;
+    let asking = (keys, is_cheaper);
+    let (made, bill) = write(holder, channel, bot, &material, asking, model_within).await;
     let kept = holder.store.keep_summary(channel, &wanted.claim, &made, &bill).await?;
     holder.installation.spent(&bill);
     Ok(Some(match (kept, made.text.is_empty()) {
@@ -179,7 +183,7 @@ async fn write(
     channel: ChannelKey,
     bot: Bot,
     material: &SummaryMaterial,
-    is_cheaper: bool,
+    (keys, is_cheaper): (Arc<GuildKeys>, bool),
     within: Duration,
 ) -> (SummaryMade, Bill) {
     let SummaryMaterial { earlier, messages } = material;
@@ -201,9 +205,9 @@ async fn write(
         is_cheaper,
     });
     let costs = Costs::default();
-    let models = holder.installation.models();
+    let models = holder.installation.models().on(&keys);
     costs.expect(models.bound(is_cheaper, packed.tokens, summary::MOST_OUTPUT_TOKENS.into()));
-    let asked = holder.ai.run_model_turn(&request, &costs, None);
+    let asked = holder.ai.run_model_turn(&request, &keys, &costs, None);
     let answered = tokio::time::timeout(within, asked).await;
     let (mut spent, lost_turns) = costs.take();
     let made = match answered {
@@ -216,7 +220,7 @@ async fn write(
                 prompt_version: turn.prompt_version,
             }
         }
-        Ok(Err(ModelError::Failed { detail, spent: in_vain })) => {
+        Ok(Err(ModelError::Failed { detail, spent: in_vain, .. })) => {
             spent.extend(in_vain);
             tracing::warn!(detail, channel.id = %channel.channel, "no model summed a channel up");
             SummaryMade::default()

@@ -33,8 +33,10 @@ use crate::{
         calls::{Fate, fate},
         convert,
         costs::Costs,
+        keys::GuildKeys,
         store::{Beginning, ContextWanted, Ingested, IngestedChange, Opened},
         tools::{Called, Caller, Resolved, Stands},
+        usage::Models,
     },
     domain::{
         attachments::{self, Shown},
@@ -97,6 +99,8 @@ pub(crate) struct Run<'a> {
     costs: Costs,
     /// Whether the cheaper model is asked: a budget is used up.
     is_cheaper: bool,
+    /// The guild's own keys, as they were when budgets were looked at last.
+    keys: Arc<GuildKeys>,
     desk: Option<Desk>,
     marker: String,
 }
@@ -156,6 +160,7 @@ impl<'a> Run<'a> {
             spending,
             costs: Costs::default(),
             is_cheaper: false,
+            keys: Arc::default(),
             desk: None,
             marker: uuid::Uuid::new_v4().simple().to_string(),
         }
@@ -406,7 +411,7 @@ impl<'a> Run<'a> {
 
     /// Returns as much as a request may hold; nothing is cut for what is built in.
     fn context_tokens(&self) -> u64 {
-        if self.holder.installation.models().are_built_in(self.is_cheaper) {
+        if self.models().are_built_in(self.is_cheaper) {
             u64::MAX
         } else {
             self.holder.settings.context_tokens
@@ -414,7 +419,12 @@ impl<'a> Run<'a> {
     }
 
     fn shown(&self) -> Shown {
-        self.holder.installation.models().shown(self.is_cheaper)
+        self.models().shown(self.is_cheaper)
+    }
+
+    /// Returns the models that are asked for this guild.
+    fn models(&self) -> Arc<Models> {
+        self.holder.installation.models().on(&self.keys)
     }
 
     /// Returns what the authors of messages may do, as the model is told it.
@@ -495,8 +505,11 @@ impl<'a> Run<'a> {
         let bot = self.bot();
         self.costs.expect(self.bound_of_orders(message, tools));
         let (is_cheaper, costs) = (self.is_cheaper, self.costs.clone());
-        let found = holder.ai.read_orders(channel, message, tools, &bot, now, is_cheaper, &costs);
-        let found = found.await;
+        let keys = Arc::clone(&self.keys);
+        let found = holder
+            .ai
+            .read_orders(channel, message, tools, &bot, now, is_cheaper, &keys, &costs)
+            .await;
         self.bill();
         let found = match found {
             Ok(found) => found,
@@ -574,15 +587,15 @@ impl<'a> Run<'a> {
         let holder = self.holder;
         let (request, tokens) = self.request();
         let completion = holder.settings.max_output_tokens.into();
-        let models = holder.installation.models();
+        let models = self.models();
         // What it costs at the most where it is cut off: whoever deletes what they asked has it paid for.
         self.costs.expect(models.bound(self.is_cheaper, tokens, completion));
-        let costs = self.costs.clone();
+        let (costs, keys) = (self.costs.clone(), Arc::clone(&self.keys));
         let steps = self.thread.take_journal();
         let journaled = self.thread.step_count();
         let left = self.thread.deadline().since(holder.now());
         let mut appended = pin!(holder.store.append_steps(self.fence, self.id, &steps));
-        let mut answered = pin!(holder.ai.run_model_turn(&request, &costs, writing));
+        let mut answered = pin!(holder.ai.run_model_turn(&request, &keys, &costs, writing));
         let mut time_up = pin!(sleep(left));
         let mut is_appended = false;
         let mut answer = None;
@@ -629,10 +642,13 @@ impl<'a> Run<'a> {
                 self.tell_answered(&turn);
                 Input::ModelAnswered(turn)
             }
-            Some(Err(ModelError::Failed { detail, spent })) => {
+            Some(Err(ModelError::Failed { detail, spent, refused_keys })) => {
                 self.thread.spent(spent);
                 tracing::warn!(detail, task_thread.id = %self.id, "no provider answered");
-                Input::ModelFailed(detail)
+                match refused_keys {
+                    keys if keys.is_empty() => Input::ModelFailed(detail),
+                    keys => Input::KeysRefused { keys, detail },
+                }
             }
             Some(Err(ModelError::Call(CallError::Unavailable { status, .. })))
                 if status.code() == Code::DeadlineExceeded =>

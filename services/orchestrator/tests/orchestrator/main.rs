@@ -9,6 +9,7 @@ mod failures;
 mod growing;
 mod ingestion;
 mod interactions;
+mod keys;
 mod read_back;
 mod spending;
 mod summaries;

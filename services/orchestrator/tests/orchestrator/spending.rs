@@ -88,7 +88,8 @@ async fn where_no_provider_answers_what_it_cost_is_billed_all_the_same() {
     let stand = Stand::new().await;
     let usage = Some(Usage { prompt_tokens: 100, ..Usage::default() });
     let spent = vec![Spent { usage, cost_micros: 300, is_in_vain: true, ..Spent::default() }];
-    let details = SpentInVain { spent: spent.clone() }.encode_to_vec();
+    let details = SpentInVain { spent: spent.clone(), ..SpentInVain::default() };
+    let details = details.encode_to_vec();
     let refused = Status::with_details(Code::ResourceExhausted, "no", details.into());
     stand.ai.replies([Reply::Fail(refused)]);
     let _process = stand.start();

@@ -1,4 +1,5 @@
 pub(crate) mod ai;
+pub(crate) mod keys;
 pub(crate) mod stand;
 pub(crate) mod store;
 pub(crate) mod tools;

@@ -55,14 +55,24 @@ pub(crate) fn count(
     }
     let mut whole = Counts::default();
     let home = home(channel);
+    let of_operator = bill.spent.iter().filter(|spent| !spent.is_on_guild_key);
+    let of_operator = of_operator.fold(Counts::default(), |mut sum, spent| {
+        sum.add(spent.counts.bounded());
+        sum
+    });
     for (person, counts) in people.iter().zip(of_people) {
         whole.add(counts);
         if *person != 0 {
             add_sum(connection, (home, "member", *person), windows, counts.sum())?;
         }
     }
-    for of in [(home, "channel", columns::id(channel.channel)), (home, "home", 0), (0, "file", 0)] {
-        add_sum(connection, of, windows, whole.sum())?;
+    // What a guild pays itself is no part of what the installation spends.
+    for (of, counts) in [
+        ((home, "channel", columns::id(channel.channel)), whole),
+        ((home, "home", 0), whole),
+        ((0, "file", 0), of_operator),
+    ] {
+        add_sum(connection, of, windows, counts.sum())?;
     }
     Ok(())
 }
@@ -93,9 +103,9 @@ fn add_row(
             "INSERT INTO usage (home_id, day, channel_id, user_id, provider, model, guild_id, turns,
                  prompt_tokens, cached_tokens, completion_tokens, cost_micros, assumed_micros,
                  turns_in_vain, estimated_turns, lost_turns, summary_turns, summary_tokens,
-                 summary_micros)
+                 summary_micros, on_guild_key_micros)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                 ?19)
+                 ?19, ?20)
              ON CONFLICT DO UPDATE SET turns = turns + excluded.turns,
                  prompt_tokens = prompt_tokens + excluded.prompt_tokens,
                  cached_tokens = cached_tokens + excluded.cached_tokens,
@@ -107,7 +117,8 @@ fn add_row(
                  lost_turns = lost_turns + excluded.lost_turns,
                  summary_turns = summary_turns + excluded.summary_turns,
                  summary_tokens = summary_tokens + excluded.summary_tokens,
-                 summary_micros = summary_micros + excluded.summary_micros",
+                 summary_micros = summary_micros + excluded.summary_micros,
+                 on_guild_key_micros = on_guild_key_micros + excluded.on_guild_key_micros",
         )?
         .execute(params_from_iter(values))?;
     Ok(())
@@ -125,7 +136,8 @@ pub(crate) fn give_to_nobody(
     let mut statement = connection.prepare_cached(
         "SELECT home_id, day, channel_id, guild_id, provider, model, turns, prompt_tokens,
              cached_tokens, completion_tokens, cost_micros, assumed_micros, turns_in_vain,
-             estimated_turns, lost_turns, summary_turns, summary_tokens, summary_micros
+             estimated_turns, lost_turns, summary_turns, summary_tokens, summary_micros,
+             on_guild_key_micros
          FROM usage WHERE user_id = ?1 AND user_id <> 0 AND (?2 IS NULL OR home_id = ?2)
              AND day <= ?3 LIMIT ?4",
     )?;
@@ -335,7 +347,8 @@ async fn grouped(
     let statement = format!(
         "SELECT {by}, sum(turns), sum(prompt_tokens), sum(cached_tokens), sum(completion_tokens),
              sum(cost_micros), sum(assumed_micros), sum(turns_in_vain), sum(estimated_turns),
-             sum(lost_turns), sum(summary_turns), sum(summary_tokens), sum(summary_micros)
+             sum(lost_turns), sum(summary_turns), sum(summary_tokens), sum(summary_micros),
+             sum(on_guild_key_micros)
          FROM usage WHERE {home} AND day >= ?2 AND day < ?3
              AND (?4 IS NULL OR channel_id = ?4) AND (?5 IS NULL OR user_id = ?5)
          GROUP BY {by} ORDER BY sum(cost_micros) DESC, sum(prompt_tokens + completion_tokens) DESC

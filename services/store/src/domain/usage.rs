@@ -14,6 +14,8 @@ const MOST: u64 = 1 << 40;
 pub(crate) struct Spent {
     pub(crate) provider: String,
     pub(crate) model: String,
+    /// On a key of the guild's own: the installation spends nothing.
+    pub(crate) is_on_guild_key: bool,
     pub(crate) counts: Counts,
 }
 
@@ -32,6 +34,8 @@ pub(crate) struct Counts {
     pub(crate) summary_turns: u64,
     pub(crate) summary_tokens: u64,
     pub(crate) summary_micros: u64,
+    /// Part of `cost_micros`: on keys of the guild's own.
+    pub(crate) on_guild_key_micros: u64,
 }
 
 /// What a step of a journal tells of having been spent.
@@ -129,12 +133,12 @@ impl Counts {
     }
 
     /// Returns every count, in the order of the columns.
-    pub(crate) fn each(self) -> [u64; 12] {
+    pub(crate) fn each(self) -> [u64; 13] {
         let mut copy = self;
         copy.each_mut().map(|count| *count)
     }
 
-    pub(crate) fn each_mut(&mut self) -> [&mut u64; 12] {
+    pub(crate) fn each_mut(&mut self) -> [&mut u64; 13] {
         [
             &mut self.turns,
             &mut self.prompt_tokens,
@@ -148,6 +152,7 @@ impl Counts {
             &mut self.summary_turns,
             &mut self.summary_tokens,
             &mut self.summary_micros,
+            &mut self.on_guild_key_micros,
         ]
     }
 }
@@ -216,7 +221,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost_in_sharing(counts in prop::array::uniform12(0_u64..u64::MAX), people in 1_usize..50) {
+        fn nothing_is_lost_in_sharing(counts in prop::array::uniform13(0_u64..u64::MAX), people in 1_usize..50) {
             let mut whole = Counts::default();
             for (count, value) in whole.each_mut().into_iter().zip(counts) {
                 *count = value;

@@ -297,6 +297,7 @@ pub(super) fn spent(spent: common::Spent) -> Parsed<Spent> {
     Ok(Spent {
         provider: text("provider", spent.provider, MAX_NAME_BYTES)?,
         model: text("model", spent.model, MAX_NAME_BYTES)?,
+        is_on_guild_key: spent.is_on_guild_key,
         counts: Counts {
             turns: 1,
             prompt_tokens: usage.prompt_tokens,
@@ -306,6 +307,7 @@ pub(super) fn spent(spent: common::Spent) -> Parsed<Spent> {
             assumed_micros: if spent.is_assumed { spent.cost_micros } else { 0 },
             turns_in_vain: is(spent.is_in_vain),
             estimated_turns: is(spent.is_estimate),
+            on_guild_key_micros: if spent.is_on_guild_key { spent.cost_micros } else { 0 },
             ..Counts::default()
         },
     })

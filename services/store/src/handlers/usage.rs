@@ -233,6 +233,7 @@ fn sum(counts: Counts) -> UsageSum {
         summary_turns: counts.summary_turns,
         summary_tokens: counts.summary_tokens,
         summary_micros: counts.summary_micros,
+        on_guild_key_micros: counts.on_guild_key_micros,
     }
 }
 

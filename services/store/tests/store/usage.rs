@@ -140,6 +140,27 @@ async fn who_asks_together_shares_what_it_cost_and_nothing_is_lost_in_sharing() 
 }
 
 #[tokio::test]
+async fn what_a_guild_pays_itself_counts_there_and_not_for_the_installation() {
+    let mut store = Store::new().await;
+    let holder = fence(5, "holder");
+    let thread = store.running_thread(&holder, 1).await;
+    let own = Spent { is_on_guild_key: true, ..spent(100, 20, 30) };
+    let steps = vec![billed(0, vec![own, spent(10, 2, 5)], &[AUTHOR, OTHER])];
+    let spending = store.append(&holder, thread, steps).await.unwrap().spending.unwrap();
+    assert_eq!((spending.home, spending.channel), (Some(both(132, 35)), Some(both(132, 35))));
+    let of_members: u64 =
+        spending.members.iter().map(|it| it.spent.unwrap().day.unwrap().tokens).sum();
+    assert_eq!(of_members, 132);
+    for _ in 0..2 {
+        let totals = usage(&store).get_totals(GetTotalsRequest {}).await.unwrap().into_inner();
+        assert_eq!(totals.spent, Some(both(12, 5)));
+        store = store.reopen().await;
+    }
+    let counted = total(&store).await;
+    assert_eq!((counted.cost_micros, counted.on_guild_key_micros), (35, 30));
+}
+
+#[tokio::test]
 async fn a_day_and_a_month_begin_anew_and_the_records_stay() {
     let mut store = Store::new().await;
     let holder = fence(5, "holder");

@@ -41,6 +41,7 @@ fn judged<'a>(budgets: &'a Budgets, spending: &'a Spending) -> Judged<'a> {
         has_cheaper: false,
         spending,
         total: Total { windows: WINDOWS, spent: InWindows::default() },
+        pays_itself: false,
         now: UnixMillis(1),
     }
 }
@@ -158,6 +159,22 @@ fn the_longest_stop_is_told_and_every_scope_counts() {
     assert_eq!(stop(all, ANN).unwrap().detail(), "budget.installation.month");
     assert_eq!(stopped_by("budget.installation.month"), Some(("installation", "month")));
     assert_eq!(stopped_by("the budget of tokens ended"), None);
+}
+
+#[test]
+fn a_guild_that_pays_itself_is_stopped_by_its_own_budgets_and_not_by_the_installations() {
+    let budgets = Budgets {
+        installation: InstallationBudget { month_tokens: Some(10), ..none().installation },
+        server: ServerBudget { day_tokens: Some(10), ..ServerBudget::default() },
+        ..none()
+    };
+    let total = Total { windows: WINDOWS, spent: tokens(10) };
+    let of = |home| {
+        let spent = Spending { windows: WINDOWS, home: tokens(home), ..Spending::default() };
+        let own = Judged { total, pays_itself: true, ..judged(&budgets, &spent) };
+        stop(own, ANN).map(|stop| stop.scope)
+    };
+    assert_eq!((of(9), of(10)), (None, Some(Scope::Server)));
 }
 
 #[test]

@@ -197,6 +197,30 @@ fn a_turn_cut_behind_words_is_an_answer() {
 }
 
 #[test]
+fn where_the_servers_own_key_is_refused_that_is_said_in_plain_words() {
+    use answer::{KeyTrouble, RefusedKey};
+
+    let refused = |provider: &str, trouble| RefusedKey { provider: provider.into(), trouble };
+    for (keys, said) in [
+        (vec![refused("main", KeyTrouble::NotAccepted)], "`main` is not accepted by the provider."),
+        (vec![refused("main", KeyTrouble::NoCredit)], "`main` has no credit left."),
+        (vec![refused("main", KeyTrouble::NoModel)], "no access to the model"),
+        (
+            vec![refused("a", KeyTrouble::NoCredit), refused("b", KeyTrouble::NoProvider)],
+            "`a` has no credit left, and the server's own key for `b` is for a provider that",
+        ),
+    ] {
+        let mut thread = asking();
+        thread.take_journal();
+        let effect = thread.step(Input::KeysRefused { keys, detail: "401".into() }, T0);
+        let text = &answered(&effect).text;
+        assert!(text.contains("server's own key") && text.contains(said), "{text}");
+        let effect = thread.step(sent(), T0);
+        assert_eq!(finished(&effect), (Outcome::Failed, "401"));
+    }
+}
+
+#[test]
 fn where_no_provider_answers_one_sentence_is_said_and_the_thread_fails() {
     let mut thread = asking();
     thread.take_journal();

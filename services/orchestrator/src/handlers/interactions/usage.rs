@@ -136,6 +136,10 @@ fn remarks(language: Language, total: UsageSum, lines: &mut Vec<String>) {
         let money = dollars(total.assumed_micros);
         lines.push(language.say("usage-assumed", &[("money", (&money).into())]));
     }
+    if total.on_guild_key_micros > 0 {
+        let money = dollars(total.on_guild_key_micros);
+        lines.push(language.say("usage-on-own-key", &[("money", (&money).into())]));
+    }
     if total.estimated_turns > 0 {
         let values = [("count", count(total.estimated_turns).into())];
         lines.push(language.say("usage-estimated", &values));
@@ -190,14 +194,16 @@ mod tests {
     fn what_is_not_exact_is_said() {
         let total = UsageSum {
             assumed_micros: 10_000,
+            on_guild_key_micros: 20_000,
             estimated_turns: 2,
             lost_turns: 1,
             ..UsageSum::default()
         };
         let mut lines = Vec::new();
         remarks(Language::English, total, &mut lines);
-        assert_eq!(lines.len(), 3);
-        assert!(lines[0].contains("$0.01") && lines[1].contains('2'), "{lines:?}");
+        assert_eq!(lines.len(), 4);
+        assert!(lines[0].contains("$0.01") && lines[1].contains("$0.02"), "{lines:?}");
+        assert!(lines[2].contains('2'), "{lines:?}");
         lines.clear();
         remarks(Language::German, UsageSum::default(), &mut lines);
         assert!(lines.is_empty());

@@ -38,6 +38,7 @@ impl Run<'_> {
     pub(super) async fn stop_if_spent(&mut self) -> Result<Option<Effect>, ThreadError> {
         let holder = self.holder;
         holder.installation.known(holder.settings.store_timeout).await;
+        self.keys = holder.keys(self.channel()).await?;
         let effective = self.config().await?;
         let reached = self.reached(&effective);
         self.is_cheaper = reached.iter().any(|it| it.stage == Stage::Cheaper);
@@ -81,6 +82,7 @@ impl Run<'_> {
     /// Adds to an answer what is to be told of budgets, once in a window.
     pub(super) async fn with_notices(&mut self, answer: Answer) -> Result<Answer, ThreadError> {
         let effective = self.config().await?;
+        self.keys = self.holder.keys(self.channel()).await?;
         let is_news = |it: &Reached| match it.stage {
             // What the installation has left is the operator's to know.
             Stage::Warned => it.scope != Scope::Installation,
@@ -150,7 +152,7 @@ impl Run<'_> {
 
     /// Returns what reading a message's orders costs at the most; none if no model reads any.
     pub(super) fn bound_of_orders(&self, message: &Message, tools: &[Tool]) -> Option<Spent> {
-        let models = self.holder.installation.models();
+        let models = self.models();
         let of_tool = |tool: &Tool| {
             text::tokens(&tool.name)
                 + text::tokens(&tool.description)
@@ -177,7 +179,8 @@ impl Run<'_> {
     fn reached(&self, effective: &Effective) -> Vec<Reached> {
         let judged = Judged {
             budgets: &self.holder.budgets(effective),
-            has_cheaper: self.holder.has_cheaper(),
+            has_cheaper: self.holder.has_cheaper(&self.keys),
+            pays_itself: !self.keys.is_empty(),
             spending: self.spending,
             total: self.holder.installation.total(),
             now: self.holder.now(),

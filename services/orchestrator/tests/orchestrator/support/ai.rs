@@ -187,7 +187,7 @@ impl AiService for FakeAi {
                 stream::iter(first).chain(rest).boxed()
             }
             Some(Reply::Spends(spent)) => {
-                let told = SpentInVain { spent: vec![spent] };
+                let told = SpentInVain { spent: vec![spent], ..SpentInVain::default() };
                 let kind = Some(run_model_turn_response::Kind::SpentInVain(told));
                 stream::iter([Ok(RunModelTurnResponse { kind })]).chain(stream::pending()).boxed()
             }

@@ -26,13 +26,15 @@ use ery_proto::{
     ai::v1::ai_service_server::AiServiceServer,
     common::v1::Message,
     store::v1::{
-        config_service_server::ConfigServiceServer, store_service_server::StoreServiceServer,
+        config_service_server::ConfigServiceServer,
+        provider_key_service_server::ProviderKeyServiceServer,
+        store_service_server::StoreServiceServer,
     },
     tool::v1::tool_service_server::ToolServiceServer,
 };
 use ery_rpc::Peers;
 
-use super::{BOT, CHANNEL, GUILD, ai::FakeAi, store::FakeStore, tools::FakeTools};
+use super::{BOT, CHANNEL, GUILD, ai::FakeAi, keys::KeptKeys, store::FakeStore, tools::FakeTools};
 
 /// How long a channel stays held after its holder was killed.
 const LEASE: Duration = Duration::from_millis(300);
@@ -47,6 +49,7 @@ pub(crate) struct Stand {
     membership: Arc<EmbeddedMembership>,
     pub(crate) store: Arc<FakeStore>,
     pub(crate) config: KeptConfig,
+    pub(crate) keys: KeptKeys,
     pub(crate) ai: Arc<FakeAi>,
     pub(crate) tools: Arc<FakeTools>,
     pub(crate) settings: Settings,
@@ -143,6 +146,7 @@ impl Stand {
             tools: Arc::new(FakeTools::new(&store)),
             store,
             config: KeptConfig::default(),
+            keys: KeptKeys::default(),
             ai: Arc::default(),
             settings,
             next_message: AtomicU64::new(now_as_id()),
@@ -178,7 +182,8 @@ impl Stand {
             config_base: Base { everywhere: self.settings.config_base(), ..Base::default() }.into(),
             store: routes(
                 Routes::new(StoreServiceServer::from_arc(Arc::clone(&self.store)))
-                    .add_service(ConfigServiceServer::new(self.config.clone())),
+                    .add_service(ConfigServiceServer::new(self.config.clone()))
+                    .add_service(ProviderKeyServiceServer::new(self.keys.clone())),
             ),
             ai: routes(Routes::new(AiServiceServer::from_arc(Arc::clone(&self.ai)))),
             tools: routes(Routes::new(ToolServiceServer::from_arc(Arc::clone(&self.tools)))),
