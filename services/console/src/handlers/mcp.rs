@@ -89,8 +89,11 @@ impl McpServer {
             bucket.take(shared.begun.elapsed())
         };
         if let Err(wait) = taken {
-            let seconds = wait.as_secs() + 1;
-            let text = format!("Too many calls at once; nothing was done. Wait {seconds} seconds.");
+            let wait = match wait.as_secs() + 1 {
+                1 => "a second".to_owned(),
+                seconds => format!("{seconds} seconds"),
+            };
+            let text = format!("Too many calls at once; nothing was done. Wait {wait}.");
             return Ok(failure("limited", &text));
         }
         let arguments = Value::Object(params.arguments.unwrap_or_default());

@@ -405,8 +405,9 @@ fn too_many(most: u32, is_of_person: bool) -> String {
     } else {
         ("on this server", "tools.destructive_per_hour")
     };
+    let most = text::counted(most, "act", "acts");
     format!(
-        "I do at most {most} acts of that kind an hour {whose}; ask again later. Who manages the \
+        "I do at most {most} of that kind an hour {whose}; ask again later. Who manages the \
          server may change {key}."
     )
 }

@@ -1,5 +1,7 @@
 //! Text that other people wrote, made fit for a model and for people.
 
+use std::fmt::Display;
+
 /// Returns whether a character is invisible or turns text around: how instructions are hidden.
 pub(crate) fn is_hidden(character: char) -> bool {
     matches!(character,
@@ -53,6 +55,16 @@ fn without_link(mut plain: String, link: &str) -> String {
     plain
 }
 
+/// Returns a number of things, by the name of one or of several.
+pub(crate) fn counted<N: Copy + Display + From<u8> + PartialEq>(
+    count: N,
+    one: &str,
+    many: &str,
+) -> String {
+    let of = if count == N::from(1) { one } else { many };
+    format!("{count} {of}")
+}
+
 /// Percent-encodes everything but unreserved characters.
 pub(crate) fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
@@ -88,6 +100,12 @@ pub(crate) fn time_span(seconds: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_thing_is_not_several() {
+        let told = [0_u32, 1, 2].map(|count| counted(count, "person is", "people are"));
+        assert_eq!(told, ["0 people are", "1 person is", "2 people are"]);
+    }
 
     #[test]
     fn hidden_characters_are_taken_out() {

@@ -90,8 +90,9 @@ impl Page<'_> {
                 return;
             }
             (Shown::Below, item) => return self.below(tool, label, item, indent),
-            (Shown::People, Value::Array(items)) => {
-                self.lines.push(format!("{indent}{} {label}:", items.len()));
+            (Shown::People { one }, Value::Array(items)) => {
+                let count = text::counted(items.len(), one, label);
+                self.lines.push(format!("{indent}{count}:"));
                 let people = items.iter().map(|item| format!("{indent}• {}", self.each(item)));
                 let people: Vec<_> = people.collect();
                 self.lines.extend(people);
@@ -488,7 +489,7 @@ mod tests {
             (
                 "send_message",
                 0,
-                &["`hello`", "open for: 1 day", "`yes`, `no`", "people are notified"],
+                &["`hello`", "open for: 1 day", "`yes`, `no`", "1 person is notified:"],
             ),
             ("delete_message", 1, &["Delete 2 messages"]),
             ("create_invite", 0, &["for ever", "any number"]),

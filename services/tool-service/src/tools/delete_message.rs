@@ -203,6 +203,7 @@ impl Tool for DeleteMessage {
             Err(error) => return Done::of_write(&error),
         };
         let count = act.messages.len();
+        let were = if deleted == 1 { "was" } else { "were" };
         let summary = if there.is_none() {
             format!(
                 "Discord took {deleted} of {count} deletions; how many of the messages were there I \
@@ -214,11 +215,11 @@ impl Tool for DeleteMessage {
             format!("{count} messages were deleted.")
         } else if deleted == wanted.len() {
             format!(
-                "{deleted} of {count} messages were deleted; the others were not there any more."
+                "{deleted} of {count} messages {were} deleted; the others were not there any more."
             )
         } else {
             format!(
-                "{deleted} of {count} messages were deleted; the others are left, or gone already."
+                "{deleted} of {count} messages {were} deleted; the others are left, or gone already."
             )
         };
         Done::ok(204, summary, fields(act, deleted))

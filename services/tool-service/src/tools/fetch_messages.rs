@@ -16,7 +16,7 @@ use crate::{
     domain::{
         flow::TO_READ,
         guild::Guild,
-        reference,
+        reference, text,
         tool::{Needs, Reads, RetryClass, Spec, Tier},
     },
     resolve::{Problem, Scene},
@@ -153,8 +153,8 @@ impl Tool for FetchMessages {
                 messages.sort_unstable_by_key(|message| message.id);
                 let listed = listing::list(&messages, run);
                 let summary = format!(
-                    "{} messages of <#{}>, the oldest first{}.",
-                    listed.messages.len(),
+                    "{} of <#{}>, the oldest first{}.",
+                    text::counted(listed.messages.len(), "message", "messages"),
                     act.channel,
                     listed.remark()
                 );

@@ -283,7 +283,8 @@ fn told(log: &RawLog, status: u16, run: &Run<'_>) -> Done {
         0 => String::new(),
         cut => format!(" {cut} more did not fit; ask for fewer at a time."),
     };
-    let summary = format!("{} entries of the audit log.{remark}", entries.len());
+    let count = text::counted(entries.len(), "entry", "entries");
+    let summary = format!("{count} of the audit log.{remark}");
     let mut fields = Map::new();
     fields.insert("entries".into(), Value::Array(entries));
     Done::ok(status, summary, fields)

@@ -237,10 +237,11 @@ fn roles(raw: &RawServer, counts: &HashMap<String, u64>, run: &Run<'_>) -> Value
 
 fn summary(raw: &RawServer, fields: &Map<String, Value>) -> String {
     let count = |field: &str| fields.get(field).and_then(Value::as_array).map_or(0, Vec::len);
-    let members =
-        fields.get("members").map_or_else(String::new, |count| format!("{count} members, "));
+    let members = fields.get("members").and_then(Value::as_u64).map_or_else(String::new, |count| {
+        format!("{}, ", text::counted(count, "member", "members"))
+    });
     let roles = match fields.get("roles") {
-        Some(_) => format!("{} roles and ", count("roles")),
+        Some(_) => format!("{} and ", text::counted(count("roles"), "role", "roles")),
         None => String::new(),
     };
     let owner = raw
@@ -248,8 +249,8 @@ fn summary(raw: &RawServer, fields: &Map<String, Value>) -> String {
         .as_deref()
         .map_or_else(String::new, |owner| format!(" Its owner is <@{owner}>."));
     format!(
-        "{} has {members}{roles}{} channels that may be shown here.{owner}",
+        "{} has {members}{roles}{} that may be shown here.{owner}",
         text::name(&raw.name),
-        count("channels"),
+        text::counted(count("channels"), "channel", "channels"),
     )
 }

@@ -484,10 +484,10 @@ async fn list(guild: Id<GuildMarker>, run: &Run<'_>) -> Done {
     match server::channels(guild, run).await {
         Ok((status, channels)) => {
             let channels = server::listed(&channels, Sight::of(run), run.max_result_bytes);
-            let summary = format!("{} channels.", channels.shown.len());
+            let summary = text::counted(channels.shown.len(), "channel", "channels");
             let mut fields = Map::new();
             fields.insert("channels".into(), Value::Array(channels.shown));
-            Done::ok(status, format!("{summary}{}", channels.remark), fields)
+            Done::ok(status, format!("{summary}.{}", channels.remark), fields)
         }
         Err(error) => Done::of_read(&error),
     }

@@ -216,8 +216,8 @@ async fn list(channel: Id<ChannelMarker>, limit: u8, before: Option<&str>, run: 
     messages.sort_unstable_by_key(|message| message.id);
     let listed = listing::list(&messages, run);
     let summary = format!(
-        "{} pinned messages of <#{channel}>, the oldest first{}{}.",
-        listed.messages.len(),
+        "{} of <#{channel}>, the oldest first{}{}.",
+        text::counted(listed.messages.len(), "pinned message", "pinned messages"),
         listed.remark(),
         if pins.has_more { "; more were pinned before" } else { "" },
     );

@@ -362,7 +362,10 @@ fn found(answer: &Answer, act: &Act, run: &Run<'_>) -> Result<Done, RestError> {
     let total = found.total_results.max(u64::try_from(count).unwrap_or(u64::MAX));
     let summary = match count {
         0 => "Nothing was found in the channels that may be read here.".to_owned(),
-        count => format!("{count} of {total} messages found, {first} first{}.", listed.remark()),
+        count => {
+            let total = text::counted(total, "message", "messages");
+            format!("{count} of {total} found, {first} first{}.", listed.remark())
+        }
     };
     let mut fields = Map::new();
     fields.insert("messages".into(), Value::Array(listed.messages));

@@ -136,7 +136,7 @@ async fn no_more_is_done_in_an_hour_than_the_server_allows() {
     let response = it.run(&call).await;
 
     expect(&response, CallOutcome::Denied);
-    assert!(response.reason.contains("at most 1 acts"), "{}", response.reason);
+    assert!(response.reason.contains("at most 1 act of"), "{}", response.reason);
     assert!(response.reason.contains("tools.destructive_per_hour"), "{}", response.reason);
     let execution = it.store.execution(&call.key);
     assert_eq!((execution.decision(), execution.state()), (Decision::Deny, ExecutionState::Denied));

@@ -12,8 +12,10 @@ pub(super) enum Shown {
     /// Its own parts are shown below its name; of several those of each.
     Below,
     Person,
-    /// Each on a line.
-    People,
+    /// Each on a line, and what one alone is called.
+    People {
+        one: &'static str,
+    },
     Channel,
     Role,
     Message,
@@ -113,8 +115,10 @@ pub(super) fn shown<'a>(tool: &str, field: &'a str) -> (&'a str, Shown) {
         ("delete_message" | "edit_message", "author") => ("written by", Shown::Person),
         (_, "written_for") => ("it answers", Shown::Person),
         (_, "planner") => ("planned by", Shown::Person),
-        (_, "members") => ("members", Shown::People),
-        (_, "mention_users") => ("people are notified", Shown::People),
+        (_, "members") => ("members", Shown::People { one: "member" }),
+        (_, "mention_users") => {
+            ("people are notified", Shown::People { one: "person is notified" })
+        }
         ("warn_member", "channel") => ("asked for in", Shown::Channel),
         (_, "channel") => ("channel", Shown::Channel),
         (_, "category") => ("in the category", Shown::Channel),

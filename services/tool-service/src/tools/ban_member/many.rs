@@ -124,8 +124,8 @@ impl Outcome {
         self.banned.sort_unstable();
         let mut sentences = Vec::new();
         if !self.banned.is_empty() {
-            let mut summary =
-                format!("{} people are banned: {}", self.banned.len(), listed(&self.banned));
+            let count = text::counted(self.banned.len(), "person is", "people are");
+            let mut summary = format!("{count} banned: {}", listed(&self.banned));
             if delete_message_seconds > 0 {
                 let since = text::time_span(delete_message_seconds);
                 summary = format!("{summary}; what they wrote in the last {since} is deleted");
@@ -184,6 +184,6 @@ fn listed(users: &[Id<UserMarker>]) -> String {
     let named = named.collect::<Vec<_>>().join(", ");
     match users.len().saturating_sub(MOST_NAMED) {
         0 => named,
-        more => format!("{named} and {more} others"),
+        more => format!("{named} and {}", text::counted(more, "other", "others")),
     }
 }
