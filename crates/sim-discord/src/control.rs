@@ -15,6 +15,7 @@ mod messages;
 mod polls;
 mod scheduled_events;
 mod settings;
+mod stickers;
 mod threads;
 mod users;
 mod watch;
@@ -79,6 +80,8 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/threads/{thread}/members/{user}", put(threads::join).delete(threads::leave))
         .route("/emojis", post(emojis::create))
         .route("/emojis/{guild}/{emoji}", delete(emojis::delete))
+        .route("/stickers", post(stickers::create))
+        .route("/stickers/{guild}/{sticker}", delete(stickers::delete))
         .route("/scheduled-events", post(scheduled_events::create))
         .route(
             "/scheduled-events/{guild}/{event}",

@@ -37,6 +37,7 @@ mod reactions;
 mod refusal;
 mod scheduled_events;
 mod search;
+mod stickers;
 #[cfg(test)]
 mod tests;
 mod thread_changes;
@@ -72,8 +73,8 @@ pub(crate) use guild_settings::{GuildChange, GuildSettings};
 pub(crate) use guilds::{GuildSeed, RoleChange};
 pub(crate) use ids::{
     ApplicationId, AttachmentId, AuditLogEntryId, ChannelId, CommandId, CommandVersionId, EmojiId,
-    GuildId, InteractionId, MessageId, Mint, RoleId, ScheduledEventId, TagId, UserId, WebhookId,
-    created_at,
+    GuildId, InteractionId, MessageId, Mint, RoleId, ScheduledEventId, StickerId, TagId, UserId,
+    WebhookId, created_at,
 };
 pub(crate) use interactions::{
     Callback, CommandUse, Deed, EPHEMERAL, Interaction, InteractionKind, Interactions, LOADING,
@@ -91,6 +92,7 @@ pub(crate) use reactions::Emoji;
 pub(crate) use refusal::{FieldError, Refusal};
 pub(crate) use scheduled_events::{EventChange, EventStatus, ScheduledEvent, Venue};
 pub(crate) use search::Search;
+pub(crate) use stickers::{GuildSticker, NewSticker, StickerItem, png, yes};
 pub(crate) use thread_changes::ThreadChange;
 pub(crate) use thread_lists::{Archived, ThreadList};
 pub(crate) use threads::{HAS_THREAD, NewThread, Thread, ThreadMember};
@@ -245,6 +247,7 @@ pub(crate) struct Guild {
     pub(crate) channels: BTreeSet<ChannelId>,
     pub(crate) threads: BTreeSet<ChannelId>,
     pub(crate) emojis: BTreeMap<EmojiId, GuildEmoji>,
+    pub(crate) stickers: BTreeMap<StickerId, GuildSticker>,
     pub(crate) events: BTreeMap<ScheduledEventId, ScheduledEvent>,
     pub(crate) bans: BTreeMap<UserId, Ban>,
     pub(crate) audit_log: VecDeque<AuditEntry>,
@@ -496,6 +499,7 @@ pub(crate) struct Message {
     pub(crate) attachments: Vec<Attachment>,
     pub(crate) embeds: Vec<Value>,
     pub(crate) components: Vec<Value>,
+    pub(crate) stickers: Vec<StickerItem>,
     pub(crate) poll: Option<Box<Poll>>,
     /// Of a forward, what it shows.
     pub(crate) snapshot: Option<Box<Message>>,
@@ -539,6 +543,7 @@ impl Message {
             attachments: Vec::new(),
             embeds: Vec::new(),
             components: Vec::new(),
+            stickers: Vec::new(),
             poll: None,
             snapshot: None,
             position: None,

@@ -23,6 +23,7 @@ mod reactions;
 mod routes;
 mod scheduled_events;
 mod serve;
+mod stickers;
 mod threads;
 mod users;
 mod webhooks;

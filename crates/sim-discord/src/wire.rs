@@ -11,6 +11,7 @@ mod message;
 mod poll;
 mod presence;
 mod scheduled_event;
+mod sticker;
 mod thread;
 mod time;
 mod user;
@@ -35,6 +36,7 @@ pub(crate) use message::{
 pub(crate) use poll::poll_vote;
 pub(crate) use presence::{PresenceView, presence_update};
 pub(crate) use scheduled_event::{EventUserView, ScheduledEventView, event_user, scheduled_event};
+pub(crate) use sticker::{StickerView, stickers_update};
 pub(crate) use thread::{
     GuildChannelView, ThreadListView, ThreadMemberView, ThreadView, forum_tags, thread_create,
     thread_delete, thread_entered, thread_event, thread_list_sync, thread_member_update,

@@ -43,6 +43,8 @@ pub(crate) mod action {
     pub(crate) const EMOJI_CREATE: u16 = 60;
     pub(crate) const EMOJI_UPDATE: u16 = 61;
     pub(crate) const EMOJI_DELETE: u16 = 62;
+    pub(crate) const STICKER_CREATE: u16 = 90;
+    pub(crate) const STICKER_DELETE: u16 = 92;
     pub(crate) const MESSAGE_DELETE: u16 = 72;
     pub(crate) const MESSAGE_BULK_DELETE: u16 = 73;
     pub(crate) const MESSAGE_PIN: u16 = 74;

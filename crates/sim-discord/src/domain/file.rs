@@ -18,10 +18,10 @@ use twilight_model::guild::Permissions;
 use ery_clock::UnixMillis;
 
 use super::{
-    ApplicationId, Ban, Bot, Channel, ChannelId, ChannelKind, Emoji, Guild, GuildId, Member,
-    Message, MessageId, MessageKind, Overwrite, OverwriteTarget, Presence, Reaction, Reference,
-    Role, RoleId, Status, User, UserId, World, created_at, embeds, forwards::HAS_SNAPSHOT,
-    guilds::DEFAULT_EVERYONE,
+    ApplicationId, Ban, Bot, Channel, ChannelId, ChannelKind, Emoji, Guild, GuildId, GuildSticker,
+    Member, Message, MessageId, MessageKind, Overwrite, OverwriteTarget, Presence, Reaction,
+    Reference, Role, RoleId, Status, StickerItem, User, UserId, World, created_at, embeds,
+    forwards::HAS_SNAPSHOT, guilds::DEFAULT_EVERYONE,
 };
 use crate::wire::{Iso, parse_iso};
 
@@ -120,6 +120,8 @@ pub(crate) struct GuildFile {
     webhooks: Vec<WebhookFile>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     emojis: Vec<GuildEmojiFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    stickers: Vec<GuildSticker>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     scheduled_events: Vec<ScheduledEventFile>,
 }
@@ -259,6 +261,8 @@ struct MessageFile {
     edited_timestamp: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     embeds: Vec<Value>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    stickers: Vec<StickerItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     poll: Option<PollFile>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -519,6 +523,7 @@ impl World {
             invites: self.invite_files(guild.id),
             webhooks: self.webhook_files(guild.id),
             emojis: guild.emojis.values().map(GuildEmojiFile::new).collect(),
+            stickers: guild.stickers.values().cloned().collect(),
             scheduled_events: guild.events.values().map(ScheduledEventFile::new).collect(),
         }
     }
@@ -584,6 +589,7 @@ impl World {
             channels: BTreeSet::new(),
             threads: BTreeSet::new(),
             emojis: BTreeMap::new(),
+            stickers: BTreeMap::new(),
             events: BTreeMap::new(),
             bans: BTreeMap::new(),
             audit_log: VecDeque::new(),
@@ -630,6 +636,10 @@ impl World {
             let id =
                 self.load_thread(guild.id, thread, now).map_err(|problem| wrong(place, problem))?;
             guild.threads.insert(id);
+        }
+        for sticker in file.stickers {
+            self.mint.observe(sticker.id, now);
+            guild.stickers.insert(sticker.id, sticker);
         }
         self.load_planned(&mut guild, (file.emojis, file.scheduled_events), now)
             .map_err(|problem| wrong(&place, problem))?;
@@ -770,6 +780,7 @@ impl World {
                 edited_at,
                 embeds,
                 pinned_at: file.pinned.then(|| created_at(id)),
+                stickers: file.stickers,
                 poll: poll.map(Box::new),
                 snapshot,
                 flags,
@@ -851,6 +862,7 @@ fn messages_of(channel: &Channel, most: usize) -> Vec<MessageFile> {
             pinned: message.pinned_at.is_some(),
             edited_timestamp: message.edited_at.map(|at| Iso(at).to_string()),
             embeds: message.embeds.clone(),
+            stickers: message.stickers.clone(),
             poll: message.poll.as_deref().map(PollFile::new),
             forwarded: ForwardedFile::new(message),
             reactions: message.reactions.iter().map(ReactionFile::new).collect(),

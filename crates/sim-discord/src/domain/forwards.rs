@@ -24,6 +24,7 @@ impl Forward {
             && draft.embeds.is_empty()
             && draft.attachments.is_empty()
             && draft.components.is_empty()
+            && draft.stickers.is_empty()
             && draft.poll.is_none();
         if draft.forward.is_none() || says_nothing {
             return Ok(());

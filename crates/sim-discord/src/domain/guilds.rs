@@ -88,6 +88,7 @@ impl World {
             channels: BTreeSet::new(),
             threads: BTreeSet::new(),
             emojis: BTreeMap::new(),
+            stickers: BTreeMap::new(),
             events: BTreeMap::new(),
             bans: BTreeMap::new(),
             audit_log: VecDeque::new(),

@@ -5,7 +5,7 @@ use twilight_model::id::{
     marker::{
         ApplicationMarker, AttachmentMarker, AuditLogEntryMarker, ChannelMarker, CommandMarker,
         CommandVersionMarker, EmojiMarker, GuildMarker, InteractionMarker, MessageMarker,
-        RoleMarker, ScheduledEventMarker, TagMarker, UserMarker, WebhookMarker,
+        RoleMarker, ScheduledEventMarker, StickerMarker, TagMarker, UserMarker, WebhookMarker,
     },
 };
 
@@ -23,6 +23,7 @@ pub(crate) type InteractionId = Id<InteractionMarker>;
 pub(crate) type MessageId = Id<MessageMarker>;
 pub(crate) type RoleId = Id<RoleMarker>;
 pub(crate) type ScheduledEventId = Id<ScheduledEventMarker>;
+pub(crate) type StickerId = Id<StickerMarker>;
 pub(crate) type TagId = Id<TagMarker>;
 pub(crate) type UserId = Id<UserMarker>;
 pub(crate) type WebhookId = Id<WebhookMarker>;

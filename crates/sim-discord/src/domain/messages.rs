@@ -15,7 +15,7 @@ use ery_clock::UnixMillis;
 use super::{
     Actor, AllowedMentions, Attachment, Audience, Channel, ChannelId, ChannelKind, Dispatch,
     Effect, FieldError, GuildId, Message, MessageId, MessageKind, NewPoll, Nonce, Outcome,
-    Reference, Refusal, UserId, World,
+    Reference, Refusal, StickerId, UserId, World,
     audit::{Deed, Done, action},
     components::{self, IS_COMPONENTS_V2, ShownFile},
     created_at, embeds,
@@ -26,7 +26,6 @@ use crate::wire;
 
 const MAX_CONTENT: usize = 2_000;
 const MAX_ATTACHMENTS: usize = 10;
-const MAX_STICKERS: usize = 3;
 const MAX_NONCE: usize = 25;
 /// "A few minutes", says Discord.
 const NONCE_WINDOW: Duration = Duration::from_mins(5);
@@ -48,8 +47,7 @@ pub(crate) struct Draft {
     pub(crate) allowed_mentions: Option<AllowedMentions>,
     pub(crate) reply_to: Option<ReplyTo>,
     pub(crate) forward: Option<Forward>,
-    /// How many stickers; there are none in this world.
-    pub(crate) stickers: usize,
+    pub(crate) stickers: Vec<StickerId>,
     pub(crate) nonce: Option<Nonce>,
     pub(crate) enforce_nonce: bool,
     pub(crate) tts: bool,
@@ -231,6 +229,7 @@ impl World {
         let poll = poll.transpose()?.map(Box::new);
 
         let guild = place.guild;
+        let stickers = self.sticker_items(guild, &draft.stickers)?;
         let id: MessageId = self.mint.next(now);
         let attachments = self.keep_attachments(channel, draft.attachments, now);
         self.show_files(&mut components, &attachments, now);
@@ -243,6 +242,7 @@ impl World {
             attachments,
             embeds,
             components,
+            stickers,
             poll,
             reference: forwarded.or(sender.reference),
             nonce: draft.nonce,
@@ -489,6 +489,7 @@ impl World {
         let is_empty = found.content.trim().is_empty()
             && found.embeds.is_empty()
             && found.components.is_empty()
+            && found.stickers.is_empty()
             && found.poll.is_none()
             && found.snapshot.is_none()
             && files.is_empty();
@@ -784,7 +785,6 @@ fn safe_filename(name: &str) -> String {
 fn check_draft(draft: &Draft) -> Result<(), Refusal> {
     check_content(&draft.content)?;
     check_attachment_count(draft.attachments.len())?;
-    check_stickers(draft.stickers)?;
     Forward::check_alone(draft)?;
     if let Some(Nonce::Text(nonce)) = &draft.nonce
         && nonce.chars().count() > MAX_NONCE
@@ -799,6 +799,7 @@ fn check_draft(draft: &Draft) -> Result<(), Refusal> {
         components::check_alone(&[
             ("content", !draft.content.is_empty()),
             ("embeds", !draft.embeds.is_empty()),
+            ("sticker_ids", !draft.stickers.is_empty()),
             ("poll", draft.poll.is_some()),
         ])?;
     }
@@ -806,21 +807,10 @@ fn check_draft(draft: &Draft) -> Result<(), Refusal> {
         && draft.embeds.is_empty()
         && draft.attachments.is_empty()
         && draft.components.is_empty()
+        && draft.stickers.is_empty()
         && draft.poll.is_none()
         && draft.forward.is_none();
     if is_empty { Err(Refusal::EmptyMessage) } else { Ok(()) }
-}
-
-/// Refuses stickers: none of them is there.
-fn check_stickers(count: usize) -> Result<(), Refusal> {
-    match count {
-        0 => Ok(()),
-        1..=MAX_STICKERS => Err(Refusal::UnknownSticker),
-        _ => {
-            let message = "Must be 3 or fewer in length.";
-            Err(Refusal::field(&["sticker_ids"], "BASE_TYPE_MAX_LENGTH", message))
-        }
-    }
 }
 
 fn check_attachment_count(count: usize) -> Result<(), Refusal> {

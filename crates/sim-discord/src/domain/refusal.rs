@@ -144,6 +144,10 @@ pub(crate) enum Refusal {
     BannedFromGuild,
     #[error("Unknown sticker")]
     UnknownSticker,
+    #[error("An invalid sticker was sent")]
+    InvalidSticker,
+    #[error("Maximum number of stickers reached (5)")]
+    TooManyStickers,
     #[error("Cannot reference a message without permission to read message history")]
     CannotReference,
     #[error("You cannot forward a message whose content you cannot read")]
@@ -222,6 +226,8 @@ impl Refusal {
             | Self::TooManyThreads
             | Self::TooManyInvites
             | Self::TooManyEmojis
+            | Self::TooManyStickers
+            | Self::InvalidSticker
             | Self::TooManyAnimatedEmojis
             | Self::TooManyEvents
             | Self::ImageTooLarge
@@ -344,6 +350,8 @@ impl Refusal {
             Self::WebhookThreadElsewhere => 220_003,
             Self::BulkBanFailed => 500_000,
             Self::UnknownSticker => 10_060,
+            Self::InvalidSticker => 50_081,
+            Self::TooManyStickers => 30_039,
             Self::CannotReference => 160_009,
             Self::CannotForward => 160_014,
             Self::PollExpired => 520_001,

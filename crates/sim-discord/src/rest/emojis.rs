@@ -96,9 +96,3 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     call.apply(effect);
     Ok(Answer::no_content())
 }
-
-/// There are no stickers in this world, so the list of them is empty.
-pub(super) fn stickers(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    own_guild(call)?;
-    Ok(Answer::json(&[(); 0]))
-}

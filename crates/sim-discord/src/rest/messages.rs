@@ -74,7 +74,7 @@ pub(super) fn draft_of(form: &mut Form, files: Vec<Part>) -> Draft {
         allowed_mentions: allowed_mentions_of(form),
         reply_to,
         forward,
-        stickers: form.list("sticker_ids").map_or(0, |ids| ids.len()),
+        stickers: form.ids("sticker_ids").unwrap_or_default(),
         nonce: nonce_of(form),
         enforce_nonce: form.boolean("enforce_nonce").unwrap_or(false),
         tts: form.boolean("tts").unwrap_or(false),

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::{
     answer::Answer, call::Call, channels, commands, emojis, guild_settings, guilds, interactions,
-    invites, members, messages, polls, rate_limits::Bucket, reactions, scheduled_events, threads,
-    users, webhooks,
+    invites, members, messages, polls, rate_limits::Bucket, reactions, scheduled_events, stickers,
+    threads, users, webhooks,
 };
 use crate::{domain::Refusal, percent};
 
@@ -65,6 +65,7 @@ static READ_THREADS: Bucket = Bucket::new("channels/threads/read", 10, 10_000);
 static THREAD_MEMBERS: Bucket = Bucket::new("channels/thread-members", 10, 10_000);
 static INVITES: Bucket = Bucket::new("invites", 10, 10_000);
 static EMOJIS: Bucket = Bucket::new("guilds/emojis", 5, 5_000);
+static STICKERS: Bucket = Bucket::new("guilds/stickers", 5, 5_000);
 static EVENTS: Bucket = Bucket::new("guilds/scheduled-events", 5, 5_000);
 static EDIT_GUILD: Bucket = Bucket::new("guilds/edit", 5, 15_000);
 static GUILD: Bucket = Bucket::new("guilds", 10, 10_000);
@@ -155,7 +156,8 @@ static ENDPOINTS: &[Endpoint] = {
         Endpoint(Get, "/guilds/{guild_id}/emojis/{emoji_id}", &EMOJIS, emojis::get),
         Endpoint(Patch, "/guilds/{guild_id}/emojis/{emoji_id}", &EMOJIS, emojis::update),
         Endpoint(Delete, "/guilds/{guild_id}/emojis/{emoji_id}", &EMOJIS, emojis::delete),
-        Endpoint(Get, "/guilds/{guild_id}/stickers", &EMOJIS, emojis::stickers),
+        Endpoint(Get, "/guilds/{guild_id}/stickers", &STICKERS, stickers::list),
+        Endpoint(Get, "/guilds/{guild_id}/stickers/{sticker_id}", &STICKERS, stickers::get),
 
         Endpoint(Get, "/guilds/{guild_id}/scheduled-events", &EVENTS, scheduled_events::list),
         Endpoint(Post, "/guilds/{guild_id}/scheduled-events", &EVENTS, scheduled_events::create),

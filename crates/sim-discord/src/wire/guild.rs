@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use twilight_model::guild::Permissions;
 
 use super::{
-    GuildEmojiView, Iso, MemberView, PresenceView, ScheduledEventView, ThreadView, UserView,
-    WebhookDetail, WebhookView, forum_tags, render,
+    GuildEmojiView, Iso, MemberView, PresenceView, ScheduledEventView, StickerView, ThreadView,
+    UserView, WebhookDetail, WebhookView, forum_tags, render,
 };
 use crate::domain::{
     AuditEntry, Channel, ChannelId, EmojiId, Forum, Guild, GuildId, MessageId, Overwrite,
@@ -299,7 +299,7 @@ pub(crate) struct GuildView<'a> {
     nsfw: bool,
     nsfw_level: u8,
     emojis: Vec<GuildEmojiView<'a>>,
-    stickers: [(); 0],
+    stickers: Vec<StickerView<'a>>,
     incidents_data: Null,
     inventory_settings: Null,
     embed_enabled: bool,
@@ -390,7 +390,7 @@ impl<'a> GuildView<'a> {
             nsfw: false,
             nsfw_level: 0,
             emojis: GuildEmojiView::all(guild),
-            stickers: [],
+            stickers: StickerView::all(guild),
             incidents_data: None,
             inventory_settings: None,
             embed_enabled: false,
@@ -477,7 +477,7 @@ pub(crate) struct GuildPreviewView<'a> {
     approximate_member_count: usize,
     approximate_presence_count: usize,
     emojis: Vec<GuildEmojiView<'a>>,
-    stickers: [(); 0],
+    stickers: Vec<StickerView<'a>>,
 }
 
 impl<'a> GuildPreviewView<'a> {
@@ -494,7 +494,7 @@ impl<'a> GuildPreviewView<'a> {
             approximate_member_count: guild.members.len(),
             approximate_presence_count: world.online_in(guild).len(),
             emojis: GuildEmojiView::all(guild),
-            stickers: [],
+            stickers: StickerView::all(guild),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::domain::{
     ApplicationId, Attachment, AttachmentId, Channel, ChannelId, EPHEMERAL, Emoji, EmojiId,
     GuildId, HAS_THREAD, Message, MessageId, MessageKind, Nonce, Reaction, RoleId, SUPPRESS_EMBEDS,
-    UserId, WebhookId, World, created_at,
+    StickerItem, UserId, WebhookId, World, created_at,
 };
 
 /// How much of messages is shown.
@@ -51,6 +51,8 @@ pub(crate) struct MessageView<'a> {
     edited_timestamp: Option<Iso>,
     flags: u64,
     components: &'a [Value],
+    #[serde(skip_serializing_if = "<[StickerItem]>::is_empty")]
+    sticker_items: &'a [StickerItem],
     #[serde(skip_serializing_if = "Option::is_none")]
     poll: Option<PollView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,6 +124,8 @@ struct ForwardedView<'a> {
     edited_timestamp: Option<Iso>,
     flags: u64,
     components: &'a [Value],
+    #[serde(skip_serializing_if = "<[StickerItem]>::is_empty")]
+    sticker_items: &'a [StickerItem],
 }
 
 impl<'a> ForwardedView<'a> {
@@ -137,6 +141,7 @@ impl<'a> ForwardedView<'a> {
             edited_timestamp: message.edited_at.map(Iso),
             flags: message.flags,
             components: &message.components,
+            sticker_items: &message.stickers,
         }
     }
 }
@@ -295,6 +300,7 @@ impl<'a> MessageView<'a> {
             edited_timestamp: message.edited_at.map(Iso),
             flags: message.flags,
             components: if full { &message.components } else { &[] },
+            sticker_items: &message.stickers,
             poll: shown_poll(message, None, sight),
             message_snapshots: message
                 .snapshot

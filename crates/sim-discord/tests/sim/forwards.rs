@@ -1,4 +1,4 @@
-//! Forwards, and what else messages have: stickers that are not there, hidden embeds, their place in
+//! Forwards, and what else messages have: hidden embeds, their place in
 //! a thread.
 
 use reqwest::Method;
@@ -83,14 +83,9 @@ async fn what_cannot_be_forwarded_is_refused() {
 }
 
 #[tokio::test]
-async fn there_are_no_stickers_and_embeds_can_be_hidden() {
+async fn embeds_can_be_hidden() {
     let sim = Sim::start().await;
     let place = sim.messages_of("general");
-    let sticker = sim.rest(Method::POST, &place, json!({ "sticker_ids": ["77"] })).await;
-    assert_eq!(code(&sticker), (404, 10_060));
-    let many = json!({ "sticker_ids": ["1", "2", "3", "4"] });
-    assert_eq!(code(&sim.rest(Method::POST, &place, many).await), (400, 50_035));
-
     let body = json!({ "content": "Menu", "embeds": [{ "title": "Tea" }] });
     let sent = sim.rest(Method::POST, &place, body).await.1;
     assert_eq!(sent["embeds"].as_array().unwrap().len(), 1);

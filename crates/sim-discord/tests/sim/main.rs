@@ -21,6 +21,7 @@ mod presences;
 mod rest;
 mod resume;
 mod scheduled_events;
+mod stickers;
 mod support;
 mod threads;
 mod twilight;
