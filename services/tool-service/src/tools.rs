@@ -32,6 +32,7 @@ mod send_dm;
 mod send_message;
 mod sending;
 mod server;
+mod stickers;
 mod threads;
 mod timeout_member;
 mod warn_member;

@@ -27,7 +27,7 @@ const TARGETS: &[&str] = &[
 ];
 
 /// Arguments that are said or set as they are.
-const WORDS: &[&str] = &["content", "name", "topic"];
+const WORDS: &[&str] = &["content", "name", "topic", "stickers"];
 
 /// Permissions, which are called as Discord calls them.
 const PERMISSIONS: &[&str] = &["allow", "deny", "clear", "permissions"];

@@ -354,7 +354,8 @@ mod tests {
                 "send_message",
                 json!({
                     "channel": "5", "content": "hello", "embeds": [embed], "poll": poll,
-                    "files": [{"name": "a.txt", "text": "inside"}], "reply_to": "11",
+                    "files": [{"name": "a.txt", "text": "inside"}],
+                    "stickers": [{"id": "21", "name": "wave"}], "reply_to": "11",
                     "mention_users": ["7"], "suppress_embeds": true, "is_elsewhere": true,
                 }),
             ),
@@ -489,7 +490,14 @@ mod tests {
             (
                 "send_message",
                 0,
-                &["`hello`", "open for: 1 day", "`yes`, `no`", "1 person is notified:"],
+                &[
+                    "`hello`",
+                    "open for: 1 day",
+                    "`yes`, `no`",
+                    "1 person is notified:",
+                    "with a sticker:",
+                    "name: `wave`",
+                ],
             ),
             ("delete_message", 1, &["Delete 2 messages"]),
             ("create_invite", 0, &["for ever", "any number"]),

@@ -141,6 +141,7 @@ fn outgoing(act: &Act, channel: Id<ChannelMarker>) -> Outgoing<'_> {
         embeds: &[],
         poll: None,
         files: &[],
+        stickers: &[],
         reply_to: None,
         mention_users: &[],
         suppress_embeds: act.suppress_embeds,

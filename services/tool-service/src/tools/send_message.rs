@@ -16,6 +16,7 @@ use super::{
     files::{self, TextFile},
     polls::Poll,
     sending::{Outgoing, SUPPRESS_EMBEDS, Sent, UNKNOWN_MESSAGE},
+    stickers::{self, Sticker},
     threads,
 };
 use crate::{
@@ -34,7 +35,8 @@ pub(crate) struct SendMessage;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {
-    /// What to say, in Discord's Markdown. May be left out beside embeds, a poll or files.
+    /// What to say, in Discord's Markdown. May be left out beside embeds, a poll, files or
+    /// stickers.
     #[schemars(length(min = 1, max = 2000))]
     #[serde(default)]
     content: Option<String>,
@@ -53,6 +55,10 @@ pub(crate) struct Parameters {
     #[schemars(length(max = 10))]
     #[serde(default)]
     files: Vec<TextFile>,
+    /// Stickers of this server: their ids or exact names.
+    #[schemars(length(max = 3), inner(length(min = 1, max = 100)))]
+    #[serde(default)]
+    stickers: Vec<String>,
     /// The id of the message in that channel that it replies to.
     #[schemars(length(min = 1, max = 200))]
     #[serde(default)]
@@ -75,6 +81,8 @@ pub(crate) struct Act {
     poll: Option<Poll>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     files: Vec<TextFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    stickers: Vec<Sticker>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reply_to: Option<Id<MessageMarker>>,
     mention_users: Vec<Id<UserMarker>>,
@@ -132,7 +140,9 @@ impl Tool for SendMessage {
         let filtered = scene.filter.filtered(parameters.content.as_deref().unwrap_or_default());
         let poll = parameters.poll.map(|poll| poll.filtered(scene.filter)).transpose()?;
         let files = files::filtered(parameters.files, scene.filter)?;
-        let has_more = !embeds.is_empty() || poll.is_some() || !files.is_empty();
+        let stickers = stickers::resolved(&parameters.stickers, scene).await?;
+        let has_more =
+            !embeds.is_empty() || poll.is_some() || !files.is_empty() || !stickers.is_empty();
         if filtered.content.trim().is_empty() && !has_more {
             return Err(Problem::unclear("The content is empty."));
         }
@@ -167,6 +177,7 @@ impl Tool for SendMessage {
             embeds,
             poll,
             files,
+            stickers,
             reply_to,
             mention_users,
             suppress_embeds: filtered.without_previews,
@@ -291,6 +302,7 @@ fn outgoing<'a>(act: &'a Act, notified: &'a [Id<UserMarker>]) -> Outgoing<'a> {
         embeds: &act.embeds,
         poll: act.poll.as_ref(),
         files: &act.files,
+        stickers: &act.stickers,
         reply_to: act.reply_to,
         mention_users: notified,
         suppress_embeds: act.suppress_embeds,

@@ -9,7 +9,7 @@ use twilight_model::{
     },
 };
 
-use super::{Done, Run, embeds::Embed, files::TextFile, polls::Poll};
+use super::{Done, Run, embeds::Embed, files::TextFile, polls::Poll, stickers::Sticker};
 use crate::{
     adapters::discord::{
         Method, Request, RestError,
@@ -37,6 +37,7 @@ pub(super) struct Outgoing<'a> {
     pub(super) embeds: &'a [Embed],
     pub(super) poll: Option<&'a Poll>,
     pub(super) files: &'a [TextFile],
+    pub(super) stickers: &'a [Sticker],
     pub(super) reply_to: Option<Id<MessageMarker>>,
     pub(super) mention_users: &'a [Id<UserMarker>],
     pub(super) suppress_embeds: bool,
@@ -131,6 +132,9 @@ impl Outgoing<'_> {
         if let Some(poll) = self.poll {
             body["poll"] = poll.as_discord_has_it();
         }
+        if !self.stickers.is_empty() {
+            body["sticker_ids"] = self.stickers.iter().map(|sticker| json!(sticker.id)).collect();
+        }
         // Without the right to read the history Discord refuses replies; the answer matters more.
         if let Some(reply_to) = reply_to {
             body["message_reference"] = json!({
@@ -199,6 +203,8 @@ impl Outgoing<'_> {
                             (Some(own), Some(of)) => own.is(of),
                             (own, of) => own.is_none() && of.is_none(),
                         }
+                        && message.sticker_items.len() == self.stickers.len()
+                        && self.stickers.iter().zip(&message.sticker_items).all(|(own, of)| own.is(of))
                         && message.attachments.len() == self.files.len()
                         && self.files.iter().zip(&message.attachments).all(|(own, of)| own.is(of))
                 }

@@ -246,6 +246,9 @@ async fn in_a_direct_message_ery_answers_reads_and_reacts() {
     let message = sent.message_id.to_string();
     let react = in_dm("add_reaction", json!({"message": message, "emoji": "👍"}));
     expect(&it.run(&react).await, CallOutcome::Done);
+    let sticker = it.run(&in_dm("send_message", json!({"stickers": ["wave"]}))).await;
+    expect(&sticker, CallOutcome::Failed);
+    assert!(sticker.reason.contains("In a direct message"), "{}", sticker.reason);
     let general = it.channel("general").to_string();
     let elsewhere = in_dm("fetch_messages", json!({"channel": general}));
     expect(&it.run(&elsewhere).await, CallOutcome::Failed);

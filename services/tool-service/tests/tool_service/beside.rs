@@ -160,3 +160,46 @@ async fn a_channel_whose_sends_keep_failing_does_not_silence_the_others() {
     expect(&it.run(&call).await, CallOutcome::Done);
     assert_eq!(it.said("recipes").last().unwrap(), "soup");
 }
+
+#[tokio::test]
+async fn stickers_of_the_server_are_sent_by_name_or_id() {
+    let it = Harness::start().await;
+    let sticker = async |guild: &str, name: &str, is_available: bool| {
+        let body = json!({"guild_id": guild, "name": name, "available": is_available});
+        it.control("/stickers", body).await["id"].as_str().unwrap().to_owned()
+    };
+    let guild = it.guild().to_string();
+    let wave = sticker(&guild, "Wave", true).await;
+    let party = sticker(&guild, "party", true).await;
+    sticker(&guild, "lost", false).await;
+    let other = json!({"name": "Other", "owner_id": it.user("bob").to_string()});
+    let other = it.control("/guilds", other).await["id"].as_str().unwrap().to_owned();
+    let foreign = sticker(&other, "foreign", true).await;
+
+    // Also where Discord's answer is lost, it stands once.
+    it.fault(SEND, "lose_response", json!({"count": 1})).await;
+    let arguments = json!({"stickers": ["wave", party]});
+    let response = it.run(&it.call("bob", "general", "send_message", arguments)).await;
+    expect(&response, CallOutcome::Done);
+    let message = it.message_now("general", &response.message_id.to_string()).await;
+    let ids: Vec<_> =
+        message["sticker_items"].as_array().unwrap().iter().map(|it| &it["id"]).collect();
+    assert_eq!(ids, [&json!(wave), &json!(party)]);
+    assert_eq!(it.requests("POST", "/messages").await.len(), 2, "sent again under its nonce");
+
+    for (stickers, told) in [
+        (
+            json!(["nope"]),
+            "no sticker “nope”, and I can send none from elsewhere; it has: Wave, party",
+        ),
+        (json!([foreign]), "from elsewhere"),
+        (json!(["lost"]), "boosts"),
+        (json!(["wave", wave]), "once"),
+        (json!(["1", "2", "3", "4"]), "stickers"),
+    ] {
+        let arguments = json!({"content": "x", "stickers": stickers});
+        let response = it.run(&it.call("bob", "general", "send_message", arguments)).await;
+        expect(&response, CallOutcome::Failed);
+        assert!(response.reason.contains(told), "{told}: {}", response.reason);
+    }
+}

@@ -7,8 +7,8 @@ use twilight_model::{
     id::{
         Id,
         marker::{
-            ChannelMarker, EmojiMarker, GuildMarker, MessageMarker, RoleMarker, TagMarker,
-            UserMarker,
+            ChannelMarker, EmojiMarker, GuildMarker, MessageMarker, RoleMarker, StickerMarker,
+            TagMarker, UserMarker,
         },
     },
 };
@@ -419,8 +419,24 @@ impl RawReactionEmoji {
 
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct RawSticker {
+    pub(crate) id: Option<Id<StickerMarker>>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) name: String,
+}
+
+/// A sticker of a guild.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RawGuildSticker {
+    pub(crate) id: Id<StickerMarker>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) name: String,
+    /// Not where the guild lost the boosts for it; not everybody who speaks Discord's API says so.
+    #[serde(default = "yes")]
+    pub(crate) available: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -110,6 +110,7 @@ pub(super) fn shown<'a>(tool: &str, field: &'a str) -> (&'a str, Shown) {
         (_, "embeds") => ("with a frame", Shown::Below),
         (_, "poll") => ("with a poll", Shown::Below),
         (_, "files") => ("with a file", Shown::Below),
+        (_, "stickers") => ("with a sticker", Shown::Below),
         (_, "fields") => ("with a value", Shown::Below),
         (_, "member") => ("member", Shown::Person),
         ("delete_message" | "edit_message", "author") => ("written by", Shown::Person),
