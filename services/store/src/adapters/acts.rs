@@ -59,7 +59,8 @@ pub(super) fn is_used_up(
 }
 
 /// Returns whether an execution's person wrote in a channel in slow mode not long ago, by themselves or
-/// by what was done for them. What Discord refused does not count.
+/// by what was done for them. What Discord refused does not count; what was deleted since does, as it does
+/// for Discord.
 pub(super) fn is_too_soon(
     connection: &Connection,
     execution: &Execution,
@@ -81,7 +82,11 @@ pub(super) fn is_too_soon(
             "SELECT EXISTS (SELECT 1 FROM messages
                  WHERE guild_id = ?1 AND channel_id = ?2 AND message_id >= ?3
                      AND whole_at_ms IS NOT NULL AND deleted_at_ms IS NULL
-                     AND CAST(author_id AS TEXT) = ?4)",
+                     AND CAST(author_id AS TEXT) = ?4)
+                 OR EXISTS (SELECT 1 FROM messages
+                     WHERE guild_id = ?1 AND channel_id = ?2 AND message_id >= ?3
+                         AND deleted_at_ms IS NOT NULL AND buried_author_id <> 0
+                         AND CAST(buried_author_id AS TEXT) = ?4)",
         )?
         .query_row(params![guild, id(slow.channel), id(first), person], |row| row.get(0))?)
 }

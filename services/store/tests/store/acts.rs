@@ -3,8 +3,8 @@
 use ery_proto::store::v1::{ActLimit, Decision, Execution, ExecutionState, SlowMode};
 
 use crate::support::{
-    AUTHOR, CHANNEL, NOW, Store, begin_execution, created, end_execution, execution, fence,
-    message, person,
+    AUTHOR, CHANNEL, NOW, Store, begin_execution, created, deleted, end_execution, execution,
+    fence, message, person,
 };
 
 const HOUR_MS: i64 = 3_600_000;
@@ -210,6 +210,30 @@ async fn in_slow_mode_one_act_of_a_kind_is_done_for_a_person_in_a_window() {
             let again = Execution { key: format!("t/{thread}/1/40"), ..wanted };
             assert_eq!(in_slow_mode(&mut store, &again, (channel, 0)).await, open);
         }
+    }
+}
+
+#[tokio::test]
+async fn in_slow_mode_what_was_deleted_counts() {
+    let mut store = Store::new().await;
+    let thread = store.running_thread(&fence(5, "holder"), 1).await;
+    let mut of_another = message(60, "so do I");
+    of_another.author_id = 99;
+    // That it is gone may be known before it is.
+    store.ingest(vec![deleted("md.60", &[60], NOW)]).await;
+    store
+        .ingest(vec![created("mc.50", message(50, "I wrote")), created("mc.60", of_another)])
+        .await;
+    store.ingest(vec![deleted("md.50", &[50], NOW)]).await;
+    for (call, by, since, expected) in [
+        (0, AUTHOR, 50, ExecutionState::Denied),
+        (1, AUTHOR, 51, ExecutionState::Open),
+        (2, 99, 51, ExecutionState::Denied),
+        (3, 98, 1, ExecutionState::Open),
+    ] {
+        let wanted = Execution { principal: Some(person(by)), ..execution(thread, call) };
+        let state = in_slow_mode(&mut store, &wanted, (CHANNEL, since)).await;
+        assert_eq!(state, expected, "{call}");
     }
 }
 
