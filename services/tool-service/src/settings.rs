@@ -2,6 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use twilight_model::id::{Id, marker::GuildMarker};
+use url::Url;
 
 use ery_community_config::{Base, Document, ToolRule, ToolRules};
 use ery_settings::{InvalidSetting, check};
@@ -80,6 +81,9 @@ pub struct Settings {
     pub link_hosts: Vec<String>,
     /// Texts that must never be said: canaries.
     pub never_said: Vec<String>,
+    /// The page to which invites lead, their code behind it. Left out, it is `https://discord.gg` where
+    /// `discord.api_url` is Discord's own; of another server, whose page nobody told, only the code is said.
+    pub invite_url: Option<String>,
 }
 
 impl Default for Settings {
@@ -123,6 +127,7 @@ impl Default for Settings {
             .map(str::to_owned)
             .to_vec(),
             never_said: Vec::new(),
+            invite_url: None,
         }
     }
 }
@@ -256,6 +261,23 @@ impl Settings {
             self.max_result_bytes,
             "between 4096 and 1048576",
         )?;
+        self.validate_invites()
+    }
+
+    fn validate_invites(&self) -> Result<(), InvalidSetting> {
+        let is_page = |page: &String| {
+            Url::parse(page).is_ok_and(|url| {
+                matches!(url.scheme(), "http" | "https")
+                    && url.query().is_none()
+                    && url.fragment().is_none()
+            })
+        };
+        check(
+            self.invite_url.as_ref().is_none_or(is_page),
+            "tool_service.invite_url",
+            self.invite_url.as_deref().unwrap_or_default(),
+            "an address with http:// or https://, without query and fragment",
+        )?;
         self.validate_policy()
     }
 
@@ -305,5 +327,10 @@ mod tests {
         let settings = Settings { disabled_tools: vec!["nuke".into()], ..Settings::default() };
         let error = settings.validate().unwrap_err().to_string();
         assert!(error.contains("nuke"), "{error}");
+        for page in ["chat.example/invite", "ftp://chat.example", "https://chat.example/?code="] {
+            let settings = Settings { invite_url: Some(page.into()), ..Settings::default() };
+            let error = settings.validate().unwrap_err();
+            assert_eq!(error.key, "tool_service.invite_url", "{page}");
+        }
     }
 }

@@ -135,7 +135,7 @@ impl Tool for CreateInvite {
         };
         let error = match answer {
             Ok(answer) => match answer.json::<RawInvite>() {
-                Ok(invite) => return made(act, &invite.code, answer.status),
+                Ok(invite) => return made(act, &invite.code, answer.status, run),
                 Err(error) => error,
             },
             Err(error) => error,
@@ -144,14 +144,14 @@ impl Tool for CreateInvite {
             return Done::of_write(&error);
         }
         match look(run).await {
-            Ok(Some(code)) => made(act, &code, error.status()),
+            Ok(Some(code)) => made(act, &code, error.status(), run),
             Ok(None) | Err(_) => Done::of_write(&error),
         }
     }
 
     async fn look_up(&self, act: &Act, run: &Run<'_>) -> Done {
         match look(run).await {
-            Ok(Some(code)) => made(act, &code, 200),
+            Ok(Some(code)) => made(act, &code, 200, run),
             Ok(None) => Done::failed(0, "It did not get to Discord: there is no such invite."),
             Err(error) => Done::in_doubt(error.status()),
         }
@@ -165,7 +165,7 @@ async fn look(run: &Run<'_>) -> Result<Option<String>, RestError> {
     }
 }
 
-fn made(act: &Act, code: &str, status: u16) -> Done {
+fn made(act: &Act, code: &str, status: u16, run: &Run<'_>) -> Done {
     let code: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
     let mut fields = Map::new();
     fields.insert("code".into(), json!(code));
@@ -179,9 +179,10 @@ fn made(act: &Act, code: &str, status: u16) -> Done {
         0 => "for ever".to_owned(),
         age => format!("for {}", text::time_span(age)),
     };
-    let summary = format!(
-        "The invite to <#{}> is https://discord.gg/{code}; it can be used {uses}, {age}.",
-        act.channel
-    );
-    Done::ok(status, summary, fields)
+    let channel = act.channel;
+    let invite = match run.discord.invite(&code) {
+        Some(link) => format!("The invite to <#{channel}> is {link}"),
+        None => format!("The code of the invite to <#{channel}> is `{code}`"),
+    };
+    Done::ok(status, format!("{invite}; it can be used {uses}, {age}."), fields)
 }

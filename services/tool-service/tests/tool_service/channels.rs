@@ -245,6 +245,23 @@ async fn an_invite_is_made_on_an_order_and_gives_no_roles() {
 }
 
 #[tokio::test]
+async fn an_invite_leads_where_the_server_has_its_page() {
+    for (page, told) in [
+        (None, "The code of the invite to"),
+        (Some("https://chat.example/invite/"), "is https://chat.example/invite/"),
+    ] {
+        let it =
+            Harness::start_with(|settings| settings.invite_url = page.map(str::to_owned)).await;
+        let response = it.run(&it.ordered("bob", "create_invite", json!({})).await).await;
+        let told_of = content(&response);
+        let (summary, code) =
+            (told_of["summary"].as_str().unwrap(), told_of["code"].as_str().unwrap());
+        assert!(summary.contains(told) && summary.contains(code), "{summary}");
+        assert!(!summary.contains("discord.gg"), "{summary}");
+    }
+}
+
+#[tokio::test]
 async fn a_unique_invite_whose_answer_was_lost_is_found() {
     let it = Harness::start().await;
     it.fault(INVITE, "lose_response", json!({"count": 1})).await;

@@ -48,6 +48,17 @@ impl ApiUrl {
     pub(crate) fn join(&self, path: &str) -> String {
         format!("{}/{path}", self.0)
     }
+
+    /// Whether it is Discord itself, and no other server or proxy.
+    pub(crate) fn is_discords_own(&self) -> bool {
+        let host = Url::parse(&self.0).ok().and_then(|url| url.host_str().map(str::to_owned));
+        host.is_some_and(|host| {
+            ["discord.com", "discordapp.com"].iter().any(|own| {
+                let before = host.strip_suffix(own);
+                before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+            })
+        })
+    }
 }
 
 #[cfg(test)]
@@ -63,6 +74,20 @@ mod tests {
             ("http://[::1]:80/api/v10", "http://[::1]/api/v10/x"),
         ] {
             assert_eq!(ApiUrl::parse(given).unwrap().join("x"), base);
+        }
+    }
+
+    #[test]
+    fn discord_itself_is_told_from_others() {
+        for (given, is_own) in [
+            ("https://discord.com/api/v10", true),
+            ("https://canary.discord.com/api/v10", true),
+            ("https://discordapp.com/api/v10", true),
+            ("https://notdiscord.com/api/v10", false),
+            ("https://discord.com.example/api/v10", false),
+            ("http://127.0.0.1:3001/api/v10", false),
+        ] {
+            assert_eq!(ApiUrl::parse(given).unwrap().is_discords_own(), is_own, "{given}");
         }
     }
 

@@ -110,6 +110,16 @@ impl Discord {
         })
     }
 
+    /// Returns the link of an invite; none where nobody knows to which page it leads.
+    pub(crate) fn invite(&self, code: &str) -> Option<String> {
+        let page = match self.settings.invite_url.as_deref() {
+            Some(page) => page,
+            None if self.api.is_discords_own() => "https://discord.gg",
+            None => return None,
+        };
+        Some(format!("{}/{code}", page.trim_end_matches('/')))
+    }
+
     /// Follows whether Discord accepts our token.
     pub(crate) fn authorized(&self) -> watch::Receiver<bool> {
         self.is_authorized.subscribe()
