@@ -96,15 +96,17 @@ async fn told(act: &Act, run: &Run<'_>) -> Result<Done, RestError> {
     let raw: Map<String, Value> = answer.json()?;
     let channel = answer.json::<RawChannel>()?.channel();
     let mut fields = look(&raw, &channel);
+    let mut remark = "";
     if !channel.kind.is_thread() && channel.kind != ChannelKind::Holder {
-        list_threads(act, run, &mut fields).await?;
+        remark = list_threads(act, run, &mut fields).await;
     }
     let to_manage = [Permissions::MANAGE_ROLES, Permissions::MANAGE_CHANNELS];
     if run.all_have_in(&channel, &to_manage) {
         fields.insert("overwrites".into(), overwrites(&channel, run));
     }
     let kind = server::kind(number(&raw));
-    let summary = format!("<#{}> is a {kind} named “{}”.", channel.id, text::name(&channel.name));
+    let name = text::name(&channel.name);
+    let summary = format!("<#{}> is a {kind} named “{name}”.{remark}", channel.id);
     Ok(Done::ok(answer.status, summary, fields))
 }
 
@@ -159,13 +161,10 @@ fn look(raw: &Map<String, Value>, channel: &Channel) -> Map<String, Value> {
     fields
 }
 
-/// Lists the threads that whoever sees the channel sees: the public ones.
-async fn list_threads(
-    act: &Act,
-    run: &Run<'_>,
-    fields: &mut Map<String, Value>,
-) -> Result<(), RestError> {
-    let Some(guild) = run.guild() else { return Ok(()) };
+/// Lists the threads that whoever sees the channel sees: the public ones. What is known of the channel is told
+/// also where they cannot be listed; that is what it returns then, in words.
+async fn list_threads(act: &Act, run: &Run<'_>, fields: &mut Map<String, Value>) -> &'static str {
+    let Some(guild) = run.guild() else { return "" };
     let show = |of: Vec<threads::Listed>| -> Value {
         of.into_iter()
             .filter(|thread| thread.parent_id == Some(act.channel))
@@ -182,25 +181,34 @@ async fn list_threads(
             })
             .collect()
     };
-    // A list that is refused is left out: what is known of the channel is told all the same.
-    if let Some(active) = unless_refused(threads::active(guild, run).await)? {
+    let active = listed(threads::active(guild, run).await);
+    let archived = if act.archived_threads {
+        Some(listed(threads::archived(act.channel, MAX_THREADS, run).await))
+    } else {
+        None
+    };
+    let is_active_missing = active.is_none();
+    let is_archived_missing = matches!(archived, Some(None));
+    if let Some(active) = active {
         fields.insert("threads".into(), show(active));
     }
-    if act.archived_threads {
-        let archived = threads::archived(act.channel, MAX_THREADS, run).await;
-        if let Some(archived) = unless_refused(archived)? {
-            fields.insert("archived_threads".into(), show(archived));
-        }
+    if let Some(archived) = archived.flatten() {
+        fields.insert("archived_threads".into(), show(archived));
     }
-    Ok(())
+    match (is_active_missing, is_archived_missing) {
+        (false, false) => "",
+        (true, false) => " Its active threads cannot be listed at the moment.",
+        (false, true) => " Its archived threads cannot be listed at the moment.",
+        (true, true) => " Its threads cannot be listed at the moment.",
+    }
 }
 
-fn unless_refused<T>(listed: Result<T, RestError>) -> Result<Option<T>, RestError> {
-    match listed {
-        Ok(listed) => Ok(Some(listed)),
-        Err(RestError::Refused { .. } | RestError::RefusedBefore { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
+fn listed<T>(listed: Result<T, RestError>) -> Option<T> {
+    listed
+        .inspect_err(
+            |error| tracing::warn!(error = %error, "threads of a channel cannot be listed"),
+        )
+        .ok()
 }
 
 fn overwrites(channel: &Channel, run: &Run<'_>) -> Value {

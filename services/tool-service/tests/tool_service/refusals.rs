@@ -157,6 +157,30 @@ async fn a_guild_is_known_by_what_can_be_read_of_it() {
 }
 
 #[tokio::test]
+async fn a_channel_is_told_of_though_its_threads_cannot_be_listed() {
+    let it = Harness::start().await;
+    let ask = json!({"channel": "general", "archived_threads": true});
+    let known = it.run(&it.call("bob", "general", "get_channel_info", ask.clone())).await;
+    expect(&known, CallOutcome::Done);
+    for (route, missing, told) in [
+        ("GET /guilds/{guild_id}/threads/active", "threads", "Its active threads cannot"),
+        (
+            "GET /channels/{channel_id}/threads/archived/public",
+            "archived_threads",
+            "Its archived threads cannot",
+        ),
+    ] {
+        it.fault(route, "error", json!({"status": 500})).await;
+        let response = it.run(&it.call("bob", "general", "get_channel_info", ask.clone())).await;
+        expect(&response, CallOutcome::Done);
+        let told_of = content(&response);
+        assert_eq!((&told_of["name"], &told_of[missing]), (&json!("general"), &Value::Null));
+        assert!(told_of["summary"].as_str().unwrap().contains(told), "{told_of}");
+        it.clear_faults().await;
+    }
+}
+
+#[tokio::test]
 async fn a_guild_that_is_refused_is_not_asked_for_at_every_call() {
     let it = Harness::start().await;
     it.fault("GET /guilds/{guild_id}", "error", json!({"status": 404, "code": 10_004})).await;
