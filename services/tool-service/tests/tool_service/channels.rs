@@ -262,6 +262,49 @@ async fn an_invite_leads_where_the_server_has_its_page() {
 }
 
 #[tokio::test]
+async fn channels_are_moved_by_where_they_stand_not_by_what_is_remembered() {
+    let it = Harness::start().await;
+    let harbour = json!({"action": "create", "name": "Harbour", "kind": "category"});
+    done(&it, "manage_channels", harbour).await;
+    let mut ids = Vec::new();
+    for name in ["nets", "ropes", "sails"] {
+        let new = json!({"action": "create", "name": name, "category": "Harbour"});
+        ids.push(done(&it, "manage_channels", new).await["channel"].clone());
+    }
+    let [nets, ropes, sails] = &ids[..] else { unreachable!() };
+    // Somebody moves one, and no event tells of it.
+    let by_hand = json!([
+        {"id": ropes, "position": 0}, {"id": nets, "position": 1}, {"id": sails, "position": 2},
+    ]);
+    it.rest_patch(&format!("guilds/{}/channels", it.guild()), by_hand).await;
+    assert_eq!(in_category(&it, "Harbour").await, ["ropes", "nets", "sails"]);
+
+    let up = json!({"action": "move", "channel": "sails", "above": "nets"});
+    done(&it, "manage_channels", up).await;
+
+    assert_eq!(in_category(&it, "Harbour").await, ["ropes", "sails", "nets"]);
+
+    // Nor is one moved out of the way that the asker may not manage, as it stands by now.
+    let before = it.rest(&format!("guilds/{}/roles", it.guild())).await;
+    let moderator = before.as_array().unwrap().iter().find(|it| it["name"] == "Moderator").unwrap();
+    let bits: u64 = moderator["permissions"].as_str().unwrap().parse().unwrap();
+    let moderator = moderator["id"].as_str().unwrap();
+    let path = format!("/roles/{}/{moderator}", it.guild());
+    it.control_patch(&path, json!({"permissions": (bits | 1 << 4).to_string()})).await;
+    let changed = it.rest(&format!("guilds/{}/roles", it.guild())).await;
+    let changed = changed.as_array().unwrap().iter().find(|it| it["id"] == moderator).unwrap();
+    it.event("guild_role_update", &json!({"guild_id": it.guild().to_string(), "role": changed}));
+    let deny = json!({"type": 0, "deny": (1_u64 << 4).to_string(), "allow": "0"});
+    let ropes = ropes.as_str().unwrap();
+    it.rest_put(&format!("channels/{ropes}/permissions/{moderator}"), deny).await;
+    let top = json!({"action": "move", "channel": "sails", "above": "ropes"});
+    let response = it.run(&it.ordered("theo", "manage_channels", top).await).await;
+    expect(&response, CallOutcome::Failed);
+    assert!(response.reason.contains("otherwise than I knew"), "{}", response.reason);
+    assert_eq!(in_category(&it, "Harbour").await, ["ropes", "sails", "nets"]);
+}
+
+#[tokio::test]
 async fn a_unique_invite_whose_answer_was_lost_is_found() {
     let it = Harness::start().await;
     it.fault(INVITE, "lose_response", json!({"count": 1})).await;

@@ -413,6 +413,15 @@ impl Harness {
 
     pub(crate) async fn rest_put(&self, path: &str, body: Value) {
         let request = self.http.put(format!("{}/{path}", self.sim.api_url()));
+        self.change(request, path, body).await;
+    }
+
+    pub(crate) async fn rest_patch(&self, path: &str, body: Value) {
+        let request = self.http.patch(format!("{}/{path}", self.sim.api_url()));
+        self.change(request, path, body).await;
+    }
+
+    async fn change(&self, request: reqwest::RequestBuilder, path: &str, body: Value) {
         let request = request.header("authorization", format!("Bot {}", self.sim.token()));
         // Some requests have none.
         let request = if body.is_null() { request } else { request.json(&body) };

@@ -10,16 +10,16 @@ use twilight_model::{
     guild::Permissions,
     id::{
         Id,
-        marker::{ChannelMarker, GuildMarker},
+        marker::{ChannelMarker, GuildMarker, UserMarker},
     },
 };
 
 use super::{Parameters, category_named};
 use crate::{
-    adapters::discord::{Method, Request},
+    adapters::discord::{Method, Request, RestError, wire::RawChannel},
     domain::{
         guild::{Channel, ChannelKind, Guild},
-        ordering,
+        ordering, permissions,
         tool::{AlsoIn, Needs},
     },
     resolve::{Problem, Scene},
@@ -147,7 +147,8 @@ impl To {
     }
 }
 
-/// Moves the channel by where all stand, as it was judged just now. So does a repeat: what the first attempt did is not
+/// Moves the channel by where all stand at this moment, which Discord is asked for: what is remembered may be
+/// older, and would put others back where they stood then. So does a repeat: what the first attempt did is not
 /// done again, nor what people moved meanwhile undone.
 pub(super) async fn perform(
     guild: Id<GuildMarker>,
@@ -155,11 +156,28 @@ pub(super) async fn perform(
     to: &To,
     run: &Run<'_>,
 ) -> Done {
-    let places = run.state.and_then(|state| to.places(&state.guild, channel));
-    let (Some(places), Some(state)) = (places, run.state) else {
+    let Some(state) = run.state else {
+        return Done::failed(0, "I cannot do that in a direct message.");
+    };
+    let now = match as_they_stand(&state.guild, run).await {
+        Ok(now) => now,
+        Err(error) => return Done::of_read(&error),
+    };
+    let is_category = |id| now.channels.get(&id).is_some_and(|it| it.kind == ChannelKind::Holder);
+    let places = to.places(&now, channel).filter(|_| to.category.is_none_or(is_category));
+    let Some(places) = places else {
         return Done::failed(0, "That channel does not stand there any more.");
     };
-    let changes_category = to.changes_category(&state.guild, channel);
+    let changes_category = to.changes_category(&now, channel);
+    let given_way = places.iter().map(|(id, _)| *id);
+    let others = [Some(channel), to.category, to.beside()].into_iter().flatten();
+    if !may_all(&now, given_way.chain(others), run) {
+        return Done::failed(
+            0,
+            "The channels stand otherwise than I knew: one that would give way may not be managed by \
+             you and me. Say anew where it is to go.",
+        );
+    }
     let mut moves: Vec<Value> =
         places.iter().map(|(id, place)| json!({ "id": id, "position": place })).collect();
     if changes_category {
@@ -182,28 +200,63 @@ pub(super) async fn perform(
         .reason(run.audit_reason);
     match run.discord.repeatedly(&request).await {
         Ok(answer) => {
-            saw(guild, channel, changes_category.then_some(to), &places, run);
+            saw(&now, channel, changes_category.then_some(to), &places, run);
             Done::ok(answer.status, format!("<#{channel}> was moved."), fields)
         }
         Err(error) => Done::of_write(&error),
     }
 }
 
+/// Reads how all channels stand, and returns the guild with them.
+async fn as_they_stand(known: &Guild, run: &Run<'_>) -> Result<Guild, RestError> {
+    let guild = known.id;
+    let route = format!("guilds/{guild}/channels");
+    let look = Request::new(Method::Get, route.clone(), route, guild.get(), run.send_by);
+    let read: Vec<RawChannel> = run.discord.repeatedly(&look).await?.json()?;
+    let mut now = known.clone();
+    // Threads are not among them.
+    now.channels.retain(|_, channel| channel.kind.is_thread());
+    for channel in read.iter().map(RawChannel::channel) {
+        run.guilds.saw_channel(guild, channel.clone());
+        now.channels.insert(channel.id, channel);
+    }
+    Ok(now)
+}
+
+/// Whether Ery and everybody who asks may manage all of these: it was decided by what was remembered, and
+/// Discord checks Ery alone.
+fn may_all(
+    now: &Guild,
+    mut places: impl Iterator<Item = Id<ChannelMarker>>,
+    run: &Run<'_>,
+) -> bool {
+    let member = |user: &Id<UserMarker>| run.state.and_then(|state| state.member(*user));
+    let everybody: Option<Vec<_>> = run.people.iter().chain([&run.bot]).map(member).collect();
+    let Some(everybody) = everybody else { return false };
+    places.all(|place| {
+        let Some(place) = now.channels.get(&place) else { return false };
+        everybody.iter().all(|member| {
+            let rights = permissions::in_channel(now, member, place, run.now);
+            rights.contains(Permissions::MANAGE_CHANNELS)
+        })
+    })
+}
+
 /// The events will tell, too; until then the next decision must know.
 fn saw(
-    guild: Id<GuildMarker>,
+    now: &Guild,
     channel: Id<ChannelMarker>,
     into: Option<&To>,
     places: &[(Id<ChannelMarker>, i64)],
     run: &Run<'_>,
 ) {
-    let known = |id| run.state.and_then(|state| state.channel(id));
     let as_placed = |(id, place): &(Id<ChannelMarker>, i64)| {
-        known(*id).map(|channel| Channel { position: *place, ..channel.clone() })
+        let channel = now.channels.get(id)?;
+        Some(Channel { position: *place, ..channel.clone() })
     };
     let mut seen: Vec<Channel> = places.iter().filter_map(as_placed).collect();
     if !seen.iter().any(|seen| seen.id == channel) {
-        seen.extend(known(channel).cloned());
+        seen.extend(now.channels.get(&channel).cloned());
     }
     for mut seen in seen {
         if let Some(to) = into
@@ -211,6 +264,6 @@ fn saw(
         {
             seen.parent = to.category;
         }
-        run.guilds.saw_channel(guild, seen);
+        run.guilds.saw_channel(now.id, seen);
     }
 }
