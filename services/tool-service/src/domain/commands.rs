@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+/// Discord's number for direct messages with the bot.
+const BOT_DM: u64 = 1;
+
 /// What Discord takes for left out, by field.
 fn defaults(field: &str) -> Value {
     match field {
@@ -65,6 +68,32 @@ pub(crate) fn of_guild(commands: &[Value]) -> Vec<Value> {
         }
     }
     commands
+}
+
+/// Returns commands without what Discord came to know late: where they can be used is said as it was before,
+/// and they have no other languages.
+pub(crate) fn in_old_terms(commands: &[Value]) -> Vec<Value> {
+    let mut commands = commands.to_vec();
+    for command in &mut commands {
+        if let Value::Object(fields) = command {
+            let contexts = fields.remove("contexts");
+            fields.remove("integration_types");
+            if let Some(Value::Array(contexts)) = contexts {
+                fields.insert("dm_permission".into(), contexts.contains(&BOT_DM.into()).into());
+            }
+        }
+        without_languages(command);
+    }
+    commands
+}
+
+fn without_languages(of: &mut Value) {
+    let Value::Object(fields) = of else { return };
+    fields.retain(|field, _| !field.ends_with("_localizations"));
+    for field in ["options", "choices"] {
+        let Some(Value::Array(items)) = fields.get_mut(field) else { continue };
+        items.iter_mut().for_each(without_languages);
+    }
 }
 
 fn by_name(commands: &[Value], is_of_guild: bool) -> BTreeMap<(String, String), Value> {
@@ -194,6 +223,23 @@ mod tests {
         }
         assert!(!are_alike(&wanted()[..1], &registered(), false), "one is gone");
         assert!(!are_alike(&wanted(), &registered()[..1], false), "one is new");
+    }
+
+    #[test]
+    fn in_old_terms_they_mean_the_same_in_one_language() {
+        let mut wanted = wanted();
+        wanted[0]["options"][0]["options"][0]["choices"] =
+            json!([{ "name": "a", "value": "a", "name_localizations": { "de": "A" } }]);
+        let old = in_old_terms(&wanted);
+        assert_eq!(
+            (&old[0]["dm_permission"], &old[1]["dm_permission"]),
+            (&json!(false), &json!(true))
+        );
+        let text = Value::Array(old).to_string();
+        for late in ["contexts", "integration_types", "localizations"] {
+            assert!(!text.contains(late), "{text}");
+        }
+        assert!(text.contains("autocomplete") && text.contains("\"value\":\"a\""), "{text}");
     }
 
     #[test]

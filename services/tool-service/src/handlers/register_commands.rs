@@ -49,10 +49,27 @@ pub(super) async fn handle(
     if commands::are_alike(&wanted, &registered, guild.is_some()) {
         return Ok(response(false));
     }
-    let write = Request::new(Method::Put, route.clone(), route, home, send_by())
-        .json(&Value::Array(wanted.clone()))
-        .in_background();
-    shared.discord.repeatedly(&write).await?;
+    let write = async |commands: &[Value]| {
+        let request = Request::new(Method::Put, route.clone(), route.clone(), home, send_by());
+        let request = request.json(&Value::Array(commands.to_vec())).in_background();
+        shared.discord.repeatedly(&request).await.map(|_| ())
+    };
+    match write(&wanted).await {
+        // One field that is not known refuses all of them, and a server that speaks Discord's API may know
+        // those alone that were there first.
+        Err(error @ RestError::Refused { status: 400, .. }) => {
+            tracing::warn!(
+                error = %error,
+                "the commands are refused; they are registered without what Discord came to know late"
+            );
+            let plain = commands::in_old_terms(&wanted);
+            if commands::are_alike(&plain, &registered, guild.is_some()) {
+                return Ok(response(false));
+            }
+            write(&plain).await?;
+        }
+        written => written?,
+    }
     tracing::info!(guild.id = request.guild_id, commands = wanted.len(), "commands registered");
     Ok(response(true))
 }

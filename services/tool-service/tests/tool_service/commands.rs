@@ -129,6 +129,34 @@ async fn commands_are_written_where_they_differ_and_all_at_once() {
 }
 
 #[tokio::test]
+async fn commands_of_which_a_late_field_is_refused_are_written_without() {
+    let it = Harness::start().await;
+    let commands = json!([{
+        "type": 1, "name": "one", "description": "d", "contexts": [0], "integration_types": [0],
+        "name_localizations": { "de": "eins" },
+        "options": [{ "type": 3, "name": "what", "description": "w", "required": true }],
+    }]);
+    let register = async || {
+        let request = RegisterCommandsRequest { guild_id: 0, commands: commands.to_string() };
+        it.client().register_commands(request).await
+    };
+    let refused = json!({"status": 400, "code": 50_035, "count": 1});
+    it.fault("PUT /applications/{application_id}/commands", "error", refused.clone()).await;
+    assert!(register().await.unwrap().into_inner().is_changed);
+    let writes = it.requests("PUT", "/commands").await;
+    let written = &writes.last().unwrap()["body"][0];
+    assert_eq!((writes.len(), &written["name"]), (2, &json!("one")));
+    assert_eq!(written["dm_permission"], false);
+    assert!(written.get("contexts").is_none() && written.get("name_localizations").is_none());
+    assert_eq!(written["options"][0]["required"], true);
+
+    // What is wrong itself stays refused.
+    let refused = json!({"status": 400, "code": 50_035, "count": 2});
+    it.fault("PUT /applications/{application_id}/commands", "error", refused).await;
+    register().await.unwrap_err();
+}
+
+#[tokio::test]
 async fn plans_are_told_to_their_planner_and_to_moderators_who_see_the_place() {
     let it = Harness::start().await;
     let plan = |who: &str, place: &str| {
