@@ -413,7 +413,9 @@ async fn write(
         OverwriteOf::Role(role) => (0, Of::Role(role)),
         OverwriteOf::Member(member) => (1, Of::Member(member)),
     };
+    // Discord takes the id from the path alone; others who speak its API want it here as well.
     let request = request(Method::Put, guild, channel, of, run).json(&json!({
+        "id": of.id().to_string(),
         "type": kind,
         "allow": overwrite.allow.bits().to_string(),
         "deny": overwrite.deny.bits().to_string(),
