@@ -103,6 +103,7 @@ impl McpServer {
         if name.is_none() && counts_anew(&tool, &arguments) {
             return Ok(failure("needs_key", NEEDS_KEY));
         }
+        let only_reads = only_reads(&tool, &arguments);
         let arguments = arguments.to_string();
         let request = CallToolRequest {
             key: key(name.as_ref(), &tool, &arguments).to_string(),
@@ -120,7 +121,7 @@ impl McpServer {
             Err(status) => {
                 tracing::warn!(guild.id = %credential.guild, code = ?status.code(),
                     "a tool call of an MCP client has no answer");
-                return Ok(failure("unavailable", &without_answer(&status)));
+                return Ok(failure("unavailable", &without_answer(&status, only_reads)));
             }
         };
         // It was decided and written down, as every call is; MCP has a word of its own for it.
@@ -155,7 +156,7 @@ impl ServerHandler for McpServer {
     ) -> Result<ListToolsResult, ErrorData> {
         let tools = self.tools().await.map_err(|status| {
             tracing::warn!(code = ?status.code(), "the tools of an MCP client are not known");
-            ErrorData::internal_error(without_answer(&status), None)
+            ErrorData::internal_error(without_answer(&status, true), None)
         })?;
         Ok(ListToolsResult::with_all_items(tools.into_iter().filter_map(listed).collect()))
     }
@@ -196,7 +197,7 @@ fn failure(error: &str, reason: &str) -> CallToolResult {
 }
 
 /// Says what to do where a call has no answer. Whether it was done is in the audit by then, or soon.
-fn without_answer(status: &Status) -> Cow<'static, str> {
+fn without_answer(status: &Status, only_reads: bool) -> Cow<'static, str> {
     match status.code() {
         Code::NotFound => "Ery is not in this server any more; nothing was done.".into(),
         Code::ResourceExhausted => {
@@ -205,6 +206,7 @@ fn without_answer(status: &Status) -> Cow<'static, str> {
         Code::InvalidArgument => {
             "The call could not be taken as it is; nothing was done. Make its arguments shorter.".into()
         }
+        _ if only_reads => "Ery could not answer in time. It can be asked for again.".into(),
         _ => "Ery could not answer in time. What was asked for may still have been done: look before \
               you ask for it again."
             .into(),
@@ -251,6 +253,17 @@ fn key(name: Option<&Name>, tool: &str, arguments: &str) -> ExecutionKey {
 /// Returns whether a call made twice would do more than made once: it counts from what is newest.
 fn counts_anew(tool: &str, arguments: &Value) -> bool {
     tool == "delete_message" && !arguments["latest"].is_null()
+}
+
+/// Returns whether a call only reads, so that nothing can have been done where its answer is lost.
+fn only_reads(tool: &str, arguments: &Value) -> bool {
+    match tool {
+        "fetch_messages" | "get_member_info" | "get_server_info" | "get_channel_info"
+        | "search_messages" | "get_audit_logs" => true,
+        "manage_channels" | "pin_message" | "schedule_action" => arguments["action"] == "list",
+        "ban_member" => arguments["action"] == "look_up",
+        _ => false,
+    }
 }
 
 const NEEDS_KEY: &str = "Nothing was done: sent twice, this would delete further messages, and without \
@@ -315,6 +328,22 @@ mod tests {
             ("fetch_messages", json!({"limit": 5}), false),
         ] {
             assert_eq!(counts_anew(tool, &arguments), counts, "{tool} {arguments}");
+        }
+    }
+
+    #[test]
+    fn of_what_only_reads_it_is_not_said_that_it_may_have_been_done() {
+        for (tool, arguments, reads) in [
+            ("search_messages", json!({"query": "x"}), true),
+            ("pin_message", json!({"action": "list"}), true),
+            ("pin_message", json!({"message": "5"}), false),
+            ("schedule_action", json!({"action": "plan"}), false),
+            ("ban_member", json!({"action": "look_up", "member": "5"}), true),
+            ("ban_member", json!({"member": "5"}), false),
+            ("send_message", json!({"content": "x"}), false),
+        ] {
+            let told = without_answer(&Status::unavailable("away"), only_reads(tool, &arguments));
+            assert_eq!(!told.contains("may still have been done"), reads, "{tool}: {told}");
         }
     }
 
