@@ -67,8 +67,12 @@ pub(crate) fn claim(
         }
     }
     let earlier = of_channel(connection, channel)?;
-    let Some(messages) = due(connection, wanted, earlier.as_ref())? else { return Ok(None) };
-    let (Some(oldest), Some(newest)) = (messages.first(), messages.last()) else { return Ok(None) };
+    let messages = due(connection, wanted, earlier.as_ref())?.unwrap_or_default();
+    let (Some(oldest), Some(newest)) = (messages.first(), messages.last()) else {
+        // Nobody makes one, also where a claim of before stands open: left so, it would count as lost.
+        end_claims(connection, channel, now)?;
+        return Ok(None);
+    };
     let first = earlier.as_ref().map_or(oldest.id, |earlier| earlier.first.min(oldest.id));
     let (guild, channel) = key(channel);
     connection
@@ -92,6 +96,23 @@ pub(crate) fn claim(
             (now + wanted.lasts).0,
         ])?;
     Ok(Some(SummaryMaterial { earlier, messages }))
+}
+
+/// Ends what stands open of a channel's claim: whoever had it is told that none is due, or has let its
+/// time pass.
+fn end_claims(
+    connection: &Connection,
+    channel: &ChannelKey,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let (guild, channel) = key(channel);
+    connection
+        .prepare_cached(
+            "UPDATE summary_claims SET ended_at_ms = ?3
+             WHERE guild_id = ?1 AND channel_id = ?2 AND ended_at_ms IS NULL",
+        )?
+        .execute(params![guild, channel, now.0])?;
+    Ok(())
 }
 
 /// What came of a summary that was brought.

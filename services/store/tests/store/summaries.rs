@@ -178,6 +178,33 @@ async fn what_a_lost_maker_spent_is_known_as_lost_and_it_keeps_nothing() {
 }
 
 #[tokio::test]
+async fn a_claim_of_which_nothing_is_due_any_more_is_no_lost_turn() {
+    let mut store = Store::new().await;
+    say(&mut store, 1..=5).await;
+    assert!(claim(&store, wanted("a")).await.is_granted);
+    // Its response was lost, and what it was to be made of went meanwhile.
+    store.ingest(vec![deleted("md.1", &[1, 2], NOW + 50)]).await;
+    assert!(!claim(&store, wanted("a")).await.is_granted);
+    say(&mut store, 6..=8).await;
+    store.clock.advance(Duration::from_mins(1));
+    assert!(claim(&store, wanted("b")).await.is_granted);
+    assert_eq!(counted(&store).await.lost_turns, 0);
+}
+
+#[tokio::test]
+async fn a_lost_maker_counts_once_also_where_nothing_is_due_after_it() {
+    let mut store = Store::new().await;
+    say(&mut store, 1..=5).await;
+    assert!(claim(&store, wanted("a")).await.is_granted);
+    store.ingest(vec![deleted("md.1", &[1, 2], NOW + 50)]).await;
+    for other in ["b", "c", "d"] {
+        store.clock.advance(Duration::from_mins(1));
+        assert!(!claim(&store, wanted(other)).await.is_granted);
+    }
+    assert_eq!(counted(&store).await.lost_turns, 1);
+}
+
+#[tokio::test]
 async fn nothing_is_kept_of_a_summary_that_failed_but_what_it_cost() {
     let mut store = Store::new().await;
     say(&mut store, 1..=5).await;
