@@ -411,6 +411,7 @@ impl Pipeline {
             Err(Problem::Unclear(sentence)) => Ok(Err(Verdict::invalid(sentence))),
             Err(Problem::Ambiguous(sentence)) => Ok(Err(Verdict::ambiguous(sentence))),
             Err(Problem::Unknown(error)) => Err(error.into()),
+            Err(Problem::Unread(error)) => Err(error.into()),
         }
     }
 

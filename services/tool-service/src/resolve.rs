@@ -29,7 +29,7 @@ use crate::{
         reference::{self, ChannelReference, MemberReference, RoleReference},
         sight, text,
     },
-    error::StateError,
+    error::{StateError, StoreError},
     guilds::Guilds,
 };
 
@@ -71,6 +71,8 @@ pub(crate) enum Problem {
     Ambiguous(String),
     /// It could not be found out.
     Unknown(StateError),
+    /// The store could not be asked.
+    Unread(StoreError),
 }
 
 impl From<StateError> for Problem {
@@ -244,11 +246,7 @@ impl Scene<'_> {
         message: Id<MessageMarker>,
     ) -> Result<bool, Problem> {
         let shown = self.executions.approval_shown_by(guild, message).await;
-        let shown = shown.map_err(|error| {
-            tracing::warn!(error = %error, "whether a message shows a proposal cannot be read");
-            Problem::unclear("Whether that message shows a proposal cannot be read at the moment.")
-        })?;
-        Ok(shown.is_some())
+        Ok(shown.map_err(Problem::Unread)?.is_some())
     }
 
     /// Reads the newest messages of a channel, the newest first, older than what the call answers:

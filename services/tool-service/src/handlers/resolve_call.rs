@@ -50,7 +50,11 @@ pub(super) async fn handle(
     let place = format!("{}/{}", request.tool, channel.home.key());
     let question = Question { key: &key, place };
     let resolved = entry.tool.resolve_json(parameters, &scene).await;
-    if let Err(Problem::Unknown(error)) = resolved {
+    let unanswered = match &resolved {
+        Err(Problem::Unknown(error)) => Some(error.clone()),
+        _ => None,
+    };
+    if let Some(error) = unanswered {
         let error = CallError::from(error);
         return if shared.gives_up(&question, &error) {
             Ok(problem(UNANSWERED.into()))
@@ -63,5 +67,6 @@ pub(super) async fn handle(
         Ok(act) => Ok(ResolveCallResponse { arguments: act.to_string(), problem: String::new() }),
         Err(Problem::Unclear(sentence) | Problem::Ambiguous(sentence)) => Ok(problem(sentence)),
         Err(Problem::Unknown(error)) => Err(error.into()),
+        Err(Problem::Unread(error)) => Err(CallError::from(error)),
     }
 }

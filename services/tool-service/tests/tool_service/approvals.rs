@@ -340,6 +340,23 @@ async fn what_a_proposal_came_to_is_not_rewritten() {
 }
 
 #[tokio::test]
+async fn whether_a_message_shows_a_proposal_is_asked_again_where_the_store_is_away() {
+    let it = Harness::start().await;
+    let answer = it.call("bob", "general", "send_message", json!({"content": "first"}));
+    let message = it.run(&answer).await.message_id.to_string();
+    let edit = json!({"message": message, "content": "second"});
+    let call = it.ordered("mara", "edit_message", edit).await;
+    it.store.with(|state| state.loses_approvals = true);
+
+    let away = it.try_run(&call).await.unwrap_err();
+
+    assert_eq!(away.code(), tonic::Code::Unavailable);
+    it.store.with(|state| state.loses_approvals = false);
+    expect(&it.run(&call).await, CallOutcome::Done);
+    assert_eq!(it.message_now("general", &message).await["content"], "second");
+}
+
+#[tokio::test]
 async fn foreign_buttons_are_left_alone() {
     let it = Harness::start().await;
     let foreign = ClickApprovalRequest {

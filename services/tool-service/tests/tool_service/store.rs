@@ -38,6 +38,8 @@ pub(crate) struct State {
     /// The highest epoch; lower ones are refused.
     pub(crate) epoch: u64,
     pub(crate) is_down: bool,
+    /// Whether proposals alone cannot be read.
+    pub(crate) loses_approvals: bool,
     /// How many ends are lost before one is taken.
     pub(crate) lose_ends: u32,
     pub(crate) begins: u32,
@@ -254,6 +256,9 @@ impl StoreService for FakeStore {
         request: Request<GetApprovalRequest>,
     ) -> Result<Response<GetApprovalResponse>, Status> {
         let request = request.into_inner();
+        if self.with(|state| state.loses_approvals) {
+            return Err(Status::unavailable("lost"));
+        }
         let is_meant = |it: &&Approval| match request.message_id {
             0 => it.approval_id == request.approval_id,
             message => it.message_id == message,
