@@ -105,15 +105,21 @@ impl Has {
         }
     }
 
-    /// Returns whether a message may have it: not every server that is asked for it looks.
+    /// Returns whether a message may have it, itself or by what it forwards: not every server that is asked
+    /// for it looks.
     fn may_be_in(self, message: &RawMessage) -> bool {
-        let has_files = !message.attachments.is_empty();
-        let has_embeds = !message.embeds.is_empty();
+        let forwarded = || message.message_snapshots.iter().map(|snapshot| &snapshot.message);
+        let has_files =
+            !message.attachments.is_empty() || forwarded().any(|of| !of.attachments.is_empty());
+        let has_embeds = !message.embeds.is_empty() || forwarded().any(|of| !of.embeds.is_empty());
+        let says = |what: &str| {
+            message.content.contains(what) || forwarded().any(|of| of.content.contains(what))
+        };
         match self {
             Self::File => has_files,
             Self::Poll => message.poll.is_some(),
             Self::Embed => has_embeds,
-            Self::Link => has_embeds || message.content.contains("://"),
+            Self::Link => has_embeds || says("://"),
             // Embeds show them, too.
             Self::Image | Self::Video | Self::Sound => has_files || has_embeds,
         }
@@ -397,6 +403,15 @@ mod tests {
         assert!(had(&plain).is_empty());
         assert_eq!(had(&with_file), ["file", "image", "video", "sound"]);
         assert_eq!(had(&with_link), ["link"]);
+        let forwards =
+            |of: Value| message(serde_json::json!({"message_snapshots": [{"message": of}]}));
+        assert_eq!(
+            had(&forwards(serde_json::json!({"content": "", "attachments": [{"id": "1"}]}))),
+            ["file", "image", "video", "sound"]
+        );
+        assert_eq!(had(&forwards(serde_json::json!({"content": "https://example.org"}))), ["link"]);
+        assert_eq!(had(&forwards(serde_json::json!({"embeds": [{}]}))), had(&with_embed));
+        assert!(had(&forwards(serde_json::json!({"content": "plain"}))).is_empty());
         assert_eq!(had(&with_embed), ["link", "embed", "image", "video", "sound"]);
     }
 }

@@ -377,6 +377,25 @@ pub(crate) struct RawMessage {
     pub(crate) nonce: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) components: Vec<serde::de::IgnoredAny>,
+    /// Of a forward, what it shows.
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) message_snapshots: Vec<RawSnapshot>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RawSnapshot {
+    pub(crate) message: RawForwarded,
+}
+
+/// What a forward shows, as far as it is looked at.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RawForwarded {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) content: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) attachments: Vec<serde::de::IgnoredAny>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) embeds: Vec<serde::de::IgnoredAny>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
