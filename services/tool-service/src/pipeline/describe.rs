@@ -525,6 +525,30 @@ mod tests {
     }
 
     #[test]
+    fn what_one_tool_need_not_show_another_one_shows() {
+        let hidden = [
+            "action",
+            "on",
+            "with",
+            "act",
+            "suppress_embeds",
+            "is_elsewhere",
+            "is_there",
+            "inline",
+            "has_moderated_tag",
+            "of_ban",
+            "parts",
+            "is_growing",
+            "tool",
+            "id",
+        ];
+        for field in hidden {
+            let shown = act(tools::find("kick_member").unwrap().spec, &json!({field: "all"}), None);
+            assert!(shown.unwrap().contains("`all`"), "{field}");
+        }
+    }
+
+    #[test]
     fn what_somebody_wrote_is_shown_as_it_is() {
         assert_eq!(quoted("a`b\n@everyone"), "`aˋb @everyone`");
     }

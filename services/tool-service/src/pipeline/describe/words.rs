@@ -97,12 +97,19 @@ const SECONDS: Shown = Shown::Span { unit: 1, none: "" };
 /// Returns what a part of an act is called, and how it is shown.
 pub(super) fn shown<'a>(tool: &str, field: &'a str) -> (&'a str, Shown) {
     match (tool, field) {
-        (
-            _,
-            "action" | "on" | "with" | "act" | "suppress_embeds" | "is_elsewhere" | "is_there"
-            | "inline" | "has_moderated_tag" | "of_ban" | "parts" | "is_growing",
+        // Each by its tool: what another one calls so may matter.
+        ("manage_roles" | "manage_channels" | "pin_message", "action")
+        | ("ban_member", "action" | "of_ban")
+        | ("manage_permissions", "on")
+        | ("schedule_action", "action" | "tool" | "id" | "act")
+        | ("create_thread", "with" | "suppress_embeds" | "has_moderated_tag")
+        | (
+            "send_message",
+            "suppress_embeds" | "is_elsewhere" | "inline" | "parts" | "is_growing",
         )
-        | ("schedule_action", "tool" | "id")
+        | ("edit_message", "suppress_embeds" | "inline")
+        | ("send_dm", "suppress_embeds")
+        | ("add_reaction", "is_there")
         | ("remove_reaction", "of") => ("", Shown::Never),
         (_, "look" | "beside" | "begins" | "which" | "to") | ("manage_permissions", "of") => {
             ("", Shown::Inside)
