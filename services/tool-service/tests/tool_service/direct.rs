@@ -110,6 +110,8 @@ async fn whoever_opens_their_direct_messages_and_writes_is_written_to_at_once() 
     // Now they write themselves.
     let mut answer = it.call("bob", "general", "send_message", json!({"content": "hello"}));
     (answer.guild_id, answer.channel_id) = (0, dm);
+    // A message of this moment: one from before the refusal would say nothing.
+    answer.trigger_id = format!("m.{}", it.says("bob", "general", "hello?").await);
     let fence = answer.fence.as_mut().unwrap();
     (fence.guild_id, fence.channel_id) = (0, dm);
     expect(&it.run(&answer).await, CallOutcome::Done);
