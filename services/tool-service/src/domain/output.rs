@@ -137,7 +137,8 @@ pub(crate) fn settled(content: &str) -> &str {
     link.map_or(written, |link| &written[..begin + link])
 }
 
-static ADDRESS: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\bhttps?://[^\s<>]+"));
+/// Discord makes a link of it whatever stands before it.
+static ADDRESS: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)https?://[^\s<>]+"));
 
 static MASKED_LINK: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -153,11 +154,13 @@ static MASK: LazyLock<Regex> =
 static SECRET: LazyLock<Regex> = LazyLock::new(|| {
     regex(concat!(
         r"[A-Za-z\d_-]{23,28}\.[A-Za-z\d_-]{6,7}\.[A-Za-z\d_-]{27,}",
-        r"|\b(?:sk|rk|pk)-[A-Za-z\d_-]{20,}",
-        r"|\bgh[pousr]_[A-Za-z\d]{30,}|\bgithub_pat_[A-Za-z\d_]{30,}",
-        r"|\bxox[abprs]-[A-Za-z\d-]{10,}|\bAKIA[A-Z\d]{16}\b|\bAIza[A-Za-z\d_-]{35}",
+        r"|eyJ[A-Za-z\d_-]{10,}\.eyJ[A-Za-z\d_-]{10,}\.[A-Za-z\d_-]{10,}",
+        // What begins them may stand behind an underscore or a letter of another script.
+        r"|(?-u:\b|_)(?:(?:sk|rk|pk|xai)-[A-Za-z\d_-]{20,}|(?:sk|rk|pk)_(?:live|test)_[A-Za-z\d]{16,}",
+        r"|(?:gsk|hf)_[A-Za-z\d]{30,}|gh[pousr]_[A-Za-z\d]{30,}|github_pat_[A-Za-z\d_]{30,}",
+        r"|xox[abprs]-[A-Za-z\d-]{10,}|AKIA[A-Z\d]{16}(?-u:\b)|AIza[A-Za-z\d_-]{35})",
         r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?",
-        r"|(?i)\bdiscord(?:app)?\.com/api/(?:v\d+/)?webhooks/\d+/[A-Za-z\d_-]+",
+        r"|(?i)discord(?:app)?\.com/api/(?:v\d+/)?webhooks/\d+/[A-Za-z\d_-]+",
     ))
 });
 
@@ -242,11 +245,18 @@ mod tests {
             "AKIAABCDEFGHIJKLMNOP",
             "canary-7f",
             "https://discord.com/api/webhooks/1/abc",
+            "gsk_abcdefghijklmnopqrstuvwxyz0123456789",
+            "hf_abcdefghijklmnopqrstuvwxyzABCDEFGH",
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefghijklmnop",
         ] {
-            let content = said(&format!("it is {secret} there"));
-            assert!(!content.contains(secret), "{content}");
-            assert!(content.contains(REMOVED), "{content}");
+            for before in ["it is ", "_", "詳細は", "**"] {
+                let content = said(&format!("{before}{secret} there"));
+                assert!(!content.contains(secret), "{content}");
+                assert!(content.contains(REMOVED), "{content}");
+            }
         }
+        let ordinary = "a risk-assessment-framework-for-everybody and a task_force";
+        assert_eq!(said(ordinary), ordinary);
     }
 
     #[test]
@@ -281,6 +291,10 @@ mod tests {
             "`https://discord.com/`https://evil.example/?leak=1",
             "https://discord.com/?to=https://evil.example/?leak=1",
             "(https://discord.com/a)[b](https://evil.example/?leak=1)",
+            "詳細はhttps://evil.example/x?leak=1",
+            "_https://evil.example/?leak=1_",
+            "xhttps://evil.example/?leak=1",
+            "1HTTPS://evil.example/?leak=1",
         ] {
             let filtered = filter().filtered(hidden);
             assert!(!filtered.content.contains("leak"), "{}", filtered.content);
