@@ -13,7 +13,7 @@ mod traced;
 mod transport;
 
 pub use credential::ClusterCredential;
-pub use deadline::within;
+pub use deadline::{wanted_within, within};
 pub use elsewhere::Elsewhere;
 pub use peers::Peers;
 pub use server::{ServeError, serve};

@@ -110,6 +110,10 @@ impl From<CallError> for Status {
         let details = SpentInVain {
             spent: spent.iter().cloned().map(Into::into).collect(),
             refused_keys: refused_keys.iter().map(refused_key).collect(),
+            is_out_of_time: matches!(
+                &error,
+                CallError::Turn(Unanswered { error: TurnError::OutOfTime { .. }, .. })
+            ),
         };
         let (code, message) = (error.code(), error.to_string());
         if details == SpentInVain::default() {

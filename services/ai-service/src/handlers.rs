@@ -14,6 +14,7 @@ use ery_proto::ai::v1::{
     DescribeModelsRequest, DescribeModelsResponse, ReadOrdersRequest, ReadOrdersResponse,
     RunModelTurnRequest, RunModelTurnResponse, ai_service_server::AiService,
 };
+use ery_rpc::wanted_within;
 
 use crate::{
     adapters::{Attachments, Chain, GuildKeys, KeyedLinks},
@@ -100,6 +101,7 @@ impl AiService for AiRpc {
         &self,
         request: Request<RunModelTurnRequest>,
     ) -> Result<Response<Self::RunModelTurnStream>, Status> {
+        let within = wanted_within(&request);
         let mut request = request.into_inner();
         let span = tracing::info_span!(
             "ai.model_turn.run",
@@ -111,13 +113,16 @@ impl AiService for AiRpc {
         let chain = self.chain_for(&request, keys.as_ref())?;
         let turn = run_model_turn::parse(&self.prompts, request)?;
         let attachments = self.attachments.clone();
-        Ok(Response::new(span.in_scope(|| run_model_turn::answer(chain, attachments, turn))))
+        Ok(Response::new(
+            span.in_scope(|| run_model_turn::answer(chain, attachments, turn, within)),
+        ))
     }
 
     async fn read_orders(
         &self,
         request: Request<ReadOrdersRequest>,
     ) -> Result<Response<ReadOrdersResponse>, Status> {
+        let within = wanted_within(&request);
         let mut request = request.into_inner();
         let keys = parse::guild_keys(request.guild_id, std::mem::take(&mut request.keys))?;
         let cheaper = self.cheaper_order_readers.as_deref().filter(|_| request.is_cheaper);
@@ -128,7 +133,8 @@ impl AiService for AiRpc {
         });
         // Where no provider takes the guild's keys, nobody is asked.
         let readers = if keys.is_some() { on_keys.as_ref() } else { cheaper.or(usual) };
-        let orders = read_orders::answer(readers, &self.prompts, &self.metrics, request).await?;
+        let orders =
+            read_orders::answer(readers, &self.prompts, &self.metrics, request, within).await?;
         Ok(Response::new(orders))
     }
 

@@ -178,8 +178,9 @@ impl Chain {
 
     /// Asks for a turn.
     ///
-    /// Each provider has an equal share of the time that is left, and while another one stands
-    /// behind it, no wait is longer than `fallback_wait`.
+    /// The turn takes no longer than `within`. Each provider has an equal share of the time that is left
+    /// to begin its answer in, and may be silent that long; what it has begun it may end. While another
+    /// one stands behind it, no wait for anything but an answer is longer than `fallback_wait`.
     ///
     /// # Cancel safety
     ///
@@ -192,16 +193,18 @@ impl Chain {
         &self,
         request: &TurnRequest,
         deltas: &Deltas,
+        within: Option<Duration>,
     ) -> Result<Answered<'_>, Unanswered> {
         let begun = Instant::now();
+        let most = within.map_or(self.turn_timeout, |it| self.turn_timeout.min(ended_before(it)));
         let (mut spent, mut refused_keys) = (Vec::new(), Vec::new());
         let mut failed: Option<TurnError> = None;
         for (index, link) in self.links.iter().enumerate() {
-            let time_left = self.turn_timeout.saturating_sub(begun.elapsed());
+            let time_left = most.saturating_sub(begun.elapsed());
             let behind = self.links.len() - index - 1;
             let share = u32::try_from(behind + 1).unwrap_or(u32::MAX);
             let wait = if behind == 0 { time_left } else { self.fallback_wait };
-            let limits = Limits { time: time_left / share, wait };
+            let limits = Limits { time: time_left, share: time_left / share, wait };
             let provider = &link.provider;
             deltas.billed_by(self.biller(link));
             let asked = provider.ask(request, deltas, limits).await;
@@ -224,11 +227,15 @@ impl Chain {
             if is_first || is_the_end {
                 failed = Some(error);
             }
-            if is_the_end {
+            if is_the_end || begun.elapsed() >= most {
                 break;
             }
         }
-        let error = failed.expect("a chain has a provider");
+        let error = if begun.elapsed() >= most {
+            TurnError::OutOfTime { limit: most }
+        } else {
+            failed.expect("a chain has a provider")
+        };
         Err(Unanswered { error, spent, refused_keys })
     }
 
@@ -272,6 +279,11 @@ impl Link {
         };
         Some(RefusedKey { provider: keyed.name().to_owned(), trouble })
     }
+}
+
+/// Returns how long is worked for a caller that waits so long: it is to hear how it ended.
+fn ended_before(within: Duration) -> Duration {
+    within.saturating_sub((within / 20).min(Duration::from_secs(1)))
 }
 
 /// Whether the request itself is wrong, for every provider alike.

@@ -3,7 +3,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
     adapters::chain::{Biller, Spent},
@@ -30,6 +30,8 @@ pub(crate) struct Deltas {
     /// Whether the listener wants the text.
     is_text_wanted: bool,
     has_spoken: AtomicBool,
+    /// When the attempt under way last brought a piece of an answer; a sign of life alone is none.
+    heard_at: Mutex<Option<Instant>>,
     bill: Mutex<Bill>,
 }
 
@@ -55,6 +57,20 @@ impl Deltas {
             // Who went away drops the turn too.
             drop(listener.send(Delta::Text(text.to_owned())));
         }
+    }
+
+    /// Notes that a piece of an answer came, whether or not it is text.
+    pub(crate) fn heard(&self) {
+        *self.heard_at() = Some(Instant::now());
+    }
+
+    /// Returns when the last piece came; none: nothing did.
+    pub(crate) fn last_heard(&self) -> Option<Instant> {
+        *self.heard_at()
+    }
+
+    fn heard_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.heard_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says by whose prices the next attempts are counted.
@@ -84,6 +100,7 @@ impl Deltas {
 
     /// Takes back what was told since the last call, if there was anything.
     pub(crate) fn restart(&self) {
+        *self.heard_at() = None;
         if let Some(listener) = &self.listener
             && self.has_spoken.swap(false, Ordering::Relaxed)
         {

@@ -187,6 +187,7 @@ impl HttpProvider {
         let mut frames = Frames::new(self.dialect.framing());
         while let Some(bytes) = in_time(self.settings.read_timeout, response.chunk()).await? {
             for frame in frames.take(&bytes)? {
+                deltas.heard();
                 self.dialect.read(&frame, answer, deltas)?;
                 if answer.is_over {
                     // The connection serves again if its end has come with the last frame.

@@ -50,8 +50,11 @@ struct Inner {
 /// How long one provider may keep a turn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// With all its attempts and the waits between them.
+    /// Until its answer is whole.
     pub(crate) time: Duration,
+    /// Until its answer begins, with all its attempts and the waits between them; and the longest silence
+    /// within it.
+    pub(crate) share: Duration,
     /// The longest wait for anything but an answer.
     pub(crate) wait: Duration,
 }
@@ -179,8 +182,22 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
+    /// Returns how long may be waited until another attempt begins.
     fn time_left(&self) -> Duration {
-        self.limits.time.saturating_sub(self.begun.elapsed())
+        self.limits.share.saturating_sub(self.begun.elapsed())
+    }
+
+    /// Returns once the attempt under way is silent for too long.
+    async fn silence(&self) {
+        let Limits { share, .. } = self.limits;
+        loop {
+            let heard = self.deltas.last_heard();
+            let until = heard.unwrap_or(self.begun) + share;
+            tokio::time::sleep_until(until).await;
+            if self.deltas.last_heard() == heard {
+                return;
+            }
+        }
     }
 
     /// Waits, unless that would take the turn beyond its limits.
@@ -195,14 +212,14 @@ impl Asking<'_> {
 
 impl Inner {
     async fn ask_until_answered(&self, asking: &Asking<'_>) -> Result<Answer, TurnError> {
-        let mut permit = Some(self.permit().await);
+        let mut permit = Some(self.permit(asking).await?);
         let mut waits = self.backoff.build();
         let mut patience = self.breaker_wait.min(asking.limits.wait);
         let mut last = None;
         let mut attempt = 0;
         loop {
             if permit.is_none() {
-                permit = Some(self.permit().await);
+                permit = Some(self.permit(asking).await?);
             }
             let mut attempts_ended = self.attempts_ended.subscribe();
             let admission = self.breaker().admit(self.started.elapsed());
@@ -232,7 +249,10 @@ impl Inner {
             let (name, model) = (self.provider.name(), self.provider.model());
             let span = traced::attempt(name, model, attempt);
             let asked = self.provider.ask(asking.request, asking.deltas);
-            let result = asked.instrument(span.clone()).await;
+            let result = tokio::select! {
+                result = asked.instrument(span.clone()) => result,
+                () = asking.silence() => Err(ProviderError::Silent),
+            };
             traced::ended(&span, &result);
             self.metrics.attempt(name, model, &result, attempt_begun.elapsed());
             let error = match result {
@@ -263,8 +283,13 @@ impl Inner {
         }
     }
 
-    async fn permit(&self) -> tokio::sync::SemaphorePermit<'_> {
-        self.permits.acquire().await.expect("the semaphore is never closed")
+    async fn permit(
+        &self,
+        asking: &Asking<'_>,
+    ) -> Result<tokio::sync::SemaphorePermit<'_>, TurnError> {
+        let permit = tokio::time::timeout(asking.time_left(), self.permits.acquire()).await;
+        let permit = permit.map_err(|_| TurnError::OutOfTime { limit: asking.limits.share })?;
+        Ok(permit.expect("the semaphore is never closed"))
     }
 
     /// Waits until the breaker has to be looked at anew: the next trial is due, or one has ended.
@@ -457,7 +482,8 @@ mod tests {
     fn steady(provider: &Arc<ScriptedProvider>, settings: &Settings) -> Steady {
         let provider: Arc<dyn Provider> = Arc::<ScriptedProvider>::clone(provider);
         let steady = SteadyProvider::new(provider, settings, Metrics::new());
-        let limits = Limits { time: settings.turn_timeout, wait: settings.turn_timeout };
+        let time = settings.turn_timeout;
+        let limits = Limits { time, share: time, wait: time };
         Steady { steady, limits }
     }
 
@@ -545,14 +571,44 @@ mod tests {
     async fn a_turn_is_bounded_in_time() {
         let provider = Arc::new(ScriptedProvider { is_stalled: true, ..Default::default() });
         let settings = Settings { turn_timeout: Duration::from_secs(9), ..Settings::default() };
-        let limit = Duration::from_secs(9);
         let begun = Instant::now();
         assert_eq!(
             steady(&provider, &settings).ask(&request()).await,
-            Err(TurnError::OutOfTime { limit })
+            Err(TurnError::Exhausted { attempts: 1, last: ProviderError::Silent })
         );
-        assert_eq!(begun.elapsed(), limit);
+        assert_eq!(begun.elapsed(), Duration::from_secs(9));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_silent_for_its_share_fails_and_who_speaks_may_end() {
+        let stalled = || Arc::new(ScriptedProvider { is_stalled: true, ..Default::default() });
+        let limits =
+            Limits { time: Duration::from_mins(1), share: Duration::from_secs(20), wait: MINUTE };
+        let begun = Instant::now();
+        let settings = Settings { breaker_failures: 2, ..Settings::default() };
+        let silent = steady(&stalled(), &settings).steady;
+        for _ in 0..2 {
+            silent.ask(&request(), &Deltas::default(), limits).await.unwrap_err();
+        }
+        assert_eq!(begun.elapsed(), Duration::from_secs(40));
+        assert!(silent.inner.breaker().is_open(), "silence is a failure");
+
+        let begun = Instant::now();
+        let speaking = steady(&stalled(), &settings).steady;
+        let deltas = Deltas::default();
+        let speaks = async {
+            for _ in 0..5 {
+                tokio::time::sleep(Duration::from_secs(15)).await;
+                deltas.heard();
+            }
+        };
+        let request = request();
+        let (ended, ()) = tokio::join!(speaking.ask(&request, &deltas, limits), speaks);
+        assert_eq!(ended, Err(TurnError::OutOfTime { limit: MINUTE }));
+        assert_eq!(begun.elapsed(), Duration::from_secs(75));
+    }
+
+    const MINUTE: Duration = Duration::from_mins(1);
 
     /// Opens after one failure, for a second at first.
     fn touchy() -> Settings {

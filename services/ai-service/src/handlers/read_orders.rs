@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -37,6 +39,7 @@ pub(super) async fn answer(
     prompts: &Prompts,
     metrics: &Metrics,
     request: ReadOrdersRequest,
+    within: Option<Duration>,
 ) -> Result<ReadOrdersResponse, CallError> {
     let message = request.message.ok_or(CallError::Missing { field: "message" })?;
     let message = parse::member_message_of(message, "member".to_owned(), true)?;
@@ -61,7 +64,7 @@ pub(super) async fn answer(
         marker: Uuid::new_v4().simple().to_string(),
         place,
     };
-    let (orders, read_by, spent) = match readers.ask(&turn, &Deltas::default()).await {
+    let (orders, read_by, spent) = match readers.ask(&turn, &Deltas::default(), within).await {
         Ok(answered) => {
             let orders = orders_of(answered.answer, &turn.tools, &message);
             (orders, answered.model.to_owned(), answered.spent)

@@ -1,10 +1,10 @@
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::{
     future::BoxFuture,
     stream::{self, BoxStream, StreamExt},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tonic::Status;
 use tracing::Instrument;
 
@@ -65,21 +65,24 @@ struct Growing {
 /// Answers a turn: its text as it is written where that is wanted, else as one delta once the
 /// answer is whole; then `finished`. What attempts cost that bring nothing is told at once.
 ///
-/// Whoever drops the stream ends the provider's stream with it.
+/// The caller waits no longer than `within`. Whoever drops the stream ends the provider's stream with it.
 pub(super) fn answer(
     providers: Arc<Chain>,
     attachments: Option<Arc<Attachments>>,
     mut turn: Turn,
+    within: Option<Duration>,
 ) -> BoxStream<'static, Result<RunModelTurnResponse, Status>> {
     let wants_deltas = turn.wants_deltas;
     let (deltas, told) = Deltas::listened_to(wants_deltas);
     // The stream itself drives the turn: nobody asks on for a caller that went away.
+    let begun = Instant::now();
     let asking = async move {
         match attachments {
             Some(attachments) => attachments.fetch(&mut turn.request, providers.shown()).await,
             None => turn.request.turns.retain(|turn| !matches!(turn, conversation::Turn::Files(_))),
         }
-        ask(&providers, &turn, &deltas).await
+        let within = within.map(|within| within.saturating_sub(begun.elapsed()));
+        ask(&providers, &turn, &deltas, within).await
     };
     let asking: Pin<Box<_>> = Box::pin(asking.in_current_span());
     let growing = Growing { told, asking: Some(asking), end: None, wants_deltas };
@@ -116,8 +119,13 @@ pub(super) fn answer(
     .boxed()
 }
 
-async fn ask(providers: &Chain, turn: &Turn, deltas: &Deltas) -> Result<Finished, CallError> {
-    let answered = providers.ask(&turn.request, deltas).await.map_err(CallError::Turn);
+async fn ask(
+    providers: &Chain,
+    turn: &Turn,
+    deltas: &Deltas,
+    within: Option<Duration>,
+) -> Result<Finished, CallError> {
+    let answered = providers.ask(&turn.request, deltas, within).await.map_err(CallError::Turn);
     let answered = answered.inspect_err(|error| {
         tracing::warn!(error = %error, "a model turn was not answered");
     })?;

@@ -90,8 +90,13 @@ pub(crate) struct ModelRequest {
 #[derive(Debug)]
 pub(crate) enum ModelError {
     /// The ai-service gave up after all its providers and retries: a sentence for our records, what it
-    /// cost, and which of the guild's own keys are why.
-    Failed { detail: String, spent: Vec<Spent>, refused_keys: Vec<RefusedKey> },
+    /// cost, which of the guild's own keys are why, and whether it was given no more time.
+    Failed {
+        detail: String,
+        spent: Vec<Spent>,
+        refused_keys: Vec<RefusedKey>,
+        is_out_of_time: bool,
+    },
     /// The ai-service cannot be reached.
     Call(CallError),
 }
@@ -191,7 +196,12 @@ impl Ai {
         match answer {
             Ok(Ok(turn)) if size(&turn) > LARGEST_TURN => {
                 let detail = "the model wrote more than can be journaled".to_owned();
-                Err(ModelError::Failed { detail, spent: turn.spent, refused_keys: Vec::new() })
+                Err(ModelError::Failed {
+                    detail,
+                    spent: turn.spent,
+                    refused_keys: Vec::new(),
+                    is_out_of_time: false,
+                })
             }
             Ok(Ok(turn)) => Ok(turn),
             Ok(Err(status)) => Err(failed(&status)),
@@ -327,5 +337,6 @@ fn failed(status: &Status) -> ModelError {
         detail: detail.join("; "),
         spent: told.spent.into_iter().map(usage::spent_from).collect(),
         refused_keys,
+        is_out_of_time: told.is_out_of_time,
     }
 }

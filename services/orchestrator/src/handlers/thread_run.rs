@@ -642,10 +642,11 @@ impl<'a> Run<'a> {
                 self.tell_answered(&turn);
                 Input::ModelAnswered(turn)
             }
-            Some(Err(ModelError::Failed { detail, spent, refused_keys })) => {
+            Some(Err(ModelError::Failed { detail, spent, refused_keys, is_out_of_time })) => {
                 self.thread.spent(spent);
                 tracing::warn!(detail, task_thread.id = %self.id, "no provider answered");
                 match refused_keys {
+                    keys if keys.is_empty() && is_out_of_time => Input::TimeUp,
                     keys if keys.is_empty() => Input::ModelFailed(detail),
                     keys => Input::KeysRefused { keys, detail },
                 }
