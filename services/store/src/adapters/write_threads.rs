@@ -54,6 +54,8 @@ pub(crate) struct ContextQuery {
 #[derive(Debug)]
 pub(crate) struct Begun {
     pub(crate) context: Vec<Message>,
+    /// What the triggers reply to beyond it.
+    pub(crate) replied_to: Vec<Message>,
     pub(crate) summary: Option<Summary>,
     pub(crate) changes: Vec<TriggerChange>,
     pub(crate) is_current: bool,
@@ -99,14 +101,16 @@ pub(crate) fn begin(connection: &Connection, begin: &Begin) -> Result<Begun, Sto
         _ => true,
     };
     let ContextQuery { max_messages, since, wants_summary } = begin.context;
-    let context = if max_messages == 0 {
-        Vec::new()
-    } else {
-        contexts::newest(connection, &fence.channel, None, since, max_messages)?
-    };
+    let (mut context, mut replied_to) = (Vec::new(), Vec::new());
+    if max_messages > 0 {
+        context = contexts::newest(connection, &fence.channel, None, since, max_messages)?;
+        let replies = triggers.iter().filter_map(|trigger| trigger.message.as_ref()?.reply_to);
+        replied_to = contexts::replied_to(connection, &fence.channel, replies, &context)?;
+    }
     let summary =
         if wants_summary { summaries::of_channel(connection, &fence.channel)? } else { None };
-    Ok(Begun { context, summary, changes: changes(connection, *thread)?, is_current })
+    let changes = changes(connection, *thread)?;
+    Ok(Begun { context, replied_to, summary, changes, is_current })
 }
 
 /// Returns the newest message among triggers.

@@ -38,7 +38,7 @@ pub(super) async fn handle(
     let shard = store.shards.of(begin.fence.channel.home).await?;
     begin.is_current = wait_for_ingestion(&shard, &begin, wait).await;
     let now = store.clock.now();
-    let (Begun { context, summary, changes, is_current }, spending) = shard
+    let (Begun { context, replied_to, summary, changes, is_current }, spending) = shard
         .write(move |connection| {
             let answer = write_threads::begin(connection, &begin)?;
             let spenders = usage::spenders(connection, begin.thread)?;
@@ -52,6 +52,7 @@ pub(super) async fn handle(
         is_current,
         spending: Some(render::spending(&spending)),
         summary: summary.map(render::summary),
+        replied_to: render::messages(replied_to),
     })
 }
 

@@ -321,6 +321,50 @@ async fn context_is_the_newest_messages_oldest_first() {
 }
 
 #[tokio::test]
+async fn what_a_trigger_replies_to_is_told_beyond_the_context() {
+    let mut store = Store::new().await;
+    let holder = fence(5, "holder");
+    store.open_channel(&holder).await;
+    let reply = |id: u64, reply_to: u64| Message { reply_to, ..message(id, "x") };
+    let mut events: Vec<_> =
+        (1..=20).map(|id| created(&format!("mc.{id}"), message(id, "x"))).collect();
+    // 18 replies to 5, that to 3, that to 2, which is deleted.
+    for (id, reply_to) in [(3, 2), (5, 3), (18, 5)] {
+        events[id - 1] = created(&format!("mc.{id}"), reply(id as u64, reply_to));
+    }
+    store.ingest(events).await;
+    store.ingest(vec![deleted("s.1", &[2], NOW)]).await;
+    let mut elsewhere = created("mc.30", Message { channel_id: CHANNEL + 1, ..message(30, "x") });
+    elsewhere.channel_id = CHANNEL + 1;
+    store.ingest(vec![elsewhere]).await;
+
+    let triggers = [reply(40, 18), reply(41, 30), reply(42, 7)];
+    let mut request = begin(&holder, TaskThreadId::random(), &triggers);
+    request.context = Some(ContextQuery { max_messages: 6, ..ContextQuery::default() });
+    let begun = store.begin(request.clone()).await.unwrap();
+    let ids = |messages: &[Message]| messages.iter().map(|it| it.message_id).collect::<Vec<_>>();
+    assert_eq!(ids(&begun.context), [18, 19, 20, 40, 41, 42]);
+    assert_eq!(ids(&begun.replied_to), [3, 5, 7]);
+    request.context = None;
+    assert!(store.begin(request).await.unwrap().replied_to.is_empty());
+}
+
+#[tokio::test]
+async fn a_long_chain_of_replies_is_followed_no_further_than_ten() {
+    let mut store = Store::new().await;
+    let holder = fence(5, "holder");
+    store.open_channel(&holder).await;
+    let reply = |id: u64| Message { reply_to: id - 1, ..message(id, "x") };
+    let events = (1..=30).map(|id| created(&format!("mc.{id}"), reply(id))).collect();
+    store.ingest(events).await;
+    let mut request = begin(&holder, TaskThreadId::random(), &[reply(31)]);
+    request.context = Some(ContextQuery { max_messages: 1, ..ContextQuery::default() });
+    let begun = store.begin(request).await.unwrap();
+    let ids: Vec<_> = begun.replied_to.iter().map(|it| it.message_id).collect();
+    assert_eq!(ids, (21..=30).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn a_thread_waits_until_ingestion_has_reached_its_trigger() {
     let mut store = Store::new().await;
     let holder = fence(5, "holder");
