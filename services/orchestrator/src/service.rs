@@ -9,6 +9,7 @@ use ery_membership::Replica;
 
 use crate::{
     adapters::{ai::Ai, broadcaster::Broadcaster, calls::Retries, store::Store, tools::Tools},
+    domain::text,
     error::OrchestratorError,
     handlers::{
         changes::{self, Watched},
@@ -59,6 +60,8 @@ impl Service {
     /// If membership cannot be reached at the start.
     pub async fn run(self, tasks: Tasks) -> Result<(), OrchestratorError> {
         let Self { settings, ports } = self;
+        // The tokenizer's tables are read before the first request is packed.
+        tokio::task::spawn_blocking(|| text::tokens("soup"));
         let replica = Replica {
             id: ports.replica.clone(),
             service: ServiceName::Orchestrator,

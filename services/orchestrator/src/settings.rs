@@ -308,7 +308,7 @@ impl Default for Settings {
             context_window: Duration::from_hours(6),
             summaries: None,
             summary_rest: Duration::from_mins(10),
-            context_tokens: 16_000,
+            context_tokens: 24_000,
             ingestion_wait: Duration::from_millis(250),
             max_output_tokens: 1_000,
             max_steps: 8,
@@ -459,10 +459,10 @@ impl Settings {
             "200 at most",
         )?;
         within(
-            (2_000..=2_000_000).contains(&self.context_tokens),
+            (12_000..=2_000_000).contains(&self.context_tokens),
             "orchestrator.context_tokens",
             self.context_tokens,
-            "2,000 to 2,000,000",
+            "12,000 (prompt and tools take most of that) to 2,000,000",
         )?;
         within(
             (16..=64_000).contains(&self.max_output_tokens),

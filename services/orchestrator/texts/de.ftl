@@ -386,6 +386,16 @@ greeting-low-role = Meine Rolle steht unter allen anderen, so dass ich auf niema
 greeting-begin = Wer diesen Server verwaltet, kann wählen, wie ich anfange, und es jederzeit mit `/ery config` ändern:
 greeting-status = Wie es steht
 
+## Antworten
+
+answer-messages-left-out = { $messages ->
+    [one] Die älteste Nachricht
+   *[other] Die { $messages } ältesten Nachrichten
+} von dem, was ich hier lese, { $messages ->
+    [one] passte
+   *[other] passten
+} nicht mehr hinein.
+
 ## Was ausgegeben werden darf
 
 # Stellen: wessen Budget es ist (member, channel, server, installation), und für wie lange (day, month).

@@ -386,6 +386,16 @@ greeting-low-role = My role stands below all others, so I can act on nobody who 
 greeting-begin = Who manages this server can choose how I begin, and change it with `/ery config` at any time:
 greeting-status = How things stand
 
+## Answers
+
+answer-messages-left-out = { $messages ->
+    [one] The oldest message
+   *[other] The { $messages } oldest messages
+} of what I look at here did not fit, and I did not read { $messages ->
+    [one] it
+   *[other] them
+}.
+
 ## What may be spent
 
 # Places: whose budget it is (member, channel, server, installation), and over what time (day, month).

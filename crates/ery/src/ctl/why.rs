@@ -92,7 +92,8 @@ impl WhyView {
             content_bytes: known.content_bytes,
             created_at_ms: known.created_at_ms,
             part,
-            gate_reason: (!known.gate_reason.is_empty()).then(|| known.gate_reason.clone()),
+            // What is not addressed may be answered all the same, in an open exchange.
+            gate_reason: (part == "turned_away").then(|| known.gate_reason.clone()),
             sent_by: sent_by.map(view::ExecutionView::from),
             thread: thread.map(whole),
         }

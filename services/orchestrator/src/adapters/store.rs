@@ -141,6 +141,8 @@ pub(crate) struct ContextWanted {
 pub(crate) struct Begun {
     /// Oldest first, the triggers among them.
     pub(crate) context: Vec<Message>,
+    /// What the triggers reply to beyond it, and what that replies to; oldest first.
+    pub(crate) replied_to: Vec<Message>,
     pub(crate) summary: Option<Summary>,
     pub(crate) changes: Vec<Change>,
     pub(crate) is_current: bool,
@@ -271,6 +273,7 @@ impl Store {
             .await?;
         Ok(Begun {
             context: answer.context.into_iter().filter_map(convert::message_from).collect(),
+            replied_to: answer.replied_to.into_iter().filter_map(convert::message_from).collect(),
             summary: answer.summary.and_then(summaries::summary_from),
             changes: convert::changes_from(answer.changes),
             is_current: answer.is_current,

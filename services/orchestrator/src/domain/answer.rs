@@ -199,7 +199,8 @@ fn shorten(text: &str, room: usize) -> String {
         return text.to_owned();
     }
     let mut shortened = String::new();
-    let mut left = room.saturating_sub(1);
+    let reserve = if text.contains(FENCE) { FENCE_END.len() } else { 0 };
+    let mut left = room.saturating_sub(1 + reserve);
     for character in text.chars() {
         if character.len_utf16() > left {
             break;
@@ -209,8 +210,15 @@ fn shorten(text: &str, room: usize) -> String {
     }
     shortened.truncate(shortened.trim_end().len());
     shortened.push('…');
+    // What follows is no part of the code.
+    if shortened.matches(FENCE).count() % 2 == 1 {
+        shortened.push_str(FENCE_END);
+    }
     shortened
 }
+
+const FENCE: &str = "```";
+const FENCE_END: &str = "\n```";
 
 #[cfg(test)]
 mod tests {
@@ -284,6 +292,18 @@ mod tests {
         assert!(composed.ends_with("…\n-# answers https://discord.com/channels/10/20/1"));
         assert!(units(&composed) <= MESSAGE_UNITS);
         assert!(units(&composed) > MESSAGE_UNITS - 10);
+    }
+
+    #[test]
+    fn a_block_of_code_that_is_cut_is_closed() {
+        let text = format!("```rust\n{}\n```\nso", "let soup = 1;\n".repeat(300));
+        let composed = compose(&text, channel(), &[Id::new(1)]);
+        assert!(composed.contains("…\n```\n-# answers"), "{composed}");
+        assert!(units(&composed) <= MESSAGE_UNITS);
+        let first = first_message(&text).unwrap();
+        assert!(first.ends_with("…\n```") && units(&first) <= MESSAGE_UNITS);
+        let closed = format!("```a```{}", "x".repeat(3_000));
+        assert!(first_message(&closed).unwrap().ends_with("x…"));
     }
 
     #[test]

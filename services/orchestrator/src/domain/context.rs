@@ -29,10 +29,17 @@ use crate::domain::{
 };
 
 /// What a message costs beside its texts: ids, rights, names of fields, the thread's marker.
-const MESSAGE_TOKENS: u64 = 64;
+const MESSAGE_TOKENS: u64 = 80;
 
-/// What a tool, a call or a result costs beside its texts.
-const FRAME_TOKENS: u64 = 16;
+/// What a tool, a call or a result costs beside its texts, and what a person or a file that a message
+/// names does.
+const FRAME_TOKENS: u64 = 20;
+
+/// What a note costs beside its text: the thread's marker.
+const NOTE_TOKENS: u64 = 45;
+
+/// What it costs to say that messages and a summary were left out.
+const LEFT_OUT_TOKENS: u64 = 140;
 
 /// How many of the newest tool results stay while there is anything else to cut.
 const KEPT_RESULTS: usize = 4;
@@ -168,8 +175,9 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
         thread.messages().map(|message| material.member(message, true)).collect();
     let history: Vec<_> = history.iter().filter(|message| !thread.is_deleted(message.id)).collect();
     let attachments = Attachments::of(material.shown, thread.messages(), &history, max_tokens);
-    let history: Vec<_> =
-        history.into_iter().map(|message| material.member(message, false)).collect();
+    let replied_to = replied_to(thread, &history);
+    let mut history: Vec<_> =
+        history.into_iter().map(|message| Some(material.member(message, false))).collect();
     let notes = first_notes(thread, is_shared, material.is_withheld);
     let mut results = results(thread);
 
@@ -177,16 +185,16 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
         + tools.iter().map(tool_tokens).sum::<u64>()
         + triggers.iter().map(message_tokens).sum::<u64>()
         + attachments.tokens()
-        + notes.iter().map(|note| text::tokens(note)).sum::<u64>()
-        + thread.notes().iter().map(|note| text::tokens(&note.text)).sum::<u64>()
+        + notes.iter().map(|note| NOTE_TOKENS + text::tokens(note)).sum::<u64>()
+        + thread.notes().iter().map(|note| NOTE_TOKENS + text::tokens(&note.text)).sum::<u64>()
         + thread.steps().iter().map(|step| turn_tokens(&step.turn)).sum::<u64>();
     let mut summary = material.summary.map(Summary::cleaned);
     let mut sizes = Sizes {
         fixed,
         results: results.iter().flatten().map(result_tokens).sum(),
-        history: history.iter().map(message_tokens).sum(),
+        history: history.iter().flatten().map(message_tokens).sum(),
         summary: summary.as_ref().map_or(0, Summary::tokens),
-        most: max_tokens,
+        most: max_tokens.saturating_sub(LEFT_OUT_TOKENS),
     };
 
     let mut results_left_out = 0;
@@ -214,9 +222,14 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
                 clear(spared..total.saturating_sub(1), &mut results, &mut sizes);
             }
             Cut::OldestMessages => {
-                while sizes.are_over() && messages_left_out < history.len() {
-                    sizes.history -= message_tokens(&history[messages_left_out]);
-                    messages_left_out += 1;
+                for index in cut_first(&history, &replied_to) {
+                    if !sizes.are_over() {
+                        break;
+                    }
+                    if let Some(message) = history[index].take() {
+                        sizes.history -= message_tokens(&message);
+                        messages_left_out += 1;
+                    }
                 }
             }
             Cut::Summary if sizes.are_over() => {
@@ -229,7 +242,7 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
 
     fit_newest(&mut results, &mut sizes);
 
-    let kept = history.into_iter().skip(messages_left_out).collect::<Vec<_>>();
+    let kept = history.into_iter().flatten().collect::<Vec<_>>();
     let (messages, has_summary) = (kept.len(), summary.is_some());
     let mut parts: Vec<Part> = summary.map(Part::Summary).into_iter().collect();
     if !kept.is_empty() {
@@ -254,6 +267,30 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
         has_summary,
         results_left_out,
     }
+}
+
+/// Returns what is replied to by what is to be answered, what that replies to, and so on.
+fn replied_to(thread: &TaskThread, history: &[&Message]) -> Vec<Id<MessageMarker>> {
+    let mut found: Vec<_> = thread.messages().filter_map(|message| message.reply_to).collect();
+    let mut next = 0;
+    while let Some(id) = found.get(next).copied() {
+        next += 1;
+        let message = history.binary_search_by_key(&id, |message| message.id).ok();
+        let reply = message.and_then(|index| history[index].reply_to);
+        found.extend(reply.filter(|reply| !found.contains(reply)));
+    }
+    found
+}
+
+/// Returns which messages are cut in which order: the oldest first, and what is replied to last.
+fn cut_first(history: &[Option<MemberMessage>], replied_to: &[Id<MessageMarker>]) -> Vec<usize> {
+    let is_replied_to = |index: &usize| {
+        let member = history[*index].as_ref();
+        member.is_some_and(|member| replied_to.contains(&member.message.id))
+    };
+    let (last, mut order): (Vec<_>, Vec<_>) = (0..history.len()).partition(is_replied_to);
+    order.extend(last);
+    order
 }
 
 fn first_notes(thread: &TaskThread, is_shared: bool, is_withheld: bool) -> Vec<String> {
@@ -424,15 +461,17 @@ fn result_tokens(result: &CallResult) -> u64 {
 
 pub(crate) fn message_tokens(member: &MemberMessage) -> u64 {
     let message = &member.message;
-    let mentions =
-        message.mentions.iter().map(|mention| FRAME_TOKENS + text::tokens(&mention.name));
-    let files = message
-        .attachments
-        .iter()
-        .map(|file| FRAME_TOKENS + text::tokens(&file.filename) + text::tokens(&file.url));
+    let mentions = message.mentions.iter().map(|it| FRAME_TOKENS + text::tokens_in_json(&it.name));
+    let files = message.attachments.iter().map(|it| {
+        FRAME_TOKENS
+            + [&it.filename, &it.content_type]
+                .map(|it| text::tokens_in_json(it))
+                .iter()
+                .sum::<u64>()
+    });
     MESSAGE_TOKENS
-        + text::tokens(&message.content)
-        + text::tokens(&message.author_name)
+        + text::tokens_in_json(&message.content)
+        + text::tokens_in_json(&message.author_name)
         + mentions.sum::<u64>()
         + files.sum::<u64>()
 }
@@ -597,7 +636,7 @@ mod tests {
     #[test]
     fn the_oldest_messages_are_cut_and_that_is_said() {
         let turn = turn(vec![message(9, ANN, "ery?")]);
-        let history: Vec<_> = (1..=8).map(|id| message(id, BEN, &"x".repeat(300))).collect();
+        let history: Vec<_> = (1..=8).map(|id| message(id, BEN, &"soup ".repeat(80))).collect();
         let packed = packed(&history, &thread(&turn, None), 700);
         assert!(packed.tokens <= 700, "{}", packed.tokens);
         assert!(packed.messages > 0 && packed.messages + packed.messages_left_out == 8);
@@ -608,6 +647,21 @@ mod tests {
             packed.messages_left_out
         );
         assert_eq!(packed.parts[1], Part::Note(said));
+    }
+
+    #[test]
+    fn what_is_replied_to_is_cut_last() {
+        let mut asked = message(9, ANN, "ery, is that so?");
+        asked.reply_to = Some(Id::new(2));
+        let turn = turn(vec![asked]);
+        let mut history: Vec<_> =
+            (1..=8).map(|id| message(id, BEN, &"the soup is hot ".repeat(20))).collect();
+        history[1].reply_to = Some(Id::new(1));
+        let packed = packed(&history, &thread(&turn, None), 700);
+        let kept: Vec<_> =
+            members(&packed.parts[0]).iter().map(|member| member.message.id.get()).collect();
+        assert!(kept.starts_with(&[1, 2]) && kept.len() < 8, "{kept:?}");
+        assert!(packed.tokens <= 700, "{}", packed.tokens);
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(crate) struct ToSumUp {
 
 impl Summary {
     pub(crate) fn tokens(&self) -> u64 {
-        FRAME_TOKENS + text::tokens(&self.text)
+        FRAME_TOKENS + text::tokens_in_json(&self.text)
     }
 
     /// Returns it as the model may see it.
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn the_earlier_summary_stands_first_and_the_newest_messages_fit() {
         let messages: Vec<Message> =
-            (10..30).map(|id| message(id, BEN, &"x".repeat(300))).collect();
+            (10..30).map(|id| message(id, BEN, &"soup ".repeat(80))).collect();
         let roomy = to_sum_up(Some(&earlier()), &messages, BOT, 500, 100_000).unwrap();
         assert_eq!((roomy.messages, ids(&roomy).len()), (60, 20));
         let Part::Summary(first) = &roomy.parts[0] else { panic!("{:?}", roomy.parts[0]) };

@@ -1,12 +1,25 @@
 //! Text of people as the model may see it.
 
-/// How many bytes count as one token at the least. Tokenizers of today's models need between 3 and
-/// 4 bytes of English for a token and about 3 of Chinese, so this bound lies above their counts.
-const BYTES_PER_TOKEN: u64 = 3;
+/// What part of a count is added to it: tokenizers of other models split other texts more finely.
+const MARGIN: u64 = 8;
 
 /// Returns a bound for how many tokens `text` is.
+///
+/// It is counted by the tokenizer of OpenAI's models up to GPT-4: later ones split hardly any text more
+/// finely, and most less.
 pub(crate) fn tokens(text: &str) -> u64 {
-    u64::try_from(text.len()).unwrap_or(u64::MAX).div_ceil(BYTES_PER_TOKEN)
+    let count = u64::try_from(bpe_openai::cl100k_base().count(text)).unwrap_or(u64::MAX);
+    count.saturating_add(count.div_ceil(MARGIN))
+}
+
+/// Returns a bound for how many tokens `text` is as a string of JSON, where line breaks, quotes and
+/// backslashes are written as two characters.
+pub(crate) fn tokens_in_json(text: &str) -> u64 {
+    if text.contains(|c: char| c.is_control() || matches!(c, '"' | '\\')) {
+        tokens(&serde_json::Value::from(text).to_string())
+    } else {
+        tokens(text)
+    }
 }
 
 /// Removes what people cannot see but a model reads: control, zero-width, bidirectional and tag
@@ -61,8 +74,39 @@ mod tests {
     #[test]
     fn tokens_are_counted_up() {
         assert_eq!(tokens(""), 0);
-        assert_eq!(tokens("a"), 1);
-        assert_eq!(tokens("abcd"), 2);
+        assert_eq!(tokens("a"), 2);
+        assert_eq!(tokens(&"soup ".repeat(80)), 81 + 11);
+        assert!(tokens_in_json("a\n\"b\"\n") > tokens("a\n\"b\"\n"));
+        assert_eq!(tokens_in_json("abc"), tokens("abc"));
+    }
+
+    #[test]
+    fn the_bound_holds_for_the_tokenizer_of_later_models() {
+        for text in [
+            "The kitchen opens at noon, and closes when the soup is gone.",
+            "Bücher über Gemüsesuppe stehen im obersten Regal.",
+            "суп подают в полдень, хлеб лежит на столе",
+            "الحساء جاهز عند الظهر",
+            "המרק מוכן בצהריים",
+            "スープは正午にできます。パンは机の上です。",
+            "汤在中午准备好，面包在桌子上。",
+            "수프는 정오에 준비됩니다",
+            "ሾርባው እኩለ ቀን ላይ ዝግጁ ነው",
+            "ապուրը պատրաստ է կեսօրին",
+            "წვნიანი შუადღისას მზადაა",
+            "सूप दोपहर में तैयार है",
+            "- soup\n- bread\n- salt\n- a\n- b\n",
+            "4f 3a 00 ff 9c 1b de ad be ef 00 00 7f 45 4c 46",
+            "| a | b |\n|---|---|\n| 1 | 2 |\n| 3.14159 | 2.71828 |\n",
+            r#"{"a":[1,2,{"b":"c"}],"d":null}"#,
+            "🎉🥣👩‍👩‍👧‍👦❤️",
+            "Z̸̛a̷l̶g̵o̴",
+            "QmFzZTY0IGlzIG5vdCBhIHNlY3JldA==",
+            "at ery::soup::cook (soup.rs:17:23)",
+        ] {
+            let later = u64::try_from(bpe_openai::o200k_base().count(text)).unwrap();
+            assert!(later <= tokens(text), "{text}: {later}");
+        }
     }
 
     #[test]
@@ -73,6 +117,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_bound_holds_for_any_text(text: String) {
+            let later = u64::try_from(bpe_openai::o200k_base().count(&text)).unwrap();
+            prop_assert!(later <= tokens(&text), "{later}");
+        }
+
         #[test]
         fn cleaning_twice_changes_nothing_more(text: String) {
             let once = clean(&text);

@@ -22,21 +22,21 @@ use twilight_model::id::{Id, marker::UserMarker};
 use ery_channel_queue::{BoxLease, QueueError, Released, Task, Waiting};
 use ery_clock::UnixMillis;
 use ery_community_config::Effective;
-use ery_ids::{ChannelKey, Epoch, Fence, TaskThreadId, TriggerId};
+use ery_ids::{ChannelKey, Epoch, EventId, Fence, TaskThreadId, TriggerId};
 
 use crate::{
     adapters::{
         ai::Bot,
         calls::Pauses,
         convert,
-        store::{Ending, OpenChannel, Opened, Unfinished},
+        store::{Ending, Ingested, IngestedChange, OpenChannel, Opened, Unfinished},
     },
     domain::{
         answer,
         budgets::{Judged, Spending},
         channel::ChannelState,
         discord,
-        gate::{self, Call, GateRules},
+        gate::{self, Call, GateRules, Reason},
         journal::{Finished, Outcome, Usage},
         message::Message,
         people::{People, Person, Rights},
@@ -308,6 +308,7 @@ impl<'a> Holding<'a> {
         for (_, reason) in &plan.skipped {
             self.holder.metrics.turned_away(*reason);
         }
+        self.note_cooldowns(&plan).await;
         self.remove(lease, |index, _| plan.skipped.iter().any(|(skipped, _)| *skipped == index));
         match Turn::of(turn.into_iter().flatten().collect()) {
             Some(turn) => {
@@ -577,6 +578,37 @@ impl<'a> Holding<'a> {
             now: self.holder.now(),
         };
         turn::plan(waiting, situation)
+    }
+
+    /// Keeps in the rows of messages that a cooldown turned them away. What is not addressed stands there
+    /// already.
+    async fn note_cooldowns(&self, plan: &turn::Plan) {
+        const HANDLER: &str = "orchestrator-gate";
+
+        let cooled = plan.skipped.iter().filter(|(_, reason)| *reason == Reason::Cooldown);
+        let noted: Vec<_> = cooled
+            .filter_map(|(index, reason)| {
+                let message = self.turn_message(*index)?.message;
+                Some(Ingested {
+                    event: EventId::message_created(message.id),
+                    channel: self.fence.channel,
+                    change: IngestedChange::Created {
+                        message: Box::new(message),
+                        gate_reason: reason.as_word(),
+                    },
+                })
+            })
+            .collect();
+        if noted.is_empty() {
+            return;
+        }
+        // A record only: what is turned away stays so.
+        if let Err(error) = self.holder.store.ingest(HANDLER, self.fence.channel.home, &noted).await
+        {
+            let why = with_causes(&error);
+            tracing::warn!(error = why, channel.id = %self.fence.channel.channel,
+                "it is not kept why messages were turned away");
+        }
     }
 
     fn turn_message(&self, index: usize) -> Option<TurnMessage> {

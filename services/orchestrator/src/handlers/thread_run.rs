@@ -20,7 +20,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
-use twilight_model::id::{Id, marker::UserMarker};
+use twilight_model::id::{
+    Id,
+    marker::{MessageMarker, UserMarker},
+};
 
 use ery_clock::UnixMillis;
 use ery_community_config::Effective;
@@ -102,6 +105,8 @@ pub(crate) struct Run<'a> {
     /// The guild's own keys, as they were when budgets were looked at last.
     keys: Arc<GuildKeys>,
     desk: Option<Desk>,
+    /// How many messages of the channel the model did not read for lack of room.
+    messages_left_out: usize,
     marker: String,
 }
 
@@ -162,6 +167,7 @@ impl<'a> Run<'a> {
             is_cheaper: false,
             keys: Arc::default(),
             desk: None,
+            messages_left_out: 0,
             marker: uuid::Uuid::new_v4().simple().to_string(),
         }
     }
@@ -305,7 +311,13 @@ impl<'a> Run<'a> {
         };
         let (begun, tools) = tokio::try_join!(self.begin(wanted), tools)?;
         let history = context::before(self.turn, begun.context);
-        let history = self.with_older(history, messages, since).await;
+        let mut history = self.with_older(history, messages, since).await;
+        history.extend(begun.replied_to);
+        if !is_withheld {
+            let replied_to = self.unknown_reply(&history).await;
+            history.extend(replied_to);
+        }
+        let history = context::before(self.turn, history);
         self.describe(&history).await?;
         let tools = CONVERSATION.offered(tools);
         let specs = tools.iter().map(convert::tool).collect();
@@ -360,18 +372,54 @@ impl<'a> Run<'a> {
         let first = self.turn.messages.iter().map(|it| it.message.id).min();
         let Some(before) = oldest.or(first) else { return history };
         let limit = u32::try_from(missing.min(100)).unwrap_or(100);
-        let older = match holder.tools.fetch_history(channel, before, limit).await {
+        let older = match self.fetch(before, limit).await {
             Ok(older) => older,
-            Err(status) => {
-                if fate(&status) == Fate::Refused {
+            Err(fate) => {
+                if fate == Fate::Refused {
                     holder.histories.set_read(channel);
                 }
-                tracing::debug!(code = ?status.code(), channel.id = %channel.channel,
-                    "a channel's history could not be read; going on without it");
                 return history;
             }
         };
         holder.histories.set_read(channel);
+        let older = self.keep(older).await;
+        history.extend(older.into_iter().filter(|message| message.created_at >= since));
+        let mut history = context::before(self.turn, history);
+        history.drain(..history.len().saturating_sub(wanted));
+        history
+    }
+
+    /// Returns from Discord what is replied to, where neither the store nor the history holds it.
+    async fn unknown_reply(&self, history: &[Message]) -> Option<Message> {
+        if !self.thread.is_fresh() {
+            return None;
+        }
+        let is_known = |id: &Id<MessageMarker>| {
+            let here = self.turn.messages.iter().map(|it| &it.message);
+            here.chain(history).any(|message| message.id == *id)
+        };
+        let replies = self.turn.messages.iter().filter_map(|it| it.message.reply_to);
+        let reply = replies.filter(|id| !is_known(id)).max()?;
+        let behind = Id::new_checked(reply.get().checked_add(1)?)?;
+        let found = self.fetch(behind, 1).await.ok()?;
+        // Where it is gone, the one before it comes.
+        let found = found.into_iter().filter(|message| message.id == reply).collect();
+        self.keep(found).await.pop()
+    }
+
+    async fn fetch(&self, before: Id<MessageMarker>, limit: u32) -> Result<Vec<Message>, Fate> {
+        let channel = self.channel();
+        let fetched = self.holder.tools.fetch_history(channel, before, limit).await;
+        fetched.map_err(|status| {
+            tracing::debug!(code = ?status.code(), channel.id = %channel.channel,
+                "a channel's history could not be read; going on without it");
+            fate(&status)
+        })
+    }
+
+    /// Hands what was read from Discord to the store, and returns what may be read of it.
+    async fn keep(&self, older: Vec<Message>) -> Vec<Message> {
+        let (holder, channel) = (self.holder, self.channel());
         let ingested: Vec<_> = older
             .iter()
             .map(|message| Ingested {
@@ -384,7 +432,7 @@ impl<'a> Run<'a> {
             })
             .collect();
         if ingested.is_empty() {
-            return history;
+            return Vec::new();
         }
         let forgotten = match holder.store.ingest(ingestion::HANDLER, channel.home, &ingested).await
         {
@@ -395,18 +443,11 @@ impl<'a> Run<'a> {
                     error = with_causes(&error),
                     "a channel's history was not kept; going on without it"
                 );
-                return history;
+                return Vec::new();
             }
         };
         // Invariant FORGOTTEN: what stands on Discord yet of a person who is forgotten is not read.
-        history.extend(
-            older
-                .into_iter()
-                .filter(|message| message.created_at >= since && !forgotten.contains(&message.id)),
-        );
-        let mut history = context::before(self.turn, history);
-        history.drain(..history.len().saturating_sub(wanted));
-        history
+        older.into_iter().filter(|message| !forgotten.contains(&message.id)).collect()
     }
 
     /// Returns as much as a request may hold; nothing is cut for what is built in.
@@ -686,6 +727,7 @@ impl<'a> Run<'a> {
         });
         let offered: Vec<_> = tools.iter().map(|tool| tool.name.clone()).collect();
         let tokens = packed.tokens;
+        self.messages_left_out = packed.messages_left_out;
         if self.thread.steps().is_empty() {
             self.progress(
                 ProgressKind::Context,

@@ -1,11 +1,11 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use tokio::{sync::Semaphore, time::sleep};
 use tracing::Instrument;
 
 use ery_channel_queue::{BoxLease, Delivery, Hint, Task, Wakeups};
-use ery_ids::TriggerId;
+use ery_ids::{ChannelKey, TriggerId};
 use ery_lifecycle::Tasks;
 
 use crate::{
@@ -122,9 +122,7 @@ async fn judge_and_take(
         }
     };
     // Whether an exchange is open, its holder knows. Where surely nobody holds it, there is none.
-    if matches!(read, Read::Message(_, Call::OnlyInExchange))
-        && holder.queue.hint(channel).await == Hint::Quiet
-    {
+    if matches!(read, Read::Message(_, Call::OnlyInExchange)) && is_quiet(holder, channel).await {
         turn_away(holder, delivery, Reason::NotAddressed).await;
         return None;
     }
@@ -138,6 +136,18 @@ async fn judge_and_take(
             None
         }
     }
+}
+
+/// Returns whether surely nobody holds a channel, nor is about to: what was written at once is judged side
+/// by side, and an addressed message may just be taking the channel.
+async fn is_quiet(holder: &Holder, channel: ChannelKey) -> bool {
+    const TAKEN_WITHIN: Duration = Duration::from_millis(100);
+
+    if holder.queue.hint(channel).await != Hint::Quiet {
+        return false;
+    }
+    sleep(TAKEN_WITHIN).await;
+    holder.queue.hint(channel).await == Hint::Quiet
 }
 
 /// Reads a task, and asks the gate's first question.

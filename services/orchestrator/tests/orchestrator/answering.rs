@@ -6,7 +6,7 @@ use std::{
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use ery_proto::store::v1::{StepKind, ThreadOutcome};
+use ery_proto::store::v1::{StepKind, ThreadOutcome, ingest_event::Change};
 
 use crate::support::{
     ANN, BEN, BOT, CHANNEL, GUILD, MODERATORS,
@@ -51,6 +51,63 @@ async fn an_addressed_message_is_answered_once_and_leaves_the_queue() {
     assert_eq!(stand.store.calls("AppendSteps"), 2);
     assert!(stand.is_queue_empty().await);
     assert_eq!(stand.tools.answers().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_replied_to_is_read_however_old_it_is() {
+    let stand = Stand::new().await;
+    let old = stand.kept(BEN, "soup is served at noon");
+    let mut history = vec![old.clone()];
+    history.extend((0..60).map(|_| stand.kept(BEN, "hm")));
+    stand.tools.set_history(history);
+    let _process = stand.start();
+    let reference = json!({"message_reference": {"message_id": old.message_id.to_string()}});
+    stand.write(Written::by(ANN, "ery, when?").with(reference)).await;
+    until("it is finished", || stand.store.finished() == 1).await;
+    let read = context(&stand.ai.requests()[0]);
+    assert_eq!(read.first().map(String::as_str), Some("soup is served at noon"));
+    let last = read.iter().filter(|text| *text == "hm").count();
+    assert!(last > 0 && last < 60, "{last}");
+    // It stands in the store from now on.
+    let kept = format!(".{}", old.message_id);
+    assert!(stand.store.ingested().iter().any(|event| event.event_id.ends_with(&kept)));
+}
+
+#[tokio::test]
+async fn what_follows_at_once_is_part_of_the_exchange() {
+    let stand = Stand::new().await;
+    let _process = stand.start();
+    for channel in 0..20 {
+        let first = Written::by(ANN, "ery, I have a question").in_channel(CHANNEL + channel);
+        let second = Written::by(ANN, "it is about boats").in_channel(CHANNEL + channel);
+        stand.write(first).await;
+        stand.write(second).await;
+    }
+    until("all are answered", || {
+        let asked = stand.ai.requests();
+        let boats = |it: &String| it == "it is about boats";
+        asked.iter().flat_map(to_be_answered).filter(boats).count() == 20
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn that_a_cooldown_turned_a_message_away_stands_in_its_row() {
+    let stand = Stand::with(|settings| settings.member_cooldown = Duration::from_mins(1)).await;
+    let _process = stand.start();
+    stand.write(Written::by(ANN, "ery, one")).await;
+    until("it is answered", || stand.store.finished() == 1).await;
+    let second = stand.write(Written::by(ANN, "ery, two")).await;
+    let reason = || {
+        let created = stand.store.ingested().into_iter().filter_map(|event| match event.change {
+            Some(Change::Created(message)) if message.message_id == second => Some(message),
+            _ => None,
+        });
+        created.map(|message| message.gate_reason).find(|reason| !reason.is_empty())
+    };
+    until("it is kept", || reason().is_some()).await;
+    assert_eq!(reason().as_deref(), Some("cooldown"));
+    assert_eq!(stand.store.finished(), 1);
 }
 
 #[tokio::test]

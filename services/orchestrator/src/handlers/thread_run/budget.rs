@@ -79,9 +79,16 @@ impl Run<'_> {
         Ok(self.thread.close(&text, outcome, detail, holder.now()))
     }
 
-    /// Adds to an answer what is to be told of budgets, once in a window.
-    pub(super) async fn with_notices(&mut self, answer: Answer) -> Result<Answer, ThreadError> {
+    /// Adds to an answer what was not read for it, and what is to be told of budgets, once in a window.
+    pub(super) async fn with_notices(&mut self, mut answer: Answer) -> Result<Answer, ThreadError> {
         let effective = self.config().await?;
+        if self.messages_left_out > 0 {
+            let values = [("messages", self.messages_left_out.into())];
+            let line = language(&effective).say("answer-messages-left-out", &values);
+            if let Some(text) = answer::with_footnote(&answer.text, &line) {
+                answer.text = text;
+            }
+        }
         self.keys = self.holder.keys(self.channel()).await?;
         let is_news = |it: &Reached| match it.stage {
             // What the installation has left is the operator's to know.
