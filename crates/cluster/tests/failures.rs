@@ -341,6 +341,26 @@ async fn a_holder_whose_redis_was_emptied_is_followed_by_one_with_a_higher_epoch
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_of_which_redis_lost_when_it_expires_does_not_stay() {
+    let servers = Servers::start().await;
+    let cluster = short(&servers).await;
+    let replica = |id: &str| Replica {
+        id: ReplicaId(id.to_owned()),
+        service: ServiceName::Orchestrator,
+        address: String::new(),
+    };
+    let registration = cluster.membership().join(replica("alive")).await.unwrap();
+    let ghost = serde_json::to_string(&replica("ghost")).unwrap();
+    let mut half = redis::cmd("HSET");
+    half.arg("ery:members:{orchestrator}:replicas").arg("ghost").arg(ghost);
+    servers.redis.command(half).await.unwrap();
+    let list = cluster.membership().watch(ServiceName::Orchestrator).await.unwrap();
+    let known: Vec<_> = list.borrow().iter().map(|replica| replica.id.0.clone()).collect();
+    assert_eq!(known, ["alive"]);
+    registration.leave().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_redis_is_away_nothing_hangs_and_afterwards_everything_goes_on() {
     let mut servers = Servers::start().await;
     let settings = RedisSettings { timeout: Duration::from_millis(800), ..short_redis(&servers) };
