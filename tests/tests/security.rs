@@ -281,6 +281,34 @@ async fn guarded_servers() -> (NatsServer, RedisServer) {
     .unwrap()
 }
 
+#[tokio::test]
+async fn redis_as_it_is_shipped_knows_after_a_restart_what_was_written_at_once() {
+    let users = shipped("users.acl");
+    let mut redis =
+        RedisServer::start_with_users(&users, "store", &password("store")).await.unwrap();
+    let script = "redis.call('SET', KEYS[1], '1') redis.call('SET', KEYS[2], '2')";
+    let mut written = redis::cmd("EVAL");
+    written.arg(script).arg(2).arg("ery:members:{one}").arg("ery:members:{two}");
+    redis.command(written).await.unwrap();
+    redis.restart().await.unwrap();
+    let mut asked = redis::cmd("MGET");
+    asked.arg("ery:members:{one}").arg("ery:members:{two}");
+    let known: Vec<Option<String>> =
+        redis::from_redis_value(redis.command(asked.clone()).await.unwrap()).unwrap();
+    assert_eq!(known, [Some("1".to_owned()), Some("2".to_owned())]);
+
+    // As the user that reads the file nobody gets in.
+    let stranger = redis::Client::open(format!("redis://{}", redis.address())).unwrap();
+    let mut connection = stranger.get_multiplexed_async_connection().await.unwrap();
+    let refused = asked.query_async::<redis::Value>(&mut connection).await.unwrap_err();
+    assert_eq!(refused.code(), Some("NOAUTH"), "{refused}");
+    for password in ["", "default"] {
+        let mut login = redis::cmd("AUTH");
+        login.arg("default").arg(password);
+        assert!(login.query_async::<redis::Value>(&mut connection).await.is_err(), "`{password}`");
+    }
+}
+
 fn as_itself(nats: &NatsServer, redis: &RedisServer, service: &str) -> Vec<(&'static str, String)> {
     vec![
         ("ERY_NATS__URL", format!("nats://{}", nats.address())),
