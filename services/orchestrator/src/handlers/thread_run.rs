@@ -313,7 +313,7 @@ impl<'a> Run<'a> {
         let history = context::before(self.turn, begun.context);
         let mut history = self.with_older(history, messages, since).await;
         history.extend(begun.replied_to);
-        if !is_withheld {
+        if messages > 0 {
             let replied_to = self.unknown_reply(&history).await;
             history.extend(replied_to);
         }
