@@ -46,6 +46,19 @@ pub struct Effective {
     pub values: BTreeMap<String, (Value, Origin)>,
 }
 
+impl Effective {
+    /// Returns what holds in place of a value that was set, and by whom, if something narrower does.
+    ///
+    /// Of texts that are joined, each holds.
+    pub fn in_place_of(&self, path: &str, set: &Value) -> Option<&(Value, Origin)> {
+        let key = keys().find(path).ok()?;
+        let held = self.values.get(path)?;
+        let is_same =
+            held.0 == *set || held.0.as_f64().is_some_and(|number| Some(number) == set.as_f64());
+        (key.combine != Combine::Joined && !is_same).then_some(held)
+    }
+}
+
 /// A channel, and if it is a thread the channel that it hangs on: what is set there holds in its
 /// threads, too, below what is set in a thread itself. 0 stands for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,6 +124,7 @@ impl Snapshot {
         if let Value::Object(defaults) = &defaults {
             add_defaults(defaults, "", &mut values);
         }
+        let defaults = values.clone();
         let layers = [
             (Origin::Settings, Some(&self.base)),
             (Origin::Layer(Layer::Global), Some(&self.global)),
@@ -122,6 +136,15 @@ impl Snapshot {
         for (origin, document) in layers {
             for (path, value) in document.into_iter().flatten() {
                 add(&mut values, path, value, origin);
+            }
+        }
+        // The process says all that it goes by, and bounds what is set below: but what is as it is
+        // without any settings, nobody has set.
+        for (path, (value, origin)) in &mut values {
+            if *origin == Origin::Settings
+                && defaults.get(path).is_some_and(|(default, _)| default == value)
+            {
+                *origin = Origin::Default;
             }
         }
         let document =
@@ -318,6 +341,39 @@ mod tests {
     }
 
     #[test]
+    fn what_is_as_it_is_without_settings_is_nobodys_and_bounds_all_the_same() {
+        let base = document(&[("limits.steps", json!(8)), ("context.messages", json!(31))]);
+        let own = Layered::from([(Subject::SERVER, document(&[("limits.steps", json!(20))]))]);
+        let effective = Snapshot::new(base, Document::new(), own).effective(0, 0);
+        assert_eq!(effective.values["limits.steps"], (json!(8), Origin::Default));
+        assert_eq!(effective.values["context.messages"].1, Origin::Settings);
+    }
+
+    #[test]
+    fn what_holds_in_place_of_a_value_says_who_set_it() {
+        let base = document(&[("budgets.server.day_usd", json!(2.0))]);
+        let global = document(&[("tools.policy.ban_member", json!("off"))]);
+        let own = Layered::from([(
+            Subject::SERVER,
+            document(&[
+                ("budgets.server.day_usd", json!(9)),
+                ("tools.policy.ban_member", json!("allow")),
+                ("answers.instructions", json!("Be kind.")),
+                ("context.messages", json!(9)),
+            ]),
+        )]);
+        let effective = Snapshot::new(base, global, own).effective(0, 0);
+        let held = |path: &str, value: Value| effective.in_place_of(path, &value).cloned();
+        let day = "budgets.server.day_usd";
+        assert_eq!(held(day, json!(9)), Some((json!(2.0), Origin::Settings)));
+        assert_eq!(held(day, json!(2)), None);
+        let off = Some((json!("off"), Origin::Layer(Layer::Global)));
+        assert_eq!(held("tools.policy.ban_member", json!("allow")), off);
+        assert_eq!(held("answers.instructions", json!("Be kind.")), None);
+        assert_eq!(held("context.messages", json!(9)), None);
+    }
+
+    #[test]
     fn what_the_operator_sets_is_a_ceiling_which_communities_only_lower() {
         const DAY: &str = "budgets.server.day_usd";
         let set = |usd: f64| document(&[(DAY, json!(usd))]);
@@ -374,6 +430,15 @@ mod tests {
         let told = |channel| snapshot.effective(channel, 0).config.answers.instructions.clone();
         assert_eq!(told(7), "Be kind.\nWe love trains.\nHere in verse.");
         assert_eq!(told(8), "Be kind.\nWe love trains.");
+    }
+
+    #[test]
+    fn a_whole_number_that_was_kept_with_a_point_pauses_nothing() {
+        let own = Layered::from([(Subject::SERVER, document(&[("limits.steps", json!(3.0))]))]);
+        let snapshot = Snapshot::new(Document::new(), Document::new(), own);
+        let config = &snapshot.effective(0, 0).config;
+        assert!(!config.paused);
+        assert_eq!(config.limits.steps, 3);
     }
 
     #[test]

@@ -80,6 +80,8 @@ pub enum InvalidConfig {
     Value { path: String, value: String, must: Must },
     #[error("`{path}` cannot be set for {layer}, only for {}", listed(.allowed))]
     Layer { path: String, layer: Layer, allowed: Vec<Layer> },
+    #[error("`{path}` cannot name @everyone: Discord lists that role for nobody")]
+    Everyone { path: String },
 }
 
 fn listed(layers: &[Layer]) -> String {
@@ -200,6 +202,25 @@ impl Keys {
         key.check_layer(layer, path)?;
         key.check_value(path, value)
     }
+
+    /// Checks that a value can mean something in a home: none is about everybody's role.
+    ///
+    /// # Errors
+    ///
+    /// Names the path.
+    pub fn check_roles(&self, home: u64, path: &str, value: &Value) -> Result<(), InvalidConfig> {
+        if home != 0 && self.find(path)?.is_about_everyone(path, value, home) {
+            return Err(InvalidConfig::Everyone { path: path.to_owned() });
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether a config can be read that sets this alone.
+fn is_readable(path: &str, value: &Value) -> bool {
+    let mut root = Map::new();
+    put(&mut root, path, value.clone());
+    serde_json::from_value::<Config>(Value::Object(root)).is_ok()
 }
 
 /// Returns the schema of one entry of a table.
@@ -285,39 +306,57 @@ impl Key {
         Err(InvalidConfig::Unknown { path: path.to_owned(), suggestion })
     }
 
-    /// Checks a value by itself; returns it as it is kept: times in one spelling, ids sorted.
+    /// Checks a value by itself; returns it as it is kept: times in one spelling, ids sorted, whole
+    /// numbers without a point.
     pub(crate) fn check_value(&self, path: &str, value: &Value) -> Result<Value, InvalidConfig> {
-        let invalid = || InvalidConfig::Value {
+        let kept = self.validator.is_valid(value).then(|| self.kept(value)).flatten();
+        // The schema and the types must not differ: what cannot be read would stop the whole layer.
+        kept.filter(|kept| is_readable(path, kept)).ok_or_else(|| InvalidConfig::Value {
             path: path.to_owned(),
             value: shown(value),
             must: self.must(),
-        };
-        if !self.validator.is_valid(value) {
-            return Err(invalid());
-        }
+        })
+    }
+
+    /// Returns a value of the right shape as it is kept; none if it is outside its bounds.
+    fn kept(&self, value: &Value) -> Option<Value> {
         if self.is_time() {
-            let span = value.as_str().and_then(Span::parse).ok_or_else(invalid)?;
+            let span = value.as_str().and_then(Span::parse)?;
             let bound = |name: &str| self.schema[name].as_str().and_then(Span::parse);
             let is_within = bound("x-least").is_none_or(|least| span >= least)
                 && bound("x-most").is_none_or(|most| span <= most);
-            return if is_within { Ok(span.to_string().into()) } else { Err(invalid()) };
+            return is_within.then(|| span.to_string().into());
         }
         let ids = match value {
+            // By JSON Schema `3.0` and `3e0` are whole numbers, too.
+            Value::Number(number) if number.is_f64() && self.schema["type"] == "integer" => {
+                return number.as_f64()?.to_string().parse::<u64>().ok().map(Value::from);
+            }
             Value::String(id) if is_id(&self.schema) => vec![id],
             Value::Array(ids) if is_id(&self.schema["items"]) => ids
                 .iter()
                 .filter_map(|id| if let Value::String(id) = id { Some(id) } else { None })
                 .collect(),
-            _ => return Ok(value.clone()),
+            _ => return Some(value.clone()),
         };
-        let mut ids: Vec<u64> =
-            ids.into_iter().map(|id| id.parse().ok()).collect::<Option<_>>().ok_or_else(invalid)?;
+        let mut ids: Vec<u64> = ids.into_iter().map(|id| id.parse().ok()).collect::<Option<_>>()?;
         ids.sort_unstable();
         ids.dedup();
-        Ok(match value {
+        Some(match value {
             Value::Array(_) => ids.iter().map(u64::to_string).collect(),
             _ => value.clone(),
         })
+    }
+
+    /// Returns whether a value is about the role @everyone, whose id is the server's. Discord lists
+    /// it for nobody, so that nothing would come of it.
+    fn is_about_everyone(&self, path: &str, value: &Value, home: u64) -> bool {
+        let everyone = home.to_string();
+        let names = |value: &Value| value.as_str() == Some(everyone.as_str());
+        let is_entry = self.entries.as_deref() == Some("role")
+            && path.rsplit('.').next() == Some(everyone.as_str());
+        let lists_roles = self.schema["x-items"] == "role";
+        is_entry || lists_roles && value.as_array().is_some_and(|roles| roles.iter().any(names))
     }
 
     pub(crate) fn is_time(&self) -> bool {
@@ -402,7 +441,10 @@ pub(crate) fn put(root: &mut Map<String, Value>, path: &str, value: Value) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::document::{Document, File, Layered, Subject};
 
     #[test]
     fn every_key_says_what_it_is_and_where_it_is_set() {
@@ -506,6 +548,94 @@ mod tests {
             ),
         ] {
             assert_eq!(refused(layer, path, value), expected);
+        }
+    }
+
+    #[test]
+    fn a_whole_number_is_kept_as_one_however_it_is_written() {
+        let kept = |path: &str, value: Value| keys().check(Layer::Server, path, &value);
+        assert_eq!(kept("limits.steps", json!(3.0)), Ok(json!(3)));
+        assert_eq!(kept("limits.tokens", json!(5e4)), Ok(json!(50_000)));
+        assert_eq!(
+            kept("budgets.server.day_tokens", json!(1e12)),
+            Ok(json!(1_000_000_000_000_u64))
+        );
+        assert_eq!(kept("budgets.server.day_usd", json!(2.5)), Ok(json!(2.5)));
+        for value in [json!(3.5), json!(0.0), json!(-3.0), json!(1e300)] {
+            assert!(kept("limits.steps", value.clone()).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_of_everybodys_role() {
+        let check = |path: &str, value: Value| keys().check_roles(7, path, &value);
+        let everyone = |path: &str| Err(InvalidConfig::Everyone { path: path.to_owned() });
+        assert_eq!(check("access.moderator", json!(["3", "7"])), everyone("access.moderator"));
+        assert_eq!(check("access.moderator", json!(["3", "77"])), Ok(()));
+        assert_eq!(check("gate.roles.7", json!("off")), everyone("gate.roles.7"));
+        assert_eq!(check("gate.roles.8", json!("off")), Ok(()));
+        assert_eq!(check("moderation.reports_channel", json!("7")), Ok(()));
+    }
+
+    /// Values as they come from files: near and past every bound, in every spelling of a number.
+    fn values() -> impl Strategy<Value = Value> {
+        let number = prop_oneof![
+            any::<u64>().prop_map(Value::from),
+            (0_u64..1_000).prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (0_u32..2_000).prop_map(|number| json!(f64::from(number))),
+            (0_i32..14).prop_map(|power| json!(10_f64.powi(power))),
+            (-1e13..1e13_f64).prop_map(|number| json!(number)),
+            (0_u32..100_000).prop_map(|cents| json!(f64::from(cents) / 100.0)),
+            Just(json!(-0.0)),
+        ];
+        let text = prop_oneof![
+            "[1-9][0-9]{0,20}",
+            "[0-9]{1,3}(ms|s|m|h|days)",
+            "[a-z]{1,8}",
+            Just("off".to_owned()),
+            Just("allow".to_owned()),
+            Just("de".to_owned()),
+            Just(String::new()),
+        ];
+        let text = text.prop_map(Value::from);
+        prop_oneof![
+            4 => number.clone(),
+            4 => text.clone(),
+            1 => any::<bool>().prop_map(Value::from),
+            2 => proptest::collection::vec(prop_oneof![number, text], 0..4).prop_map(Value::from),
+            1 => Just(Value::Null),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn whatever_is_accepted_can_be_read_and_is_kept_as_it_is(
+            value in values(),
+            index in any::<proptest::sample::Index>(),
+        ) {
+            let all: Vec<&Key> = keys().all().collect();
+            let key = all[index.index(all.len())];
+            let entry = if key.entries.as_deref() == Some("tool") { "send_dm" } else { "20" };
+            let path = key.path.replace('*', entry);
+            let layer = key.layers[0];
+            if let Ok(kept) = keys().check(layer, &path, &value) {
+                prop_assert!(is_readable(&path, &kept), "{path} {value} {kept}");
+                prop_assert_eq!(keys().check(layer, &path, &kept), Ok(kept.clone()));
+                let set = Layered::from([(
+                    Subject { layer, id: 0 },
+                    Document::from([(path.clone(), kept.clone())]),
+                )]);
+                let top = if layer == Layer::Global { Layer::Global } else { Layer::Server };
+                if layer == top {
+                    for file in [File::Toml, File::Json] {
+                        let written = file.write(&set);
+                        prop_assert_eq!(File::read(&written, top).unwrap(), set.clone(), "{}", written);
+                    }
+                }
+            }
         }
     }
 

@@ -54,13 +54,26 @@ impl Must {
                 let each = Box::new(Self::of(&schema["items"]));
                 Self::List { most: bound("maxItems"), each }
             }
-            (_, Some("duration")) => Self::Time(between("x-least", "x-most")),
+            (_, Some("duration")) => {
+                let Bounds { least, most } = between("x-least", "x-most");
+                Self::Time(Bounds {
+                    least: least.map(|it| spaced(&it)),
+                    most: most.map(|it| spaced(&it)),
+                })
+            }
             (_, Some("discord-id")) => Self::Id,
             (_, Some("language")) => Self::Language,
             (_, Some("name")) => Self::Name,
             _ => Self::Text { most: bound("maxLength") },
         }
     }
+}
+
+/// Writes a time's units apart from its numbers where they are whole words: `30 days`, but `1h`.
+fn spaced(time: &str) -> String {
+    let unit = time.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(time.len());
+    let (number, unit) = time.split_at(unit);
+    if unit.len() > 2 { format!("{number} {unit}") } else { time.to_owned() }
 }
 
 /// Returns the words that a value may be, where it is one of a few.

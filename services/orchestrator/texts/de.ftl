@@ -320,6 +320,7 @@ ery-config-bounds = Es muss { $must } sein und geht { $layers }.
 ery-unknown-key = { $path } gibt es nicht.
 ery-unknown-key-perhaps = { $path } gibt es nicht; ist { $suggestion } gemeint?
 ery-wrong-value = { $path } kann nicht { $value } sein: es muss { $must } sein.
+ery-everyone = { $path } kann nicht @everyone nennen: Discord führt diese Rolle bei niemandem auf, also käme nichts dabei heraus. Nenn Rollen, die Mitglieder bekommen.
 ery-wrong-layer = { $path } geht nicht { $layer }, sondern { $layers }.
 ery-layer-word-global = für die ganze Installation
 ery-layer-word-server = für einen Server
@@ -330,6 +331,10 @@ must-true-or-false = true oder false (ja oder nein)
 must-whole-number = eine ganze Zahl{ $bounds }
 must-dollars = ein Betrag in Dollar wie 2.50{ $bounds }
 must-time = eine Zeit wie 90s{ $bounds }
+must-days = { $days ->
+    [one] 1 Tag
+   *[other] { $days } Tagen
+}
 must-list = eine Liste, jedes darin { $each }
 must-list-of = eine Liste von höchstens { $most }, jedes darin { $each }
 must-id = eine Id von Discord oder eine Erwähnung

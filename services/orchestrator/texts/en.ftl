@@ -320,6 +320,7 @@ ery-config-bounds = It must be { $must }; it can be set { $layers }.
 ery-unknown-key = There is no { $path }.
 ery-unknown-key-perhaps = There is no { $path }; did you mean { $suggestion }?
 ery-wrong-value = { $path } cannot be { $value }: it must be { $must }.
+ery-everyone = { $path } cannot name @everyone: Discord lists that role for nobody, so nothing would come of it. Name roles that members are given.
 ery-wrong-layer = { $path } cannot be set { $layer }, but { $layers }.
 ery-layer-word-global = for the whole installation
 ery-layer-word-server = for a server
@@ -330,6 +331,10 @@ must-true-or-false = true or false
 must-whole-number = a whole number{ $bounds }
 must-dollars = an amount in dollars such as 2.50{ $bounds }
 must-time = a time such as 90s{ $bounds }
+must-days = { $days ->
+    [one] 1 day
+   *[other] { $days } days
+}
 must-list = a list, each { $each }
 must-list-of = a list of at most { $most }, each { $each }
 must-id = an id of Discord's, or a mention

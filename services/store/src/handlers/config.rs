@@ -202,6 +202,7 @@ fn setting_of(
     let value = serde_json::from_str(&setting.value)
         .map_err(|error| Invalid::new("value", format!("is no JSON: {error}")))?;
     let value = keys().check(subject.layer, &setting.path, &value)?;
+    keys().check_roles(home, &setting.path, &value)?;
     Ok((subject, setting.path, Some(value)))
 }
 

@@ -26,6 +26,9 @@ pub(crate) fn problem(language: Language, error: &InvalidConfig) -> String {
                 [("path", (&path).into()), ("value", (&value).into()), ("must", (&wanted).into())];
             language.say("ery-wrong-value", &values)
         }
+        InvalidConfig::Everyone { path } => {
+            language.say("ery-everyone", &[("path", (&quoted(path, SHOWN)).into())])
+        }
         InvalidConfig::Layer { path, layer, allowed } => {
             let (path, layer) = (quoted(path, SHOWN), layers(language, &[*layer]));
             let allowed = layers(language, allowed);
@@ -89,14 +92,25 @@ pub(crate) fn must(language: Language, wanted: &Must) -> String {
 }
 
 fn bounds(language: Language, bounds: &Bounds) -> String {
-    match (&bounds.least, &bounds.most) {
+    let (least, most) = (&bounds.least, &bounds.most);
+    let said = |bound: &Option<String>| bound.as_deref().map(|bound| self::bound(language, bound));
+    match (said(least), said(most)) {
         (Some(least), Some(most)) => {
-            language.say("must-between", &[("least", least.into()), ("most", most.into())])
+            language.say("must-between", &[("least", (&least).into()), ("most", (&most).into())])
         }
-        (Some(least), None) => language.say("must-at-least", &[("least", least.into())]),
-        (None, Some(most)) => language.say("must-at-most", &[("most", most.into())]),
+        (Some(least), None) => language.say("must-at-least", &[("least", (&least).into())]),
+        (None, Some(most)) => language.say("must-at-most", &[("most", (&most).into())]),
         (None, None) => String::new(),
     }
+}
+
+/// Says one bound: what is written as a word is written in the language's own.
+fn bound(language: Language, bound: &str) -> String {
+    let days = bound.strip_suffix(" days").and_then(|days| days.parse::<usize>().ok());
+    days.map_or_else(
+        || bound.to_owned(),
+        |days| language.say("must-days", &[("days", days.into())]),
+    )
 }
 
 /// Says where something is set.
@@ -141,6 +155,9 @@ mod tests {
             german,
             "`context.messages` kann nicht `300` sein: es muss eine ganze Zahl von 0 bis 200 sein."
         );
+        let (english, german) = said(Layer::Server, "context.window", &json!("40days"));
+        assert!(english.ends_with("from 1s to 30 days."), "{english}");
+        assert!(german.ends_with("von 1s bis 30 Tagen sein."), "{german}");
         let (english, german) = said(Layer::Channel, "tools.policy.ban_member", &json!("ask"));
         assert_eq!(
             english,
