@@ -182,7 +182,7 @@ pub(crate) enum Config {
     /// Who set what and when, the newest first
     History {
         /// The server [default: the installation]
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id)]
         guild: Option<u64>,
         #[arg(long, default_value_t = 20)]
         limit: u32,
@@ -191,13 +191,13 @@ pub(crate) enum Config {
     Rollback {
         version: u64,
         /// The server [default: the installation]
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id)]
         guild: Option<u64>,
     },
     /// Write what is set as a file, but for what members set for themselves
     Export {
         /// The server [default: the installation]
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id)]
         guild: Option<u64>,
         #[arg(long, value_enum, default_value_t = ConfigFormat::Toml)]
         format: ConfigFormat,
@@ -207,7 +207,7 @@ pub(crate) enum Config {
         /// TOML or JSON; `-` for the standard input
         file: PathBuf,
         /// The server [default: the installation]
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id)]
         guild: Option<u64>,
         #[arg(long)]
         yes: bool,
@@ -216,7 +216,7 @@ pub(crate) enum Config {
     Preset {
         /// Which, by `ery ctl config presets`
         name: String,
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id)]
         guild: u64,
         #[arg(long)]
         yes: bool,
@@ -229,16 +229,25 @@ pub(crate) enum Config {
     Schema,
 }
 
+/// Reads an id of Discord's: 0 is none, and would be taken for the installation, or for nobody.
+fn id(text: &str) -> Result<u64, &'static str> {
+    match text.parse() {
+        Ok(0) => Err("there is nothing with the id 0; leave the option out where none is meant"),
+        Ok(id) => Ok(id),
+        Err(_) => Err("an id of Discord's is a whole number"),
+    }
+}
+
 /// Where something is set.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct ConfigPlace {
     /// The server [default: the installation]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     pub(crate) guild: Option<u64>,
-    #[arg(long, value_name = "ID", requires = "guild")]
+    #[arg(long, value_name = "ID", requires = "guild", value_parser = id)]
     pub(crate) channel: Option<u64>,
     /// For one member themselves
-    #[arg(long, value_name = "ID", requires = "guild")]
+    #[arg(long, value_name = "ID", requires = "guild", value_parser = id)]
     pub(crate) user: Option<u64>,
 }
 
@@ -281,7 +290,7 @@ pub(crate) enum Privacy {
     /// Deletions, the newest first
     List {
         /// Only this person's, also after they are confirmed
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id)]
         user: Option<u64>,
         #[arg(long, default_value_t = 20)]
         limit: u32,
@@ -303,10 +312,10 @@ pub(crate) enum Privacy {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Person {
     /// The person
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     pub(crate) user: u64,
     /// Only what is of this server [default: everything, direct messages too]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     pub(crate) guild: Option<u64>,
 }
 
@@ -315,7 +324,7 @@ pub(crate) enum Backup {
     /// Back up now, while others go on
     Create {
         /// Only the shard that is home to this guild
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id)]
         guild: Option<u64>,
     },
     /// The backups there are, the newest first
@@ -332,7 +341,7 @@ pub(crate) enum Backup {
     Restore {
         id: String,
         /// Only the shard that is home to this guild, with the other guilds in it
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id)]
         guild: Option<u64>,
         /// Every shard that the backup holds
         #[arg(long)]
@@ -412,13 +421,13 @@ pub(crate) enum Mcp {
     /// Make a credential, and show its token, once
     Create {
         /// The server in which it acts
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id)]
         guild: u64,
         /// The member for whom it acts: it may do what they may do by hand
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id)]
         user: u64,
         /// The channel that is "here" for its calls, and where its proposals are shown
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id)]
         channel: u64,
         /// A tool that it may call; may be given several times [default: every tool]
         #[arg(long = "tool", value_name = "NAME")]
@@ -429,7 +438,7 @@ pub(crate) enum Mcp {
     },
     /// Credentials, the newest first; never their tokens
     List {
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id)]
         guild: Option<u64>,
         #[arg(long, default_value_t = 100)]
         limit: u32,
@@ -446,7 +455,7 @@ pub(crate) enum Keys {
     /// Keep a server's own key, in place of the one before; it is asked with from the next message on
     Set {
         /// The server
-        #[arg(value_name = "GUILD")]
+        #[arg(value_name = "GUILD", value_parser = id)]
         guild: u64,
         /// The provider, by its name in `ai.providers`, or the kind of the only one
         #[arg(long, value_name = "NAME")]
@@ -458,13 +467,13 @@ pub(crate) enum Keys {
     /// Which keys there are, by whom and since when; never the keys
     List {
         /// Only those of a server
-        #[arg(value_name = "GUILD")]
+        #[arg(value_name = "GUILD", value_parser = id)]
         guild: Option<u64>,
     },
     /// Forget a key: with its last one gone, the server is asked for on the operator's keys again
     Remove {
         /// The server
-        #[arg(value_name = "GUILD")]
+        #[arg(value_name = "GUILD", value_parser = id)]
         guild: u64,
         #[arg(long, value_name = "NAME")]
         provider: String,
@@ -475,7 +484,7 @@ pub(crate) enum Keys {
 pub(crate) enum Schedule {
     /// What is planned, the next due first
     List {
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id)]
         guild: Option<u64>,
         #[arg(long, default_value_t = 20)]
         limit: u32,
@@ -493,10 +502,10 @@ pub(crate) enum Schedule {
 #[derive(Debug, Args)]
 pub(crate) struct Usage {
     /// Of this server alone
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     pub(crate) guild: Option<u64>,
     /// For this member alone
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     pub(crate) user: Option<u64>,
     /// In which time, by UTC
     #[arg(long, value_enum, default_value_t = UsageWindow::Month)]
@@ -570,7 +579,7 @@ pub(crate) enum Executions {
     },
     /// All executions of a guild as lines of JSON, the newest first
     Export {
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id)]
         guild: u64,
     },
 }
@@ -606,9 +615,9 @@ pub(crate) enum Dead {
 /// Where to look; everywhere if neither is given.
 #[derive(Debug, Args)]
 pub(crate) struct Place {
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     pub(crate) guild: Option<u64>,
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     pub(crate) channel: Option<u64>,
 }
 
@@ -618,4 +627,35 @@ pub(crate) enum SettingsCommand {
     Check,
     /// Show the settings in force, without secrets
     Show,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_declared_soundly() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn zero_is_nobodys_id_and_never_the_installation() {
+        for arguments in [
+            "ctl config set paused true --guild 0",
+            "ctl config get --guild 5 --channel 0",
+            "ctl config reset paused --guild 5 --user 0",
+            "ctl config import - --guild 0",
+            "ctl threads list --guild 0",
+            "ctl privacy preferences --user 0",
+            "ctl keys list 0",
+        ] {
+            let read = Cli::try_parse_from(["ery"].into_iter().chain(arguments.split(' ')));
+            let said = read.map(|_| ()).unwrap_err().to_string();
+            assert!(said.contains("there is nothing with the id 0"), "{arguments}: {said}");
+        }
+        let read = Cli::try_parse_from(["ery", "ctl", "config", "get", "--guild", "5"]);
+        assert!(read.is_ok());
+    }
 }

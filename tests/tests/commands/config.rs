@@ -210,7 +210,7 @@ async fn an_operator_exports_imports_and_sets_everything() {
     assert!(stand.is_answered("alice").await);
 
     stand.ctl(&["config", "preset", "busy-community", "--guild", &guild]).await;
-    assert_eq!(stand.value("context.messages").await.1, "settings", "that only showed it");
+    assert_eq!(stand.value("context.messages").await.1, "default", "that only showed it");
     stand.ctl(&["config", "preset", "busy-community", "--guild", &guild, "--yes"]).await;
     assert_eq!(stand.value("context.messages").await, (json!(20), "server".to_owned()));
 
@@ -218,12 +218,30 @@ async fn an_operator_exports_imports_and_sets_everything() {
     let exported = stand.ctl_text(&["config", "export", "--guild", &guild]).await;
     fs::write(&file, &exported).unwrap();
     stand.ctl(&["config", "rollback", "0", "--guild", &guild]).await;
-    assert_eq!(stand.value("context.messages").await.1, "settings");
+    assert_eq!(stand.value("context.messages").await.1, "default");
     let file = file.display().to_string();
     let import = ["config", "import", &file, "--guild", &guild, "--yes"];
     stand.ctl(&import).await;
     assert_eq!(stand.ctl_text(&["config", "export", "--guild", &guild]).await, exported);
     assert_eq!(stand.ctl(&import).await, json!([]), "it was so already");
+
+    let above = stand.ctl(&["config", "set", "limits.steps", "50", "--guild", &guild]).await;
+    assert_eq!(above[0]["held"], json!({ "value": 8, "origin": "default" }), "{above}");
+    let there = ["reset", "context.nope", "--guild", &guild];
+    assert!(stand.refused(&there).await.contains("there is no `context.nope`"));
+    let both = ["set", "paused", "true", "--guild", &guild, "--channel", "5", "--user", "6"];
+    assert!(stand.refused(&both).await.contains("give --channel or --user, not both"));
+
+    // Whole numbers however they are written; a dry run says that it is one, and refuses as much.
+    fs::write(&file, r#"{ "limits": { "steps": 5e0 }, "channels": { "5": { "paused": true } } }"#)
+        .unwrap();
+    let dry = stand.ctl(&["config", "import", &file, "--guild", &guild]).await;
+    assert!(dry.as_array().unwrap().iter().all(|it| it["is_made"] == false), "{dry}");
+    assert_eq!(stand.ctl(&import).await[0]["is_made"], true);
+    assert_eq!(stand.value("limits.steps").await, (json!(5), "server".to_owned()));
+    assert_eq!(stand.value("paused").await.0, false);
+    let nowhere = stand.refused(&["import", &file]).await;
+    assert!(nowhere.contains("channel 5, which belongs to a server"), "{nowhere}");
 
     let schema = stand.ctl(&["config", "schema"]).await;
     assert_eq!(schema["properties"]["gate"]["properties"]["answer_bots"]["type"], "boolean");

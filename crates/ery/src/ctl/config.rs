@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs,
     io::{self, Read as _},
     path::Path,
@@ -58,15 +59,25 @@ pub(super) async fn run(
             get(path.as_deref(), *place, settings, &stored, output).await
         }
         Config::Set { path, value, place } => {
-            let subject = subject(*place)?;
+            let (home, subject) = (home(*place), subject(*place)?);
             let key = keys().find(path).map_err(|error| invalid(&error))?;
             let value = key.parse(path, value).map_err(|error| invalid(&error))?;
-            change(*place, vec![(subject, path.clone(), Some(value))], "", None, &stored, output)
-                .await
+            let wanted = vec![(subject, path.clone(), Some(value))];
+            let made = stored.change(&of(home, ""), wanted).await;
+            told(home, made, settings, &stored, output).await
         }
         Config::Reset { path, place } => {
-            let wanted = vec![(subject(*place)?, path.clone(), None)];
-            change(*place, wanted, "", None, &stored, output).await
+            let (home, subject) = (home(*place), subject(*place)?);
+            if let Err(error) = keys().find(path) {
+                // What a newer version set can be reset, too.
+                let now = load(home, &stored).await?.layered;
+                let is_set = now.get(&subject).is_some_and(|document| document.contains_key(path));
+                if !is_set {
+                    return Err(invalid(&error));
+                }
+            }
+            let made = stored.change(&of(home, ""), vec![(subject, path.clone(), None)]).await;
+            told(home, made, settings, &stored, output).await
         }
         Config::History { guild, limit } => {
             let versions = stored.history(guild.unwrap_or(0), *limit).await;
@@ -74,9 +85,9 @@ pub(super) async fn run(
             output.list(&versions.iter().map(VersionView::from).collect::<Vec<_>>())
         }
         Config::Rollback { version, guild } => {
-            let change = of(guild.unwrap_or(0), "");
-            let made = stored.roll_back(&change, *version).await;
-            shown(made, output)
+            let home = guild.unwrap_or(0);
+            let made = stored.roll_back(&of(home, ""), *version).await;
+            told(home, made, settings, &stored, output).await
         }
         Config::Export { guild, format } => {
             let mut layered = load(guild.unwrap_or(0), &stored).await?.layered;
@@ -88,9 +99,11 @@ pub(super) async fn run(
             let home = guild.unwrap_or(0);
             let read = File::read(&text_of(file)?, top_of(home).layer);
             let layered = read.map_err(|error| Failure::settings(error.to_string()))?;
+            check_places(home, &layered)?;
             let now = load(home, &stored).await?;
             let wanted = replacing(&now.layered, &layered);
-            apply(home, wanted, "import", &now, *yes, &stored, output).await
+            let planned = Planned { home, wanted, note: "import".to_owned(), now };
+            planned.apply(*yes, settings, &stored, output).await
         }
         Config::Preset { name, guild, yes } => {
             let Some(found) = preset(name) else {
@@ -101,9 +114,12 @@ pub(super) async fn run(
                 )));
             };
             let now = load(*guild, &stored).await?;
-            let set = |(path, value)| (Subject::SERVER, path, Some(value));
-            let wanted = found.document().into_iter().map(set).collect();
-            apply(*guild, wanted, &format!("preset {name}"), &now, *yes, &stored, output).await
+            let nothing = Document::new();
+            let changes = found.changes(now.layered.get(&Subject::SERVER).unwrap_or(&nothing));
+            let wanted = changes.into_iter().map(|(path, value)| (Subject::SERVER, path, value));
+            let (wanted, note) = (wanted.collect(), format!("preset {name}"));
+            let planned = Planned { home: *guild, wanted, note, now };
+            planned.apply(*yes, settings, &stored, output).await
         }
         Config::Schema | Config::Keys | Config::Presets => Ok(()),
     }
@@ -113,27 +129,50 @@ fn invalid(error: &InvalidConfig) -> Failure {
     Failure::settings(format!("{error}; see `ery ctl config keys`"))
 }
 
-/// Returns the place's home and what is set there itself.
+/// Returns whose config it is: 0 for the installation's.
 fn home(place: ConfigPlace) -> u64 {
     place.guild.unwrap_or(0)
 }
 
 fn subject(place: ConfigPlace) -> Result<Subject, Failure> {
-    let needs_guild = || Failure::settings("name the server, too, by --guild");
     match place {
-        ConfigPlace { user: Some(user), guild, .. } => {
-            guild.map(|_| Subject::user(user)).ok_or_else(needs_guild)
-        }
-        ConfigPlace { channel: Some(channel), guild, .. } => {
-            guild.map(|_| Subject::channel(channel)).ok_or_else(needs_guild)
-        }
+        ConfigPlace { user: Some(_), channel: Some(_), .. } => Err(Failure::settings(
+            "something is set for a channel or for a member: give --channel or --user, not both",
+        )),
+        ConfigPlace { user: Some(user), .. } => Ok(Subject::user(user)),
+        ConfigPlace { channel: Some(channel), .. } => Ok(Subject::channel(channel)),
         ConfigPlace { guild, .. } => Ok(top_of(guild.unwrap_or(0))),
+    }
+}
+
+/// Refuses what a file says of channels and members where no server is named.
+fn check_places(home: u64, layered: &Layered) -> Result<(), Failure> {
+    let of_server = layered.iter().find(|(subject, document)| {
+        matches!(subject.layer, Layer::Channel | Layer::User) && !document.is_empty()
+    });
+    match of_server {
+        Some((subject, _)) if home == 0 => Err(Failure::settings(format!(
+            "the file sets something for {} {}, which belongs to a server: name it by --guild",
+            subject.layer, subject.id
+        ))),
+        _ => Ok(()),
     }
 }
 
 async fn load(home: u64, stored: &StoredConfig) -> Result<Loaded, Failure> {
     let loaded = stored.get(home, None).await.map_err(|status| refused(&status))?;
     Ok(loaded.unwrap_or_default())
+}
+
+/// Returns what holds in a home.
+async fn snapshot(
+    home: u64,
+    settings: &Settings,
+    stored: &StoredConfig,
+) -> Result<Snapshot, Failure> {
+    let global = load(0, stored).await?.layered.remove(&Subject::GLOBAL).unwrap_or_default();
+    let own = if home == 0 { Layered::new() } else { load(home, stored).await?.layered };
+    Ok(Snapshot::new(services::config_base(settings).of(home), global, own))
 }
 
 async fn get(
@@ -143,7 +182,6 @@ async fn get(
     stored: &StoredConfig,
     output: &Output,
 ) -> Result<(), Failure> {
-    subject(place)?;
     if let Some(path) = path {
         // A table's name shows all its entries.
         let is_table = keys().find(&format!("{path}.0")).is_ok()
@@ -152,13 +190,7 @@ async fn get(
             keys().find(path).map_err(|error| invalid(&error))?;
         }
     }
-    let global = load(0, stored).await?.layered.remove(&Subject::GLOBAL).unwrap_or_default();
-    let own = match place.guild {
-        Some(guild) => load(guild, stored).await?.layered,
-        None => Layered::new(),
-    };
-    let base = services::config_base(settings).of(home(place));
-    let snapshot = Snapshot::new(base, global, own);
+    let snapshot = snapshot(home(place), settings, stored).await?;
     let effective = snapshot.effective(place.channel.unwrap_or(0), place.user.unwrap_or(0));
     let is_asked = |of: &str| {
         path.is_none_or(|path| {
@@ -178,65 +210,157 @@ fn of(home: u64, note: &str) -> Change {
     Change::new(home, format!("ctl.{}", uuid::Uuid::new_v4()), None).noting(note)
 }
 
-async fn change(
-    place: ConfigPlace,
-    wanted: Wanted,
-    note: &str,
-    expected: Option<u64>,
+/// Shows what a change came to, and where something narrower holds in place of it.
+async fn told(
+    home: u64,
+    made: Result<(u64, Vec<Difference>), Status>,
+    settings: &Settings,
     stored: &StoredConfig,
     output: &Output,
 ) -> Result<(), Failure> {
-    let change = Change { expected, ..of(home(place), note) };
-    shown(stored.change(&change, wanted).await, output)
-}
-
-/// Shows what a change came to.
-fn shown(made: Result<(u64, Vec<Difference>), Status>, output: &Output) -> Result<(), Failure> {
     let (version, changed) = made.map_err(|status| match status.code() {
         tonic::Code::InvalidArgument | tonic::Code::FailedPrecondition | tonic::Code::NotFound => {
             Failure::settings(status.message().to_owned())
         }
         _ => refused(&status),
     })?;
-    output.list(&changed.iter().map(DifferenceView::from).collect::<Vec<_>>())?;
+    // It is made: that the rest cannot be said must not look like a failure.
+    let snapshot = if changed.iter().any(|difference| difference.after.is_some()) {
+        snapshot(home, settings, stored).await.ok()
+    } else {
+        None
+    };
+    let views: Vec<_> = changed
+        .iter()
+        .map(|difference| {
+            let held = snapshot.as_ref().and_then(|snapshot| held(snapshot, difference));
+            DifferenceView { is_made: Some(true), held, ..DifferenceView::from(difference) }
+        })
+        .collect();
+    output.list(&views)?;
     if output.json {
         return Ok(());
     }
-    Output::write(&if changed.is_empty() {
+    let mut text = if changed.is_empty() {
         format!("\nNothing was to be changed; it is at version {version}.\n")
     } else {
         format!("\nChanged; it is at version {version} now.\n")
-    })
+    };
+    for view in &views {
+        let Some(held) = &view.held else { continue };
+        let HeldView { value, origin } = held;
+        let above = match origin.as_str() {
+            "default" | "settings" => "the operator's settings allow",
+            "global" => "what is set for the whole installation allows",
+            _ => "what is set for the server allows",
+        };
+        writeln!(text, "`{}` counts as {value}: {above} no more.", view.path).ok();
+    }
+    Output::write(&text)
 }
 
-/// Shows what a change would come to, and makes it if that is wanted.
-async fn apply(
+/// Returns what holds in place of what was set, if something narrower does.
+fn held(snapshot: &Snapshot, difference: &Difference) -> Option<HeldView> {
+    let Subject { layer, id } = difference.subject;
+    let effective = match layer {
+        Layer::Global | Layer::Server => snapshot.effective(0, 0),
+        Layer::Channel => snapshot.effective(id, 0),
+        Layer::User => snapshot.effective(0, id),
+    };
+    let (value, origin) = effective.in_place_of(&difference.path, difference.after.as_ref()?)?;
+    Some(HeldView { value: value.clone(), origin: origin.to_string() })
+}
+
+/// How much one change may hold: what the store takes in one request, of which some is not values.
+const MOST_VALUES: usize = 1_000;
+const MOST_BYTES: usize = 4 << 20;
+/// What a value takes beside its own text, and the whole beside its values.
+const BESIDE_A_VALUE: usize = 32;
+const BESIDE_ALL: usize = 4 << 10;
+
+/// What is to be changed, on top of what stands.
+struct Planned {
     home: u64,
     wanted: Wanted,
-    note: &str,
-    now: &Loaded,
-    is_wanted: bool,
-    stored: &StoredConfig,
-    output: &Output,
-) -> Result<(), Failure> {
-    if is_wanted {
-        let change = Change { expected: Some(now.version), ..of(home, note) };
-        return shown(stored.change(&change, wanted).await, output);
+    note: String,
+    now: Loaded,
+}
+
+impl Planned {
+    /// Shows what the change would come to, and makes it if that is wanted.
+    async fn apply(
+        self,
+        is_wanted: bool,
+        settings: &Settings,
+        stored: &StoredConfig,
+        output: &Output,
+    ) -> Result<(), Failure> {
+        let Self { home, wanted, note, now } = self;
+        let nothing = Document::new();
+        let before = |subject: &Subject, path: &str| {
+            now.layered.get(subject).unwrap_or(&nothing).get(path).cloned()
+        };
+        let differences: Vec<Difference> = wanted
+            .into_iter()
+            .map(|(subject, path, after)| {
+                let before = before(&subject, &path);
+                Difference { subject, path, before, after }
+            })
+            .filter(|difference| difference.before != difference.after)
+            .collect();
+        check_roles(home, &differences)?;
+        check_size(&differences)?;
+        if is_wanted {
+            let change = Change { expected: Some(now.version), ..of(home, &note) };
+            let set = |it: Difference| (it.subject, it.path, it.after);
+            let wanted = differences.into_iter().map(set).collect();
+            return told(home, stored.change(&change, wanted).await, settings, stored, output)
+                .await;
+        }
+        let view = |difference: &Difference| DifferenceView {
+            is_made: Some(false),
+            ..DifferenceView::from(difference)
+        };
+        output.list(&differences.iter().map(view).collect::<Vec<_>>())?;
+        if output.json {
+            return Ok(());
+        }
+        Output::write("\nNothing was changed; give --yes to do it.\n")
     }
-    let nothing = Document::new();
-    let differences: Vec<_> = wanted
-        .into_iter()
-        .map(|(subject, path, after)| {
-            let before = now.layered.get(&subject).unwrap_or(&nothing).get(&path).cloned();
-            Difference { subject, path, before, after }
-        })
-        .filter(|difference| difference.before != difference.after)
-        .collect();
-    output.list(&differences.iter().map(DifferenceView::from).collect::<Vec<_>>())?;
-    if output.json {
-        return Ok(());
+}
+
+/// Refuses in a dry run, too, what the store would.
+fn check_roles(home: u64, differences: &[Difference]) -> Result<(), Failure> {
+    for Difference { path, after, .. } in differences {
+        let Some(after) = after else { continue };
+        keys().check_roles(home, path, after).map_err(|error| invalid(&error))?;
     }
-    Output::write("\nNothing was changed; give --yes to do it.\n")
+    Ok(())
+}
+
+/// Refuses what is more than the store takes at once.
+fn check_size(differences: &[Difference]) -> Result<(), Failure> {
+    let values = differences.len();
+    if values > MOST_VALUES {
+        return Err(Failure::settings(format!(
+            "this would change {values} values, and {MOST_VALUES} are the most that can be changed \
+             at once: set some of them before"
+        )));
+    }
+    let of_value = |it: &Difference| {
+        let after = it.after.as_ref().map_or(0, |after| after.to_string().len());
+        it.path.len() + after + BESIDE_A_VALUE
+    };
+    let bytes = differences.iter().map(of_value).sum::<usize>();
+    if bytes > MOST_BYTES - BESIDE_ALL {
+        return Err(Failure::settings(format!(
+            "what this would change is {} KiB, and {} KiB are the most that can be changed at once: \
+             set some of it before",
+            bytes >> 10,
+            MOST_BYTES >> 10
+        )));
+    }
+    Ok(())
 }
 
 /// Returns what makes `now` into `then`, but for what members set for themselves.
@@ -327,6 +451,19 @@ struct DifferenceView {
     path: String,
     before: Option<Value>,
     after: Option<Value>,
+    /// Whether it was changed, or would only be; none in a history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_made: Option<bool>,
+    /// What holds in place of it, where something narrower does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<HeldView>,
+}
+
+#[derive(Debug, Serialize)]
+struct HeldView {
+    value: Value,
+    /// Which layer says so.
+    origin: String,
 }
 
 impl From<&Difference> for DifferenceView {
@@ -338,6 +475,8 @@ impl From<&Difference> for DifferenceView {
             path: path.clone(),
             before: before.clone(),
             after: after.clone(),
+            is_made: None,
+            held: None,
         }
     }
 }
