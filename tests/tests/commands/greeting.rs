@@ -16,11 +16,16 @@ const LITTLE: u64 = 1 << 10 | 1 << 11 | 1 << 16;
 impl Stand {
     /// Invites Ery into a new server of mara's; returns it and its only channel.
     async fn join(&self) -> (String, String) {
-        let new = json!({
+        self.join_with(json!({ "system_channel": "lobby" })).await
+    }
+
+    /// The same, with something more said of the server.
+    async fn join_with(&self, more: Value) -> (String, String) {
+        let mut new = json!({
             "name": "Newcomers", "owner_id": self.member("mara"), "channels": ["lobby"],
-            "system_channel": "lobby",
             "bot_permissions": LITTLE.to_string(), "bots": [],
         });
+        new.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let guild = self.sim.post("/sim/v1/guilds", &new).await.unwrap();
         let id = guild["id"].as_str().unwrap().to_owned();
         let channel = guild["channels"].as_array().unwrap().iter().find(|it| it["name"] == "lobby");
@@ -95,6 +100,14 @@ async fn who_joins_says_once_what_she_lacks_and_is_set_up_by_who_manages_the_ser
     assert_eq!(stand.greetings(&channel).await.len(), 1);
     // Where she has been for long she says nothing.
     assert!(stand.greetings(stand.channel("general")).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_a_channel_of_the_system_is_greeted_where_she_may_write() {
+    let stand = Stand::start(&[]).await;
+    let (_, channel) = stand.join_with(json!({})).await;
+    let greeting = stand.greeting(&channel).await;
+    assert!(greeting["content"].as_str().unwrap().contains("I am Ery"), "{greeting}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -77,7 +77,7 @@ impl Greeting {
         let guild = joined.id;
         let checked = self.holder.tools.check_guild(guild).await?;
         let Some(channel) = checked.channel else {
-            tracing::info!(guild.id = %guild, "a server that Ery joined has no channel for messages of the system in which she may write");
+            tracing::info!(guild.id = %guild, "a server that Ery joined has no text channel in which she may write");
             return Ok(());
         };
         let language = Language::of(joined.preferred_locale.as_deref(), None);

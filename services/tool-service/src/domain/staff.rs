@@ -74,7 +74,7 @@ pub(crate) fn is_lowest(state: &GuildState) -> bool {
 }
 
 /// Returns where Ery introduces herself: where only staff sees it, else where Discord itself writes to
-/// the server. One that wants no such messages gets none of hers either.
+/// the server, else in the topmost channel for texts in which she may write.
 pub(crate) fn introduction(state: &GuildState, now: UnixMillis) -> Option<Id<ChannelMarker>> {
     let bot = state.member(state.bot)?;
     let needed = Permissions::VIEW_CHANNEL | Permissions::SEND_MESSAGES;
@@ -86,7 +86,16 @@ pub(crate) fn introduction(state: &GuildState, now: UnixMillis) -> Option<Id<Cha
         let mut known = state.guild.staff_channels.iter().rev().filter_map(|id| state.channel(*id));
         known.find(fits).map(|channel| channel.id)
     };
-    channel(state, now).or_else(of_discord)
+    let topmost = || {
+        // As Discord shows them: what is in no category stands above them all.
+        let place = |channel: &&Channel| {
+            let category = channel.parent.and_then(|parent| state.channel(parent));
+            let category = category.map(|category| (category.position, category.id));
+            (category, channel.position, channel.id)
+        };
+        state.guild.channels.values().filter(fits).min_by_key(place).map(|channel| channel.id)
+    };
+    channel(state, now).or_else(of_discord).or_else(topmost)
 }
 
 /// Returns whether a role is needed to see a channel, and each that suffices is one of those who
@@ -127,12 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn ery_introduces_herself_to_the_staff_else_where_discord_writes() {
-        let told = |candidates: &[u64], is_timed_out: bool| {
+    fn ery_introduces_herself_to_the_staff_else_where_discord_writes_else_topmost() {
+        let told = |candidates: &[u64], is_without_text: bool| {
             let mut state = testing::guild().state();
             let guild = std::sync::Arc::make_mut(&mut state.guild);
             guild.staff_channels = candidates.iter().map(|id| Id::new(*id)).collect();
-            if is_timed_out {
+            if is_without_text {
                 for channel in guild.channels.values_mut() {
                     channel.kind = ChannelKind::Voice;
                 }
@@ -141,8 +150,26 @@ mod tests {
         };
         assert_eq!(told(&[STAFFROOM, GENERAL], false), Some(STAFFROOM));
         assert_eq!(told(&[LOUNGE, GENERAL], false), Some(GENERAL));
-        assert_eq!(told(&[], false), None);
+        assert_eq!(told(&[], false), Some(GENERAL));
         assert_eq!(told(&[GENERAL], true), None);
+    }
+
+    #[test]
+    fn the_topmost_channel_is_the_first_in_which_she_may_write() {
+        let mut state = testing::guild().state();
+        let guild = std::sync::Arc::make_mut(&mut state.guild);
+        guild.staff_channels = Box::default();
+        let bot = state.bot;
+        let silenced = guild.channels.get_mut(&Id::new(GENERAL)).unwrap();
+        let mut overwrites = silenced.overwrites.to_vec();
+        overwrites.push(crate::domain::guild::Overwrite {
+            of: crate::domain::guild::OverwriteOf::Member(bot),
+            allow: Permissions::empty(),
+            deny: Permissions::SEND_MESSAGES,
+        });
+        silenced.overwrites = overwrites.into();
+        let found = introduction(&state, NOW).map(Id::get);
+        assert_eq!(found, Some(STAFFROOM));
     }
 
     #[test]
