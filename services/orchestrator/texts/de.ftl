@@ -154,11 +154,13 @@ command-privacy-opt-in-where-server = von diesem Server
 ## Was auch immer gefragt ist
 
 unknown-command = Diesen Befehl kenne ich nicht mehr. Lade Discord neu, um die Befehle zu sehen, die es gibt.
+reason-missing = Es braucht einen Grund: nichts ist geschehen. Schreib einen, und schick es noch einmal ab.
+value-unusable = Damit kann ich nichts anfangen: Etwas fehlt, oder ist keiner der Werte, die dieser Befehl nimmt. Nichts ist geschehen.
 unavailable = Ein Teil von mir antwortet gerade nicht. Ob es geschehen ist, weiß ich nicht: Bitte sieh nach, bevor du es wiederholst.
 failed = Das konnte ich nicht tun.
 not-done = Das habe ich nicht getan. { $reason }
-refused-you-lack = Dafür brauchst du die Berechtigung { $permission }, auf diesem Server oder in dem Kanal.
-refused-ery-lacks = Dafür brauche ich die Berechtigung { $permission }, auf diesem Server oder in dem Kanal.
+refused-you-lack = Dafür brauchst du das Recht „{ $permission }“, auf diesem Server oder in dem Kanal.
+refused-ery-lacks = Dafür brauche ich das Recht „{ $permission }“, auf diesem Server oder in dem Kanal.
 refused-your-rank = Deine höchste Rolle steht nicht über der höchsten Rolle dieses Mitglieds.
 refused-erys-rank = Meine höchste Rolle steht nicht über der höchsten Rolle dieses Mitglieds.
 refused-yourself = Niemand kann das durch mich mit sich selbst tun.
@@ -169,6 +171,7 @@ refused-administrator = Dieses Mitglied ist Administrator: Da ist es nicht erlau
 refused-you-no-member = Du bist kein Mitglied dieses Servers.
 refused-timed-out = Du bist gerade im Timeout und darfst nur lesen.
 refused-off = Das ist hier ausgeschaltet.
+refused-proposal-unknown = Diesen Vorschlag kenne ich nicht mehr.
 refused-dry-run = Dies ist ein Probelauf: Es war erlaubt und wäre jetzt geschehen.
 
 ## Was geplant ist
@@ -188,6 +191,7 @@ schedule-more = { $count ->
 }
 schedule-cancel-button = { $number } absagen
 schedule-cancelled = { $tool } ist nicht mehr geplant.
+schedule-unknown = Unter dieser Kennung ist hier nichts geplant, das du zurücknehmen könntest.
 schedule-choice = { $tool } · { $due } · { $detail }
 
 ## Verwarnungen
@@ -206,7 +210,10 @@ warn-perhaps-told = Ob das Mitglied es erfahren hat, weiß ich nicht.
 why-unclear = Das ist weder ein Link zu einer Nachricht noch ihre Kennung.
 why-no-last = Du hattest mich hier in letzter Zeit nicht bei der Arbeit.
 why-elsewhere = Diese Nachricht ist anderswo; frag dort.
-why-too-often = Das hast du mich gerade mehrmals gefragt. Warte { $seconds } Sekunden.
+why-too-often = Das hast du mich gerade mehrmals gefragt. Warte { $seconds ->
+    [one] eine Sekunde
+   *[other] { $seconds } Sekunden
+}.
 why-unknown = Ich kenne keine solche Nachricht, die ich dir erklären darf.
 why-nothing = Diese Nachricht hatte, soweit ich weiß, nichts mit mir zu tun.
 why-own-unknown = Das habe ich gesagt, aber was dazu führte, ist nicht mehr festgehalten.
@@ -300,8 +307,14 @@ report-sent = Danke. Das Team dieses Servers kann es jetzt sehen.
 report-perhaps-sent = Ob das Team es erfahren hat, weiß ich nicht: Bitte sag es selbst jemandem, der moderiert.
 report-not-sent = Ich konnte es dem Team nicht sagen: Bitte sag es selbst jemandem, der moderiert.
 report-no-place = Dieser Server hat keinen Kanal für sein Team, den ich kenne; ich habe es niemandem gesagt. Bitte sag es selbst jemandem, der moderiert.
-report-too-many = Du hast gerade mehrere Nachrichten gemeldet; diese habe ich nicht weitergegeben. Warte { $minutes } Minuten, oder sag es selbst jemandem, der moderiert.
-report-too-many-here = Auf diesem Server wurde gerade so viel gemeldet, dass ich für { $minutes } Minuten nichts mehr weitergebe. Bitte sag es selbst jemandem, der moderiert.
+report-too-many = Du hast gerade mehrere Nachrichten gemeldet; diese habe ich nicht weitergegeben. Warte { $minutes ->
+    [one] eine Minute
+   *[other] { $minutes } Minuten
+}, oder sag es selbst jemandem, der moderiert.
+report-too-many-here = Auf diesem Server wurde gerade so viel gemeldet, dass ich für { $minutes ->
+    [one] eine Minute
+   *[other] { $minutes } Minuten
+} nichts mehr weitergebe. Bitte sag es selbst jemandem, der moderiert.
 report-heading = { $reporter } meldet eine Nachricht: { $link }
 report-reason = Warum: { $reason }
 report-excerpt = Sie ist von { $author }: { $excerpt }
@@ -309,11 +322,24 @@ report-no-excerpt = Ihren Text habe ich nicht.
 
 ## Wie Ery eingestellt ist
 
-ery-not-allowed = Dafür braucht es das Recht „Server verwalten“ oder eine Rolle, der das hier erlaubt ist (`/ery access show`).
+ery-not-allowed = Dafür braucht es das Recht „Server verwalten“ oder eine Rolle, der das hier erlaubt ist (`/ery zugang zeigen`).
 ery-invalid = Das lässt sich nicht einstellen: { $problem }
 ery-changed = Geändert; das ist jetzt Version { $version }.
+# Stellen: was gilt, wer es eingestellt hat (settings, global, server, channel), und welcher Art es ist (amount, choice).
+ery-held = Es zählt als { $value }: { $above ->
+    [global] was für die ganze Installation eingestellt ist, erlaubt
+    [server] was für den Server eingestellt ist, erlaubt
+    [channel] was für den Kanal eingestellt ist, erlaubt
+   *[settings] die Einstellungen des Betreibers erlauben
+} { $kind ->
+    [amount] nicht mehr
+   *[choice] nichts anderes
+}.
+ery-version-unknown = Eine Version { $version }, zu der es zurückgehen könnte, gibt es nicht; `/ery einstellungen verlauf` zeigt, welche es gibt.
+ery-moved = Gerade hat jemand anders das geändert: sieh es dir an, und versuch es noch einmal.
 ery-unchanged = Es war schon so: nichts hat sich geändert.
 ery-nothing-set = nicht eingestellt
+ery-nothing = nichts
 ery-operator = Betreiber
 ery-config-heading = Was hier für dich gilt:
 ery-config-bounds = Es muss { $must } sein und geht { $layers }.
@@ -362,10 +388,11 @@ ery-status-ignored = Du hast eingestellt, dass ich dich in Ruhe lasse.
 ery-status-dry-run = Dies ist ein Probelauf: ich entscheide, worum man mich bittet, und tue nichts davon.
 ery-status-tools-off = Ausgeschaltet: { $tools }.
 ery-status-tools-ask = Nur nach einem Klick: { $tools }.
-ery-paused = Ich bin im ganzen Server angehalten: ich antworte nicht und tue nichts, bis zu `/ery resume`.
-ery-paused-here = Ich bin in diesem Kanal angehalten, bis zu `/ery resume`.
+ery-paused = Ich bin im ganzen Server angehalten: ich antworte nicht und tue nichts, bis zu `/ery weitermachen`.
+ery-paused-here = Ich bin in diesem Kanal angehalten, bis zu `/ery weitermachen`.
 ery-resumed = Ich arbeite hier wieder.
 ery-still-paused = Diese Pause ist vorbei, aber ich bin hier noch angehalten: für den Kanal, für den Server oder für die ganze Installation. `/ery status` sagt, wo.
+ery-access-shown = Discord zeigt `/fall` und `/verwarnen` nur denen, die das Recht „{ $right }“ haben. Wer den Server verwaltet, kann sie anderen zeigen: Servereinstellungen, Integrationen.
 ery-access-heading = Neben denen, die es durch Discords eigene Rechte dürfen:
 ery-access-none = keine Rolle
 
@@ -378,6 +405,20 @@ privacy-forget-server = Das würde vergessen, was auf diesem Server über dich g
 privacy-forget-everywhere = Das würde vergessen, was über dich gespeichert ist, auf jedem Server und in unseren Direktnachrichten:
 privacy-forget-warning = Protokolle, die dich zitieren könnten, gehen mit. Es gibt keinen Weg zurück. Deine Nachrichten auf Discord bleiben: die kannst du selbst löschen.
 privacy-forget-button = Vergiss mich endgültig
+kept-messages = Nachrichten
+kept-names = Namen
+kept-threads = Aufgaben-Threads
+kept-executions = Aufrufe von Werkzeugen
+kept-cases = Einträge im Moderationsprotokoll
+kept-approvals = Vorschläge
+kept-scheduled-actions = geplante Handlungen
+kept-learning-data = Gelerntes
+kept-direct-channels = Direktnachrichten mit mir
+kept-config = Einstellungen
+kept-usage = Aufzeichnungen über Verbrauch
+kept-mcp-credentials = Zugänge von MCP-Programmen
+kept-provider-keys = Schlüssel für Modell-Anbieter
+kept-dead-letters = gescheiterte Bitten
 privacy-forgotten = Du wirst vergessen, was auch geschieht: was du vorher gesagt hast, wird nicht wieder aufgenommen. Bis nirgends mehr etwas ist außer in versiegelten Sicherungen, aus denen es nicht zurückkommt, dauert es bis zu einem Tag. Die Betreiber können unter { $id } sagen, wie es steht.
 privacy-opted-out = Aus dem, was du sagst, wird nichts mehr gelernt.
 privacy-opted-in = Aus dem, was du sagst, darf wieder gelernt werden.
@@ -388,7 +429,7 @@ greeting-hello = Hallo! Ich bin Ery. Ich antworte jedem, der mich erwähnt oder 
 greeting-all-there = Ich habe jedes Recht, das meine Werkzeuge brauchen.
 greeting-missing = Für manche meiner Werkzeuge fehlen mir Rechte; ohne sie tue ich alles andere: { $missing }.
 greeting-low-role = Meine Rolle steht unter allen anderen, so dass ich auf niemanden einwirken kann, der eine hat: Schieb sie in den Servereinstellungen nach oben.
-greeting-begin = Wer diesen Server verwaltet, kann wählen, wie ich anfange, und es jederzeit mit `/ery config` ändern:
+greeting-begin = Wer diesen Server verwaltet, kann wählen, wie ich anfange, und es jederzeit mit `/ery einstellungen` ändern:
 greeting-status = Wie es steht
 
 ## Antworten
@@ -442,7 +483,11 @@ usage-of-place = { $place }: { $spent }
 usage-of-model = { $model }: { $spent }
 usage-nobody = Zusammenfassungen, und Menschen, die vergessen sind
 # Wie viel: Dollar und Tokens.
-usage-spent = { $money }, { $tokens } Tokens in { $turns } Anfragen an Modelle
+# Wie viele Anfragen, steht zweimal: zum Zählen, und so, wie es geschrieben wird.
+usage-spent = { $money }, { $tokens } Tokens in { $count ->
+    [one] einer Anfrage an ein Modell
+   *[other] { $turns } Anfragen an Modelle
+}
 usage-sum = { $money }, { $tokens } Tokens
 usage-of-budget = (von { $budget })
 usage-top-models = Nach Modell, in diesem Monat:
@@ -459,3 +504,45 @@ usage-lost = { $count ->
     [one] Von einer Anfrage an ein Modell weiß niemand, was sie gekostet hat: Ihr Prozess ging verloren.
    *[other] Von { $count } Anfragen an Modelle weiß niemand, was sie gekostet haben: Ihr Prozess ging verloren.
 }
+
+## Rechte von Mitgliedern, wie Discord sie in seinen Einstellungen zeigt
+
+right-view-channel = Kanäle ansehen
+right-send-messages = Nachrichten senden
+right-send-messages-in-threads = Nachrichten in Threads senden
+right-read-message-history = Nachrichtenverlauf lesen
+right-add-reactions = Reaktionen hinzufügen
+right-use-external-emojis = Externe Emojis verwenden
+right-use-external-stickers = Externe Sticker verwenden
+right-moderate-members = Mitglieder in Timeout schicken
+right-kick-members = Mitglieder kicken
+right-ban-members = Mitglieder bannen
+right-manage-messages = Nachrichten verwalten
+right-manage-channels = Kanäle verwalten
+right-manage-roles = Rollen verwalten
+right-manage-guild = Server verwalten
+right-manage-threads = Threads verwalten
+right-manage-nicknames = Nicknames verwalten
+right-manage-webhooks = Webhooks verwalten
+right-manage-events = Events verwalten
+right-create-events = Events erstellen
+right-view-audit-log = Audit-Log einsehen
+right-create-instant-invite = Einladung erstellen
+right-create-public-threads = Öffentliche Threads erstellen
+right-create-private-threads = Private Threads erstellen
+right-embed-links = Links einbetten
+right-attach-files = Dateien anhängen
+right-mention-everyone = @everyone, @here und alle Rollen erwähnen
+right-send-polls = Umfragen erstellen
+right-pin-messages = Nachrichten anpinnen
+right-bypass-slowmode = Slowmode umgehen
+right-use-application-commands = Anwendungsbefehle verwenden
+right-change-nickname = Nickname ändern
+right-manage-guild-expressions = Ausdrücke verwalten
+right-create-guild-expressions = Ausdrücke erstellen
+right-mute-members = Mitglieder stummschalten
+right-deafen-members = Ein- und Ausgabe von Mitgliedern deaktivieren
+right-move-members = Mitglieder verschieben
+right-connect = Verbinden
+right-speak = Sprechen
+right-administrator = Administrator

@@ -154,11 +154,13 @@ command-privacy-opt-in-where-server = of this server
 ## Whatever is asked
 
 unknown-command = I do not know this command any more. Reload Discord to see those that there are.
+reason-missing = A reason is needed: nothing was done. Write one, and send it again.
+value-unusable = I cannot use what you gave there: something is missing, or is none of the values that this command takes. Nothing was done.
 unavailable = A part of me does not answer at the moment. I do not know whether that was done: please look before you repeat it.
 failed = I could not do that.
 not-done = I did not do that. { $reason }
-refused-you-lack = You need the permission { $permission } for that, on this server or in the channel.
-refused-ery-lacks = I need the permission { $permission } for that, on this server or in the channel.
+refused-you-lack = You need the right “{ $permission }” for that, on this server or in the channel.
+refused-ery-lacks = I need the right “{ $permission }” for that, on this server or in the channel.
 refused-your-rank = Your highest role is not above that member's highest role.
 refused-erys-rank = My highest role is not above that member's highest role.
 refused-yourself = Nobody can do that to themselves through me.
@@ -169,6 +171,7 @@ refused-administrator = That member is an administrator: for them it is not allo
 refused-you-no-member = You are not a member of this server.
 refused-timed-out = You are timed out at the moment and may only read.
 refused-off = That is switched off here.
+refused-proposal-unknown = I do not know that proposal any more.
 refused-dry-run = This is a dry run: it was allowed, and would have been done now.
 
 ## What is planned
@@ -188,6 +191,7 @@ schedule-more = { $count ->
 }
 schedule-cancel-button = Cancel { $number }
 schedule-cancelled = { $tool } is not planned any more.
+schedule-unknown = Nothing of that id is planned here that you could take back.
 schedule-choice = { $tool } · { $due } · { $detail }
 
 ## Warnings
@@ -206,7 +210,10 @@ warn-perhaps-told = I do not know whether they were told.
 why-unclear = That is neither a link to a message nor its id.
 why-no-last = You have not had me at work here lately.
 why-elsewhere = That message is somewhere else; ask there.
-why-too-often = You asked me that several times just now. Wait { $seconds } seconds.
+why-too-often = You asked me that several times just now. Wait { $seconds ->
+    [one] one second
+   *[other] { $seconds } seconds
+}.
 why-unknown = I know no such message that I may explain to you.
 why-nothing = That message had nothing to do with me, as far as I know.
 why-own-unknown = I said that, but what led to it is not recorded any more.
@@ -300,8 +307,14 @@ report-sent = Thank you. The staff of this server can see it now.
 report-perhaps-sent = I do not know whether the staff was told: please tell a moderator yourself.
 report-not-sent = I could not tell the staff: please tell a moderator yourself.
 report-no-place = This server has no channel for its staff that I know of, so I told nobody. Please tell a moderator yourself.
-report-too-many = You reported several messages just now, so I did not pass this one on. Wait { $minutes } minutes, or tell a moderator yourself.
-report-too-many-here = So much was reported on this server just now that I pass nothing more on for { $minutes } minutes. Please tell a moderator yourself.
+report-too-many = You reported several messages just now, so I did not pass this one on. Wait { $minutes ->
+    [one] one minute
+   *[other] { $minutes } minutes
+}, or tell a moderator yourself.
+report-too-many-here = So much was reported on this server just now that I pass nothing more on for { $minutes ->
+    [one] one minute
+   *[other] { $minutes } minutes
+}. Please tell a moderator yourself.
 report-heading = { $reporter } reports a message: { $link }
 report-reason = Why: { $reason }
 report-excerpt = It is by { $author }: { $excerpt }
@@ -312,8 +325,21 @@ report-no-excerpt = I do not have its text.
 ery-not-allowed = That takes the right Manage Server, or a role that is let do it here (`/ery access show`).
 ery-invalid = That cannot be set: { $problem }
 ery-changed = Changed; this is version { $version } now.
+# Places: what holds, who set it (settings, global, server, channel), and of what kind it is (amount, choice).
+ery-held = It counts as { $value }: { $above ->
+    [global] what is set for the whole installation allows
+    [server] what is set for the server allows
+    [channel] what is set for the channel allows
+   *[settings] the operator's settings allow
+} { $kind ->
+    [amount] no more
+   *[choice] nothing else
+}.
+ery-version-unknown = There is no version { $version } to go back to; `/ery config history` shows those that there are.
+ery-moved = Somebody else changed that just now: look at it, and try again.
 ery-unchanged = It was so already: nothing was changed.
 ery-nothing-set = not set
+ery-nothing = nothing
 ery-operator = the operator
 ery-config-heading = What holds here for you:
 ery-config-bounds = It must be { $must }; it can be set { $layers }.
@@ -366,6 +392,7 @@ ery-paused = I am paused in the whole server: I answer nothing and do nothing un
 ery-paused-here = I am paused in this channel until `/ery resume`.
 ery-resumed = I am at work here again.
 ery-still-paused = That pause is over, but I am still paused here: for its channel, for the server or for the whole installation. `/ery status` says which.
+ery-access-shown = Discord shows `/case` and `/warn` only to those who have the right “{ $right }”. Who manages the server can show them to others: Server Settings, Integrations.
 ery-access-heading = Beside those who may by Discord's own rights:
 ery-access-none = no role
 
@@ -378,6 +405,20 @@ privacy-forget-server = This would be forgotten of what is kept of you in this s
 privacy-forget-everywhere = This would be forgotten of what is kept of you, in every server and in our direct messages:
 privacy-forget-warning = Journals that may quote you go with it. There is no way back. Your messages on Discord stay: they are yours to delete.
 privacy-forget-button = Forget me for good
+kept-messages = messages
+kept-names = names
+kept-threads = task threads
+kept-executions = calls of tools
+kept-cases = entries of the moderation log
+kept-approvals = proposals
+kept-scheduled-actions = planned acts
+kept-learning-data = things learnt
+kept-direct-channels = direct messages with me
+kept-config = settings
+kept-usage = records of what was spent
+kept-mcp-credentials = credentials of MCP clients
+kept-provider-keys = keys of model providers
+kept-dead-letters = requests that failed
 privacy-forgotten = You are being forgotten, whatever happens: nothing that you said before is taken in again. It takes up to a day until nothing is left anywhere but in sealed backups, from which it does not come back. Those who run me can tell how it stands by { $id }.
 privacy-opted-out = Nothing is learnt from you any more.
 privacy-opted-in = It may be learnt from you again.
@@ -442,7 +483,11 @@ usage-of-place = { $place }: { $spent }
 usage-of-model = { $model }: { $spent }
 usage-nobody = summaries, and people who are forgotten
 # How much: dollars and tokens.
-usage-spent = { $money }, { $tokens } tokens in { $turns } model turns
+# The number of turns is given twice: to be counted, and as it is written.
+usage-spent = { $money }, { $tokens } tokens in { $count ->
+    [one] one model turn
+   *[other] { $turns } model turns
+}
 usage-sum = { $money }, { $tokens } tokens
 usage-of-budget = (of { $budget })
 usage-top-models = By model, this month:
@@ -459,3 +504,45 @@ usage-lost = { $count ->
     [one] Of one model turn nobody knows what it cost: its process was lost.
    *[other] Of { $count } model turns nobody knows what they cost: their process was lost.
 }
+
+## Rights of members, as Discord shows them in its settings
+
+right-view-channel = View channels
+right-send-messages = Send messages
+right-send-messages-in-threads = Send messages in threads
+right-read-message-history = Read message history
+right-add-reactions = Add reactions
+right-use-external-emojis = Use external emoji
+right-use-external-stickers = Use external stickers
+right-moderate-members = Time out members
+right-kick-members = Kick members
+right-ban-members = Ban members
+right-manage-messages = Manage messages
+right-manage-channels = Manage channels
+right-manage-roles = Manage roles
+right-manage-guild = Manage server
+right-manage-threads = Manage threads
+right-manage-nicknames = Manage nicknames
+right-manage-webhooks = Manage webhooks
+right-manage-events = Manage events
+right-create-events = Create events
+right-view-audit-log = View audit log
+right-create-instant-invite = Create invite
+right-create-public-threads = Create public threads
+right-create-private-threads = Create private threads
+right-embed-links = Embed links
+right-attach-files = Attach files
+right-mention-everyone = Mention @everyone, @here and all roles
+right-send-polls = Create polls
+right-pin-messages = Pin messages
+right-bypass-slowmode = Bypass slowmode
+right-use-application-commands = Use application commands
+right-change-nickname = Change nickname
+right-manage-guild-expressions = Manage expressions
+right-create-guild-expressions = Create expressions
+right-mute-members = Mute members
+right-deafen-members = Deafen members
+right-move-members = Move members
+right-connect = Connect
+right-speak = Speak
+right-administrator = Administrator

@@ -67,7 +67,7 @@ async fn who_joins_says_once_what_she_lacks_and_is_set_up_by_who_manages_the_ser
     let (guild, channel) = stand.join().await;
     let greeting = stand.greeting(&channel).await;
     let text = greeting["content"].as_str().unwrap();
-    assert!(text.contains("`BAN_MEMBERS`") && !text.contains("`SEND_MESSAGES`"), "{text}");
+    assert!(text.contains("Ban members") && !text.contains("Send messages,"), "{text}");
     let labels: Vec<&str> = greeting["components"][0]["components"]
         .as_array()
         .unwrap()

@@ -129,6 +129,15 @@ impl Saying {
     }
 }
 
+/// What came of a click.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Clicked {
+    /// False: the button is none of a proposal's.
+    pub(crate) is_ours: bool,
+    /// Why it was refused, which whoever clicked is to be told yet.
+    pub(crate) refusal: Option<String>,
+}
+
 /// What became of a call.
 #[derive(Debug)]
 pub(crate) struct Called {
@@ -432,7 +441,7 @@ impl Tools {
         &self,
         click: &Interaction,
         custom_id: &str,
-    ) -> Result<bool, CallError> {
+    ) -> Result<Clicked, CallError> {
         let client = self.client(click.channel.home);
         let request = proto::ClickApprovalRequest {
             guild_id: click.channel.guild_raw(),
@@ -441,6 +450,7 @@ impl Tools {
             custom_id: custom_id.to_owned(),
             interaction_id: click.id,
             interaction_token: click.token.clone(),
+            tells_refusal: true,
         };
         let answer = self
             .retries
@@ -451,7 +461,8 @@ impl Tools {
                     .boxed()
             })
             .await?;
-        Ok(answer.is_ours)
+        let proto::ClickApprovalResponse { is_ours, refusal } = answer;
+        Ok(Clicked { is_ours, refusal: (!refusal.is_empty()).then_some(refusal) })
     }
 
     /// Shows how a proposal ended that nobody decided. Best effort: nothing depends on it.

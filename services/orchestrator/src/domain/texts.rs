@@ -6,11 +6,14 @@
 //! others.
 
 pub(crate) mod config;
+mod rights;
 
 use std::{borrow::Cow, sync::LazyLock};
 
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentBundle};
 use unic_langid::langid;
+
+pub(crate) use rights::right;
 
 /// A language whose texts are complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

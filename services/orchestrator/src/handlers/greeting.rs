@@ -14,7 +14,10 @@ use ery_ids::Home;
 
 use crate::{
     adapters::interactions::Checked,
-    domain::{commands::asked, texts::Language},
+    domain::{
+        commands::asked,
+        texts::{Language, right},
+    },
     error::CallError,
     handlers::{events::EventHandler, holder::Holder, registration::unless_refused},
 };
@@ -99,7 +102,7 @@ fn content(checked: &Checked, language: Language) -> String {
         lines.push(language.word("greeting-all-there"));
     } else {
         let missing: Vec<String> =
-            checked.missing.iter().map(|missing| format!("`{missing}`")).collect();
+            checked.missing.iter().map(|missing| right(language, missing)).collect();
         let missing = missing.join(", ");
         lines.push(language.say("greeting-missing", &[("missing", (&missing).into())]));
     }
@@ -150,9 +153,10 @@ mod tests {
                 is_lowest: true,
                 ..whole.clone()
             };
-            assert!(!content(&whole, language).contains("MEMBERS"));
             let told = content(&lacking, language);
-            assert!(told.contains("`BAN_MEMBERS`, `MANAGE_ROLES`"), "{told}");
+            let (bans, roles) = (right(language, "BAN_MEMBERS"), right(language, "MANAGE_ROLES"));
+            assert!(!content(&whole, language).contains(&bans));
+            assert!(told.contains(&format!("{bans}, {roles}")), "{told}");
             assert_eq!(told.lines().count(), content(&whole, language).lines().count() + 1);
             let row = &buttons(language)[0]["components"];
             assert_eq!(row.as_array().unwrap().len(), PRESETS.len() + 1);

@@ -25,14 +25,17 @@ use ery_event_bus::Event;
 use ery_ids::Home;
 
 use crate::{
-    adapters::{interactions::Answered, tools::Called},
+    adapters::{
+        interactions::Answered,
+        tools::{Called, Clicked},
+    },
     domain::{
         commands::{
-            asked::{Asked, Completed, Deed, asked},
+            asked::{Asked, Completed, Deed, Lacking, asked},
             interaction::Interaction,
             reply::{First, Message},
         },
-        texts::Language,
+        texts::{Language, right},
     },
     error::{CallError, with_causes},
     handlers::{
@@ -121,6 +124,13 @@ impl Interactions {
                 self.first(it, &form).await.map(drop)
             }
             Asked::Do(deed) => self.carry_out(it, &deed).await,
+            Asked::Lacking(lacking) => {
+                let message = Message::of(it.language.word(match lacking {
+                    Lacking::Reason => "reason-missing",
+                    Lacking::Value => "value-unusable",
+                }));
+                self.first(it, &First::Whisper(message)).await.map(drop)
+            }
             Asked::Unknown => {
                 let message = Message::of(it.language.word("unknown-command"));
                 self.first(it, &First::Whisper(message)).await.map(drop)
@@ -136,7 +146,11 @@ impl Interactions {
             return self.first(it, &First::Whisper(message)).await.map(drop);
         }
         match self.holder.tools.click(it, custom_id).await {
-            Ok(is_ours) => {
+            Ok(Clicked { refusal: Some(content), .. }) => {
+                let message = Message::of(why_refused(it.language, &content));
+                self.first(it, &First::Whisper(message)).await.map(drop)
+            }
+            Ok(Clicked { is_ours, refusal: None }) => {
                 tracing::debug!(channel.id = %it.channel.channel, is_ours, "a click");
                 self.end(InteractionEnd::Answered);
                 Ok(())
@@ -235,13 +249,23 @@ fn not_done(language: Language, called: &Called) -> String {
     language.say("not-done", &[("reason", (&reason).into())])
 }
 
+/// Says a refusal, in a person's language where it has words there.
+fn why_refused(language: Language, content: &str) -> String {
+    let in_other_words = || {
+        let content: Value = serde_json::from_str(content).unwrap_or_default();
+        content["reason"].as_str().map(str::to_owned)
+    };
+    let said = refusal(language, content).or_else(in_other_words);
+    said.unwrap_or_else(|| language.word("failed"))
+}
+
 /// Says a refusal in a person's language, by its code; none for what has no words there yet: then it
 /// is said in those of the tool-service.
 fn refusal(language: Language, content: &str) -> Option<String> {
     let content: Value = serde_json::from_str(content).ok()?;
     let lacks = |key: &str| {
-        let permission = content["permission"].as_str()?;
-        Some(language.say(key, &[("permission", permission.into())]))
+        let permission = right(language, content["permission"].as_str()?);
+        Some(language.say(key, &[("permission", (&permission).into())]))
     };
     let key = match content["code"].as_str()? {
         "asker_lacks_permission" => return lacks("refused-you-lack"),
@@ -257,6 +281,7 @@ fn refusal(language: Language, content: &str) -> Option<String> {
         "asker_timed_out" => "refused-timed-out",
         "disabled" => "refused-off",
         "dry_run" => "refused-dry-run",
+        "proposal_unknown" => "refused-proposal-unknown",
         _ => return None,
     };
     Some(language.word(key))
@@ -274,7 +299,7 @@ mod tests {
             |code: &str| json!({ "ok": false, "reason": "Why.", "code": code }).to_string();
         let lacks = json!({ "code": "asker_lacks_permission", "permission": "BAN_MEMBERS" });
         for (content, english, german) in [
-            (lacks.to_string(), "the permission BAN_MEMBERS", "die Berechtigung BAN_MEMBERS"),
+            (lacks.to_string(), "the right “Ban members”", "das Recht „Mitglieder bannen“"),
             (content("asker_rank_too_low"), "Your highest role", "Deine höchste Rolle"),
             (content("target_is_owner"), "the owner", "Inhaber"),
             (content("target_is_self"), "to themselves", "mit sich selbst"),
@@ -286,6 +311,15 @@ mod tests {
         for other in [content("would_leak"), "{}".into(), "no json".into(), lacks_nothing()] {
             assert_eq!(refusal(Language::German, &other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_refusal_without_words_is_said_as_it_came() {
+        let content = |code: &str| json!({ "reason": "Why.", "code": code }).to_string();
+        let said = |content: &str| why_refused(Language::German, content);
+        assert_eq!(said(&content("proposal_unknown")), "Diesen Vorschlag kenne ich nicht mehr.");
+        assert_eq!(said(&content("would_leak")), "Why.");
+        assert_eq!(said("{}"), "Das konnte ich nicht tun.");
     }
 
     fn lacks_nothing() -> String {

@@ -19,7 +19,12 @@ use ery_proto::{
     tool::v1::{CallToolResponse, ClickApprovalRequest, ClickApprovalResponse},
 };
 
-use super::{Granted, Judged, Pipeline, Plan, ask, ask::Ask, beginning, describe, record::Verdict};
+use super::{
+    Granted, Judged, Pipeline, Plan, ask,
+    ask::Ask,
+    beginning, describe,
+    record::{Verdict, refusal},
+};
 use crate::{
     adapters::discord::{Method, Request},
     domain::{
@@ -57,8 +62,20 @@ const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 enum Reply {
     /// The message with the buttons is replaced by its end.
     Update(String),
-    /// Only whoever clicked is told.
-    Whisper(String),
+    /// Only whoever clicked is told: in these words, or by the caller in those for the content.
+    Refused { sentence: String, content: Value },
+}
+
+impl Reply {
+    fn refused(reason: &Reason) -> Self {
+        Self::Refused { sentence: reason.sentence(), content: refusal("denied", reason) }
+    }
+
+    fn unknown() -> Self {
+        let sentence = "I do not know that proposal any more.".to_owned();
+        let content = json!({ "ok": false, "reason": sentence, "code": "proposal_unknown" });
+        Self::Refused { sentence, content }
+    }
 }
 
 impl Pipeline {
@@ -240,14 +257,20 @@ impl Pipeline {
         request: ClickApprovalRequest,
     ) -> Result<ClickApprovalResponse, Status> {
         let Some((id, is_approved)) = pressed(&request.custom_id) else {
-            return Ok(ClickApprovalResponse { is_ours: false });
+            return Ok(ClickApprovalResponse::default());
         };
         let invalid = || Status::invalid_argument("a click must name its server and its member");
         let guild = Id::new_checked(request.guild_id).ok_or_else(invalid)?;
         let user = Id::new_checked(request.user_id).ok_or_else(invalid)?;
         let reply = self.decided(guild, user, id, is_approved).await.map_err(Status::from)?;
-        self.answer_click(&request, guild, reply);
-        Ok(ClickApprovalResponse { is_ours: true })
+        let mut response = ClickApprovalResponse { is_ours: true, ..Default::default() };
+        match reply {
+            Reply::Refused { content, .. } if request.tells_refusal => {
+                response.refusal = content.to_string();
+            }
+            reply => self.answer_click(&request, guild, reply),
+        }
+        Ok(response)
     }
 
     async fn decided(
@@ -259,7 +282,7 @@ impl Pipeline {
     ) -> Result<Reply, CallError> {
         let executions = &self.shared.executions;
         let Some(approval) = executions.approval(guild, id).await? else {
-            return Ok(Reply::Whisper("I do not know that proposal any more.".into()));
+            return Ok(Reply::unknown());
         };
         if approval.decision() == ApprovalDecision::Unspecified {
             let is_withdrawal = !is_approved && approval.asker_id == user.get();
@@ -268,13 +291,13 @@ impl Pipeline {
                 if let Err(error) = self.note_refused_click(guild, user, &approval, &reason).await {
                     tracing::warn!(error = %error, "a refused click could not be written down");
                 }
-                return Ok(Reply::Whisper(reason.sentence()));
+                return Ok(Reply::refused(&reason));
             }
         }
         let decided = executions.decide(guild, id, is_approved, user).await?;
         Ok(match decided {
             Some(approval) => Reply::Update(self.ended(guild, &approval).await?),
-            None => Reply::Whisper("I do not know that proposal any more.".into()),
+            None => Reply::unknown(),
         })
     }
 
@@ -384,9 +407,9 @@ impl Pipeline {
                 "type": UPDATE_MESSAGE,
                 "data": { "content": content, "components": [], "allowed_mentions": none },
             }),
-            Reply::Whisper(content) => json!({
+            Reply::Refused { sentence, .. } => json!({
                 "type": CHANNEL_MESSAGE,
-                "data": { "content": content, "flags": EPHEMERAL, "allowed_mentions": none },
+                "data": { "content": sentence, "flags": EPHEMERAL, "allowed_mentions": none },
             }),
         };
         let token = text::percent_encoded(&request.interaction_token);

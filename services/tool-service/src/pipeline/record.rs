@@ -114,7 +114,7 @@ impl Verdict {
 }
 
 /// Returns what the model is told of a refusal; by its code it can be said in another language.
-fn refusal(error: &'static str, reason: &Reason) -> Value {
+pub(super) fn refusal(error: &'static str, reason: &Reason) -> Value {
     let mut content = failure(error, &reason.sentence());
     content["code"] = Value::from(reason.code());
     if let Some(permission) = reason.permission() {

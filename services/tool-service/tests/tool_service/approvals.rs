@@ -33,15 +33,15 @@ fn approval(it: &Harness, call: &CallToolRequest) -> String {
     it.store.execution(&call.key).approval_id
 }
 
-/// Lets somebody press a button of the newest message; returns the answer.
-async fn press(it: &Harness, who: &str, end: &str) -> Value {
+/// A press of a button of the newest message.
+async fn click(it: &Harness, who: &str, end: &str) -> ClickApprovalRequest {
     let message = shown(it).await;
     let buttons = message["components"][0]["components"].as_array().cloned().unwrap_or_default();
     let button = buttons
         .into_iter()
         .find(|button| button["custom_id"].as_str().is_some_and(|id| id.ends_with(end)))
         .expect("there is such a button");
-    let request = ClickApprovalRequest {
+    ClickApprovalRequest {
         guild_id: it.guild(),
         channel_id: it.channel("general"),
         user_id: it.user(who),
@@ -49,7 +49,13 @@ async fn press(it: &Harness, who: &str, end: &str) -> Value {
         // The simulator knows no such interaction: what counts here is what it is told.
         interaction_id: 1,
         interaction_token: "t".into(),
-    };
+        tells_refusal: false,
+    }
+}
+
+/// Lets somebody press a button of the newest message; returns the answer.
+async fn press(it: &Harness, who: &str, end: &str) -> Value {
+    let request = click(it, who, end).await;
     let before = it.requests("POST", "/callback").await.len();
     assert!(it.client().click_approval(request).await.unwrap().into_inner().is_ours);
     for _ in 0..500 {
@@ -95,6 +101,22 @@ async fn a_proposal_shows_whom_it_is_about_and_not_the_models_words() {
     expect(&it.run(&call).await, CallOutcome::NeedsApproval);
     assert_eq!(it.said("general").len(), 1);
     assert!(it.requests("PATCH", "/members/").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_by_the_caller_who_knows_the_persons_language() {
+    let it = Harness::start().await;
+    proposed(&it).await;
+    let request = ClickApprovalRequest { tells_refusal: true, ..click(&it, "bob", "y").await };
+    let gone = ClickApprovalRequest { custom_id: "ery.ap.gone.y".into(), ..request.clone() };
+    let answer = it.client().click_approval(request).await.unwrap().into_inner();
+    let content: Value = serde_json::from_str(&answer.refusal).unwrap();
+    assert!(answer.is_ours);
+    assert_eq!(content["code"], "asker_lacks_permission", "{content}");
+    assert_eq!(content["permission"], "MODERATE_MEMBERS", "{content}");
+    let answer = it.client().click_approval(gone).await.unwrap().into_inner();
+    assert!(answer.refusal.contains("proposal_unknown"), "{}", answer.refusal);
+    assert!(it.requests("POST", "/callback").await.is_empty());
 }
 
 #[tokio::test]
@@ -250,6 +272,7 @@ async fn whoever_asked_may_take_it_back_and_a_second_click_changes_nothing() {
             .to_owned(),
         interaction_id: 1,
         interaction_token: "gone".into(),
+        tells_refusal: false,
     };
     assert!(it.client().click_approval(late).await.unwrap().into_inner().is_ours);
     let stands = it.store.with(|state| state.approvals[&id].decision());
@@ -297,6 +320,7 @@ async fn an_order_that_waits_for_a_click_is_carried_out_word_for_word() {
         custom_id: id,
         interaction_id: 1,
         interaction_token: "t".into(),
+        tells_refusal: false,
     };
     it.client().click_approval(request).await.unwrap();
     let approval = approval(&it, &call);
@@ -366,6 +390,7 @@ async fn foreign_buttons_are_left_alone() {
         custom_id: "poll.1".into(),
         interaction_id: 1,
         interaction_token: "t".into(),
+        tells_refusal: false,
     };
     assert!(!it.client().click_approval(foreign).await.unwrap().into_inner().is_ours);
     assert!(it.requests("POST", "/callback").await.is_empty());

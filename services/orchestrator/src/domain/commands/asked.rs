@@ -33,8 +33,19 @@ pub(crate) enum Asked {
     /// To be asked for more, in a form.
     Open(Opened),
     Do(Deed),
+    /// A command or a form that there is, without something that it takes.
+    Lacking(Lacking),
     /// A command, a button or a form that is no more, or not yet.
     Unknown,
+}
+
+/// What is missing of what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lacking {
+    /// A reason that says something.
+    Reason,
+    /// A value that the command takes.
+    Value,
 }
 
 /// What is completed while it is typed.
@@ -155,7 +166,9 @@ impl Deed {
 /// Reads what an interaction asks for.
 pub(crate) fn asked(interaction: &Interaction) -> Asked {
     match &interaction.kind {
-        Kind::Command(invoked) => command(invoked).unwrap_or(Asked::Unknown),
+        Kind::Command(invoked) => command(invoked).unwrap_or_else(|| {
+            if list::has(&named(invoked)) { Asked::Lacking(Lacking::Value) } else { Asked::Unknown }
+        }),
         Kind::Completion { invoked, focused } => {
             let typed = invoked.text(focused).unwrap_or_default().to_owned();
             match (named(invoked).as_slice(), focused.as_str()) {
@@ -174,9 +187,7 @@ pub(crate) fn asked(interaction: &Interaction) -> Asked {
             Asked::Decide { custom_id: custom_id.clone() }
         }
         Kind::Component { custom_id, .. } => component(custom_id),
-        Kind::Form { custom_id, fields } => {
-            form(custom_id, fields).map_or(Asked::Unknown, Asked::Do)
-        }
+        Kind::Form { custom_id, fields } => form(custom_id, fields).unwrap_or(Asked::Unknown),
         Kind::Unknown => Asked::Unknown,
     }
 }
@@ -228,16 +239,17 @@ fn command(invoked: &Invoked) -> Option<Asked> {
     }
 }
 
-fn form(custom_id: &str, fields: &BTreeMap<String, String>) -> Option<Deed> {
+fn form(custom_id: &str, fields: &BTreeMap<String, String>) -> Option<Asked> {
     let reason = said(fields.get(FORM_REASON).map(String::as_str));
     match custom_id.strip_prefix(OURS)?.split_once('.')? {
         ("warn", member) => {
             let member = member.parse().ok().and_then(Id::new_checked)?;
-            Some(Deed::Warn(Warning { member, reason, notice: NOTICES[0] }))
+            Some(Asked::Do(Deed::Warn(Warning { member, reason, notice: NOTICES[0] })))
         }
         ("report", message) => {
             let message = message.parse().ok().and_then(Id::new_checked)?;
-            Some(Deed::Report { message, reason: reason? })
+            let report = |reason| Asked::Do(Deed::Report { message, reason });
+            Some(reason.map_or(Asked::Lacking(Lacking::Reason), report))
         }
         _ => None,
     }
@@ -317,7 +329,8 @@ mod tests {
         let what = |id: &str| json!([{ "name": "what", "type": 3, "value": id }]);
         let cancelled = Asked::Do(Deed::CancelPlan { id: "abc".into() });
         assert_eq!(below("schedule", "cancel", &what(" abc ")), cancelled);
-        assert_eq!(below("schedule", "cancel", &what("  ")), Asked::Unknown);
+        let unusable = Asked::Lacking(Lacking::Value);
+        assert_eq!(below("schedule", "cancel", &what("  ")), unusable);
         let pressed = read(3, &json!({ "custom_id": cancel_button("abc"), "component_type": 2 }));
         assert_eq!(pressed, cancelled);
     }
@@ -401,7 +414,7 @@ mod tests {
         };
         let reason = "spam".to_owned();
         assert_eq!(sent("spam"), Asked::Do(Deed::Report { message, reason }));
-        assert_eq!(sent(" "), Asked::Unknown);
+        assert_eq!(sent(" "), Asked::Lacking(Lacking::Reason));
     }
 
     #[test]
@@ -412,7 +425,7 @@ mod tests {
         assert_eq!(below("case", "list", &options), Asked::Do(Deed::ListCases { member }));
         let number = |number: i64| json!([{ "name": "number", "type": 4, "value": number }]);
         assert_eq!(below("case", "show", &number(7)), Asked::Do(Deed::ShowCase { number: 7 }));
-        assert_eq!(below("case", "show", &number(-7)), Asked::Unknown);
+        assert_eq!(below("case", "show", &number(-7)), Asked::Lacking(Lacking::Value));
     }
 
     #[test]
@@ -436,7 +449,10 @@ mod tests {
         for (kind, data) in [
             (2, json!({ "name": "gone", "type": 1 })),
             (2, json!({ "name": "schedule", "type": 1 })),
-            (2, json!({ "name": "warn", "type": 1, "options": [] })),
+            (
+                2,
+                json!({ "name": "schedule", "type": 1, "options": [{ "name": "gone", "type": 1 }] }),
+            ),
             (3, json!({ "custom_id": "ery.gone.1", "component_type": 2 })),
             (3, json!({ "custom_id": "ery.cancel.", "component_type": 2 })),
             (3, json!({ "custom_id": "others", "component_type": 2 })),

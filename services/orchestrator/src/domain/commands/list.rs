@@ -172,6 +172,22 @@ pub(crate) fn called(name: &str) -> Option<&'static Declared> {
     COMMANDS.iter().find(|command| command.called(Language::English) == name)
 }
 
+/// Returns whether there is a command of this path, which takes values and has no commands below it.
+pub(crate) fn has(path: &[&str]) -> bool {
+    let [name, below @ ..] = path else { return false };
+    let Some(command) = COMMANDS.iter().find(|command| command.name == *name) else { return false };
+    let Shape::Typed(mut parts) = command.shape else { return below.is_empty() };
+    for wanted in below {
+        let found = parts.iter().find_map(|part| match part {
+            Part::Below { name, parts } if name == wanted => Some(*parts),
+            _ => None,
+        });
+        let Some(found) = found else { return false };
+        parts = found;
+    }
+    !parts.iter().any(|part| matches!(part, Part::Below { .. }))
+}
+
 /// Returns a command by its name in the code.
 #[cfg(test)]
 pub(crate) fn find(name: &str) -> &'static Declared {
@@ -234,6 +250,18 @@ mod tests {
         let works_in_dm = if of.works_in_dm { "yes" } else { "no" };
         let row = format!("| {called} | {shown_to} | {works_in_dm} | {description} |");
         row.replace("|  |", "| |")
+    }
+
+    #[test]
+    fn a_path_leads_to_a_command_or_there_is_none() {
+        for path in
+            [&["warn"][..], &["ery", "config", "set"], &["ery", "status"], &["report-message"]]
+        {
+            assert!(has(path), "{path:?}");
+        }
+        for path in [&[][..], &["ery"], &["ery", "config"], &["ery", "status", "x"], &["gone"]] {
+            assert!(!has(path), "{path:?}");
+        }
     }
 
     #[test]

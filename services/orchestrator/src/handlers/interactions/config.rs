@@ -10,8 +10,8 @@ use twilight_model::{
 };
 
 use ery_community_config::{
-    Change, Changed, Config, Difference, Effective, InvalidConfig, Layer, Origin, Subject, Version,
-    Wanted, keys, preset,
+    Change, Changed, Config, Difference, Document, Effective, InvalidConfig, Layer, Must, Origin,
+    Subject, Version, Wanted, keys, preset,
 };
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
             interaction::Interaction,
             reply::{Choice, Message, quoted},
         },
-        texts::{self, Language},
+        texts::{self, Language, right},
     },
     error::CallError,
     handlers::{holder::Holder, interactions::usage},
@@ -72,12 +72,7 @@ pub(super) async fn carry_out(
             set(holder, it, key, value.map(Some), *place).await
         }
         ConfigDeed::Reset { key, place } => set(holder, it, key, Ok(None), *place).await,
-        ConfigDeed::Preset { name } => {
-            let values = preset(name).map(ery_community_config::Preset::document);
-            let values = values.into_iter().flatten().map(|(path, value)| (path, Some(value)));
-            let note = format!("preset {name}");
-            change(holder, it, values.collect(), Place::Server, &note).await
-        }
+        ConfigDeed::Preset { name } => begin_as(holder, it, name).await,
         ConfigDeed::History => history(holder, it).await,
         ConfigDeed::RollBack { version } => roll_back(holder, it, *version).await,
         ConfigDeed::Status => Ok(status(it.language, &effective)),
@@ -102,7 +97,12 @@ async fn set(
 ) -> Result<Message, CallError> {
     let layer = subject(it, place).layer;
     let checked = keys().find(key).and_then(|found| found.check_layer(layer, key));
-    match checked.and(value) {
+    let value = checked.and(value).and_then(|value| {
+        let home = it.channel.home.key();
+        value.as_ref().map_or(Ok(()), |value| keys().check_roles(home, key, value))?;
+        Ok(value)
+    });
+    match value {
         Ok(value) => change(holder, it, vec![(key.to_owned(), value)], place, "").await,
         Err(error) => Ok(invalid(it.language, &error)),
     }
@@ -116,30 +116,82 @@ async fn set_access(
     role: Id<RoleMarker>,
     is_given: bool,
 ) -> Result<Message, CallError> {
-    let (home, path) = (it.channel.home.key(), format!("{ACCESS}{capability}"));
-    let mut answer = Err(Status::aborted("never tried"));
-    for _ in 0..TRIES {
-        let loaded = match holder.stored_config.get(home, None).await {
-            Ok(loaded) => loaded.unwrap_or_default(),
-            Err(status) => return refused(it.language, status),
-        };
-        let server = loaded.layered.get(&Subject::SERVER);
-        let stands = server.and_then(|document| document.get(&path)?.as_array().cloned());
-        let mut roles = stands.unwrap_or_default();
-        let role = Value::String(role.to_string());
-        roles.retain(|of| *of != role);
-        if is_given {
-            roles.push(role);
-        }
-        let value = (!roles.is_empty()).then_some(Value::Array(roles));
-        let change = Change { expected: Some(loaded.version), ..change_of(it) };
-        let wanted = vec![(Subject::SERVER, path.clone(), value)];
-        answer = holder.stored_config.change(&change, wanted).await;
-        if !matches!(&answer, Err(status) if status.code() == Code::FailedPrecondition) {
-            break;
+    let path = format!("{ACCESS}{capability}");
+    let role = Value::String(role.to_string());
+    if is_given {
+        let checked = keys().check_roles(it.channel.home.key(), &path, &json!([role]));
+        if let Err(error) = checked {
+            return Ok(invalid(it.language, &error));
         }
     }
-    made(holder, it, answer)
+    let values = |server: &Document| {
+        let stands = server.get(&path).and_then(|roles| roles.as_array().cloned());
+        let mut roles = stands.unwrap_or_default();
+        roles.retain(|of| *of != role);
+        if is_given {
+            roles.push(role.clone());
+        }
+        let value = (!roles.is_empty()).then_some(Value::Array(roles));
+        if let Some(value) = &value {
+            keys().check(Layer::Server, &path, value)?;
+        }
+        Ok(vec![(path.clone(), value)])
+    };
+    let answer = match on_top(holder, it, "", values).await {
+        Ok(answer) => answer,
+        Err(error) => return Ok(invalid(it.language, &error)),
+    };
+    let is_noted = is_given && capability == CAPABILITIES[0] && answer.is_ok();
+    let mut message = made(holder, it, answer).await?;
+    if is_noted {
+        let right = right(it.language, "MODERATE_MEMBERS");
+        let note = it.language.say("ery-access-shown", &[("right", (&right).into())]);
+        message.content = format!("{}\n{note}", message.content);
+    }
+    Ok(message)
+}
+
+/// Has Ery begin as a preset says; what another preset set goes.
+async fn begin_as(
+    holder: &Holder,
+    it: &Interaction,
+    name: &'static str,
+) -> Result<Message, CallError> {
+    let Some(preset) = preset(name) else {
+        return Ok(Message::of(it.language.word("unknown-command")));
+    };
+    let note = format!("preset {name}");
+    match on_top(holder, it, &note, |server| Ok(preset.changes(server))).await {
+        Ok(answer) => made(holder, it, answer).await,
+        Err(error) => Ok(invalid(it.language, &error)),
+    }
+}
+
+/// What the store says of a change.
+type Answer = Result<(u64, Vec<Difference>), Status>;
+
+/// Changes what the server sets, on top of what stands at that moment.
+async fn on_top(
+    holder: &Holder,
+    it: &Interaction,
+    note: &str,
+    values: impl Fn(&Document) -> Result<Vec<(String, Option<Value>)>, InvalidConfig>,
+) -> Result<Answer, InvalidConfig> {
+    for _ in 0..TRIES {
+        let loaded = match holder.stored_config.get(it.channel.home.key(), None).await {
+            Ok(loaded) => loaded.unwrap_or_default(),
+            Err(status) => return Ok(Err(status)),
+        };
+        let nothing = Document::new();
+        let values = values(loaded.layered.get(&Subject::SERVER).unwrap_or(&nothing))?;
+        let wanted = values.into_iter().map(|(path, value)| (Subject::SERVER, path, value));
+        let change = Change { expected: Some(loaded.version), ..change_of(it).noting(note) };
+        let answer = holder.stored_config.change(&change, wanted.collect()).await;
+        if !matches!(&answer, Err(status) if status.code() == Code::FailedPrecondition) {
+            return Ok(answer);
+        }
+    }
+    Ok(Err(Status::aborted("each time somebody else's change came before")))
 }
 
 /// Returns whether whoever asks may do that: everybody for themselves, else by Discord's Manage server,
@@ -206,7 +258,7 @@ async fn change(
     let subject = subject(it, place);
     let wanted: Wanted = values.into_iter().map(|(path, value)| (subject, path, value)).collect();
     let of = change_of(it).noting(note);
-    made(holder, it, holder.stored_config.change(&of, wanted).await)
+    made(holder, it, holder.stored_config.change(&of, wanted).await).await
 }
 
 fn change_of(it: &Interaction) -> Change {
@@ -214,14 +266,16 @@ fn change_of(it: &Interaction) -> Change {
 }
 
 async fn roll_back(holder: &Holder, it: &Interaction, version: u64) -> Result<Message, CallError> {
-    made(holder, it, holder.stored_config.roll_back(&change_of(it), version).await)
+    let answer = holder.stored_config.roll_back(&change_of(it), version).await;
+    if matches!(&answer, Err(status) if status.code() == Code::NotFound) {
+        let version = version.to_string();
+        let said = it.language.say("ery-version-unknown", &[("version", (&version).into())]);
+        return Ok(Message::of(said));
+    }
+    made(holder, it, answer).await
 }
 
-fn made(
-    holder: &Holder,
-    it: &Interaction,
-    made: Result<(u64, Vec<Difference>), Status>,
-) -> Result<Message, CallError> {
+async fn made(holder: &Holder, it: &Interaction, made: Answer) -> Result<Message, CallError> {
     let language = it.language;
     let (version, differences) = match made {
         Ok(made) => made,
@@ -234,12 +288,50 @@ fn made(
     }
     let number = version.to_string();
     let mut lines = vec![language.say("ery-changed", &[("version", (&number).into())])];
-    lines.extend(differences.iter().map(|difference| item(language, difference)));
+    for difference in &differences {
+        lines.push(item(language, difference));
+        lines.extend(held(holder, it, difference).await.map(|held| format!("  {held}")));
+    }
     Ok(Message::of(lines.join("\n")))
+}
+
+/// Says what holds in place of what was set, where something narrower does.
+async fn held(holder: &Holder, it: &Interaction, difference: &Difference) -> Option<String> {
+    let after = difference.after.as_ref()?;
+    let Subject { layer, id } = difference.subject;
+    // It is made: that this cannot be looked up is no failure of it.
+    let effective = match layer {
+        Layer::Global | Layer::Server => {
+            holder.config.get(it.channel.home).await.ok()?.effective(0, 0)
+        }
+        Layer::Channel if id == it.channel.channel.get() => {
+            holder.config(it.channel, None).await.ok()?
+        }
+        Layer::Channel | Layer::User => return None,
+    };
+    let held = effective.in_place_of(&difference.path, after)?;
+    let must = keys().find(&difference.path).ok()?.must();
+    Some(said_of_held(it.language, &must, held))
+}
+
+fn said_of_held(language: Language, must: &Must, (value, origin): &(Value, Origin)) -> String {
+    let value = shown(language, value);
+    let above = match origin {
+        // What the settings do not say, they leave as it is.
+        Origin::Default | Origin::Settings => "settings",
+        Origin::Layer(layer) => layer.as_str(),
+    };
+    let kind = match must {
+        Must::WholeNumber(_) | Must::Dollars(_) | Must::Time(_) => "amount",
+        _ => "choice",
+    };
+    let values = [("value", (&value).into()), ("above", above.into()), ("kind", kind.into())];
+    language.say("ery-held", &values)
 }
 
 fn refused(language: Language, status: Status) -> Result<Message, CallError> {
     match status.code() {
+        Code::Aborted => Ok(Message::of(language.word("ery-moved"))),
         Code::InvalidArgument | Code::FailedPrecondition | Code::NotFound => {
             let problem = status.message().to_owned();
             Ok(Message::of(language.say("ery-invalid", &[("problem", (&problem).into())])))
@@ -251,6 +343,7 @@ fn refused(language: Language, status: Status) -> Result<Message, CallError> {
 /// Writes one change in a line.
 fn item(language: Language, difference: &Difference) -> String {
     let value = |value: &Option<Value>| {
+        let shown = |value| shown(language, value);
         value.as_ref().map_or_else(|| language.word("ery-nothing-set"), shown)
     };
     let place = match difference.subject.layer {
@@ -264,7 +357,7 @@ fn item(language: Language, difference: &Difference) -> String {
     format!("- {place} {path}: {before} → {after}")
 }
 
-fn shown(value: &Value) -> String {
+fn shown(language: Language, value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Array(items) => {
@@ -276,7 +369,7 @@ fn shown(value: &Value) -> String {
         }
         other => other.to_string(),
     };
-    quoted(&text, EXCERPT)
+    if text.is_empty() { language.word("ery-nothing") } else { quoted(&text, EXCERPT) }
 }
 
 fn layer_word(language: Language, origin: Origin) -> String {
@@ -294,7 +387,7 @@ fn layer_word(language: Language, origin: Origin) -> String {
 fn get(language: Language, key: Option<&str>, effective: &Effective) -> Message {
     let line = |path: &str, (value, origin): &(Value, Origin)| {
         let origin = layer_word(language, *origin);
-        format!("- {} = {} ({origin})", quoted(path, 64), shown(value))
+        format!("- {} = {} ({origin})", quoted(path, 64), shown(language, value))
     };
     let Some(key) = key else {
         let mut lines = vec![language.word("ery-config-heading")];
@@ -463,4 +556,44 @@ pub(super) fn value_choices(key: &str, typed: &str) -> Vec<Choice> {
     let Ok(key) = keys().find(key.trim()) else { return Vec::new() };
     let words = key.words().into_iter().filter(|word| word.contains(typed.trim()));
     words.map(|word| Choice { name: word.to_owned(), value: word.to_owned() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_set_is_shown_as_nothing() {
+        for value in [json!(""), json!([])] {
+            assert_eq!(shown(Language::English, &value), "nothing");
+            assert_eq!(shown(Language::German, &value), "nichts");
+        }
+        assert_eq!(shown(Language::German, &json!(["7", "8"])), "`7, 8`");
+    }
+
+    #[test]
+    fn what_holds_in_place_of_a_value_is_said_with_who_set_it() {
+        let said = |language, path: &str, value: Value, origin| {
+            said_of_held(language, &keys().find(path).unwrap().must(), &(value, origin))
+        };
+        let day = "budgets.server.day_usd";
+        assert_eq!(
+            said(Language::English, day, json!(1.0), Origin::Settings),
+            "It counts as `1.0`: the operator's settings allow no more."
+        );
+        assert_eq!(
+            said(Language::German, "limits.steps", json!(4), Origin::Layer(Layer::Server)),
+            "Es zählt als `4`: was für den Server eingestellt ist, erlaubt nicht mehr."
+        );
+        let off = said(
+            Language::English,
+            "tools.policy.ban_member",
+            json!("off"),
+            Origin::Layer(Layer::Global),
+        );
+        assert_eq!(
+            off,
+            "It counts as `off`: what is set for the whole installation allows nothing else."
+        );
+    }
 }

@@ -29,6 +29,24 @@ const LARGEST_ARCHIVE: usize = 9 << 20;
 /// Every shard is looked through.
 const LONG: Duration = Duration::from_mins(2);
 
+/// What is kept, by the names that the store gives it.
+const KINDS: &[(&str, &str)] = &[
+    ("messages", "kept-messages"),
+    ("names", "kept-names"),
+    ("threads", "kept-threads"),
+    ("executions", "kept-executions"),
+    ("cases", "kept-cases"),
+    ("approvals", "kept-approvals"),
+    ("scheduled_actions", "kept-scheduled-actions"),
+    ("learning_data", "kept-learning-data"),
+    ("direct_channels", "kept-direct-channels"),
+    ("config", "kept-config"),
+    ("usage", "kept-usage"),
+    ("mcp_credentials", "kept-mcp-credentials"),
+    ("provider_keys", "kept-provider-keys"),
+    ("dead_letters", "kept-dead-letters"),
+];
+
 /// Carries out what a person asks for themselves.
 pub(super) async fn carry_out(
     holder: &Holder,
@@ -118,11 +136,17 @@ async fn ask_forget(
     };
     let mut lines = vec![heading];
     let found = counts.iter().filter(|(_, rows)| **rows > 0);
-    lines.extend(found.map(|(kind, rows)| format!("- {}: {rows}", quoted(kind, 40))));
+    lines.extend(found.map(|(kind, rows)| format!("- {}: {rows}", kept(language, kind))));
     lines.push(language.word("privacy-forget-warning"));
     let label = language.word("privacy-forget-button");
     let button = Button { custom_id: forget_button(scope), label };
     Ok(Message { buttons: vec![button], ..Message::of(lines.join("\n")) })
+}
+
+/// Says what is kept; what a newer store keeps has no words here yet.
+fn kept(language: Language, kind: &str) -> String {
+    let known = KINDS.iter().find(|(of, _)| *of == kind);
+    known.map_or_else(|| quoted(kind, 40), |(_, key)| language.word(key))
 }
 
 /// Asks every store to forget the person; a repeat of the click asks for the same.
@@ -155,4 +179,16 @@ async fn learn(
     }
     let key = if is_opted_out { "privacy-opted-out" } else { "privacy-opted-in" };
     Ok(Message::of(language.word(key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_called_as_people_read_it() {
+        assert_eq!(kept(Language::English, "scheduled_actions"), "planned acts");
+        assert_eq!(kept(Language::German, "learning_data"), "Gelerntes");
+        assert_eq!(kept(Language::German, "from_the_future"), "`from_the_future`");
+    }
 }

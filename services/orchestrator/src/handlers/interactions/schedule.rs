@@ -60,6 +60,14 @@ pub(super) async fn cancel(
     let arguments = json!({ "action": "cancel", "id": id });
     let called = holder.tools.carry_out(it, deed, TOOL, &arguments).await?;
     if called.outcome != CallOutcome::Done {
+        let is_failed = matches!(called.outcome, CallOutcome::Failed | CallOutcome::Denied);
+        let has_words = super::refusal(it.language, &called.content).is_some();
+        if is_failed && !has_words {
+            let plans = holder.tools.list_plans(it).await?;
+            if !plans.iter().any(|plan| plan.id == id) {
+                return Ok(Message::of(it.language.word("schedule-unknown")));
+            }
+        }
         return Ok(Message::of(super::not_done(it.language, &called)));
     }
     let act: Value = serde_json::from_str(&called.arguments).unwrap_or_default();

@@ -118,8 +118,12 @@ fn spent(language: Language, sum: UsageSum) -> String {
     let money = dollars(sum.cost_micros);
     let tokens = grouped(sum.prompt_tokens.saturating_add(sum.completion_tokens));
     let turns = grouped(sum.turns);
-    let values =
-        [("money", (&money).into()), ("tokens", (&tokens).into()), ("turns", (&turns).into())];
+    let values = [
+        ("money", (&money).into()),
+        ("tokens", (&tokens).into()),
+        ("turns", (&turns).into()),
+        ("count", usize::try_from(sum.turns).unwrap_or(usize::MAX).into()),
+    ];
     language.say("usage-spent", &values)
 }
 
@@ -188,6 +192,13 @@ mod tests {
         let said = |window| of_window(Language::English, window, spent, budget);
         assert_eq!(said(Window::Day), "$0.02, 1\u{202f}500 tokens (of $1.00)");
         assert_eq!(said(Window::Month), "$0.00, 0 tokens");
+    }
+
+    #[test]
+    fn one_model_turn_is_one() {
+        let said = |turns| spent(Language::English, UsageSum { turns, ..UsageSum::default() });
+        assert_eq!(said(1), "$0.00, 0 tokens in one model turn");
+        assert_eq!(said(2_000), "$0.00, 0 tokens in 2\u{202f}000 model turns");
     }
 
     #[test]

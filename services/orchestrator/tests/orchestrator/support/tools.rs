@@ -185,7 +185,7 @@ impl ToolService for FakeTools {
         &self,
         _: Request<ClickApprovalRequest>,
     ) -> Result<Response<ClickApprovalResponse>, Status> {
-        Ok(Response::new(ClickApprovalResponse { is_ours: false }))
+        Ok(Response::new(ClickApprovalResponse::default()))
     }
 
     async fn answer_interaction(
