@@ -56,10 +56,11 @@ impl WorldHandle {
         state.world.users.values().find(|user| user.username == username).map(|user| user.id)
     }
 
-    /// Finds a channel by its name.
+    /// Finds a channel by its name: of several the first that was made.
     pub fn channel_named(&self, name: &str) -> Option<Id<ChannelMarker>> {
         let state = self.shared.lock();
-        state.world.channels.values().find(|channel| channel.name == name).map(|found| found.id)
+        let named = state.world.channels.values().filter(|channel| channel.name == name);
+        named.map(|channel| channel.id).min()
     }
 
     /// Lets somebody speak, as far as they may.
