@@ -40,6 +40,7 @@ pub(crate) const SHARD: Migrations = &[
     (15, "summaries", include_str!("../../../../migrations/shard/0015_summaries.sql")),
     (16, "slow_mode", include_str!("../../../../migrations/shard/0016_slow_mode.sql")),
     (17, "provider_keys", include_str!("../../../../migrations/shard/0017_provider_keys.sql")),
+    (18, "enclosures", include_str!("../../../../migrations/shard/0018_enclosures.sql")),
 ];
 
 /// Returns how sqlx opens a file that exists.

@@ -268,9 +268,9 @@ fn insert(
                 "INSERT INTO messages (message_id, guild_id, channel_id, author_id, author_name,
                      is_automated, is_own, content, created_at_ms, edited_at_ms, type, reply_to,
                      reply_to_author_id, mentions, mentioned_roles, attachments, gate_reason, nonce,
-                     whole_at_ms, is_ingested)
+                     whole_at_ms, is_ingested, enclosures, forward_of)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-                     ?17, ?18, ?10, ?19)",
+                     ?17, ?18, ?10, ?19, ?20, ?21)",
             )?
             .execute(params![
                 id(message_id),
@@ -292,6 +292,8 @@ fn insert(
                 message.gate_reason,
                 message.nonce,
                 merge.marks_ingested,
+                json_list(&message.enclosures),
+                message.forward_of.map(id),
             ])?;
         return note_author(connection, message);
     }
@@ -328,8 +330,8 @@ pub(crate) fn bury(
                      CASE WHEN author_id = 0 THEN buried_author_id ELSE author_id END, author_id = 0,
                  author_name = '', is_automated = 0, is_own = 0, content = '', created_at_ms = 0,
                  edited_at_ms = 0, type = 0, reply_to = 0, reply_to_author_id = 0, mentions = NULL,
-                 mentioned_roles = NULL, attachments = NULL, gate_reason = '', nonce = '',
-                 whole_at_ms = NULL
+                 mentioned_roles = NULL, attachments = NULL, enclosures = NULL, forward_of = NULL,
+                 gate_reason = '', nonce = '', whole_at_ms = NULL
              WHERE message_id = ?1",
         )?
         .execute(params![id(message), at.0])?;
@@ -352,7 +354,8 @@ fn take_whole(connection: &Connection, message: &Message) -> Result<(), StoreErr
         .prepare_cached(
             "UPDATE messages SET author_id = ?2, author_name = ?3, is_automated = ?4, is_own = ?5,
                  created_at_ms = ?6, type = ?7, reply_to = ?8, reply_to_author_id = ?9,
-                 mentions = ?10, mentioned_roles = ?11, attachments = ?12, whole_at_ms = ?13
+                 mentions = ?10, mentioned_roles = ?11, attachments = ?12, whole_at_ms = ?13,
+                 enclosures = ?14, forward_of = ?15
              WHERE message_id = ?1",
         )?
         .execute(params![
@@ -369,6 +372,8 @@ fn take_whole(connection: &Connection, message: &Message) -> Result<(), StoreErr
             json_list(&message.mentioned_roles),
             json_list(&message.attachments),
             message.edited_at.0,
+            json_list(&message.enclosures),
+            message.forward_of.map(id),
         ])?;
     note_author(connection, message)
 }
