@@ -111,6 +111,8 @@ impl Fleet {
             ("ERY_AI__BASE_URL", model.url().to_owned()),
             ("ERY_AI__MODEL", "scripted".to_owned()),
             ("ERY_PROCESS__GRACE", "15s".to_owned()),
+            // What she says of herself answers nobody.
+            ("ERY_ORCHESTRATOR__GREET", "false".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
