@@ -337,7 +337,7 @@ async fn what_a_model_wants_waits_for_the_click_of_somebody_who_may_do_it() {
 
     // Who could not do it by hand cannot approve it.
     let answer = playground.press(general, alice, &proposal, "Approve").await;
-    assert!(answer.to_string().contains("MODERATE_MEMBERS"), "{answer}");
+    assert!(answer.to_string().contains("the right “Time out members”"), "{answer}");
     assert!(playground.timed_out_until(bob).await.is_none());
 
     playground.press(general, &moderator, &proposal, "Approve").await;
