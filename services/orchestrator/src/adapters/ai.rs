@@ -154,8 +154,9 @@ impl Ai {
         Client::new(self.peers.any()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
-    /// Asks the model once, on the guild's own keys if there are any; `written` hears the text while it is written. Dropping the future drops the
-    /// stream, and with it the turn; what it cost until then stands in `costs`.
+    /// Asks the model once, on the guild's own keys if there are any; `written` hears the text while it is
+    /// written. Dropping the future drops the stream, and with it the turn; what it cost until then stands in
+    /// `costs`.
     pub(crate) async fn run_model_turn(
         &self,
         request: &ModelRequest,

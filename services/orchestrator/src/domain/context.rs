@@ -176,8 +176,13 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
     let history: Vec<_> = history.iter().filter(|message| !thread.is_deleted(message.id)).collect();
     let attachments = Attachments::of(material.shown, thread.messages(), &history, max_tokens);
     let replied_to = replied_to(thread, &history);
-    let mut history: Vec<_> =
-        history.into_iter().map(|message| Some(material.member(message, false))).collect();
+    // Each is counted once.
+    let counted = |message: &Message| {
+        let member = material.member(message, false);
+        let tokens = message_tokens(&member);
+        Some((member, tokens))
+    };
+    let mut history: Vec<_> = history.into_iter().map(counted).collect();
     let notes = first_notes(thread, is_shared, material.is_withheld);
     let mut results = results(thread);
 
@@ -192,7 +197,7 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
     let mut sizes = Sizes {
         fixed,
         results: results.iter().flatten().map(result_tokens).sum(),
-        history: history.iter().flatten().map(message_tokens).sum(),
+        history: history.iter().flatten().map(|(_, tokens)| tokens).sum(),
         summary: summary.as_ref().map_or(0, Summary::tokens),
         most: max_tokens.saturating_sub(LEFT_OUT_TOKENS),
     };
@@ -226,8 +231,8 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
                     if !sizes.are_over() {
                         break;
                     }
-                    if let Some(message) = history[index].take() {
-                        sizes.history -= message_tokens(&message);
+                    if let Some((_, tokens)) = history[index].take() {
+                        sizes.history -= tokens;
                         messages_left_out += 1;
                     }
                 }
@@ -242,7 +247,7 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
 
     fit_newest(&mut results, &mut sizes);
 
-    let kept = history.into_iter().flatten().collect::<Vec<_>>();
+    let kept: Vec<_> = history.into_iter().flatten().map(|(member, _)| member).collect();
     let (messages, has_summary) = (kept.len(), summary.is_some());
     let mut parts: Vec<Part> = summary.map(Part::Summary).into_iter().collect();
     if !kept.is_empty() {
@@ -283,10 +288,13 @@ fn replied_to(thread: &TaskThread, history: &[&Message]) -> Vec<Id<MessageMarker
 }
 
 /// Returns which messages are cut in which order: the oldest first, and what is replied to last.
-fn cut_first(history: &[Option<MemberMessage>], replied_to: &[Id<MessageMarker>]) -> Vec<usize> {
+fn cut_first(
+    history: &[Option<(MemberMessage, u64)>],
+    replied_to: &[Id<MessageMarker>],
+) -> Vec<usize> {
     let is_replied_to = |index: &usize| {
-        let member = history[*index].as_ref();
-        member.is_some_and(|member| replied_to.contains(&member.message.id))
+        let counted = history[*index].as_ref();
+        counted.is_some_and(|(member, _)| replied_to.contains(&member.message.id))
     };
     let (last, mut order): (Vec<_>, Vec<_>) = (0..history.len()).partition(is_replied_to);
     order.extend(last);
@@ -439,10 +447,8 @@ fn beginning(content: &str, bytes: usize) -> String {
 }
 
 fn tool_tokens(tool: &Tool) -> u64 {
-    FRAME_TOKENS
-        + text::tokens(&tool.name)
-        + text::tokens(&tool.description)
-        + text::tokens(&tool.parameters)
+    let texts = [&tool.name, &tool.description, &tool.parameters];
+    FRAME_TOKENS + texts.map(|it| text::tokens_of_fixed(it)).iter().sum::<u64>()
 }
 
 fn turn_tokens(turn: &ModelTurn) -> u64 {

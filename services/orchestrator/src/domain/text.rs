@@ -1,5 +1,10 @@
 //! Text of people as the model may see it.
 
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
 /// What part of a count is added to it: tokenizers of other models split other texts more finely.
 const MARGIN: u64 = 8;
 
@@ -10,6 +15,25 @@ const MARGIN: u64 = 8;
 pub(crate) fn tokens(text: &str) -> u64 {
     let count = u64::try_from(bpe_openai::cl100k_base().count(text)).unwrap_or(u64::MAX);
     count.saturating_add(count.div_ceil(MARGIN))
+}
+
+/// Returns what [`tokens`] does, for a text that comes with each request, as a tool's description does: it is
+/// counted once.
+pub(crate) fn tokens_of_fixed(text: &str) -> u64 {
+    /// More than there are such texts.
+    const MOST: usize = 1_000;
+    static COUNTED: LazyLock<Mutex<HashMap<String, u64>>> = LazyLock::new(Mutex::default);
+
+    let mut counted = COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(count) = counted.get(text) {
+        return *count;
+    }
+    if counted.len() >= MOST {
+        counted.clear();
+    }
+    let count = tokens(text);
+    counted.insert(text.to_owned(), count);
+    count
 }
 
 /// Returns a bound for how many tokens `text` is as a string of JSON, where line breaks, quotes and
@@ -78,6 +102,7 @@ mod tests {
         assert_eq!(tokens(&"soup ".repeat(80)), 81 + 11);
         assert!(tokens_in_json("a\n\"b\"\n") > tokens("a\n\"b\"\n"));
         assert_eq!(tokens_in_json("abc"), tokens("abc"));
+        assert_eq!([(); 2].map(|()| tokens_of_fixed("a tool")), [tokens("a tool"); 2]);
     }
 
     #[test]

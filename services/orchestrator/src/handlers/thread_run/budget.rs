@@ -161,9 +161,9 @@ impl Run<'_> {
     pub(super) fn bound_of_orders(&self, message: &Message, tools: &[Tool]) -> Option<Spent> {
         let models = self.models();
         let of_tool = |tool: &Tool| {
-            text::tokens(&tool.name)
-                + text::tokens(&tool.description)
-                + text::tokens(&tool.parameters)
+            text::tokens_of_fixed(&tool.name)
+                + text::tokens_of_fixed(&tool.description)
+                + text::tokens_of_fixed(&tool.parameters)
         };
         let prompt = super::PROMPT_TOKENS
             + text::tokens(&message.content)
