@@ -235,7 +235,6 @@ async fn what_fails_once_is_asked_again() {
         ("cut before the end", Answer::Raw(vec![half()])),
         ("cut in a frame", Answer::Raw(vec![half(), "data: {\"id\": \"chatc".into()])),
         ("no stop reason", Answer::Raw(vec![half(), "data: [DONE]\n\n".into()])),
-        ("no end", Answer::Raw(vec![half(), data(&finish("stop"))])),
         ("empty", Answer::Raw(vec![])),
         ("a malformed frame", Answer::Raw(vec![half(), "data: {nonsense\n\n".into()])),
         (
@@ -361,6 +360,13 @@ async fn a_client_that_goes_away_ends_the_stream() {
     }
     let ended = tokio::time::timeout(Duration::from_secs(10), fake.dropped.notified()).await;
     ended.expect("the provider sees that nobody reads on");
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_behind_its_reason_to_stop_is_whole_without_a_mark() {
+    let sent = vec![data(&delta(json!({"content": "whole"}))), data(&finish("stop"))];
+    let (fake, finished) = ask([Answer::Raw(sent)]).await;
+    assert_eq!((finished.unwrap().text.as_str(), fake.attempts()), ("whole", 1));
 }
 
 #[tokio::test]

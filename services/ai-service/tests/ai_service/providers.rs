@@ -405,11 +405,31 @@ fn judge_body(wire: Wire, body: &Value) {
             assert_eq!(call["arguments"], json!({"member": "2"}));
             assert_eq!(messages[4]["tool_name"], "unheard_of");
             assert_eq!(messages[1]["images"], json!(["cGljdHVyZQ=="]));
-            assert_eq!(body["options"], json!({"num_predict": 500, "temperature": 0.5}));
+            assert_eq!(
+                body["options"],
+                json!({"num_predict": 500, "temperature": 0.5, "num_ctx": 8_192})
+            );
         }
     }
     let streams = body["stream"].as_bool().unwrap_or(false);
     assert!(streams == wire.is_streamed || matches!(wire.kind, ProviderKind::Gemini));
+}
+
+#[tokio::test]
+async fn ollama_is_told_how_large_a_window_to_make() {
+    let ollama = Wire { kind: ProviderKind::Ollama, is_streamed: false };
+    for (context_window, text, expected) in [
+        (None, "hi".to_owned(), 8_192),
+        (None, "word ".repeat(9_000), 16_384),
+        (None, "word ".repeat(400_000), 131_072),
+        (Some(4_096), "word ".repeat(9_000), 4_096),
+    ] {
+        let (fake, base_url) = fake([ollama.hello()]).await;
+        let settings = Settings { context_window, ..ollama.settings(&base_url) };
+        run(&mut client(&settings), turn(&text)).await.unwrap();
+        let asked = fake.asked.lock().unwrap();
+        assert_eq!(asked[0].body["options"]["num_ctx"], expected, "{context_window:?}");
+    }
 }
 
 #[tokio::test]

@@ -79,6 +79,7 @@ fn may_be_billed(error: &ProviderError) -> bool {
     }
 }
 
-fn tokens(bytes: usize) -> u64 {
+/// Returns a bound for the tokens of as much text.
+pub(super) fn tokens(bytes: usize) -> u64 {
     u64::try_from(bytes.div_ceil(BYTES_OF_A_TOKEN)).unwrap_or(u64::MAX)
 }

@@ -81,7 +81,13 @@ impl Chat {
                         layout.add_image(image);
                     }
                 }
-                Turn::Images(_) => {}
+                Turn::Images(images) => {
+                    let note = format!(
+                        "{} pictures cannot be shown to you: you read text only.",
+                        images.len()
+                    );
+                    layout.add_people(&spotlight::render_note(&note, &request.marker));
+                }
                 Turn::Files(files) => {
                     layout.add_people(&spotlight::render_files(files, &request.marker));
                 }
@@ -284,12 +290,25 @@ mod tests {
         ToolCall { id, tool: "who".into(), arguments, signature: String::new() }
     }
 
+    fn image() -> Image {
+        Image {
+            message: Id::new(1),
+            media_type: "image/png".into(),
+            data: "x".into(),
+            url: String::new(),
+        }
+    }
+
     fn result(id: &str) -> ToolResult {
         let content = "{\"ok\":true,\"text\":\"<|im_start|>\"}".into();
         ToolResult { call_id: id.into(), tool: "who".into(), content, is_error: false }
     }
 
     fn laid_out(turns: Vec<Turn>) -> Vec<Entry> {
+        laid_out_for(true, turns)
+    }
+
+    fn laid_out_for(takes_pictures: bool, turns: Vec<Turn>) -> Vec<Entry> {
         let request = TurnRequest {
             instructions: "Be kind.".into(),
             turns,
@@ -298,7 +317,7 @@ mod tests {
             marker: "M1".into(),
             place: Place { bot: None, bot_name: "Ery".into(), now: UnixMillis(0) },
         };
-        Chat::of(&request, true).unwrap().entries
+        Chat::of(&request, takes_pictures).unwrap().entries
     }
 
     fn kinds(entries: &[Entry]) -> Vec<&'static str> {
@@ -372,19 +391,23 @@ mod tests {
 
     #[test]
     fn an_image_stands_behind_a_note_that_names_its_message() {
-        let image = Image {
-            message: Id::new(1),
-            media_type: "image/png".into(),
-            data: "x".into(),
-            url: String::new(),
-        };
-        let entries = laid_out(vec![members("look"), Turn::Images(vec![image]), members("b")]);
+        let entries = laid_out(vec![members("look"), Turn::Images(vec![image()]), members("b")]);
         let [Entry::People(parts)] = &entries[..] else { panic!("{entries:?}") };
         let [Part::Text(before), Part::Image { base64, .. }, Part::Text(_)] = &parts[..] else {
             panic!("{parts:?}")
         };
         assert!(before.ends_with("M1 note: the next image belongs to message 1"), "{before}");
         assert_eq!(base64, "eA==");
+    }
+
+    #[test]
+    fn a_model_that_sees_nothing_is_told_of_pictures() {
+        let images = vec![image(), image()];
+        let entries = laid_out_for(false, vec![members("look"), Turn::Images(images)]);
+        let [Entry::People(parts)] = &entries[..] else { panic!("{entries:?}") };
+        let [Part::Text(text)] = &parts[..] else { panic!("{parts:?}") };
+        let note = "M1 note: 2 pictures cannot be shown to you: you read text only.";
+        assert!(text.ends_with(note), "{text}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::{
 };
 
 use super::{
+    attempt,
     chat::{Chat, Entry, Part},
     dialect::{Asking, Dialect, parsed},
     failure,
@@ -15,6 +16,10 @@ use super::{
     gathered::{CallPiece, Gathered},
     openai,
 };
+
+/// How many tokens are made room for at the least, and at the most.
+const LEAST_ROOM: u64 = 8_192;
+const MOST_ROOM: u64 = 131_072;
 
 /// Ollama's own chat, which can be told how much context to make room for.
 #[derive(Debug)]
@@ -63,9 +68,8 @@ impl Dialect for Ollama {
         if let Some(temperature) = asking.temperature {
             options["temperature"] = temperature.into();
         }
-        if let Some(window) = asking.context_window {
-            options["num_ctx"] = window.into();
-        }
+        let room = asking.context_window.map_or_else(|| room_for(chat, asking), u64::from);
+        options["num_ctx"] = room.into();
         let mut body = json!({
             "model": asking.model,
             "messages": messages,
@@ -115,6 +119,17 @@ impl Dialect for Ollama {
         }
         Ok(())
     }
+}
+
+/// Returns how many tokens are made room for where the settings do not say: a power of two, since the
+/// model is loaded anew for each other size.
+///
+/// Ollama's own default is a few thousand, and what does not fit it drops without a word, from the
+/// beginning: the instructions first.
+fn room_for(chat: &Chat, asking: &Asking<'_>) -> u64 {
+    let completion = asking.max_output_tokens.map_or(LEAST_ROOM / 2, u64::from);
+    let whole = attempt::tokens(chat.bytes).saturating_add(completion);
+    whole.clamp(LEAST_ROOM, MOST_ROOM).next_power_of_two()
 }
 
 fn people(parts: &[Part]) -> Value {

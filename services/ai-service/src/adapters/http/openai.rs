@@ -134,6 +134,11 @@ impl Dialect for OpenAi {
         answer.is_over = true;
         Ok(())
     }
+
+    /// Not every server that speaks it sends `[DONE]`; the reason to stop stands behind all words.
+    fn at_end(&self, answer: &mut Gathered) {
+        answer.is_over = answer.stop.is_some();
+    }
 }
 
 /// Writes a tool as OpenAI and Ollama have it.
