@@ -10,6 +10,7 @@ pub(crate) mod condition;
 pub(crate) mod config;
 pub(crate) mod contexts;
 pub(crate) mod dead_letters;
+pub(crate) mod deleted_channels;
 pub(crate) mod direct_channels;
 pub(crate) mod dump;
 pub(crate) mod explained;

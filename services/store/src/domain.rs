@@ -25,6 +25,6 @@ pub(crate) use fence::{Claim, Highest};
 pub(crate) use message::{Attachment, Mention, Merge, Message, MessageChange, Standing};
 pub(crate) use scheduled_task::ScheduledTask;
 pub(crate) use thread::{
-    Attempt, ChannelState, Exchange, LastAnswer, Outcome, Step, StepKind, TaskThread, Trigger,
-    TriggerChange, Usage,
+    AnswersToBots, Attempt, ChannelState, Exchange, LastAnswer, Outcome, Step, StepKind,
+    TaskThread, Trigger, TriggerChange, Usage,
 };

@@ -10,6 +10,7 @@ use std::{
 };
 
 use sha2::{Digest as _, Sha256};
+use tempfile::TempPath;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -152,9 +153,12 @@ impl Move<'_> {
             self.send_changed().await?;
             self.prepare(true).await?;
         }
-        self.change_hands(&held).await?;
+        let left = self.change_hands(&held).await?;
         drop(closed);
-        Ok(Moved { bytes, held: held_since.elapsed(), closed: closed_since.elapsed() })
+        let moved = Moved { bytes, held: held_since.elapsed(), closed: closed_since.elapsed() };
+        drop(held);
+        blocking(move || drop(left)).await;
+        Ok(moved)
     }
 
     /// Sends the file as it stands and keeps it so: from then on its log alone tells what has changed.
@@ -298,8 +302,9 @@ impl Move<'_> {
         Ok(size)
     }
 
-    /// Lets the receiver own the shard. Whatever becomes of the call, the record says whom to ask.
-    async fn change_hands(&mut self, held: &Held) -> Result<(), StoreError> {
+    /// Lets the receiver own the shard, and returns the file that is of no use here any more. Whatever
+    /// becomes of the call, the record says whom to ask.
+    async fn change_hands(&mut self, held: &Held) -> Result<Option<TempPath>, StoreError> {
         let ownership = self.store.shards.ownership();
         let moving = Standing::Moving { to: self.to.clone(), transfer: self.transfer.clone() };
         ownership.set(self.shard, moving, self.epoch - 1)?;
@@ -328,19 +333,25 @@ impl Move<'_> {
         Ok(answer.map_err(|status| self.refused(status))?.into_inner().is_committed)
     }
 
-    fn gone(&self, _: &Held) -> Result<(), StoreError> {
+    fn gone(&self, _: &Held) -> Result<Option<TempPath>, StoreError> {
         gone(self.store, self.shard, &self.to, self.epoch)
     }
 }
 
-/// Writes down that another store has a shard, and removes what is left of it here.
-fn gone(store: &Inner, shard: StoreShard, to: &str, epoch: u64) -> Result<(), StoreError> {
+/// Writes down that another store has a shard, and takes away what is left of it here. To be dropped
+/// where nobody waits.
+fn gone(
+    store: &Inner,
+    shard: StoreShard,
+    to: &str,
+    epoch: u64,
+) -> Result<Option<TempPath>, StoreError> {
     store.shards.ownership().set(shard, Standing::Gone { to: to.to_owned() }, epoch)?;
-    let folder = store.shards.folder();
-    if let Err(error) = folder.remove(shard) {
+    let left = store.shards.folder().take_away(shard).unwrap_or_else(|error| {
         tracing::warn!(store_shard = %shard, %error, "a file that is of no use could not be removed");
-    }
-    Ok(())
+        None
+    });
+    Ok(left)
 }
 
 fn read_block(file: &File, offset: u64) -> std::io::Result<(Vec<u8>, [u8; 32])> {
@@ -400,7 +411,9 @@ async fn settle(
     };
     if asked.end().await? {
         tracing::info!(store_shard = %shard, "`{to}` has {shard}");
-        return gone(store, shard, to, epoch + 1);
+        let left = gone(store, shard, to, epoch + 1)?;
+        blocking(move || drop(left)).await;
+        return Ok(());
     }
     tracing::info!(store_shard = %shard, "`{to}` has not taken {shard}, which stays");
     store.shards.ownership().set(shard, Standing::Here, epoch)?;

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use ery_clock::UnixMillis;
 use ery_ids::StoreShard;
 
 use crate::{
-    adapters::{scheduled_actions::to_be_done, shard::OpenShard},
+    adapters::{deleted_channels, scheduled_actions::to_be_done, shard::OpenShard},
     domain::{gap::first_id_at, usage::Windows},
     error::StoreError,
     service::Inner,
@@ -18,6 +19,9 @@ use crate::{
 
 /// How many rows go in one write, so that others are not kept waiting.
 const ROWS_AT_ONCE: u32 = 500;
+
+/// For how long a sweep leaves the writer to others, by how long one of its writes took.
+const PAUSE: u32 = 3;
 
 /// After what time executions are looked through from the first one: some were still needed.
 const ANEW: Duration = Duration::from_hours(24);
@@ -29,6 +33,8 @@ const FIRST: Duration = Duration::from_mins(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Messages,
+    /// Messages of channels that were deleted, whatever their age.
+    DeletedChannels,
     Journals,
     Executions,
     DeadLetters,
@@ -38,8 +44,9 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Messages,
+        Self::DeletedChannels,
         Self::Journals,
         Self::Executions,
         Self::DeadLetters,
@@ -52,6 +59,7 @@ impl Kind {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Messages => "messages",
+            Self::DeletedChannels => "deleted_channels",
             Self::Journals => "journals",
             Self::Executions => "executions",
             Self::DeadLetters => "dead_letters",
@@ -64,6 +72,7 @@ impl Kind {
     fn kept(self, settings: &Retention) -> Option<Duration> {
         match self {
             Self::Messages => settings.messages,
+            Self::DeletedChannels => return Some(Duration::ZERO),
             Self::Journals => settings.journals,
             Self::Executions => settings.executions,
             Self::DeadLetters => settings.dead_letters,
@@ -89,6 +98,7 @@ impl Kind {
                      WHERE message_id < ?1 ORDER BY message_id LIMIT ?2)",
                 first_id_at(before).cast_signed(),
             ),
+            Self::DeletedChannels => deleted_channels::empty(connection, ROWS_AT_ONCE),
             Self::Journals => journals(connection, before),
             Self::Executions => executions(connection, before, now),
             Self::DeadLetters => by_statement(
@@ -295,6 +305,7 @@ async fn sweep_open(
             if draining.is_cancelled() {
                 return Ok(());
             }
+            let begun = Instant::now();
             let gone = open.write(move |connection| kind.sweep(connection, before, now)).await?;
             store.metrics.swept(kind.as_str(), gone.into());
             // Executions are looked through by their numbers, few of which may be left to empty.
@@ -304,6 +315,11 @@ async fn sweep_open(
             };
             if is_all {
                 break;
+            }
+            tokio::select! {
+                biased;
+                () = draining.cancelled() => return Ok(()),
+                () = tokio::time::sleep(begun.elapsed() * PAUSE) => {}
             }
         }
     }

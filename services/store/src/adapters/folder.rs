@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tempfile::TempPath;
+
 use ery_group_commit::{FileKey, Rekey, Rekeyed, rekey};
 use ery_ids::StoreShard;
 
@@ -106,6 +108,26 @@ impl Folder {
             }
         }
         self.sync()
+    }
+
+    /// Takes the file of a shard that is closed out of its place, if it is there. What is returned removes
+    /// it when it is dropped, which takes as long as the file is large.
+    pub(crate) fn take_away(&self, shard: StoreShard) -> io::Result<Option<TempPath>> {
+        let path = self.shard(shard);
+        for log in ["db-wal", "db-shm"] {
+            match fs::remove_file(path.with_extension(log)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        let moved = tempfile::Builder::new().make_in(self.work(), |to| fs::rename(&path, to));
+        let taken = match moved {
+            Ok(moved) => Some(moved.into_temp_path()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        self.sync()?;
+        Ok(taken)
     }
 
     /// Puts the file of a closed shard aside, too, if it is there: it is not this store's, and no copy of

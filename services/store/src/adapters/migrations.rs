@@ -45,6 +45,11 @@ pub(crate) const SHARD: Migrations = &[
         "deleted_in_slow_mode",
         include_str!("../../../../migrations/shard/0018_deleted_in_slow_mode.sql"),
     ),
+    (
+        19,
+        "deleted_channels",
+        include_str!("../../../../migrations/shard/0019_deleted_channels.sql"),
+    ),
 ];
 
 /// Returns how sqlx opens a file that exists.

@@ -7,7 +7,7 @@ use ery_ids::ChannelKey;
 use crate::{
     adapters::{
         columns::{id, json_list, optional_id},
-        dead_letters,
+        dead_letters, deleted_channels,
         write_channels::key,
     },
     domain::{Merge, Message, MessageChange, Standing, message::merge},
@@ -21,6 +21,8 @@ pub(crate) struct IngestEvent {
     pub(crate) id: String,
     pub(crate) channel: ChannelKey,
     pub(crate) changes: Vec<MessageChange>,
+    /// When its channel was deleted, if it tells that.
+    pub(crate) channel_deleted_at: Option<UnixMillis>,
 }
 
 /// Takes events in, each once per handler. Returns the messages among them that stand as deleted
@@ -42,6 +44,9 @@ pub(crate) fn ingest(
         if is_first {
             for change in &event.changes {
                 apply(connection, &event.channel, change, ledger, now)?;
+            }
+            if let Some(at) = event.channel_deleted_at {
+                deleted_channels::note(connection, &event.channel, at)?;
             }
         }
         // Also of a repeat: whoever asks has them from elsewhere. And also what Ery said herself of
@@ -106,7 +111,7 @@ pub(crate) fn index_new(connection: &Connection) -> Result<(), rusqlite::Error> 
 /// Makes of a message's row what a change says.
 ///
 /// Invariant FORGOTTEN: what a person said who is forgotten up to it stands as deleted, whoever
-/// brings it, and however late.
+/// brings it, and however late. So does what was said in a channel that was deleted.
 pub(crate) fn apply(
     connection: &Connection,
     channel: &ChannelKey,
@@ -114,17 +119,34 @@ pub(crate) fn apply(
     ledger: &Ledger,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
-    if let Some(whole) = whole(change).filter(|whole| is_held_off(ledger, whole)) {
-        let deletion = MessageChange::Deleted { id: whole.id, at: now };
-        apply_known(connection, channel, &deletion, false)?;
+    let held_off = whole(change).filter(|whole| is_held_off(ledger, whole)).map(|_| now);
+    let deleted_at = match held_off {
+        None => {
+            let said_at = whole(change).map(|whole| whole.created_at);
+            deleted_channels::deleted_at(connection, channel, said_at)?
+        }
+        held_off => held_off,
+    };
+    if let Some(at) = deleted_at {
+        delete(connection, channel, id_of(change), at)?;
         // Whoever waits until ingestion has come this far waits for nothing more.
         connection
             .prepare_cached("UPDATE messages SET is_ingested = 1 WHERE message_id = ?1")?
-            .execute([id(whole.id)])?;
+            .execute([id(id_of(change))])?;
         return Ok(());
     }
     let may_be_forgotten = ledger.may_hold_off(id_of(change));
     apply_known(connection, channel, change, may_be_forgotten)
+}
+
+/// Makes a deleted message's row, or makes one of the row that stands.
+pub(crate) fn delete(
+    connection: &Connection,
+    channel: &ChannelKey,
+    id: Id<MessageMarker>,
+    at: UnixMillis,
+) -> Result<(), StoreError> {
+    apply_known(connection, channel, &MessageChange::Deleted { id, at }, false)
 }
 
 fn id_of(change: &MessageChange) -> Id<MessageMarker> {

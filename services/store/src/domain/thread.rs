@@ -144,6 +144,15 @@ pub(crate) struct Usage {
 pub(crate) struct ChannelState {
     pub(crate) exchanges: Vec<Exchange>,
     pub(crate) last_answers: Vec<LastAnswer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) answers_to_bots: Option<AnswersToBots>,
+}
+
+/// How many bots and webhooks were answered since a person was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AnswersToBots {
+    pub(crate) count: u32,
+    pub(crate) last_at: UnixMillis,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

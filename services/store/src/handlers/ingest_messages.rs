@@ -60,6 +60,7 @@ pub(super) async fn handle(
 
 fn event(event: Event) -> Result<IngestEvent, Invalid> {
     let channel = parse::channel(event.guild_id, event.channel_id)?;
+    let mut channel_deleted_at = None;
     let changes = match parse::required("change", event.change)? {
         Change::Created(message) => {
             let message = parse::message(message).map_err(|invalid| invalid.within("created"))?;
@@ -80,8 +81,13 @@ fn event(event: Event) -> Result<IngestEvent, Invalid> {
         Change::Deleted(deletion) => {
             deleted(&deletion).map_err(|invalid| invalid.within("deleted"))?
         }
+        Change::ChannelDeleted(deletion) => {
+            channel_deleted_at = Some(UnixMillis(deletion.at_ms));
+            Vec::new()
+        }
     };
-    Ok(IngestEvent { id: parse::name("event_id", event.event_id)?, channel, changes })
+    let id = parse::name("event_id", event.event_id)?;
+    Ok(IngestEvent { id, channel, changes, channel_deleted_at })
 }
 
 /// Reads an edit. Its own text and moment count, also for the whole message that comes with it.

@@ -14,9 +14,9 @@ use ery_proto::{common::v1 as common, store::v1 as proto};
 use crate::{
     adapters::dead_letters::DeadTask,
     domain::{
-        ActLimit, Attachment, ChannelState, Decision, Exchange, Execution, ExecutionState,
-        LastAnswer, Mention, Message, Outcome, ScheduledTask, SlowMode, Step, StepKind, Tier,
-        Trigger, Usage,
+        ActLimit, AnswersToBots, Attachment, ChannelState, Decision, Exchange, Execution,
+        ExecutionState, LastAnswer, Mention, Message, Outcome, ScheduledTask, SlowMode, Step,
+        StepKind, Tier, Trigger, Usage,
         approval::NewApproval,
         dead_letter::DeadLetterId,
         mcp_credential::McpCredential,
@@ -348,6 +348,10 @@ pub(super) fn channel_state(state: &proto::ChannelState) -> Parsed<ChannelState>
     Ok(ChannelState {
         exchanges: state.exchanges.iter().map(exchange).collect::<Parsed<_>>()?,
         last_answers: state.last_answers.iter().map(last_answer).collect::<Parsed<_>>()?,
+        answers_to_bots: state.answers_to_bots.as_ref().map(|answers| AnswersToBots {
+            count: answers.count,
+            last_at: UnixMillis(answers.last_at_ms),
+        }),
     })
 }
 

@@ -96,6 +96,10 @@ pub(super) fn channel_state(state: &ChannelState) -> proto::ChannelState {
             .iter()
             .map(|answer| proto::LastAnswer { user_id: answer.user.get(), at_ms: answer.at.0 })
             .collect(),
+        answers_to_bots: state.answers_to_bots.map(|answers| proto::AnswersToBots {
+            count: answers.count,
+            last_at_ms: answers.last_at.0,
+        }),
     }
 }
 

@@ -14,9 +14,12 @@ use proptest::{
 };
 use tonic::Code;
 
+use ery_store::{Kept, Settings};
+
+use crate::privacy::Running;
 use crate::support::{
-    AUTHOR, CHANNEL, GUILD, NOW, Store, created, deleted, edited, event, fence, message, select,
-    shard_file,
+    AUTHOR, CHANNEL, GUILD, NOW, Store, channel_deleted, created, deleted, edited, event, fence,
+    message, select, shard_file,
 };
 
 fn list(before: u64, limit: u32, since_ms: i64) -> ListMessagesRequest {
@@ -118,6 +121,56 @@ async fn a_tombstone_keeps_the_ids_and_nothing_else() {
         assert_eq!(*row, expected);
     }
     assert!(search(&store, "regretted").is_empty());
+}
+
+/// Returns how many messages still hold a text.
+fn kept(store: &Store) -> Vec<String> {
+    let connection =
+        ery_group_commit::open_read_only(&shard_file(store.folder.path()), None).unwrap();
+    select(&connection, "SELECT count(*) FROM messages WHERE content <> ''", [])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_in_a_deleted_channel_goes_with_it() {
+    let mut settings = Settings::default();
+    settings.retention.sweep_every = Duration::from_secs(1);
+    settings.retention.messages = Kept::Forever;
+    let mut store = Store::with(settings).await;
+    let said = (1..=700).map(|id| created(&format!("mc.{id}"), message(id, "soup"))).collect();
+    store.ingest(said).await;
+    let mut elsewhere =
+        created("mc.900", Message { channel_id: CHANNEL + 1, ..message(900, "soup") });
+    elsewhere.channel_id += 1;
+    store.ingest(vec![elsewhere]).await;
+    store.ingest(vec![channel_deleted("s.1", NOW + 7)]).await;
+    assert_eq!(kept(&store), ["501"], "the newest are emptied at once");
+
+    // Behind it come a message that was said before, and an edit of one that was never seen.
+    store.ingest(vec![created("mc.701", message(701, "late soup"))]).await;
+    store.ingest(vec![edited("s.2", 702, "edited soup", NOW + 5)]).await;
+    assert_eq!(kept(&store), ["501"]);
+
+    let running = Running::start(&store);
+    let swept = async {
+        while kept(&store) != ["1"] {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), swept).await.expect("the rest is emptied");
+    running.stop().await;
+    assert_eq!(search(&store, "soup"), [900]);
+    assert!(ids(&mut store, list(0, 50, 0)).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_channel_where_people_go_on_talking_was_not_deleted() {
+    let mut store = Store::new().await;
+    store.ingest(vec![created("mc.1", message(1, "soup"))]).await;
+    store.ingest(vec![channel_deleted("s.1", NOW)]).await;
+    let later = Message { created_at_ms: NOW + 120_000, ..message(2, "back again") };
+    store.ingest(vec![created("mc.2", later)]).await;
+    store.ingest(vec![created("mc.3", message(3, "said before"))]).await;
+    assert_eq!(ids(&mut store, list(0, 50, 0)).await, [2, 3]);
 }
 
 #[tokio::test]

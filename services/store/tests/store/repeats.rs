@@ -129,6 +129,7 @@ async fn a_thread_is_finished_once() {
     end.state = Some(ChannelState {
         exchanges: Vec::new(),
         last_answers: vec![LastAnswer { user_id: 500, at_ms: NOW }],
+        ..ChannelState::default()
     });
     store.finish(end.clone()).await.unwrap();
     let before = store.rows();

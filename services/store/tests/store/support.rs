@@ -11,7 +11,7 @@ use ery_proto::{
         BeginThreadResponse, ContextQuery, Decision, EndExecutionRequest, Execution,
         ExecutionState, FinishThreadRequest, IngestEvent, IngestMessagesRequest,
         OpenChannelRequest, OpenChannelResponse, Step, StepKind, ThreadOutcome, Trigger,
-        ingest_event::{Change, Deletion, Edit},
+        ingest_event::{Change, ChannelDeletion, Deletion, Edit},
         store_service_client::StoreServiceClient,
     },
 };
@@ -353,6 +353,10 @@ pub(crate) fn edited(event_id: &str, message_id: u64, content: &str, at_ms: i64)
 
 pub(crate) fn deleted(event_id: &str, message_ids: &[u64], at_ms: i64) -> IngestEvent {
     event(event_id, Change::Deleted(Deletion { message_ids: message_ids.to_vec(), at_ms }))
+}
+
+pub(crate) fn channel_deleted(event_id: &str, at_ms: i64) -> IngestEvent {
+    event(event_id, Change::ChannelDeleted(ChannelDeletion { at_ms }))
 }
 
 pub(crate) fn event(event_id: &str, change: Change) -> IngestEvent {

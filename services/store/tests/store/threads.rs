@@ -4,9 +4,9 @@ use ery_ids::TaskThreadId;
 use ery_proto::{
     common::v1::{Message, Usage},
     store::v1::{
-        ChannelState, ContextQuery, Exchange, ExecutionState, GetThreadRequest, LastAnswer,
-        ListDeadLettersRequest, ListThreadsRequest, OpenChannelRequest, ThreadOutcome, Trigger,
-        TriggerChange,
+        AnswersToBots, ChannelState, ContextQuery, Exchange, ExecutionState, GetThreadRequest,
+        LastAnswer, ListDeadLettersRequest, ListThreadsRequest, OpenChannelRequest, ThreadOutcome,
+        Trigger, TriggerChange,
     },
 };
 use tonic::Code;
@@ -257,6 +257,7 @@ async fn the_channels_state_is_replaced_by_a_finish_that_brings_one() {
     let opened = store.open_channel(&holder).await;
     assert_eq!(opened.state, Some(ChannelState::default()));
     let state = ChannelState {
+        answers_to_bots: Some(AnswersToBots { count: 3, last_at_ms: NOW }),
         exchanges: vec![Exchange { user_id: AUTHOR, until_ms: NOW + 60_000 }],
         last_answers: vec![LastAnswer { user_id: AUTHOR, at_ms: NOW }],
     };
