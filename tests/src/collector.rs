@@ -38,6 +38,9 @@ pub struct CollectedSpan {
     /// The traces that it is linked to.
     pub links: Vec<String>,
     pub is_error: bool,
+    /// Since the Unix epoch.
+    pub started_ns: u64,
+    pub ended_ns: u64,
 }
 
 impl Collector {
@@ -104,6 +107,8 @@ fn read(service: &str, span: Span) -> CollectedSpan {
         attributes: attributes(span.attributes),
         links: span.links.iter().map(|link| hex(&link.trace_id)).collect(),
         is_error,
+        started_ns: span.start_time_unix_nano,
+        ended_ns: span.end_time_unix_nano,
     }
 }
 

@@ -13,16 +13,23 @@ use futures::{
     StreamExt, TryStreamExt,
     stream::{self, FuturesUnordered},
 };
-use tokio::time::Instant;
+use tokio::{task::JoinSet, time::Instant};
 
 use ery_test_servers::NatsServer;
-use ery_tests::{Checker, Ery, Platform, Shape, Sim, Stages, eventually, ready};
+use ery_tests::{
+    Checker, Collector, Ery, Overhead, Platform, ScriptedModel, Shape, Sim, Stages, eventually,
+    ready,
+};
 
 /// How many messages wait for an answer at a time.
 const IN_FLIGHT: usize = 100;
 const CHANNELS: usize = 100;
 const MESSAGES: usize = 3_000;
-const PACED: usize = 300;
+/// How often somebody speaks where latencies are measured, and for how many messages.
+const SLOW: Duration = Duration::from_millis(100);
+const SLOW_MESSAGES: usize = 300;
+const FAST: Duration = Duration::from_millis(10);
+const FAST_MESSAGES: usize = 2_000;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -39,7 +46,58 @@ async fn main() -> anyhow::Result<()> {
         .chain(&platform.tool_services)
         .chain(&platform.ai_services)
         .collect();
-    measure("cluster, five processes", &platform.sim, platform.sim.base(), processes, raw).await
+    measure("cluster, five processes", &platform.sim, platform.sim.base(), processes, raw).await?;
+    drop(platform);
+    overhead(shape).await
+}
+
+/// One part of what is added.
+type Part = fn(&Overhead) -> Duration;
+
+/// What Ery adds to the model's own time at a hundred messages a second, by her own traces.
+async fn overhead(shape: Shape) -> anyhow::Result<()> {
+    let collector = Collector::start().await?;
+    let model = ScriptedModel::start_with(Vec::new()).await?;
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url()),
+        ("ERY_AI__PROVIDER", "openai"),
+        ("ERY_AI__BASE_URL", model.base_url()),
+        ("ERY_AI__MODEL", "m"),
+    ];
+    let platform = Platform::start(shape, &variables).await?;
+    let sim = &platform.sim;
+    let (channels, members) = community(sim).await?;
+    let bot = sim.world().await?.bots[0]["id"].as_str().context("a bot has an id")?.to_owned();
+    run(sim, &channels, &members, 3 * CHANNELS, |_, _| format!("<@{bot}> hello")).await?;
+    // What was measured until here is sent by then.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let warm = collector.spans().len();
+    paced(sim, &channels, &members, &bot, (FAST, FAST_MESSAGES)).await?;
+    let measured = eventually("the traces", Duration::from_mins(1), async || {
+        let measured = Overhead::of(&collector.spans()[warm..]);
+        Ok((measured.len() * 100 >= FAST_MESSAGES * 95).then_some(measured))
+    });
+    let measured = measured.await?;
+    println!(
+        "overhead in the cluster at 100 messages/s, by the traces of {} messages:",
+        measured.len()
+    );
+    let parts: [(&str, Part); 5] = [
+        ("dispatch to thread", |it| it.queued),
+        ("thread to provider", |it| it.before),
+        ("between requests", |it| it.between),
+        ("provider to Discord", |it| it.after),
+        ("all", Overhead::whole),
+    ];
+    for (name, part) in parts {
+        let mut times: Vec<_> = measured.iter().map(part).collect();
+        times.sort_unstable();
+        let at = |share: usize| {
+            times[(times.len() * share / 100).min(times.len() - 1)].as_secs_f64() * 1_000.0
+        };
+        println!("  {name:<20} p50 {:>6.2} ms, p99 {:>6.2} ms", at(50), at(99));
+    }
+    Ok(())
 }
 
 /// `ery all` beside a simulated Discord.
@@ -110,7 +168,8 @@ async fn measure(
         )?;
     }
     let before = Stages::read(&processes).await?;
-    let mut latencies = paced(sim, &channels, &members, &bot).await?;
+    let pace = (SLOW, SLOW_MESSAGES);
+    let mut latencies = paced(sim, &channels, &members, &bot, pace).await?;
     latencies.sort_unstable();
     let at = |share: usize| latencies[(latencies.len() * share / 100).min(latencies.len() - 1)];
     writeln!(text, "  added latency at 10 messages/s: p50 {} ms, p99 {} ms", at(50), at(99))?;
@@ -203,26 +262,29 @@ async fn run(
     Ok(())
 }
 
-/// Says ten messages a second, and returns how many milliseconds each waited for its answer.
+/// Says so many messages, one every so often, and returns how many milliseconds each waited for its answer.
 async fn paced(
     sim: &Sim,
     channels: &[String],
     members: &[String],
     bot: &str,
+    (every, count): (Duration, usize),
 ) -> anyhow::Result<Vec<i64>> {
     let from = sim.log(0).await?.last().map_or(0, |entry| entry.seq);
-    let mut ticks = tokio::time::interval(Duration::from_millis(100));
-    let mut said = Vec::new();
-    for index in 0..PACED {
+    let mut ticks = tokio::time::interval(every);
+    let mut saying = JoinSet::new();
+    for index in 0..count {
         ticks.tick().await;
-        let channel = &channels[index % channels.len()];
-        said.push(
-            sim.say(channel, &members[index % members.len()], &format!("<@{bot}> hello")).await?,
-        );
+        let (sim, channel) = (sim.clone(), channels[index % channels.len()].clone());
+        let (member, text) = (members[index % members.len()].clone(), format!("<@{bot}> hello"));
+        saying.spawn(async move { sim.say(&channel, &member, &text).await });
+    }
+    while let Some(said) = saying.join_next().await {
+        said??;
     }
     let answers = eventually("the paced answers", Duration::from_mins(1), async || {
         let answers = Checker::answers(&sim.log(from).await?)?;
-        Ok((answers.len() >= said.len()).then_some(answers))
+        Ok((answers.len() >= count).then_some(answers))
     })
     .await?;
     // A message's id tells when Discord made it, to the millisecond.
