@@ -138,7 +138,7 @@ pub(crate) fn settled(content: &str) -> &str {
 }
 
 /// Discord makes a link of it whatever stands before it.
-static ADDRESS: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)https?://[^\s<>]+"));
+static ADDRESS: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)(?:https?|s?ftps?)://[^\s<>]+"));
 
 static MASKED_LINK: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -295,6 +295,7 @@ mod tests {
             "_https://evil.example/?leak=1_",
             "xhttps://evil.example/?leak=1",
             "1HTTPS://evil.example/?leak=1",
+            "ftp://evil.example/?leak=1",
         ] {
             let filtered = filter().filtered(hidden);
             assert!(!filtered.content.contains("leak"), "{}", filtered.content);
