@@ -53,8 +53,8 @@ pub struct Gate {
     /// The names that address Ery at the start of a message, in any case.
     #[schemars(with = "Vec<Name>", length(max = 16), extend("x-layers" = ["global", "server"]))]
     pub names: Vec<String>,
-    /// Whether bots and webhooks are answered like people. Two bots that answer each other go on
-    /// for ever.
+    /// Whether bots and webhooks are answered like people. After ten answers to bots in a row Ery
+    /// waits until a person speaks to her, or for ten minutes.
     #[schemars(extend("x-layers" = ["global", "server", "channel"]))]
     pub answer_bots: bool,
     /// How long a member whom Ery answered need not address her again in that channel.

@@ -1,6 +1,7 @@
 //! What comes in: wake-ups of channels, events, and broadcasts.
 
 pub(crate) mod changes;
+pub(crate) mod deleted_channels;
 pub(crate) mod events;
 pub(crate) mod greeting;
 pub(crate) mod holder;

@@ -13,6 +13,7 @@ use crate::{
     error::OrchestratorError,
     handlers::{
         changes::{self, Watched},
+        deleted_channels::DeletedChannels,
         events::{self, Bounds, Consumers, EventHandler},
         greeting::Greeting,
         holder::{BotRoles, Histories, Holder, ReadBacks},
@@ -91,6 +92,7 @@ impl Service {
         let interactions = Interactions { holder: Arc::clone(&holder) };
         let mut handlers: Vec<(Arc<dyn EventHandler>, Bounds)> = vec![
             (Arc::new(ingestion), bounds),
+            (Arc::new(DeletedChannels { holder: Arc::clone(&holder) }), bounds),
             (Arc::new(read_back), WHOLE_GUILDS),
             (Arc::new(DirectReadBack::new(reader)), bounds),
             (Arc::new(interactions), INTERACTIONS),

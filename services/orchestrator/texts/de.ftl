@@ -227,6 +227,7 @@ why-gate-off = Ich bin hier ausgeschaltet.
 why-gate-listening = Ich höre hier nur zu.
 why-gate-not-addressed = Sie war nicht an mich gerichtet, und wir waren nicht im Gespräch.
 why-gate-cooldown = Ich hatte ihrem Autor gerade erst geantwortet und mache zwischen Antworten Pause.
+why-gate-bot-loop = Sie ist von einem Bot, und ich hatte hier Bots schon viele Male hintereinander geantwortet: Ich warte, bis mich ein Mensch anspricht, oder zehn Minuten.
 why-gate-other = Der festgehaltene Grund: { $reason }
 why-is-of-thread = Das habe ich in einem Aufgaben-Thread gesagt.
 why-is-of-call = Das hat ein einzelner Aufruf gesendet:
@@ -433,6 +434,8 @@ greeting-begin = Wer diesen Server verwaltet, kann wählen, wie ich anfange, und
 greeting-status = Wie es steht
 
 ## Antworten
+
+answer-cut = Meine Antwort wurde länger, als sie sein darf, und endet hier.
 
 answer-messages-left-out = { $messages ->
     [one] Die älteste Nachricht

@@ -227,6 +227,7 @@ why-gate-off = I am switched off here.
 why-gate-listening = I only listen here.
 why-gate-not-addressed = It was not addressed to me, and we were not in a conversation.
 why-gate-cooldown = I had answered its author just before, and pause between answers.
+why-gate-bot-loop = It is a bot's, and I had answered bots many times in a row here: I wait until a person speaks to me, or for ten minutes.
 why-gate-other = The reason that is recorded: { $reason }
 why-is-of-thread = I said that in a task thread.
 why-is-of-call = That was sent by one call:
@@ -433,6 +434,8 @@ greeting-begin = Who manages this server can choose how I begin, and change it w
 greeting-status = How things stand
 
 ## Answers
+
+answer-cut = My answer became longer than it may be, and ends here.
 
 answer-messages-left-out = { $messages ->
     [one] The oldest message

@@ -33,6 +33,7 @@ pub(crate) struct MessagesChanged {
     /// None in a direct message.
     pub(crate) guild: Option<String>,
     pub(crate) channel: String,
+    /// None where the channel itself was deleted.
     pub(crate) messages: Vec<String>,
 }
 

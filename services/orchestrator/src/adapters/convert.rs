@@ -132,6 +132,9 @@ pub(crate) fn state(state: &ChannelState) -> store::ChannelState {
             .iter()
             .map(|(user, at)| store::LastAnswer { user_id: user.get(), at_ms: at.0 })
             .collect(),
+        answers_to_bots: state
+            .answers_to_bots
+            .map(|(count, at)| store::AnswersToBots { count, last_at_ms: at.0 }),
     }
 }
 
@@ -148,6 +151,9 @@ pub(crate) fn state_from(state: store::ChannelState) -> ChannelState {
             .into_iter()
             .filter_map(|answer| pair(answer.user_id, answer.at_ms))
             .collect(),
+        answers_to_bots: state
+            .answers_to_bots
+            .map(|answers| (answers.count, UnixMillis(answers.last_at_ms))),
     }
 }
 

@@ -196,6 +196,7 @@ pub(crate) enum IngestedChange {
     Created { message: Box<Message>, gate_reason: &'static str },
     Edited(Box<Edit>),
     Deleted { messages: Vec<Id<MessageMarker>>, at: UnixMillis },
+    ChannelDeleted { at: UnixMillis },
 }
 
 impl Store {
@@ -732,7 +733,7 @@ pub(crate) fn unfinished_from(thread: proto::Thread) -> Result<Unfinished, CallE
 }
 
 fn ingest_event(ingested: &Ingested) -> proto::IngestEvent {
-    use proto::ingest_event::{Change as Kind, Deletion, Edit as ProtoEdit};
+    use proto::ingest_event::{Change as Kind, ChannelDeletion, Deletion, Edit as ProtoEdit};
 
     let change = match &ingested.change {
         IngestedChange::Created { message, gate_reason } => {
@@ -748,6 +749,9 @@ fn ingest_event(ingested: &Ingested) -> proto::IngestEvent {
             message_ids: messages.iter().map(|message| message.get()).collect(),
             at_ms: at.0,
         }),
+        IngestedChange::ChannelDeleted { at } => {
+            Kind::ChannelDeleted(ChannelDeletion { at_ms: at.0 })
+        }
     };
     proto::IngestEvent {
         event_id: ingested.event.to_string(),

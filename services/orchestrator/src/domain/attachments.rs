@@ -64,6 +64,8 @@ pub(crate) struct TextFile {
 pub(crate) struct Attachments {
     pub(crate) pictures: Vec<Picture>,
     pub(crate) files: Vec<TextFile>,
+    /// How many are not shown because there are too many, or because they are too large.
+    pub(crate) left_out: usize,
 }
 
 impl Attachments {
@@ -78,15 +80,18 @@ impl Attachments {
         let attachments: Vec<_> = attachments(triggers, history).collect();
         let mut chosen = Self::default();
         if shown.pictures {
-            let pictures = attachments.iter().filter_map(|(id, file)| picture(*id, file));
+            let seen = attachments.iter().filter(|(_, file)| is_picture(file));
+            chosen.left_out += seen.clone().count();
+            let pictures = seen.filter_map(|(id, file)| picture(*id, file));
             chosen.pictures = newest(pictures.collect(), MOST_PICTURES);
         }
         if shown.text_files {
-            let files = attachments.iter().filter(|(_, file)| is_text(file));
-            let files = newest(files.collect(), MOST_FILES);
+            let files: Vec<_> = attachments.iter().filter(|(_, file)| is_text(file)).collect();
+            chosen.left_out += files.iter().filter(|(_, file)| file.size_bytes > 0).count();
             let room = BYTES_OF_FILES.min(max_tokens / SHARE * BYTES_PER_TOKEN);
-            chosen.files = within(room, &files);
+            chosen.files = within(room, &newest(files, MOST_FILES));
         }
+        chosen.left_out -= chosen.pictures.len() + chosen.files.len();
         chosen
     }
 
@@ -108,7 +113,8 @@ pub(crate) fn are_shown<'a>(
     history: &'a [Message],
 ) -> bool {
     let history: Vec<_> = history.iter().collect();
-    Attachments::of(shown, triggers, &history, u64::MAX) != Attachments::default()
+    let chosen = Attachments::of(shown, triggers, &history, u64::MAX);
+    !(chosen.pictures.is_empty() && chosen.files.is_empty())
 }
 
 /// Returns the attachments of what is replied to and of what is answered, in this order.
@@ -136,12 +142,15 @@ fn newest<T>(mut all: Vec<T>, most: usize) -> Vec<T> {
     all
 }
 
+/// Returns whether a file says that it is a picture of a kind that models see.
+fn is_picture(file: &Attachment) -> bool {
+    matches!(media_type(file), "image/png" | "image/jpeg" | "image/gif" | "image/webp")
+}
+
 fn picture(message: Id<MessageMarker>, file: &Attachment) -> Option<Picture> {
-    let media_type = media_type(file);
-    let is_seen = matches!(media_type, "image/png" | "image/jpeg" | "image/gif" | "image/webp");
-    (is_seen && file.size_bytes <= LARGEST_PICTURE).then(|| Picture {
+    (file.size_bytes <= LARGEST_PICTURE).then(|| Picture {
         message,
-        media_type: media_type.to_owned(),
+        media_type: media_type(file).to_owned(),
         url: file.url.clone(),
     })
 }
@@ -245,6 +254,7 @@ mod tests {
         let files: Vec<_> =
             chosen.files.iter().map(|it| (it.message.get(), &*it.filename, it.max_bytes)).collect();
         assert_eq!(files, [(3, "e.rs", 16 * 1024), (9, "message.txt", 3_000)]);
+        assert_eq!(chosen.left_out, 1, "the large picture");
         assert!(chosen.tokens() >= 2 * PICTURE_TOKENS + 8 * 1024 + 1_500);
         assert!(are_shown(ALL, [&asked].into_iter(), &history));
         let none = Shown::default();
@@ -265,6 +275,7 @@ mod tests {
         let names = |max_tokens: u64| -> Vec<_> {
             let chosen =
                 Attachments::of(ALL, [&asked].into_iter(), &history.each_ref(), max_tokens);
+            assert_eq!(chosen.left_out, 5 - chosen.files.len());
             chosen.files.into_iter().map(|it| (it.filename, it.max_bytes)).collect()
         };
         let whole = 16 * 1024;

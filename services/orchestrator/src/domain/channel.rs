@@ -7,6 +7,10 @@ use ery_clock::UnixMillis;
 /// How many members' exchanges and answers are remembered with a channel; the oldest go.
 const REMEMBERED: usize = 64;
 
+/// How many bots and webhooks are answered in a row, and after how long a pause they are answered anew.
+const BOTS_IN_A_ROW: u32 = 10;
+const BOTS_PAUSE: Duration = Duration::from_mins(10);
+
 /// What the gate knows of a channel beyond the message itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ChannelState {
@@ -14,6 +18,8 @@ pub(crate) struct ChannelState {
     pub(crate) exchanges: Vec<(Id<UserMarker>, UnixMillis)>,
     /// When members were last answered.
     pub(crate) last_answers: Vec<(Id<UserMarker>, UnixMillis)>,
+    /// How many bots and webhooks were answered since a person was, and when the last one.
+    pub(crate) answers_to_bots: Option<(u32, UnixMillis)>,
 }
 
 impl ChannelState {
@@ -30,6 +36,19 @@ impl ChannelState {
     /// Returns when anybody was last answered.
     pub(crate) fn last_answer_to_anybody(&self) -> Option<UnixMillis> {
         self.last_answers.iter().map(|(_, at)| *at).max()
+    }
+
+    /// Returns whether bots have been answered so often that they may be answering Ery.
+    pub(crate) fn is_looping(&self, now: UnixMillis) -> bool {
+        self.answers_to_bots
+            .is_some_and(|(count, at)| count >= BOTS_IN_A_ROW && now < at + BOTS_PAUSE)
+    }
+
+    /// Notes whether it was bots alone that were answered.
+    pub(crate) fn answered_bots(&mut self, are_bots: bool, now: UnixMillis) {
+        let before = self.answers_to_bots.filter(|(_, at)| now < *at + BOTS_PAUSE);
+        let count = before.map_or(0, |(count, _)| count).saturating_add(1);
+        self.answers_to_bots = are_bots.then_some((count, now));
     }
 
     /// Notes that `users` were answered, and opens an exchange with each.
@@ -51,6 +70,7 @@ impl ChannelState {
     pub(crate) fn prune(&mut self, now: UnixMillis, cooldown: Duration) {
         self.exchanges.retain(|(_, until)| now < *until);
         self.last_answers.retain(|(_, at)| now < *at + cooldown);
+        self.answers_to_bots = self.answers_to_bots.filter(|(_, at)| now < *at + BOTS_PAUSE);
         keep_newest(&mut self.exchanges);
         keep_newest(&mut self.last_answers);
     }
@@ -102,6 +122,27 @@ mod tests {
         assert!(!state.is_in_exchange(ANN, UnixMillis(1)));
         assert!(state.is_in_exchange(BEN, UnixMillis(1)));
         assert_eq!(state.last_answer(ANN), Some(UnixMillis(0)));
+    }
+
+    #[test]
+    fn bots_are_answered_so_often_in_a_row_and_anew_after_a_pause_or_a_person() {
+        let mut state = ChannelState::default();
+        let answer_bots = |state: &mut ChannelState| {
+            for at in 0..i64::from(BOTS_IN_A_ROW) {
+                assert!(!state.is_looping(UnixMillis(at)));
+                state.answered_bots(true, UnixMillis(at));
+            }
+        };
+        answer_bots(&mut state);
+        assert!(state.is_looping(UnixMillis(10)));
+        assert!(!state.is_looping(UnixMillis(9) + BOTS_PAUSE));
+        state.prune(UnixMillis(10), Duration::ZERO);
+        assert!(state.is_looping(UnixMillis(10)));
+        state.answered_bots(false, UnixMillis(10));
+        assert!(!state.is_looping(UnixMillis(10)));
+        answer_bots(&mut state);
+        state.prune(UnixMillis(9) + BOTS_PAUSE, Duration::ZERO);
+        assert_eq!(state, ChannelState::default());
     }
 
     #[test]

@@ -184,13 +184,18 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
     };
     let mut history: Vec<_> = history.into_iter().map(counted).collect();
     let notes = first_notes(thread, is_shared, material.is_withheld);
+    let about_attachments = attachments_left_out(attachments.left_out);
     let mut results = results(thread);
 
     let fixed = prompt_tokens
         + tools.iter().map(tool_tokens).sum::<u64>()
         + triggers.iter().map(message_tokens).sum::<u64>()
         + attachments.tokens()
-        + notes.iter().map(|note| NOTE_TOKENS + text::tokens(note)).sum::<u64>()
+        + about_attachments
+            .iter()
+            .chain(&notes)
+            .map(|note| NOTE_TOKENS + text::tokens(note))
+            .sum::<u64>()
         + thread.notes().iter().map(|note| NOTE_TOKENS + text::tokens(&note.text)).sum::<u64>()
         + thread.steps().iter().map(|step| turn_tokens(&step.turn)).sum::<u64>();
     let mut summary = material.summary.map(Summary::cleaned);
@@ -256,13 +261,8 @@ pub(crate) fn pack(material: Material<'_>) -> Packed {
     parts.extend(left_out(messages_left_out, material.summary.is_some() && !has_summary));
     parts.extend(notes.into_iter().map(Part::Note));
     parts.push(Part::Members(triggers));
-    let Attachments { pictures, files } = attachments;
-    if !pictures.is_empty() {
-        parts.push(Part::Pictures(pictures));
-    }
-    if !files.is_empty() {
-        parts.push(Part::Files(files));
-    }
+    push_attachments(&mut parts, attachments);
+    parts.extend(about_attachments.map(Part::Note));
     push_steps(&mut parts, thread, results);
     Packed {
         parts,
@@ -326,6 +326,16 @@ fn first_notes(thread: &TaskThread, is_shared: bool, is_withheld: bool) -> Vec<S
     notes
 }
 
+fn push_attachments(parts: &mut Vec<Part>, attachments: Attachments) {
+    let Attachments { pictures, files, .. } = attachments;
+    if !pictures.is_empty() {
+        parts.push(Part::Pictures(pictures));
+    }
+    if !files.is_empty() {
+        parts.push(Part::Files(files));
+    }
+}
+
 fn push_steps(parts: &mut Vec<Part>, thread: &TaskThread, results: Vec<Vec<CallResult>>) {
     let notes_after = |steps: usize| {
         let here = thread.notes().iter().filter(move |note| note.after_steps == steps);
@@ -368,6 +378,16 @@ fn left_out(messages: usize, is_summary: bool) -> Vec<Part> {
         ));
     }
     notes
+}
+
+/// Says how many pictures and files are only named.
+fn attachments_left_out(count: usize) -> Option<String> {
+    (count > 0).then(|| {
+        format!(
+            "{count} of the pictures and text files of these messages cannot be shown to you: there \
+             are too many, or they are too large."
+        )
+    })
 }
 
 /// Shortens the newest result, where nothing else made all fit.
@@ -767,6 +787,30 @@ mod tests {
         assert_eq!(message.mentions[0].name, "m");
         assert_eq!(message.attachments[0].filename, "f");
         assert!(matches!(packed.parts.last(), Some(Part::Results(last)) if last[0].content == "r"));
+    }
+
+    #[test]
+    fn the_model_is_told_of_pictures_that_it_is_not_shown() {
+        let picture = |size_bytes| Attachment {
+            filename: "a.png".into(),
+            content_type: "image/png".into(),
+            size_bytes,
+            url: "https://cdn.discordapp.com/attachments/1/2/a.png".into(),
+        };
+        let mut asked = message(9, ANN, "ery, what are these?");
+        asked.attachments = vec![picture(10), picture(50_000_000)];
+        let turn = turn(vec![asked.clone()]);
+        let with_both = packed(&[], &thread(&turn, None), 10_000);
+        let [_, Part::Pictures(shown), Part::Note(note)] = &with_both.parts[..] else {
+            panic!("{:?}", with_both.parts)
+        };
+        assert_eq!(shown.len(), 1);
+        assert!(note.starts_with("1 of the pictures"), "{note}");
+        asked.attachments.truncate(1);
+        let turn = self::turn(vec![asked]);
+        let with_one = packed(&[], &thread(&turn, None), 10_000);
+        assert_eq!(with_one.parts.len(), 2);
+        assert!(with_one.tokens + text::tokens(note) < with_both.tokens);
     }
 
     #[test]

@@ -62,6 +62,7 @@ pub(crate) enum Reason {
     Listening,
     NotAddressed,
     Cooldown,
+    BotLoop,
 }
 
 impl Reason {
@@ -76,6 +77,7 @@ impl Reason {
             Self::Listening => "listening",
             Self::NotAddressed => "not_addressed",
             Self::Cooldown => "cooldown",
+            Self::BotLoop => "bot_loop",
         }
     }
 }
@@ -159,6 +161,9 @@ pub(crate) fn second(
     };
     if !is_for_her {
         return Err(Reason::NotAddressed);
+    }
+    if message.is_automated && state.is_looping(now) {
+        return Err(Reason::BotLoop);
     }
     let is_within =
         |answered: Option<UnixMillis>, pause: Duration| answered.is_some_and(|at| now < at + pause);
@@ -367,6 +372,19 @@ mod tests {
         let judged =
             second(&next, Call::OnlyInExchange, BOT, true, &state, &rules(), UnixMillis(0));
         assert_eq!(judged, Ok(()));
+    }
+
+    #[test]
+    fn bots_that_go_on_and_on_are_answered_no_more_and_people_are() {
+        let mut state = ChannelState::default();
+        for _ in 0..50 {
+            state.answered_bots(true, UnixMillis(0));
+        }
+        let mut bot = message(1, ANN, "ery, and then?");
+        bot.is_automated = true;
+        assert_eq!(pass(&bot, Call::Addressed, &state, 1), Err(Reason::BotLoop));
+        let person = message(1, ANN, "ery, and then?");
+        assert_eq!(pass(&person, Call::Addressed, &state, 1), Ok(()));
     }
 
     #[test]

@@ -584,6 +584,13 @@ impl TaskThread {
         self.is_tainted
     }
 
+    /// Returns whether what is answered are the model's words, and it had to stop within them.
+    pub(crate) fn is_answer_cut(&self) -> bool {
+        let Phase::Answering(answering) = &self.phase else { return false };
+        answering.closing.outcome == Outcome::Done
+            && self.steps.last().is_some_and(|step| step.turn.stop == Stop::Length)
+    }
+
     pub(crate) fn usage(&self) -> Usage {
         self.usage
     }

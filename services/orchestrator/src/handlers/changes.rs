@@ -8,15 +8,15 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use twilight_model::id::{Id, marker::MessageMarker};
 
-use ery_community_config::ConfigCache;
+use ery_community_config::{Changed, ConfigCache};
 use ery_event_bus::{EventBus, Topic, hear};
 use ery_ids::{ChannelKey, ForgottenPerson};
 
 use crate::{adapters::broadcaster::MessagesChanged, handlers::keys::KeyCache};
 
-/// The threads that run here, so that they hear of edits and deletions at once.
+/// The threads that run here, so that they hear of edits, deletions and pauses at once.
 ///
-/// A hint only: every answer of the store names the changes too.
+/// A hint only: every answer of the store names the changes too, and config is looked at now and then.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
     running: Mutex<HashMap<ChannelKey, Arc<Watch>>>,
@@ -49,10 +49,14 @@ impl Watched {
         Ear { watched: self, channel, watch }
     }
 
-    /// Tells the thread of a channel, if it has one of the messages.
+    /// Tells the thread of a channel, if it has one of the messages; none are named where all have
+    /// changed.
     pub(crate) fn tell(&self, channel: ChannelKey, messages: &[Id<MessageMarker>]) {
+        let are_its_own = |watch: &Watch| {
+            messages.is_empty() || messages.iter().any(|id| watch.messages.contains(id))
+        };
         if let Some(watch) = self.lock().get(&channel)
-            && messages.iter().any(|message| watch.messages.contains(message))
+            && are_its_own(watch)
         {
             watch.changed.notify_one();
         }
@@ -67,13 +71,22 @@ impl Watched {
         }
     }
 
+    /// Has every thread of a home look again at what is set for it; 0 means every home.
+    pub(crate) fn tell_set(&self, home: u64) {
+        for (channel, watch) in &*self.lock() {
+            if home == 0 || channel.home.key() == home {
+                watch.changed.notify_one();
+            }
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ChannelKey, Arc<Watch>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Ear<'_> {
-    /// Waits until a message of the thread was edited or deleted.
+    /// Waits until a message of the thread was edited or deleted, or something was set where it runs.
     pub(crate) async fn changed(&self) {
         self.watch.changed.notified().await;
     }
@@ -109,7 +122,9 @@ pub(crate) async fn listen(
         Ok::<_, serde_json::Error>(())
     });
     let set = hear(&*bus, Topic::ConfigChanged, &ended, |payload| {
-        config.told(serde_json::from_slice(payload)?);
+        let changed: Changed = serde_json::from_slice(payload)?;
+        config.told(changed);
+        watched.tell_set(changed.home);
         Ok::<_, serde_json::Error>(())
     });
     let other_keys = hear(&*bus, Topic::ProviderKeysChanged, &ended, |payload| {
@@ -136,6 +151,21 @@ mod tests {
         assert_eq!(ear.changed().now_or_never(), None);
         watched.tell(channel, &[Id::new(5)]);
         assert_eq!(ear.changed().now_or_never(), Some(()));
+        watched.tell(channel, &[]);
+        assert_eq!(ear.changed().now_or_never(), Some(()));
+    }
+
+    #[test]
+    fn what_is_set_is_told_where_it_holds() {
+        let watched = Watched::default();
+        let ears = [(1, 2), (3, 4)].map(|(guild, channel)| {
+            watched.listen(ChannelKey::from_raw(guild, channel).unwrap(), [Id::new(5)])
+        });
+        let are_told = || ears.each_ref().map(|ear| ear.changed().now_or_never().is_some());
+        watched.tell_set(3);
+        assert_eq!(are_told(), [false, true]);
+        watched.tell_set(0);
+        assert_eq!(are_told(), [true, true]);
     }
 
     #[test]

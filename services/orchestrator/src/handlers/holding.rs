@@ -908,6 +908,18 @@ impl<'a> Holding<'a> {
         traced::task_thread(&self.fence, tasks.filter(|task| triggers.contains(&task.trigger)))
     }
 
+    /// Returns whether bots or webhooks wrote all the messages among triggers; none if there is none.
+    fn are_automated(&self, triggers: &[TriggerId]) -> Option<bool> {
+        let mut authors = self.backlog.iter().filter_map(|entry| match &entry.read {
+            Read::Message(message, _) if triggers.contains(&entry.waiting.task.trigger) => {
+                Some(message.is_automated)
+            }
+            _ => None,
+        });
+        let first = authors.next()?;
+        Some(first && authors.all(|is_automated| is_automated))
+    }
+
     /// Writes how a thread ended; then its triggers leave the queue.
     #[tracing::instrument(name = "orchestrator.task_thread.finish", skip_all)]
     async fn finish(
@@ -923,6 +935,9 @@ impl<'a> Holding<'a> {
         let mut state = self.state.clone();
         if finished.answer.is_some() && finished.outcome != Outcome::TooBusy {
             state.answered(&askers, now, gate.exchange_window.0);
+            if let Some(are_bots) = self.are_automated(triggers) {
+                state.answered_bots(are_bots, now);
+            }
         } else {
             state.left_silent(&askers);
         }

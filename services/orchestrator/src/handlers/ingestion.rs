@@ -67,7 +67,7 @@ impl EventHandler for Ingestion {
         }
         for Ingested { channel, change, .. } in &ingested {
             let changed = match change {
-                IngestedChange::Created { .. } => continue,
+                IngestedChange::Created { .. } | IngestedChange::ChannelDeleted { .. } => continue,
                 IngestedChange::Edited(edit) => MessagesChanged::new(*channel, &[edit.id]),
                 IngestedChange::Deleted { messages, .. } => {
                     MessagesChanged::new(*channel, messages)

@@ -16,7 +16,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, interval_at, sleep},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
@@ -68,6 +68,10 @@ use self::growing::Growth;
 
 /// How often people are shown that Ery still types: Discord forgets it after ten seconds.
 const TYPING_EVERY: Duration = Duration::from_secs(8);
+
+/// How often a thread that waits for a model looks whether Ery is paused: the broadcast that tells of
+/// it can be missed.
+const CONFIG_LOOKED_AT: Duration = Duration::from_secs(10);
 
 /// Of how many authors in the context the rights are asked for.
 const DESCRIBED: usize = 100;
@@ -222,8 +226,11 @@ impl<'a> Run<'a> {
             let is_harmless = matches!(effect, Effect::Load | Effect::Finish(_));
             let is_approved = matches!(&effect, Effect::CallTool(call) if call.approval.is_some());
             let is_settling = std::mem::take(&mut settles) || is_approved;
-            if !is_harmless && !is_settling && self.config().await?.config.paused {
-                effect = self.thread.pause(PAUSED);
+            if !is_harmless
+                && !is_settling
+                && let Some(pause) = self.pause_if_set().await?
+            {
+                effect = pause;
             }
             // A model turn is asked while its step is journaled; nothing is relied upon before.
             if self.thread.has_journal() && effect != Effect::AskModel {
@@ -332,6 +339,12 @@ impl<'a> Run<'a> {
     async fn config(&self) -> Result<Arc<Effective>, ThreadError> {
         let asker = (!self.turn.is_shared()).then_some(self.turn.principal);
         Ok(self.holder.config(self.channel(), asker).await?)
+    }
+
+    /// Ends the thread if Ery is paused here.
+    async fn pause_if_set(&mut self) -> Result<Option<Effect>, ThreadError> {
+        let is_paused = self.config().await?.config.paused;
+        Ok(is_paused.then(|| self.thread.pause(PAUSED)))
     }
 
     async fn begin(
@@ -638,6 +651,7 @@ impl<'a> Run<'a> {
         let mut appended = pin!(holder.store.append_steps(self.fence, self.id, &steps));
         let mut answered = pin!(holder.ai.run_model_turn(&request, &keys, &costs, writing));
         let mut time_up = pin!(sleep(left));
+        let mut looks = interval_at(Instant::now() + CONFIG_LOOKED_AT, CONFIG_LOOKED_AT);
         let mut is_appended = false;
         let mut answer = None;
         while !is_appended || answer.is_none() {
@@ -652,10 +666,13 @@ impl<'a> Run<'a> {
                     answer = Some(turn);
                     None
                 }
-                () = ear.changed() => {
+                () = ear.changed() => if let Some(pause) = self.pause_if_set().await? {
+                    Some(pause)
+                } else {
                     let changes = changes_now(holder, self.fence, self.turn).await?;
                     self.thread.changed(&changes, holder.now())
-                }
+                },
+                _ = looks.tick(), if answer.is_none() => self.pause_if_set().await?,
                 () = &mut time_up, if answer.is_none() => {
                     self.bill();
                     Some(self.thread.step(Input::TimeUp, holder.now()))

@@ -54,6 +54,21 @@ async fn an_addressed_message_is_answered_once_and_leaves_the_queue() {
 }
 
 #[tokio::test]
+async fn an_answer_that_the_model_had_to_stop_in_says_so() {
+    let stand = Stand::new().await;
+    stand.ai.replies([Reply::Short("Once upon a"), Reply::Text("whole")]);
+    let _process = stand.start();
+    stand.write(Written::by(ANN, "ery, a story")).await;
+    until("it is answered", || stand.tools.answers().len() == 1).await;
+    stand.write(Written::by(ANN, "ery, a word")).await;
+    until("the next is answered", || stand.tools.answers().len() == 2).await;
+    assert_eq!(
+        stand.tools.said(),
+        ["Once upon a\n-# My answer became longer than it may be, and ends here.", "whole"]
+    );
+}
+
+#[tokio::test]
 async fn what_is_replied_to_is_read_however_old_it_is() {
     let stand = Stand::new().await;
     let old = stand.kept(BEN, "soup is served at noon");

@@ -4,6 +4,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use ery_event_bus::{EventBus, Topic};
+use ery_ids::ChannelKey;
 use ery_proto::store::v1::ThreadOutcome;
 
 use crate::support::{
@@ -32,6 +33,22 @@ async fn a_deletion_stops_the_running_model_turn_and_cancels_the_thread() {
     until("the step stands", || stand.store.calls("AppendSteps") == 1).await;
     stand.store.delete(id);
     tell(&stand, id).await;
+    until("it is finished", || stand.store.finished() == 1).await;
+    assert_eq!(stand.store.outcomes(), [ThreadOutcome::Cancelled]);
+    until("the stream is dropped", || stand.ai.running() == 0).await;
+    assert!(stand.tools.answers().is_empty());
+    assert!(stand.is_queue_empty().await);
+}
+
+#[tokio::test]
+async fn a_deleted_channel_ends_its_thread_while_the_model_works() {
+    let stand = Stand::new().await;
+    stand.ai.replies([Reply::Never]);
+    let _process = stand.start();
+    stand.write(Written::by(ANN, "ery, hello")).await;
+    until("the step stands", || stand.store.calls("AppendSteps") == 1).await;
+    let channel = ChannelKey::from_raw(GUILD, CHANNEL).unwrap();
+    stand.dispatch("s.1", "channel_delete", channel, b"{}".to_vec()).await;
     until("it is finished", || stand.store.finished() == 1).await;
     assert_eq!(stand.store.outcomes(), [ThreadOutcome::Cancelled]);
     until("the stream is dropped", || stand.ai.running() == 0).await;

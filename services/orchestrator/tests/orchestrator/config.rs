@@ -59,6 +59,20 @@ async fn a_pause_ends_a_thread_that_runs_before_it_says_anything() {
 }
 
 #[tokio::test]
+async fn a_pause_ends_a_model_turn_that_has_no_end() {
+    let stand = Stand::new().await;
+    stand.ai.replies([Reply::Never]);
+    let _process = stand.start();
+    stand.write(Written::by(ANN, "ery, hello")).await;
+    until("the step stands", || stand.store.calls("AppendSteps") == 1).await;
+    stand.set(GUILD, Subject::SERVER, "paused", json!(true)).await;
+    until("it is finished", || stand.store.finished() == 1).await;
+    assert_eq!(stand.store.outcomes(), [ThreadOutcome::Cancelled]);
+    until("the stream is dropped", || stand.ai.running() == 0).await;
+    assert!(stand.tools.answers().is_empty());
+}
+
+#[tokio::test]
 async fn a_thread_goes_by_what_is_set_for_its_channel() {
     let stand = Stand::new().await;
     stand.tools.parents.lock().unwrap().insert(33, CHANNEL);

@@ -257,6 +257,7 @@ fn gate_reason(reason: &str, language: Language) -> String {
         "listening" => language.word("why-gate-listening"),
         "not_addressed" => language.word("why-gate-not-addressed"),
         "cooldown" => language.word("why-gate-cooldown"),
+        "bot_loop" => language.word("why-gate-bot-loop"),
         other => {
             let reason = quoted(other, 64);
             language.say("why-gate-other", &[("reason", (&reason).into())])
@@ -362,6 +363,7 @@ mod tests {
             "listening",
             "not_addressed",
             "cooldown",
+            "bot_loop",
         ] {
             let turned_away = Explained {
                 thread: None,

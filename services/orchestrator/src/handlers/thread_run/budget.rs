@@ -79,12 +79,19 @@ impl Run<'_> {
         Ok(self.thread.close(&text, outcome, detail, holder.now()))
     }
 
-    /// Adds to an answer what was not read for it, and what is to be told of budgets, once in a window.
+    /// Adds to an answer that it is not whole, what was not read for it, and what is to be told of budgets, once in a window.
     pub(super) async fn with_notices(&mut self, mut answer: Answer) -> Result<Answer, ThreadError> {
         let effective = self.config().await?;
+        let language = language(&effective);
+        let mut lines = Vec::new();
+        if self.thread.is_answer_cut() {
+            lines.push(language.word("answer-cut"));
+        }
         if self.messages_left_out > 0 {
             let values = [("messages", self.messages_left_out.into())];
-            let line = language(&effective).say("answer-messages-left-out", &values);
+            lines.push(language.say("answer-messages-left-out", &values));
+        }
+        for line in lines {
             if let Some(text) = answer::with_footnote(&answer.text, &line) {
                 answer.text = text;
             }

@@ -23,6 +23,8 @@ use ery_proto::{
 #[derive(Clone)]
 pub(crate) enum Reply {
     Text(&'static str),
+    /// Says this, and then may say no more.
+    Short(&'static str),
     Calls(Vec<(&'static str, &'static str)>),
     Fail(Status),
     /// The stream ends without its end.
@@ -146,6 +148,11 @@ impl AiService for FakeAi {
         let stream = match reply {
             None => stream::iter([says(echo)]).boxed(),
             Some(Reply::Text(text)) => stream::iter([says(text.to_owned())]).boxed(),
+            Some(Reply::Short(text)) => {
+                let stop_reason = StopReason::Length.into();
+                let turn = Finished { text: text.to_owned(), stop_reason, ..Finished::default() };
+                stream::iter([finished(turn)]).boxed()
+            }
             Some(Reply::Calls(calls)) => {
                 let call = |(index, (tool, arguments)): (usize, (&str, &str))| ToolCall {
                     call_id: format!("c{index}"),

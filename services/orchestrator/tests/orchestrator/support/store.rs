@@ -458,6 +458,12 @@ impl StoreService for FakeStore {
                         }
                     }
                 }
+                Some(ingest_event::Change::ChannelDeleted(_)) => {
+                    let channel = event.channel_id;
+                    for kept in state.messages.values_mut() {
+                        kept.is_deleted |= kept.message.channel_id == channel;
+                    }
+                }
                 None => return Err(Status::invalid_argument("`change` is missing")),
             }
             state.ingested.push(event);
