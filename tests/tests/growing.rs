@@ -139,3 +139,50 @@ async fn an_answer_whose_process_is_killed_while_it_grows_ends_whole_and_alone()
         assert_eq!(said(&platform.sim, channel).await.len(), 1, "one answer");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_paused_or_deleted_is_not_worked_on_any_more() {
+    let model = WritingModel::start(sentences(4), Duration::from_millis(20)).await.unwrap();
+    let platform = Platform::start(
+        Shape { orchestrators: 1, tool_services: 1, ai_services: 1 },
+        &[
+            ("ERY_AI__PROVIDER", "openai"),
+            ("ERY_AI__BASE_URL", model.base_url()),
+            ("ERY_AI__MODEL", "writer"),
+        ],
+    )
+    .await
+    .unwrap();
+    let (guild, channels, members) = platform.sim.make_guild(2, 1).await.unwrap();
+    let bot = platform.sim.world().await.unwrap().bots[0]["id"].as_str().unwrap().to_owned();
+    model.hold();
+    for channel in &channels {
+        platform.sim.say(channel, &members[0], &format!("<@{bot}> tell me")).await.unwrap();
+    }
+    eventually("both to be asked", PATIENCE, async || Ok((model.asked() == 2).then_some(())))
+        .await
+        .unwrap();
+    let running = async || {
+        let list = ["threads", "list", "--guild", guild.as_str(), "--running"];
+        Ok::<_, anyhow::Error>(platform.ctl(&list).await?.as_array().map_or(0, Vec::len))
+    };
+    // The model never goes on: whatever ends does so because of what happens here.
+    platform.sim.delete(&format!("/sim/v1/channels/{}", channels[0])).await.unwrap();
+    eventually("the deleted channel's thread to end", PATIENCE, async || {
+        Ok((running().await? == 1).then_some(()))
+    })
+    .await
+    .unwrap();
+    platform.ctl(&["config", "set", "paused", "true", "--guild", guild.as_str()]).await.unwrap();
+    eventually("the paused thread to end", PATIENCE, async || {
+        Ok((running().await? == 0).then_some(()))
+    })
+    .await
+    .unwrap();
+    let threads = platform.ctl(&["threads", "list", "--guild", guild.as_str()]).await.unwrap();
+    let outcomes: Vec<&str> =
+        threads.as_array().unwrap().iter().map(|it| it["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["cancelled", "cancelled"], "{threads:#}");
+    model.go_on();
+    assert!(said(&platform.sim, &channels[1]).await.is_empty());
+}
