@@ -12,6 +12,9 @@ use twilight_model::id::{
 use super::{Done, Run};
 use crate::adapters::discord::{Answer, Method, Request, RestError, wire::created_at};
 
+/// By how much Discord's clock may be behind ours.
+pub(super) const CLOCK_SKEW: Duration = Duration::from_secs(5);
+
 #[derive(Deserialize)]
 struct RawLog {
     audit_log_entries: Vec<RawEntry>,
@@ -96,14 +99,11 @@ async fn is_listed(
         Plain(Vec<Item>),
         Threads { threads: Vec<Item> },
     }
-    /// By how much Discord's clock may be behind ours.
-    const SKEW: Duration = Duration::from_secs(5);
-
     let send_by = run.discord.send_by();
     let request = Request::new(Method::Get, sought.list, sought.list, guild.get(), send_by);
     let listed: Listed = run.discord.repeatedly(&request).await?.json()?;
     let (Listed::Plain(items) | Listed::Threads { threads: items }) = listed;
-    let since = run.opened_at - SKEW;
+    let since = run.opened_at - CLOCK_SKEW;
     // Names of channels are written in another way than they were given.
     let plain = |name: &str| -> String {
         name.chars().filter(|it| it.is_alphanumeric()).flat_map(char::to_lowercase).collect()
@@ -113,6 +113,26 @@ async fn is_listed(
         created_at(item.id.get()) >= since && item.name.as_deref().map(plain) == Some(name.clone())
     };
     Ok(items.iter().any(is_it))
+}
+
+/// Finds out what an execution that nobody recorded has made; none if it has made nothing.
+///
+/// An empty log is not believed where something of that name is new: not every server keeps one.
+pub(super) async fn made_before(
+    guild: Id<GuildMarker>,
+    action: u16,
+    sought: &Sought<'_>,
+    run: &Run<'_>,
+) -> Result<Option<u64>, Done> {
+    let in_doubt = |error: RestError| Done::in_doubt(error.status());
+    if let Some(id) = find(guild, action, run).await.map_err(in_doubt)? {
+        return Ok(Some(id));
+    }
+    match is_listed(sought, guild, run).await {
+        Ok(false) => Ok(None),
+        Ok(true) => Err(Done::in_doubt(0)),
+        Err(error) => Err(in_doubt(error)),
+    }
 }
 
 /// Looks for what this execution did; `action` is the log's number for it.

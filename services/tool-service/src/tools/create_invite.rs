@@ -9,7 +9,10 @@ use twilight_model::{
 
 use super::{Done, Run, Tool, audit, reason};
 use crate::{
-    adapters::discord::{Method, Request, RestError},
+    adapters::discord::{
+        Method, Request, RestError,
+        wire::{RawUser, moment},
+    },
     domain::{
         guild::{ChannelKind, Guild},
         text,
@@ -152,10 +155,38 @@ impl Tool for CreateInvite {
     async fn look_up(&self, act: &Act, run: &Run<'_>) -> Done {
         match look(run).await {
             Ok(Some(code)) => made(act, &code, 200, run),
-            Ok(None) => Done::failed(0, "It did not get to Discord: there is no such invite."),
+            // An empty log is not believed where one is new: not every server keeps a log.
+            Ok(None) => match has_new_one(act, run).await {
+                Ok(false) => Done::failed(0, "It did not get to Discord: there is no such invite."),
+                Ok(true) => Done::in_doubt(0),
+                Err(error) => Done::in_doubt(error.status()),
+            },
             Err(error) => Done::in_doubt(error.status()),
         }
     }
+}
+
+/// Returns whether Ery has made an invite to that channel since this execution began; where she may not
+/// list them, the log alone tells.
+async fn has_new_one(act: &Act, run: &Run<'_>) -> Result<bool, RestError> {
+    #[derive(Deserialize)]
+    struct Listed {
+        inviter: Option<RawUser>,
+        created_at: Option<String>,
+    }
+    if !run.bot_may(act.channel, Permissions::MANAGE_CHANNELS) {
+        return Ok(false);
+    }
+    let path = format!("channels/{}/invites", act.channel);
+    let send_by = run.discord.send_by();
+    let request = Request::new(Method::Get, path.clone(), path, run.home.key(), send_by);
+    let listed: Vec<Listed> = run.discord.repeatedly(&request).await?.json()?;
+    let is_it = |invite: &Listed| {
+        let made_at = invite.created_at.as_deref().and_then(moment);
+        invite.inviter.as_ref().is_some_and(|by| by.id == run.bot)
+            && made_at.is_none_or(|at| at >= run.opened_at - audit::CLOCK_SKEW)
+    };
+    Ok(listed.iter().any(is_it))
 }
 
 async fn look(run: &Run<'_>) -> Result<Option<String>, RestError> {

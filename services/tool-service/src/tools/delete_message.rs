@@ -183,6 +183,15 @@ impl Tool for DeleteMessage {
             let deleted = run.discord.repeatedly(&of_one(act, *message, run)).await;
             return match deleted {
                 Ok(answer) => Done::ok(answer.status, "The message was deleted.", fields(act, 1)),
+                // Not every server tells by Discord's code that it is gone.
+                Err(error) if error.is_in_doubt() || run.is_repeat && error.status() == 404 => {
+                    match standing(act, run).await {
+                        Ok(Some(there)) if there.is_empty() => {
+                            Done::ok(404, "The message was deleted.", fields(act, 1))
+                        }
+                        Ok(_) | Err(_) => Done::of_write(&error),
+                    }
+                }
                 Err(error) => Done::of_write(&error),
             };
         }

@@ -21,7 +21,7 @@ use super::{
     server::{self, Sight},
 };
 use crate::{
-    adapters::discord::{Method, Request, wire::RawChannel},
+    adapters::discord::{Method, Request, RestError, wire::RawChannel},
     domain::{
         guild::{ChannelKind, Guild},
         text,
@@ -182,6 +182,13 @@ pub(crate) struct Look {
     locked: Option<bool>,
 }
 
+impl Look {
+    /// Says where a new channel is found: in this list.
+    fn sought<'a>(&'a self, list: &'a str) -> audit::Sought<'a> {
+        audit::Sought { list, name: self.name.as_deref().unwrap_or_default() }
+    }
+}
+
 static SPEC: Spec = Spec {
     name: "manage_channels",
     description: "Creates, modifies, moves, deletes or lists channels. Threads can be renamed, put away, \
@@ -329,10 +336,11 @@ impl Tool for ManageChannels {
         let (Some(guild), Act::Create { look, .. }) = (run.guild(), act) else {
             return Done::in_doubt(0);
         };
-        match audit::find(guild, CHANNEL_CREATE, run).await {
+        let list = format!("guilds/{guild}/channels");
+        match audit::made_before(guild, CHANNEL_CREATE, &look.sought(&list), run).await {
             Ok(Some(channel)) => created(Id::new(channel), look, 200),
             Ok(None) => Done::failed(0, "It did not get to Discord: there is no such channel."),
-            Err(error) => Done::in_doubt(error.status()),
+            Err(done) => done,
         }
     }
 }
@@ -407,8 +415,7 @@ async fn create(
     let request = Request::new(Method::Post, &*path, &*path, guild.get(), run.send_by)
         .json(&body)
         .reason(run.audit_reason);
-    let name = body["name"].as_str().unwrap_or_default();
-    let sought = audit::Sought { list: &path, name };
+    let sought = look.sought(&path);
     match audit::make(&request, guild, CHANNEL_CREATE, &sought, run).await {
         Ok(Made::Answered(answer)) => match answer.json::<RawChannel>() {
             Ok(channel) => {
@@ -467,16 +474,33 @@ async fn delete(channel: Id<ChannelMarker>, run: &Run<'_>) -> Done {
     let request = Request::new(Method::Delete, path.clone(), path, run.home.key(), run.send_by)
         .reason(run.audit_reason)
         .done_if(GONE, run.is_repeat);
-    match run.discord.repeatedly(&request).await {
-        Ok(answer) => {
-            if let Some(guild) = run.guild() {
-                run.guilds.saw_channel_go(guild, channel);
+    let status = match run.discord.repeatedly(&request).await {
+        Ok(answer) => answer.status,
+        // Not every server tells by Discord's code that it is gone.
+        Err(error) if error.is_in_doubt() || run.is_repeat && error.status() == 404 => {
+            match is_there(channel, run).await {
+                Ok(false) => 404,
+                Ok(true) | Err(_) => return Done::of_write(&error),
             }
-            let mut fields = Map::new();
-            fields.insert("channel".into(), json!(channel.to_string()));
-            Done::ok(answer.status, "The channel was deleted.", fields)
         }
-        Err(error) => Done::of_write(&error),
+        Err(error) => return Done::of_write(&error),
+    };
+    if let Some(guild) = run.guild() {
+        run.guilds.saw_channel_go(guild, channel);
+    }
+    let mut fields = Map::new();
+    fields.insert("channel".into(), json!(channel.to_string()));
+    Done::ok(status, "The channel was deleted.", fields)
+}
+
+async fn is_there(channel: Id<ChannelMarker>, run: &Run<'_>) -> Result<bool, RestError> {
+    let path = format!("channels/{channel}");
+    let send_by = run.discord.send_by();
+    let request = Request::new(Method::Get, path.clone(), path, run.home.key(), send_by);
+    match run.discord.repeatedly(&request).await {
+        Ok(_) => Ok(true),
+        Err(RestError::Refused { status: 404, .. }) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

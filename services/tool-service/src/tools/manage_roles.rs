@@ -152,6 +152,13 @@ pub(crate) struct Look {
     permissions: Option<Permissions>,
 }
 
+impl Look {
+    /// Says where a new role is found: in this list.
+    fn sought<'a>(&'a self, list: &'a str) -> audit::Sought<'a> {
+        audit::Sought { list, name: self.name.as_deref().unwrap_or("new role") }
+    }
+}
+
 static SPEC: Spec = Spec {
     name: "manage_roles",
     description: "Gives a role to a member or takes it away, or creates, changes, moves or deletes \
@@ -271,10 +278,11 @@ impl Tool for ManageRoles {
         let (Some(guild), Act::Create { look, .. }) = (run.guild(), act) else {
             return Done::in_doubt(0);
         };
-        match audit::find(guild, ROLE_CREATE, run).await {
+        let list = format!("guilds/{guild}/roles");
+        match audit::made_before(guild, ROLE_CREATE, &look.sought(&list), run).await {
             Ok(Some(role)) => created(Id::new(role), look, 200),
             Ok(None) => Done::failed(0, "It did not get to Discord: there is no such role."),
-            Err(error) => Done::in_doubt(error.status()),
+            Err(done) => done,
         }
     }
 }
@@ -368,8 +376,7 @@ async fn create(guild: Id<GuildMarker>, look: &Look, run: &Run<'_>) -> Done {
     let request = Request::new(Method::Post, &*path, &*path, guild.get(), run.send_by)
         .json(&body(look))
         .reason(run.audit_reason);
-    let name = look.name.as_deref().unwrap_or("new role");
-    let sought = audit::Sought { list: &path, name };
+    let sought = look.sought(&path);
     let mut last = RestError::TooLate;
     for attempt in 0..=run.discord.retries() {
         let error = match run.discord.once(&request).await {

@@ -162,8 +162,30 @@ async fn a_channel_whose_answer_was_lost_is_found_and_not_made_twice() {
         assert_eq!(named(&it, &name).await, 1);
     }
     it.fault(DELETE, "lose_response", json!({"count": 1})).await;
+    // A code of its own, as other servers have them.
+    it.fault(DELETE, "error", json!({"status": 404, "code": 404, "count": 1})).await;
     done(&it, "manage_channels", json!({"action": "delete", "channel": "off-topic"})).await;
     assert_eq!(named(&it, "off-topic").await, 0);
+}
+
+#[tokio::test]
+async fn what_nobody_recorded_is_in_doubt_where_one_like_it_is_new() {
+    let it = Harness::start_with(|settings| settings.breaker_failures = 1_000).await;
+    for (route, tool, arguments) in [
+        (CREATE, "manage_channels", json!({"action": "create", "name": "twin"})),
+        (INVITE, "create_invite", json!({"unique": true})),
+    ] {
+        done(&it, tool, arguments.clone()).await;
+        // The log tells of nothing, as on a server that keeps none: it may be this one or another.
+        let call = it.ordered("mara", tool, arguments).await;
+        it.store.with(|state| state.lose_ends = u32::MAX);
+        it.fault(route, "error", json!({"count": 100, "status": 503, "when": "before"})).await;
+        assert_eq!(it.try_run(&call).await.unwrap_err().code(), tonic::Code::Unavailable);
+        it.store.with(|state| state.lose_ends = 0);
+        it.clock.advance(Duration::from_mins(1));
+        expect(&it.run(&call).await, CallOutcome::InDoubt);
+    }
+    assert_eq!(named(&it, "twin").await, 1);
 }
 
 #[tokio::test]

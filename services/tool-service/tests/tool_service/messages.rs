@@ -242,6 +242,24 @@ async fn a_deletion_that_is_repeated_is_done() {
 }
 
 #[tokio::test]
+async fn a_deletion_without_a_clear_answer_is_looked_for() {
+    let it = Harness::start().await;
+    for (is_gone, outcome) in [(true, CallOutcome::Done), (false, CallOutcome::InDoubt)] {
+        let message = it.says("bob", "general", "mine").await;
+        if is_gone {
+            it.fault(ONE, "lose_response", json!({"count": 1})).await;
+            // A code of its own, as other servers have them.
+            it.fault(ONE, "error", json!({"status": 404, "code": 404, "count": 1})).await;
+        } else {
+            it.fault(ONE, "error", json!({"status": 502, "when": "before", "count": 100})).await;
+        }
+        let call = it.ordered("bob", "delete_message", json!({"message": message})).await;
+        expect(&it.run(&call).await, outcome);
+        assert_eq!(it.message_now("general", &message).await["code"] == 10_008, is_gone);
+    }
+}
+
+#[tokio::test]
 async fn many_are_deleted_at_once_and_old_ones_singly() {
     let it = Harness::start().await;
     let mut ids = vec![it.says("bob", "general", "old").await];

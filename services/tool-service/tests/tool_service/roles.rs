@@ -239,6 +239,23 @@ async fn a_creation_found_open_is_looked_for_and_never_repeated() {
 }
 
 #[tokio::test]
+async fn a_creation_found_open_is_in_doubt_where_one_of_its_name_is_new() {
+    let it = Harness::start().await;
+    let arguments = json!({"action": "create", "name": "Twin"});
+    let first = it.ordered("theo", "manage_roles", arguments.clone()).await;
+    expect(&it.run(&first).await, CallOutcome::Done);
+    // The log tells of nothing, as on a server that keeps none: it may be this one or another.
+    let second = it.ordered("theo", "manage_roles", arguments).await;
+    it.store.with(|state| state.lose_ends = u32::MAX);
+    it.fault(CREATE, "error", json!({"status": 503, "count": 100})).await;
+    assert_eq!(it.try_run(&second).await.unwrap_err().code(), tonic::Code::Unavailable);
+    it.store.with(|state| state.lose_ends = 0);
+    it.clock.advance(Duration::from_mins(1));
+    expect(&it.run(&second).await, CallOutcome::InDoubt);
+    assert_eq!(roles_named(&it, "Twin").await, 1);
+}
+
+#[tokio::test]
 async fn lost_answers_about_a_member_or_a_deletion_are_asked_for_again() {
     let it = Harness::start().await;
     let give = "PUT /guilds/{guild_id}/members/{user_id}/roles/{role_id}";
