@@ -17,7 +17,7 @@ use super::{
     threads,
 };
 use crate::{
-    adapters::discord::{Method, Request},
+    adapters::discord::{Method, Request, wire::RawMessage},
     domain::{
         guild::Guild,
         output::MAX_CONTENT,
@@ -25,6 +25,9 @@ use crate::{
     },
     resolve::{Problem, Scene},
 };
+
+/// Discord's number of a message that replies to another.
+const REPLY: u8 = 19;
 
 pub(crate) struct EditMessage;
 
@@ -112,12 +115,15 @@ impl Tool for EditMessage {
                 "That message tells what became of a proposal; it stays as it is.",
             ));
         }
-        let answered = found.as_ref().and_then(|found| found.referenced_message.as_ref());
+        let written_for = match &found {
+            Some(found) => answered(found, scene).await?,
+            None => None,
+        };
         Ok(Act {
             channel,
             message,
             author: found.as_ref().map(|found| found.author.id),
-            written_for: answered.and_then(|answered| Some(answered.author.as_ref()?.id)),
+            written_for,
             content: filtered.content,
             embeds,
             suppress_embeds: filtered.without_previews,
@@ -171,5 +177,64 @@ impl Tool for EditMessage {
             }
             Err(error) => Done::of_write(&error),
         }
+    }
+}
+
+/// What a message itself tells of whom it answers.
+#[derive(Debug, PartialEq, Eq)]
+enum Answers {
+    Nobody,
+    Somebody(Id<UserMarker>),
+    AuthorOf(Id<MessageMarker>),
+}
+
+impl Answers {
+    fn of(found: &RawMessage) -> Self {
+        let author = found.referenced_message.as_ref().and_then(|it| it.author.as_ref());
+        match (author, found.reply_to().filter(|_| found.kind == REPLY)) {
+            (Some(author), _) => Self::Somebody(author.id),
+            // What is replied to need not come along, which says nothing of it.
+            (None, Some(message)) => Self::AuthorOf(message),
+            (None, None) => Self::Nobody,
+        }
+    }
+}
+
+/// Returns whom a message answers.
+async fn answered(
+    found: &RawMessage,
+    scene: &Scene<'_>,
+) -> Result<Option<Id<UserMarker>>, Problem> {
+    Ok(match Answers::of(found) {
+        Answers::Nobody => None,
+        Answers::Somebody(author) => Some(author),
+        Answers::AuthorOf(message) => {
+            scene.read(found.channel_id, message).await?.map(|answered| answered.author.id)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_an_answer_is_for_is_looked_up_where_it_does_not_say() {
+        let answers = |more: serde_json::Value| {
+            let mut message = json!({"id": "5", "channel_id": "2", "author": {"id": "9"}});
+            message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            Answers::of(&serde_json::from_value(message).unwrap())
+        };
+        let to = json!({"message_id": "4", "channel_id": "2"});
+        let whole = json!({"author": {"id": "7"}});
+        assert_eq!(answers(json!({})), Answers::Nobody);
+        assert_eq!(
+            answers(json!({"type": 19, "message_reference": to, "referenced_message": whole})),
+            Answers::Somebody(Id::new(7))
+        );
+        let without = Answers::AuthorOf(Id::new(4));
+        assert_eq!(answers(json!({"type": 19, "message_reference": to})), without);
+        // A note that something was pinned refers to it, and answers nobody.
+        assert_eq!(answers(json!({"type": 6, "message_reference": to})), Answers::Nobody);
     }
 }
