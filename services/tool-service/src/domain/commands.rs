@@ -71,7 +71,7 @@ pub(crate) fn of_guild(commands: &[Value]) -> Vec<Value> {
 }
 
 /// Returns commands without what Discord came to know late: where they can be used is said as it was before,
-/// and they have no other languages.
+/// they have no other languages, and what is typed is neither completed nor bounded before it comes.
 pub(crate) fn in_old_terms(commands: &[Value]) -> Vec<Value> {
     let mut commands = commands.to_vec();
     for command in &mut commands {
@@ -82,17 +82,18 @@ pub(crate) fn in_old_terms(commands: &[Value]) -> Vec<Value> {
                 fields.insert("dm_permission".into(), contexts.contains(&BOT_DM.into()).into());
             }
         }
-        without_languages(command);
+        without_late_fields(command);
     }
     commands
 }
 
-fn without_languages(of: &mut Value) {
+fn without_late_fields(of: &mut Value) {
+    const LATE: [&str; 5] = ["autocomplete", "min_value", "max_value", "min_length", "max_length"];
     let Value::Object(fields) = of else { return };
-    fields.retain(|field, _| !field.ends_with("_localizations"));
+    fields.retain(|field, _| !field.ends_with("_localizations") && !LATE.contains(&field.as_str()));
     for field in ["options", "choices"] {
         let Some(Value::Array(items)) = fields.get_mut(field) else { continue };
-        items.iter_mut().for_each(without_languages);
+        items.iter_mut().for_each(without_late_fields);
     }
 }
 
@@ -228,18 +229,21 @@ mod tests {
     #[test]
     fn in_old_terms_they_mean_the_same_in_one_language() {
         let mut wanted = wanted();
-        wanted[0]["options"][0]["options"][0]["choices"] =
+        let option = &mut wanted[0]["options"][0]["options"][0];
+        option["choices"] =
             json!([{ "name": "a", "value": "a", "name_localizations": { "de": "A" } }]);
+        option["max_length"] = json!(5);
         let old = in_old_terms(&wanted);
         assert_eq!(
             (&old[0]["dm_permission"], &old[1]["dm_permission"]),
             (&json!(false), &json!(true))
         );
         let text = Value::Array(old).to_string();
-        for late in ["contexts", "integration_types", "localizations"] {
+        for late in ["contexts", "integration_types", "localizations", "autocomplete", "max_length"]
+        {
             assert!(!text.contains(late), "{text}");
         }
-        assert!(text.contains("autocomplete") && text.contains("\"value\":\"a\""), "{text}");
+        assert!(text.contains("\"value\":\"a\""), "{text}");
     }
 
     #[test]

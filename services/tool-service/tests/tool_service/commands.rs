@@ -134,7 +134,9 @@ async fn commands_of_which_a_late_field_is_refused_are_written_without() {
     let commands = json!([{
         "type": 1, "name": "one", "description": "d", "contexts": [0], "integration_types": [0],
         "name_localizations": { "de": "eins" },
-        "options": [{ "type": 3, "name": "what", "description": "w", "required": true }],
+        "options": [{
+            "type": 3, "name": "what", "description": "w", "required": true, "max_length": 9,
+        }],
     }]);
     let register = async || {
         let request = RegisterCommandsRequest { guild_id: 0, commands: commands.to_string() };
@@ -149,6 +151,7 @@ async fn commands_of_which_a_late_field_is_refused_are_written_without() {
     assert_eq!(written["dm_permission"], false);
     assert!(written.get("contexts").is_none() && written.get("name_localizations").is_none());
     assert_eq!(written["options"][0]["required"], true);
+    assert!(written["options"][0].get("max_length").is_none());
 
     // What is wrong itself stays refused.
     let refused = json!({"status": 400, "code": 50_035, "count": 2});
