@@ -278,7 +278,12 @@ async fn ban(guild: Id<GuildMarker>, member: Id<UserMarker>, act: &Act, run: &Ru
         Ok(Put::Own(status)) => status,
         Ok(Put::Older) => {
             let fields = Map::from_iter([("member".to_owned(), json!(member.to_string()))]);
-            let summary = format!("<@{member}> was banned for good before, and stays so.");
+            // Where reasons are not kept, it may be the first attempt's own.
+            let summary = if run.is_repeat {
+                format!("<@{member}> is banned.")
+            } else {
+                format!("<@{member}> was banned for good before, and stays so.")
+            };
             return Done::ok(200, summary, fields);
         }
         Err(NotPut::Unasked(error)) => return Done::of_read(&error),

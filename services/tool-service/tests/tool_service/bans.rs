@@ -108,6 +108,24 @@ async fn a_ban_found_open_after_its_end_is_in_doubt() {
     assert!(ban_of(&it, it.user(TARGET)).await.is_none());
 }
 
+#[tokio::test]
+async fn a_repeat_does_not_say_that_a_ban_without_a_reason_is_older() {
+    let it = Harness::start().await;
+    let target = it.user(TARGET);
+    it.rest_put(&format!("guilds/{}/bans/{target}", it.guild()), json!({})).await;
+    let arguments = json!({"member": target.to_string()});
+    let first = it.run(&it.ordered("theo", "ban_member", arguments.clone()).await).await;
+    assert!(content(&first)["summary"].as_str().unwrap().contains("before"));
+    // As where reasons are not kept: it may be what the first attempt put.
+    let call = it.ordered("theo", "ban_member", arguments).await;
+    it.store.with(|state| state.lose_ends = u32::MAX);
+    assert_eq!(it.try_run(&call).await.unwrap_err().code(), tonic::Code::Unavailable);
+    it.store.with(|state| state.lose_ends = 0);
+    it.clock.advance(Duration::from_mins(1));
+    let repeated = it.run(&call).await;
+    assert_eq!(content(&repeated)["summary"], format!("<@{target}> is banned."));
+}
+
 /// The call that ends the only ban with an end, once that has come.
 fn end_of_the_ban(it: &Harness) -> CallToolRequest {
     let end = it.store.with(|state| state.planned.values().next().unwrap().clone());
