@@ -114,8 +114,8 @@ impl Interactions {
                         let found = timeout(CHOICES_WITHIN, found).await;
                         found.map_or_else(|_| Vec::new(), Result::unwrap_or_default)
                     }
-                    Completed::ConfigKey => config::key_choices(&typed),
-                    Completed::ConfigValue { key } => config::value_choices(&key, &typed),
+                    Completed::ConfigKey => config::completing::key_choices(&typed),
+                    Completed::ConfigValue { key } => config::completing::value_choices(&key, &typed),
                 };
                 self.first(it, &First::Choices(choices)).await.map(drop)
             }

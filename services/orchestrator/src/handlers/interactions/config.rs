@@ -1,5 +1,8 @@
 //! `/ery`: what a community is set to, read and changed by those who may.
 
+pub(super) mod completing;
+mod showing;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::{Value, json};
@@ -11,15 +14,15 @@ use twilight_model::{
 
 use ery_community_config::{
     Change, Changed, Config, Difference, Document, Effective, InvalidConfig, Layer, Must, Origin,
-    Subject, Version, Wanted, keys, preset,
+    Subject, Wanted, keys, preset,
 };
 
 use crate::{
     domain::{
         commands::{
-            config::{CAPABILITIES, ConfigDeed, Place, plain_key},
+            config::{CAPABILITIES, ConfigDeed, Place},
             interaction::Interaction,
-            reply::{Choice, Message, quoted},
+            reply::Message,
         },
         texts::{self, Language, right},
     },
@@ -27,11 +30,7 @@ use crate::{
     handlers::{holder::Holder, interactions::usage},
 };
 
-/// How many changes the history shows.
-const SHOWN: u32 = 10;
-
-/// How much of a value is shown.
-const EXCERPT: usize = 60;
+use showing::{access, get, history, item, shown, status};
 
 /// Any of these makes somebody a moderator, who may pause Ery. No channel's overwrites give them.
 const MODERATES: Permissions =
@@ -340,142 +339,6 @@ fn refused(language: Language, status: Status) -> Result<Message, CallError> {
     }
 }
 
-/// Writes one change in a line.
-fn item(language: Language, difference: &Difference) -> String {
-    let value = |value: &Option<Value>| {
-        let shown = |value| shown(language, value);
-        value.as_ref().map_or_else(|| language.word("ery-nothing-set"), shown)
-    };
-    let place = match difference.subject.layer {
-        Layer::Global => language.word("ery-layer-global"),
-        Layer::Server => language.word("ery-layer-server"),
-        Layer::Channel => format!("<#{}>", difference.subject.id),
-        Layer::User => format!("<@{}>", difference.subject.id),
-    };
-    let (before, after) = (value(&difference.before), value(&difference.after));
-    let path = quoted(&difference.path, 64);
-    format!("- {place} {path}: {before} → {after}")
-}
-
-fn shown(language: Language, value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => {
-            let items = items.iter().map(|item| match item {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            });
-            items.collect::<Vec<_>>().join(", ")
-        }
-        other => other.to_string(),
-    };
-    if text.is_empty() { language.word("ery-nothing") } else { quoted(&text, EXCERPT) }
-}
-
-fn layer_word(language: Language, origin: Origin) -> String {
-    language.word(match origin {
-        Origin::Default => "ery-layer-default",
-        Origin::Settings => "ery-layer-settings",
-        Origin::Layer(Layer::Global) => "ery-layer-global",
-        Origin::Layer(Layer::Server) => "ery-layer-server",
-        Origin::Layer(Layer::Channel) => "ery-layer-channel",
-        Origin::Layer(Layer::User) => "ery-layer-user",
-    })
-}
-
-/// Shows what holds here for whoever asks: one key with what it means, or all.
-fn get(language: Language, key: Option<&str>, effective: &Effective) -> Message {
-    let line = |path: &str, (value, origin): &(Value, Origin)| {
-        let origin = layer_word(language, *origin);
-        format!("- {} = {} ({origin})", quoted(path, 64), shown(language, value))
-    };
-    let Some(key) = key else {
-        let mut lines = vec![language.word("ery-config-heading")];
-        lines.extend(effective.values.iter().map(|(path, value)| line(path, value)));
-        return Message::of(lines.join("\n"));
-    };
-    let found = match keys().find(key) {
-        Ok(found) => found,
-        Err(error) => return invalid(language, &error),
-    };
-    let nothing = (json!(""), Origin::Default);
-    let value = effective.values.get(key).unwrap_or(&nothing);
-    let layers = texts::config::layers(language, &found.layers);
-    let must = texts::config::must(language, &found.must());
-    let values = [("must", (&must).into()), ("layers", (&layers).into())];
-    let bounds = language.say("ery-config-bounds", &values);
-    let about = texts::config::about(language, found);
-    Message::of(format!("{}\n{about}\n{bounds}", line(key, value)))
-}
-
-async fn history(holder: &Holder, it: &Interaction) -> Result<Message, CallError> {
-    let language = it.language;
-    let versions = match holder.stored_config.history(it.channel.home.key(), SHOWN).await {
-        Ok(versions) => versions,
-        Err(status) => return refused(language, status),
-    };
-    if versions.is_empty() {
-        return Ok(Message::of(language.word("ery-history-none")));
-    }
-    let mut lines = Vec::new();
-    for version in &versions {
-        lines.push(entry(language, version));
-        lines.extend(version.changed.iter().map(|difference| item(language, difference)));
-    }
-    Ok(Message::of(lines.join("\n")))
-}
-
-fn entry(language: Language, version: &Version) -> String {
-    let number = version.version.to_string();
-    let who = version
-        .author
-        .map_or_else(|| language.word("ery-operator"), |author| format!("<@{author}>"));
-    let when = format!("<t:{}:R>", version.at_ms.div_euclid(1_000));
-    let values = [("version", (&number).into()), ("who", (&who).into()), ("when", (&when).into())];
-    let line = language.say("ery-history-entry", &values);
-    if version.note.is_empty() {
-        line
-    } else {
-        format!("{line} ({})", quoted(&version.note, EXCERPT))
-    }
-}
-
-/// Says how Ery stands here.
-fn status(language: Language, effective: &Effective) -> Message {
-    let config = &effective.config;
-    let mut lines = Vec::new();
-    lines.push(if config.paused {
-        let origin = effective.values.get("paused").map_or(Origin::Default, |(_, origin)| *origin);
-        let origin = layer_word(language, origin);
-        language.say("ery-status-paused", &[("origin", (&origin).into())])
-    } else {
-        language.word(match config.gate.engage {
-            ery_community_config::Engage::Off => "ery-status-off",
-            ery_community_config::Engage::Listen => "ery-status-listen",
-            ery_community_config::Engage::Addressed => "ery-status-addressed",
-            ery_community_config::Engage::EveryMessage => "ery-status-every-message",
-        })
-    });
-    if config.gate.ignore_me {
-        lines.push(language.word("ery-status-ignored"));
-    }
-    if config.tools.dry_run {
-        lines.push(language.word("ery-status-dry-run"));
-    }
-    for (rule, key) in [
-        (ery_community_config::ToolRule::Off, "ery-status-tools-off"),
-        (ery_community_config::ToolRule::Ask, "ery-status-tools-ask"),
-    ] {
-        let tools = config.tools.policy.iter().filter(|(_, of)| **of == rule);
-        let tools: Vec<_> = tools.map(|(tool, _)| format!("`{tool}`")).collect();
-        if !tools.is_empty() {
-            let tools = tools.join(", ");
-            lines.push(language.say(key, &[("tools", (&tools).into())]));
-        }
-    }
-    Message::of(lines.join("\n"))
-}
-
 /// Pauses Ery, or lets her go on; and says so where something above keeps her paused.
 async fn pause(
     holder: &Holder,
@@ -502,74 +365,9 @@ async fn pause(
     Ok(Message::of(it.language.word(key)))
 }
 
-fn roles_of(config: &Config, capability: &str) -> Vec<Id<RoleMarker>> {
-    let roles = match capability {
-        "moderator" => &config.access.moderator,
-        "event_manager" => &config.access.event_manager,
-        _ => &config.access.config_admin,
-    };
-    roles.iter().copied().collect()
-}
-
-fn access(language: Language, config: &Config) -> Message {
-    let lines = CAPABILITIES.map(|capability| {
-        let roles: Vec<_> =
-            roles_of(config, capability).iter().map(|role| format!("<@&{role}>")).collect();
-        let roles =
-            if roles.is_empty() { language.word("ery-access-none") } else { roles.join(", ") };
-        format!(
-            "- {}: {roles}",
-            language.word(&format!("command-ery-access-give-what-{capability}"))
-        )
-    });
-    Message::of(format!("{}\n{}", language.word("ery-access-heading"), lines.join("\n")))
-}
-
-/// Returns the keys that fit what is being typed.
-pub(super) fn key_choices(typed: &str) -> Vec<Choice> {
-    let typed = typed.trim().to_lowercase();
-    let paths = keys().all().flat_map(|key| match key.entries.as_deref() {
-        Some("tool") => {
-            let stem = key.path.trim_end_matches('*').to_owned();
-            ery_community_config::TOOLS.iter().map(|tool| format!("{stem}{tool}")).collect()
-        }
-        // Whoever types goes on with the mention of a role.
-        Some(_) => vec![key.path.trim_end_matches('*').to_owned()],
-        None => vec![key.path.clone()],
-    });
-    let fitting = paths.filter(|path| path.contains(&typed));
-    let mut choices: Vec<_> = fitting
-        .map(|path| {
-            let ending = if path.ends_with('.') { "@…" } else { "" };
-            Choice { name: format!("{path}{ending}"), value: path }
-        })
-        .collect();
-    let plain = plain_key(&typed);
-    if choices.is_empty() && keys().find(&plain).is_ok() {
-        choices.push(Choice { name: plain.clone(), value: plain });
-    }
-    choices
-}
-
-/// Returns what a key may be set to, where that is one of a few words.
-pub(super) fn value_choices(key: &str, typed: &str) -> Vec<Choice> {
-    let Ok(key) = keys().find(key.trim()) else { return Vec::new() };
-    let words = key.words().into_iter().filter(|word| word.contains(typed.trim()));
-    words.map(|word| Choice { name: word.to_owned(), value: word.to_owned() }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_not_set_is_shown_as_nothing() {
-        for value in [json!(""), json!([])] {
-            assert_eq!(shown(Language::English, &value), "nothing");
-            assert_eq!(shown(Language::German, &value), "nichts");
-        }
-        assert_eq!(shown(Language::German, &json!(["7", "8"])), "`7, 8`");
-    }
 
     #[test]
     fn what_holds_in_place_of_a_value_is_said_with_who_set_it() {
