@@ -8,6 +8,8 @@ mod own_data;
 mod config;
 #[path = "commands/greeting.rs"]
 mod greeting;
+#[path = "commands/pages.rs"]
+mod pages;
 
 use std::time::Duration;
 

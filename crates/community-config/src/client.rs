@@ -154,13 +154,20 @@ impl StoredConfig {
         made(answer.into_inner())
     }
 
-    /// Lists changes, the newest first; 0 for as many as there may be.
+    /// Lists changes, the newest first, all or those before a version; a `limit` of 0 for as many as
+    /// there may be.
     ///
     /// # Errors
     ///
     /// What the store says.
-    pub async fn history(&self, home: u64, limit: u32) -> Result<Vec<Version>, Status> {
-        let request = proto::ListConfigChangesRequest { home_id: home, limit };
+    pub async fn history(
+        &self,
+        home: u64,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Version>, Status> {
+        let before_version = before.unwrap_or(0);
+        let request = proto::ListConfigChangesRequest { home_id: home, limit, before_version };
         let answer = self.client(home).list_config_changes(within(self.timeout, request)).await?;
         let version = |version: proto::ConfigVersion| {
             let author = version.author.unwrap_or_default().user_id;

@@ -188,7 +188,7 @@ pub type ToolRules = BTreeMap<String, ToolRule>;
 pub struct Moderation {
     /// Where reports by members go; without it, to the channel that Discord itself writes to for
     /// the server's staff.
-    #[schemars(with = "DiscordId", extend("x-layers" = ["server"]))]
+    #[schemars(with = "DiscordId", extend("x-layers" = ["server"], "x-names" = "channel"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reports_channel: Option<Id<ChannelMarker>>,
 }
@@ -200,17 +200,17 @@ pub struct Moderation {
 pub struct Access {
     /// Roles that may see cases and pause Ery, as those may who hold a right to moderate.
     #[schemars(with = "Vec<DiscordId>", length(max = 50),
-        extend("x-layers" = ["server"], "x-items" = "role"))]
+        extend("x-layers" = ["server"], "x-names" = "role"))]
     pub moderator: BTreeSet<Id<RoleMarker>>,
     /// Roles that may see what others planned, and take it back, as those may who hold a right to
     /// moderate.
     #[schemars(with = "Vec<DiscordId>", length(max = 50),
-        extend("x-layers" = ["server"], "x-items" = "role"))]
+        extend("x-layers" = ["server"], "x-names" = "role"))]
     pub event_manager: BTreeSet<Id<RoleMarker>>,
     /// Roles that may read and change this config, but for `access`, as those may who hold Manage
     /// server.
     #[schemars(with = "Vec<DiscordId>", length(max = 50),
-        extend("x-layers" = ["server"], "x-items" = "role"))]
+        extend("x-layers" = ["server"], "x-names" = "role"))]
     pub config_admin: BTreeSet<Id<RoleMarker>>,
 }
 

@@ -56,6 +56,13 @@ pub enum Combine {
     Joined,
 }
 
+/// What an id in a value is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    Role,
+    Channel,
+}
+
 /// Something that can be set.
 #[derive(Debug)]
 pub struct Key {
@@ -275,6 +282,20 @@ impl Key {
         must::words(&self.schema)
     }
 
+    /// Returns what its values name, if they are ids.
+    pub fn names(&self) -> Option<Named> {
+        match self.schema["x-names"].as_str()? {
+            "role" => Some(Named::Role),
+            "channel" => Some(Named::Channel),
+            _ => None,
+        }
+    }
+
+    /// Returns whether each entry is of a role, by its id.
+    pub fn is_of_a_role(&self) -> bool {
+        self.entries.as_deref() == Some("role")
+    }
+
     /// Checks that it may be set there.
     ///
     /// # Errors
@@ -353,10 +374,10 @@ impl Key {
     fn is_about_everyone(&self, path: &str, value: &Value, home: u64) -> bool {
         let everyone = home.to_string();
         let names = |value: &Value| value.as_str() == Some(everyone.as_str());
-        let is_entry = self.entries.as_deref() == Some("role")
+        let is_entry = self.is_of_a_role()
             && path.rsplit('.').next() == Some(everyone.as_str());
-        let lists_roles = self.schema["x-items"] == "role";
-        is_entry || lists_roles && value.as_array().is_some_and(|roles| roles.iter().any(names))
+        let names_roles = self.names() == Some(Named::Role);
+        is_entry || names_roles && value.as_array().is_some_and(|roles| roles.iter().any(names))
     }
 
     pub(crate) fn is_time(&self) -> bool {

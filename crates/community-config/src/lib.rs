@@ -25,7 +25,7 @@ pub use config::{
 };
 pub use document::{Document, DocumentError, File, Layered, Subject};
 pub use effective::{Effective, Origin, Place, Snapshot};
-pub use keys::{Combine, InvalidConfig, Key, Keys, TOOLS, keys, schema};
+pub use keys::{Combine, InvalidConfig, Key, Keys, Named, TOOLS, keys, schema};
 pub use layer::Layer;
 pub use must::{Bounds, Must};
 pub use presets::{PRESETS, Preset, preset};

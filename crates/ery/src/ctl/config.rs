@@ -80,7 +80,7 @@ pub(super) async fn run(
             told(home, made, settings, &stored, output).await
         }
         Config::History { guild, limit } => {
-            let versions = stored.history(guild.unwrap_or(0), *limit).await;
+            let versions = stored.history(guild.unwrap_or(0), None, *limit).await;
             let versions = versions.map_err(|status| refused(&status))?;
             output.list(&versions.iter().map(VersionView::from).collect::<Vec<_>>())
         }

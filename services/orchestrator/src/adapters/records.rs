@@ -28,6 +28,14 @@ use crate::{
 /// Among how many of a channel's newest threads somebody's last one is looked for.
 const THREADS_SEARCHED: u32 = 50;
 
+/// Which moderation acts are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhichCases {
+    Newest,
+    Before(u64),
+    One(u64),
+}
+
 impl Store {
     /// Tells what a message of a channel has to do with Ery; none if the store knows no such message.
     pub(crate) async fn explain(
@@ -113,20 +121,20 @@ impl Store {
         Ok(found.filter(|found| found.id == message))
     }
 
-    /// Returns moderation acts of a guild, the newest first: about one person, or one alone.
+    /// Returns moderation acts of a guild, the newest first: all, or those about one person.
     pub(crate) async fn cases(
         &self,
         guild: Id<GuildMarker>,
         target: Option<Id<UserMarker>>,
-        number: Option<u64>,
+        which: WhichCases,
         limit: u32,
     ) -> Result<Vec<Case>, CallError> {
         let client = self.client(Home::Guild(guild));
         let request = proto::ListCasesRequest {
             guild_id: guild.get(),
             target_user_id: target.map_or(0, Id::get),
-            case_id: number.unwrap_or(0),
-            before_case_id: 0,
+            case_id: if let WhichCases::One(number) = which { number } else { 0 },
+            before_case_id: if let WhichCases::Before(number) = which { number } else { 0 },
             limit,
         };
         let answer = self

@@ -10,6 +10,7 @@ pub(crate) mod declared;
 pub(crate) mod explain;
 pub(crate) mod interaction;
 pub(crate) mod list;
+pub(crate) mod pages;
 pub(crate) mod privacy;
 pub(crate) mod reply;
 

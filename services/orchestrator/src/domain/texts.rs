@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn numbers_have_each_languages_own_plural() {
         let said = |language: Language, count: usize| {
-            language.say("schedule-more", &[("count", count.into())])
+            language.say("why-more-calls", &[("count", count.into())])
         };
         assert_ne!(said(Language::English, 1), said(Language::English, 2).replace('2', "1"));
         assert_ne!(said(Language::German, 1), said(Language::German, 2).replace('2', "1"));

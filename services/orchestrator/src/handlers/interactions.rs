@@ -123,7 +123,10 @@ impl Interactions {
                 let form = First::Form(forms::form(&opened, it.language));
                 self.first(it, &form).await.map(drop)
             }
-            Asked::Do(deed) => self.carry_out(it, &deed).await,
+            Asked::Do(deed) => self.carry_out(it, &deed, &First::Later, 0).await,
+            Asked::Turn(turn) => {
+                self.carry_out(it, &turn.deed(), &First::Change, turn.index).await
+            }
             Asked::Lacking(lacking) => {
                 let message = Message::of(it.language.word(match lacking {
                     Lacking::Reason => "reason-missing",
@@ -166,21 +169,29 @@ impl Interactions {
     }
 
     /// Does what a command asks for, between a first answer that says that Ery is at it and the one
-    /// that says what came of it.
-    async fn carry_out(&self, it: &Interaction, deed: &Deed) -> Result<(), CallError> {
-        match self.first(it, &First::Later).await? {
+    /// that says what came of it; of what takes several pages it shows one.
+    async fn carry_out(
+        &self,
+        it: &Interaction,
+        deed: &Deed,
+        first: &First,
+        page: usize,
+    ) -> Result<(), CallError> {
+        match self.first(it, first).await? {
             // Answered before: another process said so and was killed; this one goes on.
             Answered::Done | Answered::Before => {}
             // Nobody waits, and whoever asked was told by Discord that it failed: nothing is done.
             Answered::Expired | Answered::Refused => return Ok(()),
         }
         let done = match deed {
-            Deed::ListPlans => schedule::list(&self.holder, it).await,
-            Deed::ListCases { member } => cases::list(&self.holder, it, *member).await,
+            Deed::ListPlans => schedule::list(&self.holder, it, page).await,
+            Deed::ListCases { member, until } => {
+                cases::list(&self.holder, it, *member, *until, page).await
+            }
             Deed::ShowCase { number } => cases::show(&self.holder, it, *number).await,
-            Deed::Config(deed) => config::carry_out(&self.holder, it, deed).await,
+            Deed::Config(deed) => config::carry_out(&self.holder, it, deed, page).await,
             Deed::Privacy(deed) => privacy::carry_out(&self.holder, it, *deed).await,
-            Deed::Why(meant) => why::why(&self.holder, it, meant).await,
+            Deed::Why(meant) => why::why(&self.holder, it, meant, page).await,
             Deed::Report { message, reason } => {
                 report::report(&self.holder, it, *message, reason).await
             }
@@ -188,6 +199,8 @@ impl Interactions {
             Deed::CancelPlan { id } => schedule::cancel(&self.holder, it, deed, id).await,
         };
         let message = match done {
+            // What is turned keeps the files that came with it.
+            Ok(message) if *first == First::Change => Message { files: Vec::new(), ..message },
             Ok(message) => message,
             Err(error @ (CallError::Unavailable { .. } | CallError::Fenced { .. })) => {
                 if self.holder.draining.is_cancelled()
@@ -229,7 +242,7 @@ impl Interactions {
             }
             (Answered::Refused, _) => self.end(InteractionEnd::Refused),
             // It ends with what is said then.
-            (_, First::Later) => {}
+            (_, First::Later | First::Change) => {}
             _ => self.end(InteractionEnd::Answered),
         }
         Ok(answered)

@@ -292,17 +292,20 @@ pub(crate) async fn load(
     Ok((version, Some(layered)))
 }
 
-/// Returns changes of a home, the newest first.
+/// Returns changes of a home, the newest first; those before a version, or all.
 pub(crate) async fn list(
     readers: &SqlitePool,
     home: u64,
+    before: Option<u64>,
     limit: u32,
 ) -> Result<Vec<Version>, StoreError> {
     let rows = query(
         "SELECT version, at_ms, author_id, note, changes FROM config_changes
-         WHERE home_id = ?1 AND changes <> '[]' ORDER BY version DESC LIMIT ?2",
+         WHERE home_id = ?1 AND changes <> '[]' AND version < ?2
+         ORDER BY version DESC LIMIT ?3",
     )
     .bind(home.cast_signed())
+    .bind(before.map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX)))
     .bind(limit)
     .fetch_all(readers)
     .await?;

@@ -110,7 +110,8 @@ impl ConfigHandlers {
         let Some(shard) = self.store.shards.if_existing(self.shard_of(home)?).await? else {
             return Ok(ListConfigChangesResponse::default());
         };
-        let versions = shard.read(config::list(shard.readers(), home, limit)).await?;
+        let before = (request.before_version != 0).then_some(request.before_version);
+        let versions = shard.read(config::list(shard.readers(), home, before, limit)).await?;
         let versions = versions.into_iter().map(|version| ConfigVersion {
             version: version.number,
             at_ms: version.at.0,

@@ -180,8 +180,12 @@ async fn a_rollback_is_one_more_change_and_leaves_what_members_set() {
     assert_eq!(config.server().await, Value::Null);
     assert_eq!(config.roll_back("h", 99).await.unwrap_err().code(), Code::NotFound);
 
-    let request = ListConfigChangesRequest { home_id: GUILD, limit: 3 };
+    let request = ListConfigChangesRequest { home_id: GUILD, limit: 3, before_version: 0 };
     let listed = config.client.list_config_changes(request).await.unwrap().into_inner().versions;
+    let earlier = ListConfigChangesRequest { before_version: 5, limit: 2, ..request };
+    let earlier = config.client.list_config_changes(earlier).await.unwrap().into_inner().versions;
+    // The third is a member's own, which stands in no history.
+    assert_eq!(earlier.iter().map(|it| it.version).collect::<Vec<_>>(), [4, 2]);
     assert_eq!(listed.iter().map(|it| it.version).collect::<Vec<_>>(), [7, 6, 5]);
     assert_eq!(listed[2].note, "rollback to version 1");
     assert_eq!(listed[2].author, Some(ConfigAuthor { user_id: 0 }));
@@ -204,7 +208,7 @@ async fn a_person_who_is_forgotten_leaves_nothing_that_they_set_for_themselves()
     let left = config.get(None).await;
     assert!(left.version > 3, "whoever holds version 3 notices");
     assert_eq!(left.documents.len(), 2, "{left:?}");
-    let request = ListConfigChangesRequest { home_id: GUILD, limit: 0 };
+    let request = ListConfigChangesRequest { home_id: GUILD, limit: 0, before_version: 0 };
     let listed = config.client.list_config_changes(request).await.unwrap().into_inner().versions;
     let [change] = &listed[..] else { panic!("what members set is no history: {listed:?}") };
     assert_eq!(change.author, Some(ConfigAuthor { user_id: 0 }));

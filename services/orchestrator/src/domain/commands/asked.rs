@@ -12,6 +12,7 @@ use super::{
     config::{self, ConfigDeed},
     interaction::{Interaction, Invoked, Kind, Target},
     list,
+    pages::Turn,
     privacy::{self, PrivacyDeed},
 };
 
@@ -33,6 +34,8 @@ pub(crate) enum Asked {
     /// To be asked for more, in a form.
     Open(Opened),
     Do(Deed),
+    /// To see another page of what was shown.
+    Turn(Turn),
     /// A command or a form that there is, without something that it takes.
     Lacking(Lacking),
     /// A command, a button or a form that is no more, or not yet.
@@ -99,7 +102,11 @@ pub(crate) enum Deed {
     CancelPlan { id: String },
     Warn(Warning),
     Report { message: Id<MessageMarker>, reason: String },
-    ListCases { member: Option<Id<UserMarker>> },
+    ListCases {
+        member: Option<Id<UserMarker>>,
+        /// The newest that is shown; none for all.
+        until: Option<u64>,
+    },
     ShowCase { number: u64 },
     Why(Meant),
     Config(ConfigDeed),
@@ -209,7 +216,8 @@ fn command(invoked: &Invoked) -> Option<Asked> {
             Some(Asked::Do(Deed::Why(meant)))
         }
         (["case", "list"], _) => {
-            Some(Asked::Do(Deed::ListCases { member: invoked.person("member") }))
+            let member = invoked.person("member");
+            Some(Asked::Do(Deed::ListCases { member, until: None }))
         }
         (["case", "show"], _) => {
             let number = u64::try_from(invoked.integer("number")?).ok()?;
@@ -270,6 +278,7 @@ fn component(custom_id: &str) -> Asked {
                 .map(|preset| Deed::Config(ConfigDeed::Preset { name: preset.name }));
             deed.map_or(Asked::Unknown, Asked::Do)
         }
+        Some(("page", rest)) => Turn::read(rest).map_or(Asked::Unknown, Asked::Turn),
         Some(("forget", scope)) => {
             let deed = privacy::pressed(scope).map(Deed::Privacy);
             deed.map_or(Asked::Unknown, Asked::Do)
@@ -419,10 +428,10 @@ mod tests {
 
     #[test]
     fn cases_are_listed_and_shown() {
-        assert_eq!(below("case", "list", &json!([])), Asked::Do(Deed::ListCases { member: None }));
+        assert_eq!(below("case", "list", &json!([])), Asked::Do(Deed::ListCases { member: None, until: None }));
         let options = json!([{ "name": "member", "type": 6, "value": "42" }]);
         let member = Some(Id::new(42));
-        assert_eq!(below("case", "list", &options), Asked::Do(Deed::ListCases { member }));
+        assert_eq!(below("case", "list", &options), Asked::Do(Deed::ListCases { member, until: None }));
         let number = |number: i64| json!([{ "name": "number", "type": 4, "value": number }]);
         assert_eq!(below("case", "show", &number(7)), Asked::Do(Deed::ShowCase { number: 7 }));
         assert_eq!(below("case", "show", &number(-7)), Asked::Lacking(Lacking::Value));

@@ -7,7 +7,7 @@ use crate::domain::{commands::reply::quoted, texts::Language};
 
 /// How long a reason may be in a list, and alone.
 const IN_LIST: usize = 80;
-const ALONE: usize = 400;
+const ALONE: usize = 1_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Case {

@@ -31,7 +31,12 @@ pub(crate) enum ConfigDeed {
     Get { key: Option<String> },
     Set { key: String, value: String, place: Place },
     Reset { key: String, place: Place },
-    History,
+    History {
+        /// This one alone, whole.
+        version: Option<u64>,
+        /// The newest that is shown; none for all.
+        until: Option<u64>,
+    },
     RollBack { version: u64 },
     Preset { name: &'static str },
     Status,
@@ -49,7 +54,7 @@ impl ConfigDeed {
             Self::Get { .. } => "config-get",
             Self::Set { .. } => "config-set",
             Self::Reset { .. } => "config-reset",
-            Self::History => "config-history",
+            Self::History { .. } => "config-history",
             Self::RollBack { .. } => "config-rollback",
             Self::Preset { .. } => "config-preset",
             Self::Status => "status",
@@ -86,7 +91,10 @@ pub(crate) fn read(path: &[&str], invoked: &Invoked) -> Option<ConfigDeed> {
             place: place()?,
         },
         ["config", "reset"] => ConfigDeed::Reset { key: key()?, place: place()? },
-        ["config", "history"] => ConfigDeed::History,
+        ["config", "history"] => {
+            let version = invoked.integer("version").map(u64::try_from).transpose().ok()?;
+            ConfigDeed::History { version, until: None }
+        }
         ["config", "rollback"] => {
             ConfigDeed::RollBack { version: u64::try_from(invoked.integer("version")?).ok()? }
         }

@@ -15,7 +15,7 @@ use crate::domain::{
 };
 
 /// How many calls of tools are told.
-const CALLS_TOLD: usize = 12;
+const CALLS_TOLD: usize = 100;
 
 /// How long a reason may be that is told.
 const LONGEST_REASON: usize = 300;

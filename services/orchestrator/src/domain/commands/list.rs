@@ -77,7 +77,10 @@ pub(crate) const COMMANDS: &[Declared] = &[
                             optional("where", ValueKind::OneOf(&PLACES)),
                         ],
                     },
-                    Part::Below { name: "history", parts: &[] },
+                    Part::Below {
+                        name: "history",
+                        parts: &[optional("version", ValueKind::Number { least: 1 })],
+                    },
                     Part::Below {
                         name: "rollback",
                         parts: &[required("version", ValueKind::Number { least: 0 })],

@@ -22,6 +22,8 @@ pub(crate) enum First {
     Whisper(Message),
     /// It takes longer: whoever asked sees that Ery is at it, and nobody else.
     Later,
+    /// What somebody pressed or chose from is to be changed; until then it stays as it is.
+    Change,
     /// What may be meant by what is being typed.
     Choices(Vec<Choice>),
     Form(Form),
@@ -33,6 +35,8 @@ pub(crate) struct Message {
     pub(crate) content: String,
     /// In rows of five at most.
     pub(crate) buttons: Vec<Button>,
+    /// Those that turn pages, in the last row.
+    pub(crate) turns: Vec<Button>,
     /// Only where a first answer is edited.
     pub(crate) files: Vec<Attached>,
 }
@@ -82,6 +86,7 @@ impl First {
                 json!({ "type": 4, "data": data })
             }
             Self::Later => json!({ "type": 5, "data": { "flags": EPHEMERAL } }),
+            Self::Change => json!({ "type": 6 }),
             Self::Choices(choices) => {
                 let choices = choices.iter().take(MAX_CHOICES).map(|choice| {
                     json!({ "name": shortened(&choice.name, MAX_CHOICE), "value": choice.value })
@@ -103,6 +108,7 @@ impl Message {
         let rows: Vec<Value> = self
             .buttons
             .chunks(5)
+            .chain(self.turns.chunks(5))
             .map(|row| {
                 let buttons: Vec<Value> = row.iter().map(Button::body).collect();
                 json!({ "type": 1, "components": buttons })
@@ -196,6 +202,19 @@ mod tests {
         assert_eq!(rows.len(), 2);
         assert_eq!(rows[1]["components"].as_array().unwrap().len(), 2);
         assert_eq!(rows[0]["components"][0]["style"], 2);
+    }
+
+    #[test]
+    fn what_turns_pages_stands_below_all_else() {
+        let button = |id: &str| Button { custom_id: id.into(), label: "X".into() };
+        let message = Message {
+            buttons: vec![button("a"), button("b")],
+            turns: vec![button("c")],
+            ..Message::default()
+        };
+        let rows = message.body()["components"].clone();
+        assert_eq!(rows[1]["components"], json!([button("c").body()]));
+        assert_eq!(First::Change.body(), json!({ "type": 6 }));
     }
 
     #[test]

@@ -6,13 +6,18 @@ use twilight_model::{
 };
 
 use crate::{
-    domain::commands::{interaction::Interaction, reply::Message},
+    adapters::records::WhichCases,
+    domain::commands::{
+        interaction::Interaction,
+        pages::{List, Paged},
+        reply::Message,
+    },
     error::CallError,
     handlers::holder::Holder,
 };
 
-/// How many cases a list shows: what a message has room for.
-const SHOWN: usize = 10;
+/// How many cases are looked up at once.
+const AT_ONCE: u32 = 25;
 
 /// Who may read the moderation log: whoever may do what stands in it, or read Discord's own.
 const READERS: Permissions = Permissions::MODERATE_MEMBERS
@@ -31,26 +36,35 @@ async fn may_read(holder: &Holder, it: &Interaction) -> Result<bool, CallError> 
     Ok(it.roles.iter().any(|role| let_in.contains(role)))
 }
 
-/// Lists the newest acts, of all or of one person.
+/// Lists acts, the newest first, of all or of one person; those up to a case, or all.
 pub(super) async fn list(
     holder: &Holder,
     it: &Interaction,
     member: Option<Id<UserMarker>>,
+    until: Option<u64>,
+    page: usize,
 ) -> Result<Message, CallError> {
     let language = it.language;
     let (Some(guild), true) = (it.channel.guild(), may_read(holder, it).await?) else {
         return Ok(Message::of(language.word("case-not-allowed")));
     };
-    let wanted = u32::try_from(SHOWN + 1).unwrap_or(u32::MAX);
-    let cases = holder.store.cases(guild, member, None, wanted).await?;
-    if cases.is_empty() {
-        return Ok(Message::of(language.word("case-none")));
+    let mut which =
+        until.map_or(WhichCases::Newest, |until| WhichCases::Before(until.saturating_add(1)));
+    let mut shown: Option<Paged> = None;
+    loop {
+        let cases = holder.store.cases(guild, member, which, AT_ONCE).await?;
+        let (Some(first), Some(last)) = (cases.first(), cases.last()) else { break };
+        let of = List::Cases { until: first.number, member };
+        let paged = shown.get_or_insert_with(|| Paged::new(of, page));
+        paged.add(cases.iter().map(|case| case.line(language)));
+        if paged.is_enough() {
+            paged.is_part();
+            break;
+        }
+        which = WhichCases::Before(last.number);
     }
-    let mut lines: Vec<String> = cases.iter().take(SHOWN).map(|case| case.line(language)).collect();
-    if cases.len() > SHOWN {
-        lines.push(language.word("case-more"));
-    }
-    Ok(Message::of(lines.join("\n")))
+    let none = || Message::of(language.word("case-none"));
+    Ok(shown.map_or_else(none, |paged| paged.message(language)))
 }
 
 /// Shows one act whole.
@@ -63,7 +77,7 @@ pub(super) async fn show(
     let (Some(guild), true) = (it.channel.guild(), may_read(holder, it).await?) else {
         return Ok(Message::of(language.word("case-not-allowed")));
     };
-    let cases = holder.store.cases(guild, None, Some(number), 1).await?;
+    let cases = holder.store.cases(guild, None, WhichCases::One(number), 1).await?;
     Ok(Message::of(match cases.first() {
         Some(case) => case.whole(language),
         None => language.word("case-unknown"),

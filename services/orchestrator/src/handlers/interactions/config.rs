@@ -30,7 +30,7 @@ use crate::{
     handlers::{holder::Holder, interactions::usage},
 };
 
-use showing::{access, get, history, item, shown, status};
+use showing::{access, get, history, shown, status, version};
 
 /// Any of these makes somebody a moderator, who may pause Ery. No channel's overwrites give them.
 const MODERATES: Permissions =
@@ -58,6 +58,7 @@ pub(super) async fn carry_out(
     holder: &Holder,
     it: &Interaction,
     deed: &ConfigDeed,
+    page: usize,
 ) -> Result<Message, CallError> {
     let effective = holder.config(it.channel, Some(it.user)).await?;
     let config = &effective.config;
@@ -65,20 +66,25 @@ pub(super) async fn carry_out(
         return Ok(Message::of(it.language.word("ery-not-allowed")));
     }
     match deed {
-        ConfigDeed::Get { key } => Ok(get(it.language, key.as_deref(), &effective)),
+        ConfigDeed::Get { key } => Ok(get(it.language, key.as_deref(), &effective, page)),
         ConfigDeed::Set { key, value, place } => {
             let value = keys().find(key).and_then(|found| found.parse(key, value));
             set(holder, it, key, value.map(Some), *place).await
         }
         ConfigDeed::Reset { key, place } => set(holder, it, key, Ok(None), *place).await,
         ConfigDeed::Preset { name } => begin_as(holder, it, name).await,
-        ConfigDeed::History => history(holder, it).await,
+        ConfigDeed::History { version: Some(number), .. } => {
+            version(holder, it, *number, page).await
+        }
+        ConfigDeed::History { version: None, until } => history(holder, it, *until, page).await,
         ConfigDeed::RollBack { version } => roll_back(holder, it, *version).await,
         ConfigDeed::Status => Ok(status(it.language, &effective)),
-        ConfigDeed::Usage => usage::usage(holder, it, &effective, configures(it, config)).await,
+        ConfigDeed::Usage => {
+            usage::usage(holder, it, &effective, configures(it, config), page).await
+        }
         ConfigDeed::Pause { place } => pause(holder, it, *place, true).await,
         ConfigDeed::Resume { place } => pause(holder, it, *place, false).await,
-        ConfigDeed::ShowAccess => Ok(access(it.language, config)),
+        ConfigDeed::ShowAccess => Ok(access(it.language, config, page)),
         ConfigDeed::Access { capability, role, is_given } => {
             set_access(holder, it, capability, *role, *is_given).await
         }
@@ -218,7 +224,7 @@ fn is_allowed(it: &Interaction, deed: &ConfigDeed, config: &Config) -> bool {
         | ConfigDeed::Get { .. }
         | ConfigDeed::Set { .. }
         | ConfigDeed::Reset { .. }
-        | ConfigDeed::History
+        | ConfigDeed::History { .. }
         | ConfigDeed::Preset { .. }
         | ConfigDeed::ShowAccess => configures,
     }
@@ -286,12 +292,8 @@ async fn made(holder: &Holder, it: &Interaction, made: Answer) -> Result<Message
         return Ok(Message::of(language.word("ery-unchanged")));
     }
     let number = version.to_string();
-    let mut lines = vec![language.say("ery-changed", &[("version", (&number).into())])];
-    for difference in &differences {
-        lines.push(item(language, difference));
-        lines.extend(held(holder, it, difference).await.map(|held| format!("  {held}")));
-    }
-    Ok(Message::of(lines.join("\n")))
+    let heading = language.say("ery-changed", &[("version", (&number).into())]);
+    Ok(showing::change(holder, it, heading, version, &differences, 0).await)
 }
 
 /// Says what holds in place of what was set, where something narrower does.
@@ -310,11 +312,16 @@ async fn held(holder: &Holder, it: &Interaction, difference: &Difference) -> Opt
     };
     let held = effective.in_place_of(&difference.path, after)?;
     let must = keys().find(&difference.path).ok()?.must();
-    Some(said_of_held(it.language, &must, held))
+    Some(said_of_held(it.language, &difference.path, &must, held))
 }
 
-fn said_of_held(language: Language, must: &Must, (value, origin): &(Value, Origin)) -> String {
-    let value = shown(language, value);
+fn said_of_held(
+    language: Language,
+    path: &str,
+    must: &Must,
+    (value, origin): &(Value, Origin),
+) -> String {
+    let value = shown(language, path, value);
     let above = match origin {
         // What the settings do not say, they leave as it is.
         Origin::Default | Origin::Settings => "settings",
@@ -372,7 +379,7 @@ mod tests {
     #[test]
     fn what_holds_in_place_of_a_value_is_said_with_who_set_it() {
         let said = |language, path: &str, value: Value, origin| {
-            said_of_held(language, &keys().find(path).unwrap().must(), &(value, origin))
+            said_of_held(language, path, &keys().find(path).unwrap().must(), &(value, origin))
         };
         let day = "budgets.server.day_usd";
         assert_eq!(

@@ -9,6 +9,7 @@ use crate::{
         commands::{
             asked::{Deed, cancel_button},
             interaction::Interaction,
+            pages::{List, Paged},
             reply::{Button, Choice, Message, quoted, shortened},
         },
         texts::Language,
@@ -20,34 +21,29 @@ use crate::{
 
 const TOOL: &str = "schedule_action";
 
-/// How many plans are shown: what a message has room for, each with a button.
-const SHOWN: usize = 10;
-
 /// How much is shown of what is to be said.
 const EXCERPT: usize = 80;
 
-/// Lists what whoever asks may see.
-pub(super) async fn list(holder: &Holder, it: &Interaction) -> Result<Message, CallError> {
+/// Lists what whoever asks may see, each with a button that takes it back.
+pub(super) async fn list(
+    holder: &Holder,
+    it: &Interaction,
+    page: usize,
+) -> Result<Message, CallError> {
     let plans = holder.tools.list_plans(it).await?;
     let language = it.language;
     if plans.is_empty() {
         return Ok(Message::of(language.word("schedule-none")));
     }
-    let mut lines = vec![language.say("schedule-heading", &[("count", plans.len().into())])];
-    let mut buttons = Vec::new();
-    for (index, plan) in plans.iter().take(SHOWN).enumerate() {
+    let heading = language.say("schedule-heading", &[("count", plans.len().into())]);
+    let mut paged = Paged::new(List::Plans, page).under(heading);
+    paged.add_pressable(plans.iter().enumerate().map(|(index, plan)| {
         let number = (index + 1).to_string();
-        lines.push(format!("{number}. {}", item(plan, language)));
-        buttons.push(Button {
-            custom_id: cancel_button(&plan.id),
-            label: language.say("schedule-cancel-button", &[("number", (&number).into())]),
-        });
-    }
-    if plans.len() > SHOWN {
-        let more = plans.len() - SHOWN;
-        lines.push(language.say("schedule-more", &[("count", more.into())]));
-    }
-    Ok(Message { buttons, ..Message::of(lines.join("\n")) })
+        let label = language.say("schedule-cancel-button", &[("number", (&number).into())]);
+        let button = Button { custom_id: cancel_button(&plan.id), label };
+        (format!("{number}. {}", item(plan, language)), Some(button))
+    }));
+    Ok(paged.message(language))
 }
 
 /// Cancels a plan, if whoever asks may do that.

@@ -8,6 +8,7 @@ use crate::{
         budgets::{InWindows, Sum, Window, dollars},
         commands::{
             interaction::Interaction,
+            pages::{List, Paged},
             reply::{Message, quoted},
         },
         texts::Language,
@@ -21,6 +22,7 @@ pub(super) async fn usage(
     it: &Interaction,
     effective: &Effective,
     is_of_all: bool,
+    page: usize,
 ) -> Result<Message, CallError> {
     let language = it.language;
     let budgets = holder.budgets(effective);
@@ -49,7 +51,9 @@ pub(super) async fn usage(
         tops(language, &listed, &mut lines);
     }
     remarks(language, listed.total.unwrap_or_default(), &mut lines);
-    Ok(Message::of(lines.join("\n")))
+    let mut paged = Paged::new(List::Usage, page);
+    paged.add(lines);
+    Ok(paged.message(language))
 }
 
 fn said(language: Language, key: &str, spent: &str) -> String {

@@ -3,15 +3,18 @@
 use serde_json::{Value, json};
 use twilight_model::id::{Id, marker::RoleMarker};
 
-use ery_community_config::{Config, Difference, Effective, Layer, Origin, Version, keys};
+use ery_community_config::{
+    Config, Difference, Effective, Layer, Named, Origin, Version, keys,
+};
 
-use super::{invalid, refused};
+use super::{held, invalid, refused};
 use crate::{
     domain::{
         commands::{
             config::CAPABILITIES,
             interaction::Interaction,
-            reply::{Message, quoted},
+            pages::{List, Paged},
+            reply::{Attached, Message, quoted},
         },
         texts::{self, Language},
     },
@@ -19,52 +22,144 @@ use crate::{
     handlers::holder::Holder,
 };
 
-/// How many changes the history shows.
-const SHOWN: u32 = 10;
+/// How many changes are looked up at once: each may be large.
+const AT_ONCE: u32 = 10;
 
-/// How much of a value is shown.
+/// How much of a value is shown among others, and how many roles or channels.
 const EXCERPT: usize = 60;
+const MOST_NAMED: usize = 8;
+
+/// How much of a value is shown in a message of its own; what is longer goes with it as a file.
+const WHOLE: usize = 800;
 
 /// Shows what holds here for whoever asks: one key with what it means, or all.
-pub(super) fn get(language: Language, key: Option<&str>, effective: &Effective) -> Message {
-    let line = |path: &str, (value, origin): &(Value, Origin)| {
-        let origin = layer_word(language, *origin);
-        format!("- {} = {} ({origin})", quoted(path, 64), shown(language, value))
-    };
+pub(super) fn get(
+    language: Language,
+    key: Option<&str>,
+    effective: &Effective,
+    page: usize,
+) -> Message {
     let Some(key) = key else {
-        let mut lines = vec![language.word("ery-config-heading")];
-        lines.extend(effective.values.iter().map(|(path, value)| line(path, value)));
-        return Message::of(lines.join("\n"));
+        let mut paged =
+            Paged::new(List::Config, page).under(language.word("ery-config-heading"));
+        paged.add(effective.values.iter().map(|(path, (value, origin))| {
+            let value = shown(language, path, value);
+            line(language, path, &value, *origin)
+        }));
+        return paged.message(language);
     };
     let found = match keys().find(key) {
         Ok(found) => found,
         Err(error) => return invalid(language, &error),
     };
     let nothing = (json!(""), Origin::Default);
-    let value = effective.values.get(key).unwrap_or(&nothing);
+    let (value, origin) = effective.values.get(key).unwrap_or(&nothing);
+    let (value, file) = whole(language, key, value);
     let layers = texts::config::layers(language, &found.layers);
     let must = texts::config::must(language, &found.must());
     let values = [("must", (&must).into()), ("layers", (&layers).into())];
     let bounds = language.say("ery-config-bounds", &values);
     let about = texts::config::about(language, found);
-    Message::of(format!("{}\n{about}\n{bounds}", line(key, value)))
+    let mut lines = vec![line(language, key, &value, *origin), about, bounds];
+    lines.extend(file.is_some().then(|| language.word("ery-config-attached")));
+    Message { files: file.into_iter().collect(), ..Message::of(lines.join("\n")) }
 }
 
-pub(super) async fn history(holder: &Holder, it: &Interaction) -> Result<Message, CallError> {
+fn line(language: Language, path: &str, value: &str, origin: Origin) -> String {
+    format!("- {} = {value} ({})", path_in_words(path), layer_word(language, origin))
+}
+
+/// Shows who set what and when, the newest first; those up to a version, or all.
+pub(super) async fn history(
+    holder: &Holder,
+    it: &Interaction,
+    until: Option<u64>,
+    page: usize,
+) -> Result<Message, CallError> {
     let language = it.language;
-    let versions = match holder.stored_config.history(it.channel.home.key(), SHOWN).await {
-        Ok(versions) => versions,
+    let home = it.channel.home.key();
+    let mut before = until.map(|until| until.saturating_add(1));
+    let mut paged: Option<Paged> = None;
+    loop {
+        let versions = match holder.stored_config.history(home, before, AT_ONCE).await {
+            Ok(versions) => versions,
+            Err(status) => return refused(language, status),
+        };
+        let (Some(first), Some(last)) = (versions.first(), versions.last()) else { break };
+        let list = List::History { until: first.version };
+        let paged = paged.get_or_insert_with(|| Paged::new(list, page));
+        for version in &versions {
+            paged.add([entry(language, version)]);
+            paged.add(version.changed.iter().map(|difference| item(language, difference)));
+        }
+        if paged.is_enough() {
+            paged.is_part();
+            break;
+        }
+        before = Some(last.version);
+    }
+    let none = || Message::of(language.word("ery-history-none"));
+    Ok(paged.map_or_else(none, |paged| paged.message(language)))
+}
+
+/// Shows one change; what is too long for a message goes with it as a file.
+pub(super) async fn version(
+    holder: &Holder,
+    it: &Interaction,
+    number: u64,
+    page: usize,
+) -> Result<Message, CallError> {
+    let language = it.language;
+    let home = it.channel.home.key();
+    let found = match holder.stored_config.history(home, Some(number.saturating_add(1)), 1).await {
+        Ok(found) => found.into_iter().next(),
         Err(status) => return refused(language, status),
     };
-    if versions.is_empty() {
-        return Ok(Message::of(language.word("ery-history-none")));
+    let Some(found) = found.filter(|found| found.version == number) else {
+        let number = number.to_string();
+        let said = language.say("ery-version-none", &[("version", (&number).into())]);
+        return Ok(Message::of(said));
+    };
+    let heading = entry(language, &found);
+    let mut message = change(holder, it, heading, number, &found.changed, page).await;
+    let is_cut = |value: &Value| !fits(&text_of(value), EXCERPT);
+    let values = found.changed.iter().flat_map(|it| it.before.iter().chain(&it.after));
+    if { values }.any(is_cut) {
+        let changes: Vec<Value> = found.changed.iter().map(in_file).collect();
+        let text = serde_json::to_string_pretty(&changes).unwrap_or_default();
+        message.content = format!("{}\n{}", message.content, language.word("ery-config-attached"));
+        message.files =
+            vec![Attached { name: format!("version-{number}.json"), bytes: text.into_bytes() }];
     }
-    let mut lines = Vec::new();
-    for version in &versions {
-        lines.push(entry(language, version));
-        lines.extend(version.changed.iter().map(|difference| item(language, difference)));
+    Ok(message)
+}
+
+/// Shows what a change came to, and where something narrower holds in place of what was set.
+pub(super) async fn change(
+    holder: &Holder,
+    it: &Interaction,
+    heading: String,
+    number: u64,
+    differences: &[Difference],
+    page: usize,
+) -> Message {
+    let mut paged = Paged::new(List::Version { number }, page).under(heading);
+    for difference in differences {
+        paged.add([item(it.language, difference)]);
+        paged.add(held(holder, it, difference).await.map(|held| format!("  {held}")));
     }
-    Ok(Message::of(lines.join("\n")))
+    paged.message(it.language)
+}
+
+fn in_file(difference: &Difference) -> Value {
+    let Difference { subject, path, before, after } = difference;
+    let mut written = json!({ "set_for": subject.layer, "path": path });
+    if subject.id != 0 {
+        written["id"] = subject.id.to_string().into();
+    }
+    written["before"] = json!(before);
+    written["after"] = json!(after);
+    written
 }
 
 fn entry(language: Language, version: &Version) -> String {
@@ -78,7 +173,108 @@ fn entry(language: Language, version: &Version) -> String {
     if version.note.is_empty() {
         line
     } else {
-        format!("{line} ({})", quoted(&version.note, EXCERPT))
+        format!("{line} ({})", note(language, &version.note))
+    }
+}
+
+/// Says how a change came about: Ery's own notes in a person's language, others as they are.
+fn note(language: Language, note: &str) -> String {
+    if let Some(version) = note.strip_prefix("rollback to version ") {
+        return language.say("ery-note-rollback", &[("version", version.into())]);
+    }
+    if let Some(name) = note.strip_prefix("preset ") {
+        let name = quoted(name, EXCERPT);
+        return language.say("ery-note-preset", &[("name", (&name).into())]);
+    }
+    if note == "import" { language.word("ery-note-import") } else { quoted(note, EXCERPT) }
+}
+
+/// Writes one change in a line.
+pub(super) fn item(language: Language, difference: &Difference) -> String {
+    let Difference { subject, path, .. } = difference;
+    let value = |value: &Option<Value>| {
+        let shown = |value| shown(language, path, value);
+        value.as_ref().map_or_else(|| language.word("ery-nothing-set"), shown)
+    };
+    let place = match subject.layer {
+        Layer::Global => language.word("ery-layer-global"),
+        Layer::Server => language.word("ery-layer-server"),
+        Layer::Channel => format!("<#{}>", subject.id),
+        Layer::User => format!("<@{}>", subject.id),
+    };
+    let (before, after) = (value(&difference.before), value(&difference.after));
+    format!("- {place} {}: {before} → {after}", path_in_words(path))
+}
+
+/// Shows a key; a role that it names as Discord shows it.
+fn path_in_words(path: &str) -> String {
+    match path.rsplit_once('.') {
+        Some((table, role)) if keys().find(path).is_ok_and(|key| key.is_of_a_role()) => {
+            format!("{}{}", quoted(&format!("{table}."), 64), mention(Named::Role, role))
+        }
+        _ => quoted(path, 64),
+    }
+}
+
+/// Shows a value among others; what it names as Discord shows it.
+pub(super) fn shown(language: Language, path: &str, value: &Value) -> String {
+    if let Some(named) = named(path, value) {
+        let more = if named.len() > MOST_NAMED { ", …" } else { "" };
+        return format!("{}{more}", named[..named.len().min(MOST_NAMED)].join(", "));
+    }
+    excerpt(language, value)
+}
+
+fn excerpt(language: Language, value: &Value) -> String {
+    let text = text_of(value);
+    if text.is_empty() { language.word("ery-nothing") } else { quoted(&text, EXCERPT) }
+}
+
+/// Shows a value whole: in the message, or as a file where it would not be seen there as it is.
+fn whole(language: Language, path: &str, value: &Value) -> (String, Option<Attached>) {
+    if let Some(named) = named(path, value) {
+        return (named.join(", "), None);
+    }
+    let text = text_of(value);
+    if fits(&text, WHOLE) {
+        let shown = if text.is_empty() { language.word("ery-nothing") } else { quoted(&text, WHOLE) };
+        return (shown, None);
+    }
+    let file = Attached { name: format!("{path}.txt"), bytes: text.into_bytes() };
+    (excerpt(language, value), Some(file))
+}
+
+/// Returns whether a text is seen whole and as it is in a line.
+fn fits(text: &str, longest: usize) -> bool {
+    let is_plain = |it: char| it == ' ' || !(it == '`' || it.is_whitespace() || it.is_control());
+    text.chars().count() <= longest && text.trim() == text && text.chars().all(is_plain)
+}
+
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(text_of).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+/// Returns the roles or channels that a value names, as Discord shows them.
+fn named(path: &str, value: &Value) -> Option<Vec<String>> {
+    let named = keys().find(path).ok()?.names()?;
+    let ids: Vec<&str> = match value {
+        Value::Array(ids) => ids.iter().filter_map(Value::as_str).collect(),
+        Value::String(id) => vec![id],
+        _ => return None,
+    };
+    let mentions: Vec<_> =
+        ids.into_iter().filter(|id| !id.is_empty()).map(|id| mention(named, id)).collect();
+    (!mentions.is_empty()).then_some(mentions)
+}
+
+fn mention(named: Named, id: &str) -> String {
+    match named {
+        Named::Role => format!("<@&{id}>"),
+        Named::Channel => format!("<#{id}>"),
     }
 }
 
@@ -127,7 +323,7 @@ fn roles_of(config: &Config, capability: &str) -> Vec<Id<RoleMarker>> {
     roles.iter().copied().collect()
 }
 
-pub(super) fn access(language: Language, config: &Config) -> Message {
+pub(super) fn access(language: Language, config: &Config, page: usize) -> Message {
     let lines = CAPABILITIES.map(|capability| {
         let roles: Vec<_> =
             roles_of(config, capability).iter().map(|role| format!("<@&{role}>")).collect();
@@ -138,39 +334,9 @@ pub(super) fn access(language: Language, config: &Config) -> Message {
             language.word(&format!("command-ery-access-give-what-{capability}"))
         )
     });
-    Message::of(format!("{}\n{}", language.word("ery-access-heading"), lines.join("\n")))
-}
-
-/// Writes one change in a line.
-pub(super) fn item(language: Language, difference: &Difference) -> String {
-    let value = |value: &Option<Value>| {
-        let shown = |value| shown(language, value);
-        value.as_ref().map_or_else(|| language.word("ery-nothing-set"), shown)
-    };
-    let place = match difference.subject.layer {
-        Layer::Global => language.word("ery-layer-global"),
-        Layer::Server => language.word("ery-layer-server"),
-        Layer::Channel => format!("<#{}>", difference.subject.id),
-        Layer::User => format!("<@{}>", difference.subject.id),
-    };
-    let (before, after) = (value(&difference.before), value(&difference.after));
-    let path = quoted(&difference.path, 64);
-    format!("- {place} {path}: {before} → {after}")
-}
-
-pub(super) fn shown(language: Language, value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => {
-            let items = items.iter().map(|item| match item {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            });
-            items.collect::<Vec<_>>().join(", ")
-        }
-        other => other.to_string(),
-    };
-    if text.is_empty() { language.word("ery-nothing") } else { quoted(&text, EXCERPT) }
+    let mut paged = Paged::new(List::Access, page).under(language.word("ery-access-heading"));
+    paged.add(lines);
+    paged.message(language)
 }
 
 fn layer_word(language: Language, origin: Origin) -> String {
@@ -186,14 +352,59 @@ fn layer_word(language: Language, origin: Origin) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ery_community_config::Subject;
+
     use super::*;
 
     #[test]
     fn what_is_not_set_is_shown_as_nothing() {
         for value in [json!(""), json!([])] {
-            assert_eq!(shown(Language::English, &value), "nothing");
-            assert_eq!(shown(Language::German, &value), "nichts");
+            assert_eq!(shown(Language::English, "gate.names", &value), "nothing");
+            assert_eq!(shown(Language::German, "access.moderator", &value), "nichts");
         }
-        assert_eq!(shown(Language::German, &json!(["7", "8"])), "`7, 8`");
+        assert_eq!(shown(Language::German, "gate.names", &json!(["a", "b"])), "`a, b`");
+    }
+
+    #[test]
+    fn roles_channels_and_members_are_shown_as_discord_shows_them() {
+        let difference = Difference {
+            subject: Subject::channel(9),
+            path: "gate.roles.7".into(),
+            before: None,
+            after: Some(json!("off")),
+        };
+        let line = item(Language::English, &difference);
+        assert_eq!(line, "- <#9> `gate.roles.`<@&7>: not set → `off`");
+        let roles = json!(["7", "8"]);
+        assert_eq!(shown(Language::English, "access.moderator", &roles), "<@&7>, <@&8>");
+        let channel = "moderation.reports_channel";
+        assert_eq!(shown(Language::English, channel, &json!("9")), "<#9>");
+        let many: Vec<String> = (1..=50).map(|id| id.to_string()).collect();
+        let few = shown(Language::English, "access.moderator", &json!(many));
+        assert!(few.ends_with("<@&8>, …"), "{few}");
+        let (all, file) = whole(Language::English, "access.moderator", &json!(many));
+        assert!(all.contains("<@&50>") && file.is_none());
+    }
+
+    #[test]
+    fn a_value_of_any_length_is_read_whole() {
+        let path = "answers.instructions";
+        for text in ["a `b`".to_owned(), "x".repeat(801), "two\nlines".into(), "ü".repeat(4_000)] {
+            let (shown, file) = whole(Language::English, path, &json!(text));
+            assert!(shown.chars().count() <= EXCERPT + 2, "{shown}");
+            let file = file.unwrap();
+            assert_eq!((file.name.as_str(), file.bytes), ("answers.instructions.txt", text.into_bytes()));
+        }
+        let (shown, file) = whole(Language::English, path, &json!("x".repeat(800)));
+        assert_eq!((shown.chars().count(), file), (802, None));
+    }
+
+    #[test]
+    fn erys_own_notes_are_said_in_each_language() {
+        assert_eq!(note(Language::German, "rollback to version 3"), "zurück zu Version 3");
+        assert_eq!(note(Language::German, "preset quiet-helper"), "Vorlage `quiet-helper`");
+        assert_eq!(note(Language::English, "import"), "import");
+        assert_eq!(note(Language::German, "import"), "Import");
+        assert_eq!(note(Language::German, "why not"), "`why not`");
     }
 }
