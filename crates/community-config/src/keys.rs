@@ -89,6 +89,20 @@ pub enum InvalidConfig {
     Layer { path: String, layer: Layer, allowed: Vec<Layer> },
     #[error("`{path}` cannot name @everyone: Discord lists that role for nobody")]
     Everyone { path: String },
+    #[error(
+        "`{path}` is {id}, but must be a role of this server, which has none of that id"
+    )]
+    NoSuchRole { path: String, id: u64 },
+    #[error(
+        "`{path}` is {id}, but must be a channel of this server, which has none of that id that Ery \
+         can see"
+    )]
+    NoSuchChannel { path: String, id: u64 },
+    #[error(
+        "`{path}` is {id}, but must be a channel in which messages are written, not a category or a \
+         forum"
+    )]
+    HoldsNoMessages { path: String, id: u64 },
 }
 
 fn listed(layers: &[Layer]) -> String {

@@ -13,6 +13,7 @@ mod effective;
 mod keys;
 mod layer;
 mod must;
+mod present;
 mod presets;
 pub mod testing;
 
@@ -28,4 +29,5 @@ pub use effective::{Effective, Origin, Place, Snapshot};
 pub use keys::{Combine, InvalidConfig, Key, Keys, Named, TOOLS, keys, schema};
 pub use layer::Layer;
 pub use must::{Bounds, Must};
+pub use present::Present;
 pub use presets::{PRESETS, Preset, preset};

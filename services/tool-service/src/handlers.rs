@@ -2,6 +2,7 @@
 
 mod check_guild;
 mod describe_channel;
+mod describe_guild;
 mod describe_people;
 mod fetch_history;
 mod find_staff_channel;
@@ -20,13 +21,14 @@ use ery_ids::ChannelKey;
 use ery_proto::tool::v1::{
     AnswerInteractionRequest, AnswerInteractionResponse, CallToolRequest, CallToolResponse,
     CheckGuildRequest, CheckGuildResponse, ClickApprovalRequest, ClickApprovalResponse,
-    DescribeChannelRequest, DescribeChannelResponse, DescribePeopleRequest, DescribePeopleResponse,
-    EditInteractionAnswerRequest, EditInteractionAnswerResponse, FetchHistoryRequest,
-    FetchHistoryResponse, FindStaffChannelRequest, FindStaffChannelResponse, ListPlansRequest,
-    ListPlansResponse, ListToolsRequest, ListToolsResponse, RegisterCommandsRequest,
-    RegisterCommandsResponse, ResolveCallRequest, ResolveCallResponse, SettleApprovalRequest,
-    SettleApprovalResponse, SettleCallRequest, SettleCallResponse, ShowTypingRequest,
-    ShowTypingResponse, tool_service_server::ToolService,
+    DescribeChannelRequest, DescribeChannelResponse, DescribeGuildRequest, DescribeGuildResponse,
+    DescribePeopleRequest, DescribePeopleResponse, EditInteractionAnswerRequest,
+    EditInteractionAnswerResponse, FetchHistoryRequest, FetchHistoryResponse,
+    FindStaffChannelRequest, FindStaffChannelResponse, ListPlansRequest, ListPlansResponse,
+    ListToolsRequest, ListToolsResponse, RegisterCommandsRequest, RegisterCommandsResponse,
+    ResolveCallRequest, ResolveCallResponse, SettleApprovalRequest, SettleApprovalResponse,
+    SettleCallRequest, SettleCallResponse, ShowTypingRequest, ShowTypingResponse,
+    tool_service_server::ToolService,
 };
 
 use crate::{error::CallError, pipeline::Pipeline, service::Shared};
@@ -108,6 +110,13 @@ impl ToolService for Handlers {
         request: Request<DescribeChannelRequest>,
     ) -> Result<Response<DescribeChannelResponse>, Status> {
         Ok(Response::new(describe_channel::handle(&self.shared, &request.into_inner()).await?))
+    }
+
+    async fn describe_guild(
+        &self,
+        request: Request<DescribeGuildRequest>,
+    ) -> Result<Response<DescribeGuildResponse>, Status> {
+        Ok(Response::new(describe_guild::handle(&self.shared, &request.into_inner()).await?))
     }
 
     async fn fetch_history(

@@ -239,6 +239,30 @@ impl Tools {
         self.send(it.channel.home, request).await
     }
 
+    /// Returns which roles and channels a server has, and of channels which of them whoever asks sees.
+    /// Those among `channels` are looked for where they are not known.
+    pub(crate) async fn describe_guild(
+        &self,
+        guild: Id<GuildMarker>,
+        asker: Id<UserMarker>,
+        channels: Vec<u64>,
+    ) -> Result<proto::DescribeGuildResponse, CallError> {
+        let client = self.client(Home::Guild(guild));
+        let request = proto::DescribeGuildRequest {
+            guild_id: guild.get(),
+            user_id: asker.get(),
+            channel_ids: channels,
+        };
+        self.retries
+            .call("DescribeGuild", self.lookup_timeout, || {
+                let request = within(self.lookup_timeout, request.clone());
+                let mut client = client.clone();
+                async move { client.describe_guild(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await
+    }
+
     /// Returns where a server's staff is told of something, if anywhere.
     pub(crate) async fn staff_channel(
         &self,

@@ -29,6 +29,21 @@ pub(crate) fn problem(language: Language, error: &InvalidConfig) -> String {
         InvalidConfig::Everyone { path } => {
             language.say("ery-everyone", &[("path", (&quoted(path, SHOWN)).into())])
         }
+        InvalidConfig::NoSuchRole { path, id } => {
+            let id = id.to_string();
+            let path = quoted(path, SHOWN);
+            language.say("ery-no-such-role", &[("path", (&path).into()), ("id", (&id).into())])
+        }
+        InvalidConfig::NoSuchChannel { path, id } => {
+            let id = id.to_string();
+            let path = quoted(path, SHOWN);
+            language.say("ery-no-such-channel", &[("path", (&path).into()), ("id", (&id).into())])
+        }
+        InvalidConfig::HoldsNoMessages { path, id } => {
+            let id = format!("<#{id}>");
+            let path = quoted(path, SHOWN);
+            language.say("ery-holds-no-messages", &[("path", (&path).into()), ("id", (&id).into())])
+        }
         InvalidConfig::Layer { path, layer, allowed } => {
             let (path, layer) = (quoted(path, SHOWN), layers(language, &[*layer]));
             let allowed = layers(language, allowed);

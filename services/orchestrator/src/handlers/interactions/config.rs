@@ -13,8 +13,8 @@ use twilight_model::{
 };
 
 use ery_community_config::{
-    Change, Changed, Config, Difference, Document, Effective, InvalidConfig, Layer, Must, Origin,
-    Subject, Wanted, keys, preset,
+    Change, Changed, Config, Difference, Document, Effective, InvalidConfig, Layer, Must, Named,
+    Origin, Present, Subject, Wanted, keys, preset,
 };
 
 use crate::{
@@ -66,7 +66,7 @@ pub(super) async fn carry_out(
         return Ok(Message::of(it.language.word("ery-not-allowed")));
     }
     match deed {
-        ConfigDeed::Get { key } => Ok(get(it.language, key.as_deref(), &effective, page)),
+        ConfigDeed::Get { key } => Ok(get(holder, it, key.as_deref(), &effective, page).await),
         ConfigDeed::Set { key, value, place } => {
             let value = keys().find(key).and_then(|found| found.parse(key, value));
             set(holder, it, key, value.map(Some), *place).await
@@ -84,7 +84,7 @@ pub(super) async fn carry_out(
         }
         ConfigDeed::Pause { place } => pause(holder, it, *place, true).await,
         ConfigDeed::Resume { place } => pause(holder, it, *place, false).await,
-        ConfigDeed::ShowAccess => Ok(access(it.language, config, page)),
+        ConfigDeed::ShowAccess => Ok(access(holder, it, config, page).await),
         ConfigDeed::Access { capability, role, is_given } => {
             set_access(holder, it, capability, *role, *is_given).await
         }
@@ -102,15 +102,52 @@ async fn set(
 ) -> Result<Message, CallError> {
     let layer = subject(it, place).layer;
     let checked = keys().find(key).and_then(|found| found.check_layer(layer, key));
-    let value = checked.and(value).and_then(|value| {
-        let home = it.channel.home.key();
-        value.as_ref().map_or(Ok(()), |value| keys().check_roles(home, key, value))?;
-        Ok(value)
-    });
+    let value = match checked.and(value) {
+        Ok(Some(value)) => check_named(holder, it, key, &value).await?.map(|()| Some(value)),
+        other => other,
+    };
     match value {
         Ok(value) => change(holder, it, vec![(key.to_owned(), value)], place, "").await,
         Err(error) => Ok(invalid(it.language, &error)),
     }
+}
+
+/// Checks that roles and channels which are to be set are there, and of a kind that fits.
+async fn check_named(
+    holder: &Holder,
+    it: &Interaction,
+    path: &str,
+    value: &Value,
+) -> Result<Result<(), InvalidConfig>, CallError> {
+    if let Err(error) = keys().check_roles(it.channel.home.key(), path, value) {
+        return Ok(Err(error));
+    }
+    // Where it is set is where it is asked, or the whole server.
+    let ids = keys().ids(Subject::SERVER, path, value);
+    if ids.is_empty() {
+        return Ok(Ok(()));
+    }
+    let present = present(holder, it, &ids).await?;
+    match keys().check_present(Subject::SERVER, path, value, &present) {
+        Ok(true) => Ok(Ok(())),
+        Ok(false) => {
+            let status = Box::new(Status::unavailable("Discord does not tell of a channel now"));
+            Err(CallError::Unavailable { call: "DescribeGuild", status })
+        }
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// Returns which roles and channels the server has, as far as these are concerned.
+async fn present(
+    holder: &Holder,
+    it: &Interaction,
+    ids: &[(Named, u64)],
+) -> Result<Present, CallError> {
+    let Some(guild) = it.channel.guild() else { return Ok(Present::default()) };
+    let channels = ids.iter().filter(|(named, _)| *named == Named::Channel).map(|(_, id)| *id);
+    let told = holder.tools.describe_guild(guild, it.user, channels.collect()).await?;
+    Ok(Present::from(&told))
 }
 
 /// Gives or takes a capability, on top of what stands at that moment.
@@ -124,8 +161,7 @@ async fn set_access(
     let path = format!("{ACCESS}{capability}");
     let role = Value::String(role.to_string());
     if is_given {
-        let checked = keys().check_roles(it.channel.home.key(), &path, &json!([role]));
-        if let Err(error) = checked {
+        if let Err(error) = check_named(holder, it, &path, &json!([role])).await? {
             return Ok(invalid(it.language, &error));
         }
     }

@@ -360,6 +360,14 @@ impl ToolService for FakeTools {
         Ok(Response::new(DescribeChannelResponse { is_known: true, parent_channel_id }))
     }
 
+    async fn describe_guild(
+        &self,
+        _: Request<DescribeGuildRequest>,
+    ) -> Answer<DescribeGuildResponse> {
+        self.faults.check("DescribeGuild")?;
+        Ok(Response::new(DescribeGuildResponse::default()))
+    }
+
     async fn fetch_history(
         &self,
         request: Request<FetchHistoryRequest>,

@@ -1,13 +1,16 @@
 //! `/ery config get`, `history` and the like: what a community is set to, in words.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use twilight_model::id::{Id, marker::RoleMarker};
 
 use ery_community_config::{
-    Config, Difference, Effective, Layer, Named, Origin, Version, keys,
+    Config, Difference, Effective, Layer, Named, Origin, Present, Subject, Version, keys,
 };
 
-use super::{held, invalid, refused};
+use super::{held, invalid, present, refused};
 use crate::{
     domain::{
         commands::{
@@ -29,22 +32,29 @@ const AT_ONCE: u32 = 10;
 const EXCERPT: usize = 60;
 const MOST_NAMED: usize = 8;
 
+/// How long it is waited for what the server has, where that is told besides.
+const SOON: Duration = Duration::from_secs(2);
+
 /// How much of a value is shown in a message of its own; what is longer goes with it as a file.
 const WHOLE: usize = 800;
 
 /// Shows what holds here for whoever asks: one key with what it means, or all.
-pub(super) fn get(
-    language: Language,
+pub(super) async fn get(
+    holder: &Holder,
+    it: &Interaction,
     key: Option<&str>,
     effective: &Effective,
     page: usize,
 ) -> Message {
+    let language = it.language;
     let Some(key) = key else {
+        let values = effective.values.iter().map(|(path, (value, _))| (path.as_str(), value));
+        let present = present_soon(holder, it, values).await;
         let mut paged =
             Paged::new(List::Config, page).under(language.word("ery-config-heading"));
         paged.add(effective.values.iter().map(|(path, (value, origin))| {
-            let value = shown(language, path, value);
-            line(language, path, &value, *origin)
+            let gone = gone(language, path, value, present.as_ref());
+            format!("{}{gone}", line(language, path, &shown(language, path, value), *origin))
         }));
         return paged.message(language);
     };
@@ -54,15 +64,49 @@ pub(super) fn get(
     };
     let nothing = (json!(""), Origin::Default);
     let (value, origin) = effective.values.get(key).unwrap_or(&nothing);
+    let present = present_soon(holder, it, [(key, value)]).await;
+    let gone = gone(language, key, value, present.as_ref());
     let (value, file) = whole(language, key, value);
     let layers = texts::config::layers(language, &found.layers);
     let must = texts::config::must(language, &found.must());
     let values = [("must", (&must).into()), ("layers", (&layers).into())];
     let bounds = language.say("ery-config-bounds", &values);
     let about = texts::config::about(language, found);
-    let mut lines = vec![line(language, key, &value, *origin), about, bounds];
+    let value = format!("{}{gone}", line(language, key, &value, *origin));
+    let mut lines = vec![value, about, bounds];
     lines.extend(file.is_some().then(|| language.word("ery-config-attached")));
     Message { files: file.into_iter().collect(), ..Message::of(lines.join("\n")) }
+}
+
+/// Returns what the server has, if any of the values names some of it and that can be told at once.
+async fn present_soon(
+    holder: &Holder,
+    it: &Interaction,
+    values: impl IntoIterator<Item = (&str, &Value)>,
+) -> Option<Present> {
+    let ids: Vec<_> = values
+        .into_iter()
+        .flat_map(|(path, value)| keys().ids(Subject::SERVER, path, value))
+        .collect();
+    if ids.is_empty() {
+        return None;
+    }
+    timeout(SOON, present(holder, it, &ids)).await.ok()?.ok()
+}
+
+/// Says what of a value is not there any more; it is tolerated.
+fn gone(language: Language, path: &str, value: &Value, present: Option<&Present>) -> String {
+    let Some(present) = present else { return String::new() };
+    let ids = keys().ids(Subject::SERVER, path, value).into_iter();
+    let gone: Vec<String> = ids
+        .filter(|(named, id)| present.lacks(*named, *id))
+        .map(|(_, id)| format!("`{id}`"))
+        .collect();
+    if gone.is_empty() {
+        return String::new();
+    }
+    let gone = gone.join(", ");
+    format!("; {}", language.say("ery-gone", &[("what", (&gone).into())]))
 }
 
 fn line(language: Language, path: &str, value: &str, origin: Origin) -> String {
@@ -218,7 +262,7 @@ fn path_in_words(path: &str) -> String {
 
 /// Shows a value among others; what it names as Discord shows it.
 pub(super) fn shown(language: Language, path: &str, value: &Value) -> String {
-    if let Some(named) = named(path, value) {
+    if let Some(named) = named_by(path, value) {
         let more = if named.len() > MOST_NAMED { ", …" } else { "" };
         return format!("{}{more}", named[..named.len().min(MOST_NAMED)].join(", "));
     }
@@ -232,7 +276,7 @@ fn excerpt(language: Language, value: &Value) -> String {
 
 /// Shows a value whole: in the message, or as a file where it would not be seen there as it is.
 fn whole(language: Language, path: &str, value: &Value) -> (String, Option<Attached>) {
-    if let Some(named) = named(path, value) {
+    if let Some(named) = named_by(path, value) {
         return (named.join(", "), None);
     }
     let text = text_of(value);
@@ -259,7 +303,7 @@ fn text_of(value: &Value) -> String {
 }
 
 /// Returns the roles or channels that a value names, as Discord shows them.
-fn named(path: &str, value: &Value) -> Option<Vec<String>> {
+fn named_by(path: &str, value: &Value) -> Option<Vec<String>> {
     let named = keys().find(path).ok()?.names()?;
     let ids: Vec<&str> = match value {
         Value::Array(ids) => ids.iter().filter_map(Value::as_str).collect(),
@@ -323,19 +367,27 @@ fn roles_of(config: &Config, capability: &str) -> Vec<Id<RoleMarker>> {
     roles.iter().copied().collect()
 }
 
-pub(super) fn access(language: Language, config: &Config, page: usize) -> Message {
-    let lines = CAPABILITIES.map(|capability| {
-        let roles: Vec<_> =
-            roles_of(config, capability).iter().map(|role| format!("<@&{role}>")).collect();
-        let roles =
-            if roles.is_empty() { language.word("ery-access-none") } else { roles.join(", ") };
-        format!(
-            "- {}: {roles}",
-            language.word(&format!("command-ery-access-give-what-{capability}"))
-        )
+pub(super) async fn access(
+    holder: &Holder,
+    it: &Interaction,
+    config: &Config,
+    page: usize,
+) -> Message {
+    let language = it.language;
+    let values = CAPABILITIES.map(|capability| {
+        let roles = roles_of(config, capability).iter().map(ToString::to_string).collect::<Value>();
+        (capability, format!("access.{capability}"), roles)
     });
+    let named = values.iter().map(|(_, path, roles)| (path.as_str(), roles));
+    let present = present_soon(holder, it, named).await;
     let mut paged = Paged::new(List::Access, page).under(language.word("ery-access-heading"));
-    paged.add(lines);
+    paged.add(values.iter().map(|(capability, path, roles)| {
+        let what = language.word(&format!("command-ery-access-give-what-{capability}"));
+        let gone = gone(language, path, roles, present.as_ref());
+        let roles = named_by(path, roles).unwrap_or_default().join(", ");
+        let roles = if roles.is_empty() { language.word("ery-access-none") } else { roles };
+        format!("- {what}: {roles}{gone}")
+    }));
     paged.message(language)
 }
 
@@ -352,8 +404,6 @@ fn layer_word(language: Language, origin: Origin) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ery_community_config::Subject;
-
     use super::*;
 
     #[test]
@@ -397,6 +447,15 @@ mod tests {
         }
         let (shown, file) = whole(Language::English, path, &json!("x".repeat(800)));
         assert_eq!((shown.chars().count(), file), (802, None));
+    }
+
+    #[test]
+    fn what_is_not_there_any_more_is_told() {
+        let present = Present { roles: [7].into(), ..Present::default() };
+        let said = |value: Value| gone(Language::English, "access.moderator", &value, Some(&present));
+        assert_eq!(said(json!(["7"])), "");
+        assert_eq!(said(json!(["7", "8"])), "; not there any more: `8`");
+        assert_eq!(gone(Language::English, "access.moderator", &json!(["8"]), None), "");
     }
 
     #[test]
