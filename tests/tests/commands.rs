@@ -4,6 +4,8 @@
 #[path = "commands/own_data.rs"]
 mod own_data;
 
+#[path = "commands/choosing.rs"]
+mod choosing;
 #[path = "commands/config.rs"]
 mod config;
 #[path = "commands/greeting.rs"]

@@ -142,3 +142,44 @@ async fn commands_are_typed_completed_pressed_and_filled_in_on_the_page() {
     let errors = browser.errors().await.unwrap();
     assert!(errors.is_empty(), "{errors:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn menus_are_chosen_from_on_the_page_and_show_what_is_set_then() {
+    let (_playground, _, _contract, browser) = general_on_the_page().await;
+    speak_as(&browser, "mara").await;
+    browser.type_into("#composer", "/ery setup ").await.unwrap();
+    browser.click("#send").await.unwrap();
+    let menu = |key: &str| {
+        format!(
+            "[...document.querySelectorAll(\"#whispers [data-testid='component-menu']\")]
+                .find((it) => it.dataset.customId.endsWith('.{key}'))"
+        )
+    };
+    let (engage, moderators) = (menu("gate.engage"), menu("access.moderator"));
+    browser.until("the menus", &format!("return {engage} !== undefined")).await.unwrap();
+    let choose = format!(
+        "const menu = {engage}; menu.value = 'listen'; menu.dispatchEvent(new Event('change'));"
+    );
+    browser.run(&choose).await.unwrap();
+    let is_set = format!(
+        "return document.querySelectorAll('#whispers .whisper').length === 1
+            && document.querySelector('#whispers').textContent.includes('version 1')
+            && {engage}.value === 'listen'"
+    );
+    browser.until("the choice", &is_set).await.unwrap();
+
+    // Of several roles none counts before they are sent together.
+    let choose = format!(
+        "const menu = {moderators};
+         [...menu.options].find((it) => it.textContent === '@Member').selected = true;
+         menu.parentElement.querySelector(\"[data-testid='component-choose']\").click();"
+    );
+    browser.run(&choose).await.unwrap();
+    let is_set = format!(
+        "return document.querySelector('#whispers').textContent.includes('version 2')
+            && {moderators}.selectedOptions.length === 1"
+    );
+    browser.until("the roles", &is_set).await.unwrap();
+    let errors = browser.errors().await.unwrap();
+    assert!(errors.is_empty(), "{errors:?}");
+}

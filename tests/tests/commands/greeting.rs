@@ -74,7 +74,13 @@ async fn who_joins_says_once_what_she_lacks_and_is_set_up_by_who_manages_the_ser
         .iter()
         .map(|button| button["label"].as_str().unwrap())
         .collect();
-    let wanted = ["quiet helper", "strict moderation", "busy community", "How things stand"];
+    let wanted = [
+        "quiet helper",
+        "strict moderation",
+        "busy community",
+        "How things stand",
+        "Roles and channels…",
+    ];
     assert_eq!(labels, wanted);
 
     // A new session tells of every server again.
@@ -97,6 +103,10 @@ async fn who_joins_says_once_what_she_lacks_and_is_set_up_by_who_manages_the_ser
     assert_eq!(stand.ctl(&rule).await[0]["value"], "ask");
     let status = stand.presses("alice", &greeting, 3).await;
     assert!(status.contains("I answer here who speaks to me"), "{status}");
+    let refused = stand.presses("alice", &greeting, 4).await;
+    assert!(refused.contains("Manage Server"), "{refused}");
+    let menus = stand.presses("mara", &greeting, 4).await;
+    assert!(menus.contains("Where reports of members go"), "{menus}");
     assert_eq!(stand.greetings(&channel).await.len(), 1);
     // Where she has been for long she says nothing.
     assert!(stand.greetings(stand.channel("general")).await.is_empty());

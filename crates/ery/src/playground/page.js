@@ -600,8 +600,16 @@ function pollNode(poll) {
   return make('div', { class: 'poll' }, make('strong', {}, `📊 ${poll.question?.text ?? ''}`), make('ul', {}, ...answers));
 }
 
-/** The kind of a component that is a button. */
+/** The kinds of components that are buttons, or menus of words, people, roles, both and channels. */
 const BUTTON = 2;
+const WORDS = 3;
+const PEOPLE = 5;
+const ROLES = 6;
+const MENTIONABLE = 7;
+const CHANNELS = 8;
+const MENUS = new Set([WORDS, PEOPLE, ROLES, MENTIONABLE, CHANNELS]);
+/** The answer that changes the message on which somebody pressed or chose, later. */
+const CHANGES_LATER = 6;
 /** The flag of an answer that only whoever asked sees, and that of one that is still to come. */
 const EPHEMERAL = 1 << 6;
 const LOADING = 1 << 7;
@@ -610,6 +618,7 @@ const ANSWER_MS = 60_000;
 const LOOK_MS = 150;
 
 function componentNode(message, part) {
+  if (MENUS.has(part.type)) return menuNode(message, part);
   const label = part.label ?? part.placeholder ?? part.custom_id ?? 'button';
   const canPress = part.type === BUTTON && Boolean(part.custom_id) && !part.disabled;
   return make(
@@ -626,28 +635,98 @@ function componentNode(message, part) {
   );
 }
 
-/** Presses a button as the speaker, and shows what only they are told. */
-function press(message, customId) {
-  return interact({ type: 'button', channel_id: message.channel_id, message_id: message.id, custom_id: customId });
+/** Returns what a menu offers: values with what stands for them. */
+function offered(part) {
+  const people = () => [...state.members.values()].map((member) => [member.user.id, `@${nameOf(member.user.id)}`]);
+  const roles = () =>
+    [...state.roles.values()].filter((role) => role.id !== state.guild?.id).map((role) => [role.id, `@${role.name}`]);
+  switch (part.type) {
+    case WORDS:
+      return (part.options ?? []).map((option) => [option.value, option.label, option.description]);
+    case PEOPLE:
+      return people();
+    case ROLES:
+      return roles();
+    case MENTIONABLE:
+      return [...people(), ...roles()];
+    default: {
+      const kinds = part.channel_types ?? [];
+      const fits = (channel) => !channel.is_dm && (kinds.length === 0 || kinds.includes(channel.type));
+      return [...state.channels.values()].filter(fits).map((channel) => [channel.id, `#${channel.name}`]);
+    }
+  }
 }
 
-/** Does something to which the bot answers, as the speaker. */
-function interact(deed) {
+/** Makes a menu to choose from: of one choice it is sent at once, of several by a button. */
+function menuNode(message, part) {
+  const isMany = (part.max_values ?? 1) > 1;
+  const chosen = new Set([
+    ...(part.default_values ?? []).map((value) => value.id),
+    ...(part.options ?? []).filter((option) => option.default).map((option) => option.value),
+  ]);
+  const options = offered(part).map(([value, label, about]) => {
+    const option = make('option', { value, title: about }, label);
+    option.selected = chosen.has(value);
+    return option;
+  });
+  if (!isMany && (part.min_values === 0 || chosen.size === 0)) {
+    const none = make('option', { value: '' }, part.placeholder ?? '—');
+    none.selected = chosen.size === 0;
+    options.unshift(none);
+  }
+  const select = make(
+    'select',
+    {
+      'data-testid': 'component-menu',
+      'data-custom-id': part.custom_id,
+      'aria-label': part.placeholder ?? 'Choose',
+      title: part.placeholder,
+      multiple: isMany,
+      size: isMany ? 5 : undefined,
+      disabled: Boolean(part.disabled),
+    },
+    ...options,
+  );
+  const send = () => {
+    const values = [...select.selectedOptions].map((option) => option.value).filter((value) => value !== '');
+    const deed = { type: 'select', channel_id: message.channel_id, message_id: message.id, custom_id: part.custom_id };
+    return interact({ ...deed, values }, message);
+  };
+  if (!isMany) {
+    select.addEventListener('change', send);
+    return select;
+  }
+  const button = make('button', { type: 'button', 'data-testid': 'component-choose', onclick: send }, 'Choose');
+  return make('span', { class: 'menu-of-many' }, select, button);
+}
+
+/** Presses a button as the speaker, and shows what only they are told. */
+function press(message, customId) {
+  const deed = { type: 'button', channel_id: message.channel_id, message_id: message.id, custom_id: customId };
+  return interact(deed, message);
+}
+
+/** Does something to which the bot answers, as the speaker: by itself, or on a message. */
+function interact(deed, message) {
   return attempt(async () => {
     const interaction = await request('/sim/v1/interactions', {
       method: 'POST',
       body: { user_id: state.speaker, channel_id: state.channel, wait: true, ...deed },
     });
-    await showAnswer(interaction);
+    await showAnswer(interaction, message);
   });
 }
 
 /** Shows what only the speaker is told: a form, or a message that nobody else sees. */
-async function showAnswer(first) {
+async function showAnswer(first, message) {
   let interaction = first;
   const until = Date.now() + ANSWER_MS;
   const flags = () => interaction?.response?.message?.flags ?? 0;
-  while ((flags() & LOADING) !== 0 && Date.now() < until) {
+  const looks = (of) => JSON.stringify([of?.content, of?.components]);
+  const isToCome = () =>
+    (flags() & LOADING) !== 0 ||
+    (interaction?.response?.type === CHANGES_LATER && looks(interaction.response.message) === looks(message));
+  while (isToCome() && Date.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     interaction = await request(`/sim/v1/interactions/${interaction.id}`);
   }
@@ -669,7 +748,13 @@ function showWhisper(message) {
   const parts = (message.components ?? []).flatMap((row) => row.components ?? []);
   if (parts.length > 0) element.append(make('div', { class: 'components' }, ...parts.map((part) => componentNode(message, part))));
   close.addEventListener('click', () => element.remove());
-  at('whispers').append(element);
+  for (const attachment of message.attachments ?? []) {
+    const link = make('a', { href: attachment.url, target: '_blank', rel: 'noopener' }, attachment.filename);
+    element.append(make('div', { class: 'attachment' }, '📎 ', link));
+  }
+  const before = at('whispers').querySelector(`[data-message-id="${CSS.escape(message.id)}"]`);
+  if (before) before.replaceWith(element);
+  else at('whispers').append(element);
   while (at('whispers').childElementCount > 3) at('whispers').firstElementChild.remove();
 }
 

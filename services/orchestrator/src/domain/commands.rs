@@ -5,6 +5,7 @@
 
 pub(crate) mod asked;
 pub(crate) mod case;
+pub(crate) mod choosing;
 pub(crate) mod config;
 pub(crate) mod declared;
 pub(crate) mod explain;

@@ -113,8 +113,8 @@ fn content(checked: &Checked, language: Language) -> String {
     lines.join("\n")
 }
 
-/// One button for each preset, and one that shows how things stand. They stay: whoever presses one is
-/// asked for their rights then.
+/// One button for each preset, one that shows how things stand, and one for all else that is chosen. They
+/// stay: whoever presses one is asked for their rights then.
 fn buttons(language: Language) -> Value {
     let button = |id: String, label: String| json!({ "type": BUTTON, "style": SECONDARY, "custom_id": id, "label": label });
     let mut buttons: Vec<Value> = PRESETS
@@ -125,6 +125,7 @@ fn buttons(language: Language) -> Value {
         })
         .collect();
     buttons.push(button(asked::set_up_button(asked::STATUS), language.word("greeting-status")));
+    buttons.push(button(asked::set_up_button(asked::MORE), language.word("greeting-more")));
     json!([{ "type": ROW, "components": buttons }])
 }
 
@@ -159,7 +160,7 @@ mod tests {
             assert!(told.contains(&format!("{bans}, {roles}")), "{told}");
             assert_eq!(told.lines().count(), content(&whole, language).lines().count() + 1);
             let row = &buttons(language)[0]["components"];
-            assert_eq!(row.as_array().unwrap().len(), PRESETS.len() + 1);
+            assert_eq!(row.as_array().unwrap().len(), PRESETS.len() + 2);
         }
     }
 }

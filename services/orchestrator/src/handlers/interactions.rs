@@ -124,6 +124,7 @@ impl Interactions {
                 self.first(it, &form).await.map(drop)
             }
             Asked::Do(deed) => self.carry_out(it, &deed, &First::Later, 0).await,
+            Asked::Change(deed) => self.carry_out(it, &deed, &First::Change, 0).await,
             Asked::Turn(turn) => {
                 self.carry_out(it, &turn.deed(), &First::Change, turn.index).await
             }

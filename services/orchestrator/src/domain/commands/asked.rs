@@ -7,9 +7,12 @@ use twilight_model::id::{
     marker::{ChannelMarker, GuildMarker, MessageMarker, UserMarker},
 };
 
+use ery_community_config::keys;
+
 use super::{
     OURS,
-    config::{self, ConfigDeed},
+    choosing::{self, Chosen},
+    config::{self, ConfigDeed, Place},
     interaction::{Interaction, Invoked, Kind, Target},
     list,
     pages::Turn,
@@ -34,6 +37,8 @@ pub(crate) enum Asked {
     /// To be asked for more, in a form.
     Open(Opened),
     Do(Deed),
+    /// To do what was chosen on a message, which shows it then.
+    Change(Deed),
     /// To see another page of what was shown.
     Turn(Turn),
     /// A command or a form that there is, without something that it takes.
@@ -69,6 +74,8 @@ pub(crate) enum Opened {
     Warning { member: Id<UserMarker> },
     /// Why the staff is to look at a message.
     Report { message: Id<MessageMarker> },
+    /// What a key of the config is to be.
+    Value { key: String, place: Place },
 }
 
 impl Opened {
@@ -77,12 +84,16 @@ impl Opened {
         match self {
             Self::Warning { member } => format!("{OURS}warn.{member}"),
             Self::Report { message } => format!("{OURS}report.{message}"),
+            Self::Value { key, place } => format!("{OURS}value.{}.{key}", place.letter()),
         }
     }
 }
 
 /// The field of a form that says why.
 pub(crate) const FORM_REASON: &str = "reason";
+
+/// The field of a form that says to what.
+pub(crate) const FORM_VALUE: &str = "value";
 
 /// How a member is told of a warning, as the tool takes it.
 pub(crate) const NOTICES: [&str; 3] = ["channel", "dm", "none"];
@@ -193,7 +204,7 @@ pub(crate) fn asked(interaction: &Interaction) -> Asked {
         Kind::Component { custom_id, .. } if custom_id.starts_with(PROPOSALS) => {
             Asked::Decide { custom_id: custom_id.clone() }
         }
-        Kind::Component { custom_id, .. } => component(custom_id),
+        Kind::Component { custom_id, values } => component(custom_id, values),
         Kind::Form { custom_id, fields } => form(custom_id, fields).unwrap_or(Asked::Unknown),
         Kind::Unknown => Asked::Unknown,
     }
@@ -234,6 +245,16 @@ fn command(invoked: &Invoked) -> Option<Asked> {
         (["privacy", path @ ..], _) => {
             privacy::read(path, invoked).map(|deed| Asked::Do(Deed::Privacy(deed)))
         }
+        (["ery", "config", "set"], _) if invoked.text("value").is_none() => {
+            let (key, place) = config::key_and_place(invoked)?;
+            // What is not chosen is written, and what there is not is said to be so.
+            let is_written = keys().find(&key).is_ok_and(|found| !choosing::is_chosen(found));
+            Some(if is_written {
+                Asked::Open(Opened::Value { key, place })
+            } else {
+                Asked::Do(Deed::Config(ConfigDeed::Offer { key, place }))
+            })
+        }
         (["ery", path @ ..], _) => {
             config::read(path, invoked).map(|deed| Asked::Do(Deed::Config(deed)))
         }
@@ -259,6 +280,15 @@ fn form(custom_id: &str, fields: &BTreeMap<String, String>) -> Option<Asked> {
             let report = |reason| Asked::Do(Deed::Report { message, reason });
             Some(reason.map_or(Asked::Lacking(Lacking::Reason), report))
         }
+        ("value", rest) => {
+            let (place, key) = rest.split_once('.')?;
+            let place = place.chars().next().and_then(Place::of_letter)?;
+            let Some(value) = fields.get(FORM_VALUE).cloned() else {
+                return Some(Asked::Lacking(Lacking::Value));
+            };
+            let key = key.to_owned();
+            Some(Asked::Do(Deed::Config(ConfigDeed::Set { key, value, place })))
+        }
         _ => None,
     }
 }
@@ -268,10 +298,20 @@ fn said(text: Option<&str>) -> Option<String> {
     text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-fn component(custom_id: &str) -> Asked {
+fn component(custom_id: &str, values: &[String]) -> Asked {
     let rest = custom_id.strip_prefix(OURS).unwrap_or_default();
     match rest.split_once('.') {
         Some(("cancel", id)) if !id.is_empty() => Asked::Do(Deed::CancelPlan { id: id.to_owned() }),
+        Some(("set", rest)) => {
+            let chosen = Chosen::read(rest, values).map(ConfigDeed::Choose).map(Deed::Config);
+            chosen.map_or(Asked::Unknown, Asked::Change)
+        }
+        Some(("preset", CHOOSE)) => {
+            let name = values.first().and_then(|name| ery_community_config::preset(name));
+            let deed = name.map(|preset| ConfigDeed::Consider { name: preset.name });
+            deed.map_or(Asked::Unknown, |deed| Asked::Change(Deed::Config(deed)))
+        }
+        Some(("setup", MORE)) => Asked::Do(Deed::Config(ConfigDeed::SetUp)),
         Some(("setup", STATUS)) => Asked::Do(Deed::Config(ConfigDeed::Status)),
         Some(("setup", name)) => {
             let deed = ery_community_config::preset(name)
@@ -289,6 +329,16 @@ fn component(custom_id: &str) -> Asked {
 
 /// What the button of a greeting asks for that shows how things stand.
 pub(crate) const STATUS: &str = "status";
+
+/// What the button of a greeting asks for that shows the menus of the set-up.
+pub(crate) const MORE: &str = "more";
+
+const CHOOSE: &str = "choose";
+
+/// Returns the id of the menu of presets.
+pub(crate) fn preset_menu() -> String {
+    format!("{OURS}preset.{CHOOSE}")
+}
 
 /// Returns the id of a button that has Ery begin as a preset says, or shows how things stand.
 pub(crate) fn set_up_button(what: &str) -> String {
@@ -330,6 +380,47 @@ mod tests {
     fn below(name: &str, below: &str, options: &Value) -> Asked {
         let options = json!([{ "name": below, "type": 1, "options": options }]);
         read(2, &json!({ "name": name, "type": 1, "options": options }))
+    }
+
+    #[test]
+    fn what_is_not_typed_is_chosen_or_written() {
+        let set = |key: &str| {
+            let options = json!([{ "name": "set", "type": 1, "options": [
+                { "name": "key", "type": 3, "value": key },
+            ]}]);
+            read(2, &json!({ "name": "ery", "type": 1, "options": [
+                { "name": "config", "type": 2, "options": options },
+            ]}))
+        };
+        let (key, place) = ("gate.engage".to_owned(), Place::Server);
+        assert_eq!(set("gate.engage"), Asked::Do(Deed::Config(ConfigDeed::Offer { key, place })));
+        let key = "answers.instructions".to_owned();
+        let opened = Opened::Value { key: key.clone(), place };
+        assert_eq!(set(&key), Asked::Open(opened.clone()));
+        let sent = read(5, &json!({ "custom_id": opened.custom_id(), "components": [
+            { "type": 18, "component": { "type": 4, "custom_id": "value", "value": "Be\nkind." } },
+        ]}));
+        let value = "Be\nkind.".to_owned();
+        assert_eq!(sent, Asked::Do(Deed::Config(ConfigDeed::Set { key, value, place })));
+    }
+
+    #[test]
+    fn what_is_chosen_changes_the_message_and_buttons_of_a_greeting_do_not() {
+        let chosen = |id: &str, values: &[&str]| {
+            read(3, &json!({ "custom_id": id, "component_type": 3, "values": values }))
+        };
+        let considered = ConfigDeed::Consider { name: "quiet-helper" };
+        let menu = preset_menu();
+        assert_eq!(chosen(&menu, &["quiet-helper"]), Asked::Change(Deed::Config(considered)));
+        assert_eq!(chosen(&menu, &["loud"]), Asked::Unknown);
+        let id = choosing::menu(choosing::Panel::One, Place::Server, "gate.engage", None);
+        let Asked::Change(Deed::Config(ConfigDeed::Choose(it))) = chosen(&id, &["off"]) else {
+            panic!("{id}")
+        };
+        assert_eq!((it.key.as_str(), it.values), ("gate.engage", vec!["off".to_owned()]));
+        let pressed = |what: &str| chosen(&set_up_button(what), &[]);
+        assert_eq!(pressed(MORE), Asked::Do(Deed::Config(ConfigDeed::SetUp)));
+        assert_eq!(pressed(STATUS), Asked::Do(Deed::Config(ConfigDeed::Status)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use twilight_model::id::{Id, marker::RoleMarker};
 
-use super::interaction::Invoked;
+use super::{choosing::Chosen, interaction::Invoked};
 
 /// Where something is set, as people choose it.
 pub(crate) const PLACES: [&str; 3] = ["server", "channel", "me"];
@@ -28,23 +28,57 @@ pub(crate) enum Place {
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ConfigDeed {
-    Get { key: Option<String> },
-    Set { key: String, value: String, place: Place },
-    Reset { key: String, place: Place },
+    Get {
+        key: Option<String>,
+    },
+    Set {
+        key: String,
+        value: String,
+        place: Place,
+    },
+    /// To be shown what a key may be set to.
+    Offer {
+        key: String,
+        place: Place,
+    },
+    Choose(Chosen),
+    Reset {
+        key: String,
+        place: Place,
+    },
     History {
         /// This one alone, whole.
         version: Option<u64>,
         /// The newest that is shown; none for all.
         until: Option<u64>,
     },
-    RollBack { version: u64 },
-    Preset { name: &'static str },
+    RollBack {
+        version: u64,
+    },
+    Preset {
+        name: &'static str,
+    },
+    OfferPresets,
+    /// To be shown what a preset would change.
+    Consider {
+        name: &'static str,
+    },
+    /// To be shown by what a server begins.
+    SetUp,
     Status,
     Usage,
-    Pause { place: Place },
-    Resume { place: Place },
+    Pause {
+        place: Place,
+    },
+    Resume {
+        place: Place,
+    },
     ShowAccess,
-    Access { capability: &'static str, role: Id<RoleMarker>, is_given: bool },
+    Access {
+        capability: &'static str,
+        role: Id<RoleMarker>,
+        is_given: bool,
+    },
 }
 
 impl ConfigDeed {
@@ -53,10 +87,14 @@ impl ConfigDeed {
         match self {
             Self::Get { .. } => "config-get",
             Self::Set { .. } => "config-set",
+            Self::Offer { .. } => "config-offer",
+            Self::Choose(_) => "config-choose",
             Self::Reset { .. } => "config-reset",
             Self::History { .. } => "config-history",
             Self::RollBack { .. } => "config-rollback",
             Self::Preset { .. } => "config-preset",
+            Self::OfferPresets | Self::Consider { .. } => "config-offer-preset",
+            Self::SetUp => "setup",
             Self::Status => "status",
             Self::Usage => "usage",
             Self::Pause { .. } => "pause",
@@ -67,30 +105,47 @@ impl ConfigDeed {
     }
 }
 
-/// Reads what stands behind `/ery`; none if something that it needs is missing.
-pub(crate) fn read(path: &[&str], invoked: &Invoked) -> Option<ConfigDeed> {
-    let key = || {
-        let key = invoked.text("key").map(str::trim).filter(|key| !key.is_empty());
-        key.map(plain_key)
-    };
-    let place = || match invoked.text("where") {
+/// Reads which key is meant, and where.
+pub(crate) fn key_and_place(invoked: &Invoked) -> Option<(String, Place)> {
+    let key = key(invoked)?;
+    Some((key, place(invoked)?))
+}
+
+fn key(invoked: &Invoked) -> Option<String> {
+    let key = invoked.text("key").map(str::trim).filter(|key| !key.is_empty());
+    key.map(plain_key)
+}
+
+/// Returns where something is set: in the server unless something else is said.
+pub(crate) fn place(invoked: &Invoked) -> Option<Place> {
+    match invoked.text("where") {
         None | Some("server") => Some(Place::Server),
         Some("channel") => Some(Place::Channel),
         Some("me") => Some(Place::Me),
         Some(_) => None,
-    };
+    }
+}
+
+/// Reads what stands behind `/ery`; none if something that it needs is missing.
+pub(crate) fn read(path: &[&str], invoked: &Invoked) -> Option<ConfigDeed> {
+    let place = || place(invoked);
     let one_of = |known: &[&'static str], name: &str| {
         let given = invoked.text(name)?;
         known.iter().copied().find(|known| *known == given)
     };
     Some(match path {
-        ["config", "get"] => ConfigDeed::Get { key: key() },
-        ["config", "set"] => ConfigDeed::Set {
-            key: key()?,
-            value: invoked.text("value")?.to_owned(),
-            place: place()?,
-        },
-        ["config", "reset"] => ConfigDeed::Reset { key: key()?, place: place()? },
+        ["config", "get"] => ConfigDeed::Get { key: key(invoked) },
+        ["config", "set"] => {
+            let (key, place) = key_and_place(invoked)?;
+            match invoked.text("value") {
+                Some(value) => ConfigDeed::Set { key, value: value.to_owned(), place },
+                None => ConfigDeed::Offer { key, place },
+            }
+        }
+        ["config", "reset"] => {
+            let (key, place) = key_and_place(invoked)?;
+            ConfigDeed::Reset { key, place }
+        }
         ["config", "history"] => {
             let version = invoked.integer("version").map(u64::try_from).transpose().ok()?;
             ConfigDeed::History { version, until: None }
@@ -98,7 +153,9 @@ pub(crate) fn read(path: &[&str], invoked: &Invoked) -> Option<ConfigDeed> {
         ["config", "rollback"] => {
             ConfigDeed::RollBack { version: u64::try_from(invoked.integer("version")?).ok()? }
         }
+        ["config", "preset"] if invoked.text("name").is_none() => ConfigDeed::OfferPresets,
         ["config", "preset"] => ConfigDeed::Preset { name: one_of(&PRESETS, "name")? },
+        ["setup"] => ConfigDeed::SetUp,
         ["status"] => ConfigDeed::Status,
         ["usage"] => ConfigDeed::Usage,
         ["pause"] => ConfigDeed::Pause { place: place()? },
@@ -152,7 +209,9 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(key, "gate.roles.20");
-        assert_eq!(read(&["config", "set"], &with(&[("key", text("paused"))])), None);
+        let offered = ConfigDeed::Offer { key: "paused".into(), place: Place::Server };
+        assert_eq!(read(&["config", "set"], &with(&[("key", text("paused"))])), Some(offered));
+        assert_eq!(read(&["config", "set"], &with(&[("value", text("off"))])), None);
         assert_eq!(read(&["config", "get"], &with(&[])), Some(ConfigDeed::Get { key: None }));
     }
 
@@ -164,6 +223,7 @@ mod tests {
         assert_eq!(back(-1), None);
         let preset = |name: &str| read(&["config", "preset"], &with(&[("name", text(name))]));
         assert!(preset("quiet-helper").is_some() && preset("loud").is_none());
+        assert_eq!(read(&["config", "preset"], &with(&[])), Some(ConfigDeed::OfferPresets));
         let role = ("role", Filled::Role(Id::new(7)));
         let give = with(&[("what", text("moderator")), role.clone()]);
         let given =

@@ -66,7 +66,7 @@ pub(crate) const COMMANDS: &[Declared] = &[
                         name: "set",
                         parts: &[
                             required("key", KEY),
-                            required("value", ValueKind::Completed { longest: 2_000 }),
+                            optional("value", ValueKind::Completed { longest: 2_000 }),
                             optional("where", ValueKind::OneOf(&PLACES)),
                         ],
                     },
@@ -87,10 +87,11 @@ pub(crate) const COMMANDS: &[Declared] = &[
                     },
                     Part::Below {
                         name: "preset",
-                        parts: &[required("name", ValueKind::OneOf(&PRESETS))],
+                        parts: &[optional("name", ValueKind::OneOf(&PRESETS))],
                     },
                 ],
             },
+            Part::Below { name: "setup", parts: &[] },
             Part::Below { name: "status", parts: &[] },
             Part::Below { name: "usage", parts: &[] },
             Part::Below {

@@ -9,8 +9,12 @@ const EPHEMERAL: u64 = 1 << 6;
 const SECONDARY: u8 = 2;
 
 /// How many choices Discord shows, and how long they may be.
-const MAX_CHOICES: usize = 25;
-const MAX_CHOICE: usize = 100;
+pub(crate) const MAX_CHOICES: usize = 25;
+pub(crate) const MAX_CHOICE: usize = 100;
+
+/// Discord's kinds of channels in which messages are written: text, voice, announcements, threads of
+/// each kind.
+const WRITTEN_IN: [u8; 6] = [0, 2, 5, 10, 11, 12];
 
 /// How long a message may be; what is longer is cut where it is made.
 pub(crate) const MAX_CONTENT: usize = 2_000;
@@ -35,6 +39,8 @@ pub(crate) struct Message {
     pub(crate) content: String,
     /// In rows of five at most.
     pub(crate) buttons: Vec<Button>,
+    /// Above the buttons, each in a row of its own.
+    pub(crate) menus: Vec<Menu>,
     /// Those that turn pages, in the last row.
     pub(crate) turns: Vec<Button>,
     /// Only where a first answer is edited.
@@ -52,6 +58,35 @@ pub(crate) struct Attached {
 pub(crate) struct Button {
     pub(crate) custom_id: String,
     pub(crate) label: String,
+}
+
+/// A menu to choose from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Menu {
+    pub(crate) custom_id: String,
+    /// What it says where nothing is chosen.
+    pub(crate) placeholder: String,
+    pub(crate) offers: Offers,
+}
+
+/// What a menu offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Offers {
+    /// One of these.
+    Words(Vec<Offered>),
+    /// Any of the server's roles, or none; these are chosen.
+    Roles(Vec<u64>),
+    /// One of the server's channels in which messages are written, or none; this one is chosen.
+    Channel(Option<u64>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Offered {
+    pub(crate) value: String,
+    pub(crate) label: String,
+    /// A second line, or nothing.
+    pub(crate) about: String,
+    pub(crate) is_chosen: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,15 +140,11 @@ impl Message {
 
     /// Returns the body of Discord's message.
     pub(crate) fn body(&self) -> Value {
-        let rows: Vec<Value> = self
-            .buttons
-            .chunks(5)
-            .chain(self.turns.chunks(5))
-            .map(|row| {
-                let buttons: Vec<Value> = row.iter().map(Button::body).collect();
-                json!({ "type": 1, "components": buttons })
-            })
-            .collect();
+        let menus = self.menus.iter().map(|menu| vec![menu.body()]);
+        let buttons = self.buttons.chunks(5).chain(self.turns.chunks(5));
+        let buttons = buttons.map(|row| row.iter().map(Button::body).collect());
+        let rows: Vec<Value> =
+            menus.chain(buttons).map(|row| json!({ "type": 1, "components": row })).collect();
         json!({ "content": shortened(&self.content, MAX_CONTENT), "components": rows })
     }
 }
@@ -121,6 +152,49 @@ impl Message {
 impl Button {
     fn body(&self) -> Value {
         json!({ "type": 2, "style": SECONDARY, "label": self.label, "custom_id": self.custom_id })
+    }
+}
+
+impl Menu {
+    fn body(&self) -> Value {
+        let mut body = json!({
+            "custom_id": self.custom_id,
+            "placeholder": shortened(&self.placeholder, 150),
+            "min_values": 0,
+        });
+        let chosen = |kind: &str, ids: &[u64]| -> Value {
+            ids.iter().map(|id| json!({ "id": id.to_string(), "type": kind })).collect()
+        };
+        match &self.offers {
+            Offers::Words(words) => {
+                body["type"] = 3.into();
+                body["min_values"] = 1.into();
+                body["options"] = words.iter().take(MAX_CHOICES).map(Offered::body).collect();
+            }
+            Offers::Roles(roles) => {
+                body["type"] = 6.into();
+                body["max_values"] = MAX_CHOICES.into();
+                body["default_values"] = chosen("role", roles);
+            }
+            Offers::Channel(channel) => {
+                body["type"] = 8.into();
+                body["channel_types"] = json!(WRITTEN_IN);
+                body["default_values"] = chosen("channel", channel.as_slice());
+            }
+        }
+        body
+    }
+}
+
+impl Offered {
+    fn body(&self) -> Value {
+        let mut body = json!({
+            "value": self.value, "label": shortened(&self.label, MAX_CHOICE), "default": self.is_chosen,
+        });
+        if !self.about.is_empty() {
+            body["description"] = shortened(&self.about, MAX_CHOICE).into();
+        }
+        body
     }
 }
 
@@ -215,6 +289,41 @@ mod tests {
         let rows = message.body()["components"].clone();
         assert_eq!(rows[1]["components"], json!([button("c").body()]));
         assert_eq!(First::Change.body(), json!({ "type": 6 }));
+    }
+
+    #[test]
+    fn a_menu_fills_a_row_and_shows_what_is_chosen() {
+        let menu = |offers| Menu { custom_id: "ery.m".into(), placeholder: "p".into(), offers };
+        let word = |value: &str, about: &str| Offered {
+            value: value.into(),
+            label: "l".repeat(120),
+            about: about.into(),
+            is_chosen: value == "b",
+        };
+        let message = Message {
+            menus: vec![
+                menu(Offers::Words(vec![word("a", ""), word("b", "more")])),
+                menu(Offers::Roles(vec![7, 8])),
+                menu(Offers::Channel(None)),
+            ],
+            buttons: vec![Button { custom_id: "ery.x".into(), label: "X".into() }],
+            ..Message::default()
+        };
+        let rows = message.body()["components"].clone();
+        let kinds: Vec<_> =
+            (0..4).map(|row| rows[row]["components"][0]["type"].as_u64().unwrap()).collect();
+        assert_eq!(kinds, [3, 6, 8, 2]);
+        let words = &rows[0]["components"][0]["options"];
+        assert_eq!((&words[0]["default"], &words[1]["default"]), (&json!(false), &json!(true)));
+        assert_eq!(
+            (&words[0]["description"], &words[1]["description"]),
+            (&Value::Null, &json!("more"))
+        );
+        assert_eq!(words[0]["label"].as_str().unwrap().chars().count(), 100);
+        let roles = &rows[1]["components"][0];
+        assert_eq!(roles["default_values"][1], json!({ "id": "8", "type": "role" }));
+        assert_eq!((&roles["min_values"], &roles["max_values"]), (&json!(0), &json!(25)));
+        assert_eq!(rows[2]["components"][0]["default_values"], json!([]));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `/ery`: what a community is set to, read and changed by those who may.
 
+mod choosing;
 pub(super) mod completing;
 mod showing;
 
@@ -20,6 +21,7 @@ use ery_community_config::{
 use crate::{
     domain::{
         commands::{
+            choosing::Chosen,
             config::{CAPABILITIES, ConfigDeed, Place},
             interaction::Interaction,
             reply::Message,
@@ -30,7 +32,7 @@ use crate::{
     handlers::{holder::Holder, interactions::usage},
 };
 
-use showing::{access, get, history, shown, status, version};
+use showing::{get, history, shown, status, version};
 
 /// Any of these makes somebody a moderator, who may pause Ery. No channel's overwrites give them.
 const MODERATES: Permissions =
@@ -71,8 +73,16 @@ pub(super) async fn carry_out(
             let value = keys().find(key).and_then(|found| found.parse(key, value));
             set(holder, it, key, value.map(Some), *place).await
         }
+        ConfigDeed::Offer { key, place } => choosing::offer(holder, it, key, *place).await,
+        ConfigDeed::Choose(chosen) => choosing::choose(holder, it, chosen).await,
         ConfigDeed::Reset { key, place } => set(holder, it, key, Ok(None), *place).await,
         ConfigDeed::Preset { name } => begin_as(holder, it, name).await,
+        ConfigDeed::OfferPresets => {
+            let above = it.language.word("ery-choose");
+            Ok(choosing::presets(it.language, above, None))
+        }
+        ConfigDeed::Consider { name } => choosing::consider(holder, it, name).await,
+        ConfigDeed::SetUp => choosing::set_up(holder, it).await,
         ConfigDeed::History { version: Some(number), .. } => {
             version(holder, it, *number, page).await
         }
@@ -84,7 +94,7 @@ pub(super) async fn carry_out(
         }
         ConfigDeed::Pause { place } => pause(holder, it, *place, true).await,
         ConfigDeed::Resume { place } => pause(holder, it, *place, false).await,
-        ConfigDeed::ShowAccess => Ok(access(holder, it, config, page).await),
+        ConfigDeed::ShowAccess => choosing::access(holder, it, config, page).await,
         ConfigDeed::Access { capability, role, is_given } => {
             set_access(holder, it, capability, *role, *is_given).await
         }
@@ -176,9 +186,9 @@ async fn set_access(
         if let Some(value) = &value {
             keys().check(Layer::Server, &path, value)?;
         }
-        Ok(vec![(path.clone(), value)])
+        Ok(Some(vec![(path.clone(), value)]))
     };
-    let answer = match on_top(holder, it, "", values).await {
+    let answer = match on_top(holder, it, Subject::SERVER, "", values).await {
         Ok(answer) => answer,
         Err(error) => return Ok(invalid(it.language, &error)),
     };
@@ -202,7 +212,8 @@ async fn begin_as(
         return Ok(Message::of(it.language.word("unknown-command")));
     };
     let note = format!("preset {name}");
-    match on_top(holder, it, &note, |server| Ok(preset.changes(server))).await {
+    let values = |server: &Document| Ok(Some(preset.changes(server)));
+    match on_top(holder, it, Subject::SERVER, &note, values).await {
         Ok(answer) => made(holder, it, answer).await,
         Err(error) => Ok(invalid(it.language, &error)),
     }
@@ -211,12 +222,16 @@ async fn begin_as(
 /// What the store says of a change.
 type Answer = Result<(u64, Vec<Difference>), Status>;
 
-/// Changes what the server sets, on top of what stands at that moment.
+/// What is to be changed; none where something else stands than whoever asks has seen.
+type Values = Option<Vec<(String, Option<Value>)>>;
+
+/// Changes what is set in a place, on top of what stands at that moment.
 async fn on_top(
     holder: &Holder,
     it: &Interaction,
+    subject: Subject,
     note: &str,
-    values: impl Fn(&Document) -> Result<Vec<(String, Option<Value>)>, InvalidConfig>,
+    values: impl Fn(&Document) -> Result<Values, InvalidConfig>,
 ) -> Result<Answer, InvalidConfig> {
     for _ in 0..TRIES {
         let loaded = match holder.stored_config.get(it.channel.home.key(), None).await {
@@ -224,8 +239,10 @@ async fn on_top(
             Err(status) => return Ok(Err(status)),
         };
         let nothing = Document::new();
-        let values = values(loaded.layered.get(&Subject::SERVER).unwrap_or(&nothing))?;
-        let wanted = values.into_iter().map(|(path, value)| (Subject::SERVER, path, value));
+        let Some(values) = values(loaded.layered.get(&subject).unwrap_or(&nothing))? else {
+            return Ok(Err(Status::aborted("somebody else's change came before")));
+        };
+        let wanted = values.into_iter().map(|(path, value)| (subject, path, value));
         let change = Change { expected: Some(loaded.version), ..change_of(it).noting(note) };
         let answer = holder.stored_config.change(&change, wanted.collect()).await;
         if !matches!(&answer, Err(status) if status.code() == Code::FailedPrecondition) {
@@ -238,18 +255,18 @@ async fn on_top(
 /// Returns whether whoever asks may do that: everybody for themselves, else by Discord's Manage server,
 /// or by a role that is let, which lets nobody else in.
 fn is_allowed(it: &Interaction, deed: &ConfigDeed, config: &Config) -> bool {
-    let manages = it.permissions.intersects(Permissions::MANAGE_GUILD | Permissions::ADMINISTRATOR);
+    let manages = manages(it);
     let configures = configures(it, config);
     let moderates = has_any(it, &config.access.moderator) || it.permissions.intersects(MODERATES);
     // What a channel's overwrites can give reaches no further than that channel.
     let keeps_channel = it.permissions.contains(Permissions::MANAGE_MESSAGES);
     match deed {
-        ConfigDeed::Set { place: Place::Me, .. }
-        | ConfigDeed::Reset { place: Place::Me, .. }
         // Of others, and of the server, those alone are told who configure.
-        | ConfigDeed::Status
-        | ConfigDeed::Usage => true,
-        ConfigDeed::Set { key, .. } | ConfigDeed::Reset { key, .. } if is_guarded(key) => manages,
+        ConfigDeed::Status | ConfigDeed::Usage => true,
+        ConfigDeed::Set { key, place, .. }
+        | ConfigDeed::Offer { key, place }
+        | ConfigDeed::Choose(Chosen { key, place, .. })
+        | ConfigDeed::Reset { key, place } => may_set(it, key, *place, config),
         // What was set before may be about access, too.
         ConfigDeed::Access { .. } | ConfigDeed::RollBack { .. } => manages,
         ConfigDeed::Pause { place: Place::Channel }
@@ -258,18 +275,32 @@ fn is_allowed(it: &Interaction, deed: &ConfigDeed, config: &Config) -> bool {
         // What stops everything is not lifted by more than may set it for good.
         ConfigDeed::Resume { .. }
         | ConfigDeed::Get { .. }
-        | ConfigDeed::Set { .. }
-        | ConfigDeed::Reset { .. }
         | ConfigDeed::History { .. }
         | ConfigDeed::Preset { .. }
+        | ConfigDeed::OfferPresets
+        | ConfigDeed::Consider { .. }
+        | ConfigDeed::SetUp
         | ConfigDeed::ShowAccess => configures,
     }
 }
 
+/// Returns whether whoever asks may set a key there.
+fn may_set(it: &Interaction, key: &str, place: Place, config: &Config) -> bool {
+    match place {
+        Place::Me => true,
+        Place::Server | Place::Channel if is_guarded(key) => manages(it),
+        Place::Server | Place::Channel => configures(it, config),
+    }
+}
+
+/// Returns whether whoever asks manages the server by Discord's own rights.
+fn manages(it: &Interaction) -> bool {
+    it.permissions.intersects(Permissions::MANAGE_GUILD | Permissions::ADMINISTRATOR)
+}
+
 /// Returns whether whoever asks may read and change what is set here.
 fn configures(it: &Interaction, config: &Config) -> bool {
-    it.permissions.intersects(Permissions::MANAGE_GUILD | Permissions::ADMINISTRATOR)
-        || has_any(it, &config.access.config_admin)
+    manages(it) || has_any(it, &config.access.config_admin)
 }
 
 fn has_any(it: &Interaction, roles: &BTreeSet<Id<RoleMarker>>) -> bool {

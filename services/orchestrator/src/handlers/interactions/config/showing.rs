@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use twilight_model::id::{Id, marker::RoleMarker};
 
 use ery_community_config::{
-    Config, Difference, Effective, Layer, Named, Origin, Present, Subject, Version, keys,
+    Config, Difference, Effective, Key, Layer, Named, Origin, Present, Subject, Version, keys,
 };
 
 use super::{held, invalid, present, refused};
@@ -50,8 +50,7 @@ pub(super) async fn get(
     let Some(key) = key else {
         let values = effective.values.iter().map(|(path, (value, _))| (path.as_str(), value));
         let present = present_soon(holder, it, values).await;
-        let mut paged =
-            Paged::new(List::Config, page).under(language.word("ery-config-heading"));
+        let mut paged = Paged::new(List::Config, page).under(language.word("ery-config-heading"));
         paged.add(effective.values.iter().map(|(path, (value, origin))| {
             let gone = gone(language, path, value, present.as_ref());
             format!("{}{gone}", line(language, path, &shown(language, path, value), *origin))
@@ -79,7 +78,7 @@ pub(super) async fn get(
 }
 
 /// Returns what the server has, if any of the values names some of it and that can be told at once.
-async fn present_soon(
+pub(super) async fn present_soon(
     holder: &Holder,
     it: &Interaction,
     values: impl IntoIterator<Item = (&str, &Value)>,
@@ -95,7 +94,12 @@ async fn present_soon(
 }
 
 /// Says what of a value is not there any more; it is tolerated.
-fn gone(language: Language, path: &str, value: &Value, present: Option<&Present>) -> String {
+pub(super) fn gone(
+    language: Language,
+    path: &str,
+    value: &Value,
+    present: Option<&Present>,
+) -> String {
     let Some(present) = present else { return String::new() };
     let ids = keys().ids(Subject::SERVER, path, value).into_iter();
     let gone: Vec<String> = ids
@@ -123,15 +127,15 @@ pub(super) async fn history(
     let language = it.language;
     let home = it.channel.home.key();
     let mut before = until.map(|until| until.saturating_add(1));
-    let mut paged: Option<Paged> = None;
+    let mut shown: Option<Paged> = None;
     loop {
         let versions = match holder.stored_config.history(home, before, AT_ONCE).await {
             Ok(versions) => versions,
             Err(status) => return refused(language, status),
         };
         let (Some(first), Some(last)) = (versions.first(), versions.last()) else { break };
-        let list = List::History { until: first.version };
-        let paged = paged.get_or_insert_with(|| Paged::new(list, page));
+        let of = List::History { until: first.version };
+        let paged = shown.get_or_insert_with(|| Paged::new(of, page));
         for version in &versions {
             paged.add([entry(language, version)]);
             paged.add(version.changed.iter().map(|difference| item(language, difference)));
@@ -143,7 +147,7 @@ pub(super) async fn history(
         before = Some(last.version);
     }
     let none = || Message::of(language.word("ery-history-none"));
-    Ok(paged.map_or_else(none, |paged| paged.message(language)))
+    Ok(shown.map_or_else(none, |paged| paged.message(language)))
 }
 
 /// Shows one change; what is too long for a message goes with it as a file.
@@ -251,9 +255,9 @@ pub(super) fn item(language: Language, difference: &Difference) -> String {
 }
 
 /// Shows a key; a role that it names as Discord shows it.
-fn path_in_words(path: &str) -> String {
+pub(super) fn path_in_words(path: &str) -> String {
     match path.rsplit_once('.') {
-        Some((table, role)) if keys().find(path).is_ok_and(|key| key.is_of_a_role()) => {
+        Some((table, role)) if keys().find(path).is_ok_and(Key::is_of_a_role) => {
             format!("{}{}", quoted(&format!("{table}."), 64), mention(Named::Role, role))
         }
         _ => quoted(path, 64),
@@ -281,7 +285,8 @@ fn whole(language: Language, path: &str, value: &Value) -> (String, Option<Attac
     }
     let text = text_of(value);
     if fits(&text, WHOLE) {
-        let shown = if text.is_empty() { language.word("ery-nothing") } else { quoted(&text, WHOLE) };
+        let shown =
+            if text.is_empty() { language.word("ery-nothing") } else { quoted(&text, WHOLE) };
         return (shown, None);
     }
     let file = Attached { name: format!("{path}.txt"), bytes: text.into_bytes() };
@@ -443,7 +448,10 @@ mod tests {
             let (shown, file) = whole(Language::English, path, &json!(text));
             assert!(shown.chars().count() <= EXCERPT + 2, "{shown}");
             let file = file.unwrap();
-            assert_eq!((file.name.as_str(), file.bytes), ("answers.instructions.txt", text.into_bytes()));
+            assert_eq!(
+                (file.name.as_str(), file.bytes),
+                ("answers.instructions.txt", text.into_bytes())
+            );
         }
         let (shown, file) = whole(Language::English, path, &json!("x".repeat(800)));
         assert_eq!((shown.chars().count(), file), (802, None));
@@ -452,7 +460,8 @@ mod tests {
     #[test]
     fn what_is_not_there_any_more_is_told() {
         let present = Present { roles: [7].into(), ..Present::default() };
-        let said = |value: Value| gone(Language::English, "access.moderator", &value, Some(&present));
+        let said =
+            |value: Value| gone(Language::English, "access.moderator", &value, Some(&present));
         assert_eq!(said(json!(["7"])), "");
         assert_eq!(said(json!(["7", "8"])), "; not there any more: `8`");
         assert_eq!(gone(Language::English, "access.moderator", &json!(["8"]), None), "");

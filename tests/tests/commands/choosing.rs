@@ -1,0 +1,154 @@
+//! What is set by choosing from menus.
+
+use serde_json::{Value, json};
+
+use crate::Stand;
+
+impl Stand {
+    fn role(&self, world: &Value, name: &str) -> String {
+        let guilds = world["guilds"].as_array().unwrap();
+        let guild = guilds.iter().find(|guild| guild["id"] == self.guild.id.as_str()).unwrap();
+        let role = guild["roles"].as_array().unwrap().iter().find(|role| role["name"] == name);
+        role.unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Lets somebody choose in a menu of a message, and returns the message as it is then.
+    async fn chosen(&self, who: &str, message: &Value, menu: &Value, values: &Value) -> Value {
+        let deed =
+            json!({ "type": "select", "custom_id": menu["custom_id"], "values": values });
+        self.changed(who, message, &deed).await
+    }
+
+    async fn set_to(&self, key: &str) -> Value {
+        let guild = self.guild.id.clone();
+        self.ctl(&["config", "get", key, "--guild", &guild]).await[0]["value"].clone()
+    }
+}
+
+fn menu(message: &Value, row: usize) -> Value {
+    message["components"][row]["components"][0].clone()
+}
+
+fn text(message: &Value) -> &str {
+    message["content"].as_str().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_channels_and_presets_are_chosen() {
+    let stand = Stand::start(&[]).await;
+    let key = json!({ "key": "gate.engage" });
+    let refused = stand.shown("alice", "ery config set", &key).await;
+    assert!(text(&refused).contains("Manage Server"), "{refused}");
+    let offered = stand.shown("mara", "ery config set", &key).await;
+    let options = menu(&offered, 0)["options"].clone();
+    let options = options.as_array().unwrap().iter();
+    let words: Vec<&str> = options.map(|option| option["value"].as_str().unwrap()).collect();
+    assert_eq!(words, ["_", "off", "listen", "addressed", "every_message"]);
+    let set = stand.chosen("mara", &offered, &menu(&offered, 0), &json!(["listen"])).await;
+    assert!(text(&set).contains("version 1"), "{set}");
+    assert_eq!(stand.set_to("gate.engage").await, "listen");
+    // The menu goes on, as it is now.
+    let reset = stand.chosen("mara", &set, &menu(&set, 0), &json!(["_"])).await;
+    assert!(text(&reset).contains("version 2"), "{reset}");
+    assert_eq!(stand.set_to("gate.engage").await, "addressed");
+
+    let offered =
+        stand.shown("mara", "ery config set", &json!({ "key": "moderation.reports_channel" })).await;
+    assert_eq!(menu(&offered, 0)["type"], 8);
+    let staff = stand.channel("staff").to_owned();
+    stand.chosen("mara", &offered, &menu(&offered, 0), &json!([staff])).await;
+    assert_eq!(stand.set_to("moderation.reports_channel").await, staff);
+
+    let offered = stand.shown("mara", "ery config preset", &json!({})).await;
+    let shown =
+        stand.chosen("mara", &offered, &menu(&offered, 0), &json!(["busy-community"])).await;
+    assert!(text(&shown).contains("`context.messages`"), "{shown}");
+    assert_eq!(stand.set_to("context.messages").await, 30, "that only showed it");
+    let press = json!({
+        "type": "button", "message_id": shown["id"],
+        "custom_id": shown["components"][1]["components"][0]["custom_id"],
+    });
+    let done = stand.told("mara", &press).await;
+    assert!(done.contains("Changed"), "{done}");
+    assert_eq!(stand.set_to("context.messages").await, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_are_chosen_by_who_manages_the_server_and_on_top_of_what_they_saw() {
+    let stand = Stand::start(&[]).await;
+    let world = stand.sim.get("/sim/v1/world").await.unwrap();
+    let member = stand.role(&world, "Member");
+    let offered = stand.shown("mara", "ery access show", &json!({})).await;
+    for row in 0..3 {
+        assert_eq!(menu(&offered, row)["type"], 6, "{offered}");
+    }
+    // Of event managers first, and of those who configure.
+    let given = stand.chosen("mara", &offered, &menu(&offered, 1), &json!([member])).await;
+    assert!(text(&given).contains("access.event_manager"), "{given}");
+    let given = stand.chosen("mara", &given, &menu(&given, 2), &json!([member])).await;
+    assert_eq!(stand.set_to("access.config_admin").await, json!([member]));
+    let shown = menu(&given, 2)["default_values"].clone();
+    assert_eq!(shown, json!([{ "id": member, "type": "role" }]));
+    // The first message shows what was before: nobody takes back what they did not see.
+    let late = stand.chosen("mara", &offered, &menu(&offered, 2), &json!([])).await;
+    assert!(text(&late).contains("Somebody else changed that"), "{late}");
+    assert_eq!(stand.set_to("access.config_admin").await, json!([member]));
+    // Who is let configure reads it, and changes nothing of it.
+    let read = stand.shown("alice", "ery access show", &json!({})).await;
+    assert!(text(&read).contains(&format!("<@&{member}>")), "{read}");
+    assert_eq!(read["components"], json!([]));
+    let set_up = stand.shown("alice", "ery setup", &json!({})).await;
+    assert_eq!(set_up["components"].as_array().unwrap().len(), 1, "{set_up}");
+    let whole = stand.shown("mara", "ery setup", &json!({})).await;
+    assert_eq!(whole["components"].as_array().unwrap().len(), 5, "{whole}");
+    let everyone = stand.guild.id.clone();
+    let refused = stand.chosen("mara", &whole, &menu(&whole, 2), &json!([everyone])).await;
+    assert!(text(&refused).contains("@everyone"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_neither_chosen_nor_short_is_written_in_a_form() {
+    let stand = Stand::start(&[]).await;
+    let deed = json!({
+        "type": "command", "command": "ery config set",
+        "options": { "key": "answers.instructions" },
+    });
+    let opened = stand.begin("mara", &deed).await;
+    assert_eq!(opened["response"]["type"], 9, "{opened}");
+    let written = "We love trains.\nBe kind.";
+    let sent = json!({
+        "type": "modal", "interaction_id": opened["id"], "fields": { "value": written },
+    });
+    let told = stand.told("mara", &sent).await;
+    assert!(told.contains("Changed"), "{told}");
+    assert_eq!(stand.set_to("answers.instructions").await, written);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_role_or_channel_of_the_server_is_refused_and_what_was_is_told() {
+    let stand = Stand::start(&[]).await;
+    let guild = stand.guild.id.clone();
+    let set = async |key: &str, value: &str| {
+        let options = json!({ "key": key, "value": value });
+        text(&stand.shown("mara", "ery config set", &options).await).to_owned()
+    };
+    let bob = stand.member("bob").to_owned();
+    let refused = set("moderation.reports_channel", &format!("<@{bob}>")).await;
+    assert!(refused.contains(&bob) && refused.contains("must be a channel of this server"), "{refused}");
+    let refused = set("access.moderator", &bob).await;
+    assert!(refused.contains("must be a role of this server"), "{refused}");
+    let refused = set("gate.roles.42", "off").await;
+    assert!(refused.contains("must be a role of this server"), "{refused}");
+
+    // What was set stands, whatever becomes of it, and can be reset.
+    let role = json!({ "name": "Passing", "guild_id": guild });
+    let role = stand.sim.post("/sim/v1/roles", &role).await.unwrap();
+    let role = role["id"].as_str().unwrap().to_owned();
+    let given = set("access.moderator", &role).await;
+    assert!(given.contains("Changed"), "{given}");
+    stand.sim.delete(&format!("/sim/v1/roles/{guild}/{role}")).await.unwrap();
+    let shown = stand.shown("mara", "ery config get", &json!({ "key": "access.moderator" })).await;
+    assert!(text(&shown).contains(&format!("not there any more: `{role}`")), "{shown}");
+    let reset = stand.shown("mara", "ery config reset", &json!({ "key": "access.moderator" })).await;
+    assert!(text(&reset).contains("Changed"), "{reset}");
+}
