@@ -4,6 +4,7 @@ mod follow;
 
 use std::{sync::Arc, time::Duration};
 
+use async_nats::connection::State;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::BoxStream};
@@ -102,7 +103,11 @@ impl EventBus for ClusterBus {
         }
         let told = async {
             self.nats.client.publish(subjects::broadcast(topic), payload).await?;
-            Ok(())
+            // It waits for a connection then: whoever relies on being told is told late, if at all.
+            match self.nats.client.connection_state() {
+                State::Connected => Ok(()),
+                State::Pending | State::Disconnected => Err(NoAnswer("NATS").into()),
+            }
         };
         self.in_time(told).await
     }

@@ -49,7 +49,8 @@ impl Cluster {
             tracing::warn!(%error, "could not ask Redis since when it has been known");
         }
         let membership =
-            Arc::new(ClusterMembership::new(Arc::clone(&nats), Arc::clone(&redis), redis_settings));
+            ClusterMembership::new(Some(Arc::clone(&nats)), Arc::clone(&redis), redis_settings);
+        let membership = Arc::new(membership);
         let queue = Arc::new(ClusterQueue::new(
             Arc::clone(&nats),
             Arc::clone(&redis),

@@ -15,7 +15,7 @@ use ery_ids::{ReplicaId, ServiceName};
 use ery_membership::{Claim, Membership, MembershipError, Registration, Replica};
 
 use crate::{
-    RedisSettings,
+    ConnectError, RedisSettings,
     background::{Owned, jittered},
     keys::{self, MemberKeys},
     nats::NatsLink,
@@ -35,7 +35,8 @@ type List = Arc<watch::Sender<Arc<[Replica]>>>;
 ///
 /// NATS only tells those who watch to look at once.
 pub struct ClusterMembership {
-    nats: Arc<NatsLink>,
+    /// None: nobody tells, and lists are looked at in their time.
+    nats: Option<Arc<NatsLink>>,
     redis: Arc<RedisLink>,
     ttl: Duration,
     watched: Arc<std::sync::Mutex<HashMap<ServiceName, List>>>,
@@ -44,8 +45,19 @@ pub struct ClusterMembership {
 }
 
 impl ClusterMembership {
+    /// Connects to Redis alone: for whoever asks for the replicas and goes again.
+    ///
+    /// # Errors
+    ///
+    /// After `connect_timeout` at the latest; the text says what cannot be reached, without
+    /// credentials, and what to look at.
+    pub async fn by_redis(settings: &RedisSettings) -> Result<Self, ConnectError> {
+        let redis = Arc::new(RedisLink::connect(settings).await?);
+        Ok(Self::new(None, redis, settings))
+    }
+
     pub(crate) fn new(
-        nats: Arc<NatsLink>,
+        nats: Option<Arc<NatsLink>>,
         redis: Arc<RedisLink>,
         settings: &RedisSettings,
     ) -> Self {
@@ -69,7 +81,7 @@ impl ClusterMembership {
 impl Membership for ClusterMembership {
     async fn join(&self, replica: Replica) -> Result<Box<dyn Registration>, MembershipError> {
         let member = Member {
-            nats: Arc::clone(&self.nats),
+            nats: self.nats.clone(),
             redis: Arc::clone(&self.redis),
             keys: MemberKeys::of(replica.service),
             text: serde_json::to_string(&replica)
@@ -93,7 +105,7 @@ impl Membership for ClusterMembership {
         if let Some(list) = self.subscribed(service) {
             return Ok(list);
         }
-        let (nats, redis) = (Arc::clone(&self.nats), Arc::clone(&self.redis));
+        let (nats, redis) = (self.nats.clone(), Arc::clone(&self.redis));
         let mut watched =
             Watched::open(nats, redis, service, self.ttl).await.map_err(unavailable)?;
         let first = watched.look().await.map_err(unavailable)?;
@@ -136,7 +148,7 @@ impl Membership for ClusterMembership {
 
 /// A replica in its list.
 struct Member {
-    nats: Arc<NatsLink>,
+    nats: Option<Arc<NatsLink>>,
     redis: Arc<RedisLink>,
     keys: MemberKeys,
     replica: Replica,
@@ -151,8 +163,9 @@ impl Member {
 
     /// Tells those who watch to look.
     async fn tell(&self) {
+        let Some(nats) = &self.nats else { return };
         let subject = subjects::members(self.replica.service);
-        if let Err(error) = self.nats.client.publish(subject, Bytes::new()).await {
+        if let Err(error) = nats.client.publish(subject, Bytes::new()).await {
             tracing::debug!(%error, "could not tell that a replica came or went");
         }
     }

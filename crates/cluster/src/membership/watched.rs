@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// One service's list, as this process knows it.
 pub(super) struct Watched {
-    nats: Arc<NatsLink>,
+    nats: Option<Arc<NatsLink>>,
     redis: Arc<RedisLink>,
     service: ServiceName,
     keys: MemberKeys,
@@ -36,18 +36,20 @@ pub(super) struct Watched {
 
 impl Watched {
     pub(super) async fn open(
-        nats: Arc<NatsLink>,
+        nats: Option<Arc<NatsLink>>,
         redis: Arc<RedisLink>,
         service: ServiceName,
         ttl: Duration,
     ) -> Result<Self, RedisError> {
-        let told = nats
-            .client
-            .subscribe(subjects::members(service))
-            .await
-            .map_err(|_| RedisError::NoAnswer(NoAnswer("NATS")))?;
+        let told = match &nats {
+            Some(nats) => {
+                let told = nats.client.subscribe(subjects::members(service)).await;
+                Some(told.map_err(|_| RedisError::NoAnswer(NoAnswer("NATS")))?)
+            }
+            None => None,
+        };
         let keys = MemberKeys::of(service);
-        Ok(Self { nats, redis, service, keys, ttl, told: Some(told), known: Known::default() })
+        Ok(Self { nats, redis, service, keys, ttl, told, known: Known::default() })
     }
 
     /// Looks at the list now.
@@ -79,8 +81,10 @@ impl Watched {
     async fn wait(&mut self) {
         let Some(told) = &mut self.told else {
             sleep(jittered(LOOK)).await;
-            let subject = subjects::members(self.service);
-            self.told = self.nats.client.subscribe(subject).await.ok();
+            if let Some(nats) = &self.nats {
+                let subject = subjects::members(self.service);
+                self.told = nats.client.subscribe(subject).await.ok();
+            }
             return;
         };
         let message = tokio::select! {
