@@ -51,6 +51,16 @@ pub struct Change {
     pub expected: Option<u64>,
 }
 
+/// What came of a change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// The version from now on; the former one if nothing was changed.
+    pub version: u64,
+    pub changed: Vec<Difference>,
+    /// Whether others could not be told: then they notice by themselves.
+    pub is_untold: bool,
+}
+
 /// A version that was made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Version {
@@ -105,16 +115,12 @@ impl StoredConfig {
         Ok(Some(Loaded { version: answer.version, layered }))
     }
 
-    /// Sets and resets values, all or none; returns the version, and what was changed.
+    /// Sets and resets values, all or none.
     ///
     /// # Errors
     ///
     /// What the store says: what is invalid with its path, value and bound.
-    pub async fn change(
-        &self,
-        change: &Change,
-        wanted: Wanted,
-    ) -> Result<(u64, Vec<Difference>), Status> {
+    pub async fn change(&self, change: &Change, wanted: Wanted) -> Result<Made, Status> {
         let settings = wanted.into_iter().map(|(subject, path, value)| proto::ConfigSetting {
             layer: subject.layer.to_proto().into(),
             subject_id: subject.id,
@@ -138,11 +144,7 @@ impl StoredConfig {
     /// # Errors
     ///
     /// What the store says: `NOT_FOUND` if that is too long ago.
-    pub async fn roll_back(
-        &self,
-        change: &Change,
-        to: u64,
-    ) -> Result<(u64, Vec<Difference>), Status> {
+    pub async fn roll_back(&self, change: &Change, to: u64) -> Result<Made, Status> {
         let request = proto::RollBackConfigRequest {
             home_id: change.home,
             change_id: change.id.clone(),
@@ -190,8 +192,9 @@ impl ConfigSource for StoredConfig {
     }
 }
 
-fn made(answer: proto::ChangeConfigResponse) -> Result<(u64, Vec<Difference>), Status> {
-    Ok((answer.version, differences(answer.changes)?))
+fn made(answer: proto::ChangeConfigResponse) -> Result<Made, Status> {
+    let proto::ChangeConfigResponse { version, changes, is_untold } = answer;
+    Ok(Made { version, changed: differences(changes)?, is_untold })
 }
 
 fn differences(changes: Vec<proto::ConfigChange>) -> Result<Vec<Difference>, Status> {

@@ -18,7 +18,7 @@ mod presets;
 pub mod testing;
 
 pub use cache::{Base, Changed, ConfigCache, ConfigSource, Loaded, SharedBase, SourceError};
-pub use client::{Change, Difference, StoredConfig, Version, Wanted, kept_at, top_of};
+pub use client::{Change, Difference, Made, StoredConfig, Version, Wanted, kept_at, top_of};
 pub use config::{
     Access, Answers, Budget, Budgets, ChannelBudget, Config, Context, Engage, Gate,
     InstallationBudget, Limits, MemberBudget, Moderation, ServerBudget, Span, ToolRule, ToolRules,

@@ -329,6 +329,7 @@ report-no-excerpt = Ihren Text habe ich nicht.
 ery-not-allowed = Dafür braucht es das Recht „Server verwalten“ oder eine Rolle, der das hier erlaubt ist (`/ery zugang zeigen`).
 ery-invalid = Das lässt sich nicht einstellen: { $problem }
 ery-changed = Geändert; das ist jetzt Version { $version }.
+ery-untold = Anderswo gilt es binnen 30 Sekunden.
 # Stellen: was gilt, wer es eingestellt hat (settings, global, server, channel), und welcher Art es ist (amount, choice).
 ery-held = Es zählt als { $value }: { $above ->
     [global] was für die ganze Installation eingestellt ist, erlaubt

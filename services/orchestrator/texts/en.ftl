@@ -329,6 +329,7 @@ report-no-excerpt = I do not have its text.
 ery-not-allowed = That takes the right Manage Server, or a role that is let do it here (`/ery access show`).
 ery-invalid = That cannot be set: { $problem }
 ery-changed = Changed; this is version { $version } now.
+ery-untold = Elsewhere it holds within 30 seconds.
 # Places: what holds, who set it (settings, global, server, channel), and of what kind it is (amount, choice).
 ery-held = It counts as { $value }: { $above ->
     [global] what is set for the whole installation allows

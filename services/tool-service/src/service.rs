@@ -95,10 +95,15 @@ impl Service {
 
     /// Returns the service's RPCs.
     pub fn routes(&self) -> Routes {
+        self.added_to(Routes::default())
+    }
+
+    /// Adds what it serves to what another service does.
+    pub fn added_to(&self, routes: Routes) -> Routes {
         let pipeline = Pipeline::new(Arc::clone(&self.shared));
         let handlers = Handlers::new(Arc::clone(&self.shared), pipeline);
         let server = ToolServiceServer::new(handlers);
-        Routes::new(server.max_decoding_message_size(MAX_REQUEST_BYTES))
+        routes.add_service(server.max_decoding_message_size(MAX_REQUEST_BYTES))
     }
 
     /// Follows whether calls can be served: events are followed, and Discord takes our token.

@@ -146,16 +146,18 @@ impl ConfigHandlers {
     /// Tells every process of a change: they would notice it later by themselves.
     async fn tell(&self, home: u64, made: Version) -> ChangeConfigResponse {
         let version = made.number;
+        let mut is_untold = false;
         if !made.changes.is_empty() {
             let changed = Changed { home, version };
             let payload = serde_json::to_vec(&changed).expect("numbers can be written as JSON");
             if let Err(error) = self.bus.broadcast(Topic::ConfigChanged, payload.into()).await {
                 tracing::warn!(%error, "that config changed is not told; it is noticed in a while");
+                is_untold = true;
             }
             tracing::info!(home, version, changes = made.changes.len(), "config was changed");
         }
         let changes = made.changes.into_iter().map(render_change).collect();
-        ChangeConfigResponse { version, changes }
+        ChangeConfigResponse { version, changes, is_untold }
     }
 }
 

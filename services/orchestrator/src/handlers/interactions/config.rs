@@ -14,7 +14,7 @@ use twilight_model::{
 };
 
 use ery_community_config::{
-    Change, Changed, Config, Difference, Document, Effective, InvalidConfig, Layer, Must, Named,
+    Change, Changed, Config, Difference, Document, Effective, InvalidConfig, Layer, Made, Must, Named,
     Origin, Present, Subject, Wanted, keys, preset,
 };
 
@@ -220,7 +220,7 @@ async fn begin_as(
 }
 
 /// What the store says of a change.
-type Answer = Result<(u64, Vec<Difference>), Status>;
+type Answer = Result<Made, Status>;
 
 /// What is to be changed; none where something else stands than whoever asks has seen.
 type Values = Option<Vec<(String, Option<Value>)>>;
@@ -349,18 +349,21 @@ async fn roll_back(holder: &Holder, it: &Interaction, version: u64) -> Result<Me
 
 async fn made(holder: &Holder, it: &Interaction, made: Answer) -> Result<Message, CallError> {
     let language = it.language;
-    let (version, differences) = match made {
+    let Made { version, changed, is_untold } = match made {
         Ok(made) => made,
         Err(status) => return refused(language, status),
     };
     // Here it holds at once; the others hear of it.
     holder.config.told(Changed { home: it.channel.home.key(), version });
-    if differences.is_empty() {
+    if changed.is_empty() {
         return Ok(Message::of(language.word("ery-unchanged")));
     }
     let number = version.to_string();
-    let heading = language.say("ery-changed", &[("version", (&number).into())]);
-    Ok(showing::change(holder, it, heading, version, &differences, 0).await)
+    let mut heading = language.say("ery-changed", &[("version", (&number).into())]);
+    if is_untold {
+        heading = format!("{heading} {}", language.word("ery-untold"));
+    }
+    Ok(showing::change(holder, it, heading, version, &changed, 0).await)
 }
 
 /// Says what holds in place of what was set, where something narrower does.
@@ -425,7 +428,7 @@ async fn pause(
         vec![(subject(it, place), "paused".to_owned(), is_paused.then_some(Value::Bool(true)))];
     let of = change_of(it);
     let version = match holder.stored_config.change(&of, wanted).await {
-        Ok((version, _)) => version,
+        Ok(made) => made.version,
         Err(status) => return refused(it.language, status),
     };
     holder.config.told(Changed { home: it.channel.home.key(), version });
