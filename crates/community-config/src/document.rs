@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::{
-    keys::{self, InvalidConfig, keys},
+    keys::{self, InvalidConfig, LONGEST_PATH, in_line, keys},
     layer::Layer,
 };
 
@@ -42,9 +42,9 @@ pub type Layered = BTreeMap<Subject, Document>;
 pub enum DocumentError {
     #[error("this is neither TOML nor JSON: {0}")]
     Syntax(String),
-    #[error("`{0}` must be a table")]
+    #[error("`{}` must be a table", in_line(.0, LONGEST_PATH))]
     NotATable(String),
-    #[error("`{path}` is no id of a channel or of a user")]
+    #[error("`{}` is no id of a channel or of a user", in_line(.path, LONGEST_PATH))]
     NotAnId { path: String },
     #[error(transparent)]
     Invalid(#[from] InvalidConfig),
@@ -86,9 +86,9 @@ impl File {
     /// Says what is wrong where.
     pub fn read(text: &str, top: Layer) -> Result<Layered, DocumentError> {
         let mut root: Map<String, Value> = if text.trim_start().starts_with('{') {
-            serde_json::from_str(text).map_err(|error| DocumentError::Syntax(error.to_string()))?
+            serde_json::from_str(text).map_err(|error| of_json(&error))?
         } else {
-            toml::from_str(text).map_err(|error| DocumentError::Syntax(error.to_string()))?
+            toml::from_str(text).map_err(|error| of_toml(text, &error))?
         };
         let mut layered = Layered::new();
         for (name, layer) in [("channels", Layer::Channel), ("users", Layer::User)] {
@@ -109,6 +109,27 @@ impl File {
         layered.insert(Subject { layer: top, id: 0 }, flat(&root, top)?);
         Ok(layered)
     }
+}
+
+/// How much of a parser's words is repeated: they may quote what somebody wrote.
+const LONGEST_MISTAKE: usize = 200;
+
+fn of_json(error: &serde_json::Error) -> DocumentError {
+    DocumentError::Syntax(in_line(&error.to_string(), LONGEST_MISTAKE))
+}
+
+/// Says what is wrong and where, and not the whole line, which may be long.
+fn of_toml(text: &str, error: &toml::de::Error) -> DocumentError {
+    let mistake = in_line(error.message(), LONGEST_MISTAKE);
+    let before = error.span().and_then(|span| text.get(..span.start));
+    DocumentError::Syntax(match before {
+        Some(before) => {
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            format!("{mistake} at line {line} column {column}")
+        }
+        None => mistake,
+    })
 }
 
 fn below(root: &mut Map<String, Value>, name: &str, id: u64, document: &Document) {
@@ -192,6 +213,14 @@ language = "de"
         let refused = |text: &str| File::read(text, Layer::Server).unwrap_err().to_string();
         assert!(refused("[gate").starts_with("this is neither TOML nor JSON"));
         assert!(refused("{").starts_with("this is neither TOML nor JSON"));
+        let odd = format!("[gate]\nnames = \"\u{1b}{}", "x".repeat(10_000));
+        let said = refused(&odd);
+        assert!(said.contains(" at line 2 column "), "{said}");
+        let key = format!("\"\\u001b[2J{}\" = 1", "x".repeat(10_000));
+        for said in [said, refused(&key), refused(&format!("[channels]\n{key}"))] {
+            assert!(said.chars().count() < 300, "{}", said.len());
+            assert!(!said.chars().any(char::is_control), "{said:?}");
+        }
         assert_eq!(refused("channels = 1"), "`channels` must be a table");
         assert_eq!(refused("[channels.x]"), "`channels.x` is no id of a channel or of a user");
         assert_eq!(

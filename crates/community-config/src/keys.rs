@@ -81,7 +81,7 @@ pub struct Key {
 /// A value that cannot be set.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum InvalidConfig {
-    #[error("there is no `{path}`{}", suggested(.suggestion.as_deref()))]
+    #[error("there is no `{}`{}", in_line(.path, LONGEST_PATH), suggested(.suggestion.as_deref()))]
     Unknown { path: String, suggestion: Option<String> },
     #[error("`{path}` is {value}, but must be {must}")]
     Value { path: String, value: String, must: Must },
@@ -89,9 +89,7 @@ pub enum InvalidConfig {
     Layer { path: String, layer: Layer, allowed: Vec<Layer> },
     #[error("`{path}` cannot name @everyone: Discord lists that role for nobody")]
     Everyone { path: String },
-    #[error(
-        "`{path}` is {id}, but must be a role of this server, which has none of that id"
-    )]
+    #[error("`{path}` is {id}, but must be a role of this server, which has none of that id")]
     NoSuchRole { path: String, id: u64 },
     #[error(
         "`{path}` is {id}, but must be a channel of this server, which has none of that id that Ery \
@@ -388,8 +386,7 @@ impl Key {
     fn is_about_everyone(&self, path: &str, value: &Value, home: u64) -> bool {
         let everyone = home.to_string();
         let names = |value: &Value| value.as_str() == Some(everyone.as_str());
-        let is_entry = self.is_of_a_role()
-            && path.rsplit('.').next() == Some(everyone.as_str());
+        let is_entry = self.is_of_a_role() && path.rsplit('.').next() == Some(everyone.as_str());
         let names_roles = self.names() == Some(Named::Role);
         is_entry || names_roles && value.as_array().is_some_and(|roles| roles.iter().any(names))
     }
@@ -444,13 +441,35 @@ fn is_id(schema: &Value) -> bool {
 
 /// Shows a value in an error: short, on one line.
 pub(crate) fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() <= 80 {
-        return text;
+    in_line(&value.to_string(), 80)
+}
+
+/// How much of a key is shown that somebody wrote.
+pub(crate) const LONGEST_PATH: usize = 120;
+
+/// Writes what somebody wrote in a line of so many characters at most; what would move the cursor of a
+/// terminal, or turn the line around, is seen as what it is.
+pub(crate) fn in_line(text: &str, longest: usize) -> String {
+    let is_odd = |it: char| {
+        it.is_control() || matches!(it, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let (mut line, mut room) = (String::new(), longest);
+    for character in text.chars() {
+        let shown = match character {
+            '\n' | '\r' | '\t' => " ".to_owned(),
+            odd if is_odd(odd) => odd.escape_unicode().to_string(),
+            plain => plain.to_string(),
+        };
+        let size = shown.chars().count();
+        if size > room {
+            line.pop();
+            line.push('…');
+            break;
+        }
+        room -= size;
+        line.push_str(&shown);
     }
-    let mut cut: String = text.chars().take(79).collect();
-    cut.push('…');
-    cut
+    line
 }
 
 impl fmt::Display for Key {
@@ -480,6 +499,16 @@ mod tests {
 
     use super::*;
     use crate::document::{Document, File, Layered, Subject};
+
+    #[test]
+    fn what_somebody_wrote_is_said_on_one_line_and_cannot_leave_it() {
+        assert_eq!(in_line("plain ü", 80), "plain ü");
+        assert_eq!(in_line("two\nlines\u{1b}[2J", 80), "two lines\\u{1b}[2J");
+        assert_eq!(in_line("\u{202e}x", 80), "\\u{202e}x");
+        assert_eq!(in_line(&"x".repeat(80), 80), "x".repeat(80));
+        let cut = in_line(&"x".repeat(81), 80);
+        assert_eq!((cut.chars().count(), cut.ends_with('…')), (80, true));
+    }
 
     #[test]
     fn every_key_says_what_it_is_and_where_it_is_set() {
