@@ -445,3 +445,19 @@ async fn a_change_governs_every_replica_also_where_its_broadcast_was_lost() {
     let told = governed(&platform, &channels, member, true).await.unwrap();
     println!("after a restart of NATS: governed in round {} after {:?}", told.0, told.1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_made_while_nobody_can_be_told_and_noticed_all_the_same() {
+    let mut platform = Platform::start(SHAPE, &[]).await.unwrap();
+    let (guild, channels, members) = platform.sim.make_guild(4, 1).await.unwrap();
+    governed(&platform, &channels, &members[0], true).await.unwrap();
+    platform.nats.kill().await.unwrap();
+    let set = ["config", "set", "gate.engage", "listen", "--guild", &guild];
+    let made = platform.ctl(&set).await.unwrap();
+    assert_eq!((&made[0]["is_made"], &made[0]["is_untold"]), (&json!(true), &json!(true)));
+    let made_at = tokio::time::Instant::now();
+    platform.nats.restart().await.unwrap();
+    governed(&platform, &channels, &members[0], false).await.unwrap();
+    println!("after a change that was told to nobody: governed within {:?}", made_at.elapsed());
+    assert!(made_at.elapsed() < Duration::from_secs(45), "{:?}", made_at.elapsed());
+}

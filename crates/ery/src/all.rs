@@ -112,7 +112,8 @@ impl Everything {
             &callees,
             health,
         )?;
-        let tool_peers = Peers::local(ery_rpc::local(tools));
+        let tool_peers = Peers::local(ery_rpc::local(tools.routes()));
+        let ctl_routes = tools.added_to(ctl_routes);
 
         let ports = ery_orchestrator::Ports {
             queue: Arc::clone(&queue),

@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use ery_settings::Sources;
 use ery_sim_discord::Generator;
 
+use crate::failure::Told;
+
 /// Ery, an AI community manager for Discord.
 #[derive(Debug, Parser)]
 #[command(name = "ery", version, about, arg_required_else_help = true)]
@@ -27,6 +29,14 @@ impl Cli {
             sources.flags.push(("data_dir".into(), folder.display().to_string()));
         }
         sources
+    }
+
+    /// Returns who is told of failures.
+    pub(crate) fn told(&self) -> Told {
+        match &self.command {
+            Command::Ctl(Ctl { json: true, .. }) => Told::Program,
+            _ => Told::Person,
+        }
     }
 }
 

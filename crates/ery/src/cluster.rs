@@ -157,7 +157,7 @@ impl Wiring<'_> {
             }
             ServiceName::ToolService => {
                 let store = self.peers(ServiceName::Store).await?;
-                let routes = services::tools(
+                let service = services::tools(
                     settings,
                     clock,
                     &cluster.bus(),
@@ -167,7 +167,7 @@ impl Wiring<'_> {
                     tasks,
                     &self.health,
                 )?;
-                Ok(Some(routes))
+                Ok(Some(service.routes()))
             }
             ServiceName::Store => {
                 let stores = self.peers(ServiceName::Store).await?;

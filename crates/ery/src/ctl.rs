@@ -40,10 +40,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Runs one command.
 pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failure> {
     let settings = Settings::load(sources)?;
-    if let CtlCommand::Store(Store::Rekey { decrypt }) = arguments.command {
-        return store::rekey(&settings, decrypt).await;
-    }
     let output = Output { json: arguments.json };
+    if let CtlCommand::Store(Store::Rekey { decrypt }) = arguments.command {
+        return store::rekey(&settings, decrypt, &output).await;
+    }
     if let CtlCommand::Config(command) = &arguments.command
         && config::told_without_a_store(command, &output)?
     {

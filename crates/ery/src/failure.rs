@@ -1,5 +1,7 @@
 use std::{error::Error, fmt::Write as _, io::Write as _, process::ExitCode};
 
+use serde_json::json;
+
 /// Why the process ends with an error: one line for people, and a code for whatever started it.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
@@ -7,6 +9,16 @@ pub(crate) struct Failure {
     text: String,
 }
 
+/// Who is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Person,
+    /// One that asked for JSON.
+    Program,
+}
+
+/// As the command line's own parser ends.
+const USAGE: u8 = 2;
 /// Source: sysexits.h. What does not run, because something else does not.
 const UNAVAILABLE: u8 = 69;
 /// A failure of our own.
@@ -40,12 +52,42 @@ impl Failure {
         &self.text
     }
 
+    /// A command line that is none.
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
+        Self { code: USAGE, text: text.into() }
+    }
+
     /// Writes the line, and returns the code.
-    pub(crate) fn report(&self) -> ExitCode {
-        let line: String = self.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    pub(crate) fn report(&self, told: Told) -> ExitCode {
+        let line = self.line();
+        let line = match told {
+            Told::Person => format!("ery: {line}"),
+            Told::Program => self.json(&line),
+        };
         // Where standard error is closed there is nobody to tell.
-        drop(writeln!(std::io::stderr(), "ery: {line}"));
+        drop(writeln!(std::io::stderr(), "{line}"));
         ExitCode::from(self.code)
+    }
+
+    /// Returns the text on one line, on which nothing moves a terminal's cursor.
+    fn line(&self) -> String {
+        let line = self.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let shown = |it: char| -> String {
+            if it.is_control() { it.escape_unicode().to_string() } else { it.to_string() }
+        };
+        line.chars().map(shown).collect()
+    }
+
+    /// Returns what a program reads; the shape stays as it is.
+    fn json(&self, line: &str) -> String {
+        let kind = match self.code {
+            USAGE => "usage",
+            UNAVAILABLE => "unavailable",
+            CONFIG => "invalid",
+            _ => "failed",
+        };
+        let error = json!({ "kind": kind, "exit_code": self.code, "message": line });
+        json!({ "error": error }).to_string()
     }
 }
 
@@ -68,6 +110,24 @@ mod tests {
     use std::io;
 
     use super::*;
+
+    #[test]
+    fn a_program_is_told_in_one_shape_and_nothing_moves_a_cursor() {
+        let failure = Failure::settings("two\nlines \u{1b}[2J");
+        assert_eq!(failure.line(), "two lines \\u{1b}[2J");
+        let told: serde_json::Value = serde_json::from_str(&failure.json(&failure.line())).unwrap();
+        let error = json!({
+            "kind": "invalid", "exit_code": 78, "message": "two lines \\u{1b}[2J",
+        });
+        assert_eq!(told, json!({ "error": error }));
+        for (failure, kind) in [
+            (Failure::usage("x"), "usage"),
+            (Failure::unavailable("x"), "unavailable"),
+            (Failure::internal("x"), "failed"),
+        ] {
+            assert!(failure.json("x").contains(kind), "{failure:?}");
+        }
+    }
 
     #[test]
     fn a_cause_is_told_once() {

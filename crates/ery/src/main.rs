@@ -23,26 +23,46 @@ use clap::Parser;
 
 use crate::{
     cli::{Cli, Command},
-    failure::Failure,
+    failure::{Failure, Told},
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
+    let told = cli.told();
     // Before anything opens a connection: two providers in one graph would have to be told apart.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
-        return Failure::internal("the TLS provider was installed twice").report();
+        return Failure::internal("the TLS provider was installed twice").report(told);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return Failure::caused("could not start the runtime", &error).report(),
+        Err(error) => return Failure::caused("could not start the runtime", &error).report(told),
     };
     let result = runtime.block_on(run(cli));
     // What is left after the drain is not waited for.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => failure.report(told),
     }
+}
+
+/// Says what is wrong with a command line, or what was asked for by `--help`.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    // It is no command yet that could be asked for this.
+    let asks_for = |word: &str| std::env::args_os().any(|argument| argument == word);
+    if error.use_stderr() && asks_for("ctl") && asks_for("--json") {
+        let text = error.to_string();
+        let text = text.trim_start_matches("error: ");
+        // What follows is how the command is used, for people.
+        let text = text.split("\n\n").next().unwrap_or(text);
+        return Failure::usage(text).report(Told::Program);
+    }
+    // Where its place is closed there is nobody to tell.
+    drop(error.print());
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 async fn run(cli: Cli) -> Result<(), Failure> {

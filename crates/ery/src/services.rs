@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use tonic::service::Routes;
 
 use ery_budgets::Budgets;
 use ery_channel_queue::ChannelQueue;
@@ -88,7 +87,7 @@ pub(crate) fn ai(
         .map_err(|error| Failure::settings(format!("ai: {}", chain(&error))))
 }
 
-/// Starts the tool-service, and returns its calls.
+/// Starts the tool-service, and returns it for its calls.
 #[expect(clippy::too_many_arguments, reason = "it needs every port")]
 pub(crate) fn tools(
     settings: &Settings,
@@ -99,7 +98,7 @@ pub(crate) fn tools(
     store: &Peers,
     tasks: &Tasks,
     health: &Health,
-) -> Result<Routes, Failure> {
+) -> Result<ery_tool_service::Service, Failure> {
     let ports = ery_tool_service::Ports {
         discord: ery_tool_service::Discord {
             token: settings.token()?,
@@ -124,9 +123,8 @@ pub(crate) fn tools(
             }
         }
     });
-    let routes = service.routes();
-    tasks.spawn("tool-service", service.run(tasks.clone()));
-    Ok(routes)
+    tasks.spawn("tool-service", service.clone().run(tasks.clone()));
+    Ok(service)
 }
 
 /// Starts the console, and returns where it is served.

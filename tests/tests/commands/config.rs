@@ -233,18 +233,85 @@ async fn an_operator_exports_imports_and_sets_everything() {
     assert!(stand.refused(&both).await.contains("give --channel or --user, not both"));
 
     // Whole numbers however they are written; a dry run says that it is one, and refuses as much.
-    fs::write(&file, r#"{ "limits": { "steps": 5e0 }, "channels": { "5": { "paused": true } } }"#)
-        .unwrap();
+    let general = stand.channel("general").to_owned();
+    let text = json!({ "limits": { "steps": 5.0 }, "channels": { &general: { "paused": true } } });
+    fs::write(&file, text.to_string().replace("5.0", "5e0")).unwrap();
     let dry = stand.ctl(&["config", "import", &file, "--guild", &guild]).await;
     assert!(dry.as_array().unwrap().iter().all(|it| it["is_made"] == false), "{dry}");
     assert_eq!(stand.ctl(&import).await[0]["is_made"], true);
     assert_eq!(stand.value("limits.steps").await, (json!(5), "server".to_owned()));
-    assert_eq!(stand.value("paused").await.0, false);
+    assert_eq!(stand.value("paused").await.0, true);
     let nowhere = stand.refused(&["import", &file]).await;
-    assert!(nowhere.contains("channel 5, which belongs to a server"), "{nowhere}");
+    let named = format!("channel {general}, which belongs to a server");
+    assert!(nowhere.contains(&named), "{nowhere}");
 
     let schema = stand.ctl(&["config", "schema"]).await;
     assert_eq!(schema["properties"]["gate"]["properties"]["answer_bots"]["type"], "boolean");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_names_roles_and_channels_that_the_server_has() {
+    let stand = Stand::start(&[]).await;
+    let (guild, bob) = (stand.guild.id.clone(), stand.member("bob").to_owned());
+    let reports = ["set", "moderation.reports_channel", &bob, "--guild", &guild];
+    let refused = stand.refused(&reports).await;
+    assert!(refused.contains("but must be a channel of this server"), "{refused}");
+    let file = stand.folder.path().join("config.toml");
+    fs::write(&file, format!("[access]\nmoderator = [\"{bob}\"]\n")).unwrap();
+    let file = file.display().to_string();
+    let refused = stand.refused(&["import", &file, "--guild", &guild]).await;
+    assert!(refused.contains("but must be a role of this server"), "{refused}");
+    let elsewhere = ["set", "paused", "true", "--guild", &guild, "--channel", &bob];
+    let refused = stand.refused(&elsewhere).await;
+    assert!(refused.contains(&format!("`channels.{bob}`")), "{refused}");
+
+    let staff = stand.channel("staff").to_owned();
+    let set = ["config", "set", "moderation.reports_channel", &staff, "--guild", &guild];
+    let made = stand.ctl(&set).await;
+    assert_eq!((&made[0]["is_checked"], &made[0]["is_untold"]), (&json!(true), &Value::Null));
+    stand.sim.delete(&format!("/sim/v1/channels/{staff}")).await.unwrap();
+    let key = ["config", "get", "moderation.reports_channel", "--guild", &guild];
+    let gone = eventually("the channel to be gone", Duration::from_secs(20), async || {
+        let found = stand.ctl(&key).await;
+        Ok((found[0]["gone"] == json!([staff])).then_some(()))
+    });
+    gone.await.unwrap();
+    // What was set stands, and an export brings it back.
+    let exported = stand.ctl_text(&["config", "export", "--guild", &guild]).await;
+    assert!(exported.contains(&staff), "{exported}");
+    fs::write(&file, exported).unwrap();
+    let same = stand.ctl(&["config", "import", &file, "--guild", &guild, "--yes"]).await;
+    assert_eq!(same, json!([]));
+
+    // A server that Discord does not tell of is set all the same.
+    let unseen = ["config", "set", "access.moderator", "77", "--guild", "4194304001"];
+    assert_eq!(stand.ctl(&unseen).await[0]["is_checked"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_reads_what_is_wrong_in_one_shape() {
+    let stand = Stand::start(&[]).await;
+    let data = stand.folder.path().display().to_string();
+    let nowhere = tempfile::tempdir().unwrap();
+    let nowhere = nowhere.path().display().to_string();
+    let wrong = ["config", "set", "context.messages", "900"].as_slice();
+    for (data, arguments, kind, code) in [
+        (&data, wrong, "invalid", 78),
+        (&data, ["config", "sat"].as_slice(), "usage", 2),
+        (&data, ["threads", "show", "nobody"].as_slice(), "failed", 70),
+        (&nowhere, wrong, "unavailable", 69),
+    ] {
+        let begin = ["ctl", "--json", "--data-dir", data];
+        let arguments: Vec<&str> = begin.iter().chain(arguments).copied().collect();
+        let mut ctl = Ery::start("ctl", &arguments, &[]).unwrap();
+        let status = ctl.end(Duration::from_secs(20)).await.unwrap();
+        assert_eq!(status.code(), Some(code), "{}", ctl.output());
+        assert_eq!(ctl.stdout(), "");
+        let told: Value = serde_json::from_str(&ctl.stderr()).unwrap();
+        let error = &told["error"];
+        assert_eq!((&error["kind"], &error["exit_code"]), (&json!(kind), &json!(code)), "{told}");
+        assert!(error["message"].as_str().is_some_and(|it| !it.is_empty()), "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! `ery ctl config`: what the installation and its communities are set to.
 
+mod server;
+
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
@@ -13,11 +15,12 @@ use serde_json::Value;
 use tonic::Status;
 
 use ery_community_config::{
-    Change, Difference, Document, File, InvalidConfig, Key, Layer, Layered, Loaded, PRESETS,
-    Snapshot, StoredConfig, Subject, Version, Wanted, keys, preset, schema, top_of,
+    Change, Difference, Document, File, InvalidConfig, Key, Layer, Layered, Loaded, Made, PRESETS,
+    Present, Snapshot, StoredConfig, Subject, Version, Wanted, keys, preset, schema, top_of,
 };
 use ery_rpc::Peers;
 
+use self::server::Checked;
 use super::{Output, Row, TIMEOUT, refused, view::moment};
 use crate::{
     cli::{Config, ConfigPlace},
@@ -62,9 +65,10 @@ pub(super) async fn run(
             let (home, subject) = (home(*place), subject(*place)?);
             let key = keys().find(path).map_err(|error| invalid(&error))?;
             let value = key.parse(path, value).map_err(|error| invalid(&error))?;
+            let checked = Checked::of(home, [(subject, path.as_str(), &value)], settings).await?;
             let wanted = vec![(subject, path.clone(), Some(value))];
             let made = stored.change(&of(home, ""), wanted).await;
-            told(home, made, settings, &stored, output).await
+            told(home, made, &checked, settings, &stored, output).await
         }
         Config::Reset { path, place } => {
             let (home, subject) = (home(*place), subject(*place)?);
@@ -77,7 +81,7 @@ pub(super) async fn run(
                 }
             }
             let made = stored.change(&of(home, ""), vec![(subject, path.clone(), None)]).await;
-            told(home, made, settings, &stored, output).await
+            told(home, made, &Checked::default(), settings, &stored, output).await
         }
         Config::History { guild, limit } => {
             let versions = stored.history(guild.unwrap_or(0), None, *limit).await;
@@ -87,13 +91,14 @@ pub(super) async fn run(
         Config::Rollback { version, guild } => {
             let home = guild.unwrap_or(0);
             let made = stored.roll_back(&of(home, ""), *version).await;
-            told(home, made, settings, &stored, output).await
+            told(home, made, &Checked::default(), settings, &stored, output).await
         }
         Config::Export { guild, format } => {
             let mut layered = load(guild.unwrap_or(0), &stored).await?.layered;
             // What members set for themselves is theirs: see `ery ctl privacy export`.
             layered.retain(|subject, _| subject.layer != Layer::User);
-            Output::write(&(*format).into_file().write(&layered))
+            let file = if output.json { File::Json } else { (*format).into_file() };
+            Output::write(&file.write(&layered))
         }
         Config::Import { file, guild, yes } => {
             let home = guild.unwrap_or(0);
@@ -197,11 +202,19 @@ async fn get(
             of == path || of.strip_prefix(path).is_some_and(|it| it.starts_with('.'))
         })
     };
-    let values = effective.values.iter().filter(|(path, _)| is_asked(path));
-    let views = values.map(|(path, (value, origin))| ValueView {
-        path: path.clone(),
-        value: value.clone(),
-        origin: origin.to_string(),
+    let values: Vec<_> = effective.values.iter().filter(|(path, _)| is_asked(path)).collect();
+    let ids = values.iter().flat_map(|(path, (value, _))| keys().ids(Subject::SERVER, path, value));
+    let present = server::present(home(place), &ids.collect::<Vec<_>>(), settings).await.ok();
+    let views = values.into_iter().map(|(path, (value, origin))| {
+        let ids = keys().ids(Subject::SERVER, path, value).into_iter();
+        let lacks = |named, id| present.as_ref().is_some_and(|it: &Present| it.lacks(named, id));
+        let gone = ids.filter(|(named, id)| lacks(*named, *id)).map(|(_, id)| id.to_string());
+        ValueView {
+            path: path.clone(),
+            value: value.clone(),
+            origin: origin.to_string(),
+            gone: gone.collect(),
+        }
     });
     output.list(&views.collect::<Vec<_>>())
 }
@@ -213,17 +226,19 @@ fn of(home: u64, note: &str) -> Change {
 /// Shows what a change came to, and where something narrower holds in place of it.
 async fn told(
     home: u64,
-    made: Result<(u64, Vec<Difference>), Status>,
+    made: Result<Made, Status>,
+    checked: &Checked,
     settings: &Settings,
     stored: &StoredConfig,
     output: &Output,
 ) -> Result<(), Failure> {
-    let (version, changed) = made.map_err(|status| match status.code() {
+    let made = made.map_err(|status| match status.code() {
         tonic::Code::InvalidArgument | tonic::Code::FailedPrecondition | tonic::Code::NotFound => {
             Failure::settings(status.message().to_owned())
         }
         _ => refused(&status),
     })?;
+    let Made { version, changed, is_untold } = made;
     // It is made: that the rest cannot be said must not look like a failure.
     let snapshot = if changed.iter().any(|difference| difference.after.is_some()) {
         snapshot(home, settings, stored).await.ok()
@@ -234,7 +249,9 @@ async fn told(
         .iter()
         .map(|difference| {
             let held = snapshot.as_ref().and_then(|snapshot| held(snapshot, difference));
-            DifferenceView { is_made: Some(true), held, ..DifferenceView::from(difference) }
+            let view = DifferenceView::from(difference);
+            let is_checked = checked.is_checked(difference);
+            DifferenceView { is_made: Some(true), is_checked, is_untold, held, ..view }
         })
         .collect();
     output.list(&views)?;
@@ -256,6 +273,12 @@ async fn told(
         };
         writeln!(text, "`{}` counts as {value}: {above} no more.", view.path).ok();
     }
+    if is_untold {
+        text.push_str(
+            "NATS cannot be reached: it is stored, and each process notices within 30 seconds.\n",
+        );
+    }
+    text.push_str(&checked.remark());
     Output::write(&text)
 }
 
@@ -310,22 +333,28 @@ impl Planned {
             .collect();
         check_roles(home, &differences)?;
         check_size(&differences)?;
+        let set = differences
+            .iter()
+            .filter_map(|it| Some((it.subject, it.path.as_str(), it.after.as_ref()?)));
+        let checked = Checked::of(home, set.collect::<Vec<_>>(), settings).await?;
         if is_wanted {
             let change = Change { expected: Some(now.version), ..of(home, &note) };
             let set = |it: Difference| (it.subject, it.path, it.after);
             let wanted = differences.into_iter().map(set).collect();
-            return told(home, stored.change(&change, wanted).await, settings, stored, output)
-                .await;
+            let made = stored.change(&change, wanted).await;
+            return told(home, made, &checked, settings, stored, output).await;
         }
         let view = |difference: &Difference| DifferenceView {
             is_made: Some(false),
+            is_checked: checked.is_checked(difference),
             ..DifferenceView::from(difference)
         };
         output.list(&differences.iter().map(view).collect::<Vec<_>>())?;
         if output.json {
             return Ok(());
         }
-        Output::write("\nNothing was changed; give --yes to do it.\n")
+        let text = format!("\nNothing was changed; give --yes to do it.\n{}", checked.remark());
+        Output::write(&text)
     }
 }
 
@@ -433,13 +462,20 @@ struct ValueView {
     path: String,
     value: Value,
     origin: String,
+    /// The roles and channels that it names and the server has no more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gone: Vec<String>,
 }
 
 impl Row for ValueView {
     const HEADERS: &'static [&'static str] = &["KEY", "FROM", "VALUE"];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.path.clone(), self.origin.clone(), self.value.to_string()]
+        let gone = match self.gone.as_slice() {
+            [] => String::new(),
+            gone => format!("  (not there any more: {})", gone.join(", ")),
+        };
+        vec![self.path.clone(), self.origin.clone(), format!("{}{gone}", self.value)]
     }
 }
 
@@ -454,6 +490,12 @@ struct DifferenceView {
     /// Whether it was changed, or would only be; none in a history.
     #[serde(skip_serializing_if = "Option::is_none")]
     is_made: Option<bool>,
+    /// Whether the roles and channels that it names are known to be there; none where it names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_checked: Option<bool>,
+    /// Whether others could not be told of it, and notice within 30 seconds.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_untold: bool,
     /// What holds in place of it, where something narrower does.
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<HeldView>,
@@ -476,6 +518,8 @@ impl From<&Difference> for DifferenceView {
             before: before.clone(),
             after: after.clone(),
             is_made: None,
+            is_checked: None,
+            is_untold: false,
             held: None,
         }
     }

@@ -3,8 +3,7 @@ use std::{fs, io, net::SocketAddr, path::Path, sync::Arc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use ery_clock::SystemClock;
-use ery_cluster::{Cluster, Streams};
+use ery_cluster::ClusterMembership;
 use ery_ids::{ReplicaId, ServiceName};
 use ery_membership::{Membership, MembershipError, Registration, Replica};
 use ery_rpc::{ClusterCredential, Peers};
@@ -51,23 +50,16 @@ impl Endpoint {
     }
 }
 
-/// Returns the replicas of a service: by Redis in a cluster, else by the data folder's file, which
-/// leads to the store and the ai-service.
+/// Returns the replicas of a service: by Redis alone in a cluster, so that NATS need not answer, else by
+/// the data folder's file, which leads to the store, the ai-service and the tool-service.
 pub(super) async fn peers(settings: &Settings, service: ServiceName) -> Result<Peers, Failure> {
     if let Some(credential) = &settings.cluster.credential {
         let credential = ClusterCredential::new(credential.clone());
-        let cluster = Cluster::connect(
-            &settings.nats,
-            &settings.redis,
-            Streams::Used,
-            ReplicaId::random(),
-            Arc::new(SystemClock),
-        )
-        .await
-        .map_err(|error| Failure::unavailable(crate::failure::chain(&error)))?;
+        let membership = ClusterMembership::by_redis(&settings.redis)
+            .await
+            .map_err(|error| Failure::unavailable(crate::failure::chain(&error)))?;
         let tls = settings.rpc.tls.open()?;
-        let membership = cluster.membership();
-        let peers = Peers::remote(service, &*membership, &credential, tls.as_ref())
+        let peers = Peers::remote(service, &membership, &credential, tls.as_ref())
             .await
             .map_err(|error| Failure::unavailable(crate::failure::chain(&error)))?;
         if peers.count() == 0 {

@@ -235,7 +235,11 @@ impl Row for VacuumView {
 }
 
 /// Gives every file of the data folder the key in the settings. Nothing may run on the folder.
-pub(super) async fn rekey(settings: &Settings, decrypt: bool) -> Result<(), Failure> {
+pub(super) async fn rekey(
+    settings: &Settings,
+    decrypt: bool,
+    output: &Output,
+) -> Result<(), Failure> {
     let to = services::key(settings)?;
     match (&to, decrypt) {
         (None, false) => {
@@ -280,6 +284,9 @@ pub(super) async fn rekey(settings: &Settings, decrypt: bool) -> Result<(), Fail
     })
     .await
     .map_err(|error| Failure::caused("changing the key was broken off", &error))??;
+    if output.json {
+        return Output::json(&serde_json::json!({ "changed_files": changed }));
+    }
     Output::write(&format!("{changed} files have a new key; the others had it already\n"))
 }
 
