@@ -1,6 +1,10 @@
 //! What is set by choosing from menus.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+
+use ery_tests::eventually;
 
 use crate::Stand;
 
@@ -14,8 +18,7 @@ impl Stand {
 
     /// Lets somebody choose in a menu of a message, and returns the message as it is then.
     async fn chosen(&self, who: &str, message: &Value, menu: &Value, values: &Value) -> Value {
-        let deed =
-            json!({ "type": "select", "custom_id": menu["custom_id"], "values": values });
+        let deed = json!({ "type": "select", "custom_id": menu["custom_id"], "values": values });
         self.changed(who, message, &deed).await
     }
 
@@ -52,8 +55,9 @@ async fn words_channels_and_presets_are_chosen() {
     assert!(text(&reset).contains("version 2"), "{reset}");
     assert_eq!(stand.set_to("gate.engage").await, "addressed");
 
-    let offered =
-        stand.shown("mara", "ery config set", &json!({ "key": "moderation.reports_channel" })).await;
+    let offered = stand
+        .shown("mara", "ery config set", &json!({ "key": "moderation.reports_channel" }))
+        .await;
     assert_eq!(menu(&offered, 0)["type"], 8);
     let staff = stand.channel("staff").to_owned();
     stand.chosen("mara", &offered, &menu(&offered, 0), &json!([staff])).await;
@@ -78,6 +82,7 @@ async fn roles_are_chosen_by_who_manages_the_server_and_on_top_of_what_they_saw(
     let stand = Stand::start(&[]).await;
     let world = stand.sim.get("/sim/v1/world").await.unwrap();
     let member = stand.role(&world, "Member");
+    let stale = stand.shown("mara", "ery access show", &json!({})).await;
     let offered = stand.shown("mara", "ery access show", &json!({})).await;
     for row in 0..3 {
         assert_eq!(menu(&offered, row)["type"], 6, "{offered}");
@@ -90,7 +95,7 @@ async fn roles_are_chosen_by_who_manages_the_server_and_on_top_of_what_they_saw(
     let shown = menu(&given, 2)["default_values"].clone();
     assert_eq!(shown, json!([{ "id": member, "type": "role" }]));
     // The first message shows what was before: nobody takes back what they did not see.
-    let late = stand.chosen("mara", &offered, &menu(&offered, 2), &json!([])).await;
+    let late = stand.chosen("mara", &stale, &menu(&stale, 2), &json!([])).await;
     assert!(text(&late).contains("Somebody else changed that"), "{late}");
     assert_eq!(stand.set_to("access.config_admin").await, json!([member]));
     // Who is let configure reads it, and changes nothing of it.
@@ -134,7 +139,10 @@ async fn what_is_no_role_or_channel_of_the_server_is_refused_and_what_was_is_tol
     };
     let bob = stand.member("bob").to_owned();
     let refused = set("moderation.reports_channel", &format!("<@{bob}>")).await;
-    assert!(refused.contains(&bob) && refused.contains("must be a channel of this server"), "{refused}");
+    assert!(
+        refused.contains(&bob) && refused.contains("must be a channel of this server"),
+        "{refused}"
+    );
     let refused = set("access.moderator", &bob).await;
     assert!(refused.contains("must be a role of this server"), "{refused}");
     let refused = set("gate.roles.42", "off").await;
@@ -147,8 +155,62 @@ async fn what_is_no_role_or_channel_of_the_server_is_refused_and_what_was_is_tol
     let given = set("access.moderator", &role).await;
     assert!(given.contains("Changed"), "{given}");
     stand.sim.delete(&format!("/sim/v1/roles/{guild}/{role}")).await.unwrap();
-    let shown = stand.shown("mara", "ery config get", &json!({ "key": "access.moderator" })).await;
-    assert!(text(&shown).contains(&format!("not there any more: `{role}`")), "{shown}");
-    let reset = stand.shown("mara", "ery config reset", &json!({ "key": "access.moderator" })).await;
+    let gone = format!("not there any more: `{role}`");
+    let told = eventually("the role to be gone", Duration::from_secs(20), async || {
+        let key = json!({ "key": "access.moderator" });
+        let shown = stand.shown("mara", "ery config get", &key).await;
+        Ok(text(&shown).contains(&gone).then_some(()))
+    });
+    told.await.unwrap();
+    let reset =
+        stand.shown("mara", "ery config reset", &json!({ "key": "access.moderator" })).await;
     assert!(text(&reset).contains("Changed"), "{reset}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_whoever_types_may_set_there_is_completed_by_names() {
+    let stand = Stand::start(&[]).await;
+    let world = stand.sim.get("/sim/v1/world").await.unwrap();
+    let member = stand.role(&world, "Member");
+    let completed = async |who: &str, command: &str, focused: &str, options: Value| {
+        let deed = json!({
+            "type": "autocomplete", "command": command, "focused": focused, "options": options,
+        });
+        let answer = stand.begin(who, &deed).await;
+        let choices = answer["response"]["choices"].as_array().unwrap().iter();
+        choices.map(|it| it["value"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let set = "ery config set";
+    let key = |typed: &str, place: &str| json!({ "key": typed, "where": place });
+    // Members set for themselves what they may, and nothing else.
+    assert!(completed("alice", set, "key", key("gate", "server")).await.is_empty());
+    assert_eq!(completed("alice", set, "key", key("gate", "me")).await, ["gate.ignore_me"]);
+    let of_server = completed("mara", set, "key", key("budgets.installation", "server")).await;
+    assert!(of_server.is_empty(), "{of_server:?}");
+    let of_channel = completed("mara", set, "key", key("access", "channel")).await;
+    assert!(of_channel.is_empty(), "{of_channel:?}");
+    assert_eq!(
+        completed("mara", set, "key", key("access.mod", "server")).await,
+        ["access.moderator"]
+    );
+    // Who is let configure is not offered who may.
+    let give = json!({ "what": "config_admin", "role": member });
+    stand.shown("mara", "ery access give", &give).await;
+    assert!(completed("alice", set, "key", key("access", "server")).await.is_empty());
+    let engage = completed("alice", set, "key", key("engage", "server")).await;
+    assert_eq!(engage, ["gate.engage"]);
+
+    // Roles and channels are found by name, words by any part of them.
+    let value = |key: &str, typed: &str| json!({ "key": key, "value": typed });
+    let found = completed("mara", set, "value", value("access.moderator", "@memb")).await;
+    assert_eq!(found, [member.as_str()]);
+    let found = completed("mara", set, "key", key("gate.roles.memb", "server")).await;
+    assert_eq!(found, [format!("gate.roles.{member}")]);
+    let staff = stand.channel("staff").to_owned();
+    let found = completed("mara", set, "value", value("moderation.reports_channel", "#sta")).await;
+    assert_eq!(found, [staff]);
+    assert!(
+        completed("alice", set, "value", value("moderation.reports_channel", "")).await.is_empty()
+    );
+    assert_eq!(completed("mara", set, "value", value("paused", "t")).await, ["true"]);
 }

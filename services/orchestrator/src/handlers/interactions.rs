@@ -33,7 +33,7 @@ use crate::{
         commands::{
             asked::{Asked, Completed, Deed, Lacking, asked},
             interaction::Interaction,
-            reply::{First, Message},
+            reply::{Choice, First, Message},
         },
         texts::{Language, right},
     },
@@ -108,15 +108,8 @@ impl Interactions {
         match asked(it) {
             Asked::Decide { custom_id } => self.decide(it, &custom_id).await,
             Asked::Complete { of, typed } => {
-                let choices = match of {
-                    Completed::Plan => {
-                        let found = schedule::choices(&self.holder, it, &typed);
-                        let found = timeout(CHOICES_WITHIN, found).await;
-                        found.map_or_else(|_| Vec::new(), Result::unwrap_or_default)
-                    }
-                    Completed::ConfigKey => config::completing::key_choices(&typed),
-                    Completed::ConfigValue { key } => config::completing::value_choices(&key, &typed),
-                };
+                let found = timeout(CHOICES_WITHIN, self.choices(it, &of, &typed)).await;
+                let choices = found.map_or_else(|_| Vec::new(), Result::unwrap_or_default);
                 self.first(it, &First::Choices(choices)).await.map(drop)
             }
             Asked::Open(opened) => {
@@ -138,6 +131,24 @@ impl Interactions {
             Asked::Unknown => {
                 let message = Message::of(it.language.word("unknown-command"));
                 self.first(it, &First::Whisper(message)).await.map(drop)
+            }
+        }
+    }
+
+    /// Finds what may be meant by what is being typed.
+    async fn choices(
+        &self,
+        it: &Interaction,
+        of: &Completed,
+        typed: &str,
+    ) -> Result<Vec<Choice>, CallError> {
+        match of {
+            Completed::Plan => schedule::choices(&self.holder, it, typed).await,
+            Completed::ConfigKey(key_for) => {
+                config::completing::key_choices(&self.holder, it, *key_for, typed).await
+            }
+            Completed::ConfigValue { key, place } => {
+                config::completing::value_choices(&self.holder, it, (key, *place), typed).await
             }
         }
     }

@@ -62,9 +62,16 @@ pub(crate) enum Completed {
     /// One of the acts that are planned.
     Plan,
     /// A key of the config.
-    ConfigKey,
+    ConfigKey(KeyFor),
     /// What that key may be set to.
-    ConfigValue { key: String },
+    ConfigValue { key: String, place: Place },
+}
+
+/// For what a key is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyFor {
+    Reading,
+    Setting(Place),
 }
 
 /// A form that is opened.
@@ -110,15 +117,22 @@ pub(crate) struct Warning {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {
     ListPlans,
-    CancelPlan { id: String },
+    CancelPlan {
+        id: String,
+    },
     Warn(Warning),
-    Report { message: Id<MessageMarker>, reason: String },
+    Report {
+        message: Id<MessageMarker>,
+        reason: String,
+    },
     ListCases {
         member: Option<Id<UserMarker>>,
         /// The newest that is shown; none for all.
         until: Option<u64>,
     },
-    ShowCase { number: u64 },
+    ShowCase {
+        number: u64,
+    },
     Why(Meant),
     Config(ConfigDeed),
     Privacy(PrivacyDeed),
@@ -191,12 +205,17 @@ pub(crate) fn asked(interaction: &Interaction) -> Asked {
             let typed = invoked.text(focused).unwrap_or_default().to_owned();
             match (named(invoked).as_slice(), focused.as_str()) {
                 (["schedule", "cancel"], "what") => Asked::Complete { of: Completed::Plan, typed },
+                (["ery", "config", "get"], "key") => {
+                    Asked::Complete { of: Completed::ConfigKey(KeyFor::Reading), typed }
+                }
                 (["ery", "config", ..], "key") => {
-                    Asked::Complete { of: Completed::ConfigKey, typed }
+                    let place = config::place(invoked).unwrap_or(Place::Server);
+                    Asked::Complete { of: Completed::ConfigKey(KeyFor::Setting(place)), typed }
                 }
                 (["ery", "config", "set"], "value") => {
                     let key = config::plain_key(invoked.text("key").unwrap_or_default().trim());
-                    Asked::Complete { of: Completed::ConfigValue { key }, typed }
+                    let place = config::place(invoked).unwrap_or(Place::Server);
+                    Asked::Complete { of: Completed::ConfigValue { key, place }, typed }
                 }
                 _ => Asked::Unknown,
             }
@@ -384,22 +403,28 @@ mod tests {
 
     #[test]
     fn what_is_not_typed_is_chosen_or_written() {
-        let set = |key: &str| {
+        let given = |key: &str| {
             let options = json!([{ "name": "set", "type": 1, "options": [
                 { "name": "key", "type": 3, "value": key },
             ]}]);
-            read(2, &json!({ "name": "ery", "type": 1, "options": [
-                { "name": "config", "type": 2, "options": options },
-            ]}))
+            read(
+                2,
+                &json!({ "name": "ery", "type": 1, "options": [
+                    { "name": "config", "type": 2, "options": options },
+                ]}),
+            )
         };
         let (key, place) = ("gate.engage".to_owned(), Place::Server);
-        assert_eq!(set("gate.engage"), Asked::Do(Deed::Config(ConfigDeed::Offer { key, place })));
+        assert_eq!(given("gate.engage"), Asked::Do(Deed::Config(ConfigDeed::Offer { key, place })));
         let key = "answers.instructions".to_owned();
         let opened = Opened::Value { key: key.clone(), place };
-        assert_eq!(set(&key), Asked::Open(opened.clone()));
-        let sent = read(5, &json!({ "custom_id": opened.custom_id(), "components": [
-            { "type": 18, "component": { "type": 4, "custom_id": "value", "value": "Be\nkind." } },
-        ]}));
+        assert_eq!(given(&key), Asked::Open(opened.clone()));
+        let sent = read(
+            5,
+            &json!({ "custom_id": opened.custom_id(), "components": [
+                { "type": 18, "component": { "type": 4, "custom_id": "value", "value": "Be\nkind." } },
+            ]}),
+        );
         let value = "Be\nkind.".to_owned();
         assert_eq!(sent, Asked::Do(Deed::Config(ConfigDeed::Set { key, value, place })));
     }
@@ -519,10 +544,16 @@ mod tests {
 
     #[test]
     fn cases_are_listed_and_shown() {
-        assert_eq!(below("case", "list", &json!([])), Asked::Do(Deed::ListCases { member: None, until: None }));
+        assert_eq!(
+            below("case", "list", &json!([])),
+            Asked::Do(Deed::ListCases { member: None, until: None })
+        );
         let options = json!([{ "name": "member", "type": 6, "value": "42" }]);
         let member = Some(Id::new(42));
-        assert_eq!(below("case", "list", &options), Asked::Do(Deed::ListCases { member, until: None }));
+        assert_eq!(
+            below("case", "list", &options),
+            Asked::Do(Deed::ListCases { member, until: None })
+        );
         let number = |number: i64| json!([{ "name": "number", "type": 4, "value": number }]);
         assert_eq!(below("case", "show", &number(7)), Asked::Do(Deed::ShowCase { number: 7 }));
         assert_eq!(below("case", "show", &number(-7)), Asked::Lacking(Lacking::Value));

@@ -1,18 +1,56 @@
-//! What is completed while somebody types what to set.
+//! What is completed while somebody types what to set: what they may set there, by names.
 
-use ery_community_config::keys;
+use ery_community_config::{Config, Key, Named, TOOLS, keys};
+use ery_proto::tool::v1::DescribeGuildResponse;
 
-use crate::domain::commands::{config::plain_key, reply::Choice};
+use super::{configures, may_set, subject};
+use crate::{
+    domain::commands::{
+        asked::KeyFor,
+        config::{Place, plain_key},
+        interaction::Interaction,
+        reply::{Choice, MAX_CHOICE},
+    },
+    error::CallError,
+    handlers::holder::Holder,
+};
 
-/// Returns the keys that fit what is being typed.
-pub(crate) fn key_choices(typed: &str) -> Vec<Choice> {
-    let typed = typed.trim().to_lowercase();
-    let paths = keys().all().flat_map(|key| match key.entries.as_deref() {
+/// Returns the keys that fit what is being typed, of those that whoever types may see or set there.
+pub(crate) async fn key_choices(
+    holder: &Holder,
+    it: &Interaction,
+    key_for: KeyFor,
+    typed: &str,
+) -> Result<Vec<Choice>, CallError> {
+    let effective = holder.config(it.channel, None).await?;
+    let is_offered = |key: &Key| is_offered(it, key_for, key, &effective.config);
+    let typed = typed.trim();
+    let of_roles = keys().all().filter(|key| key.is_of_a_role() && is_offered(key));
+    for key in of_roles {
+        let stem = key.path.trim_end_matches('*');
+        if let (Some(name), Some(guild)) = (typed.strip_prefix(stem), it.channel.guild()) {
+            let told = holder.tools.describe_guild(guild, it.user, Vec::new()).await?;
+            let roles = fitting(named(&told, Named::Role), plain_name(name));
+            let choice = |(name, id): (String, u64)| Choice {
+                name: format!("{stem}{name}"),
+                value: format!("{stem}{id}"),
+            };
+            return Ok(roles.map(choice).collect());
+        }
+    }
+    let offered: Vec<&Key> = keys().all().filter(|key| is_offered(key)).collect();
+    Ok(fixed_choices(&offered, typed))
+}
+
+/// Returns the keys that fit, as far as they are known beforehand.
+fn fixed_choices(offered: &[&Key], typed: &str) -> Vec<Choice> {
+    let typed = typed.to_lowercase();
+    let paths = offered.iter().flat_map(|key| match key.entries.as_deref() {
         Some("tool") => {
             let stem = key.path.trim_end_matches('*').to_owned();
-            ery_community_config::TOOLS.iter().map(|tool| format!("{stem}{tool}")).collect()
+            TOOLS.iter().map(|tool| format!("{stem}{tool}")).collect()
         }
-        // Whoever types goes on with the mention of a role.
+        // Whoever types goes on with the name of a role.
         Some(_) => vec![key.path.trim_end_matches('*').to_owned()],
         None => vec![key.path.clone()],
     });
@@ -24,15 +62,132 @@ pub(crate) fn key_choices(typed: &str) -> Vec<Choice> {
         })
         .collect();
     let plain = plain_key(&typed);
-    if choices.is_empty() && keys().find(&plain).is_ok() {
+    let is_offered = |key: &Key| offered.iter().any(|offered| offered.path == key.path);
+    if choices.is_empty() && keys().find(&plain).is_ok_and(is_offered) {
         choices.push(Choice { name: plain.clone(), value: plain });
     }
     choices
 }
 
-/// Returns what a key may be set to, where that is one of a few words.
-pub(crate) fn value_choices(key: &str, typed: &str) -> Vec<Choice> {
-    let Ok(key) = keys().find(key.trim()) else { return Vec::new() };
-    let words = key.words().into_iter().filter(|word| word.contains(typed.trim()));
-    words.map(|word| Choice { name: word.to_owned(), value: word.to_owned() }).collect()
+fn is_offered(it: &Interaction, key_for: KeyFor, key: &Key, config: &Config) -> bool {
+    match key_for {
+        KeyFor::Reading => configures(it, config),
+        KeyFor::Setting(place) => {
+            key.layers.contains(&subject(it, place).layer) && may_set(it, &key.path, place, config)
+        }
+    }
+}
+
+/// Returns what a key may be set to, where that is one of a few words, or roles or channels.
+pub(crate) async fn value_choices(
+    holder: &Holder,
+    it: &Interaction,
+    (key, place): (&str, Place),
+    typed: &str,
+) -> Result<Vec<Choice>, CallError> {
+    let Ok(found) = keys().find(key.trim()) else { return Ok(Vec::new()) };
+    let effective = holder.config(it.channel, None).await?;
+    if !is_offered(it, KeyFor::Setting(place), found, &effective.config) {
+        return Ok(Vec::new());
+    }
+    let (Some(kind), Some(guild)) = (found.names(), it.channel.guild()) else {
+        let typed = typed.trim().to_lowercase();
+        let words = found.words().into_iter().filter(|word| word.contains(&typed));
+        let choice = |word: &str| Choice { name: word.to_owned(), value: word.to_owned() };
+        return Ok(words.map(choice).collect());
+    };
+    let told = holder.tools.describe_guild(guild, it.user, Vec::new()).await?;
+    Ok(named_choices(kind, named(&told, kind), typed))
+}
+
+/// Returns the roles or channels that fit what is being typed; of several roles the last is completed.
+fn named_choices(
+    kind: Named,
+    named: impl Iterator<Item = (String, u64)>,
+    typed: &str,
+) -> Vec<Choice> {
+    let (before, last) = match kind {
+        Named::Role => typed.rsplit_once(',').map_or(("", typed), |(before, last)| (before, last)),
+        Named::Channel => ("", typed),
+    };
+    let before: Vec<&str> = before.split(',').map(str::trim).filter(|it| !it.is_empty()).collect();
+    let choices = fitting(named, plain_name(last)).filter_map(|(name, id)| {
+        let id = id.to_string();
+        if before.contains(&id.as_str()) {
+            return None;
+        }
+        let chosen = before.iter().copied().chain([id.as_str()]).collect::<Vec<_>>().join(", ");
+        let more = if before.is_empty() { "" } else { "…, " };
+        Some(Choice { name: format!("{more}{name}"), value: chosen })
+    });
+    choices.filter(|choice| choice.value.chars().count() <= MAX_CHOICE).collect()
+}
+
+fn named(
+    told: &DescribeGuildResponse,
+    kind: Named,
+) -> Box<dyn Iterator<Item = (String, u64)> + '_> {
+    match kind {
+        Named::Role => Box::new(told.roles.iter().map(|it| (format!("@{}", it.name), it.id))),
+        Named::Channel => {
+            let seen = told.channels.iter().filter(|it| it.holds_messages && it.is_seen);
+            Box::new(seen.map(|it| (format!("#{}", it.name), it.id)))
+        }
+    }
+}
+
+/// Returns those whose name, or id, has what is being typed.
+fn fitting(
+    named: impl Iterator<Item = (String, u64)>,
+    typed: String,
+) -> impl Iterator<Item = (String, u64)> {
+    named.filter(move |(name, id)| {
+        name.to_lowercase().contains(&typed) || id.to_string().starts_with(&typed)
+    })
+}
+
+/// Returns a name as it is compared: without what marks it as one.
+fn plain_name(typed: &str) -> String {
+    typed.trim().trim_start_matches(['@', '#', '<', '&']).trim_end_matches('>').to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn roles() -> impl Iterator<Item = (String, u64)> {
+        [("@Helpers", 7), ("@Moderators", 8)].map(|(name, id)| (name.to_owned(), id)).into_iter()
+    }
+
+    #[test]
+    fn roles_and_channels_are_found_by_their_names() {
+        let found = |kind, typed: &str| {
+            let choices = named_choices(kind, roles(), typed);
+            choices.into_iter().map(|it| (it.name, it.value)).collect::<Vec<_>>()
+        };
+        let one = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+        assert_eq!(found(Named::Role, "@HELP"), one("@Helpers", "7"));
+        assert_eq!(found(Named::Role, "").len(), 2);
+        assert_eq!(found(Named::Role, "<@&8>"), one("@Moderators", "8"));
+        assert_eq!(found(Named::Role, "7, mod"), one("…, @Moderators", "7, 8"));
+        assert_eq!(found(Named::Role, "7,"), one("…, @Moderators", "7, 8"));
+        assert!(found(Named::Role, "nobody").is_empty());
+        let many = ["11111111111111111111"; 5].join(", ");
+        assert!(found(Named::Role, &format!("{many}, mod")).is_empty(), "no choice is that long");
+        assert!(found(Named::Channel, "7, mod").is_empty());
+    }
+
+    #[test]
+    fn keys_are_found_by_any_part_of_them_and_those_alone_that_are_offered() {
+        let offered: Vec<&Key> = keys().all().filter(|key| key.path != "paused").collect();
+        let found = |typed: &str| {
+            let choices = fixed_choices(&offered, typed);
+            choices.into_iter().map(|it| it.value).collect::<Vec<_>>()
+        };
+        assert_eq!(found("Engage"), ["gate.engage"]);
+        assert!(found("policy.ban").contains(&"tools.policy.ban_member".to_owned()));
+        assert!(found("roles").contains(&"gate.roles.".to_owned()));
+        assert_eq!(found("gate.roles.<@&20>"), ["gate.roles.20"]);
+        assert_eq!(found("paused"), Vec::<String>::new());
+    }
 }
