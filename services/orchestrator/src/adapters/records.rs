@@ -198,7 +198,11 @@ fn thread_from(thread: proto::Thread) -> ThreadFacts {
 }
 
 fn call_from(execution: proto::Execution) -> CallFacts {
+    let result: serde_json::Value = serde_json::from_str(&execution.result).unwrap_or_default();
+    let text = |field: &str| result[field].as_str().unwrap_or_default().to_owned();
     CallFacts {
+        code: text("code"),
+        permission: text("permission"),
         person: convert::person_of(execution.principal.as_ref()),
         decision: match execution.decision() {
             proto::Decision::Allow => Decided::Allowed,

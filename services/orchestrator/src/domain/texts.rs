@@ -6,6 +6,7 @@
 //! others.
 
 pub(crate) mod config;
+pub(crate) mod refusals;
 mod rights;
 
 use std::{borrow::Cow, sync::LazyLock};

@@ -35,7 +35,7 @@ use crate::{
             interaction::Interaction,
             reply::{Choice, First, Message},
         },
-        texts::{Language, right},
+        texts::{Language, refusals::Refusal},
     },
     error::{CallError, with_causes},
     handlers::{
@@ -118,9 +118,7 @@ impl Interactions {
             }
             Asked::Do(deed) => self.carry_out(it, &deed, &First::Later, 0).await,
             Asked::Change(deed) => self.carry_out(it, &deed, &First::Change, 0).await,
-            Asked::Turn(turn) => {
-                self.carry_out(it, &turn.deed(), &First::Change, turn.index).await
-            }
+            Asked::Turn(turn) => self.carry_out(it, &turn.deed(), &First::Change, turn.index).await,
             Asked::Lacking(lacking) => {
                 let message = Message::of(it.language.word(match lacking {
                     Lacking::Reason => "reason-missing",
@@ -267,49 +265,24 @@ impl Interactions {
 
 /// Says why an act was not done.
 fn not_done(language: Language, called: &Called) -> String {
-    let reason = refusal(language, &called.content).unwrap_or_else(|| called.reason.clone());
-    if reason.is_empty() {
-        return language.word("failed");
+    let content: Value = serde_json::from_str(&called.content).unwrap_or_default();
+    let refusal = Refusal { sentence: &called.reason, ..refusal_in(&content) };
+    match refusal.said(language) {
+        Some(reason) => language.say("not-done", &[("reason", (&reason).into())]),
+        None => language.word("failed"),
     }
-    language.say("not-done", &[("reason", (&reason).into())])
 }
 
-/// Says a refusal, in a person's language where it has words there.
+/// Says why a click was refused.
 fn why_refused(language: Language, content: &str) -> String {
-    let in_other_words = || {
-        let content: Value = serde_json::from_str(content).unwrap_or_default();
-        content["reason"].as_str().map(str::to_owned)
-    };
-    let said = refusal(language, content).or_else(in_other_words);
-    said.unwrap_or_else(|| language.word("failed"))
+    let content: Value = serde_json::from_str(content).unwrap_or_default();
+    refusal_in(&content).said(language).unwrap_or_else(|| language.word("failed"))
 }
 
-/// Says a refusal in a person's language, by its code; none for what has no words there yet: then it
-/// is said in those of the tool-service.
-fn refusal(language: Language, content: &str) -> Option<String> {
-    let content: Value = serde_json::from_str(content).ok()?;
-    let lacks = |key: &str| {
-        let permission = right(language, content["permission"].as_str()?);
-        Some(language.say(key, &[("permission", (&permission).into())]))
-    };
-    let key = match content["code"].as_str()? {
-        "asker_lacks_permission" => return lacks("refused-you-lack"),
-        "bot_lacks_permission" => return lacks("refused-ery-lacks"),
-        "asker_rank_too_low" => "refused-your-rank",
-        "bot_rank_too_low" => "refused-erys-rank",
-        "target_is_self" => "refused-yourself",
-        "target_is_ery" => "refused-ery",
-        "target_is_owner" => "refused-owner",
-        "target_not_member" => "refused-no-member",
-        "target_is_administrator" | "target_needs_administrator" => "refused-administrator",
-        "asker_not_member" => "refused-you-no-member",
-        "asker_timed_out" => "refused-timed-out",
-        "disabled" => "refused-off",
-        "dry_run" => "refused-dry-run",
-        "proposal_unknown" => "refused-proposal-unknown",
-        _ => return None,
-    };
-    Some(language.word(key))
+/// Reads a refusal out of what a call came to.
+fn refusal_in(content: &Value) -> Refusal<'_> {
+    let text = |field: &str| content[field].as_str().unwrap_or_default();
+    Refusal { code: text("code"), permission: text("permission"), sentence: text("reason") }
 }
 
 #[cfg(test)]
@@ -317,6 +290,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::tool::CallOutcome;
 
     #[test]
     fn a_refusal_is_said_in_the_language_of_whoever_asked() {
@@ -328,23 +302,32 @@ mod tests {
             (content("asker_rank_too_low"), "Your highest role", "Deine höchste Rolle"),
             (content("target_is_owner"), "the owner", "Inhaber"),
             (content("target_is_self"), "to themselves", "mit sich selbst"),
+            (content("would_leak"), "Why.", "Nicht alle, die diesen Kanal lesen"),
+            (content("unheard_of"), "Why.", "nur auf Englisch da: `Why.`"),
         ] {
-            let said = |language| refusal(language, &content).unwrap();
+            let said = |language| why_refused(language, &content);
             assert!(said(Language::English).contains(english), "{content}");
             assert!(said(Language::German).contains(german), "{content}");
         }
-        for other in [content("would_leak"), "{}".into(), "no json".into(), lacks_nothing()] {
-            assert_eq!(refusal(Language::German, &other), None, "{other}");
+        for nothing in ["{}".to_owned(), "no json".into(), lacks_nothing()] {
+            assert_eq!(why_refused(Language::German, &nothing), "Das konnte ich nicht tun.");
         }
     }
 
     #[test]
-    fn a_refusal_without_words_is_said_as_it_came() {
-        let content = |code: &str| json!({ "reason": "Why.", "code": code }).to_string();
-        let said = |content: &str| why_refused(Language::German, content);
-        assert_eq!(said(&content("proposal_unknown")), "Diesen Vorschlag kenne ich nicht mehr.");
-        assert_eq!(said(&content("would_leak")), "Why.");
-        assert_eq!(said("{}"), "Das konnte ich nicht tun.");
+    fn what_was_not_done_is_said_whole_in_one_language() {
+        let called = Called {
+            outcome: CallOutcome::Failed,
+            content: json!({ "ok": false, "error": "invalid", "reason": "Name one." }).to_string(),
+            reason: "Name one.".into(),
+            message: None,
+            changes: Vec::new(),
+            arguments: String::new(),
+            tier: None,
+        };
+        assert_eq!(not_done(Language::English, &called), "I did not do that. Name one.");
+        let german = not_done(Language::German, &called);
+        assert!(german.starts_with("Das habe ich nicht getan. Der Grund steht nur"), "{german}");
     }
 
     fn lacks_nothing() -> String {

@@ -11,7 +11,7 @@ use crate::domain::{
     budgets,
     commands::reply::{quoted, shortened},
     journal::{Entry, Outcome, Stop},
-    texts::Language,
+    texts::{Language, refusals::Refusal},
 };
 
 /// How many calls of tools are told.
@@ -57,6 +57,9 @@ pub(crate) struct CallFacts {
     pub(crate) person: Option<Id<UserMarker>>,
     pub(crate) decision: Decided,
     pub(crate) reason: String,
+    /// By which a refusal is said in other languages, and the permission that it is about; or nothing.
+    pub(crate) code: String,
+    pub(crate) permission: String,
     pub(crate) state: CallState,
     pub(crate) is_ordered: bool,
     pub(crate) approver: Option<Id<UserMarker>>,
@@ -239,9 +242,25 @@ impl CallFacts {
         }
         if self.decision != Decided::Allowed && !self.reason.is_empty() {
             line.push(' ');
-            line.push_str(&shortened(&self.reason, LONGEST_REASON));
+            line.push_str(&self.refusal(language));
         }
         line
+    }
+}
+
+impl CallFacts {
+    /// Says why it was not simply done.
+    fn refusal(&self, language: Language) -> String {
+        let own = || shortened(&self.reason, LONGEST_REASON);
+        match language {
+            // As it is recorded: with the constants that an administrator looks for.
+            Language::English => own(),
+            Language::German => {
+                let (code, permission) = (self.code.as_str(), self.permission.as_str());
+                let refusal = Refusal { code, permission, sentence: &self.reason };
+                refusal.said(language).unwrap_or_else(own)
+            }
+        }
     }
 }
 
@@ -279,6 +298,8 @@ mod tests {
             person: Some(Id::new(ASKER)),
             decision: if state == CallState::Denied { Decided::Denied } else { Decided::Allowed },
             reason: "You need MODERATE_MEMBERS.".to_owned(),
+            code: String::new(),
+            permission: String::new(),
             state,
             is_ordered: false,
             approver: None,
@@ -333,6 +354,20 @@ mod tests {
         }
         let english = explained(calls, Some(Outcome::Done)).told(Language::English);
         assert!(english.contains("answered"), "{english}");
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_language_of_whoever_asks() {
+        let denied = CallFacts {
+            code: "asker_lacks_permission".to_owned(),
+            permission: "MODERATE_MEMBERS".to_owned(),
+            ..call("t/x/3/0", "timeout_member", CallState::Denied)
+        };
+        let told = explained(vec![denied], Some(Outcome::Done)).told(Language::German);
+        assert!(
+            told.contains("Dafür brauchst du das Recht") && !told.contains("You need"),
+            "{told}"
+        );
     }
 
     #[test]

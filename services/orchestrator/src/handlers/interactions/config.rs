@@ -14,8 +14,8 @@ use twilight_model::{
 };
 
 use ery_community_config::{
-    Change, Changed, Config, Difference, Document, Effective, InvalidConfig, Layer, Made, Must, Named,
-    Origin, Present, Subject, Wanted, keys, preset,
+    Change, Changed, Config, Difference, Document, Effective, InvalidConfig, Layer, Made, Must,
+    Named, Origin, Present, Subject, Wanted, keys, preset,
 };
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
             choosing::Chosen,
             config::{CAPABILITIES, ConfigDeed, Place},
             interaction::Interaction,
-            reply::Message,
+            reply::{Message, quoted},
         },
         texts::{self, Language, right},
     },
@@ -170,10 +170,8 @@ async fn set_access(
 ) -> Result<Message, CallError> {
     let path = format!("{ACCESS}{capability}");
     let role = Value::String(role.to_string());
-    if is_given {
-        if let Err(error) = check_named(holder, it, &path, &json!([role])).await? {
-            return Ok(invalid(it.language, &error));
-        }
+    if is_given && let Err(error) = check_named(holder, it, &path, &json!([role])).await? {
+        return Ok(invalid(it.language, &error));
     }
     let values = |server: &Document| {
         let stands = server.get(&path).and_then(|roles| roles.as_array().cloned());
@@ -409,7 +407,11 @@ fn refused(language: Language, status: Status) -> Result<Message, CallError> {
     match status.code() {
         Code::Aborted => Ok(Message::of(language.word("ery-moved"))),
         Code::InvalidArgument | Code::FailedPrecondition | Code::NotFound => {
-            let problem = status.message().to_owned();
+            // The store's own words are English.
+            let problem = match language {
+                Language::English => status.message().to_owned(),
+                Language::German => quoted(status.message(), 400),
+            };
             Ok(Message::of(language.say("ery-invalid", &[("problem", (&problem).into())])))
         }
         _ => Err(CallError::Unavailable { call: "ChangeConfig", status: Box::new(status) }),

@@ -57,8 +57,9 @@ pub(super) async fn cancel(
     let called = holder.tools.carry_out(it, deed, TOOL, &arguments).await?;
     if called.outcome != CallOutcome::Done {
         let is_failed = matches!(called.outcome, CallOutcome::Failed | CallOutcome::Denied);
-        let has_words = super::refusal(it.language, &called.content).is_some();
-        if is_failed && !has_words {
+        let content: Value = serde_json::from_str(&called.content).unwrap_or_default();
+        let is_of_rights = super::refusal_in(&content).of_rights(it.language).is_some();
+        if is_failed && !is_of_rights {
             let plans = holder.tools.list_plans(it).await?;
             if !plans.iter().any(|plan| plan.id == id) {
                 return Ok(Message::of(it.language.word("schedule-unknown")));
