@@ -36,7 +36,7 @@ pub(crate) async fn run(sources: &Sources) -> Result<(), Failure> {
     let start = Everything::start(&settings, &base, &health, &fatal);
     let Some(everything) = process.starting(start).await? else { return Ok(()) };
     process.serve_admin(&settings, &everything.last).await?;
-    Watch::new(sources, values, base).spawn(&everything.last);
+    Watch::new(sources, values, base, process.telemetry.log.clone()).spawn(&everything.last);
     tracing::info!(folder = %settings.data_dir.display(), "every service runs in this process");
     process.run(&everything.stages(), &settings).await
 }

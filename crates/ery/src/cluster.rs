@@ -72,7 +72,7 @@ pub(crate) async fn run(name: ServiceName, sources: &Sources) -> Result<(), Fail
     let Some(registration) = process.starting(start).await? else { return Ok(()) };
     readiness.set(true);
     process.serve_admin(&settings, &last).await?;
-    Watch::new(sources, values, base).spawn(&last);
+    Watch::new(sources, values, base, process.telemetry.log.clone()).spawn(&last);
     tracing::info!(service = name.as_str(), replica.id = %replica, "running");
 
     // Out of the list first: peers that ask now go elsewhere while this one finishes.

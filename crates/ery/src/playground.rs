@@ -68,7 +68,8 @@ pub(crate) async fn run(arguments: &cli::Playground, sources: &Sources) -> Resul
     let start = Everything::start(&settings, &base, &health, &fatal);
     let Some(everything) = process.starting(start).await? else { return Ok(()) };
     process.serve_admin(&settings, &everything.last).await?;
-    Watch::new(&sources, values, base).spawn(&everything.last);
+    let log = process.telemetry.log.clone();
+    Watch::new(&sources, values, base, log).spawn(&everything.last);
     // Discord keeps nothing for who has never been connected: nobody is to speak before that.
     let Some(()) = process.starting(connected(&health)).await? else { return Ok(()) };
 

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use ery_community_config::SharedBase;
 use ery_lifecycle::Tasks;
 use ery_settings::{Sources, Values};
+use ery_telemetry::LogFilter;
 
 use crate::{services, settings::Settings};
 
@@ -24,7 +25,12 @@ pub(crate) struct Watch {
     file: Option<PathBuf>,
     /// Below what communities set.
     base: SharedBase,
+    /// Which logs are written; none where that cannot be changed.
+    log: Option<LogFilter>,
 }
+
+/// The setting that says which logs are written.
+const LOG: &str = "telemetry.log";
 
 /// What came of a look.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,11 +45,16 @@ enum Look {
 }
 
 impl Watch {
-    pub(crate) fn new(sources: &Sources, values: Values, base: SharedBase) -> Self {
+    pub(crate) fn new(
+        sources: &Sources,
+        values: Values,
+        base: SharedBase,
+        log: Option<LogFilter>,
+    ) -> Self {
         let sources = sources.clone();
         let file = sources.file.clone().unwrap_or_else(|| PathBuf::from("ery.toml"));
         let file = file.is_file().then_some(file);
-        Self { sources, values, seen: None, file, base }
+        Self { sources, values, seen: None, file, base, log }
     }
 
     /// Looks until the process drains.
@@ -92,9 +103,16 @@ impl Watch {
         if self.seen.replace(values.clone()).as_ref() != Some(&values) {
             return Look::Same;
         }
+        if let Some(log) = self.log.as_ref().filter(|_| changed.iter().any(|key| key == LOG))
+            && let Err(error) = log.set(&settings.telemetry.log)
+        {
+            return Look::Unusable(error.to_string());
+        }
         self.values = values;
         self.base.set(services::config_base(&settings));
-        let (live, later) = changed.into_iter().partition(|key| is_live(key));
+        let logs_live = self.log.is_some();
+        let (live, later) =
+            changed.into_iter().partition(|key| is_live(key) || logs_live && key == LOG);
         Look::Changed { live, later }
     }
 }
@@ -141,7 +159,7 @@ mod tests {
             Sources { file: Some(file.to_owned()), variables: Vec::new(), flags: Vec::new() };
         let (settings, values) = Settings::load_whole(&sources).unwrap();
         let base = services::config_base(&settings).into();
-        Watch::new(&sources, values, base)
+        Watch::new(&sources, values, base, None)
     }
 
     /// Looks twice: what counts is what two looks find.

@@ -11,7 +11,10 @@ pub use settings::{InvalidTelemetry, LogFormat, Settings};
 
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::Registry;
-use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, Registry as Subscriber, layer::SubscriberExt, reload,
+    util::SubscriberInitExt,
+};
 
 use traces::Traces;
 
@@ -30,6 +33,8 @@ pub enum TelemetryError {
     Export(#[from] opentelemetry_otlp::ExporterBuildError),
     #[error("telemetry runs already in this process")]
     Running(#[from] tracing_subscriber::util::TryInitError),
+    #[error("telemetry has ended in this process")]
+    Ended(#[from] reload::Error),
 }
 
 /// Telemetry of the process; metrics live as long as it.
@@ -37,6 +42,8 @@ pub enum TelemetryError {
 pub struct Telemetry {
     /// What `/metrics` shows.
     pub metrics: Registry,
+    /// Which logs are written; none where none are.
+    pub log: Option<LogFilter>,
     _provider: SdkMeterProvider,
     traces: Option<Traces>,
 }
@@ -50,6 +57,27 @@ impl Telemetry {
     }
 }
 
+/// Which logs are written, which can be changed while the process runs.
+#[derive(Clone, Debug)]
+pub struct LogFilter(reload::Handle<logs::Events, Subscriber>);
+
+impl LogFilter {
+    /// Writes from now on what `telemetry.log` says.
+    ///
+    /// # Errors
+    ///
+    /// If that is no filter: then nothing changes.
+    pub fn set(&self, log: &str) -> Result<(), TelemetryError> {
+        self.0.reload(logs::Events(parsed(log)?))?;
+        Ok(())
+    }
+}
+
+fn parsed(log: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(log)
+        .map_err(|source| TelemetryError::Filter { given: log.to_owned(), source })
+}
+
 /// Starts logs (to standard error), metrics, and traces where `telemetry.otlp_endpoint` says where
 /// they go to. `service` is what the traces call this process.
 ///
@@ -59,16 +87,16 @@ impl Telemetry {
 ///
 /// If the filter or the address is none, or telemetry runs already.
 pub fn start(settings: &Settings, service: &str) -> Result<Telemetry, TelemetryError> {
-    let filter = EnvFilter::try_new(&settings.log)
-        .map_err(|source| TelemetryError::Filter { given: settings.log.clone(), source })?;
+    let (filter, log) = reload::Layer::new(logs::Events(parsed(&settings.log)?));
     let mut telemetry = metrics()?;
     let endpoint = settings.otlp_endpoint.as_deref();
     let traces = endpoint.map(|endpoint| Traces::start(settings, endpoint, service)).transpose()?;
     tracing_subscriber::registry()
-        .with(logs::layer(settings.log_format).with_filter(logs::Events(filter)))
+        .with(logs::layer(settings.log_format).with_filter(filter))
         .with(traces.as_ref().map(Traces::layer))
         .try_init()?;
     telemetry.traces = traces;
+    telemetry.log = Some(LogFilter(log));
     Ok(telemetry)
 }
 
@@ -85,7 +113,7 @@ pub fn metrics() -> Result<Telemetry, TelemetryError> {
         .build()?;
     let provider = SdkMeterProvider::builder().with_reader(exporter).build();
     opentelemetry::global::set_meter_provider(provider.clone());
-    Ok(Telemetry { metrics, _provider: provider, traces: None })
+    Ok(Telemetry { metrics, log: None, _provider: provider, traces: None })
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ where
 
 /// Lets events through as the filter says, and no spans: they are for traces, and nothing is spent
 /// on them where there are none.
+#[derive(Debug)]
 pub(crate) struct Events(pub(crate) EnvFilter);
 
 impl<S: Subscriber> Filter<S> for Events {
@@ -136,6 +137,28 @@ mod tests {
         assert_eq!((&logs[1]["n"], &logs[1]["message"]), (&2.into(), &"inside".into()), "{text}");
         assert_eq!(logs[1]["trace_id"].as_str().map(str::len), Some(32), "{text}");
         assert_eq!(logs[1]["span_id"].as_str().map(str::len), Some(16), "{text}");
+    }
+
+    #[test]
+    fn which_logs_are_written_can_be_changed() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+        let (filter, handle) =
+            tracing_subscriber::reload::Layer::new(Events(EnvFilter::new("info")));
+        let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter));
+        tracing::subscriber::with_default(subscriber, || {
+            let say = |text: &str| tracing::debug!("{text}");
+            say("before");
+            handle.reload(Events(EnvFilter::new("debug"))).unwrap();
+            say("meanwhile");
+            handle.reload(Events(EnvFilter::new("warn"))).unwrap();
+            say("after");
+            assert!(tracing::info_span!("test.work.skip").is_disabled());
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("meanwhile"), "{text}");
+        assert!(!text.contains("before") && !text.contains("after"), "{text}");
     }
 
     #[test]
