@@ -489,6 +489,7 @@ privacy-opted-in = Aus dem, was du sagst, darf wieder gelernt werden.
 
 greeting-hello = Hallo! Ich bin Ery. Ich antworte jedem, der mich erwähnt oder mir antwortet, und helfe, hier Ordnung zu halten: `/` zeigt meine Befehle.
 greeting-all-there = Ich habe jedes Recht, das meine Werkzeuge brauchen.
+greeting-nowhere = Hallo! Ich bin Ery und wurde auf deinen Server { $server } eingeladen. Dort gibt es keinen Kanal, in den ich schreiben darf: gib mir in einem die Rechte „{ $view }“ und „{ $send }“, und beginn dort mit `/ery einrichten`.
 greeting-missing = Für manche meiner Werkzeuge fehlen mir Rechte; ohne sie tue ich alles andere: { $missing }.
 greeting-low-role = Meine Rolle steht unter allen anderen, so dass ich auf niemanden einwirken kann, der eine hat: Schieb sie in den Servereinstellungen nach oben.
 greeting-begin = Wer diesen Server verwaltet, kann wählen, wie ich anfange, und es jederzeit mit `/ery einstellungen` ändern:

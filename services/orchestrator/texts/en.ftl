@@ -489,6 +489,7 @@ privacy-opted-in = It may be learnt from you again.
 
 greeting-hello = Hello! I am Ery. I answer who mentions me or replies to me, and I help to keep this place in order: `/` shows my commands.
 greeting-all-there = I have every permission that my tools take.
+greeting-nowhere = Hello! I am Ery, and I was invited to your server { $server }. There is no channel there in which I may write: give me the rights “{ $view }” and “{ $send }” in one, and begin with `/ery setup` there.
 greeting-missing = For some of my tools I lack permissions; without them I do everything else: { $missing }.
 greeting-low-role = My role stands below all others, so I can act on nobody who has one: move it up in the server's settings.
 greeting-begin = Who manages this server can choose how I begin, and change it with `/ery config` at any time:

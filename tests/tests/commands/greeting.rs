@@ -13,6 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// View channel, Send messages and Read message history.
 const LITTLE: u64 = 1 << 10 | 1 << 11 | 1 << 16;
 
+const VIEW: u64 = 1 << 10;
+
 impl Stand {
     /// Invites Ery into a new server of mara's; returns it and its only channel.
     async fn join(&self) -> (String, String) {
@@ -21,6 +23,11 @@ impl Stand {
 
     /// The same, with something more said of the server.
     async fn join_with(&self, more: Value) -> (String, String) {
+        self.join_where(more, None).await
+    }
+
+    /// The same, where everybody may do no more than that, and she neither.
+    async fn join_where(&self, more: Value, all: Option<u64>) -> (String, String) {
         let mut new = json!({
             "name": "Newcomers", "owner_id": self.member("mara"), "channels": ["lobby"],
             "bot_permissions": LITTLE.to_string(), "bots": [],
@@ -30,9 +37,15 @@ impl Stand {
         let id = guild["id"].as_str().unwrap().to_owned();
         let channel = guild["channels"].as_array().unwrap().iter().find(|it| it["name"] == "lobby");
         let channel = channel.unwrap()["id"].as_str().unwrap().to_owned();
+        let permissions = all.unwrap_or(LITTLE).to_string();
+        if all.is_some() {
+            // The role of everyone has the server's own id.
+            let role = json!({ "permissions": permissions });
+            self.sim.patch(&format!("/sim/v1/roles/{id}/{id}"), &role).await.unwrap();
+        }
         let world = self.sim.world().await.unwrap();
         let invite = json!({
-            "guild_id": id, "user_id": world.bots[0]["id"], "permissions": LITTLE.to_string(),
+            "guild_id": id, "user_id": world.bots[0]["id"], "permissions": permissions,
         });
         self.sim.post("/sim/v1/members", &invite).await.unwrap();
         (id, channel)
@@ -118,6 +131,52 @@ async fn a_server_without_a_channel_of_the_system_is_greeted_where_she_may_write
     let (_, channel) = stand.join_with(json!({})).await;
     let greeting = stand.greeting(&channel).await;
     assert!(greeting["content"].as_str().unwrap().contains("I am Ery"), "{greeting}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_she_may_write_nowhere_the_owner_is_told_once_and_alone() {
+    let stand = Stand::start(&[]).await;
+    let (guild, channel) = stand.join_where(json!({}), Some(VIEW)).await;
+    let mara = stand.member("mara");
+    let dm = stand.sim.post("/sim/v1/dms", &json!({ "user_id": mara })).await.unwrap();
+    let dm = dm["id"].as_str().unwrap().to_owned();
+    let told = stand.greeting(&dm).await;
+    let text = told["content"].as_str().unwrap();
+    assert!(text.contains("`Newcomers`") && text.contains("/ery setup"), "{text}");
+    assert_eq!(told["components"], json!([]), "buttons would not know the server");
+    assert!(stand.greetings(&channel).await.is_empty());
+
+    // A new session tells of the server again, and nobody of anything.
+    let begun = stand.sim.get("/sim/v1/gateway").await.unwrap()["identifies"].clone();
+    stand.sim.post("/sim/v1/gateway", &json!({ "do": "invalid" })).await.unwrap();
+    eventually("another session", PATIENCE, async || {
+        let gateway = stand.sim.get("/sim/v1/gateway").await?;
+        Ok((gateway["identifies"] != begun).then_some(()))
+    })
+    .await
+    .unwrap();
+    stand.told("mara", &json!({ "type": "command", "command": "ery status" })).await;
+    assert_eq!(stand.greetings(&dm).await.len(), 1);
+    let sent = stand.ctl(&["executions", "list", "--guild", &guild]).await;
+    assert_eq!(sent.as_array().unwrap().len(), 1, "{sent}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_who_takes_no_direct_messages_is_left_alone() {
+    let stand = Stand::start(&[]).await;
+    let fault = json!({
+        "route": "POST /users/@me/channels", "kind": "error", "status": 403, "code": 50_007,
+    });
+    stand.sim.post("/sim/v1/faults", &fault).await.unwrap();
+    let (guild, channel) = stand.join_where(json!({}), Some(VIEW)).await;
+    let refused = eventually("a refusal", PATIENCE, async || {
+        let sent = stand.ctl(&["executions", "list", "--guild", &guild]).await;
+        Ok((sent[0]["state"] == "failed").then_some(()))
+    });
+    refused.await.unwrap();
+    // Ery goes on.
+    stand.told("mara", &json!({ "type": "command", "command": "ery status" })).await;
+    assert!(stand.greetings(&channel).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

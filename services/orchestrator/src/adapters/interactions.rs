@@ -93,6 +93,8 @@ pub(crate) struct Checked {
     pub(crate) missing: Vec<String>,
     /// Whether no role of people's stands below hers.
     pub(crate) is_lowest: bool,
+    /// Whose server it is.
+    pub(crate) owner: Option<Id<UserMarker>>,
 }
 
 impl Tools {
@@ -297,8 +299,9 @@ impl Tools {
                     .boxed()
             })
             .await?;
-        let proto::CheckGuildResponse { channel_id, missing, is_lowest } = answer;
-        Ok(Checked { channel: Id::new_checked(channel_id), missing, is_lowest })
+        let proto::CheckGuildResponse { channel_id, missing, is_lowest, owner_id } = answer;
+        let (channel, owner) = (Id::new_checked(channel_id), Id::new_checked(owner_id));
+        Ok(Checked { channel, missing, is_lowest, owner })
     }
 
     /// Introduces Ery in a server, by her own rights and under a name: once.
@@ -314,6 +317,24 @@ impl Tools {
         let here = ChannelKey::new(Some(guild), channel);
         let said = Said { content, buttons: buttons.to_string() };
         self.tell_channel(here, name, name, by, channel, said).await
+    }
+
+    /// Tells a server's owner in a direct message that Ery is there, under a name: once, also where
+    /// Discord or they take no direct message.
+    pub(crate) async fn greet_owner(
+        &self,
+        guild: Id<GuildMarker>,
+        owner: Id<UserMarker>,
+        name: &str,
+        content: &str,
+    ) -> Result<Called, CallError> {
+        const TOOL: &str = "send_dm";
+
+        let by = ByRule { cause: "greeting-owner", rule: "greets-where-she-joins" };
+        // There is no channel in which it could be said: it belongs to the server as a whole.
+        let here = ChannelKey::new(Some(guild), guild.cast());
+        let arguments = json!({ "content": content, "member": owner.to_string() });
+        self.send(here.home, Self::of_rule(here, name, (name, by), TOOL, &arguments)).await
     }
 
     /// Tells a server's staff of something, by Ery's own rights. What is told under the same name is
@@ -341,6 +362,22 @@ impl Tools {
     ) -> Result<Called, CallError> {
         const TOOL: &str = "send_message";
 
+        let arguments = json!({ "content": said.content, "channel": staff.to_string() });
+        let request = proto::CallToolRequest {
+            buttons: said.buttons,
+            ..Self::of_rule(channel, trigger, (name, by), TOOL, &arguments)
+        };
+        self.send(channel.home, request).await
+    }
+
+    /// Returns a call that no person orders; its name says which calls are the same.
+    fn of_rule(
+        channel: ChannelKey,
+        trigger: &str,
+        (name, by): (&str, ByRule),
+        tool: &str,
+        arguments: &Value,
+    ) -> proto::CallToolRequest {
         let key = ExecutionKey::Event {
             event: EventId(name.to_owned()),
             cause: by.cause.to_owned(),
@@ -348,19 +385,17 @@ impl Tools {
         };
         let rule =
             Principal { kind: Some(Kind::Rule(Rule { id: by.rule.to_owned(), version: 1 })) };
-        let request = proto::CallToolRequest {
+        proto::CallToolRequest {
             key: key.to_string(),
-            tool: TOOL.to_owned(),
-            arguments: json!({ "content": said.content, "channel": staff.to_string() }).to_string(),
+            tool: tool.to_owned(),
+            arguments: arguments.to_string(),
             principal: Some(rule),
             trigger_id: trigger.to_owned(),
             guild_id: channel.guild_raw(),
             channel_id: channel.channel.get(),
-            offered: vec![TOOL.to_owned()],
-            buttons: said.buttons,
+            offered: vec![tool.to_owned()],
             ..proto::CallToolRequest::default()
-        };
-        self.send(channel.home, request).await
+        }
     }
 
     /// Tells a server's staff of its budget, once by its name.

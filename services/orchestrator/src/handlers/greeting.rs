@@ -15,7 +15,7 @@ use ery_ids::Home;
 use crate::{
     adapters::interactions::Checked,
     domain::{
-        commands::asked,
+        commands::{asked, reply::quoted},
         texts::{Language, right},
     },
     error::CallError,
@@ -25,6 +25,9 @@ use crate::{
 /// How long ago she may have joined: whoever comes later is no newcomer, and a session that begins
 /// anew tells of every server.
 const NEW_FOR: Duration = Duration::from_mins(15);
+
+/// How much of a server's name is said.
+const LONGEST_NAME: usize = 100;
 
 /// Discord's kinds of components, and of buttons.
 const ROW: u8 = 1;
@@ -41,6 +44,8 @@ struct NewGuild {
     id: Id<twilight_model::id::marker::GuildMarker>,
     joined_at: Option<Timestamp>,
     preferred_locale: Option<String>,
+    #[serde(default)]
+    name: String,
     #[serde(default)]
     unavailable: bool,
 }
@@ -79,28 +84,50 @@ impl Greeting {
     async fn greet(&self, joined: &NewGuild, joined_at: UnixMillis) -> Result<(), CallError> {
         let guild = joined.id;
         let checked = self.holder.tools.check_guild(guild).await?;
-        let Some(channel) = checked.channel else {
-            tracing::info!(guild.id = %guild, "a server that Ery joined has no text channel in which she may write");
-            return Ok(());
-        };
         let language = Language::of(joined.preferred_locale.as_deref(), None);
         // Named by when she joined: the event comes again with each session.
         let name = format!("gj.{guild}.{}", joined_at.0);
-        let content = content(&checked, language);
-        let buttons = buttons(language);
-        let greeted = self.holder.tools.greet(guild, channel, &name, &content, &buttons).await?;
-        let outcome = greeted.outcome;
-        tracing::info!(guild.id = %guild, outcome = outcome.as_word(), lacks = checked.missing.len(),
-            "Ery has joined a server");
+        let tools = &self.holder.tools;
+        let lacks = checked.missing.len();
+        match (checked.channel, checked.owner) {
+            (Some(channel), _) => {
+                let (content, buttons) = (content(&checked, language), buttons(language));
+                let greeted = tools.greet(guild, channel, &name, &content, &buttons).await?;
+                let outcome = greeted.outcome.as_word();
+                tracing::info!(guild.id = %guild, outcome, lacks, "Ery has joined a server");
+            }
+            (None, Some(owner)) => {
+                let content = to_owner(&checked, &joined.name, language);
+                // One who takes no direct messages is not asked again.
+                let told = tools.greet_owner(guild, owner, &name, &content).await?;
+                let outcome = told.outcome.as_word();
+                tracing::info!(guild.id = %guild, outcome, lacks,
+                    "Ery has joined a server in which she may write nowhere, and tells its owner");
+            }
+            (None, None) => {
+                tracing::info!(guild.id = %guild, lacks,
+                    "Ery has joined a server in which she may write nowhere");
+            }
+        }
         Ok(())
     }
 }
 
-fn content(checked: &Checked, language: Language) -> String {
-    let mut lines = vec![language.word("greeting-hello")];
-    if checked.missing.is_empty() {
-        lines.push(language.word("greeting-all-there"));
-    } else {
+/// Says to whose server it is that there is no place to say it.
+fn to_owner(checked: &Checked, server: &str, language: Language) -> String {
+    let server = quoted(server, LONGEST_NAME);
+    let rights = ["VIEW_CHANNEL", "SEND_MESSAGES"].map(|it| right(language, it));
+    let [view, send] = &rights;
+    let values = [("server", (&server).into()), ("view", view.into()), ("send", send.into())];
+    let mut lines = vec![language.say("greeting-nowhere", &values)];
+    lines.extend(lacking(checked, language));
+    lines.join("\n")
+}
+
+/// Says what she lacks.
+fn lacking(checked: &Checked, language: Language) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !checked.missing.is_empty() {
         let missing: Vec<String> =
             checked.missing.iter().map(|missing| right(language, missing)).collect();
         let missing = missing.join(", ");
@@ -109,6 +136,15 @@ fn content(checked: &Checked, language: Language) -> String {
     if checked.is_lowest {
         lines.push(language.word("greeting-low-role"));
     }
+    lines
+}
+
+fn content(checked: &Checked, language: Language) -> String {
+    let mut lines = vec![language.word("greeting-hello")];
+    if checked.missing.is_empty() {
+        lines.push(language.word("greeting-all-there"));
+    }
+    lines.extend(lacking(checked, language));
     lines.push(language.word("greeting-begin"));
     lines.join("\n")
 }
@@ -148,7 +184,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_and_every_preset_offered_in_each_language() {
         for language in Language::ALL {
-            let whole = Checked { channel: None, missing: Vec::new(), is_lowest: false };
+            let whole =
+                Checked { channel: None, missing: Vec::new(), is_lowest: false, owner: None };
             let lacking = Checked {
                 missing: vec!["BAN_MEMBERS".into(), "MANAGE_ROLES".into()],
                 is_lowest: true,
@@ -159,6 +196,9 @@ mod tests {
             assert!(!content(&whole, language).contains(&bans));
             assert!(told.contains(&format!("{bans}, {roles}")), "{told}");
             assert_eq!(told.lines().count(), content(&whole, language).lines().count() + 1);
+            let to_owner = to_owner(&lacking, "`Odd` @everyone", language);
+            assert!(to_owner.contains("`ˋOddˋ @everyone`"), "{to_owner}");
+            assert!(to_owner.contains(&bans) && to_owner.contains("/ery "), "{to_owner}");
             let row = &buttons(language)[0]["components"];
             assert_eq!(row.as_array().unwrap().len(), PRESETS.len() + 2);
         }

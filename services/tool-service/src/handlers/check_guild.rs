@@ -22,5 +22,6 @@ pub(super) async fn handle(
         channel_id: staff::introduction(&state, now).map_or(0, Id::get),
         missing: permissions::constants(missing).into_iter().map(str::to_owned).collect(),
         is_lowest: staff::is_lowest(&state),
+        owner_id: state.guild.owner.get(),
     })
 }
