@@ -18,6 +18,7 @@ KINDS = {
     "u64_histogram": "histogram",
     "f64_histogram": "histogram",
     "seconds": "histogram",
+    "timed": "histogram",
     "u64_gauge": "gauge",
     "i64_up_down_counter": "gauge",
 }

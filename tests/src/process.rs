@@ -201,6 +201,18 @@ impl Ery {
         Ok(request.send().await?.error_for_status()?.text().await?)
     }
 
+    /// Returns its metrics as Prometheus asks for them.
+    pub async fn open_metrics(&self) -> anyhow::Result<String> {
+        let address = self.admin().context("the process serves /metrics")?;
+        let request = crate::sim::http_client()
+            .get(format!("http://{address}/metrics"))
+            .header("accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+        let answer = request.send().await?.error_for_status()?;
+        let kind = answer.headers()["content-type"].to_str()?;
+        anyhow::ensure!(kind.starts_with("application/openmetrics-text"), "{kind}");
+        Ok(answer.text().await?)
+    }
+
     pub(crate) fn set_admin(&mut self, address: &str) {
         self.admin = Some(address.to_owned());
     }

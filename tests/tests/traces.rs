@@ -126,6 +126,19 @@ async fn a_message_with_two_tool_calls_is_one_trace_over_all_services() {
     let trace = trace_of(&collector, &channels[0]).await;
 
     tells_it_all(&trace);
+    // From a bucket of a histogram one gets to the trace.
+    let stands_for = format!("trace_id=\"{}\"", trace[0].trace);
+    for (process, name) in [
+        (&platform.orchestrators[0], "ery_orchestrator_stage_duration_seconds_bucket"),
+        (&platform.tool_services[0], "ery_tool_call_seconds_bucket"),
+        (&platform.ai_services[0], "ery_ai_model_turn_duration_seconds_bucket"),
+        (&platform.store, "ery_rpc_server_seconds_bucket"),
+    ] {
+        let metrics = process.open_metrics().await.unwrap();
+        assert!(metrics.ends_with("# EOF\n"));
+        let mut buckets = metrics.lines().filter(|line| line.starts_with(name));
+        assert!(buckets.any(|line| line.contains(&stands_for)), "{name}: {metrics}");
+    }
     let services: BTreeSet<&str> = trace.iter().map(|span| span.service.as_str()).collect();
     let all = ["ai-service", "gateway", "orchestrator", "store", "tool-service"];
     assert_eq!(services, BTreeSet::from(all));

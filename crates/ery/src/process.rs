@@ -8,7 +8,7 @@ use std::{
 
 use tokio::net::TcpListener;
 
-use ery_lifecycle::{Admin, Ended, Health, Signals, Tasks};
+use ery_lifecycle::{Admin, Ended, Exemplar, Health, Signals, Tasks};
 use ery_telemetry::Telemetry;
 
 use crate::{
@@ -82,6 +82,7 @@ impl Process {
         let admin = Admin {
             health: self.health.clone(),
             metrics: self.telemetry.metrics.clone(),
+            exemplars,
             draining: tasks.draining(),
         };
         tasks.spawn("admin", admin.serve(listener));
@@ -137,4 +138,14 @@ pub(crate) fn reached_here(mut listening: SocketAddr) -> SocketAddr {
         });
     }
     listening
+}
+
+/// Returns the traces that stand for the buckets of a histogram.
+fn exemplars(name: &str, labels: &[(&str, &str)]) -> Vec<Option<Exemplar>> {
+    let exemplar = |it: ery_trace::Exemplar| Exemplar {
+        trace_id: it.trace_id().to_string(),
+        value: it.seconds,
+        at: it.at,
+    };
+    ery_trace::exemplars(name, labels).into_iter().map(|it| it.map(exemplar)).collect()
 }

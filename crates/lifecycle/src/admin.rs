@@ -4,10 +4,18 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, header::ACCEPT},
+    response::IntoResponse,
+    routing::get,
+};
 use prometheus::{Encoder, Registry, TextEncoder};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use crate::exposition::{FindExemplars, OPEN_METRICS, open_metrics};
 
 /// What a process says of itself: which of its parts are ready.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +59,7 @@ impl Readiness {
 pub struct Admin {
     pub health: Health,
     pub metrics: Registry,
+    pub exemplars: FindExemplars,
     pub draining: CancellationToken,
 }
 
@@ -85,7 +94,14 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
     }
 }
 
-async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
+/// Writes the metrics in the `OpenMetrics` format for whoever asks for it, as Prometheus does, and else in the
+/// older one.
+async fn metrics(State(admin): State<Admin>, headers: HeaderMap) -> impl IntoResponse {
+    let accepted = headers.get(ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    if accepted.is_some_and(|accepted| accepted.contains("application/openmetrics-text")) {
+        let text = open_metrics(&admin.metrics.gather(), admin.exemplars).into_bytes();
+        return (StatusCode::OK, [("content-type", OPEN_METRICS.to_owned())], text);
+    }
     let encoder = TextEncoder::new();
     let mut text = Vec::new();
     match encoder.encode(&admin.metrics.gather(), &mut text) {

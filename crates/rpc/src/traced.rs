@@ -9,25 +9,24 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::BodyExt as _;
-use opentelemetry::{KeyValue, metrics::Histogram};
+use opentelemetry::KeyValue;
 use tokio::time::Instant;
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::{Instrument, Span, field::Empty};
 
-use ery_trace::TraceParent;
+use ery_trace::{Timed, TraceParent, timed};
 
 const TRACEPARENT: &str = "traceparent";
 
-static SERVED: LazyLock<Histogram<f64>> = LazyLock::new(|| {
-    opentelemetry::global::meter("ery-rpc")
-        .f64_histogram("ery_rpc_server_seconds")
-        .with_description("how long calls by other services took, to the end of the answer")
-        .with_boundaries(vec![
-            0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
-            10.0, 60.0,
-        ])
-        .build()
+static SERVED: LazyLock<Timed> = LazyLock::new(|| {
+    let meter = opentelemetry::global::meter("ery-rpc");
+    let bounds = vec![
+        0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+        10.0, 60.0,
+    ];
+    let about = "how long calls by other services took, to the end of the answer";
+    timed(&meter, "ery_rpc_server_seconds", about, bounds)
 });
 
 /// Makes the span of a call to a peer, and tells the peer of it. None where nothing is traced: a call
@@ -167,7 +166,7 @@ impl Drop for Served {
             _ => std::mem::take(&mut self.method),
         };
         let labels = [KeyValue::new("method", method), KeyValue::new("code", word(self.code))];
-        SERVED.record(self.begun.elapsed().as_secs_f64(), &labels);
+        SERVED.record_of(ery_trace::of(&self.span), self.begun.elapsed().as_secs_f64(), &labels);
     }
 }
 

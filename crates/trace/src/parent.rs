@@ -31,6 +31,10 @@ impl TraceParent {
         self.trace == other.trace
     }
 
+    pub(crate) fn trace(self) -> TraceId {
+        self.trace
+    }
+
     pub(crate) fn of(context: &SpanContext) -> Option<Self> {
         context.is_valid().then(|| Self {
             trace: context.trace_id(),

@@ -5,6 +5,8 @@ use opentelemetry::{
     metrics::{Counter, Gauge, Histogram, UpDownCounter},
 };
 
+use ery_trace::{Timed, timed};
+
 use crate::{
     adapters::{ProviderError, TurnError},
     domain::conversation::{Answer, Stop, Usage},
@@ -17,10 +19,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     turns: Counter<u64>,
-    turn_duration: Histogram<f64>,
+    turn_duration: Timed,
     turns_running: UpDownCounter<i64>,
     attempts: Counter<u64>,
-    operation_duration: Histogram<f64>,
+    operation_duration: Timed,
     tokens: Counter<u64>,
     token_usage: Histogram<u64>,
     cost: Counter<u64>,
@@ -39,13 +41,12 @@ impl Metrics {
                 .u64_counter("ery_ai_model_turns")
                 .with_description("Model turns by provider and outcome.")
                 .build(),
-            turn_duration: meter
-                .f64_histogram("ery_ai_model_turn_duration_seconds")
-                .with_description("How long model turns took, with all attempts and waits.")
-                .with_boundaries(vec![
-                    0.001, 0.01, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
-                ])
-                .build(),
+            turn_duration: timed(
+                &meter,
+                "ery_ai_model_turn_duration_seconds",
+                "How long model turns took, with all attempts and waits.",
+                vec![0.001, 0.01, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0],
+            ),
             turns_running: meter
                 .i64_up_down_counter("ery_ai_model_turns_running")
                 .with_description("Model turns under way.")
@@ -54,14 +55,15 @@ impl Metrics {
                 .u64_counter("ery_ai_provider_attempts")
                 .with_description("Requests to providers by result.")
                 .build(),
-            operation_duration: meter
-                .f64_histogram("gen_ai_client_operation_duration_seconds")
-                .with_description("How long requests to providers took.")
-                .with_boundaries(vec![
+            operation_duration: timed(
+                &meter,
+                "gen_ai_client_operation_duration_seconds",
+                "How long requests to providers took.",
+                vec![
                     0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48,
                     40.96, 81.92,
-                ])
-                .build(),
+                ],
+            ),
             tokens: meter
                 .u64_counter("ery_ai_tokens")
                 .with_description("Tokens by kind: prompt, cached, completion.")

@@ -2,8 +2,10 @@ use std::time::Duration;
 
 use opentelemetry::{
     KeyValue, global,
-    metrics::{Counter, Gauge, Histogram, UpDownCounter},
+    metrics::{Counter, Gauge, UpDownCounter},
 };
+
+use ery_trace::{Timed, timed};
 
 use crate::{
     adapters::interactions::Answered,
@@ -27,8 +29,8 @@ pub(crate) struct Metrics {
     backlog: UpDownCounter<i64>,
     gate_decisions: Counter<u64>,
     tool_calls: Counter<u64>,
-    stages: Histogram<f64>,
-    waits: Histogram<f64>,
+    stages: Timed,
+    waits: Timed,
     events_ingested: Counter<u64>,
     events_refused: Counter<u64>,
     tasks_unreadable: Counter<u64>,
@@ -169,7 +171,7 @@ impl Metrics {
                 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
                 10.0, 30.0, 60.0,
             ];
-            meter.f64_histogram(name).with_description(help).with_boundaries(bounds).build()
+            timed(&meter, name, help, bounds)
         };
         Self {
             threads_begun: counter("ery_orchestrator_threads_begun", "Task threads that began"),

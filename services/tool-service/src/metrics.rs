@@ -7,9 +7,11 @@ use opentelemetry::{
     metrics::{Counter, Histogram, Meter},
 };
 
+use ery_trace::{Timed, timed};
+
 struct Metrics {
     calls: Counter<u64>,
-    call_seconds: Histogram<f64>,
+    call_seconds: Timed,
     decision_seconds: Histogram<f64>,
     denials: Counter<u64>,
     requests: Counter<u64>,
@@ -24,13 +26,12 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
     let meter = global::meter("ery-tool-service");
     Metrics {
         calls: counter(&meter, "ery_tool_calls", "Tool calls by tool and outcome"),
-        call_seconds: meter
-            .f64_histogram("ery_tool_call_seconds")
-            .with_description("How long tool calls took, from the call to its answer")
-            .with_boundaries(vec![
-                0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-            ])
-            .build(),
+        call_seconds: timed(
+            &meter,
+            "ery_tool_call_seconds",
+            "How long tool calls took, from the call to its answer",
+            vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0],
+        ),
         decision_seconds: meter
             .f64_histogram("ery_tool_decision_seconds")
             .with_description(
