@@ -11,8 +11,8 @@ use ery_clock::UnixMillis;
 use super::{ControlError, Reply, read};
 use crate::{
     domain::{
-        AllowedMentions, ChannelId, Draft, Edit, Emoji, MessageId, NewAttachment, NewPoll, Nonce,
-        Page, Refusal, ReplyTo, UserId, World, page_of,
+        AllowedMentions, ChannelId, Draft, Edit, Emoji, Forward, MessageId, NewAttachment, NewPoll,
+        Nonce, Page, Refusal, ReplyTo, StickerId, UserId, World, page_of,
     },
     form::Form,
     rest::poll_of,
@@ -45,11 +45,22 @@ pub(super) struct Speech {
     /// As Discord reads it.
     #[serde(default)]
     poll: Option<Value>,
+    /// What is forwarded; a forward says nothing itself.
+    #[serde(default)]
+    forward: Option<Forwarded>,
+    #[serde(default)]
+    sticker_ids: Vec<StickerId>,
     #[serde(default)]
     nonce: Option<String>,
     /// Says it so many times; the answer is the last message.
     #[serde(default)]
     count: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Forwarded {
+    channel_id: ChannelId,
+    message_id: MessageId,
 }
 
 #[derive(Debug, Deserialize)]
@@ -119,6 +130,10 @@ pub(super) async fn speak(
             ..AllowedMentions::all()
         }),
         reply_to,
+        forward: speech
+            .forward
+            .map(|it| Forward { channel: it.channel_id, message: it.message_id }),
+        stickers: speech.sticker_ids,
         nonce: speech.nonce.map(Nonce::Text),
         ..Draft::default()
     };

@@ -18,6 +18,33 @@ impl Sim {
 }
 
 #[tokio::test]
+async fn people_forward_and_send_stickers_through_the_control_api() {
+    let sim = Sim::start().await;
+    let mut bot = Bot::connect(&sim, Intents::all()).await;
+    let said = sim.say("bob", "general", "soup at noon").await;
+    bot.message().await;
+    let speak = async |more: Value| {
+        let mut body = json!({
+            "channel_id": sim.channel("recipes"), "author_id": sim.user("alice"),
+        });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        sim.control(Method::POST, "/messages", body).await
+    };
+    let forward = json!({ "channel_id": sim.channel("general"), "message_id": said });
+    assert_eq!(speak(json!({ "forward": forward })).await.0, 200);
+    let heard = bot.message().await;
+    assert_eq!(heard.message_snapshots[0].message.content, "soup at noon");
+    assert_eq!(heard.author.name, "alice");
+    let (status, refused) = speak(json!({ "forward": forward, "content": "look" })).await;
+    assert!((400..500).contains(&status), "{refused}");
+
+    let sticker = json!({ "guild_id": sim.guild(), "name": "Wave" });
+    let sticker = sim.control(Method::POST, "/stickers", sticker).await.1["id"].clone();
+    assert_eq!(speak(json!({ "sticker_ids": [sticker] })).await.0, 200);
+    assert_eq!(bot.message().await.sticker_items[0].name, "Wave");
+}
+
+#[tokio::test]
 async fn a_forward_shows_a_message_as_it_was() {
     let sim = Sim::start().await;
     let mut bot = Bot::connect(&sim, Intents::all()).await;
