@@ -128,6 +128,46 @@ async fn what_ery_said_is_erased_with_it_for_she_may_have_quoted_the_person() {
     assert_eq!(next(&mut new).await.event.id, EventId("2".to_owned()));
 }
 
+fn forward_of_somebody() -> Vec<u8> {
+    format!(
+        r#"{{"author":{{"id":"{OTHER}"}},"content":"","message_snapshots":[{{"message":{{"content":"{CANARY}"}}}}]}}"#
+    )
+    .into_bytes()
+}
+
+#[tokio::test]
+async fn what_others_forward_is_erased_with_it_for_it_does_not_say_whose_it_was() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = open(temporary.path()).await;
+    let bus = folder.bus(BusOptions::default()).await.unwrap();
+    let forward = Event { payload: forward_of_somebody().into(), ..event(1, OTHER, "") };
+    bus.publish(forward).await.unwrap();
+    bus.publish(event(2, OTHER, "hello")).await.unwrap();
+    until_nothing(&bus).await;
+    assert_eq!(holding(temporary.path()), Vec::<String>::new());
+    let mut new = bus.consume("new", &[KIND], home().part()).await.unwrap();
+    assert_eq!(next(&mut new).await.event.id, EventId("2".to_owned()));
+
+    let queue = folder.queue(QueueOptions::default()).await.unwrap();
+    let task = Task { payload: forward_of_somebody().into(), ..task(OTHER) };
+    queue.publish(task).await.unwrap();
+    let waits = LeftTasks::Some { gone_by: None };
+    assert_eq!(queue.forget(everywhere(), UNTIL).await.unwrap(), waits);
+}
+
+fn task(author: u64) -> Task {
+    Task {
+        trigger: TriggerId::Message(Id::new(5)),
+        channel: ChannelKey { home: home(), channel: Id::new(9) },
+        retry: 0,
+        bot: Id::new(7),
+        received_at: UnixMillis(5),
+        session: None,
+        traceparent: None,
+        payload: payload(author, CANARY).into(),
+    }
+}
+
 #[tokio::test]
 async fn what_came_later_or_is_of_another_guild_is_left_alone() {
     let temporary = tempfile::tempdir().unwrap();
@@ -149,17 +189,7 @@ async fn what_came_later_or_is_of_another_guild_is_left_alone() {
 async fn a_task_of_a_person_is_said_to_wait_and_leaves_nothing_once_it_is_done() {
     let temporary = tempfile::tempdir().unwrap();
     let queue = open(temporary.path()).await.queue(QueueOptions::default()).await.unwrap();
-    let task = Task {
-        trigger: TriggerId::Message(Id::new(5)),
-        channel: ChannelKey { home: home(), channel: Id::new(9) },
-        retry: 0,
-        bot: Id::new(7),
-        received_at: UnixMillis(5),
-        session: None,
-        traceparent: None,
-        payload: payload(MARA, CANARY).into(),
-    };
-    queue.publish(task).await.unwrap();
+    queue.publish(task(MARA)).await.unwrap();
     let mut wakeups = queue.wakeups(1).await.unwrap();
     let delivery = tokio::time::timeout(Duration::from_secs(30), wakeups.next()).await;
     let waits = LeftTasks::Some { gone_by: None };

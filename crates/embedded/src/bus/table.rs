@@ -244,8 +244,8 @@ pub(super) struct Erased {
 /// Erases events that tell of a person and that no handler needs, looking at a bounded number of
 /// rows behind `after`.
 ///
-/// What Ery said goes with them, to whomever: she may have quoted the person, and what every handler
-/// has is of no use any more.
+/// What Ery said goes with them, to whomever, and what anybody forwarded: it may quote the person, of
+/// whom a forward says nothing, and what every handler has is of no use any more.
 pub(super) fn erase(
     connection: &Connection,
     person: ForgottenPerson,
@@ -265,7 +265,8 @@ pub(super) fn erase(
              AND received_at <= ?4 AND (?5 IS NULL OR (home = ?5 AND NOT is_direct))
              AND (instr(payload, CAST(?6 AS BLOB)) > 0
                  OR (substr(kind, 1, 8) = 'message_'
-                     AND instr(payload, CAST('\"' || bot || '\"' AS BLOB)) > 0))",
+                     AND (instr(payload, CAST('\"' || bot || '\"' AS BLOB)) > 0
+                         OR instr(payload, CAST('\"message_snapshots\"' AS BLOB)) > 0)))",
     )?;
     let found = select
         .query_map(

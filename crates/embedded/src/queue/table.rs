@@ -126,7 +126,8 @@ pub(super) fn trim(
     Ok(rows.last().filter(|_| !is_end).map(|(position, _)| position.cast_unsigned()))
 }
 
-/// Returns whether a task waits that tells of a person and was received by `until`.
+/// Returns whether a task waits that tells of a person, or forwards what they may have said, and was
+/// received by `until`.
 pub(super) fn tells_of(
     connection: &Connection,
     person: ForgottenPerson,
@@ -134,7 +135,8 @@ pub(super) fn tells_of(
 ) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM tasks WHERE removed_at IS NULL AND received_at <= ?1
-             AND (?2 IS NULL OR guild = ?2) AND instr(payload, CAST(?3 AS BLOB)) > 0)",
+             AND (?2 IS NULL OR guild = ?2) AND (instr(payload, CAST(?3 AS BLOB)) > 0
+                 OR instr(payload, CAST('\"message_snapshots\"' AS BLOB)) > 0))",
         params![
             until.0,
             person.guild.map(|guild| guild.get().cast_signed()),
