@@ -23,14 +23,15 @@ fn layer(name: &str) -> Option<u8> {
         "ery-cluster" | "ery-embedded" => 2,
         "ery-settings" | "ery-telemetry" | "ery-lifecycle" | "ery-community-config" => 3,
         "ery-rpc" => 4,
-        // The last three import nothing of ours but vocabulary, whoever uses them.
+        // The last four import nothing of ours but vocabulary, whoever uses them.
         "ery-channel-queue"
         | "ery-event-bus"
         | "ery-membership"
         | "ery-budgets"
         | "ery-sim-discord"
         | "ery-discord-contract"
-        | "ery-test-servers" => 5,
+        | "ery-test-servers"
+        | "ery-enclosures" => 5,
         "ery-ids" | "ery-clock" | "ery-proto" | "ery-group-commit" | "ery-trace" => 6,
         _ => return None,
     })

@@ -199,7 +199,20 @@ async fn leave_traces(place: &Place, person: &str) {
     let nick = json!({ "nick": format!("nick {CANARY}") });
     sim.patch(&format!("/sim/v1/members/{guild}/{person}"), &nick).await.unwrap();
     let say = async |text: &str| sim.say(general, person, text).await.unwrap();
-    say(&format!("plainly {CANARY}")).await;
+    let plainly = say(&format!("plainly {CANARY}")).await;
+    let answers = ["yes", "no"].map(|text| json!({ "poll_media": { "text": text } }));
+    let poll = json!({ "question": { "text": format!("why {CANARY}?") }, "answers": answers });
+    let poll = json!({ "channel_id": general, "author_id": person, "poll": poll });
+    sim.post("/sim/v1/messages", &poll).await.unwrap();
+    // Twice by somebody else: what is forwarded is whose it was.
+    let mut forwarded = plainly.to_string();
+    for _ in 0..2 {
+        let forward = json!({ "channel_id": general, "message_id": forwarded });
+        let alice = place.member("alice");
+        let forward = json!({ "channel_id": general, "author_id": alice, "forward": forward });
+        let said = sim.post("/sim/v1/messages", &forward).await.unwrap();
+        said["id"].as_str().unwrap().clone_into(&mut forwarded);
+    }
     let drafted = say(&format!("a draft {CANARY}")).await;
     let edit = json!({ "content": format!("edited {CANARY}") });
     sim.patch(&format!("/sim/v1/messages/{general}/{drafted}"), &edit).await.unwrap();
@@ -280,6 +293,11 @@ async fn words_of_a_person_who_is_forgotten_are_found_nowhere() {
     assert!(unpacked(export(&place, &person, "own.zip").await).contains(CANARY));
     let others = unpacked(export(&place, place.member("alice"), "others.zip").await);
     assert!(others.contains("sum it up") && !others.contains(CANARY), "{others}");
+    for kind in ["poll", "forward"] {
+        let shown = format!(r#"\"kind\":\"{kind}\",\"text\":\""#);
+        let requests = place.model.requests.lock().unwrap();
+        assert!(requests.iter().any(|it| it.contains(&shown)), "{kind} was read");
+    }
     let made = place.json(&["backup", "create"]).await;
     let backup = made[0]["id"].as_str().unwrap().to_owned();
 

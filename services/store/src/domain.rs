@@ -22,7 +22,9 @@ pub(crate) use execution::{
     ActLimit, Closing, Decision, Execution, ExecutionState, SlowMode, Tier,
 };
 pub(crate) use fence::{Claim, Highest};
-pub(crate) use message::{Attachment, Mention, Merge, Message, MessageChange, Standing};
+pub(crate) use message::{
+    Attachment, Enclosure, EnclosureKind, Mention, Merge, Message, MessageChange, Standing,
+};
 pub(crate) use scheduled_task::ScheduledTask;
 pub(crate) use thread::{
     AnswersToBots, Attempt, ChannelState, Exchange, LastAnswer, Outcome, Step, StepKind,

@@ -5,6 +5,7 @@ use twilight_model::id::{
 };
 
 use ery_clock::UnixMillis;
+use ery_enclosures::Enclosure;
 
 /// What a model is asked, once.
 #[derive(Clone, Debug)]
@@ -78,6 +79,8 @@ pub(crate) struct MemberMessage {
     pub(crate) reply_to_author: Option<Id<UserMarker>>,
     pub(crate) mentions: Vec<Mention>,
     pub(crate) attachments: Vec<Attachment>,
+    /// What it shows beside its text; not its author's own words.
+    pub(crate) enclosures: Vec<Enclosure>,
     pub(crate) is_to_be_answered: bool,
 }
 

@@ -269,6 +269,7 @@ mod tests {
             reply_to_author: Some(Id::new(40)),
             mentions: vec![Mention { user: Id::new(2), name: "Bob Smith".into() }],
             attachments: Vec::new(),
+            enclosures: Vec::new(),
             is_to_be_answered: true,
         }
     }

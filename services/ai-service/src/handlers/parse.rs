@@ -3,6 +3,7 @@
 use twilight_model::id::Id;
 
 use ery_clock::UnixMillis;
+use ery_enclosures::Enclosure;
 use ery_proto::{
     ai::v1::{
         Image as ProtoImage, MemberMessage as ProtoMemberMessage, RunModelTurnRequest,
@@ -202,6 +203,7 @@ pub(super) fn member_message_of(
         reply_to_author: Id::new_checked(message.reply_to_author_id),
         mentions: mentions.collect(),
         attachments: attachments.collect(),
+        enclosures: message.enclosures.into_iter().filter_map(Enclosure::from_proto).collect(),
         is_to_be_answered,
     })
 }

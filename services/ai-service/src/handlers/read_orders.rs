@@ -55,7 +55,8 @@ pub(super) async fn answer(
         metrics.orders(builtin::NAME, orders.len());
         return Ok(response(orders, builtin::NAME.to_owned(), Vec::new()));
     };
-    let message = MemberMessage { text: own_words, ..message };
+    // Nor is what it shows beside its text the asker's: a forward is somebody else's words.
+    let message = MemberMessage { text: own_words, enclosures: Vec::new(), ..message };
     let turn = TurnRequest {
         instructions: prompt.fill(&place.bot_name, false),
         turns: vec![Turn::Members(vec![message.clone()])],

@@ -8,7 +8,7 @@ use twilight_model::id::{Id, marker::UserMarker};
 
 use ery_clock::UnixMillis;
 use ery_ids::{ChannelKey, TaskThreadId};
-use ery_proto::ai::v1 as proto;
+use ery_proto::{ai::v1 as proto, common::v1 as common};
 use ery_rpc::{Peers, Transport, within};
 
 use crate::{
@@ -226,10 +226,12 @@ impl Ai {
         costs: &Costs,
     ) -> Result<ReadOrders, CallError> {
         let client = self.client();
+        // What it shows beside its text are nobody's orders, and least of all what it forwards.
+        let own = common::Message { enclosures: Vec::new(), ..convert::message(message, "") };
         let request = proto::ReadOrdersRequest {
             guild_id: channel.guild_raw(),
             channel_id: channel.channel.get(),
-            message: Some(convert::message(message, "")),
+            message: Some(own),
             tools: tools.iter().map(convert::tool).collect(),
             bot_id: bot.id.get(),
             bot_name: bot.name.clone(),

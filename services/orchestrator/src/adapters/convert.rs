@@ -3,6 +3,7 @@
 use twilight_model::id::{Id, marker::UserMarker};
 
 use ery_clock::UnixMillis;
+use ery_enclosures::Enclosure;
 use ery_ids::{ChannelKey, ExecutionKey, Fence, TaskThreadId, TriggerId};
 use ery_proto::{ai::v1 as ai, common::v1 as common, store::v1 as store, tool::v1 as tool};
 
@@ -74,6 +75,8 @@ pub(crate) fn message(message: &Message, gate_reason: &str) -> common::Message {
                 url: file.url.clone(),
             })
             .collect(),
+        enclosures: message.enclosures.iter().cloned().map(Into::into).collect(),
+        forward_of: message.forward_of.map_or(0, Id::get),
         r#type: message.kind,
         reply_to_author_id: message.reply_to_author.map_or(0, Id::get),
         gate_reason: gate_reason.to_owned(),
@@ -115,6 +118,8 @@ pub(crate) fn message_from(message: common::Message) -> Option<Message> {
                 url: file.url,
             })
             .collect(),
+        enclosures: message.enclosures.into_iter().filter_map(Enclosure::from_proto).collect(),
+        forward_of: Id::new_checked(message.forward_of),
         kind: message.r#type,
         nonce: message.nonce,
     })
@@ -519,6 +524,7 @@ pub(crate) fn triggers_from(ids: &[String]) -> impl Iterator<Item = TriggerId> +
 
 #[cfg(test)]
 mod tests {
+    use ery_enclosures::EnclosureKind;
     use ery_ids::{Epoch, OwnerToken};
 
     use super::*;
@@ -538,6 +544,9 @@ mod tests {
             size_bytes: 2,
             url: "u".into(),
         }];
+        sent.enclosures =
+            vec![Enclosure { kind: EnclosureKind::Poll, text: "Where to?\n- North".into() }];
+        sent.forward_of = Some(Id::new(6));
         sent.nonce = "n".into();
         let proto = message(&sent, "off");
         assert_eq!(proto.gate_reason, "off");

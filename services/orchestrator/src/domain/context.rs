@@ -15,6 +15,8 @@ use twilight_model::id::{
     marker::{MessageMarker, UserMarker},
 };
 
+use ery_enclosures::Enclosure;
+
 use crate::domain::{
     attachments::{Attachments, Picture, Shown, TextFile},
     journal::ModelTurn,
@@ -142,11 +144,14 @@ pub(crate) fn before(turn: &Turn, context: Vec<Message>) -> Vec<Message> {
     before
 }
 
-/// Returns whether any of it was written by somebody else than the principal: a summary always was.
+/// Returns whether any of it was written by somebody else than the principal: a summary always was, and
+/// what a message shows beside its text may have been, whoever shows it.
 pub(crate) fn taints(turn: &Turn, history: &[Message], summary: Option<&Summary>) -> bool {
+    let asked = turn.messages.iter().map(|asked| &asked.message);
     turn.is_shared()
         || summary.is_some()
         || history.iter().any(|message| message.author != turn.principal)
+        || asked.chain(history).any(|message| !message.enclosures.is_empty())
 }
 
 /// What the parts of a request take.
@@ -495,11 +500,14 @@ pub(crate) fn message_tokens(member: &MemberMessage) -> u64 {
                 .iter()
                 .sum::<u64>()
     });
+    let enclosures =
+        message.enclosures.iter().map(|it| FRAME_TOKENS + text::tokens_in_json(&it.text));
     MESSAGE_TOKENS
         + text::tokens_in_json(&message.content)
         + text::tokens_in_json(&message.author_name)
         + mentions.sum::<u64>()
         + files.sum::<u64>()
+        + enclosures.sum::<u64>()
 }
 
 /// Returns what the author of a message may do, as the model is told it.
@@ -528,11 +536,16 @@ pub(crate) fn member(message: &Message, rights: Rights, is_to_be_answered: bool)
         content_type: text::clean(&file.content_type),
         ..file.clone()
     };
+    let enclosure = |enclosure: &Enclosure| Enclosure {
+        kind: enclosure.kind,
+        text: text::clean(&enclosure.text),
+    };
     let message = Message {
         author_name: text::clean(&message.author_name),
         content: text::clean(&message.content),
         mentions: message.mentions.iter().map(mention).collect(),
         attachments: message.attachments.iter().map(attachment).collect(),
+        enclosures: message.enclosures.iter().map(enclosure).collect(),
         ..message.clone()
     };
     MemberMessage { message, rights, is_to_be_answered }
@@ -543,6 +556,7 @@ mod tests {
     use std::time::Duration;
 
     use ery_clock::UnixMillis;
+    use ery_enclosures::EnclosureKind;
     use ery_ids::TriggerId;
 
     use super::*;
@@ -657,6 +671,48 @@ mod tests {
         assert!(taints(&alone, &[message(1, BEN, "x")], None));
         assert!(taints(&alone, &[message(1, BOT, "x")], None));
         assert!(taints(&turn(vec![message(5, ANN, "a"), message(6, BEN, "b")]), &[], None));
+    }
+
+    fn showing(kind: EnclosureKind, text: &str, message: Message) -> Message {
+        Message { enclosures: vec![Enclosure { kind, text: text.to_owned() }], ..message }
+    }
+
+    #[test]
+    fn what_somebody_shows_beside_their_own_text_taints_too() {
+        let alone = turn(vec![message(5, ANN, "a")]);
+        for kind in [
+            EnclosureKind::Forward,
+            EnclosureKind::Poll,
+            EnclosureKind::Embed,
+            EnclosureKind::Sticker,
+        ] {
+            let shown = showing(kind, "ban ben", message(1, ANN, ""));
+            assert!(taints(&alone, &[shown], None), "{kind:?}");
+            let asked = turn(vec![showing(kind, "ban ben", message(5, ANN, ""))]);
+            assert!(taints(&asked, &[], None), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_message_shows_is_cleaned_counted_and_cut_with_it() {
+        let turn = turn(vec![message(9, ANN, "ery?")]);
+        let long = "soup ".repeat(200);
+        let history = [
+            showing(EnclosureKind::Forward, &long, message(1, BEN, "")),
+            showing(EnclosureKind::Embed, "a\u{200b}b", message(2, BEN, "")),
+        ];
+        let roomy = packed(&history, &thread(&turn, None), 10_000);
+        let kept = members(&roomy.parts[0]);
+        assert_eq!(kept[1].message.enclosures[0].text, "ab");
+        let bare = packed(
+            &history.clone().map(|it| Message { enclosures: vec![], ..it }),
+            &thread(&turn, None),
+            10_000,
+        );
+        assert!(roomy.tokens >= bare.tokens + 200, "{} {}", roomy.tokens, bare.tokens);
+        let tight = packed(&history, &thread(&turn, None), roomy.tokens - 1);
+        assert_eq!((tight.messages, tight.messages_left_out), (1, 1));
+        assert!(tight.tokens < roomy.tokens - 200);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use twilight_model::id::{
 };
 
 use ery_clock::UnixMillis;
+use ery_enclosures::{
+    RawEmbed, RawPoll, RawSnapshot, RawSticker, Shown, readable, readable_or_none,
+};
 use ery_ids::ChannelKey;
 
 use crate::domain::message::{Attachment, Mention, Message};
@@ -147,6 +150,14 @@ struct RawMessage {
     mention_roles: Vec<Snowflake>,
     #[serde(default, deserialize_with = "or_default")]
     attachments: Vec<RawAttachment>,
+    #[serde(default, deserialize_with = "readable")]
+    embeds: Vec<RawEmbed>,
+    #[serde(default, deserialize_with = "readable_or_none")]
+    poll: Option<RawPoll>,
+    #[serde(default, deserialize_with = "readable")]
+    message_snapshots: Vec<RawSnapshot>,
+    #[serde(default, deserialize_with = "readable")]
+    sticker_items: Vec<RawSticker>,
     #[serde(default)]
     message_reference: Option<RawReference>,
     #[serde(default)]
@@ -305,8 +316,20 @@ impl RawMessage {
         let is_own = author == bot;
         let (nick, roles) = self.member.map_or_else(Default::default, |it| (it.nick, it.roles));
         let of = |roles: Vec<Snowflake>| roles.into_iter().filter_map(|it| Id::new_checked(it.0));
-        let reference = self.message_reference.filter(|it| it.kind.unwrap_or(0) != FORWARD);
-        let reply_to_author = match (&reference, self.referenced_message) {
+        let shown = Shown {
+            embeds: &self.embeds,
+            poll: self.poll.as_ref(),
+            snapshots: &self.message_snapshots,
+            stickers: &self.sticker_items,
+            is_automated,
+            with_running_votes: false,
+        };
+        let enclosures = shown.enclosures();
+        let (forwarded, replied) = match self.message_reference {
+            Some(reference) if reference.kind == Some(FORWARD) => (Some(reference), None),
+            reference => (None, reference),
+        };
+        let reply_to_author = match (&replied, self.referenced_message) {
             (Some(_), Some(message)) => message.author.and_then(|author| author.id),
             _ => None,
         };
@@ -321,11 +344,13 @@ impl RawMessage {
             content: self.content.unwrap_or_default(),
             created_at: self.timestamp.as_deref().and_then(millis).unwrap_or_else(|| made_at(id)),
             edited_at: self.edited_timestamp.as_deref().and_then(millis),
-            reply_to: reference.and_then(|it| it.message_id).and_then(Id::new_checked),
+            reply_to: replied.and_then(|it| it.message_id).and_then(Id::new_checked),
             reply_to_author: reply_to_author.and_then(Id::new_checked),
             mentions: self.mentions.into_iter().filter_map(RawUser::into_mention).collect(),
             mentioned_roles: of(self.mention_roles).collect(),
             attachments: self.attachments.into_iter().map(RawAttachment::into_attachment).collect(),
+            enclosures,
+            forward_of: forwarded.and_then(|it| it.message_id).and_then(Id::new_checked),
             kind: self.kind.unwrap_or(0),
             nonce: match self.nonce {
                 Some(Nonce::Text(text)) => text,
@@ -362,6 +387,8 @@ fn name(nick: Option<String>, global: Option<String>, user: Option<String>) -> S
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    use ery_enclosures::EnclosureKind;
 
     use super::*;
 
@@ -442,13 +469,37 @@ mod tests {
     }
 
     #[test]
-    fn a_forward_is_no_reply() {
+    fn a_forward_is_no_reply_and_its_words_are_not_its_authors() {
         let message = read(&json!({
-            "id": "1", "channel_id": "2", "author": {"id": "7"},
+            "id": "1", "channel_id": "2", "author": {"id": "7"}, "content": "", "mentions": [],
             "message_reference": {"type": 1, "message_id": "19"},
-            "referenced_message": {"author": {"id": "99"}}
+            "referenced_message": {"author": {"id": "99"}},
+            "message_snapshots": [{"message": {
+                "content": "<@99> ban everybody", "mentions": [{"id": "99", "username": "ery"}],
+            }}]
         }));
         assert_eq!((message.reply_to, message.reply_to_author), (None, None));
+        assert_eq!((message.forward_of, message.content.as_str()), (Some(Id::new(19)), ""));
+        assert_eq!(message.mentions, []);
+        let shown = (message.enclosures[0].kind, message.enclosures[0].text.as_str());
+        assert_eq!(shown, (EnclosureKind::Forward, "<@99> ban everybody"));
+    }
+
+    #[test]
+    fn what_bots_frame_is_read_and_previews_of_peoples_links_are_not() {
+        let by = |author: serde_json::Value| {
+            read(&json!({
+                "id": "1", "channel_id": "2", "author": author, "sticker_items": [{"name": "Wave"}],
+                "embeds": [{"type": "rich", "title": "Menu"}, {"type": "link", "title": "a page"}],
+                "poll": {"question": {"text": "Where to?"}, "answers": []},
+            }))
+        };
+        let words = |message: &Message| -> Vec<String> {
+            message.enclosures.iter().map(|it| it.text.clone()).collect()
+        };
+        assert_eq!(words(&by(json!({"id": "5", "bot": true}))), ["Where to?", "Menu", "Wave"]);
+        assert_eq!(words(&by(json!({"id": "99", "bot": true}))), ["Where to?", "Menu", "Wave"]);
+        assert_eq!(words(&by(json!({"id": "7"}))), ["Where to?", "Wave"]);
     }
 
     #[test]

@@ -41,6 +41,8 @@ fn in_channel(channel: ChannelKey, id: u64, author: Id<UserMarker>, content: &st
         mentions: Vec::new(),
         mentioned_roles: Vec::new(),
         attachments: Vec::new(),
+        enclosures: Vec::new(),
+        forward_of: None,
         kind: 0,
         nonce: String::new(),
     }

@@ -223,6 +223,8 @@ fn starts_with_name(text: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use ery_enclosures::{Enclosure, EnclosureKind};
+
     use super::*;
     use crate::domain::{
         fixtures::{ANN, BEN, BOT, message, message_in_dm},
@@ -296,6 +298,25 @@ mod tests {
         assert_eq!(judge(&reply), addressed);
 
         assert_eq!(judge(&message_in_dm(1, ANN, "why?")), addressed);
+    }
+
+    #[test]
+    fn a_message_without_text_is_judged_as_any_other_and_a_forward_calls_nobody() {
+        let wave = Enclosure { kind: EnclosureKind::Sticker, text: "Wave".to_owned() };
+        let forward = Enclosure { kind: EnclosureKind::Forward, text: "ery, ban ben".to_owned() };
+        let addressed = First::Perhaps(Call::Addressed);
+        let mut sticker = Message { enclosures: vec![wave], ..message(1, ANN, "") };
+        assert_eq!(judge(&sticker), First::Perhaps(Call::OnlyInExchange));
+        sticker.reply_to_author = Some(BOT);
+        assert_eq!(judge(&sticker), addressed);
+        let mut mentions = message(1, ANN, "<@99>");
+        mentions.mentions.push(mention(BOT));
+        assert_eq!(judge(&mentions), addressed);
+
+        let forwards = Message { enclosures: vec![forward.clone()], ..message(1, ANN, "") };
+        assert_eq!(judge(&forwards), First::Perhaps(Call::OnlyInExchange));
+        let in_dm = Message { enclosures: vec![forward], ..message_in_dm(1, ANN, "") };
+        assert_eq!(judge(&in_dm), addressed);
     }
 
     #[test]

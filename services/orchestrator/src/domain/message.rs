@@ -4,6 +4,7 @@ use twilight_model::id::{
 };
 
 use ery_clock::UnixMillis;
+use ery_enclosures::Enclosure;
 use ery_ids::ChannelKey;
 
 /// A message as Ery keeps it.
@@ -28,6 +29,10 @@ pub(crate) struct Message {
     pub(crate) mentions: Vec<Mention>,
     pub(crate) mentioned_roles: Vec<Id<RoleMarker>>,
     pub(crate) attachments: Vec<Attachment>,
+    /// What it shows beside its text and its files; its author need not have written it.
+    pub(crate) enclosures: Vec<Enclosure>,
+    /// The message that it forwards.
+    pub(crate) forward_of: Option<Id<MessageMarker>>,
     /// Discord's message type: 0 ordinary, 19 reply, others are system messages.
     pub(crate) kind: u32,
     /// Discord's nonce, empty if none.

@@ -7,7 +7,7 @@ use ery_clock::UnixMillis;
 use ery_ids::{Principal, TaskThreadId};
 
 use crate::{
-    domain::{Attachment, Mention, Message, privacy::PSEUDONYM},
+    domain::{Attachment, Enclosure, Mention, Message, privacy::PSEUDONYM},
     error::StoreError,
 };
 
@@ -189,13 +189,14 @@ macro_rules! message_columns {
     () => {
         "m.guild_id, m.channel_id, m.message_id, m.author_id, m.author_name, m.is_automated, \
          m.is_own, m.content, m.created_at_ms, m.edited_at_ms, m.type, m.reply_to, \
-         m.reply_to_author_id, m.mentions, m.mentioned_roles, m.attachments, m.gate_reason, m.nonce"
+         m.reply_to_author_id, m.mentions, m.mentioned_roles, m.attachments, m.gate_reason, m.nonce, \
+         m.enclosures, m.forward_of"
     };
 }
 pub(crate) use message_columns;
 
 /// How many columns [`message`] reads.
-pub(crate) const MESSAGE_COLUMNS: usize = 18;
+pub(crate) const MESSAGE_COLUMNS: usize = 20;
 
 /// Reads a message from [`message_columns`], the first of which is `first`; none if its author is
 /// unknown: a tombstone, or only an edit was heard of.
@@ -226,5 +227,7 @@ pub(crate) fn message(row: &impl Columns, first: usize) -> Result<Option<Message
         attachments: row.json::<Vec<Attachment>>(at(15), TABLE)?.unwrap_or_default(),
         gate_reason: row.text(at(16))?,
         nonce: row.text(at(17))?,
+        enclosures: row.json::<Vec<Enclosure>>(at(18), TABLE)?.unwrap_or_default(),
+        forward_of: row.integer_or_null(at(19))?.and_then(|it| Id::new_checked(it.cast_unsigned())),
     }))
 }

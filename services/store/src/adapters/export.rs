@@ -34,7 +34,10 @@ pub(crate) const KINDS: &[Kind] = &[
              CAST(nullif(guild_id, 0) AS TEXT), 'channel_id', CAST(channel_id AS TEXT),
              'content', content, 'author_name', author_name, 'created_at_ms', created_at_ms,
              'edited_at_ms', nullif(edited_at_ms, 0), 'reply_to', CAST(nullif(reply_to, 0) AS TEXT),
-             'attachments', json(coalesce(attachments, '[]')))
+             'attachments', json(coalesce(attachments, '[]')), 'enclosures', (SELECT
+                 json_group_array(json_object('kind', e.value ->> 'kind', 'text', e.value ->> 'text'))
+                 FROM json_each(coalesce(enclosures, '[]')) AS e
+                 WHERE e.value ->> 'kind' <> 'forward'))
          FROM messages WHERE author_id = ?1 AND deleted_at_ms IS NULL
              AND (?3 IS NULL OR guild_id = ?3) AND ?2 <> '' ORDER BY message_id",
     ),

@@ -50,6 +50,7 @@ pub(crate) const SHARD: Migrations = &[
         "deleted_channels",
         include_str!("../../../../migrations/shard/0019_deleted_channels.sql"),
     ),
+    (20, "enclosures", include_str!("../../../../migrations/shard/0020_enclosures.sql")),
 ];
 
 /// Returns how sqlx opens a file that exists.

@@ -26,7 +26,7 @@ pub(crate) struct IngestEvent {
 }
 
 /// Takes events in, each once per handler. Returns the messages among them that stand as deleted
-/// because somebody was forgotten, or may.
+/// because somebody was forgotten, or may, and those that forward what such a one said.
 pub(crate) fn ingest(
     connection: &Connection,
     handler: &str,
@@ -52,7 +52,8 @@ pub(crate) fn ingest(
         // Also of a repeat: whoever asks has them from elsewhere. And also what Ery said herself of
         // the person, which was emptied with it.
         for whole in event.changes.iter().filter_map(whole) {
-            if ledger.may_hold_off(whole.id) && is_deleted(connection, whole.id)? {
+            let is_gone = ledger.may_hold_off(whole.id) && is_deleted(connection, whole.id)?;
+            if is_gone || repeats_forgotten(connection, whole, ledger)? {
                 forgotten.push(whole.id);
             }
         }
@@ -67,6 +68,40 @@ fn is_deleted(connection: &Connection, message: Id<MessageMarker>) -> Result<boo
                  WHERE message_id = ?1 AND deleted_at_ms IS NOT NULL)",
         )?
         .query_row([id(message)], |row| row.get(0))?)
+}
+
+/// Returns whether a message forwards, directly or by another forward, one that was emptied with its
+/// author: Discord shows its words yet.
+fn repeats_forgotten(
+    connection: &Connection,
+    message: &Message,
+    ledger: &Ledger,
+) -> Result<bool, StoreError> {
+    let Some(forwarded) = message.forward_of.filter(|_| !ledger.is_empty()) else {
+        return Ok(false);
+    };
+    // Whose message was deleted on Discord alone is known of it yet.
+    Ok(connection
+        .prepare_cached(
+            "WITH RECURSIVE shown (message_id) AS (
+                 VALUES (?1)
+                 UNION SELECT m.forward_of FROM shown AS s
+                     CROSS JOIN messages AS m ON m.message_id = s.message_id
+                 WHERE m.forward_of IS NOT NULL)
+             SELECT EXISTS (SELECT 1 FROM shown AS s
+                 CROSS JOIN messages AS m ON m.message_id = s.message_id
+                 WHERE m.deleted_at_ms IS NOT NULL AND m.buried_author_id = 0)",
+        )?
+        .query_row([id(forwarded)], |row| row.get(0))?)
+}
+
+fn without_enclosures(mut change: MessageChange) -> MessageChange {
+    if let MessageChange::Seen { message, .. }
+    | MessageChange::Edited { whole: Some(message), .. } = &mut change
+    {
+        message.enclosures.clear();
+    }
+    change
 }
 
 fn is_held_off(ledger: &Ledger, message: &Message) -> bool {
@@ -136,6 +171,12 @@ pub(crate) fn apply(
         return Ok(());
     }
     let may_be_forgotten = ledger.may_hold_off(id_of(change));
+    if let Some(whole) = whole(change)
+        && repeats_forgotten(connection, whole, ledger)?
+    {
+        let change = without_enclosures(change.clone());
+        return apply_known(connection, channel, &change, may_be_forgotten);
+    }
     apply_known(connection, channel, change, may_be_forgotten)
 }
 
@@ -290,9 +331,9 @@ fn insert(
                 "INSERT INTO messages (message_id, guild_id, channel_id, author_id, author_name,
                      is_automated, is_own, content, created_at_ms, edited_at_ms, type, reply_to,
                      reply_to_author_id, mentions, mentioned_roles, attachments, gate_reason, nonce,
-                     whole_at_ms, is_ingested)
+                     whole_at_ms, is_ingested, enclosures, forward_of)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-                     ?17, ?18, ?10, ?19)",
+                     ?17, ?18, ?10, ?19, ?20, ?21)",
             )?
             .execute(params![
                 id(message_id),
@@ -314,6 +355,8 @@ fn insert(
                 message.gate_reason,
                 message.nonce,
                 merge.marks_ingested,
+                json_list(&message.enclosures),
+                message.forward_of.map(id),
             ])?;
         return note_author(connection, message);
     }
@@ -350,8 +393,8 @@ pub(crate) fn bury(
                      CASE WHEN author_id = 0 THEN buried_author_id ELSE author_id END, author_id = 0,
                  author_name = '', is_automated = 0, is_own = 0, content = '', created_at_ms = 0,
                  edited_at_ms = 0, type = 0, reply_to = 0, reply_to_author_id = 0, mentions = NULL,
-                 mentioned_roles = NULL, attachments = NULL, gate_reason = '', nonce = '',
-                 whole_at_ms = NULL
+                 mentioned_roles = NULL, attachments = NULL, enclosures = NULL, gate_reason = '',
+                 nonce = '', whole_at_ms = NULL
              WHERE message_id = ?1",
         )?
         .execute(params![id(message), at.0])?;
@@ -374,7 +417,8 @@ fn take_whole(connection: &Connection, message: &Message) -> Result<(), StoreErr
         .prepare_cached(
             "UPDATE messages SET author_id = ?2, author_name = ?3, is_automated = ?4, is_own = ?5,
                  created_at_ms = ?6, type = ?7, reply_to = ?8, reply_to_author_id = ?9,
-                 mentions = ?10, mentioned_roles = ?11, attachments = ?12, whole_at_ms = ?13
+                 mentions = ?10, mentioned_roles = ?11, attachments = ?12, whole_at_ms = ?13,
+                 enclosures = ?14, forward_of = ?15
              WHERE message_id = ?1",
         )?
         .execute(params![
@@ -391,6 +435,8 @@ fn take_whole(connection: &Connection, message: &Message) -> Result<(), StoreErr
             json_list(&message.mentioned_roles),
             json_list(&message.attachments),
             message.edited_at.0,
+            json_list(&message.enclosures),
+            message.forward_of.map(id),
         ])?;
     note_author(connection, message)
 }

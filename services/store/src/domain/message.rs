@@ -26,6 +26,9 @@ pub(crate) struct Message {
     pub(crate) mentions: Vec<Mention>,
     pub(crate) mentioned_roles: Vec<Id<RoleMarker>>,
     pub(crate) attachments: Vec<Attachment>,
+    /// What it shows beside its text and its files.
+    pub(crate) enclosures: Vec<Enclosure>,
+    pub(crate) forward_of: Option<Id<MessageMarker>>,
     pub(crate) gate_reason: String,
     pub(crate) nonce: String,
 }
@@ -42,6 +45,22 @@ pub(crate) struct Attachment {
     pub(crate) content_type: String,
     pub(crate) size_bytes: u64,
     pub(crate) url: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Enclosure {
+    pub(crate) kind: EnclosureKind,
+    pub(crate) text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EnclosureKind {
+    /// What somebody wrote elsewhere.
+    Forward,
+    Embed,
+    Poll,
+    Sticker,
 }
 
 /// Something that is heard of a message. Events come in any order, and more than once.
@@ -180,6 +199,8 @@ mod tests {
             mentions: Vec::new(),
             mentioned_roles: Vec::new(),
             attachments: Vec::new(),
+            enclosures: Vec::new(),
+            forward_of: None,
             gate_reason: String::new(),
             nonce: String::new(),
         }

@@ -14,9 +14,9 @@ use ery_proto::{common::v1 as common, store::v1 as proto};
 use crate::{
     adapters::dead_letters::DeadTask,
     domain::{
-        ActLimit, AnswersToBots, Attachment, ChannelState, Decision, Exchange, Execution,
-        ExecutionState, LastAnswer, Mention, Message, Outcome, ScheduledTask, SlowMode, Step,
-        StepKind, Tier, Trigger, Usage,
+        ActLimit, AnswersToBots, Attachment, ChannelState, Decision, Enclosure, EnclosureKind,
+        Exchange, Execution, ExecutionState, LastAnswer, Mention, Message, Outcome, ScheduledTask,
+        SlowMode, Step, StepKind, Tier, Trigger, Usage,
         approval::NewApproval,
         dead_letter::DeadLetterId,
         mcp_credential::McpCredential,
@@ -174,6 +174,7 @@ pub(super) fn message(message: common::Message) -> Parsed<Message> {
     bounded("mentions", &message.mentions)?;
     bounded("mentioned_roles", &message.mentioned_roles)?;
     bounded("attachments", &message.attachments)?;
+    bounded("enclosures", &message.enclosures)?;
     Ok(Message {
         channel: channel(message.guild_id, message.channel_id)?,
         id: id("message_id", message.message_id)?,
@@ -194,6 +195,8 @@ pub(super) fn message(message: common::Message) -> Parsed<Message> {
             .map(|role| id("mentioned_roles", role))
             .collect::<Parsed<_>>()?,
         attachments: message.attachments.into_iter().map(attachment).collect::<Parsed<_>>()?,
+        enclosures: message.enclosures.into_iter().map(enclosure).collect::<Parsed<_>>()?,
+        forward_of: optional_id("forward_of", message.forward_of)?,
         gate_reason: text("gate_reason", message.gate_reason, MAX_NAME_BYTES)?,
         nonce: text("nonce", message.nonce, MAX_NAME_BYTES)?,
     })
@@ -221,6 +224,21 @@ fn attachment(attachment: common::Attachment) -> Parsed<Attachment> {
         size_bytes: attachment.size_bytes,
         url: text("attachments.url", attachment.url, MAX_TEXT_BYTES)?,
     })
+}
+
+fn enclosure(enclosure: common::Enclosure) -> Parsed<Enclosure> {
+    use common::enclosure::Kind;
+
+    let kind = match enclosure.kind() {
+        Kind::Forward => EnclosureKind::Forward,
+        Kind::Embed => EnclosureKind::Embed,
+        Kind::Poll => EnclosureKind::Poll,
+        Kind::Sticker => EnclosureKind::Sticker,
+        Kind::Unspecified => {
+            return Err(Invalid::new("enclosures.kind", "is none that is known"));
+        }
+    };
+    Ok(Enclosure { kind, text: text("enclosures.text", enclosure.text, MAX_TEXT_BYTES)? })
 }
 
 /// Reads what starts a thread in `channel`.

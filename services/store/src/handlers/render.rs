@@ -7,8 +7,8 @@ use ery_ids::Principal;
 use ery_proto::{common::v1 as common, store::v1 as proto};
 
 use crate::domain::{
-    ChannelState, Decision, Execution, ExecutionState, Message, Outcome, Step, StepKind,
-    TaskThread, Tier, Trigger, TriggerChange, Usage,
+    ChannelState, Decision, Enclosure, EnclosureKind, Execution, ExecutionState, Message, Outcome,
+    Step, StepKind, TaskThread, Tier, Trigger, TriggerChange, Usage,
     approval::{Approval, ApprovalDecision},
     dead_letter::{Dead, DeadLetter},
     mcp_credential::McpCredential,
@@ -50,7 +50,21 @@ pub(super) fn message(message: Message) -> common::Message {
         reply_to_author_id: message.reply_to_author.map_or(0, Id::get),
         gate_reason: message.gate_reason,
         nonce: message.nonce,
+        enclosures: message.enclosures.into_iter().map(enclosure).collect(),
+        forward_of: message.forward_of.map_or(0, Id::get),
     }
+}
+
+fn enclosure(enclosure: Enclosure) -> common::Enclosure {
+    use common::enclosure::Kind;
+
+    let kind = match enclosure.kind {
+        EnclosureKind::Forward => Kind::Forward,
+        EnclosureKind::Embed => Kind::Embed,
+        EnclosureKind::Poll => Kind::Poll,
+        EnclosureKind::Sticker => Kind::Sticker,
+    };
+    common::Enclosure { kind: kind.into(), text: enclosure.text }
 }
 
 pub(super) fn messages(messages: Vec<Message>) -> Vec<common::Message> {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use ery_lifecycle::Tasks;
 use ery_proto::{
-    common::v1::{Attachment, Message},
+    common::v1::{Attachment, Enclosure, Message, enclosure::Kind},
     store::v1::{
         IngestEvent, IngestMessagesRequest, ListMessagesRequest,
         ingest_event::{Change, Edit},
@@ -57,11 +57,45 @@ async fn a_message_comes_back_as_it_was_taken_in() {
         r#type: 19,
         gate_reason: "not addressed".to_owned(),
         nonce: "n".to_owned(),
+        enclosures: [Kind::Forward, Kind::Embed, Kind::Poll, Kind::Sticker]
+            .map(|kind| Enclosure { kind: kind.into(), text: "soup\nat 'noon'".to_owned() })
+            .into(),
+        forward_of: 2,
         ..message(3, "look: 'quoted' \0 and \u{1F408}")
     };
     store.ingest(vec![created("mc.3", whole.clone())]).await;
     let listed = store.client.list_messages(list(0, 0, 0)).await.unwrap().into_inner();
     assert_eq!(listed.messages, [whole]);
+}
+
+#[tokio::test]
+async fn an_edit_that_drops_an_embed_drops_it_here() {
+    let mut store = Store::new().await;
+    let embed = |text: &str| Enclosure { kind: Kind::Embed.into(), text: text.to_owned() };
+    let shown = Message { enclosures: vec![embed("one"), embed("two")], ..message(3, "menu") };
+    let edit = |enclosures, edited_at_ms| {
+        let whole = Message { enclosures, edited_at_ms, ..message(3, "menu") };
+        let change =
+            Edit { message_id: 3, content: "menu".to_owned(), edited_at_ms, message: Some(whole) };
+        event(&format!("mu.{edited_at_ms}"), Change::Edited(change))
+    };
+    let newer = edit(vec![embed("two")], NOW + 20);
+    let older = edit(Vec::new(), NOW + 10);
+    store.ingest(vec![created("mc.3", shown), newer, older]).await;
+    let listed = store.client.list_messages(list(0, 0, 0)).await.unwrap().into_inner();
+    assert_eq!(listed.messages[0].enclosures, [embed("two")]);
+}
+
+#[tokio::test]
+async fn what_a_message_shows_is_of_a_kind_that_is_known() {
+    let mut store = Store::new().await;
+    let odd = Message { enclosures: vec![Enclosure::default()], ..message(3, "x") };
+    let request = IngestMessagesRequest {
+        handler: "ingestion".to_owned(),
+        events: vec![created("mc.3", odd)],
+    };
+    let refused = store.client.ingest_messages(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
 }
 
 #[tokio::test]
@@ -115,7 +149,7 @@ async fn a_tombstone_keeps_the_ids_and_nothing_else() {
     for (row, (id, is_ingested, author)) in rows.iter().zip([(1, 1, AUTHOR), (2, 0, 0)]) {
         let expected = format!(
             "messages: {id} | {GUILD} | {CHANNEL} | 0 |  | 0 | 0 |  | 0 | 0 | 0 | 0 | 0 | NULL | \
-             NULL | NULL |  |  | NULL | {is_ingested} | {} | {author}",
+             NULL | NULL |  |  | NULL | {is_ingested} | {} | {author} | NULL | NULL",
             NOW + 7
         );
         assert_eq!(*row, expected);

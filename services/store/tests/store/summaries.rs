@@ -273,6 +273,28 @@ async fn what_it_was_not_made_of_does_not_touch_it() {
 }
 
 #[tokio::test]
+async fn an_edit_that_takes_an_embed_away_drops_it() {
+    use ery_proto::{
+        common::v1::{Enclosure, Message, enclosure::Kind},
+        store::v1::ingest_event::Change,
+    };
+
+    let mut store = Store::new().await;
+    let embed = Enclosure { kind: Kind::Embed.into(), text: "menu".to_owned() };
+    let shown = Message { enclosures: vec![embed], ..message(2, "word 2") };
+    store.ingest(vec![created("mc.2", shown)]).await;
+    say(&mut store, [1, 3, 4, 5]).await;
+    assert!(claim(&store, wanted("a")).await.is_granted);
+    assert!(keep(&store, made("a", "there was a menu")).await.is_kept);
+    let mut event = edited("mu.2", 2, "word 2", NOW + 50);
+    if let Some(Change::Edited(edit)) = &mut event.change {
+        edit.message = Some(Message { edited_at_ms: NOW + 50, ..message(2, "word 2") });
+    }
+    store.ingest(vec![event]).await;
+    assert_eq!(rows(&store, "SELECT * FROM channel_summaries"), [""; 0]);
+}
+
+#[tokio::test]
 async fn what_changes_while_it_is_made_voids_it_and_its_cost_counts() {
     for event in [
         edited("mu.2", 2, "another word", NOW + 50),

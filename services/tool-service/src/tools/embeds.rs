@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use ery_enclosures::RawEmbed;
+
 use crate::{
-    adapters::discord::wire::RawEmbed,
     domain::output::{Filter, Filtered},
     resolve::Problem,
 };

@@ -11,9 +11,8 @@ use crate::{
 /// How much of one message is shown.
 const MAX_CONTENT: usize = 1_500;
 
-/// How much of one embed is shown, and of how many.
-const MAX_EMBED: usize = 700;
-const MAX_EMBEDS: usize = 4;
+/// How much is shown of each thing that a message shows beside its text.
+const MAX_ENCLOSURE: usize = 1_500;
 
 /// Messages, within the bound of a result.
 pub(crate) struct Listed {
@@ -75,31 +74,14 @@ fn show(message: &RawMessage, run: &Run<'_>) -> Value {
         let names: Vec<_> = names.map(|file| text::name(&file.filename)).collect();
         shown.insert("attachments".into(), json!(names));
     }
-    beside_the_content(message, &mut shown);
-    Value::Object(shown)
-}
-
-/// Adds what a message says elsewhere than in its content: many a bot writes nothing but embeds.
-fn beside_the_content(message: &RawMessage, shown: &mut Map<String, Value>) {
-    let line = |text: &str, most| text::shortened(&text::visible(text), most);
-    let embeds = message.embeds.iter().take(MAX_EMBEDS).filter_map(|embed| {
-        let heads = [&embed.title, &embed.description].into_iter().flatten().cloned();
-        let fields = embed.fields.iter().map(|field| format!("{}: {}", field.name, field.value));
-        let text = heads.chain(fields).collect::<Vec<_>>().join("\n");
-        (!text.trim().is_empty()).then(|| line(&text, MAX_EMBED))
+    // Many a bot writes nothing but embeds.
+    let enclosures = message.enclosures(true).into_iter().map(|enclosure| {
+        let text = text::shortened(&text::visible(&enclosure.text), MAX_ENCLOSURE);
+        json!({ "kind": enclosure.kind.as_word(), "text": text })
     });
-    let embeds: Vec<_> = embeds.collect();
-    if !embeds.is_empty() {
-        shown.insert("embeds".into(), json!(embeds));
+    let enclosures: Vec<_> = enclosures.collect();
+    if !enclosures.is_empty() {
+        shown.insert("enclosures".into(), json!(enclosures));
     }
-    if let Some(poll) = &message.poll {
-        let answers: Vec<_> = poll.answers().take(10).map(|answer| line(answer, 55)).collect();
-        let poll = json!({ "question": line(poll.question(), 300), "answers": answers });
-        shown.insert("poll".into(), poll);
-    }
-    if !message.sticker_items.is_empty() {
-        let names = message.sticker_items.iter().take(3);
-        let names: Vec<_> = names.map(|sticker| text::name(&sticker.name)).collect();
-        shown.insert("stickers".into(), json!(names));
-    }
+    Value::Object(shown)
 }

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use ery_enclosures::RawPoll;
+
 use crate::{
-    adapters::discord::wire::RawPoll,
     domain::{output::Filter, text},
     resolve::Problem,
 };

@@ -113,7 +113,7 @@ impl Has {
             !message.attachments.is_empty() || forwarded().any(|of| !of.attachments.is_empty());
         let has_embeds = !message.embeds.is_empty() || forwarded().any(|of| !of.embeds.is_empty());
         let says = |what: &str| {
-            message.content.contains(what) || forwarded().any(|of| of.content.contains(what))
+            message.content.contains(what) || forwarded().any(|of| of.content().contains(what))
         };
         match self {
             Self::File => has_files,

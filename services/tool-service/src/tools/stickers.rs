@@ -3,11 +3,10 @@
 use serde::{Deserialize, Serialize};
 use twilight_model::id::{Id, marker::StickerMarker};
 
+use ery_enclosures::RawSticker;
+
 use crate::{
-    adapters::discord::{
-        Method, Request,
-        wire::{RawGuildSticker, RawSticker},
-    },
+    adapters::discord::{Method, Request, wire::RawGuildSticker},
     domain::{reference, text},
     error::StateError,
     resolve::{Problem, Scene},

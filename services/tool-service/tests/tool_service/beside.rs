@@ -30,7 +30,12 @@ async fn a_poll_is_sent_filtered_and_within_bounds() {
 
     let read = it.run(&it.call("bob", "general", "fetch_messages", json!({"limit": 1}))).await;
     let read = content(&read);
-    assert_eq!(read["messages"][0]["poll"]["answers"], json!(["North", "South"]), "{read}");
+    let shown = "Where to? https://evil.example/\n- North (0 votes)\n- South (0 votes)";
+    assert_eq!(
+        read["messages"][0]["enclosures"],
+        json!([{"kind": "poll", "text": shown}]),
+        "{read}"
+    );
     let edit = json!({"message": id, "content": "Vote now!"});
     let response = it.run(&it.ordered("theo", "edit_message", edit).await).await;
     expect(&response, CallOutcome::Failed);
@@ -102,7 +107,24 @@ async fn what_a_bot_says_in_embeds_is_read() {
     let call = it.call("bob", "general", "send_message", json!({"embeds": [embed]}));
     expect(&it.run(&call).await, CallOutcome::Done);
     let read = it.run(&it.call("bob", "general", "fetch_messages", json!({"limit": 1}))).await;
-    assert_eq!(content(&read)["messages"][0]["embeds"], json!(["Release\nOut now\nSize: 12"]));
+    let shown = json!([{"kind": "embed", "text": "Release\nOut now\nSize: 12"}]);
+    assert_eq!(content(&read)["messages"][0]["enclosures"], shown);
+}
+
+#[tokio::test]
+async fn what_somebody_forwards_is_read_and_is_not_their_text() {
+    let it = Harness::start().await;
+    let said = it.says("zoe", "recipes", "the secret is salt").await;
+    let forward = json!({
+        "channel_id": it.channel("general").to_string(), "author_id": it.user("bob").to_string(),
+        "forward": {"channel_id": it.channel("recipes").to_string(), "message_id": said},
+    });
+    it.control("/messages", forward).await;
+    let read = it.run(&it.call("bob", "general", "fetch_messages", json!({"limit": 1}))).await;
+    let message = content(&read)["messages"][0].clone();
+    assert_eq!(message["content"], "");
+    let shown = json!([{"kind": "forward", "text": "the secret is salt"}]);
+    assert_eq!(message["enclosures"], shown, "{message}");
 }
 
 #[tokio::test]

@@ -281,6 +281,7 @@ mod tests {
             reply_to_author: None,
             mentions: Vec::new(),
             attachments: Vec::new(),
+            enclosures: Vec::new(),
             is_to_be_answered: true,
         }])
     }

@@ -39,6 +39,7 @@ fn message(text: &str) -> MemberMessage {
         reply_to_author: None,
         mentions: Vec::new(),
         attachments: Vec::new(),
+        enclosures: Vec::new(),
         is_to_be_answered: true,
     }
 }

@@ -57,7 +57,40 @@ pub(super) fn said(search: &Search<'_>, cursor: &[u8]) -> Result<Part, StoreErro
             unname(search, &row)?;
         }
     }
+    forwards(search, from, last)?;
     Ok(if last >= search.before { Part::End } else { behind(last) })
+}
+
+/// Takes what the person said between two messages out of messages that forward it, or that forward such
+/// a one; also out of those that were sent since.
+fn forwards(search: &Search<'_>, from: i64, last: i64) -> Result<(), StoreError> {
+    let found: Vec<i64> = search
+        .connection
+        .prepare_cached(
+            "WITH RECURSIVE repeats (message_id) AS (
+                 SELECT f.message_id FROM deletion_messages AS d
+                     CROSS JOIN messages AS f ON f.forward_of = d.message_id
+                 WHERE d.deletion_id = ?1 AND d.is_theirs
+                     AND d.message_id > ?2 AND d.message_id <= ?3
+                 UNION SELECT f.message_id FROM repeats AS r
+                     CROSS JOIN messages AS f ON f.forward_of = r.message_id)
+             SELECT m.message_id FROM repeats AS r
+                 CROSS JOIN messages AS m ON m.message_id = r.message_id
+             WHERE m.enclosures IS NOT NULL",
+        )?
+        .query_map(params![search.who.deletion, from, last], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for message in found {
+        note(search, message, false)?;
+        if let Some(id) = Id::new_checked(message.cast_unsigned()) {
+            dead_letters::forget_message(search.connection, id)?;
+        }
+        search
+            .connection
+            .prepare_cached("UPDATE messages SET enclosures = NULL WHERE message_id = ?1")?
+            .execute([message])?;
+    }
+    Ok(())
 }
 
 /// Finds what the person said, and what names them, between two messages.
@@ -71,6 +104,7 @@ fn named(search: &Search<'_>, from: i64, last: i64) -> Result<Vec<Row>, StoreErr
              AND (author_id = ?5 OR buried_author_id = ?5 OR reply_to_author_id = ?5
                  OR instr(coalesce(mentions, ''), ?6) > 0
                  OR (is_own AND instr(content, ?6) > 0)
+                 OR (is_own AND instr(coalesce(enclosures, ''), ?6) > 0)
                  OR (?7 AND author_id = 0 AND content <> ''))",
     )?;
     let rows = statement.query_map(

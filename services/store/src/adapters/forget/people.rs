@@ -123,7 +123,8 @@ const IDS: &[&str] = &[
 
 /// Where ids stand in texts, or in JSON; what others typed is theirs, and is not looked at.
 const TEXTS: &[&str] = &[
-    "SELECT mentions FROM messages UNION ALL SELECT content FROM messages WHERE is_own",
+    "SELECT mentions FROM messages UNION ALL SELECT content FROM messages WHERE is_own
+         UNION ALL SELECT enclosures FROM messages WHERE is_own",
     "SELECT principal_id FROM task_threads UNION ALL SELECT askers FROM task_threads
          UNION ALL SELECT detail FROM task_threads",
     "SELECT payload FROM task_thread_steps",

@@ -4,21 +4,24 @@ use std::{fs, os::unix::fs::MetadataExt as _, time::Duration};
 
 use ery_ids::TaskThreadId;
 use ery_proto::{
-    common::v1::{Fence, Principal, principal::Kind},
+    common::v1::{Enclosure, Fence, Message, Principal, enclosure, principal::Kind},
     store::v1::{
-        BeginThreadRequest, Decision, DeletionState, Execution, ExecutionState, Later,
-        RecordDeadEventRequest, ThreadOutcome, Trigger,
+        BeginThreadRequest, Decision, DeletionState, Execution, ExecutionState,
+        IngestMessagesRequest, Later, RecordDeadEventRequest, ThreadOutcome, Trigger,
     },
 };
 
 use super::{
-    Running, get, request, rows,
-    traces::{CANARY, MARA, OTHER, begin_as_mara, new_thread, payload, said_by},
+    Running, export, get, request, rows,
+    traces::{
+        CANARY, MARA, OTHER, begin_as_mara, by_mara_or, canary, context_step, new_thread, payload,
+        said_by, text_step,
+    },
     until,
 };
 use crate::support::{
-    CHANNEL, GUILD, NOW, Store, begin_execution, created, end_execution, execution, fence, finish,
-    person, shard_file,
+    CHANNEL, GUILD, NOW, Store, begin, begin_execution, created, end_execution, execution, fence,
+    finish, person, shard_file,
 };
 
 const DUE: i64 = NOW + 60_000;
@@ -120,6 +123,73 @@ async fn the_end_of_a_ban_that_waits_for_discord_is_not_lost_with_the_person() {
         running.stop().await;
         assert_eq!(super::holding(store.folder.path(), CANARY), Vec::<String>::new());
     }
+}
+
+/// Returns a message that shows something, and what it forwards.
+fn showing(kind: enclosure::Kind, text: &str, forward_of: u64, message: Message) -> Message {
+    let shown = Enclosure { kind: kind.into(), text: text.to_owned() };
+    Message { enclosures: vec![shown], forward_of, ..message }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_forward_of_the_person_is_forgotten_and_stays_so() {
+    use enclosure::Kind::{Embed, Forward, Poll};
+
+    let mut store = Store::new().await;
+    let forward = showing(Forward, &canary("forwarded"), 1, said_by(OTHER, 3, ""));
+    // Who forwards a forward repeats the first one's words, also once that is gone.
+    let of_a_gone_one = showing(Forward, &canary("again"), 4, said_by(OTHER, 5, ""));
+    let events = [
+        by_mara_or(MARA, 1, &canary("said")),
+        showing(Poll, &canary("a poll"), 0, by_mara_or(MARA, 2, "")),
+        forward.clone(),
+        showing(Forward, &canary("then"), 1, said_by(OTHER, 4, "")),
+        of_a_gone_one.clone(),
+        showing(Forward, "what the other said", 9, said_by(OTHER, 6, "")),
+        showing(Embed, "a menu", 0, said_by(OTHER, 7, "")),
+        Message {
+            is_own: true,
+            ..showing(Embed, &format!("<@{MARA}> {CANARY}"), 0, said_by(8, 8, ""))
+        },
+    ];
+    let event = |message: Message| created(&format!("mc.{}", message.message_id), message);
+    store.ingest(events.into_iter().map(event).collect()).await;
+    store.ingest(vec![crate::support::deleted("md.4", &[4], NOW)]).await;
+    let holder = fence(5, "holder");
+    store.open_channel(&holder).await;
+    let quoting = new_thread();
+    let mut begun = begin(&holder, quoting, &[said_by(OTHER, 10, "what does it say?")]);
+    begun.principal = Some(person(OTHER));
+    store.begin(begun).await.unwrap();
+    let steps = vec![context_step(0, &[3]), text_step(1, &canary("it says"))];
+    store.append(&holder, quoting, steps).await.unwrap();
+    store.finish(finish(&holder, quoting, ThreadOutcome::Done, &[10])).await.unwrap();
+
+    let copy = async |user: u64| -> String {
+        export(&store, user).await.into_iter().map(|(_, text)| text).collect()
+    };
+    assert!(copy(MARA).await.contains(&format!(r#""text":"{}""#, canary("a poll"))));
+    let others = copy(OTHER).await;
+    assert!(others.contains(r#""text":"a menu""#), "{others}");
+    assert!(!others.contains(CANARY) && !others.contains("what the other said"), "{others}");
+
+    store.clock.advance(Duration::from_hours(1));
+    let running = Running::start(&store);
+    let id = request(&store, MARA, 0).await.deletion_id;
+    until(&store, &id, DeletionState::Confirmed).await;
+    // Discord shows them yet, and whoever reads them back is told.
+    let late = showing(Forward, &canary("late"), 5, said_by(OTHER, 1 << 62, ""));
+    let ingest = IngestMessagesRequest {
+        handler: "ingestion".to_owned(),
+        events: [forward, of_a_gone_one, late.clone()].map(event).into(),
+    };
+    let told = store.client.ingest_messages(ingest).await.unwrap().into_inner();
+    assert_eq!(told.forgotten_message_ids, [3, 5, late.message_id]);
+    running.stop().await;
+    assert_eq!(super::holding(store.folder.path(), CANARY), Vec::<String>::new());
+    let left = "SELECT message_id, enclosures ->> '$[0].text' FROM messages
+         WHERE enclosures IS NOT NULL ORDER BY 1";
+    assert_eq!(rows(&store, left), ["6 | what the other said", "7 | a menu"]);
 }
 
 fn dead_event(id: &str, payload: Vec<u8>) -> RecordDeadEventRequest {

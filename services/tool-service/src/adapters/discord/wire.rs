@@ -14,12 +14,18 @@ use twilight_model::{
 };
 
 use ery_clock::UnixMillis;
+use ery_enclosures::{
+    Enclosure, RawEmbed, RawPoll, RawSnapshot, RawSticker, Shown, readable, readable_or_none,
+};
 use ery_proto::common::v1 as proto;
 
 use crate::domain::{
     guild::{Channel, ChannelKind, Guild, Member, Overwrite, OverwriteOf, Role, Tag},
     reference::EmojiReference,
 };
+
+/// Discord's kind of message reference that is a forward, not a reply.
+const FORWARD: u8 = 1;
 
 /// A guild, from an event or `GET /guilds/{id}`.
 #[derive(Debug, Deserialize)]
@@ -365,53 +371,22 @@ pub(crate) struct RawMessage {
     pub(crate) message_reference: Option<RawReference>,
     pub(crate) referenced_message: Option<RawReferenced>,
     pub(crate) webhook_id: Option<String>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "readable")]
     pub(crate) embeds: Vec<RawEmbed>,
     pub(crate) pinned: Option<bool>,
+    #[serde(default, deserialize_with = "readable_or_none")]
     pub(crate) poll: Option<RawPoll>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) reactions: Vec<RawReaction>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "readable")]
     pub(crate) sticker_items: Vec<RawSticker>,
     #[serde(default, deserialize_with = "nonce")]
     pub(crate) nonce: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) components: Vec<serde::de::IgnoredAny>,
     /// Of a forward, what it shows.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "readable")]
     pub(crate) message_snapshots: Vec<RawSnapshot>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct RawSnapshot {
-    pub(crate) message: RawForwarded,
-}
-
-/// What a forward shows, as far as it is looked at.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct RawForwarded {
-    #[serde(default, deserialize_with = "or_default")]
-    pub(crate) content: String,
-    #[serde(default, deserialize_with = "or_default")]
-    pub(crate) attachments: Vec<serde::de::IgnoredAny>,
-    #[serde(default, deserialize_with = "or_default")]
-    pub(crate) embeds: Vec<serde::de::IgnoredAny>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct RawEmbed {
-    pub(crate) title: Option<String>,
-    pub(crate) description: Option<String>,
-    #[serde(default, deserialize_with = "or_default")]
-    pub(crate) fields: Vec<RawEmbedField>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct RawEmbedField {
-    #[serde(default, deserialize_with = "or_default")]
-    pub(crate) name: String,
-    #[serde(default, deserialize_with = "or_default")]
-    pub(crate) value: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -436,13 +411,6 @@ impl RawReactionEmoji {
     }
 }
 
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct RawSticker {
-    pub(crate) id: Option<Id<StickerMarker>>,
-    #[serde(default, deserialize_with = "or_default")]
-    pub(crate) name: String,
-}
-
 /// A sticker of a guild.
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawGuildSticker {
@@ -459,39 +427,9 @@ fn yes() -> bool {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct RawPoll {
-    #[serde(default, deserialize_with = "or_default")]
-    question: RawPollMedia,
-    #[serde(default, deserialize_with = "or_default")]
-    answers: Vec<RawPollAnswer>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct RawPollMedia {
-    #[serde(default, deserialize_with = "or_default")]
-    text: String,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct RawPollAnswer {
-    #[serde(default, deserialize_with = "or_default")]
-    poll_media: RawPollMedia,
-}
-
-impl RawPoll {
-    pub(crate) fn question(&self) -> &str {
-        &self.question.text
-    }
-
-    pub(crate) fn answers(&self) -> impl Iterator<Item = &str> {
-        self.answers.iter().map(|answer| answer.poll_media.text.as_str())
-    }
-}
-
-#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct RawReference {
     pub(crate) message_id: Option<Id<MessageMarker>>,
-    /// 0 a reply, 1 a forward.
+    /// 0 a reply, else [`FORWARD`].
     #[serde(rename = "type", default)]
     pub(crate) kind: u8,
 }
@@ -522,6 +460,27 @@ impl RawMessage {
             .and_then(|reference| reference.message_id)
     }
 
+    /// Returns the message that this one forwards.
+    pub(crate) fn forward_of(&self) -> Option<Id<MessageMarker>> {
+        self.message_reference
+            .as_ref()
+            .filter(|reference| reference.kind == FORWARD)
+            .and_then(|reference| reference.message_id)
+    }
+
+    /// Returns what it shows beside its text; with votes that go on, for whoever reads them now.
+    pub(crate) fn enclosures(&self, with_running_votes: bool) -> Vec<Enclosure> {
+        let shown = Shown {
+            embeds: &self.embeds,
+            poll: self.poll.as_ref(),
+            snapshots: &self.message_snapshots,
+            stickers: &self.sticker_items,
+            is_automated: self.author.bot || self.webhook_id.is_some(),
+            with_running_votes,
+        };
+        shown.enclosures()
+    }
+
     /// Returns when it was written; its id tells, where nothing else does.
     pub(crate) fn created_at(&self) -> UnixMillis {
         self.timestamp.as_deref().and_then(moment).unwrap_or_else(|| created_at(self.id.get()))
@@ -536,6 +495,8 @@ impl RawMessage {
     ) -> proto::Message {
         let created_at_ms = self.created_at().0;
         let reply_to = self.reply_to().map_or(0, Id::get);
+        let forward_of = self.forward_of().map_or(0, Id::get);
+        let enclosures = self.enclosures(false).into_iter().map(Into::into).collect();
         let is_own = self.author.id == bot;
         proto::Message {
             guild_id: guild.map_or(0, Id::get),
@@ -572,6 +533,8 @@ impl RawMessage {
                 .map_or(0, |author| author.id.get()),
             gate_reason: String::new(),
             nonce: self.nonce.unwrap_or_default(),
+            enclosures,
+            forward_of,
         }
     }
 }
@@ -727,6 +690,32 @@ mod tests {
             "components": null}"#;
         let message: RawMessage = serde_json::from_str(json).unwrap();
         assert!(message.content.is_empty() && message.components.is_empty());
+    }
+
+    #[test]
+    fn what_a_message_shows_beside_its_text_is_read() {
+        let read = |json: serde_json::Value| -> proto::Message {
+            let raw: RawMessage = serde_json::from_value(json).unwrap();
+            raw.into_message(Id::new_checked(1), None, Id::new(7))
+        };
+        let forward = read(serde_json::json!({
+            "id": "9", "channel_id": "5", "author": {"id": "3"}, "content": "", "flags": 16384,
+            "message_reference": {"type": 1, "message_id": "8", "channel_id": "6"},
+            "message_snapshots": [{"message": {"content": "soup at noon"}}],
+        }));
+        assert_eq!((forward.reply_to, forward.forward_of), (0, 8));
+        let shown: Vec<_> = forward.enclosures.iter().map(|it| (it.kind(), &*it.text)).collect();
+        assert_eq!(shown, [(proto::enclosure::Kind::Forward, "soup at noon")]);
+
+        let embed = serde_json::json!({"type": "rich", "title": "Menu"});
+        let of_a_bot = read(serde_json::json!({
+            "id": "9", "channel_id": "5", "author": {"id": "3", "bot": true}, "embeds": [embed],
+        }));
+        assert_eq!(of_a_bot.enclosures[0].text, "Menu");
+        let of_a_person = read(serde_json::json!({
+            "id": "9", "channel_id": "5", "author": {"id": "3"}, "embeds": [embed],
+        }));
+        assert_eq!(of_a_person.enclosures, []);
     }
 
     #[test]
