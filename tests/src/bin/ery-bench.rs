@@ -82,9 +82,10 @@ async fn overhead(shape: Shape) -> anyhow::Result<()> {
         "overhead in the cluster at 100 messages/s, by the traces of {} messages:",
         measured.len()
     );
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("dispatch to thread", |it| it.queued),
         ("thread to provider", |it| it.before),
+        ("dispatch to provider", |it| it.queued + it.before),
         ("between requests", |it| it.between),
         ("provider to Discord", |it| it.after),
         ("all", Overhead::whole),
