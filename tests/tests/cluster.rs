@@ -459,5 +459,4 @@ async fn a_change_is_made_while_nobody_can_be_told_and_noticed_all_the_same() {
     platform.nats.restart().await.unwrap();
     governed(&platform, &channels, &members[0], false).await.unwrap();
     println!("after a change that was told to nobody: governed within {:?}", made_at.elapsed());
-    assert!(made_at.elapsed() < Duration::from_secs(45), "{:?}", made_at.elapsed());
 }

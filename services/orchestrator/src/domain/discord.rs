@@ -49,6 +49,9 @@ pub(crate) type ChannelEnd = (Id<ChannelMarker>, Id<MessageMarker>);
 /// Discord's flag for a message that only one person sees.
 const EPHEMERAL: u64 = 1 << 6;
 
+/// Discord's kinds of messages by which a bot answers a slash command, and one of a menu.
+const ANSWERS_TO_COMMANDS: [u32; 2] = [20, 23];
+
 /// Returns whether a message is one that only one person sees: an answer to a command of theirs. It
 /// is nothing of the channel's, and nobody else may be told of it.
 pub(crate) fn is_for_one_person(payload: &[u8]) -> bool {
@@ -67,6 +70,8 @@ pub(crate) fn edited(payload: &[u8], bot: Id<UserMarker>) -> Result<Option<Edit>
     let raw: RawMessage = serde_json::from_slice(payload)?;
     let id = raw.id.and_then(Id::new_checked).ok_or(UnreadableError::Lacks("id"))?;
     let edited_at = raw.edited_timestamp.as_deref().and_then(millis);
+    // What a bot says later to a command that it answered with "thinking …" is no edit to Discord.
+    let edited_at = edited_at.or_else(|| raw.answers_command().then(|| made_at(id)));
     let (Some(content), Some(edited_at)) = (raw.content.clone(), edited_at) else {
         return Ok(None);
     };
@@ -304,6 +309,11 @@ where
 }
 
 impl RawMessage {
+    /// Returns whether it is a whole message by which a bot answers a command.
+    fn answers_command(&self) -> bool {
+        self.author.is_some() && self.kind.is_some_and(|kind| ANSWERS_TO_COMMANDS.contains(&kind))
+    }
+
     fn into_message(self, bot: Id<UserMarker>) -> Result<Message, UnreadableError> {
         let id = self.id.and_then(Id::new_checked).ok_or(UnreadableError::Lacks("id"))?;
         let channel =
@@ -550,6 +560,22 @@ mod tests {
         let message = edit.unwrap().unwrap().message.unwrap();
         assert_eq!(message.content, "new");
         assert_eq!(message.edited_at, Some(UnixMillis(1_462_015_105_000)));
+    }
+
+    #[test]
+    fn what_a_bot_says_later_to_a_command_counts_between_its_first_word_and_an_edit() {
+        let said = |kind: u32, moment: &str| {
+            let payload = format!(
+                r#"{{"id": "175928847299117063", "channel_id": "2", "author": {{"id": "7", "bot": true}},
+                    "type": {kind}, "content": "42", "edited_timestamp": {moment}}}"#
+            );
+            edited(payload.as_bytes(), BOT).unwrap().map(|edit| edit.edited_at)
+        };
+        assert_eq!(said(20, "null"), Some(UnixMillis(1_462_015_105_796)));
+        assert_eq!(said(23, "null"), Some(UnixMillis(1_462_015_105_796)));
+        assert_eq!(said(0, "null"), None);
+        let later = "\"2016-04-30T11:19:25+00:00\"";
+        assert_eq!(said(20, later), Some(UnixMillis(1_462_015_165_000)));
     }
 
     #[test]
