@@ -114,6 +114,14 @@ async fn who_may_sets_what_holds_at_once_and_can_take_it_back() {
     let shown = stand.given("mara", "ery config get", &json!({ "key": "gate.engage" })).await;
     assert!(shown.contains("listen") && shown.contains("for this channel"), "{shown}");
 
+    // What holds for oneself everybody may read, and nothing else.
+    let own = stand.given("alice", "ery config get", &json!({ "key": "gate.ignore_me" })).await;
+    assert!(own.contains("`gate.ignore_me`") && !own.contains("Manage Server"), "{own}");
+    for options in [json!({ "key": "gate.engage" }), json!({})] {
+        let refused = stand.given("alice", "ery config get", &options).await;
+        assert!(refused.contains("Manage Server"), "{refused}");
+    }
+
     let back = stand.given("mara", "ery config rollback", &json!({ "version": 0 })).await;
     assert!(back.contains("version 2"), "{back}");
     assert!(stand.is_answered("alice").await);

@@ -201,7 +201,11 @@ impl Interactions {
             Deed::ShowCase { number } => cases::show(&self.holder, it, *number).await,
             Deed::Config(deed) => config::carry_out(&self.holder, it, deed, page).await,
             Deed::Privacy(deed) => privacy::carry_out(&self.holder, it, *deed).await,
-            Deed::Why(meant) => why::why(&self.holder, it, meant, page).await,
+            Deed::Why(meant) => {
+                // Whoever turns its pages has asked already.
+                let is_turn = matches!(first, First::Change);
+                why::why(&self.holder, it, meant, (page, is_turn)).await
+            }
             Deed::Report { message, reason } => {
                 report::report(&self.holder, it, *message, reason).await
             }

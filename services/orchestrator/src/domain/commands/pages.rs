@@ -161,7 +161,7 @@ impl Paged {
 
     /// Returns whether the page is there whole, so that what follows need not be looked up.
     pub(crate) fn is_enough(&self) -> bool {
-        self.pages.len() > self.index + 1
+        self.pages.len() > self.index.saturating_add(1)
     }
 
     /// Says that there may be more pages than were looked up.

@@ -270,6 +270,7 @@ fn is_allowed(it: &Interaction, deed: &ConfigDeed, config: &Config) -> bool {
         ConfigDeed::Pause { place: Place::Channel }
         | ConfigDeed::Resume { place: Place::Channel } => configures || moderates || keeps_channel,
         ConfigDeed::Pause { .. } => configures || moderates,
+        ConfigDeed::Get { key: Some(key) } => configures || is_for_members(key),
         // What stops everything is not lifted by more than may set it for good.
         ConfigDeed::Resume { .. }
         | ConfigDeed::Get { .. }
@@ -289,6 +290,11 @@ fn may_set(it: &Interaction, key: &str, place: Place, config: &Config) -> bool {
         Place::Server | Place::Channel if is_guarded(key) => manages(it),
         Place::Server | Place::Channel => configures(it, config),
     }
+}
+
+/// Returns whether everybody may set a key for themselves, and so see what holds for them.
+fn is_for_members(key: &str) -> bool {
+    keys().find(key).is_ok_and(|key| key.layers.contains(&Layer::User))
 }
 
 /// Returns whether whoever asks manages the server by Discord's own rights.

@@ -21,9 +21,13 @@ pub(super) async fn why(
     holder: &Holder,
     it: &Interaction,
     meant: &Meant,
-    page: usize,
+    (page, is_turn): (usize, bool),
 ) -> Result<Message, CallError> {
     let language = it.language;
+    if !is_turn && let Err(wait) = holder.quotas.ask_why(it.user, it.id, holder.now()) {
+        let seconds = seconds(wait);
+        return Ok(Message::of(language.say("why-too-often", &[("seconds", seconds.into())])));
+    }
     let (list, told) = match told(holder, it, meant).await? {
         Ok(found) => found,
         Err(nothing) => return Ok(Message::of(nothing)),
@@ -45,10 +49,6 @@ async fn told(
     meant: &Meant,
 ) -> Result<Result<(List, String), String>, CallError> {
     let language = it.language;
-    if let Err(wait) = holder.quotas.ask_why(it.user, it.id, holder.now()) {
-        let seconds = seconds(wait);
-        return Ok(Err(language.say("why-too-often", &[("seconds", seconds.into())])));
-    }
     let (channel, message) = match meant {
         Meant::Unclear => return Ok(Err(language.word("why-unclear"))),
         Meant::Last => match holder.store.last_request(it.channel, it.user).await? {

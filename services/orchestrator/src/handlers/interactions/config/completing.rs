@@ -3,7 +3,7 @@
 use ery_community_config::{Config, Key, Named, TOOLS, keys};
 use ery_proto::tool::v1::DescribeGuildResponse;
 
-use super::{configures, may_set, subject};
+use super::{configures, is_for_members, may_set, subject};
 use crate::{
     domain::commands::{
         asked::KeyFor,
@@ -71,7 +71,7 @@ fn fixed_choices(offered: &[&Key], typed: &str) -> Vec<Choice> {
 
 fn is_offered(it: &Interaction, key_for: KeyFor, key: &Key, config: &Config) -> bool {
     match key_for {
-        KeyFor::Reading => configures(it, config),
+        KeyFor::Reading => configures(it, config) || is_for_members(&key.path),
         KeyFor::Setting(place) => {
             key.layers.contains(&subject(it, place).layer) && may_set(it, &key.path, place, config)
         }

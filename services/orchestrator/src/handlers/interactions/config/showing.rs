@@ -19,6 +19,7 @@ use crate::{
             pages::{List, Paged},
             reply::{Attached, Message, quoted},
         },
+        text,
         texts::{self, Language},
     },
     error::CallError,
@@ -293,10 +294,17 @@ fn whole(language: Language, path: &str, value: &Value) -> (String, Option<Attac
     (excerpt(language, value), Some(file))
 }
 
-/// Returns whether a text is seen whole and as it is in a line.
+/// Returns whether a text is seen whole and as it is in a line: nothing of it is invisible, nor changed
+/// by the filter of all that Ery says.
 fn fits(text: &str, longest: usize) -> bool {
-    let is_plain = |it: char| it == ' ' || !(it == '`' || it.is_whitespace() || it.is_control());
-    text.chars().count() <= longest && text.trim() == text && text.chars().all(is_plain)
+    let is_plain = |it: char| {
+        it == ' ' || !(matches!(it, '`' | '[' | ']') || it.is_whitespace() || it.is_control())
+    };
+    text.chars().count() <= longest
+        && text.trim() == text
+        && text.chars().all(is_plain)
+        && !text.contains("://")
+        && text::clean(text) == text
 }
 
 fn text_of(value: &Value) -> String {
@@ -444,7 +452,10 @@ mod tests {
     #[test]
     fn a_value_of_any_length_is_read_whole() {
         let path = "answers.instructions";
-        for text in ["a `b`".to_owned(), "x".repeat(801), "two\nlines".into(), "ü".repeat(4_000)] {
+        let odd =
+            ["a `b`", "two\nlines", "a\u{202e}b", "\u{200b}", "see [l](http://x)", "at ftp://x"];
+        let long = ["x".repeat(801), "ü".repeat(4_000)];
+        for text in odd.map(str::to_owned).into_iter().chain(long) {
             let (shown, file) = whole(Language::English, path, &json!(text));
             assert!(shown.chars().count() <= EXCERPT + 2, "{shown}");
             let file = file.unwrap();
