@@ -17,5 +17,6 @@ pub(crate) mod spending;
 pub(crate) mod summaries;
 pub(crate) mod thread_run;
 pub(crate) mod traced;
+pub(crate) mod turned_away;
 pub(crate) mod unreadable;
 pub(crate) mod wakeups;

@@ -66,6 +66,14 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
+    /// Returns whether what is set decides it.
+    pub(crate) fn is_by_config(self) -> bool {
+        match self {
+            Self::Automated | Self::Paused | Self::Ignored | Self::Off | Self::Listening => true,
+            Self::Own | Self::System | Self::NotAddressed | Self::Cooldown | Self::BotLoop => false,
+        }
+    }
+
     pub(crate) fn as_word(self) -> &'static str {
         match self {
             Self::Own => "own",
@@ -130,12 +138,22 @@ pub(crate) fn first(
         Engage::EveryMessage => Call::Ambient,
         Engage::Addressed => Call::OnlyInExchange,
     };
-    let is_addressed = message.channel.guild().is_none()
+    let is_addressed = is_addressed(message, bot, bot_roles, rules);
+    First::Perhaps(if is_addressed { Call::Addressed } else { unaddressed })
+}
+
+/// Returns whether a message speaks to Ery.
+pub(crate) fn is_addressed(
+    message: &Message,
+    bot: Id<UserMarker>,
+    bot_roles: &[Id<RoleMarker>],
+    rules: &GateRules,
+) -> bool {
+    message.channel.guild().is_none()
         || message.reply_to_author == Some(bot)
         || message.mentions.iter().any(|mention| mention.user == bot)
         || message.mentioned_roles.iter().any(|role| bot_roles.contains(role))
-        || rules.names.iter().any(|name| is_called(&message.content, name));
-    First::Perhaps(if is_addressed { Call::Addressed } else { unaddressed })
+        || rules.names.iter().any(|name| is_called(&message.content, name))
 }
 
 /// Judges a message that waits, by the channel's state; its holder asks in order.

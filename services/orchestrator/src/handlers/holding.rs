@@ -22,14 +22,14 @@ use twilight_model::id::{Id, marker::UserMarker};
 use ery_channel_queue::{BoxLease, QueueError, Released, Task, Waiting};
 use ery_clock::UnixMillis;
 use ery_community_config::Effective;
-use ery_ids::{ChannelKey, Epoch, EventId, Fence, TaskThreadId, TriggerId};
+use ery_ids::{ChannelKey, Epoch, Fence, TaskThreadId, TriggerId};
 
 use crate::{
     adapters::{
         ai::Bot,
         calls::Pauses,
         convert,
-        store::{Ending, Ingested, IngestedChange, OpenChannel, Opened, Unfinished},
+        store::{Ending, OpenChannel, Opened, Unfinished},
     },
     domain::{
         answer,
@@ -49,7 +49,7 @@ use crate::{
     handlers::{
         holder::Holder,
         thread_run::{Ended, Run},
-        traced,
+        traced, turned_away,
         wakeups::{self, Read},
     },
     metrics::{Backlog, Left, Stage},
@@ -308,7 +308,7 @@ impl<'a> Holding<'a> {
         for (_, reason) in &plan.skipped {
             self.holder.metrics.turned_away(*reason);
         }
-        self.note_cooldowns(&plan).await;
+        self.note_turned_away(&plan).await;
         self.remove(lease, |index, _| plan.skipped.iter().any(|(skipped, _)| *skipped == index));
         match Turn::of(turn.into_iter().flatten().collect()) {
             Some(turn) => {
@@ -580,35 +580,15 @@ impl<'a> Holding<'a> {
         turn::plan(waiting, situation)
     }
 
-    /// Keeps in the rows of messages that a cooldown turned them away. What is not addressed stands there
-    /// already.
-    async fn note_cooldowns(&self, plan: &turn::Plan) {
-        const HANDLER: &str = "orchestrator-gate";
-
-        let cooled = plan.skipped.iter().filter(|(_, reason)| *reason == Reason::Cooldown);
-        let noted: Vec<_> = cooled
-            .filter_map(|(index, reason)| {
-                let message = self.turn_message(*index)?.message;
-                Some(Ingested {
-                    event: EventId::message_created(message.id),
-                    channel: self.fence.channel,
-                    change: IngestedChange::Created {
-                        message: Box::new(message),
-                        gate_reason: reason.as_word(),
-                    },
-                })
-            })
+    /// Keeps in the rows of messages that they were turned away by what was answered before. What is not
+    /// addressed stands there already.
+    async fn note_turned_away(&self, plan: &turn::Plan) {
+        let by_state = |reason: &Reason| matches!(reason, Reason::Cooldown | Reason::BotLoop);
+        let noted = plan.skipped.iter().filter(|(_, reason)| by_state(reason));
+        let noted = noted
+            .filter_map(|(index, reason)| Some((self.turn_message(*index)?.message, *reason)))
             .collect();
-        if noted.is_empty() {
-            return;
-        }
-        // A record only: what is turned away stays so.
-        if let Err(error) = self.holder.store.ingest(HANDLER, self.fence.channel.home, &noted).await
-        {
-            let why = with_causes(&error);
-            tracing::warn!(error = why, channel.id = %self.fence.channel.channel,
-                "it is not kept why messages were turned away");
-        }
+        turned_away::note(self.holder, self.fence.channel, noted).await;
     }
 
     fn turn_message(&self, index: usize) -> Option<TurnMessage> {

@@ -16,7 +16,7 @@ use crate::{
         message::Message,
     },
     error::{CallError, with_causes},
-    handlers::{holder::Holder, holding, traced},
+    handlers::{holder::Holder, holding, traced, turned_away},
 };
 
 /// What a task of the queue is, read once.
@@ -185,7 +185,14 @@ pub(crate) async fn read(holder: &Holder, task: &Task) -> Result<Result<Read, Re
     let (bot_roles, rules) =
         tokio::try_join!(holder.roles_for(&message, task.bot), holder.rules_for(&message))?;
     Ok(match gate::first(&message, task.bot, &bot_roles, &rules) {
-        First::No(reason) => Err(reason),
+        First::No(reason) => {
+            // Ingestion may have gone by what was set before.
+            let was_called = gate::is_addressed(&message, task.bot, &bot_roles, &rules);
+            if reason.is_by_config() && was_called {
+                turned_away::note(holder, task.channel, vec![(message, reason)]).await;
+            }
+            Err(reason)
+        }
         First::Perhaps(_) if task.retry > 0 => Ok(Read::Message(Box::new(message), Call::Retried)),
         First::Perhaps(call) => Ok(Read::Message(Box::new(message), call)),
     })

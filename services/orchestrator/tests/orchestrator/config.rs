@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ery_community_config::{Changed, Subject};
 use ery_event_bus::{EventBus as _, Topic};
-use ery_proto::store::v1::ThreadOutcome;
+use ery_proto::store::v1::{ThreadOutcome, ingest_event::Change};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -70,6 +70,25 @@ async fn a_pause_ends_a_model_turn_that_has_no_end() {
     assert_eq!(stand.store.outcomes(), [ThreadOutcome::Cancelled]);
     until("the stream is dropped", || stand.ai.running() == 0).await;
     assert!(stand.tools.answers().is_empty());
+}
+
+#[tokio::test]
+async fn why_a_call_was_turned_away_is_kept_whatever_ingestion_went_by() {
+    let stand = Stand::new().await;
+    stand.config.set(GUILD, Subject::SERVER, "gate.engage", json!("listen"));
+    let _process = stand.start();
+    let called = stand.write(Written::by(ANN, "ery, hello")).await;
+    stand.write(Written::by(ANN, "hello all")).await;
+    let kept = || {
+        let created = stand.store.ingested().into_iter().filter_map(|event| match event.change {
+            Some(Change::Created(message)) => Some((message.message_id, message.gate_reason)),
+            _ => None,
+        });
+        created.collect::<Vec<_>>()
+    };
+    until("it is kept", || !kept().is_empty()).await;
+    assert!(stand.is_queue_empty().await);
+    assert_eq!(kept(), [(called, "listening".to_owned())]);
 }
 
 #[tokio::test]
