@@ -1,4 +1,9 @@
-//! What is written: messages such as people say, the same in every run.
+//! What is written: messages such as people say, the same in every run but for when they were said.
+
+use std::{
+    sync::LazyLock,
+    time::{Duration, SystemTime},
+};
 
 use ery_proto::{
     common::v1::Message,
@@ -8,8 +13,14 @@ use ery_proto::{
 /// How many channels of a large shard messages are said in.
 pub(crate) const CHANNELS: u64 = 2_000;
 
-/// Messages are said one each millisecond from then on.
-const FIRST_MS: u64 = 1_760_000_000_000;
+/// How long ago the first message was said; then comes one each millisecond. Nothing of it is past its
+/// time, so that no sweep is measured.
+const AGO: Duration = Duration::from_hours(24);
+
+static FIRST_MS: LazyLock<u64> = LazyLock::new(|| {
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    u64::try_from(since.saturating_sub(AGO).as_millis()).unwrap_or_default()
+});
 
 /// Discord's epoch, in Unix milliseconds.
 const DISCORD_EPOCH_MS: u64 = 1_420_070_400_000;
@@ -62,7 +73,7 @@ pub(crate) fn channel(guild: u64, index: u64) -> u64 {
 }
 
 fn message(guild: u64, index: u64) -> Message {
-    let at_ms = FIRST_MS + index;
+    let at_ms = *FIRST_MS + index;
     let author = index % 500;
     let content: Vec<&str> = (0..6 + index % 13)
         .map(|word| {
