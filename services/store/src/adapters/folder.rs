@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tempfile::TempPath;
+use tempfile::{NamedTempFile, TempPath};
 
 use ery_group_commit::{FileKey, Rekey, Rekeyed, rekey};
 use ery_ids::StoreShard;
@@ -71,10 +71,7 @@ impl Folder {
     pub(crate) fn prepare_work(&self) -> Result<(), OpenError> {
         let work = self.work();
         let io = |source| OpenError::Io { path: self.work(), source };
-        match fs::remove_dir_all(&work) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
-            _ => {}
-        }
+        if_there(fs::remove_dir_all(&work)).map_err(io)?;
         DirBuilder::new().mode(0o700).create(&work).map_err(io)
     }
 
@@ -88,12 +85,7 @@ impl Folder {
         let path = self.shard(shard);
         File::open(by)?.sync_all()?;
         // Logs first: beside another file they would be taken for that one's.
-        for log in ["db-wal", "db-shm"] {
-            match fs::remove_file(path.with_extension(log)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
+        remove_logs(&path)?;
         fs::rename(by, &path)?;
         self.sync()
     }
@@ -101,12 +93,8 @@ impl Folder {
     /// Removes the file of a shard that is closed, if it is there.
     pub(crate) fn remove(&self, shard: StoreShard) -> io::Result<()> {
         let path = self.shard(shard);
-        for extension in ["db-wal", "db-shm", "db"] {
-            match fs::remove_file(path.with_extension(extension)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
+        remove_logs(&path)?;
+        if_there(fs::remove_file(&path))?;
         self.sync()
     }
 
@@ -114,18 +102,9 @@ impl Folder {
     /// it when it is dropped, which takes as long as the file is large.
     pub(crate) fn take_away(&self, shard: StoreShard) -> io::Result<Option<TempPath>> {
         let path = self.shard(shard);
-        for log in ["db-wal", "db-shm"] {
-            match fs::remove_file(path.with_extension(log)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
+        remove_logs(&path)?;
         let moved = tempfile::Builder::new().make_in(self.work(), |to| fs::rename(&path, to));
-        let taken = match moved {
-            Ok(moved) => Some(moved.into_temp_path()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
+        let taken = if_there(moved)?.map(NamedTempFile::into_temp_path);
         self.sync()?;
         Ok(taken)
     }
@@ -141,10 +120,7 @@ impl Folder {
         DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         let free = (0_u32..).map(|count| folder.join(format!("{shard}-{epoch}-{count}.db")));
         let aside = free.into_iter().find(|aside| !aside.exists()).unwrap_or_default();
-        match fs::hard_link(path.with_extension("db-wal"), aside.with_extension("db-wal")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        if_there(fs::hard_link(path.with_extension("db-wal"), aside.with_extension("db-wal")))?;
         fs::hard_link(&path, &aside)?;
         File::open(&folder)?.sync_all()?;
         self.sync()?;
@@ -227,5 +203,22 @@ impl Folder {
     /// Returns whether the shard's file was ever made.
     pub(crate) fn has(&self, shard: StoreShard) -> bool {
         fs::exists(self.shard(shard)).unwrap_or(true)
+    }
+}
+
+/// Removes the logs beside a closed database.
+fn remove_logs(database: &Path) -> io::Result<()> {
+    for log in ["db-wal", "db-shm"] {
+        if_there(fs::remove_file(database.with_extension(log)))?;
+    }
+    Ok(())
+}
+
+/// Returns what was done with a file; none if it was not there.
+fn if_there<T>(done: io::Result<T>) -> io::Result<Option<T>> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
