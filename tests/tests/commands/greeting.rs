@@ -16,6 +16,18 @@ const LITTLE: u64 = 1 << 10 | 1 << 11 | 1 << 16;
 const VIEW: u64 = 1 << 10;
 
 impl Stand {
+    /// Has Discord begin another session, which tells of every server again.
+    async fn begin_session(&self) {
+        let begun = self.sim.get("/sim/v1/gateway").await.unwrap()["identifies"].clone();
+        self.sim.post("/sim/v1/gateway", &json!({ "do": "invalid" })).await.unwrap();
+        eventually("another session", PATIENCE, async || {
+            let gateway = self.sim.get("/sim/v1/gateway").await?;
+            Ok((gateway["identifies"] != begun).then_some(()))
+        })
+        .await
+        .unwrap();
+    }
+
     /// Invites Ery into a new server of mara's; returns it and its only channel.
     async fn join(&self) -> (String, String) {
         self.join_with(json!({ "system_channel": "lobby" })).await
@@ -97,14 +109,7 @@ async fn who_joins_says_once_what_she_lacks_and_is_set_up_by_who_manages_the_ser
     assert_eq!(labels, wanted);
 
     // A new session tells of every server again.
-    let begun = stand.sim.get("/sim/v1/gateway").await.unwrap()["identifies"].clone();
-    stand.sim.post("/sim/v1/gateway", &json!({ "do": "invalid" })).await.unwrap();
-    eventually("another session", PATIENCE, async || {
-        let gateway = stand.sim.get("/sim/v1/gateway").await?;
-        Ok((gateway["identifies"] != begun).then_some(()))
-    })
-    .await
-    .unwrap();
+    stand.begin_session().await;
 
     let alice = json!({ "guild_id": guild, "user_id": stand.member("alice") });
     stand.sim.post("/sim/v1/members", &alice).await.unwrap();
@@ -147,14 +152,7 @@ async fn where_she_may_write_nowhere_the_owner_is_told_once_and_alone() {
     assert!(stand.greetings(&channel).await.is_empty());
 
     // A new session tells of the server again, and nobody of anything.
-    let begun = stand.sim.get("/sim/v1/gateway").await.unwrap()["identifies"].clone();
-    stand.sim.post("/sim/v1/gateway", &json!({ "do": "invalid" })).await.unwrap();
-    eventually("another session", PATIENCE, async || {
-        let gateway = stand.sim.get("/sim/v1/gateway").await?;
-        Ok((gateway["identifies"] != begun).then_some(()))
-    })
-    .await
-    .unwrap();
+    stand.begin_session().await;
     stand.told("mara", &json!({ "type": "command", "command": "ery status" })).await;
     assert_eq!(stand.greetings(&dm).await.len(), 1);
     let sent = stand.ctl(&["executions", "list", "--guild", &guild]).await;
