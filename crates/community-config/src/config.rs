@@ -188,7 +188,7 @@ pub type ToolRules = BTreeMap<String, ToolRule>;
 pub struct Moderation {
     /// Where reports by members go; without it, to the channel that Discord itself writes to for
     /// the server's staff.
-    #[schemars(with = "DiscordId", extend("x-layers" = ["server"], "x-names" = "channel"))]
+    #[schemars(with = "ChannelId", extend("x-layers" = ["server"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reports_channel: Option<Id<ChannelMarker>>,
 }
@@ -199,18 +199,15 @@ pub struct Moderation {
 #[serde(default)]
 pub struct Access {
     /// Roles that may see cases and pause Ery, as those may who hold a right to moderate.
-    #[schemars(with = "Vec<DiscordId>", length(max = 50),
-        extend("x-layers" = ["server"], "x-names" = "role"))]
+    #[schemars(with = "Vec<RoleId>", length(max = 50), extend("x-layers" = ["server"]))]
     pub moderator: BTreeSet<Id<RoleMarker>>,
     /// Roles that may see what others planned, and take it back, as those may who hold a right to
     /// moderate.
-    #[schemars(with = "Vec<DiscordId>", length(max = 50),
-        extend("x-layers" = ["server"], "x-names" = "role"))]
+    #[schemars(with = "Vec<RoleId>", length(max = 50), extend("x-layers" = ["server"]))]
     pub event_manager: BTreeSet<Id<RoleMarker>>,
     /// Roles that may read and change this config, but for `access`, as those may who hold Manage
     /// server.
-    #[schemars(with = "Vec<DiscordId>", length(max = 50),
-        extend("x-layers" = ["server"], "x-names" = "role"))]
+    #[schemars(with = "Vec<RoleId>", length(max = 50), extend("x-layers" = ["server"]))]
     pub config_admin: BTreeSet<Id<RoleMarker>>,
 }
 
@@ -290,21 +287,44 @@ impl JsonSchema for Span {
     }
 }
 
-/// An id of Discord's.
-struct DiscordId;
+/// The id of a role.
+struct RoleId;
 
-impl JsonSchema for DiscordId {
+/// The id of a channel.
+struct ChannelId;
+
+impl JsonSchema for RoleId {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "DiscordId".into()
+        "RoleId".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": "discord-id", "pattern": "^[1-9][0-9]{0,19}$" })
+        id_of("role")
     }
+}
+
+impl JsonSchema for ChannelId {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ChannelId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        id_of("channel")
+    }
+}
+
+fn id_of(named: &str) -> Schema {
+    json_schema!({
+        "type": "string", "format": "discord-id", "pattern": "^[1-9][0-9]{0,19}$", "x-names": named,
+    })
 }
 
 /// A name by which Ery is called.

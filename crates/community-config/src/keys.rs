@@ -1,6 +1,6 @@
 //! The keys, read from the schema that the types give: what may be set where, and what a value must be.
 
-use std::{collections::BTreeMap, fmt, sync::LazyLock};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::LazyLock};
 
 use jsonschema::Validator;
 use schemars::generate::SchemaSettings;
@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::{
     config::{Config, Span},
     layer::Layer,
+    mention::Mentioned,
     must::{self, Must},
 };
 
@@ -87,6 +88,11 @@ pub enum InvalidConfig {
     Value { path: String, value: String, must: Must },
     #[error("`{path}` cannot be set for {layer}, only for {}", listed(.allowed))]
     Layer { path: String, layer: Layer, allowed: Vec<Layer> },
+    #[error(
+        "`{}` names {}, {of}, but must name {}",
+        in_line(.path, LONGEST_PATH), in_line(.mention, LONGEST_PATH), Mentioned::from(*.wanted)
+    )]
+    OtherKind { path: String, mention: String, of: Mentioned, wanted: Named },
     #[error("`{path}` cannot name @everyone: Discord lists that role for nobody")]
     Everyone { path: String },
     #[error("`{path}` is {id}, but must be a role of this server, which has none of that id")]
@@ -178,6 +184,17 @@ impl Keys {
     /// Returns every key, tables as `path.*`.
     pub fn all(&self) -> impl Iterator<Item = &Key> {
         self.fixed.values().chain(self.tables.values())
+    }
+
+    /// Returns a path as it is kept: a role that names an entry may be a mention, as in
+    /// `gate.roles.<@&7>`.
+    pub fn plain_path<'a>(&self, path: &'a str) -> Cow<'a, str> {
+        let Some((table, name)) = path.rsplit_once('.') else { return path.into() };
+        let is_of_a_role = self.tables.get(table).is_some_and(Key::is_of_a_role);
+        match Mentioned::read(name) {
+            Some((Mentioned::Role, id)) if is_of_a_role => format!("{table}.{id}").into(),
+            _ => path.into(),
+        }
     }
 
     /// Returns the key of a path.
@@ -296,11 +313,7 @@ impl Key {
 
     /// Returns what its values name, if they are ids.
     pub fn names(&self) -> Option<Named> {
-        match self.schema["x-names"].as_str()? {
-            "role" => Some(Named::Role),
-            "channel" => Some(Named::Channel),
-            _ => None,
-        }
+        named(&self.schema).or_else(|| named(&self.schema["items"]))
     }
 
     /// Returns whether each entry is of a role, by its id.
@@ -331,6 +344,12 @@ impl Key {
         if is_there {
             return Ok(());
         }
+        if self.is_of_a_role()
+            && let Some((of, _)) = Mentioned::read(name)
+            && of != Mentioned::Role
+        {
+            return Err(other_kind(path, name, of, Named::Role));
+        }
         let stem = path.strip_suffix(name).unwrap_or_default();
         let nearest = TOOLS
             .into_iter()
@@ -342,13 +361,32 @@ impl Key {
     /// Checks a value by itself; returns it as it is kept: times in one spelling, ids sorted, whole
     /// numbers without a point.
     pub(crate) fn check_value(&self, path: &str, value: &Value) -> Result<Value, InvalidConfig> {
-        let kept = self.validator.is_valid(value).then(|| self.kept(value)).flatten();
+        let plain = self.without_mentions(path, value)?;
+        let kept = self.validator.is_valid(&plain).then(|| self.kept(&plain)).flatten();
         // The schema and the types must not differ: what cannot be read would stop the whole layer.
         kept.filter(|kept| is_readable(path, kept)).ok_or_else(|| InvalidConfig::Value {
             path: path.to_owned(),
             value: shown(value),
             must: self.must(),
         })
+    }
+
+    /// Returns a value with the ids of what it mentions in place of the mentions.
+    fn without_mentions<'a>(
+        &self,
+        path: &str,
+        value: &'a Value,
+    ) -> Result<Cow<'a, Value>, InvalidConfig> {
+        let Some(wanted) = self.names() else { return Ok(Cow::Borrowed(value)) };
+        let plain = |item: &Value| match item.as_str().and_then(Mentioned::read) {
+            Some((of, id)) if of == Mentioned::from(wanted) => Ok(id.into()),
+            Some((of, _)) => Err(other_kind(path, item.as_str().unwrap_or_default(), of, wanted)),
+            None => Ok(item.clone()),
+        };
+        Ok(Cow::Owned(match value {
+            Value::Array(items) => items.iter().map(plain).collect::<Result<_, _>>()?,
+            value => plain(value)?,
+        }))
     }
 
     /// Returns a value of the right shape as it is kept; none if it is outside its bounds.
@@ -396,7 +434,7 @@ impl Key {
     }
 
     /// Reads a value that somebody typed: `true`, `12`, `90s`, a word, a text, or several of them
-    /// with commas between; roles, channels and people may be mentions.
+    /// with commas between; roles and channels may be mentions.
     ///
     /// # Errors
     ///
@@ -425,13 +463,25 @@ fn scalar(schema: &Value, typed: &str) -> Value {
             typed.replace(['_', ' '], "").parse::<u64>().map_or_else(|_| typed.into(), Into::into)
         }
         Some("number") => {
-            let number = typed.trim_start_matches('$').trim();
-            number.parse::<f64>().map_or_else(|_| typed.into(), Into::into)
-        }
-        _ if is_id(schema) => {
-            typed.trim_start_matches(['<', '@', '#', '&', '!']).trim_end_matches('>').into()
+            let number = typed.trim_start_matches('$').trim().parse::<f64>();
+            // What is no number in JSON is told as it was typed.
+            number.ok().filter(|it| it.is_finite()).map_or_else(|| typed.into(), Into::into)
         }
         _ => typed.into(),
+    }
+}
+
+fn other_kind(path: &str, mention: &str, of: Mentioned, wanted: Named) -> InvalidConfig {
+    let (path, mention) = (path.to_owned(), mention.to_owned());
+    InvalidConfig::OtherKind { path, mention, of, wanted }
+}
+
+/// Returns what an id of this schema is of.
+pub(crate) fn named(schema: &Value) -> Option<Named> {
+    match schema["x-names"].as_str()? {
+        "role" => Some(Named::Role),
+        "channel" => Some(Named::Channel),
+        _ => None,
     }
 }
 
@@ -600,15 +650,15 @@ mod tests {
                 Layer::Server,
                 "access.moderator",
                 json!(["1", "x"]),
-                "`access.moderator` is [\"1\",\"x\"], but must be a list of at most 50, each an id of \
-                 Discord's, or a mention",
+                "`access.moderator` is [\"1\",\"x\"], but must be a list of at most 50, each a role, by \
+                 its id or a mention",
             ),
             (
                 Layer::Server,
                 "access.moderator",
                 json!(["99999999999999999999"]),
                 "`access.moderator` is [\"99999999999999999999\"], but must be a list of at most 50, \
-                 each an id of Discord's, or a mention",
+                 each a role, by its id or a mention",
             ),
         ] {
             assert_eq!(refused(layer, path, value), expected);
@@ -628,6 +678,19 @@ mod tests {
         for value in [json!(3.5), json!(0.0), json!(-3.0), json!(1e300)] {
             assert!(kept("limits.steps", value.clone()).is_err(), "{value}");
         }
+    }
+
+    #[test]
+    fn a_role_that_names_an_entry_may_be_mentioned() {
+        let plain = |path| keys().plain_path(path).into_owned();
+        assert_eq!(plain("gate.roles.<@&20>"), "gate.roles.20");
+        for path in ["gate.roles.<@20>", "gate.roles.20", "tools.policy.<@&20>", "<@&20>", "paused"]
+        {
+            assert_eq!(plain(path), path);
+        }
+        let refused = keys().find("gate.roles.<#20>").unwrap_err();
+        let said = "`gate.roles.<#20>` names <#20>, a channel, but must name a role";
+        assert_eq!(refused.to_string(), said);
     }
 
     #[test]
@@ -725,8 +788,15 @@ mod tests {
             ("budgets.server.day_usd", "-1"),
             ("budgets.member.day_tokens", "1.5"),
             ("moderation.reports_channel", "#general"),
+            ("moderation.reports_channel", "<@&42>"),
+            ("access.moderator", "<@&20>, <@3>"),
         ] {
             assert!(read(path, typed).is_err(), "{path} {typed}");
+        }
+        for typed in ["NaN", "inf", "-inf", "$Infinity"] {
+            let refused = read("budgets.server.day_usd", typed).unwrap_err().to_string();
+            let told = format!("`budgets.server.day_usd` is \"{typed}\", but must be an amount");
+            assert!(refused.starts_with(&told), "{refused}");
         }
         assert_eq!(keys().find("gate.engage").unwrap().words().len(), 4);
     }

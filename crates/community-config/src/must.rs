@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::keys::{Named, named};
+
 /// What a value must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Must {
@@ -16,8 +18,10 @@ pub enum Must {
         most: Option<String>,
         each: Box<Self>,
     },
-    /// Of a channel, a role or a person.
-    Id,
+    /// By its id or a mention.
+    Role,
+    /// By its id or a mention.
+    Channel,
     Language,
     Name,
     Text {
@@ -38,6 +42,11 @@ impl Must {
         let words = words(schema);
         if !words.is_empty() {
             return Self::OneOf(words.into_iter().map(str::to_owned).collect());
+        }
+        match named(schema) {
+            Some(Named::Role) => return Self::Role,
+            Some(Named::Channel) => return Self::Channel,
+            None => {}
         }
         let bound = |name: &str| {
             schema.get(name).map(|bound| match bound {
@@ -61,7 +70,6 @@ impl Must {
                     most: most.map(|it| spaced(&it)),
                 })
             }
-            (_, Some("discord-id")) => Self::Id,
             (_, Some("language")) => Self::Language,
             (_, Some("name")) => Self::Name,
             _ => Self::Text { most: bound("maxLength") },
@@ -97,7 +105,8 @@ impl fmt::Display for Must {
                 write!(f, "a list of at most {most}, each {each}")
             }
             Self::List { most: None, each } => write!(f, "a list, each {each}"),
-            Self::Id => f.write_str("an id of Discord's, or a mention"),
+            Self::Role => f.write_str("a role, by its id or a mention"),
+            Self::Channel => f.write_str("a channel, by its id or a mention"),
             Self::Language => {
                 f.write_str("the code of a language, such as de or pt-BR, or nothing")
             }

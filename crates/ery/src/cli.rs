@@ -179,6 +179,7 @@ pub(crate) enum Config {
         /// Which, by `ery ctl config keys`
         path: String,
         /// Lists with commas between
+        #[arg(allow_negative_numbers = true)]
         value: String,
         #[command(flatten)]
         place: ConfigPlace,
@@ -648,6 +649,14 @@ mod tests {
     #[test]
     fn the_commands_are_declared_soundly() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_value_may_be_a_negative_number() {
+        for value in ["-5", "-0.5"] {
+            let command = ["ery", "ctl", "config", "set", "limits.steps", value, "--guild", "5"];
+            assert!(Cli::try_parse_from(command).is_ok(), "{value}");
+        }
     }
 
     #[test]

@@ -385,6 +385,10 @@ ery-config-bounds = Es muss { $must } sein und geht { $layers }.
 ery-unknown-key = { $path } gibt es nicht.
 ery-unknown-key-perhaps = { $path } gibt es nicht; ist { $suggestion } gemeint?
 ery-wrong-value = { $path } kann nicht { $value } sein: es muss { $must } sein.
+ery-other-kind = { $path } kann nicht { $mention } nennen: es muss { $kind ->
+    [role] eine Rolle
+   *[channel] einen Kanal
+} nennen.
 ery-everyone = { $path } kann nicht @everyone nennen: Discord führt diese Rolle bei niemandem auf, also käme nichts dabei heraus. Nenn Rollen, die Mitglieder bekommen.
 ery-no-such-role = { $path } kann nicht { $id } sein: es muss eine Rolle dieses Servers sein, und mit dieser Id hat er keine.
 ery-no-such-channel = { $path } kann nicht { $id } sein: es muss ein Kanal dieses Servers sein, und mit dieser Id hat er keinen, den ich sehe.
@@ -406,7 +410,8 @@ must-days = { $days ->
 }
 must-list = eine Liste, jedes darin { $each }
 must-list-of = eine Liste von höchstens { $most }, jedes darin { $each }
-must-id = eine Id von Discord oder eine Erwähnung
+must-role = eine Rolle (Id oder Erwähnung)
+must-channel = ein Kanal (Id oder Erwähnung)
 must-language = der Code einer Sprache, etwa de oder pt-BR, oder nichts
 must-name = ein Name aus 1 bis 32 Buchstaben und Ziffern
 must-text = ein Text

@@ -385,6 +385,10 @@ ery-config-bounds = It must be { $must }; it can be set { $layers }.
 ery-unknown-key = There is no { $path }.
 ery-unknown-key-perhaps = There is no { $path }; did you mean { $suggestion }?
 ery-wrong-value = { $path } cannot be { $value }: it must be { $must }.
+ery-other-kind = { $path } cannot name { $mention }: it must name a { $kind ->
+    [role] role
+   *[channel] channel
+}.
 ery-everyone = { $path } cannot name @everyone: Discord lists that role for nobody, so nothing would come of it. Name roles that members are given.
 ery-no-such-role = { $path } cannot be { $id }: it must be a role of this server, which has none of that id.
 ery-no-such-channel = { $path } cannot be { $id }: it must be a channel of this server, which has none of that id that I can see.
@@ -406,7 +410,8 @@ must-days = { $days ->
 }
 must-list = a list, each { $each }
 must-list-of = a list of at most { $most }, each { $each }
-must-id = an id of Discord's, or a mention
+must-role = a role, by its id or a mention
+must-channel = a channel, by its id or a mention
 must-language = the code of a language, such as de or pt-BR, or nothing
 must-name = a name of 1 to 32 letters and digits
 must-text = a text

@@ -21,12 +21,17 @@ impl Stand {
 
     /// Returns what an operator is told who asks for what cannot be.
     async fn refused(&self, arguments: &[&str]) -> String {
+        self.ended(arguments, 78).await
+    }
+
+    /// Runs `ery ctl config` as a person does, who reads tables, and returns all that it says.
+    async fn ended(&self, arguments: &[&str], code: i32) -> String {
         let data = self.folder.path().display().to_string();
         let begin = ["ctl", "--data-dir", &data, "config"];
         let arguments: Vec<&str> = begin.iter().chain(arguments).copied().collect();
         let mut ctl = Ery::start("ctl", &arguments, &[]).unwrap();
         let status = ctl.end(Duration::from_secs(20)).await.unwrap();
-        assert_eq!(status.code(), Some(78), "{}", ctl.output());
+        assert_eq!(status.code(), Some(code), "{}", ctl.output());
         ctl.output()
     }
 
@@ -291,9 +296,57 @@ async fn an_operator_names_roles_and_channels_that_the_server_has() {
     let same = stand.ctl(&["config", "import", &file, "--guild", &guild, "--yes"]).await;
     assert_eq!(same, json!([]));
 
-    // A server that Discord does not tell of is set all the same.
+    // A server that Discord does not tell of is set all the same, and where its id stands is said.
     let unseen = ["config", "set", "access.moderator", "77", "--guild", "4194304001"];
     assert_eq!(stand.ctl(&unseen).await[0]["is_checked"], false);
+    for asked in [
+        ["get", "paused", "--guild", "4194304001"].as_slice(),
+        &["set", "paused", "true", "--guild", "4194304001"],
+        &["set", "access.moderator", "78", "--guild", "4194304001"],
+        &["history", "--guild", "4194304001"],
+    ] {
+        let said = stand.ended(asked, 0).await;
+        let hints = said.matches("Ery is in no server with the id 4194304001").count();
+        assert_eq!((hints, said.matches("Copy Server ID").count()), (1, 1), "{said}");
+    }
+    let seen = stand.ended(&["get", "paused", "--guild", &guild], 0).await;
+    assert!(!seen.contains("Ery is in no server"), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_may_mention_what_is_of_the_kind_that_a_key_takes() {
+    let stand = Stand::start(&[]).await;
+    let (guild, staff) = (stand.guild.id.clone(), stand.channel("staff").to_owned());
+    let roles = &stand.guild.roles;
+    let role = roles.iter().find(|role| role["name"] == "Member").unwrap()["id"].as_str().unwrap();
+    let file = stand.folder.path().join("config.toml");
+    let text = format!(
+        "gate.roles.\"<@&{role}>\" = \"off\"\naccess.moderator = [\"<@&{role}>\"]\n\
+         moderation.reports_channel = \"<#{staff}>\"\n"
+    );
+    fs::write(&file, text).unwrap();
+    let file = file.display().to_string();
+    stand.ctl(&["config", "import", &file, "--guild", &guild, "--yes"]).await;
+    assert_eq!(stand.value("moderation.reports_channel").await.0, staff.as_str());
+    assert_eq!(stand.value("access.moderator").await.0, json!([role]));
+    let of_role = format!("gate.roles.<@&{role}>");
+    let found = stand.ctl(&["config", "get", &of_role, "--guild", &guild]).await;
+    assert_eq!(found[0]["value"], "off", "{found}");
+    stand.ctl(&["config", "reset", &of_role, "--guild", &guild]).await;
+
+    let other = format!("<#{staff}>");
+    let refused = stand.refused(&["set", "access.moderator", &other, "--guild", &guild]).await;
+    assert!(refused.contains("a channel, but must name a role"), "{refused}");
+    let refused = stand.set("mara", "access.moderator", &other, "server").await;
+    assert!(refused.contains(&format!("cannot name {other}: it must name a role")), "{refused}");
+    fs::write(&file, format!("access.moderator = [\"{other}\"]\n")).unwrap();
+    let refused = stand.refused(&["import", &file, "--guild", &guild]).await;
+    assert!(refused.contains("a channel, but must name a role"), "{refused}");
+
+    let refused = stand.refused(&["set", "limits.steps", "-5", "--guild", &guild]).await;
+    assert!(refused.contains("`limits.steps` is \"-5\", but must be a whole number"), "{refused}");
+    let refused = stand.refused(&["set", "budgets.server.day_usd", "NaN"]).await;
+    assert!(refused.contains("is \"NaN\", but must be an amount in dollars"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

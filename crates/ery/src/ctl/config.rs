@@ -59,10 +59,12 @@ pub(super) async fn run(
     let stored = StoredConfig { peers: store, timeout: TIMEOUT };
     match command {
         Config::Get { path, place } => {
+            let path = path.as_deref().map(|path| keys().plain_path(path));
             get(path.as_deref(), *place, settings, &stored, output).await
         }
         Config::Set { path, value, place } => {
             let (home, subject) = (home(*place), subject(*place)?);
+            let path = &keys().plain_path(path).into_owned();
             let key = keys().find(path).map_err(|error| invalid(&error))?;
             let value = key.parse(path, value).map_err(|error| invalid(&error))?;
             let checked = Checked::of(home, [(subject, path.as_str(), &value)], settings).await?;
@@ -72,6 +74,7 @@ pub(super) async fn run(
         }
         Config::Reset { path, place } => {
             let (home, subject) = (home(*place), subject(*place)?);
+            let path = &keys().plain_path(path).into_owned();
             if let Err(error) = keys().find(path) {
                 // What a newer version set can be reset, too.
                 let now = load(home, &stored).await?.layered;
@@ -86,7 +89,8 @@ pub(super) async fn run(
         Config::History { guild, limit } => {
             let versions = stored.history(guild.unwrap_or(0), None, *limit).await;
             let versions = versions.map_err(|status| refused(&status))?;
-            output.list(&versions.iter().map(VersionView::from).collect::<Vec<_>>())
+            output.list(&versions.iter().map(VersionView::from).collect::<Vec<_>>())?;
+            told_of_server(guild.unwrap_or(0), settings, output).await
         }
         Config::Rollback { version, guild } => {
             let home = guild.unwrap_or(0);
@@ -216,7 +220,17 @@ async fn get(
             gone: gone.collect(),
         }
     });
-    output.list(&views.collect::<Vec<_>>())
+    output.list(&views.collect::<Vec<_>>())?;
+    told_of_server(home(place), settings, output).await
+}
+
+/// Says to people if Ery is in no such server.
+async fn told_of_server(home: u64, settings: &Settings, output: &Output) -> Result<(), Failure> {
+    if output.json {
+        return Ok(());
+    }
+    let remark = server::remark_on(home, settings).await;
+    remark.map_or(Ok(()), |remark| Output::write(&format!("\n{remark}")))
 }
 
 fn of(home: u64, note: &str) -> Change {
@@ -279,7 +293,11 @@ async fn told(
         );
     }
     text.push_str(&checked.remark());
-    Output::write(&text)
+    Output::write(&text)?;
+    if checked.is_untold() {
+        return Ok(());
+    }
+    told_of_server(home, settings, output).await
 }
 
 /// Returns what holds in place of what was set, if something narrower does.
@@ -354,7 +372,11 @@ impl Planned {
             return Ok(());
         }
         let text = format!("\nNothing was changed; give --yes to do it.\n{}", checked.remark());
-        Output::write(&text)
+        Output::write(&text)?;
+        if checked.is_untold() {
+            return Ok(());
+        }
+        told_of_server(home, settings, output).await
     }
 }
 

@@ -1,8 +1,13 @@
 //! What the server itself has, as far as that can be asked: whether what is set names something.
 
-use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Write as _},
+    time::Duration,
+};
 
 use serde_json::Value;
+use tonic::Code;
 use twilight_model::id::Id;
 
 use ery_community_config::{Difference, Named, Present, Subject, keys};
@@ -16,13 +21,37 @@ use crate::{ctl::connection, failure::Failure, settings::Settings};
 /// How long it is waited for: what cannot be asked is not in the way.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long it is waited for where something is told besides.
+const SOON: Duration = Duration::from_secs(2);
+
+/// Why it is not known what a server has.
+#[derive(Debug)]
+pub(super) enum NotTold {
+    /// There is none of that id, or Ery is not in it.
+    UnknownServer(u64),
+    Unavailable(String),
+}
+
+impl fmt::Display for NotTold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownServer(id) => write!(
+                f,
+                "Ery is in no server with the id {id} (Discord shows a server's id by “Copy Server \
+                 ID” in its menu, once Developer Mode is on in the settings, under Advanced)"
+            ),
+            Self::Unavailable(why) => f.write_str(why),
+        }
+    }
+}
+
 /// A change was compared with what the server has.
 #[derive(Debug, Default)]
 pub(super) struct Checked {
     named: BTreeSet<(Subject, String)>,
     untold: BTreeSet<(Subject, String)>,
     /// Why nothing could be compared.
-    because: Option<String>,
+    because: Option<NotTold>,
 }
 
 impl Checked {
@@ -60,7 +89,7 @@ impl Checked {
                 checked.untold.insert((subject, path.to_owned()));
             }
         }
-        checked.because = present.err().filter(|_| !checked.untold.is_empty());
+        checked.because = present.err();
         Ok(checked)
     }
 
@@ -68,6 +97,11 @@ impl Checked {
     pub(super) fn is_checked(&self, difference: &Difference) -> Option<bool> {
         let of = (difference.subject, difference.path.clone());
         self.named.contains(&of).then(|| !self.untold.contains(&of))
+    }
+
+    /// Returns whether it was asked what the server has, and not told.
+    pub(super) fn is_untold(&self) -> bool {
+        self.because.is_some()
     }
 
     /// Says what could not be compared, and why.
@@ -85,29 +119,49 @@ impl Checked {
     }
 }
 
+/// Says that Ery is in no such server, where that is so: what is set for it would do nothing.
+pub(super) async fn remark_on(home: u64, settings: &Settings) -> Option<String> {
+    match tokio::time::timeout(SOON, described(home, &[], settings)).await {
+        Ok(Err(unknown @ NotTold::UnknownServer(_))) => Some(format!("{unknown}.\n")),
+        Ok(Ok(_) | Err(NotTold::Unavailable(_))) | Err(_) => None,
+    }
+}
+
 /// Returns which roles and channels the server has, or why that cannot be told.
 pub(super) async fn present(
     home: u64,
     ids: &[(Named, u64)],
     settings: &Settings,
-) -> Result<Present, String> {
-    let Some(guild) = Id::new_checked(home).filter(|_| !ids.is_empty()) else {
+) -> Result<Present, NotTold> {
+    if ids.is_empty() {
         return Ok(Present::default());
-    };
+    }
+    described(home, ids, settings).await
+}
+
+async fn described(
+    home: u64,
+    ids: &[(Named, u64)],
+    settings: &Settings,
+) -> Result<Present, NotTold> {
+    let Some(guild) = Id::new_checked(home) else { return Ok(Present::default()) };
     let asked = async {
         let tools = connection::peers(settings, ServiceName::ToolService)
             .await
-            .map_err(|failure| failure.text().to_owned())?;
+            .map_err(|failure| NotTold::Unavailable(failure.text().to_owned()))?;
         let channels = ids.iter().filter(|(named, _)| *named == Named::Channel).map(|(_, id)| *id);
         let request =
             DescribeGuildRequest { guild_id: home, user_id: 0, channel_ids: channels.collect() };
         let mut client = ToolServiceClient::new(tools.of(Home::Guild(guild)));
         let told = client.describe_guild(within(PATIENCE, request)).await;
-        let told = told.map_err(|status| format!("the tool-service says: {}", status.message()))?;
+        let told = told.map_err(|status| match status.code() {
+            Code::NotFound | Code::PermissionDenied => NotTold::UnknownServer(home),
+            _ => NotTold::Unavailable(format!("the tool-service says: {}", status.message())),
+        })?;
         Ok(Present::from(&told.into_inner()))
     };
     match tokio::time::timeout(PATIENCE, asked).await {
         Ok(answer) => answer,
-        Err(_) => Err("the tool-service does not answer".to_owned()),
+        Err(_) => Err(NotTold::Unavailable("the tool-service does not answer".to_owned())),
     }
 }

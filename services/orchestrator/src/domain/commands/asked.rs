@@ -213,7 +213,8 @@ pub(crate) fn asked(interaction: &Interaction) -> Asked {
                     Asked::Complete { of: Completed::ConfigKey(KeyFor::Setting(place)), typed }
                 }
                 (["ery", "config", "set"], "value") => {
-                    let key = config::plain_key(invoked.text("key").unwrap_or_default().trim());
+                    let key = invoked.text("key").unwrap_or_default().trim();
+                    let key = keys().plain_path(key).into_owned();
                     let place = config::place(invoked).unwrap_or(Place::Server);
                     Asked::Complete { of: Completed::ConfigValue { key, place }, typed }
                 }

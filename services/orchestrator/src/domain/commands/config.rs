@@ -2,6 +2,8 @@
 
 use twilight_model::id::{Id, marker::RoleMarker};
 
+use ery_community_config::keys;
+
 use super::{choosing::Chosen, interaction::Invoked};
 
 /// Where something is set, as people choose it.
@@ -113,7 +115,7 @@ pub(crate) fn key_and_place(invoked: &Invoked) -> Option<(String, Place)> {
 
 fn key(invoked: &Invoked) -> Option<String> {
     let key = invoked.text("key").map(str::trim).filter(|key| !key.is_empty());
-    key.map(plain_key)
+    key.map(|key| keys().plain_path(key).into_owned())
 }
 
 /// Returns where something is set: in the server unless something else is said.
@@ -168,14 +170,6 @@ pub(crate) fn read(path: &[&str], invoked: &Invoked) -> Option<ConfigDeed> {
         },
         _ => return None,
     })
-}
-
-/// Returns a key as the config names it: roles of a key (`gate.roles.…`) are typed as mentions.
-pub(crate) fn plain_key(typed: &str) -> String {
-    match typed.split_once("<@&") {
-        Some((table, role)) => format!("{table}{}", role.trim_end().trim_end_matches('>')),
-        None => typed.to_owned(),
-    }
 }
 
 #[cfg(test)]

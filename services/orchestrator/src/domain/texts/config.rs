@@ -1,9 +1,9 @@
 //! What is said of a community's config: what its keys mean, what their values must be, and what is wrong.
 
-use ery_community_config::{Bounds, InvalidConfig, Key, Layer, Must};
+use ery_community_config::{Bounds, InvalidConfig, Key, Layer, Must, Named};
 
 use super::Language;
-use crate::domain::commands::reply::quoted;
+use crate::domain::commands::reply::{quoted, shortened};
 
 /// How much of a key or a value is shown.
 const SHOWN: usize = 80;
@@ -25,6 +25,18 @@ pub(crate) fn problem(language: Language, error: &InvalidConfig) -> String {
             let values =
                 [("path", (&path).into()), ("value", (&value).into()), ("must", (&wanted).into())];
             language.say("ery-wrong-value", &values)
+        }
+        InvalidConfig::OtherKind { path, mention, wanted, .. } => {
+            let path = quoted(path, SHOWN);
+            // It is a mention, and Discord shows what it is of.
+            let mention = shortened(mention, SHOWN);
+            let wanted = match wanted {
+                Named::Role => "role",
+                Named::Channel => "channel",
+            };
+            let values =
+                [("path", (&path).into()), ("mention", (&mention).into()), ("kind", wanted.into())];
+            language.say("ery-other-kind", &values)
         }
         InvalidConfig::Everyone { path } => {
             language.say("ery-everyone", &[("path", (&quoted(path, SHOWN)).into())])
@@ -96,7 +108,8 @@ pub(crate) fn must(language: Language, wanted: &Must) -> String {
                 None => language.say("must-list", &[("each", (&each).into())]),
             }
         }
-        Must::Id => language.word("must-id"),
+        Must::Role => language.word("must-role"),
+        Must::Channel => language.word("must-channel"),
         Must::Language => language.word("must-language"),
         Must::Name => language.word("must-name"),
         Must::Text { most: Some(longest) } => {
@@ -180,6 +193,9 @@ mod tests {
              for a server."
         );
         assert!(german.contains("geht nicht für einen Kanal, sondern für"), "{german}");
+        let (english, german) = said(Layer::Server, "access.moderator", &json!(["<#9>"]));
+        assert_eq!(english, "`access.moderator` cannot name <#9>: it must name a role.");
+        assert_eq!(german, "`access.moderator` kann nicht <#9> nennen: es muss eine Rolle nennen.");
         let (english, german) = said(Layer::Server, "gate.engaged", &json!("off"));
         assert_eq!(english, "There is no `gate.engaged`; did you mean `gate.engage`?");
         assert_eq!(german, "`gate.engaged` gibt es nicht; ist `gate.engage` gemeint?");

@@ -7,7 +7,7 @@ use super::{configures, is_for_members, may_set, subject};
 use crate::{
     domain::commands::{
         asked::KeyFor,
-        config::{Place, plain_key},
+        config::Place,
         interaction::Interaction,
         reply::{Choice, MAX_CHOICE},
     },
@@ -61,7 +61,7 @@ fn fixed_choices(offered: &[&Key], typed: &str) -> Vec<Choice> {
             Choice { name: format!("{path}{ending}"), value: path }
         })
         .collect();
-    let plain = plain_key(&typed);
+    let plain = keys().plain_path(&typed).into_owned();
     let is_offered = |key: &Key| offered.iter().any(|offered| offered.path == key.path);
     if choices.is_empty() && keys().find(&plain).is_ok_and(is_offered) {
         choices.push(Choice { name: plain.clone(), value: plain });
