@@ -360,7 +360,10 @@ report-no-excerpt = Ihren Text habe ich nicht.
 
 ## Wie Ery eingestellt ist
 
-ery-not-allowed = Dafür braucht es das Recht „Server verwalten“ oder eine Rolle, der das hier erlaubt ist (`/ery zugang zeigen`).
+ery-takes-configuring = Dafür braucht es das Recht „{ $manage }“ oder eine Rolle, die einstellen darf, wie ich bin (`/ery zugang zeigen`).
+ery-takes-managing = Dafür braucht es das Recht „{ $manage }“ selbst: Keiner Rolle ist das erlaubt.
+ery-takes-moderating = Dafür braucht es ein Recht, Mitglieder zu moderieren, das Recht „{ $manage }“ oder eine Rolle, der eines davon hier erlaubt ist (`/ery zugang zeigen`).
+ery-takes-keeping-channel = Dafür braucht es das Recht „{ $messages }“ in diesem Kanal, ein Recht, Mitglieder zu moderieren, das Recht „{ $manage }“ oder eine Rolle, der eines der letzten beiden hier erlaubt ist (`/ery zugang zeigen`).
 ery-invalid = Das lässt sich nicht einstellen: { $problem }
 ery-changed = Geändert; das ist jetzt Version { $version }.
 ery-untold = Anderswo gilt es binnen 30 Sekunden.

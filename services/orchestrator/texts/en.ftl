@@ -360,7 +360,10 @@ report-no-excerpt = I do not have its text.
 
 ## What Ery is set to
 
-ery-not-allowed = That takes the right Manage Server, or a role that is let do it here (`/ery access show`).
+ery-takes-configuring = That takes the right “{ $manage }”, or a role that is let change what I am set to (`/ery access show`).
+ery-takes-managing = That takes the right “{ $manage }” itself: no role is let do it.
+ery-takes-moderating = That takes a right to moderate members, the right “{ $manage }”, or a role that is let do either (`/ery access show`).
+ery-takes-keeping-channel = That takes the right “{ $messages }” in this channel, a right to moderate members, the right “{ $manage }”, or a role that is let do either of these two (`/ery access show`).
 ery-invalid = That cannot be set: { $problem }
 ery-changed = Changed; this is version { $version } now.
 ery-untold = Elsewhere it holds within 30 seconds.

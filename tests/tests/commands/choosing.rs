@@ -41,7 +41,7 @@ async fn words_channels_and_presets_are_chosen() {
     let stand = Stand::start(&[]).await;
     let key = json!({ "key": "gate.engage" });
     let refused = stand.shown("alice", "ery config set", &key).await;
-    assert!(text(&refused).contains("Manage Server"), "{refused}");
+    assert!(text(&refused).contains("Manage server"), "{refused}");
     let offered = stand.shown("mara", "ery config set", &key).await;
     let options = menu(&offered, 0)["options"].clone();
     let options = options.as_array().unwrap().iter();

@@ -104,7 +104,7 @@ async fn who_may_sets_what_holds_at_once_and_can_take_it_back() {
     let stand = Stand::start(&[]).await;
     for who in ["alice", "theo"] {
         let refused = stand.set(who, "gate.engage", "off", "server").await;
-        assert!(refused.contains("Manage Server"), "{who}: {refused}");
+        assert!(refused.contains("Manage server"), "{who}: {refused}");
     }
     let wrong = stand.set("mara", "gate.engage", "loud", "server").await;
     assert!(wrong.contains("one of off, listen, addressed, every_message"), "{wrong}");
@@ -121,10 +121,10 @@ async fn who_may_sets_what_holds_at_once_and_can_take_it_back() {
 
     // What holds for oneself everybody may read, and nothing else.
     let own = stand.given("alice", "ery config get", &json!({ "key": "gate.ignore_me" })).await;
-    assert!(own.contains("`gate.ignore_me`") && !own.contains("Manage Server"), "{own}");
+    assert!(own.contains("`gate.ignore_me`") && !own.contains("Manage server"), "{own}");
     for options in [json!({ "key": "gate.engage" }), json!({})] {
         let refused = stand.given("alice", "ery config get", &options).await;
-        assert!(refused.contains("Manage Server"), "{refused}");
+        assert!(refused.contains("Manage server"), "{refused}");
     }
 
     let back = stand.given("mara", "ery config rollback", &json!({ "version": 0 })).await;
@@ -139,7 +139,7 @@ async fn who_may_sets_what_holds_at_once_and_can_take_it_back() {
 async fn a_moderator_pauses_and_a_member_is_left_alone() {
     let stand = Stand::start(&[]).await;
     let refused = stand.given("alice", "ery pause", &json!({})).await;
-    assert!(refused.contains("Manage Server"), "{refused}");
+    assert!(refused.contains("Manage server"), "{refused}");
     let paused = stand.given("theo", "ery pause", &json!({ "where": "channel" })).await;
     assert!(paused.contains("paused in this channel"), "{paused}");
     assert!(!stand.is_answered("alice").await);
@@ -163,7 +163,7 @@ async fn a_moderator_pauses_and_a_member_is_left_alone() {
     let told = stand.told("alice", &sent).await;
     assert!(told.starts_with("Thank you."), "{told}");
     let refused = stand.given("theo", "ery resume", &json!({})).await;
-    assert!(refused.contains("Manage Server"), "{refused}");
+    assert!(refused.contains("Manage server"), "{refused}");
     let resumed = stand.given("mara", "ery resume", &json!({})).await;
     assert!(resumed.contains("at work"), "{resumed}");
 
@@ -183,7 +183,7 @@ async fn a_role_is_let_change_config_but_not_who_may() {
     let member = roles.iter().find(|role| role["name"] == "Member").unwrap()["id"].clone();
     let give = json!({ "what": "config_admin", "role": member });
     let refused = stand.given("theo", "ery access give", &give).await;
-    assert!(refused.contains("Manage Server"), "{refused}");
+    assert!(refused.contains("Manage server"), "{refused}");
     let given = stand.given("mara", "ery access give", &give).await;
     assert!(given.contains("access.config_admin"), "{given}");
 
@@ -193,18 +193,18 @@ async fn a_role_is_let_change_config_but_not_who_may() {
         [("access.moderator", member.as_str().unwrap()), ("moderation.reports_channel", "42")]
     {
         let refused = stand.set("alice", key, value, "server").await;
-        assert!(refused.contains("Manage Server"), "{key}: {refused}");
+        assert!(refused.contains("Manage server"), "{key}: {refused}");
     }
     for command in ["ery access take", "ery access give"] {
         let refused = stand.given("alice", command, &give).await;
-        assert!(refused.contains("Manage Server"), "{refused}");
+        assert!(refused.contains("Manage server"), "{refused}");
     }
     let shown = stand.given("alice", "ery access show", &json!({})).await;
     assert!(shown.contains(&format!("<@&{}>", member.as_str().unwrap())), "{shown}");
     let taken = stand.given("mara", "ery access take", &give).await;
     assert!(taken.contains("Changed"), "{taken}");
     let refused = stand.set("alice", "context.messages", "6", "server").await;
-    assert!(refused.contains("Manage Server"), "{refused}");
+    assert!(refused.contains("Manage server"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

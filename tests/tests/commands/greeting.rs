@@ -114,7 +114,7 @@ async fn who_joins_says_once_what_she_lacks_and_is_set_up_by_who_manages_the_ser
     let alice = json!({ "guild_id": guild, "user_id": stand.member("alice") });
     stand.sim.post("/sim/v1/members", &alice).await.unwrap();
     let refused = stand.presses("alice", &greeting, 1).await;
-    assert!(refused.contains("Manage Server"), "{refused}");
+    assert!(refused.contains("Manage server"), "{refused}");
     let set = stand.presses("mara", &greeting, 1).await;
     assert!(set.contains("version 1"), "{set}");
     let rule = ["config", "get", "tools.policy.ban_member", "--guild", &guild];
@@ -122,7 +122,7 @@ async fn who_joins_says_once_what_she_lacks_and_is_set_up_by_who_manages_the_ser
     let status = stand.presses("alice", &greeting, 3).await;
     assert!(status.contains("I answer here who speaks to me"), "{status}");
     let refused = stand.presses("alice", &greeting, 4).await;
-    assert!(refused.contains("Manage Server"), "{refused}");
+    assert!(refused.contains("Manage server"), "{refused}");
     let menus = stand.presses("mara", &greeting, 4).await;
     assert!(menus.contains("Where reports of members go"), "{menus}");
     assert_eq!(stand.greetings(&channel).await.len(), 1);

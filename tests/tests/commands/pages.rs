@@ -98,7 +98,7 @@ async fn all_that_holds_is_turned_page_by_page_by_those_who_may_read_it() {
     assert!(text(&first).contains("Page 1 of"), "{first}");
     stand.shown("mara", "ery access take", &role).await;
     let refused = stand.turned("alice", &first, "Next page").await;
-    assert!(text(&refused).contains("Manage Server"), "{refused}");
+    assert!(text(&refused).contains("Manage server"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

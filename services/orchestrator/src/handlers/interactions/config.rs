@@ -3,25 +3,23 @@
 mod choosing;
 pub(super) mod completing;
 mod showing;
+mod takes;
+pub(super) mod writing;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tonic::{Code, Status};
-use twilight_model::{
-    guild::Permissions,
-    id::{Id, marker::RoleMarker},
-};
+use twilight_model::id::{Id, marker::RoleMarker};
 
 use ery_community_config::{
-    Change, Changed, Config, Difference, Document, Effective, InvalidConfig, Layer, Made, Must,
-    Named, Origin, Present, Subject, Wanted, keys, preset,
+    Change, Changed, Difference, Document, Effective, InvalidConfig, Layer, Made, Must, Named,
+    Origin, Present, Subject, Wanted, keys, preset,
 };
 
 use crate::{
     domain::{
         commands::{
-            choosing::Chosen,
             config::{CAPABILITIES, ConfigDeed, Place},
             interaction::Interaction,
             reply::{Message, quoted},
@@ -33,10 +31,7 @@ use crate::{
 };
 
 use showing::{get, history, shown, status, version};
-
-/// Any of these makes somebody a moderator, who may pause Ery. No channel's overwrites give them.
-const MODERATES: Permissions =
-    Permissions::MODERATE_MEMBERS.union(Permissions::KICK_MEMBERS).union(Permissions::BAN_MEMBERS);
+use takes::Takes;
 
 /// The table that says who may do what.
 const ACCESS: &str = "access.";
@@ -44,16 +39,8 @@ const ACCESS: &str = "access.";
 /// Where reports go, which others are not to read.
 const REPORTS: &str = "moderation.reports_channel";
 
-/// What bounds Ery's acts: whoever could raise it could do more through her.
-const HARD_LIMITS: [&str; 2] = ["tools.destructive_per_hour", "tools.acts_per_person_per_hour"];
-
 /// How often a change of who may is tried anew that somebody else's came before.
 const TRIES: u32 = 3;
-
-/// Returns whether only those set it who may manage the server by Discord's own rights.
-fn is_guarded(key: &str) -> bool {
-    key.starts_with(ACCESS) || key == REPORTS || HARD_LIMITS.contains(&key)
-}
 
 /// Carries out what is asked for, if whoever asks may.
 pub(super) async fn carry_out(
@@ -64,8 +51,9 @@ pub(super) async fn carry_out(
 ) -> Result<Message, CallError> {
     let effective = holder.config(it.channel, Some(it.user)).await?;
     let config = &effective.config;
-    if !is_allowed(it, deed, config) {
-        return Ok(Message::of(it.language.word("ery-not-allowed")));
+    let takes = Takes::of(deed);
+    if !takes.is_met(it, config) {
+        return Ok(Message::of(takes.said(it.language)));
     }
     match deed {
         ConfigDeed::Get { key } => Ok(get(holder, it, key.as_deref(), &effective, page).await),
@@ -90,7 +78,8 @@ pub(super) async fn carry_out(
         ConfigDeed::RollBack { version } => roll_back(holder, it, *version).await,
         ConfigDeed::Status => Ok(status(it.language, &effective)),
         ConfigDeed::Usage => {
-            usage::usage(holder, it, &effective, configures(it, config), page).await
+            let configures = Takes::Configuring.is_met(it, config);
+            usage::usage(holder, it, &effective, configures, page).await
         }
         ConfigDeed::Pause { place } => pause(holder, it, *place, true).await,
         ConfigDeed::Resume { place } => pause(holder, it, *place, false).await,
@@ -248,67 +237,6 @@ async fn on_top(
         }
     }
     Ok(Err(Status::aborted("each time somebody else's change came before")))
-}
-
-/// Returns whether whoever asks may do that: everybody for themselves, else by Discord's Manage server,
-/// or by a role that is let, which lets nobody else in.
-fn is_allowed(it: &Interaction, deed: &ConfigDeed, config: &Config) -> bool {
-    let manages = manages(it);
-    let configures = configures(it, config);
-    let moderates = has_any(it, &config.access.moderator) || it.permissions.intersects(MODERATES);
-    // What a channel's overwrites can give reaches no further than that channel.
-    let keeps_channel = it.permissions.contains(Permissions::MANAGE_MESSAGES);
-    match deed {
-        // Of others, and of the server, those alone are told who configure.
-        ConfigDeed::Status | ConfigDeed::Usage => true,
-        ConfigDeed::Set { key, place, .. }
-        | ConfigDeed::Offer { key, place }
-        | ConfigDeed::Choose(Chosen { key, place, .. })
-        | ConfigDeed::Reset { key, place } => may_set(it, key, *place, config),
-        // What was set before may be about access, too.
-        ConfigDeed::Access { .. } | ConfigDeed::RollBack { .. } => manages,
-        ConfigDeed::Pause { place: Place::Channel }
-        | ConfigDeed::Resume { place: Place::Channel } => configures || moderates || keeps_channel,
-        ConfigDeed::Pause { .. } => configures || moderates,
-        ConfigDeed::Get { key: Some(key) } => configures || is_for_members(key),
-        // What stops everything is not lifted by more than may set it for good.
-        ConfigDeed::Resume { .. }
-        | ConfigDeed::Get { .. }
-        | ConfigDeed::History { .. }
-        | ConfigDeed::Preset { .. }
-        | ConfigDeed::OfferPresets
-        | ConfigDeed::Consider { .. }
-        | ConfigDeed::SetUp
-        | ConfigDeed::ShowAccess => configures,
-    }
-}
-
-/// Returns whether whoever asks may set a key there.
-fn may_set(it: &Interaction, key: &str, place: Place, config: &Config) -> bool {
-    match place {
-        Place::Me => true,
-        Place::Server | Place::Channel if is_guarded(key) => manages(it),
-        Place::Server | Place::Channel => configures(it, config),
-    }
-}
-
-/// Returns whether everybody may set a key for themselves, and so see what holds for them.
-fn is_for_members(key: &str) -> bool {
-    keys().find(key).is_ok_and(|key| key.layers.contains(&Layer::User))
-}
-
-/// Returns whether whoever asks manages the server by Discord's own rights.
-fn manages(it: &Interaction) -> bool {
-    it.permissions.intersects(Permissions::MANAGE_GUILD | Permissions::ADMINISTRATOR)
-}
-
-/// Returns whether whoever asks may read and change what is set here.
-fn configures(it: &Interaction, config: &Config) -> bool {
-    manages(it) || has_any(it, &config.access.config_admin)
-}
-
-fn has_any(it: &Interaction, roles: &BTreeSet<Id<RoleMarker>>) -> bool {
-    it.roles.iter().any(|role| roles.contains(role))
 }
 
 fn invalid(language: Language, error: &InvalidConfig) -> Message {

@@ -7,9 +7,10 @@ use ery_community_config::{
 };
 
 use super::{
-    ACCESS, REPORTS, check_named, invalid, made, may_set, on_top, refused,
+    ACCESS, REPORTS, check_named, invalid, made, on_top, refused,
     showing::{self, gone, item, path_in_words, present_soon, shown},
     subject,
+    takes::Takes,
 };
 use crate::{
     domain::{
@@ -195,7 +196,8 @@ async fn panel(
         Panel::Access | Panel::SetUp => "ery-choose-in-order",
     }));
     let mut menus = Vec::new();
-    for key in shown.iter().filter(|key| may_set(it, key, place, &effective.config)) {
+    let may_set = |key: &&String| Takes::to_set(key, place).is_met(it, &effective.config);
+    for key in shown.iter().filter(may_set) {
         let Ok(found) = keys().find(key) else { continue };
         let number = menus.len() + 1;
         let line = line(language, key, &effective, present.as_ref());

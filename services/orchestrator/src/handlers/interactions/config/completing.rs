@@ -3,7 +3,10 @@
 use ery_community_config::{Config, Key, Named, TOOLS, keys};
 use ery_proto::tool::v1::DescribeGuildResponse;
 
-use super::{configures, is_for_members, may_set, subject};
+use super::{
+    subject,
+    takes::{Takes, is_for_members},
+};
 use crate::{
     domain::commands::{
         asked::KeyFor,
@@ -71,9 +74,12 @@ fn fixed_choices(offered: &[&Key], typed: &str) -> Vec<Choice> {
 
 fn is_offered(it: &Interaction, key_for: KeyFor, key: &Key, config: &Config) -> bool {
     match key_for {
-        KeyFor::Reading => configures(it, config) || is_for_members(&key.path),
+        KeyFor::Reading => {
+            Takes::Configuring.is_met(it, config) || is_for_members(&key.path)
+        }
         KeyFor::Setting(place) => {
-            key.layers.contains(&subject(it, place).layer) && may_set(it, &key.path, place, config)
+            key.layers.contains(&subject(it, place).layer)
+                && Takes::to_set(&key.path, place).is_met(it, config)
         }
     }
 }
