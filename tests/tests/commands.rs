@@ -459,6 +459,47 @@ async fn the_moderation_log_is_read_by_those_who_moderate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_report_goes_to_the_staff_where_the_channel_that_is_set_is_gone() {
+    let stand = Stand::start(&[]).await;
+    let reports = json!({ "guild_id": stand.guild.id, "name": "reports", "type": 0 });
+    let reports = stand.sim.post("/sim/v1/channels", &reports).await.unwrap();
+    let reports = reports["id"].as_str().unwrap().to_owned();
+    let key = "moderation.reports_channel";
+    let made = stand.ctl(&["config", "set", key, &reports, "--guild", &stand.guild.id]).await;
+    assert_eq!(made[0]["is_checked"], true);
+    stand.sim.delete(&format!("/sim/v1/channels/{reports}")).await.unwrap();
+    let gone = eventually("the channel to be gone", Duration::from_secs(20), async || {
+        let found = stand.ctl(&["config", "get", key, "--guild", &stand.guild.id]).await;
+        Ok((found[0]["gone"] == json!([reports])).then_some(()))
+    });
+    gone.await.unwrap();
+
+    let bad = stand.sim.say(stand.channel("general"), stand.member("bob"), "buy my coins").await;
+    let menu = json!({
+        "type": "command", "command": "Report message", "target_id": bad.unwrap().to_string(),
+    });
+    let opened = stand.begin("alice", &menu).await;
+    let sent = json!({
+        "type": "modal", "interaction_id": opened["id"], "fields": { "reason": "spam" },
+    });
+    assert!(stand.told("alice", &sent).await.starts_with("Thank you."));
+    let told = stand.sim.messages(stand.channel("staff")).await.unwrap();
+    let report = told.iter().find(|it| it["author"]["bot"] == true).unwrap();
+    let content = report["content"].as_str().unwrap();
+    assert!(content.contains("`spam`"), "{content}");
+    assert!(content.contains("set for reports is not there any more"), "{content}");
+
+    // Where nobody could be told, nobody is asked why.
+    stand.sim.delete(&format!("/sim/v1/channels/{}", stand.channel("staff"))).await.unwrap();
+    let refused = eventually("a refusal", Duration::from_secs(20), async || {
+        let answer = stand.begin("alice", &menu).await["response"].clone();
+        let said = answer["message"]["content"].as_str().unwrap_or_default();
+        Ok(said.contains("no channel for its staff").then_some(()))
+    });
+    refused.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_report_is_shown_to_the_staff_alone_and_once() {
     let stand = Stand::start(&[]).await;
     let general = stand.channel("general");

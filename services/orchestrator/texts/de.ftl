@@ -357,6 +357,7 @@ report-heading = { $reporter } meldet eine Nachricht: { $link }
 report-reason = Warum: { $reason }
 report-excerpt = Sie ist von { $author }: { $excerpt }
 report-no-excerpt = Ihren Text habe ich nicht.
+report-place-gone = Den Kanal, der für Meldungen eingestellt ist, gibt es nicht mehr, also kommen sie hierher: `/ery einstellungen setzen` mit `moderation.reports_channel` stellt einen anderen ein.
 
 ## Wie Ery eingestellt ist
 
@@ -439,7 +440,7 @@ ery-choose = Wähl unten aus; es gilt sofort.
 ery-choose-in-order = Wähl unten aus, in dieser Reihenfolge; jede Wahl gilt sofort:
 ery-choose-nothing = hier nichts einstellen
 ery-choose-preset = Was für ein Server ist das?
-ery-choose-too-many = mehr als 25 sind eingestellt: `/ery zugang` gibt und nimmt einzelne
+ery-choose-too-many = mehr als 25 sind gesetzt, was kein Menü fasst: `/ery zugang geben` und `/ery zugang nehmen` ändern einzelne
 ery-preset-would = „{ $name }“ würde das ändern:
 ery-preset-is-so = „{ $name }“ würde hier nichts ändern.
 ery-preset-do = So einstellen

@@ -357,6 +357,7 @@ report-heading = { $reporter } reports a message: { $link }
 report-reason = Why: { $reason }
 report-excerpt = It is by { $author }: { $excerpt }
 report-no-excerpt = I do not have its text.
+report-place-gone = The channel that is set for reports is not there any more, so they come here: `/ery config set` with `moderation.reports_channel` sets another one.
 
 ## What Ery is set to
 
@@ -439,7 +440,7 @@ ery-choose = Choose below; it holds at once.
 ery-choose-in-order = Choose below, in this order; each choice holds at once:
 ery-choose-nothing = set nothing here
 ery-choose-preset = Which kind of server is this?
-ery-choose-too-many = more than 25 are set: `/ery access` gives and takes single ones
+ery-choose-too-many = more than 25 are set, which no menu holds: `/ery access give` and `/ery access take` change single ones
 ery-preset-would = “{ $name }” would change this:
 ery-preset-is-so = “{ $name }” would change nothing here.
 ery-preset-do = Do it

@@ -22,6 +22,16 @@ impl Stand {
         self.changed(who, message, &deed).await
     }
 
+    /// Sets a key to roles that were made just now: it takes a moment until Ery hears of them.
+    async fn set_once_known(&self, key: &str, roles: &str) {
+        let options = json!({ "key": key, "value": roles });
+        let set = eventually("the roles to be known", Duration::from_secs(20), async || {
+            let said = self.shown("mara", "ery config set", &options).await;
+            Ok(text(&said).contains("Changed").then_some(()))
+        });
+        set.await.unwrap();
+    }
+
     async fn set_to(&self, key: &str) -> Value {
         let guild = self.guild.id.clone();
         self.ctl(&["config", "get", key, "--guild", &guild]).await[0]["value"].clone()
@@ -120,6 +130,7 @@ async fn what_is_neither_chosen_nor_short_is_written_in_a_form() {
     });
     let opened = stand.begin("mara", &deed).await;
     assert_eq!(opened["response"]["type"], 9, "{opened}");
+    assert_eq!(begun(&opened), Value::Null, "nothing is set yet");
     let written = "We love trains.\nBe kind.";
     let sent = json!({
         "type": "modal", "interaction_id": opened["id"], "fields": { "value": written },
@@ -127,6 +138,73 @@ async fn what_is_neither_chosen_nor_short_is_written_in_a_form() {
     let told = stand.told("mara", &sent).await;
     assert!(told.contains("Changed"), "{told}");
     assert_eq!(stand.set_to("answers.instructions").await, written);
+    // What holds stands in it the next time.
+    assert_eq!(begun(&stand.begin("mara", &deed).await), written);
+    let names = json!({
+        "type": "command", "command": "ery config set", "options": { "key": "gate.names" },
+    });
+    assert_eq!(begun(&stand.begin("mara", &names).await), "ery");
+    // A text above is told besides: it is none that is to be written there.
+    let mut here = deed.clone();
+    here["options"]["where"] = json!("channel");
+    assert_eq!(begun(&stand.begin("mara", &here).await), Value::Null);
+}
+
+/// Returns what stands in a form at first.
+fn begun(opened: &Value) -> Value {
+    opened["response"]["modal"]["components"][0]["component"]["value"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_form_is_shown_for_what_can_only_be_refused() {
+    let stand = Stand::start(&[]).await;
+    let set = |key: &str, place: &str| {
+        let options = json!({ "key": key, "where": place });
+        json!({ "type": "command", "command": "ery config set", "options": options })
+    };
+    let menu =
+        |name: &str, of: &str| json!({ "type": "command", "command": name, "target_id": of });
+    let said = async |who: &str, deed: &Value| {
+        let answer = stand.begin(who, deed).await["response"].clone();
+        assert_eq!(answer["type"], 4, "{answer}");
+        text(&answer["message"]).to_owned()
+    };
+    let refused = said("alice", &set("answers.instructions", "server")).await;
+    assert!(refused.contains("“Manage server”, or a role"), "{refused}");
+    let refused = said("mara", &set("limits.steps", "me")).await;
+    assert!(refused.contains("cannot be set by members for themselves"), "{refused}");
+    let everybody =
+        json!({ "permissions": [{ "id": stand.guild.id, "type": 1, "permission": true }] });
+    let world = stand.sim.world().await.unwrap();
+    let commands = world.bots[0]["commands"].as_array().unwrap().clone();
+    let warn = commands.iter().find(|it| it["name"] == "Warn…").unwrap()["id"].clone();
+    let path = format!("/sim/v1/command-permissions/{}/{}", stand.guild.id, warn.as_str().unwrap());
+    stand.sim.put(&path, &everybody).await.unwrap();
+    let refused = said("alice", &menu("Warn…", stand.member("bob"))).await;
+    assert!(refused.contains("You need the right “Time out members”"), "{refused}");
+    let refused = said("theo", &menu("Warn…", stand.member("theo"))).await;
+    assert!(refused.contains("to themselves"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_roles_than_a_menu_holds_are_given_and_taken_by_commands() {
+    let stand = Stand::start(&[]).await;
+    let guild = stand.guild.id.clone();
+    let mut roles = Vec::new();
+    for number in 0..26 {
+        let role = json!({ "name": format!("Helper {number}"), "guild_id": guild });
+        let role = stand.sim.post("/sim/v1/roles", &role).await.unwrap();
+        roles.push(role["id"].as_str().unwrap().to_owned());
+    }
+    stand.set_once_known("access.moderator", &roles.join(",")).await;
+    let key = json!({ "key": "access.moderator" });
+    let shown = stand.shown("mara", "ery config set", &key).await;
+    assert_eq!(shown["components"], json!([]));
+    assert!(!text(&shown).contains("Choose below"), "{shown}");
+    assert!(text(&shown).contains("`/ery access give`"), "{shown}");
+    let shown = stand.shown("mara", "ery access show", &json!({})).await;
+    assert_eq!(shown["components"].as_array().unwrap().len(), 2, "{shown}");
+    assert!(text(&shown).contains("`/ery access give`"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,8 +229,7 @@ async fn what_is_no_role_or_channel_of_the_server_is_refused_and_what_was_is_tol
     let role = json!({ "name": "Passing", "guild_id": guild });
     let role = stand.sim.post("/sim/v1/roles", &role).await.unwrap();
     let role = role["id"].as_str().unwrap().to_owned();
-    let given = set("access.moderator", &role).await;
-    assert!(given.contains("Changed"), "{given}");
+    stand.set_once_known("access.moderator", &role).await;
     stand.sim.delete(&format!("/sim/v1/roles/{guild}/{role}")).await.unwrap();
     let gone = format!("not there any more: `{role}`");
     let told = eventually("the role to be gone", Duration::from_secs(20), async || {
@@ -198,6 +275,13 @@ async fn what_whoever_types_may_set_there_is_completed_by_names() {
     assert!(completed("alice", set, "key", key("access", "server")).await.is_empty());
     let engage = completed("alice", set, "key", key("engage", "server")).await;
     assert_eq!(engage, ["gate.engage"]);
+
+    // What is set there can be reset, and nothing else.
+    let reset = "ery config reset";
+    let of_server = completed("mara", reset, "key", key("", "server")).await;
+    assert_eq!(of_server, ["access.config_admin"]);
+    assert!(completed("mara", reset, "key", key("", "channel")).await.is_empty());
+    assert!(completed("alice", reset, "key", key("", "server")).await.is_empty());
 
     // Roles and channels are found by name, words by any part of them.
     let value = |key: &str, typed: &str| json!({ "key": key, "value": typed });

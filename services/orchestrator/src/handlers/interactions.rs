@@ -113,8 +113,8 @@ impl Interactions {
                 self.first(it, &First::Choices(choices)).await.map(drop)
             }
             Asked::Open(opened) => {
-                let form = First::Form(forms::form(&opened, it.language));
-                self.first(it, &form).await.map(drop)
+                let first = forms::opened(&self.holder, it, &opened).await;
+                self.first(it, &first).await.map(drop)
             }
             Asked::Do(deed) => self.carry_out(it, &deed, &First::Later, 0).await,
             Asked::Change(deed) => self.carry_out(it, &deed, &First::Change, 0).await,
@@ -270,7 +270,10 @@ impl Interactions {
 /// Says why an act was not done.
 fn not_done(language: Language, called: &Called) -> String {
     let content: Value = serde_json::from_str(&called.content).unwrap_or_default();
-    let refusal = Refusal { sentence: &called.reason, ..refusal_in(&content) };
+    not_done_because(language, Refusal { sentence: &called.reason, ..refusal_in(&content) })
+}
+
+fn not_done_because(language: Language, refusal: Refusal<'_>) -> String {
     match refusal.said(language) {
         Some(reason) => language.say("not-done", &[("reason", (&reason).into())]),
         None => language.word("failed"),

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use tonic::Status;
+use twilight_model::guild::Permissions;
 
 use ery_clock::{Clock, SystemClock};
 use ery_ids::ChannelKey;
@@ -27,11 +28,30 @@ async fn interact(stand: &Stand, kind: u8, data: Value) -> u64 {
     id
 }
 
+/// Lets somebody who may time members out do something.
+async fn moderate(stand: &Stand, kind: u8, data: Value) -> u64 {
+    let id = stand.next_id();
+    dispatch_with(stand, id, "s.1", kind, (data, Permissions::MODERATE_MEMBERS)).await;
+    id
+}
+
 async fn dispatch(stand: &Stand, id: u64, event: &str, kind: u8, data: Value) {
+    dispatch_with(stand, id, event, kind, (data, Permissions::empty())).await;
+}
+
+async fn dispatch_with(
+    stand: &Stand,
+    id: u64,
+    event: &str,
+    kind: u8,
+    (data, permissions): (Value, Permissions),
+) {
+    let permissions = permissions.bits().to_string();
     let payload = json!({
         "id": id.to_string(), "application_id": "7", "type": kind, "token": format!("token-{id}"),
         "guild_id": GUILD.to_string(), "channel_id": CHANNEL.to_string(), "locale": "en-US",
-        "member": { "user": { "id": MEMBER.to_string() }, "permissions": "0" }, "data": data,
+        "member": { "user": { "id": MEMBER.to_string() }, "permissions": permissions },
+        "data": data,
     });
     let key = ChannelKey::from_raw(GUILD, CHANNEL).unwrap();
     let event = format!("{event}{id}");
@@ -195,7 +215,11 @@ async fn what_is_typed_is_completed_and_without_an_answer_nothing_is_offered() {
 async fn a_form_is_opened_at_once_and_what_it_says_is_done() {
     let stand = Stand::new().await;
     let _process = stand.start();
-    let id = interact(&stand, 2, json!({ "name": "Warn…", "type": 2, "target_id": "42" })).await;
+    let menu = json!({ "name": "Warn…", "type": 2, "target_id": "42" });
+    let id = interact(&stand, 2, menu.clone()).await;
+    let refused = first(&stand, id).await;
+    assert_eq!(refused["type"], 4, "who may not warn is not asked for what");
+    let id = moderate(&stand, 2, menu).await;
     let form = first(&stand, id).await;
     assert_eq!(form["type"], 9);
     let custom_id = form["data"]["custom_id"].as_str().unwrap();

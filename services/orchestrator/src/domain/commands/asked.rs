@@ -72,6 +72,8 @@ pub(crate) enum Completed {
 pub(crate) enum KeyFor {
     Reading,
     Setting(Place),
+    /// One that is set there.
+    Resetting(Place),
 }
 
 /// A form that is opened.
@@ -208,9 +210,13 @@ pub(crate) fn asked(interaction: &Interaction) -> Asked {
                 (["ery", "config", "get"], "key") => {
                     Asked::Complete { of: Completed::ConfigKey(KeyFor::Reading), typed }
                 }
-                (["ery", "config", ..], "key") => {
+                (["ery", "config", does], "key") => {
                     let place = config::place(invoked).unwrap_or(Place::Server);
-                    Asked::Complete { of: Completed::ConfigKey(KeyFor::Setting(place)), typed }
+                    let key_for = match *does {
+                        "reset" => KeyFor::Resetting(place),
+                        _ => KeyFor::Setting(place),
+                    };
+                    Asked::Complete { of: Completed::ConfigKey(key_for), typed }
                 }
                 (["ery", "config", "set"], "value") => {
                     let key = invoked.text("key").unwrap_or_default().trim();

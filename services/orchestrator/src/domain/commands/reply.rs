@@ -13,8 +13,8 @@ pub(crate) const MAX_CHOICES: usize = 25;
 pub(crate) const MAX_CHOICE: usize = 100;
 
 /// Discord's kinds of channels in which messages are written: text, voice, announcements, threads of
-/// each kind.
-const WRITTEN_IN: [u8; 6] = [0, 2, 5, 10, 11, 12];
+/// each kind, stages.
+const WRITTEN_IN: [u8; 7] = [0, 2, 5, 10, 11, 12, 13];
 
 /// How long a message may be; what is longer is cut where it is made.
 pub(crate) const MAX_CONTENT: usize = 2_000;
@@ -107,6 +107,8 @@ pub(crate) struct Form {
 pub(crate) struct Field {
     pub(crate) custom_id: &'static str,
     pub(crate) label: String,
+    /// What stands in it at first, if that is not too long.
+    pub(crate) value: String,
     pub(crate) longest: u16,
     pub(crate) is_required: bool,
 }
@@ -200,26 +202,28 @@ impl Offered {
 
 impl Form {
     fn body(&self) -> Value {
-        let rows: Vec<Value> = self
-            .fields
-            .iter()
-            .map(|field| {
-                json!({
-                    "type": 18,
-                    "label": shortened(&field.label, 45),
-                    "component": {
-                        "type": 4,
-                        "style": 2,
-                        "custom_id": field.custom_id,
-                        "max_length": field.longest,
-                        "required": field.is_required,
-                    },
-                })
-            })
-            .collect();
+        let rows: Vec<Value> = self.fields.iter().map(Field::body).collect();
         json!({
             "custom_id": self.custom_id, "title": shortened(&self.title, 45), "components": rows,
         })
+    }
+}
+
+impl Field {
+    fn body(&self) -> Value {
+        let mut input = json!({
+            "type": 4,
+            "style": 2,
+            "custom_id": self.custom_id,
+            "max_length": self.longest,
+            "required": self.is_required,
+        });
+        let length = self.value.encode_utf16().count();
+        // What is too long would be cut, and kept so by whoever sends it off.
+        if (1..=usize::from(self.longest)).contains(&length) {
+            input["value"] = self.value.as_str().into();
+        }
+        json!({ "type": 18, "label": shortened(&self.label, 45), "component": input })
     }
 }
 
@@ -324,18 +328,40 @@ mod tests {
         assert_eq!(roles["default_values"][1], json!({ "id": "8", "type": "role" }));
         assert_eq!((&roles["min_values"], &roles["max_values"]), (&json!(0), &json!(25)));
         assert_eq!(rows[2]["components"][0]["default_values"], json!([]));
+        // Those in which messages are written, and no categories or forums.
+        let kinds = &rows[2]["components"][0]["channel_types"];
+        assert_eq!(*kinds, json!([0, 2, 5, 10, 11, 12, 13]));
     }
 
     #[test]
     fn a_form_has_fields_with_bounds() {
-        let field =
-            Field { custom_id: "reason", label: "Why".into(), longest: 400, is_required: true };
+        let field = Field {
+            custom_id: "reason",
+            label: "Why".into(),
+            value: String::new(),
+            longest: 400,
+            is_required: true,
+        };
         let form = Form { custom_id: "ery.f".into(), title: "t".repeat(60), fields: vec![field] };
         let body = First::Form(form).body();
         assert_eq!(body["type"], 9);
         assert_eq!(body["data"]["title"].as_str().unwrap().chars().count(), 45);
         let input = &body["data"]["components"][0]["component"];
         assert_eq!((&input["custom_id"], &input["max_length"]), (&json!("reason"), &json!(400)));
+    }
+
+    #[test]
+    fn a_field_begins_with_what_fits_whole_into_it() {
+        let begun = |value: String| {
+            let (label, longest) = (String::new(), 400);
+            let field = Field { custom_id: "value", label, value, longest, is_required: true };
+            field.body()["component"]["value"].clone()
+        };
+        assert_eq!(begun("Be\nkind.".into()), "Be\nkind.");
+        assert_eq!(begun("x".repeat(400)), "x".repeat(400));
+        for none in [String::new(), "x".repeat(401), "\u{1f600}".repeat(201)] {
+            assert_eq!(begun(none), Value::Null);
+        }
     }
 
     #[test]

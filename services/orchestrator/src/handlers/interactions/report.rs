@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use twilight_model::id::{Id, marker::MessageMarker};
+use twilight_model::id::{
+    Id,
+    marker::{ChannelMarker, GuildMarker, MessageMarker},
+};
+
+use ery_community_config::{Named, Present};
 
 use crate::{
     domain::{
@@ -24,6 +29,46 @@ const LONGEST_EXCERPT: usize = 600;
 const TAKEN_IN_TRIES: u32 = 5;
 const TAKEN_IN_PAUSE: Duration = Duration::from_millis(300);
 
+/// Where the staff is told.
+struct Place {
+    channel: Id<ChannelMarker>,
+    /// Whether another one is set, which is not there any more.
+    is_in_place_of_another: bool,
+}
+
+/// Returns what is said where there is nobody to report to, before somebody writes why.
+pub(super) async fn refused(
+    holder: &Holder,
+    it: &Interaction,
+) -> Result<Option<Message>, CallError> {
+    let Some(guild) = it.channel.guild() else {
+        return Ok(Some(Message::of(it.language.word("unknown-command"))));
+    };
+    let is_nowhere = place(holder, it, guild).await?.is_none();
+    Ok(is_nowhere.then(|| Message::of(it.language.word("report-no-place"))))
+}
+
+/// Returns where reports go: where that is set, as long as it is there, else where the staff is told of
+/// everything.
+async fn place(
+    holder: &Holder,
+    it: &Interaction,
+    guild: Id<GuildMarker>,
+) -> Result<Option<Place>, CallError> {
+    let set = holder.config(it.channel, None).await?.config.moderation.reports_channel;
+    if let Some(channel) = set {
+        let told = holder.tools.describe_guild(guild, it.user, vec![channel.get()]).await?;
+        if !Present::from(&told).lacks(Named::Channel, channel.get()) {
+            return Ok(Some(Place { channel, is_in_place_of_another: false }));
+        }
+        tracing::info!(guild.id = %guild, channel.id = %channel,
+            "the channel that is set for reports is not there any more");
+    }
+    let found = holder.tools.staff_channel(guild).await?;
+    let is_in_place_of_another = set.is_some();
+    Ok(found.map(|channel| Place { channel, is_in_place_of_another }))
+}
+
 /// Tells the staff of a message, once for each person who reports it.
 pub(super) async fn report(
     holder: &Holder,
@@ -35,12 +80,7 @@ pub(super) async fn report(
     let Some(guild) = it.channel.guild() else {
         return Ok(Message::of(language.word("unknown-command")));
     };
-    let set = holder.config(it.channel, None).await?.config.moderation.reports_channel;
-    let found = match set {
-        Some(channel) => Some(channel),
-        None => holder.tools.staff_channel(guild).await?,
-    };
-    let Some(staff) = found else {
+    let Some(staff) = place(holder, it, guild).await? else {
         return Ok(Message::of(language.word("report-no-place")));
     };
     if let Err(limit) = holder.quotas.report(guild, it.user, it.id, holder.now()) {
@@ -79,9 +119,12 @@ pub(super) async fn report(
         }
         None => lines.push(of_staff.word("report-no-excerpt")),
     }
+    if staff.is_in_place_of_another {
+        lines.push(of_staff.word("report-place-gone"));
+    }
     // Named by who reports what: one person is heard once about one message.
     let name = format!("rp.{message}.{}", it.user);
-    let called = holder.tools.tell_staff(it, &name, staff, &lines.join("\n")).await?;
+    let called = holder.tools.tell_staff(it, &name, staff.channel, &lines.join("\n")).await?;
     Ok(Message::of(match called.outcome {
         CallOutcome::Done => language.word("report-sent"),
         CallOutcome::InDoubt => language.word("report-perhaps-sent"),

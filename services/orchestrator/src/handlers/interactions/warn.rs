@@ -1,6 +1,10 @@
 //! `/warn` and “Warn…”: a warning, by the same tool as the model's own calls.
 
 use serde_json::{Value, json};
+use twilight_model::{
+    guild::Permissions,
+    id::{Id, marker::UserMarker},
+};
 
 use crate::{
     domain::{
@@ -9,6 +13,7 @@ use crate::{
             interaction::Interaction,
             reply::Message,
         },
+        texts::refusals::Refusal,
         tool::CallOutcome,
     },
     error::CallError,
@@ -16,6 +21,20 @@ use crate::{
 };
 
 const TOOL: &str = "warn_member";
+
+/// Returns what is said to somebody who may warn nobody, or not this member, before they write for what.
+pub(super) fn refused(it: &Interaction, member: Id<UserMarker>) -> Option<Message> {
+    let moderates = Permissions::MODERATE_MEMBERS | Permissions::ADMINISTRATOR;
+    let refusal = if !it.permissions.intersects(moderates) {
+        let permission = "MODERATE_MEMBERS";
+        Refusal { code: "asker_lacks_permission", permission, ..Refusal::default() }
+    } else if it.user == member {
+        Refusal { code: "target_is_self", ..Refusal::default() }
+    } else {
+        return None;
+    };
+    Some(Message::of(super::not_done_because(it.language, refusal)))
+}
 
 /// Warns a member, if whoever asks may do that.
 pub(super) async fn warn(

@@ -92,11 +92,19 @@ pub(super) async fn access(
 ) -> Result<Message, CallError> {
     let shown = showing::access(holder, it, config, page).await;
     let menus = panel(holder, it, Panel::Access, (ENGAGE, Place::Server), None).await?.menus;
-    if menus.is_empty() {
-        return Ok(shown);
+    let mut lines = vec![shown.content];
+    for capability in CAPABILITIES {
+        let key = format!("{ACCESS}{capability}");
+        let roles = showing::roles_of(config, capability).len();
+        if roles > MAX_CHOICES && Takes::to_set(&key, Place::Server).is_met(it, config) {
+            let (label, how) = (label(it.language, &key), it.language.word("ery-choose-too-many"));
+            lines.push(format!("- {label}: {how}"));
+        }
     }
-    let content = format!("{}\n{}", shown.content, it.language.word("ery-choose-in-order"));
-    Ok(Message { content, menus, ..shown })
+    if !menus.is_empty() {
+        lines.push(it.language.word("ery-choose-in-order"));
+    }
+    Ok(Message { content: lines.join("\n"), menus, ..shown })
 }
 
 /// Shows the presets to choose from.
@@ -190,11 +198,7 @@ async fn panel(
     let set = loaded.layered.get(&subject(it, place)).unwrap_or(&nothing);
     let values = shown.iter().filter_map(|key| Some((key.as_str(), set.get(key)?)));
     let present = present_soon(holder, it, values).await;
-    let mut lines: Vec<String> = said.into_iter().collect();
-    lines.push(language.word(match panel {
-        Panel::One => "ery-choose",
-        Panel::Access | Panel::SetUp => "ery-choose-in-order",
-    }));
+    let mut lines = Vec::new();
     let mut menus = Vec::new();
     let may_set = |key: &&String| Takes::to_set(key, place).is_met(it, &effective.config);
     for key in shown.iter().filter(may_set) {
@@ -212,6 +216,13 @@ async fn panel(
         let custom_id = choosing::menu(panel, place, key, set.get(key));
         menus.push(Menu { custom_id, placeholder: label(language, key), offers });
     }
+    let choose = (!menus.is_empty()).then(|| {
+        language.word(match panel {
+            Panel::One => "ery-choose",
+            Panel::Access | Panel::SetUp => "ery-choose-in-order",
+        })
+    });
+    let lines: Vec<String> = said.into_iter().chain(choose).chain(lines).collect();
     Ok(Message { menus, ..Message::of(lines.join("\n")) })
 }
 

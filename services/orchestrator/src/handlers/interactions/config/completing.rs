@@ -28,6 +28,11 @@ pub(crate) async fn key_choices(
     let effective = holder.config(it.channel, None).await?;
     let is_offered = |key: &Key| is_offered(it, key_for, key, &effective.config);
     let typed = typed.trim();
+    if let KeyFor::Resetting(place) = key_for {
+        let set = set_there(holder, it, place).await;
+        let set = set.into_iter().filter(|path| keys().find(path).is_ok_and(is_offered));
+        return set_choices(holder, it, set.collect(), typed).await;
+    }
     let of_roles = keys().all().filter(|key| key.is_of_a_role() && is_offered(key));
     for key in of_roles {
         let stem = key.path.trim_end_matches('*');
@@ -43,6 +48,48 @@ pub(crate) async fn key_choices(
     }
     let offered: Vec<&Key> = keys().all().filter(|key| is_offered(key)).collect();
     Ok(fixed_choices(&offered, typed))
+}
+
+/// Returns what is set in a place; nothing where that cannot be told now.
+async fn set_there(holder: &Holder, it: &Interaction, place: Place) -> Vec<String> {
+    let loaded = holder.stored_config.get(it.channel.home.key(), None).await;
+    let mut loaded = loaded.ok().flatten().unwrap_or_default();
+    let document = loaded.layered.remove(&subject(it, place)).unwrap_or_default();
+    document.into_keys().collect()
+}
+
+/// Returns those that fit what is being typed, of what is set; roles by their names.
+async fn set_choices(
+    holder: &Holder,
+    it: &Interaction,
+    set: Vec<String>,
+    typed: &str,
+) -> Result<Vec<Choice>, CallError> {
+    let is_of_a_role = |path: &String| keys().find(path).is_ok_and(Key::is_of_a_role);
+    let roles: Vec<(String, u64)> = match it.channel.guild() {
+        Some(guild) if set.iter().any(is_of_a_role) => {
+            let told = holder.tools.describe_guild(guild, it.user, Vec::new()).await?;
+            named(&told, Named::Role).collect()
+        }
+        _ => Vec::new(),
+    };
+    Ok(fitting_of(set, &roles, typed))
+}
+
+fn fitting_of(set: Vec<String>, roles: &[(String, u64)], typed: &str) -> Vec<Choice> {
+    let typed = typed.to_lowercase();
+    let choice = |path: String| {
+        let name = path.rsplit_once('.').and_then(|(table, id)| {
+            keys().find(&path).ok().filter(|key| key.is_of_a_role())?;
+            let role = roles.iter().find(|(_, role)| role.to_string() == id)?;
+            Some(format!("{table}.{}", role.0))
+        });
+        Choice { name: name.unwrap_or_else(|| path.clone()), value: path }
+    };
+    let fits = |choice: &Choice| {
+        choice.value.contains(&typed) || choice.name.to_lowercase().contains(&typed)
+    };
+    set.into_iter().map(choice).filter(fits).collect()
 }
 
 /// Returns the keys that fit, as far as they are known beforehand.
@@ -74,10 +121,8 @@ fn fixed_choices(offered: &[&Key], typed: &str) -> Vec<Choice> {
 
 fn is_offered(it: &Interaction, key_for: KeyFor, key: &Key, config: &Config) -> bool {
     match key_for {
-        KeyFor::Reading => {
-            Takes::Configuring.is_met(it, config) || is_for_members(&key.path)
-        }
-        KeyFor::Setting(place) => {
+        KeyFor::Reading => Takes::Configuring.is_met(it, config) || is_for_members(&key.path),
+        KeyFor::Setting(place) | KeyFor::Resetting(place) => {
             key.layers.contains(&subject(it, place).layer)
                 && Takes::to_set(&key.path, place).is_met(it, config)
         }
@@ -181,6 +226,24 @@ mod tests {
         let many = ["11111111111111111111"; 5].join(", ");
         assert!(found(Named::Role, &format!("{many}, mod")).is_empty(), "no choice is that long");
         assert!(found(Named::Channel, "7, mod").is_empty());
+    }
+
+    #[test]
+    fn of_what_is_set_roles_are_found_by_their_names() {
+        let roles: Vec<_> = roles().collect();
+        let set = ["gate.engage", "gate.roles.7", "gate.roles.9"].map(str::to_owned);
+        let found = |typed: &str| {
+            let choices = fitting_of(set.to_vec(), &roles, typed);
+            choices.into_iter().map(|it| (it.name, it.value)).collect::<Vec<_>>()
+        };
+        assert_eq!(found("").len(), 3);
+        for typed in ["@HELP", "roles.7"] {
+            let helpers = ("gate.roles.@Helpers".to_owned(), "gate.roles.7".to_owned());
+            assert_eq!(found(typed), [helpers]);
+        }
+        // A role that is gone is called by its id.
+        assert_eq!(found("roles.9"), [("gate.roles.9".to_owned(), "gate.roles.9".to_owned())]);
+        assert!(found("messages").is_empty());
     }
 
     #[test]

@@ -307,7 +307,7 @@ fn fits(text: &str, longest: usize) -> bool {
         && text::clean(text) == text
 }
 
-fn text_of(value: &Value) -> String {
+pub(super) fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(text_of).collect::<Vec<_>>().join(", "),
@@ -371,7 +371,7 @@ pub(super) fn status(language: Language, effective: &Effective) -> Message {
     Message::of(lines.join("\n"))
 }
 
-fn roles_of(config: &Config, capability: &str) -> Vec<Id<RoleMarker>> {
+pub(super) fn roles_of(config: &Config, capability: &str) -> Vec<Id<RoleMarker>> {
     let roles = match capability {
         "moderator" => &config.access.moderator,
         "event_manager" => &config.access.event_manager,
