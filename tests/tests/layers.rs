@@ -32,7 +32,7 @@ fn layer(name: &str) -> Option<u8> {
         | "ery-discord-contract"
         | "ery-test-servers"
         | "ery-enclosures" => 5,
-        "ery-ids" | "ery-clock" | "ery-proto" | "ery-group-commit" | "ery-trace" => 6,
+        "ery-ids" | "ery-clock" | "ery-proto" | "ery-group-commit" | "ery-texts" | "ery-trace" => 6,
         _ => return None,
     })
 }

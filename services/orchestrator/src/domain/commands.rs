@@ -1,7 +1,7 @@
 //! What people click and type: the commands that there are, and what is asked and answered by them.
 //!
 //! A new command is declared in [`list`], read in [`asked`], and carried out by a file of its own in
-//! `handlers/interactions/`. What it says stands in `texts/`, in every language.
+//! `handlers/interactions/`. What it says stands in `crates/texts/`, in every language.
 
 pub(crate) mod asked;
 pub(crate) mod case;

@@ -8,7 +8,7 @@ use crate::domain::texts::Language;
 /// A command as people see it in Discord's own interface.
 #[derive(Debug)]
 pub(crate) struct Declared {
-    /// By what it is called in the code, in `texts/`, and, if it is typed, in Discord.
+    /// By what it is called in the code, in the texts, and, if it is typed, in Discord.
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
     /// What a member needs to see it, unless the server's staff set that otherwise; nothing for

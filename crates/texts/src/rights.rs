@@ -46,7 +46,7 @@ const RIGHTS: &[(&str, &str)] = &[
 ];
 
 /// Says a right as people read it; one that has no words here is called as Discord's API does.
-pub(crate) fn right(language: Language, constant: &str) -> String {
+pub fn right(language: Language, constant: &str) -> String {
     let known = RIGHTS.iter().find(|(of, _)| *of == constant);
     known.map_or_else(|| constant.to_owned(), |(_, key)| language.word(key))
 }
