@@ -115,7 +115,9 @@ pub struct Answers {
     #[schemars(length(max = 2_000),
         extend("x-layers" = ["global", "server", "channel"], "x-combine" = "joined"))]
     pub instructions: String,
-    /// The language of answers, such as `de` or `pt-BR`; empty for the language of whoever asks.
+    /// The language of answers, such as `de` or `pt-BR`; empty for the language of whoever asks. Where
+    /// Ery has texts in it (English, German), what she says in channels without a model is in it, too;
+    /// else it is English.
     #[schemars(with = "LanguageTag",
         extend("x-layers" = ["global", "server", "channel", "user"]))]
     pub language: String,

@@ -517,6 +517,35 @@ answer-messages-left-out = { $messages ->
    *[other] passten
 } nicht mehr hinein.
 
+# Statt einer Antwort, oder unter einer.
+answer-no-model = Entschuldigung, mein Sprachmodell antwortet gerade nicht, also muss ich das ohne Antwort lassen. Versuch es in einer Weile noch einmal.
+answer-refused = Entschuldigung, dabei kann ich nicht helfen.
+answer-out-of-steps = Entschuldigung, das brauchte mehr Schritte, als ich für eine Bitte gehen darf, also habe ich hier aufgehört. Bitte mich um ein kleineres Stück davon.
+answer-out-of-tool-calls = Entschuldigung, das brauchte mehr Handlungen, als ich für eine Bitte tun darf, also habe ich hier aufgehört. Bitte mich um ein kleineres Stück davon.
+answer-out-of-tokens = Entschuldigung, das wurde zu lang für eine Bitte, also habe ich hier aufgehört. Bitte mich um ein kleineres Stück davon.
+answer-out-of-time = Entschuldigung, das dauerte länger, als ich an einer Bitte arbeiten darf, also habe ich hier aufgehört. Versuch es noch einmal.
+answer-failed = Entschuldigung, bei mir ist etwas schiefgegangen, und ich konnte das nicht zu Ende bringen. Für die, die mich betreiben, ist es vermerkt.
+answer-too-busy = Entschuldigung, hier wartet mehr auf mich, als ich annehmen kann, also muss ich { $messages ->
+    [one] diese Nachricht
+   *[other] die letzten { $messages } Nachrichten
+} unbeantwortet lassen. Frag gleich noch einmal.
+answer-keys-refused = Entschuldigung, ich muss das ohne Antwort lassen: { $keys }. Wer den Schlüssel eingerichtet hat, kann mir einen anderen geben.
+answer-keys-and = { ", und " }
+answer-key-trouble = { $trouble ->
+    [not-accepted] der Anbieter nimmt den Schlüssel des Servers für { $provider } nicht an
+    [no-credit] der Schlüssel des Servers für { $provider } hat kein Guthaben mehr
+    [no-model] der Schlüssel des Servers für { $provider } hat keinen Zugang zu dem Modell, das ich verwende
+   *[no-provider] der Schlüssel des Servers ist für den Anbieter { $provider }, den ich nicht habe
+}
+answer-answers = beantwortet { $links }
+answer-answers-and-more = beantwortet { $links } und { $more } weitere
+# Dahinter steht, was getan wurde, oder warum nicht; person ist eine Erwähnung, oder nichts.
+answer-as-planned = { $person }, wie geplant:
+answer-plan-not-done = { $person }, was du geplant hattest ({ $tool }), ist nicht geschehen.
+answer-end-not-done = Was jetzt enden sollte ({ $tool }), ließ sich nicht beenden.
+answer-as-approved = { $person }, wie freigegeben:
+answer-approved-not-done = { $person }, was freigegeben war ({ $tool }), ist nicht geschehen.
+
 ## Was ausgegeben werden darf
 
 # Stellen: wessen Budget es ist (member, channel, server, installation), und für wie lange (day, month).

@@ -517,6 +517,35 @@ answer-messages-left-out = { $messages ->
    *[other] them
 }.
 
+# In place of an answer, or below one.
+answer-no-model = Sorry, my language model is not answering right now, so I have to leave this without an answer. Please try again in a little while.
+answer-refused = Sorry, I can't help with that.
+answer-out-of-steps = Sorry, this took more steps than I may take for one request, so I stopped here. Please ask for a smaller piece of it.
+answer-out-of-tool-calls = Sorry, this would take more actions than I may take for one request, so I stopped here. Please ask for a smaller piece of it.
+answer-out-of-tokens = Sorry, this became too long for one request, so I stopped here. Please ask for a smaller piece of it.
+answer-out-of-time = Sorry, this took longer than I may work on one request, so I stopped here. Please try again.
+answer-failed = Sorry, something went wrong on my side and I could not finish this. It has been noted for the people who run me.
+answer-too-busy = Sorry, more is waiting for me here than I can take on, so I have to leave { $messages ->
+    [one] this message
+   *[other] the last { $messages } messages
+} unanswered. Please ask again in a moment.
+answer-keys-refused = Sorry, I have to leave this without an answer: { $keys }. Whoever set up that key can give me another one.
+answer-keys-and = { ", and " }
+answer-key-trouble = the server's own key for { $provider } { $trouble ->
+    [not-accepted] is not accepted by the provider
+    [no-credit] has no credit left
+    [no-model] has no access to the model that I use
+   *[no-provider] is for a provider that I do not have
+}
+answer-answers = answers { $links }
+answer-answers-and-more = answers { $links } and { $more } more
+# What is said behind these tells what was done, or why it was not; person is a mention, or nothing.
+answer-as-planned = { $person }, as planned:
+answer-plan-not-done = { $person }, what you had planned ({ $tool }) was not done.
+answer-end-not-done = What was to end now ({ $tool }) could not be ended.
+answer-as-approved = { $person }, as approved:
+answer-approved-not-done = { $person }, what was approved ({ $tool }) was not done.
+
 ## What may be spent
 
 # Places: whose budget it is (member, channel, server, installation), and over what time (day, month).

@@ -118,7 +118,8 @@ pub async fn replay(
     // Without its end, the journal says itself what was to be done last.
     let until_end: Vec<Step> =
         journal.into_iter().filter(|it| !matches!(it.entry, Entry::Finished(_))).collect();
-    let mut original = TaskThread::resume(&turn, limits, started_at, until_end, &past)
+    let language = community::language(&beside.config.config);
+    let mut original = TaskThread::resume(&turn, limits, language, started_at, until_end, &past)
         .map_err(|error| ReplayError::Journal(with_causes(&error)))?;
     if original.steps().is_empty() {
         return Err(ReplayError::NothingAsked);
@@ -154,7 +155,7 @@ pub async fn replay(
         script: Script::of(original.steps()),
         unrecorded: 0,
     };
-    let thread = TaskThread::new(&turn, limits, started_at);
+    let thread = TaskThread::new(&turn, limits, language, started_at);
     let (replayed, unrecorded) = rerun.run(thread, facts).await?;
     gaps.calls_not_in_journal = unrecorded;
     let original = Side::of(&original, End { answer, ..end });

@@ -9,7 +9,11 @@ use twilight_model::id::{
 
 use ery_ids::ChannelKey;
 
-use crate::domain::tool::CallOutcome;
+use crate::domain::{
+    commands::reply::quoted,
+    texts::{Language, refusals::Refusal},
+    tool::CallOutcome,
+};
 
 /// How long an answer may be: three of Discord's messages or a few more, which the tool-service cuts it into. Counted
 /// in UTF-16 units, which are never fewer than Discord's characters.
@@ -22,9 +26,41 @@ const MESSAGE_UNITS: usize = 2_000;
 /// characters, so there is always room for a few sentences.
 const LINKS: usize = 19;
 
-/// Said when no provider answered.
-pub(crate) const NO_MODEL: &str = "Sorry, my language model is not answering right now, so I have \
-     to leave this without an answer. Please try again in a little while.";
+/// How much of the name of a tool or a provider is said.
+const LONGEST_NAME: usize = 64;
+
+/// What code says in place of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sentence {
+    /// No provider answered.
+    NoModel,
+    /// The model would not answer and gave no words for it.
+    Refused,
+    /// The thread's model turns are used up.
+    OutOfSteps,
+    /// The thread's tool calls are used up.
+    OutOfToolCalls,
+    /// The thread's tokens are used up.
+    OutOfTokens,
+    /// The thread's time is over.
+    OutOfTime,
+    /// The thread failed for good by an error of its own.
+    Failed,
+}
+
+impl Sentence {
+    pub(crate) fn said(self, language: Language) -> String {
+        language.word(match self {
+            Self::NoModel => "answer-no-model",
+            Self::Refused => "answer-refused",
+            Self::OutOfSteps => "answer-out-of-steps",
+            Self::OutOfToolCalls => "answer-out-of-tool-calls",
+            Self::OutOfTokens => "answer-out-of-tokens",
+            Self::OutOfTime => "answer-out-of-time",
+            Self::Failed => "answer-failed",
+        })
+    }
+}
 
 /// A key of the guild's own that brought no answer, for a reason that is its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,95 +98,111 @@ impl fmt::Display for RefusedKey {
 }
 
 /// Returns what is said when a guild's own keys brought no answer: whoever runs the server can help.
-pub(crate) fn keys_refused(refused: &[RefusedKey]) -> String {
-    let said: Vec<_> = refused.iter().map(ToString::to_string).collect();
-    format!(
-        "Sorry, I have to leave this without an answer: {}. Whoever set up that key can give me \
-         another one.",
-        said.join(", and ")
-    )
+pub(crate) fn keys_refused(language: Language, refused: &[RefusedKey]) -> String {
+    let said = |key: &RefusedKey| {
+        let provider = quoted(&key.provider, LONGEST_NAME);
+        let trouble = match key.trouble {
+            KeyTrouble::NotAccepted => "not-accepted",
+            KeyTrouble::NoCredit => "no-credit",
+            KeyTrouble::NoModel => "no-model",
+            KeyTrouble::NoProvider => "no-provider",
+        };
+        let values = [("provider", (&provider).into()), ("trouble", trouble.into())];
+        language.say("answer-key-trouble", &values)
+    };
+    let said: Vec<_> = refused.iter().map(said).collect();
+    let keys = said.join(&language.word("answer-keys-and"));
+    language.say("answer-keys-refused", &[("keys", (&keys).into())])
 }
-
-/// Said when the model would not answer and gave no words for it.
-pub(crate) const REFUSED: &str = "Sorry, I can't help with that.";
-
-/// Said when the thread's model turns are used up.
-pub(crate) const OUT_OF_STEPS: &str = "Sorry, this took more steps than I may take for one \
-     request, so I stopped here. Please ask for a smaller piece of it.";
-
-/// Said when the thread's tool calls are used up.
-pub(crate) const OUT_OF_TOOL_CALLS: &str = "Sorry, this would take more actions than I may take \
-     for one request, so I stopped here. Please ask for a smaller piece of it.";
-
-/// Said when the thread's tokens are used up.
-pub(crate) const OUT_OF_TOKENS: &str = "Sorry, this became too long for one request, so I stopped \
-     here. Please ask for a smaller piece of it.";
-
-/// Said when the thread's time is over.
-pub(crate) const OUT_OF_TIME: &str = "Sorry, this took longer than I may work on one request, so I \
-     stopped here. Please try again.";
-
-/// Said when a thread failed for good by an error of its own.
-pub(crate) const FAILED: &str = "Sorry, something went wrong on my side and I could not finish \
-     this. It has been noted for the people who run me.";
 
 /// Returns what is said when more waits than the bound allows.
-pub(crate) fn too_busy(left_out: usize) -> String {
-    if left_out == 1 {
-        "Sorry, more is waiting for me here than I can take on, so I have to leave this message \
-         unanswered. Please ask again in a moment."
-            .to_owned()
-    } else {
-        format!(
-            "Sorry, more is waiting for me here than I can take on, so I have to leave the last \
-             {left_out} messages unanswered. Please ask again in a moment."
-        )
+pub(crate) fn too_busy(language: Language, left_out: usize) -> String {
+    language.say("answer-too-busy", &[("messages", left_out.into())])
+}
+
+/// An act that was done, or not, once nobody who wanted it was there any more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Done<'a> {
+    pub(crate) tool: &'a str,
+    pub(crate) outcome: CallOutcome,
+    /// What the tool-service says that was done, in English.
+    pub(crate) summary: &'a str,
+    /// Why it was not.
+    pub(crate) refusal: Refusal<'a>,
+}
+
+impl Done<'_> {
+    /// Says the rest of a sentence about it: what was done, or why it was not.
+    fn said(&self, language: Language) -> String {
+        match (self.outcome, language) {
+            (CallOutcome::Done, _) => self.summary.to_owned(),
+            // As the tool-service says it: it names channels and people besides.
+            (_, Language::English) => self.refusal.sentence.to_owned(),
+            _ => self.refusal.said(language).unwrap_or_default(),
+        }
+    }
+
+    fn says(
+        &self,
+        language: Language,
+        key: &'static str,
+        person: Option<Id<UserMarker>>,
+    ) -> String {
+        let person = person.map(|person| format!("<@{person}>")).unwrap_or_default();
+        let (tool, what) = (quoted(self.tool, LONGEST_NAME), self.said(language));
+        let values = [("person", (&person).into()), ("tool", (&tool).into())];
+        let said = language.say(key, &values);
+        // What may be of several lines is no part of a text.
+        format!("{said} {what}").trim_end().to_owned()
     }
 }
 
-/// Returns what is told of an act whose time has come, if people wait to hear of it: `said` is its
-/// outcome in words, `planned_by` is none where it ends what was done for a while.
+/// Returns what is told of an act whose time has come, if people wait to hear of it; `planned_by` is none
+/// where it ends what was done for a while.
 pub(crate) fn of_due(
+    language: Language,
     planned_by: Option<Id<UserMarker>>,
-    tool: &str,
-    outcome: CallOutcome,
-    said: &str,
+    done: &Done<'_>,
 ) -> Option<String> {
-    match (planned_by, outcome) {
+    let key = match (planned_by, done.outcome) {
         // Its effect is its word.
-        (None, CallOutcome::Done) => None,
-        (Some(_), CallOutcome::Done) if matches!(tool, "send_message" | "send_dm") => None,
-        (Some(person), CallOutcome::Done) => Some(format!("<@{person}>, as planned: {said}")),
-        (Some(person), _) => {
-            Some(format!("<@{person}>, what you had planned (`{tool}`) was not done. {said}"))
+        (None, CallOutcome::Done) => return None,
+        (Some(_), CallOutcome::Done) if matches!(done.tool, "send_message" | "send_dm") => {
+            return None;
         }
-        (None, _) => Some(format!("What was to end now (`{tool}`) could not be ended. {said}")),
-    }
+        (Some(_), CallOutcome::Done) => "answer-as-planned",
+        (Some(_), _) => "answer-plan-not-done",
+        (None, _) => "answer-end-not-done",
+    };
+    Some(done.says(language, key, planned_by))
 }
 
 /// Returns what is told of an act that an MCP client asked for and somebody approved.
 pub(crate) fn of_approved(
+    language: Language,
     asked_by: Option<Id<UserMarker>>,
-    tool: &str,
-    outcome: CallOutcome,
-    said: &str,
+    done: &Done<'_>,
 ) -> Option<String> {
-    match (asked_by, outcome) {
-        (_, CallOutcome::Done) if matches!(tool, "send_message" | "send_dm") => None,
-        (Some(person), CallOutcome::Done) => Some(format!("<@{person}>, as approved: {said}")),
-        (Some(person), _) => {
-            Some(format!("<@{person}>, what was approved (`{tool}`) was not done. {said}"))
-        }
-        (None, _) => None,
-    }
+    let key = match (asked_by, done.outcome) {
+        (_, CallOutcome::Done) if matches!(done.tool, "send_message" | "send_dm") => return None,
+        (Some(_), CallOutcome::Done) => "answer-as-approved",
+        (Some(_), _) => "answer-approved-not-done",
+        (None, _) => return None,
+    };
+    Some(done.says(language, key, asked_by))
 }
 
 /// Makes the text of an answer to `others` too, beside the message that it replies to.
 ///
 /// Code names them, by links in small print; the text is cut where both do not fit. An answer to several
 /// is one message: which of them it answers stands together.
-pub(crate) fn compose(text: &str, channel: ChannelKey, others: &[Id<MessageMarker>]) -> String {
-    let footer = footer(channel, others);
+pub(crate) fn compose(
+    language: Language,
+    text: &str,
+    channel: ChannelKey,
+    others: &[Id<MessageMarker>],
+) -> String {
+    let footer = footer(language, channel, others);
     let most = if others.is_empty() { ANSWER_UNITS } else { MESSAGE_UNITS };
     let room = most.saturating_sub(units(&footer));
     let mut composed = shorten(text.trim(), room);
@@ -172,22 +224,26 @@ pub(crate) fn with_footnote(text: &str, line: &str) -> Option<String> {
     (units(&with) <= most).then_some(with)
 }
 
-fn footer(channel: ChannelKey, others: &[Id<MessageMarker>]) -> String {
+fn footer(language: Language, channel: ChannelKey, others: &[Id<MessageMarker>]) -> String {
     if others.is_empty() {
         return String::new();
     }
-    let mut footer = "\n-# answers".to_owned();
+    let mut links = String::new();
     for message in others.iter().take(LINKS) {
         let place = channel.guild().map_or_else(|| "@me".to_owned(), |guild| guild.to_string());
         let channel = channel.channel;
-        write!(footer, " https://discord.com/channels/{place}/{channel}/{message}")
+        write!(links, " https://discord.com/channels/{place}/{channel}/{message}")
             .expect("writing to a string cannot fail");
     }
-    if others.len() > LINKS {
-        write!(footer, " and {} more", others.len() - LINKS)
-            .expect("writing to a string cannot fail");
-    }
-    footer
+    let links = links.trim_start();
+    let more = others.len().saturating_sub(LINKS);
+    let said = if more > 0 {
+        let values = [("links", links.into()), ("more", more.into())];
+        language.say("answer-answers-and-more", &values)
+    } else {
+        language.say("answer-answers", &[("links", links.into())])
+    };
+    format!("\n-# {said}")
 }
 
 fn units(text: &str) -> usize {
@@ -230,33 +286,63 @@ mod tests {
         ChannelKey::from_raw(10, 20).unwrap()
     }
 
+    fn done<'a>(tool: &'a str, outcome: CallOutcome, words: &'a str) -> Done<'a> {
+        let refusal = Refusal { code: "needs_order", permission: "", sentence: words };
+        Done { tool, outcome, summary: words, refusal }
+    }
+
     #[test]
     fn people_hear_of_what_they_planned_unless_they_see_it() {
         let ann = Some(Id::new(7));
-        let done = CallOutcome::Done;
-        assert_eq!(of_due(None, "ban_member", done, "Lifted."), None);
-        assert_eq!(of_due(ann, "send_message", done, "Sent."), None);
-        let told = of_due(ann, "kick_member", done, "Gone.").unwrap();
-        assert_eq!(told, "<@7>, as planned: Gone.");
-        let refused = of_due(ann, "kick_member", CallOutcome::Denied, "You may not.").unwrap();
-        assert!(refused.contains("not done. You may not."), "{refused}");
-        assert!(of_due(None, "ban_member", CallOutcome::Failed, "Why.").is_some());
+        let told = |language, by, done: &Done<'_>| of_due(language, by, done);
+        let (english, german) = (Language::English, Language::German);
+        let kicked = done("kick_member", CallOutcome::Done, "Gone.");
+        assert_eq!(told(english, None, &kicked), None);
+        assert_eq!(told(english, ann, &done("send_message", CallOutcome::Done, "Sent.")), None);
+        assert_eq!(told(english, ann, &kicked).unwrap(), "<@7>, as planned: Gone.");
+        assert_eq!(told(german, ann, &kicked).unwrap(), "<@7>, wie geplant: Gone.");
+        let refused = done("kick_member", CallOutcome::Denied, "You may not.");
+        assert_eq!(
+            told(english, ann, &refused).unwrap(),
+            "<@7>, what you had planned (`kick_member`) was not done. You may not."
+        );
+        let said = told(german, ann, &refused).unwrap();
+        assert!(said.starts_with("<@7>, was du geplant hattest (`kick_member`), ist"), "{said}");
+        assert!(!said.contains("You may not."), "{said}");
+        assert!(told(english, None, &refused).unwrap().contains("could not be ended. You may"));
+    }
+
+    #[test]
+    fn whoever_asked_hears_of_what_was_approved() {
+        let ann = Some(Id::new(7));
+        let kicked = done("kick_member", CallOutcome::Done, "Gone.");
+        let said = of_approved(Language::English, ann, &kicked).unwrap();
+        assert_eq!(said, "<@7>, as approved: Gone.");
+        let failed = done("kick_member", CallOutcome::Failed, "Discord says no.");
+        let said = of_approved(Language::English, ann, &failed).unwrap();
+        assert_eq!(said, "<@7>, what was approved (`kick_member`) was not done. Discord says no.");
+        assert_eq!(of_approved(Language::English, None, &failed), None);
     }
 
     #[test]
     fn a_single_answer_is_the_text_alone() {
-        assert_eq!(compose(" hello \n", channel(), &[]), "hello");
+        assert_eq!(compose(Language::English, " hello \n", channel(), &[]), "hello");
     }
 
     #[test]
     fn the_others_are_named_by_links() {
         assert_eq!(
-            compose("hello", channel(), &[Id::new(1), Id::new(2)]),
+            compose(Language::English, "hello", channel(), &[Id::new(1), Id::new(2)]),
             "hello\n-# answers https://discord.com/channels/10/20/1 \
              https://discord.com/channels/10/20/2"
         );
         assert_eq!(
-            compose("hello", ChannelKey::from_raw(0, 30).unwrap(), &[Id::new(1)]),
+            compose(
+                Language::English,
+                "hello",
+                ChannelKey::from_raw(0, 30).unwrap(),
+                &[Id::new(1)]
+            ),
             "hello\n-# answers https://discord.com/channels/@me/30/1"
         );
     }
@@ -280,7 +366,7 @@ mod tests {
     #[test]
     fn of_very_many_others_the_rest_is_counted() {
         let others: Vec<_> = (1..=30).map(Id::new).collect();
-        let composed = compose("hello", channel(), &others);
+        let composed = compose(Language::English, "hello", channel(), &others);
         assert!(composed.ends_with("/19 and 11 more"), "{composed}");
         assert!(units(&composed) <= MESSAGE_UNITS);
     }
@@ -288,7 +374,7 @@ mod tests {
     #[test]
     fn a_long_text_gives_way_to_the_links() {
         let text = "word ".repeat(2_000);
-        let composed = compose(&text, channel(), &[Id::new(1)]);
+        let composed = compose(Language::English, &text, channel(), &[Id::new(1)]);
         assert!(composed.ends_with("…\n-# answers https://discord.com/channels/10/20/1"));
         assert!(units(&composed) <= MESSAGE_UNITS);
         assert!(units(&composed) > MESSAGE_UNITS - 10);
@@ -297,7 +383,7 @@ mod tests {
     #[test]
     fn a_block_of_code_that_is_cut_is_closed() {
         let text = format!("```rust\n{}\n```\nso", "let soup = 1;\n".repeat(300));
-        let composed = compose(&text, channel(), &[Id::new(1)]);
+        let composed = compose(Language::English, &text, channel(), &[Id::new(1)]);
         assert!(composed.contains("…\n```\n-# answers"), "{composed}");
         assert!(units(&composed) <= MESSAGE_UNITS);
         let first = first_message(&text).unwrap();
@@ -308,20 +394,30 @@ mod tests {
 
     #[test]
     fn what_code_says_fits_one_message() {
-        for text in
-            [NO_MODEL, REFUSED, OUT_OF_STEPS, OUT_OF_TOOL_CALLS, OUT_OF_TOKENS, OUT_OF_TIME, FAILED]
-        {
-            assert!(units(text) < 400 && !text.contains("  "), "{text}");
+        use Sentence::{
+            Failed, NoModel, OutOfSteps, OutOfTime, OutOfTokens, OutOfToolCalls, Refused,
+        };
+        for language in Language::ALL {
+            for sentence in
+                [NoModel, Refused, OutOfSteps, OutOfToolCalls, OutOfTokens, OutOfTime, Failed]
+            {
+                let text = sentence.said(language);
+                assert!(units(&text) < 400 && !text.contains("  "), "{text}");
+            }
         }
-        assert!(too_busy(1).contains("this message"));
-        assert!(too_busy(12).contains("12 messages"));
+        assert!(too_busy(Language::English, 1).contains("this message"));
+        assert!(too_busy(Language::English, 12).contains("the last 12 messages"));
+        assert!(too_busy(Language::German, 12).contains("die letzten 12 Nachrichten"));
     }
 
     proptest! {
         #[test]
         fn an_answer_always_fits(text in "\\PC{0,9000}", others in 0_u64..300) {
             let others: Vec<_> = (1..=others).map(|id| Id::new(u64::MAX - id)).collect();
-            prop_assert!(units(&compose(&text, channel(), &others)) <= ANSWER_UNITS);
+            for language in Language::ALL {
+                let composed = compose(language, &text, channel(), &others);
+                prop_assert!(units(&composed) <= ANSWER_UNITS);
+            }
         }
     }
 }

@@ -1,6 +1,14 @@
-//! What the model is told of the community, by those who run it.
+//! What the model is told of the community, by those who run it, and how the community is spoken to.
 
-use ery_community_config::Answers;
+use ery_community_config::{Answers, Config};
+
+use super::texts::Language;
+
+/// Returns the language in which code says something there: what is set for answers, as far as there are
+/// texts in it.
+pub(crate) fn language(config: &Config) -> Language {
+    Language::of(Some(&config.answers.language), None)
+}
 
 /// Returns what stands behind the prompt; empty where nothing is set.
 ///
@@ -28,6 +36,20 @@ pub(crate) fn instructions(answers: &Answers) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_speaks_the_language_of_answers_where_it_has_texts_in_it() {
+        for (set, chosen) in [
+            ("", Language::English),
+            ("de-AT", Language::German),
+            ("en-GB", Language::English),
+            ("xh", Language::English),
+        ] {
+            let mut config = Config::default();
+            config.answers.language = set.to_owned();
+            assert_eq!(language(&config), chosen, "{set}");
+        }
+    }
 
     #[test]
     fn nothing_set_adds_nothing() {

@@ -566,6 +566,7 @@ mod tests {
         people::Person,
         strategy::CONVERSATION,
         task_thread::{Change, Input, Limits, ToolReturn},
+        texts::Language,
         tool::Tier,
         turn::TurnMessage,
     };
@@ -588,7 +589,7 @@ mod tests {
     }
 
     fn thread(turn: &Turn, orders: Option<OrdersRead>) -> TaskThread {
-        let mut thread = TaskThread::new(turn, LIMITS, T0);
+        let mut thread = TaskThread::new(turn, LIMITS, Language::English, T0);
         thread.step(Input::Loaded { context: ContextLoaded::default(), orders }, T0);
         thread
     }

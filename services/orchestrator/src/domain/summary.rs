@@ -145,6 +145,7 @@ mod tests {
         fixtures::{ANN, BEN, BOT, message},
         strategy::CONVERSATION,
         task_thread::{Limits, TaskThread},
+        texts::Language,
         turn::{Turn, TurnMessage},
     };
 
@@ -171,7 +172,7 @@ mod tests {
             tools: &[],
             history,
             summary,
-            thread: &TaskThread::new(&turn, limits, T0),
+            thread: &TaskThread::new(&turn, limits, Language::English, T0),
             people: &People::default(),
             bot: BOT,
             is_shared: false,

@@ -11,12 +11,13 @@ use ery_clock::UnixMillis;
 use ery_ids::TriggerId;
 
 use crate::domain::{
-    answer::{self, RefusedKey},
+    answer::{self, RefusedKey, Sentence},
     journal::{
         Bill, Bounds, Closing, ContextLoaded, EditedTrigger, Entry, Finished, Kind, ModelAsked,
         ModelTurn, Order, OrdersRead, Outcome, Spent, Step, Stop, ToolCall, Usage,
     },
     message::Message,
+    texts::Language,
     tool::{CallOutcome, Tier},
     turn::Turn,
 };
@@ -213,6 +214,8 @@ struct Live {
 pub(crate) struct TaskThread {
     messages: Vec<Live>,
     limits: Limits,
+    /// In which code says what no model says.
+    language: Language,
     deadline: UnixMillis,
     phase: Phase,
     /// Not journaled yet.
@@ -244,7 +247,7 @@ pub(crate) struct TaskThread {
 
 impl TaskThread {
     /// Makes a thread that has done nothing yet.
-    pub(crate) fn new(turn: &Turn, limits: Limits, now: UnixMillis) -> Self {
+    pub(crate) fn new(turn: &Turn, limits: Limits, language: Language, now: UnixMillis) -> Self {
         let live = |message: &crate::domain::turn::TurnMessage| Live {
             trigger: message.trigger.clone(),
             message: message.message.clone(),
@@ -256,6 +259,7 @@ impl TaskThread {
         Self {
             messages: turn.messages.iter().map(live).collect(),
             limits,
+            language,
             deadline: now + limits.time,
             phase: Phase::Fresh,
             journal: Vec::new(),
@@ -279,8 +283,14 @@ impl TaskThread {
     }
 
     /// Makes a thread whose journal has so many steps already, only to be closed.
-    pub(crate) fn at_step(turn: &Turn, limits: Limits, now: UnixMillis, steps: u32) -> Self {
-        Self { next_index: steps, ..Self::new(turn, limits, now) }
+    pub(crate) fn at_step(
+        turn: &Turn,
+        limits: Limits,
+        language: Language,
+        now: UnixMillis,
+        steps: u32,
+    ) -> Self {
+        Self { next_index: steps, ..Self::new(turn, limits, language, now) }
     }
 
     /// Makes a thread that goes on where its journal and its executions end.
@@ -294,11 +304,12 @@ impl TaskThread {
     pub(crate) fn resume(
         turn: &Turn,
         limits: Limits,
+        language: Language,
         now: UnixMillis,
         steps: Vec<Step>,
         past: &Past,
     ) -> Result<Self, ReplayError> {
-        let mut thread = Self::new(turn, limits, now);
+        let mut thread = Self::new(turn, limits, language, now);
         thread.rulings.clone_from(&past.rulings);
         thread.has_grown = past.has_grown;
         thread.is_replaying = true;
@@ -404,10 +415,11 @@ impl TaskThread {
                 self.model_answered(index, turn, now)
             }
             (Input::ModelFailed(detail), Phase::Asking) => {
-                self.close(answer::NO_MODEL, Outcome::Failed, detail, now)
+                self.close_with(Sentence::NoModel, Outcome::Failed, detail, now)
             }
             (Input::KeysRefused { keys, detail }, Phase::Asking) => {
-                self.close(&answer::keys_refused(&keys), Outcome::Failed, detail, now)
+                let text = answer::keys_refused(self.language, &keys);
+                self.close(&text, Outcome::Failed, detail, now)
             }
             (Input::ToolReturned(result), Phase::Calling) => self.tool_returned(result, now),
             (Input::TimeUp, Phase::Fresh | Phase::Asking | Phase::Calling) => self.out_of_time(now),
@@ -685,10 +697,10 @@ impl TaskThread {
     fn ask_model(&mut self, now: UnixMillis) -> Effect {
         let steps = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
         if steps >= self.limits.max_steps {
-            return self.out_of_budget(answer::OUT_OF_STEPS, "model turns", now);
+            return self.out_of_budget(Sentence::OutOfSteps, "model turns", now);
         }
         if self.usage.total() >= self.limits.max_tokens {
-            return self.out_of_budget(answer::OUT_OF_TOKENS, "tokens", now);
+            return self.out_of_budget(Sentence::OutOfTokens, "tokens", now);
         }
         if now >= self.deadline {
             return self.out_of_time(now);
@@ -703,7 +715,7 @@ impl TaskThread {
             let calls = u32::try_from(turn.tool_calls.len()).unwrap_or(u32::MAX);
             let wanted = self.tool_calls.saturating_add(calls);
             if wanted > self.limits.max_tool_calls {
-                return self.out_of_budget(answer::OUT_OF_TOOL_CALLS, "tool calls", now);
+                return self.out_of_budget(Sentence::OutOfToolCalls, "tool calls", now);
             }
             self.tool_calls = wanted;
             self.steps.push(ModelStep { step: index, turn, results: Vec::new() });
@@ -718,7 +730,7 @@ impl TaskThread {
         self.steps.push(ModelStep { step: index, turn, results: Vec::new() });
         let text = match stop {
             _ if has_text => text,
-            Stop::Refused => answer::REFUSED.to_owned(),
+            Stop::Refused => Sentence::Refused.said(self.language),
             Stop::Done => {
                 return self.finish(Finished {
                     outcome: Outcome::Done,
@@ -728,7 +740,7 @@ impl TaskThread {
             }
             Stop::Length | Stop::ToolCalls => {
                 let detail = "the model stopped before its first word".to_owned();
-                return self.close(answer::NO_MODEL, Outcome::Failed, detail, now);
+                return self.close_with(Sentence::NoModel, Outcome::Failed, detail, now);
             }
         };
         let closing = Closing { text, outcome: Outcome::Done, detail: String::new() };
@@ -824,11 +836,22 @@ impl TaskThread {
             // What is shown can be clicked still.
             return self.suspend();
         }
-        self.out_of_budget(answer::OUT_OF_TIME, "time", now)
+        self.out_of_budget(Sentence::OutOfTime, "time", now)
     }
 
-    fn out_of_budget(&mut self, text: &str, budget: &str, now: UnixMillis) -> Effect {
-        self.close(text, Outcome::OutOfBudget, format!("the budget of {budget} ended"), now)
+    fn out_of_budget(&mut self, sentence: Sentence, budget: &str, now: UnixMillis) -> Effect {
+        let detail = format!("the budget of {budget} ended");
+        self.close_with(sentence, Outcome::OutOfBudget, detail, now)
+    }
+
+    fn close_with(
+        &mut self,
+        sentence: Sentence,
+        outcome: Outcome,
+        detail: String,
+        now: UnixMillis,
+    ) -> Effect {
+        self.close(&sentence.said(self.language), outcome, detail, now)
     }
 
     fn answer(&mut self, mut answering: Answering, now: UnixMillis) -> Effect {
@@ -847,7 +870,7 @@ impl TaskThread {
             });
         };
         let channel = self.messages[0].message.channel;
-        let text = answer::compose(&raw, channel, &covers);
+        let text = answer::compose(self.language, &raw, channel, &covers);
         covers.push(reply_to);
         Effect::Answer(Answer { text, reply_to, covers })
     }

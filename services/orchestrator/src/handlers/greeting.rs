@@ -84,7 +84,11 @@ impl Greeting {
     async fn greet(&self, joined: &NewGuild, joined_at: UnixMillis) -> Result<(), CallError> {
         let guild = joined.id;
         let checked = self.holder.tools.check_guild(guild).await?;
-        let language = Language::of(joined.preferred_locale.as_deref(), None);
+        // What the operator has set for all servers holds in a new one.
+        let config = self.holder.config.get(Home::Guild(guild)).await.ok();
+        let config = config.map(|snapshot| snapshot.effective(0, 0));
+        let set = config.as_ref().map(|effective| effective.config.answers.language.as_str());
+        let language = Language::of(set, joined.preferred_locale.as_deref());
         // Named by when she joined: the event comes again with each session.
         let name = format!("gj.{guild}.{}", joined_at.0);
         let tools = &self.holder.tools;

@@ -32,17 +32,17 @@ use crate::{
         store::{Ending, OpenChannel, Opened, Unfinished},
     },
     domain::{
-        answer,
+        answer::{self, Sentence},
         budgets::{Judged, Spending},
         channel::ChannelState,
-        discord,
+        community, discord,
         gate::{self, Call, GateRules, Reason},
         journal::{Finished, Outcome, Usage},
         message::Message,
         people::{People, Person, Rights},
         progress::{Progress, ProgressKind},
         task_thread::{Change, TaskThread},
-        tool::CallOutcome,
+        texts::{Language, refusals::Refusal},
         turn::{self, Situation, Turn, TurnMessage},
     },
     error::{CallError, ThreadError, with_causes},
@@ -631,10 +631,12 @@ impl<'a> Holding<'a> {
         tracing::warn!(channel.id = %self.fence.channel.channel, count,
             "more waits for a channel than its bound allows");
         let is_said = self.too_busy_said.is_some_and(|at| at.elapsed() < TOO_BUSY_SAID);
-        let text = (!is_said).then(|| answer::too_busy(count));
+        let language = self.language(&turn).await?;
+        let text = (!is_said).then(|| answer::too_busy(language, count));
         self.too_busy_said = Some(Instant::now());
         let detail = format!("{count} messages waited beyond the bound of the channel");
-        let thread = TaskThread::new(&turn, (&self.config.config.limits).into(), self.holder.now());
+        let limits = (&self.config.config.limits).into();
+        let thread = TaskThread::new(&turn, limits, language, self.holder.now());
         let id = TaskThreadId::random();
         let close = Closing { text: text.as_deref(), outcome: Outcome::TooBusy, detail };
         self.run(lease, id, &turn, thread, Work::Close(close)).await
@@ -652,8 +654,16 @@ impl<'a> Holding<'a> {
         let triggers: Vec<_> =
             turn.messages.iter().map(|message| message.trigger.to_string()).collect();
         self.progress(id, ProgressKind::Begun, json!({"triggers": triggers, "resumed": false}));
-        let thread = TaskThread::new(&turn, (&self.config.config.limits).into(), now);
+        let (limits, language) = ((&self.config.config.limits).into(), self.language(&turn).await?);
+        let thread = TaskThread::new(&turn, limits, language, now);
         self.run(lease, id, &turn, thread, Work::Answer(&[])).await
+    }
+
+    /// Returns the language in which code speaks to those who ask.
+    async fn language(&self, turn: &Turn) -> Result<Language, ThreadError> {
+        let asker = (!turn.is_shared()).then_some(turn.principal);
+        let effective = self.holder.config(self.fence.channel, asker).await?;
+        Ok(community::language(&effective.config))
     }
 
     /// Goes on with a thread that waited for a click.
@@ -739,14 +749,18 @@ impl<'a> Holding<'a> {
         holder.store.begin_bare_thread(&fence, id, trigger, &due, holder.now()).await?;
         let done = holder.tools.fire(&fence, id, trigger, &due).await?;
         holder.metrics.tool_called(done.outcome);
-        let said = if done.outcome == CallOutcome::Done {
-            let content: Value = serde_json::from_str(&done.content).unwrap_or_default();
-            content["summary"].as_str().unwrap_or_default().to_owned()
-        } else {
-            done.reason
-        };
         let planned_by = convert::person_of(due.principal.as_ref());
-        let text = answer::of_due(planned_by, &due.tool, done.outcome, &said);
+        let content: Value = serde_json::from_str(&done.content).unwrap_or_default();
+        let text = answer::of_due(
+            community::language(&self.config.config),
+            planned_by,
+            &answer::Done {
+                tool: &due.tool,
+                outcome: done.outcome,
+                summary: content["summary"].as_str().unwrap_or_default(),
+                refusal: Refusal { sentence: &done.reason, ..Refusal::in_content(&content) },
+            },
+        );
         let told = match &text {
             Some(text) => {
                 Some(holder.tools.tell(&fence, id, trigger, due.principal.clone(), text).await?)
@@ -799,17 +813,17 @@ impl<'a> Holding<'a> {
         self.progress(id, ProgressKind::Begun, json!({"triggers": told, "resumed": true}));
         let people = self.describe(turn.askers.iter().copied().chain([self.bot])).await?;
         self.learn(people);
-        let limits = (&self.config.config.limits).into();
+        let (limits, language) = ((&self.config.config.limits).into(), self.language(&turn).await?);
         let thread = journal
             .map_err(ThreadError::from)
-            .and_then(|steps| Ok(TaskThread::resume(&turn, limits, now, steps, &past)?));
+            .and_then(|steps| Ok(TaskThread::resume(&turn, limits, language, now, steps, &past)?));
         match thread {
             Ok(thread) => {
                 // So many together never are a turn: they were being turned down.
                 let is_turned_down = thread.is_fresh()
                     && turn.messages.len() > self.holder.settings.shared_turn_messages;
                 if is_turned_down {
-                    let text = answer::too_busy(turn.messages.len());
+                    let text = answer::too_busy(language, turn.messages.len());
                     let detail = "waited beyond the bound of the channel".to_owned();
                     let outcome = Outcome::TooBusy;
                     let close = Closing { text: Some(&text), outcome, detail };
@@ -1021,8 +1035,8 @@ impl<'a> Holding<'a> {
         at_step: u32,
         detail: String,
     ) -> Result<(), ThreadError> {
-        let limits = (&self.config.config.limits).into();
-        let thread = TaskThread::at_step(turn, limits, self.holder.now(), at_step);
+        let (limits, language) = ((&self.config.config.limits).into(), self.language(turn).await?);
+        let thread = TaskThread::at_step(turn, limits, language, self.holder.now(), at_step);
         let steps = AtomicU32::new(at_step);
         let fence = self.fence.clone();
         let triggers = turn.triggers();
@@ -1036,7 +1050,8 @@ impl<'a> Holding<'a> {
             thread,
             &steps,
         );
-        let said = run.close(Some(answer::FAILED), Outcome::Failed, detail.clone()).await;
+        let text = Sentence::Failed.said(language);
+        let said = run.close(Some(&text), Outcome::Failed, detail.clone()).await;
         match said {
             Ok(ended) => match self.finish(lease, id, &triggers, ended).await {
                 Err(ThreadError::Own(_)) => self.bury_bare(lease, id, &triggers, detail).await,

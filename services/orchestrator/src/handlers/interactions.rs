@@ -270,7 +270,10 @@ impl Interactions {
 /// Says why an act was not done.
 fn not_done(language: Language, called: &Called) -> String {
     let content: Value = serde_json::from_str(&called.content).unwrap_or_default();
-    not_done_because(language, Refusal { sentence: &called.reason, ..refusal_in(&content) })
+    not_done_because(
+        language,
+        Refusal { sentence: &called.reason, ..Refusal::in_content(&content) },
+    )
 }
 
 fn not_done_because(language: Language, refusal: Refusal<'_>) -> String {
@@ -283,13 +286,7 @@ fn not_done_because(language: Language, refusal: Refusal<'_>) -> String {
 /// Says why a click was refused.
 fn why_refused(language: Language, content: &str) -> String {
     let content: Value = serde_json::from_str(content).unwrap_or_default();
-    refusal_in(&content).said(language).unwrap_or_else(|| language.word("failed"))
-}
-
-/// Reads a refusal out of what a call came to.
-fn refusal_in(content: &Value) -> Refusal<'_> {
-    let text = |field: &str| content[field].as_str().unwrap_or_default();
-    Refusal { code: text("code"), permission: text("permission"), sentence: text("reason") }
+    Refusal::in_content(&content).said(language).unwrap_or_else(|| language.word("failed"))
 }
 
 #[cfg(test)]

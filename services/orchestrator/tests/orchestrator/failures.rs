@@ -6,11 +6,12 @@ use twilight_model::id::Id;
 
 use ery_channel_queue::{ChannelQueue, Task};
 use ery_clock::UnixMillis;
+use ery_community_config::Subject;
 use ery_ids::TriggerId;
 use ery_proto::store::v1::ThreadOutcome;
 
 use crate::support::{
-    ANN, BOT, MODERATORS,
+    ANN, BEN, BOT, GUILD, MODERATORS,
     ai::Reply,
     stand::{Stand, Written},
     until,
@@ -60,6 +61,24 @@ async fn where_no_provider_answers_one_honest_sentence_is_said() {
         assert!(stand.store.threads()[0].detail.contains("no provider answered"));
         assert_eq!(stand.ai.requests().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn what_code_says_is_in_the_language_that_is_set_for_answers() {
+    let stand = Stand::new().await;
+    let language = "answers.language";
+    stand.config.set(GUILD, Subject::SERVER, language, json!("de"));
+    stand.config.set(GUILD, Subject::user(BEN), language, json!("en"));
+    let fail = || Reply::Fail(Status::resource_exhausted("all tried"));
+    stand.ai.replies([fail(), fail()]);
+    let _process = stand.start();
+    stand.write(Written::by(ANN, "ery, hello")).await;
+    until("it is finished", || stand.store.finished() == 1).await;
+    stand.write(Written::by(BEN, "ery, hello")).await;
+    until("both are finished", || stand.store.finished() == 2).await;
+    let said = stand.tools.said();
+    assert!(said[0].starts_with("Entschuldigung, mein Sprachmodell"), "{said:?}");
+    assert!(said[1].starts_with("Sorry, my language model"), "{said:?}");
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ pub(crate) struct Interaction {
     pub(crate) permissions: Permissions,
     pub(crate) roles: Vec<Id<RoleMarker>>,
     pub(crate) language: Language,
-    /// The language of the server's staff.
+    /// The language of the server's staff, as Discord knows it.
     pub(crate) server_language: Language,
     pub(crate) kind: Kind,
 }

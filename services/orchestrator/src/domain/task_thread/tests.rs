@@ -18,8 +18,12 @@ fn turn() -> Turn {
     Turn::of(vec![of(5, ANN), of(6, BEN)]).unwrap()
 }
 
+fn said(sentence: Sentence) -> String {
+    sentence.said(Language::English)
+}
+
 fn fresh() -> TaskThread {
-    TaskThread::new(&turn(), LIMITS, T0)
+    TaskThread::new(&turn(), LIMITS, Language::English, T0)
 }
 
 fn context() -> ContextLoaded {
@@ -175,7 +179,7 @@ fn the_model_may_choose_silence() {
 fn a_refusal_without_words_is_said_plainly() {
     let effect =
         asking().step(Input::ModelAnswered(ModelTurn { stop: Stop::Refused, ..says("") }), T0);
-    assert!(answered(&effect).text.starts_with(answer::REFUSED));
+    assert!(answered(&effect).text.starts_with(&said(Sentence::Refused)));
 }
 
 #[test]
@@ -183,7 +187,7 @@ fn a_turn_cut_before_its_first_word_is_a_failure_that_is_said() {
     for stop in [Stop::Length, Stop::ToolCalls] {
         let mut thread = asking();
         let effect = thread.step(Input::ModelAnswered(ModelTurn { stop, ..says("") }), T0);
-        assert!(answered(&effect).text.starts_with(answer::NO_MODEL));
+        assert!(answered(&effect).text.starts_with(&said(Sentence::NoModel)));
         let effect = thread.step(sent(), T0);
         assert_eq!(finished(&effect).0, Outcome::Failed);
     }
@@ -226,9 +230,28 @@ fn where_no_provider_answers_one_sentence_is_said_and_the_thread_fails() {
     thread.take_journal();
     let effect = thread.step(Input::ModelFailed("429".into()), T0);
     assert_eq!(kinds(&thread.take_journal()), [(2, Kind::ExecutionOpened)]);
-    assert!(answered(&effect).text.starts_with(answer::NO_MODEL));
+    assert!(answered(&effect).text.starts_with(&said(Sentence::NoModel)));
     let effect = thread.step(sent(), T0);
     assert_eq!(finished(&effect), (Outcome::Failed, "429"));
+}
+
+#[test]
+fn what_code_says_is_in_the_language_that_is_set_there() {
+    let mut thread = TaskThread::new(&turn(), LIMITS, Language::German, T0);
+    thread.step(loaded(), T0);
+    let effect = thread.step(Input::ModelFailed("429".into()), T0);
+    let text = &answered(&effect).text;
+    assert!(text.starts_with("Entschuldigung, mein Sprachmodell"), "{text}");
+    assert!(text.contains("\n-# beantwortet https://"), "{text}");
+    // Also where a new holder comes to it.
+    let mut entries = until_asked();
+    entries.push(Entry::ModelAnswered(calls(9)));
+    let past = Past::default();
+    let entries = steps(entries);
+    let resumed = TaskThread::resume(&turn(), LIMITS, Language::German, T0, entries, &past);
+    let effect = resumed.unwrap().start(T0);
+    let text = &answered(&effect).text;
+    assert!(text.starts_with(&Sentence::OutOfToolCalls.said(Language::German)), "{text}");
 }
 
 #[test]
@@ -240,7 +263,7 @@ fn too_many_model_turns_end_the_thread_with_a_sentence() {
     }
     thread.step(Input::ModelAnswered(calls(1)), T0);
     let effect = thread.step(Input::ToolReturned(returned("{}")), T0);
-    assert!(answered(&effect).text.starts_with(answer::OUT_OF_STEPS));
+    assert!(answered(&effect).text.starts_with(&said(Sentence::OutOfSteps)));
     assert_eq!(finished(&thread.step(sent(), T0)).0, Outcome::OutOfBudget);
 }
 
@@ -251,7 +274,7 @@ fn too_many_tool_calls_end_the_thread_before_any_of_the_last_turn_runs() {
     thread.step(Input::ToolReturned(returned("{}")), T0);
     thread.step(Input::ToolReturned(returned("{}")), T0);
     let effect = thread.step(Input::ModelAnswered(calls(2)), T0);
-    assert!(answered(&effect).text.starts_with(answer::OUT_OF_TOOL_CALLS));
+    assert!(answered(&effect).text.starts_with(&said(Sentence::OutOfToolCalls)));
 }
 
 #[test]
@@ -260,12 +283,12 @@ fn too_many_tokens_end_the_thread() {
     let usage = Usage { prompt_tokens: 999, completion_tokens: 1, cached_tokens: 0 };
     thread.step(Input::ModelAnswered(ModelTurn { usage, ..calls(1) }), T0);
     let effect = thread.step(Input::ToolReturned(returned("{}")), T0);
-    assert!(answered(&effect).text.starts_with(answer::OUT_OF_TOKENS));
+    assert!(answered(&effect).text.starts_with(&said(Sentence::OutOfTokens)));
 }
 
 #[test]
 fn the_end_of_the_time_ends_the_thread_wherever_it_is() {
-    let out = |effect: &Effect| answered(effect).text.starts_with(answer::OUT_OF_TIME);
+    let out = |effect: &Effect| answered(effect).text.starts_with(&said(Sentence::OutOfTime));
     assert!(out(&asking().step(Input::TimeUp, T0)));
     assert!(out(&fresh().step(Input::TimeUp, T0)));
     assert!(out(&asking().step(Input::ModelAnswered(calls(1)), LATE)));
@@ -408,7 +431,7 @@ fn steps(entries: Vec<Entry>) -> Vec<Step> {
 
 fn resume(entries: Vec<Entry>, executed: &[((u32, u32), Executed)]) -> TaskThread {
     let past = Past { executed: executed.iter().cloned().collect(), ..Past::default() };
-    TaskThread::resume(&turn(), LIMITS, T0, steps(entries), &past).unwrap()
+    TaskThread::resume(&turn(), LIMITS, Language::English, T0, steps(entries), &past).unwrap()
 }
 
 fn executed(content: &str, tier: Tier) -> Executed {
@@ -491,7 +514,7 @@ fn a_closing_that_was_not_journaled_yet_is_journaled_now() {
     let mut entries = until_asked();
     entries.push(Entry::ModelAnswered(calls(9)));
     let mut thread = resume(entries, &[]);
-    assert!(answered(&thread.start(T0)).text.starts_with(answer::OUT_OF_TOOL_CALLS));
+    assert!(answered(&thread.start(T0)).text.starts_with(&said(Sentence::OutOfToolCalls)));
     assert_eq!(kinds(&thread.take_journal()), [(3, Kind::ExecutionOpened)]);
 }
 
@@ -543,8 +566,15 @@ fn a_journal_out_of_order_is_refused() {
         vec![Entry::ContextLoaded(context()), Entry::ContextLoaded(context())],
         vec![Entry::ModelAsked(ModelAsked::default())],
     ] {
-        let refused =
-            TaskThread::resume(&turn(), LIMITS, T0, steps(entries), &Past::default()).unwrap_err();
+        let refused = TaskThread::resume(
+            &turn(),
+            LIMITS,
+            Language::English,
+            T0,
+            steps(entries),
+            &Past::default(),
+        )
+        .unwrap_err();
         assert!(refused.to_string().contains("out of its order"));
     }
     let twice = vec![
@@ -556,7 +586,10 @@ fn a_journal_out_of_order_is_refused() {
             bill: Bill::default(),
         },
     ];
-    assert!(TaskThread::resume(&turn(), LIMITS, T0, twice, &Past::default()).is_err());
+    assert!(
+        TaskThread::resume(&turn(), LIMITS, Language::English, T0, twice, &Past::default())
+            .is_err()
+    );
 }
 
 #[test]
@@ -570,7 +603,9 @@ fn bounds_that_are_lowered_later_are_for_later_threads() {
     };
     let resumed = |bounds| {
         let past = Past::default();
-        TaskThread::resume(&turn(), lower, T0, journal(bounds), &past).unwrap().start(T0)
+        TaskThread::resume(&turn(), lower, Language::English, T0, journal(bounds), &past)
+            .unwrap()
+            .start(T0)
     };
     let own = fresh().bounds();
     assert!(matches!(resumed(Some(own)), Effect::CallTool(_)));
@@ -609,7 +644,7 @@ fn what_was_ordered_is_done_behind_what_waits_and_what_has_no_turn_yet() {
         let mut entries = until_asked();
         entries.push(Entry::ModelAnswered(calls(4)));
         let limits = Limits { max_tool_calls: 4, ..LIMITS };
-        TaskThread::resume(&turn(), limits, T0, steps(entries), past).unwrap()
+        TaskThread::resume(&turn(), limits, Language::English, T0, steps(entries), past).unwrap()
     };
     let mut thread = turn(&Past::default());
     let mut effect = thread.start(T0);
@@ -671,7 +706,7 @@ fn what_one_turn_proposes_is_shown_together_and_decided_in_any_order() {
     let turn = |past: &Past| {
         let mut entries = until_asked();
         entries.push(Entry::ModelAnswered(calls(3)));
-        TaskThread::resume(&turn(), LIMITS, T0, steps(entries), past).unwrap()
+        TaskThread::resume(&turn(), LIMITS, Language::English, T0, steps(entries), past).unwrap()
     };
     let mut thread = turn(&Past::default());
     let mut effect = thread.start(T0);
@@ -711,7 +746,8 @@ fn a_holder_that_dies_between_two_proposals_shows_the_rest_and_none_twice() {
     let mut entries = until_asked();
     entries.push(Entry::ModelAnswered(calls(3)));
     let past = Past { executed: [((2, 0), proposed())].into(), ..Past::default() };
-    let mut thread = TaskThread::resume(&turn(), LIMITS, T0, steps(entries), &past).unwrap();
+    let mut thread =
+        TaskThread::resume(&turn(), LIMITS, Language::English, T0, steps(entries), &past).unwrap();
     let Effect::CallTool(call) = thread.start(T0) else { panic!("it goes on") };
     assert_eq!((call.call, call.is_ahead), (1, true));
 }
@@ -721,8 +757,15 @@ fn no_more_proposals_are_shown_together_than_a_channel_bears() {
     let mut entries = until_asked();
     entries.push(Entry::ModelAnswered(calls(12)));
     let limits = Limits { max_tool_calls: 99, ..LIMITS };
-    let mut thread =
-        TaskThread::resume(&turn(), limits, T0, steps(entries), &Past::default()).unwrap();
+    let mut thread = TaskThread::resume(
+        &turn(),
+        limits,
+        Language::English,
+        T0,
+        steps(entries),
+        &Past::default(),
+    )
+    .unwrap();
     let mut effect = thread.start(T0);
     let mut shown = 0;
     while let Effect::CallTool(_) = effect {
@@ -754,7 +797,9 @@ fn a_pause_ends_a_thread_unless_something_that_it_proposed_can_be_clicked_still(
     assert!(matches!(&ended, Effect::Finish(end) if end.outcome == Outcome::Cancelled));
 
     let past = Past { executed: [((2, 0), proposed())].into(), ..Past::default() };
-    let mut thread = TaskThread::resume(&turn(), LIMITS, T0, steps(entries(2)), &past).unwrap();
+    let mut thread =
+        TaskThread::resume(&turn(), LIMITS, Language::English, T0, steps(entries(2)), &past)
+            .unwrap();
     assert!(matches!(thread.start(T0), Effect::CallTool(call) if call.call == 1));
     assert!(is_suspended(&thread.pause("paused")));
 
@@ -764,7 +809,9 @@ fn a_pause_ends_a_thread_unless_something_that_it_proposed_can_be_clicked_still(
         rulings: [((2, 0), Ruling::Refused("no".into()))].into(),
         ..Past::default()
     };
-    let mut thread = TaskThread::resume(&turn(), LIMITS, T0, steps(entries(1)), &past).unwrap();
+    let mut thread =
+        TaskThread::resume(&turn(), LIMITS, Language::English, T0, steps(entries(1)), &past)
+            .unwrap();
     assert_eq!(thread.start(T0), Effect::AskModel);
     let ended = thread.pause("paused");
     assert!(matches!(&ended, Effect::Finish(end) if end.outcome == Outcome::Cancelled));
@@ -778,7 +825,7 @@ fn reopened(past: &Past) -> TaskThread {
         detail: String::new(),
         answer: None,
     }));
-    TaskThread::resume(&turn(), LIMITS, T0, steps(entries), past).unwrap()
+    TaskThread::resume(&turn(), LIMITS, Language::English, T0, steps(entries), past).unwrap()
 }
 
 #[test]
@@ -873,7 +920,15 @@ fn a_thread_that_is_left_tells_what_it_spent_and_is_gone_on_with_as_if_it_had_no
     assert_eq!(billed(&journal), [(0, 4, 0)]);
     assert!(first.leave(T0).is_empty(), "once");
     let resume = |journal: &[Step]| {
-        TaskThread::resume(&turn(), LIMITS, T0, journal.to_vec(), &Past::default()).unwrap()
+        TaskThread::resume(
+            &turn(),
+            LIMITS,
+            Language::English,
+            T0,
+            journal.to_vec(),
+            &Past::default(),
+        )
+        .unwrap()
     };
     let mut next = resume(&journal);
     assert_eq!(next.start(T0), Effect::Load);
@@ -911,7 +966,15 @@ fn a_turn_that_was_lost_with_its_process_is_told_of_once() {
     let mut first = asking();
     let mut journal = steps(&mut first);
     let resume = |journal: &[Step]| {
-        TaskThread::resume(&turn(), LIMITS, T0, journal.to_vec(), &Past::default()).unwrap()
+        TaskThread::resume(
+            &turn(),
+            LIMITS,
+            Language::English,
+            T0,
+            journal.to_vec(),
+            &Past::default(),
+        )
+        .unwrap()
     };
     // Killed before the answer was journaled, twice.
     for lost in [1, 1] {

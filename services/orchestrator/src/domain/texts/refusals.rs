@@ -1,5 +1,7 @@
 //! Why the tool-service refused something, in every language, by the code that it gives.
 
+use serde_json::Value;
+
 use super::{Language, right};
 use crate::domain::commands::reply::{quoted, shortened};
 
@@ -17,7 +19,13 @@ pub(crate) struct Refusal<'a> {
     pub(crate) sentence: &'a str,
 }
 
-impl Refusal<'_> {
+impl<'a> Refusal<'a> {
+    /// Reads it out of what a call came to.
+    pub(crate) fn in_content(content: &'a Value) -> Self {
+        let text = |field: &str| content[field].as_str().unwrap_or_default();
+        Self { code: text("code"), permission: text("permission"), sentence: text("reason") }
+    }
+
     /// Says it in a language; nothing where there is nothing to say.
     pub(crate) fn said(&self, language: Language) -> Option<String> {
         let own = (!self.sentence.is_empty()).then(|| shortened(self.sentence, LONGEST));

@@ -11,9 +11,9 @@ use super::{Holding, NO_GUILD};
 use crate::{
     adapters::convert,
     domain::{
-        answer,
+        answer, community,
         journal::{Finished, Outcome, Usage},
-        tool::CallOutcome,
+        texts::refusals::Refusal,
     },
     error::{ThreadError, with_causes},
     handlers::thread_run::Ended,
@@ -60,14 +60,18 @@ impl Holding<'_> {
         holder.metrics.thread_begun();
         let done = holder.tools.do_approved(&fence, id, trigger, &approval).await?;
         holder.metrics.tool_called(done.outcome);
-        let said = if done.outcome == CallOutcome::Done {
-            let content: Value = serde_json::from_str(&done.content).unwrap_or_default();
-            content["summary"].as_str().unwrap_or_default().to_owned()
-        } else {
-            done.reason
-        };
         let asker = Id::new_checked(approval.asker_id);
-        let text = answer::of_approved(asker, &approval.tool, done.outcome, &said);
+        let content: Value = serde_json::from_str(&done.content).unwrap_or_default();
+        let text = answer::of_approved(
+            community::language(&self.config.config),
+            asker,
+            &answer::Done {
+                tool: &approval.tool,
+                outcome: done.outcome,
+                summary: content["summary"].as_str().unwrap_or_default(),
+                refusal: Refusal { sentence: &done.reason, ..Refusal::in_content(&content) },
+            },
+        );
         let told = match &text {
             Some(text) => {
                 let principal = asker.map(convert::person);

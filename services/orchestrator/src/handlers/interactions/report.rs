@@ -8,6 +8,7 @@ use twilight_model::id::{
 };
 
 use ery_community_config::{Named, Present};
+use ery_ids::ChannelKey;
 
 use crate::{
     domain::{
@@ -15,6 +16,7 @@ use crate::{
             interaction::Interaction,
             reply::{Message, quoted},
         },
+        texts::Language,
         tool::CallOutcome,
     },
     error::CallError,
@@ -95,7 +97,9 @@ pub(super) async fn report(
             }
         }));
     }
-    let of_staff = it.server_language;
+    let there = holder.config(ChannelKey::new(Some(guild), staff.channel), None).await?;
+    let set = Language::known(&there.config.answers.language);
+    let of_staff = set.unwrap_or(it.server_language);
     let mut found = holder.store.message(it.channel, message).await?;
     for _ in 0..TAKEN_IN_TRIES {
         if found.is_some() {

@@ -12,7 +12,7 @@ use crate::{
             pages::{List, Paged},
             reply::{Button, Choice, Message, quoted, shortened},
         },
-        texts::Language,
+        texts::{Language, refusals::Refusal},
         tool::CallOutcome,
     },
     error::CallError,
@@ -58,7 +58,7 @@ pub(super) async fn cancel(
     if called.outcome != CallOutcome::Done {
         let is_failed = matches!(called.outcome, CallOutcome::Failed | CallOutcome::Denied);
         let content: Value = serde_json::from_str(&called.content).unwrap_or_default();
-        let is_of_rights = super::refusal_in(&content).of_rights(it.language).is_some();
+        let is_of_rights = Refusal::in_content(&content).of_rights(it.language).is_some();
         if is_failed && !is_of_rights {
             let plans = holder.tools.list_plans(it).await?;
             if !plans.iter().any(|plan| plan.id == id) {

@@ -14,11 +14,11 @@ use crate::{
     domain::{
         answer,
         budgets::{Judged, Reached, Scope, Stage},
+        community,
         journal::{Finished, Outcome, Spent, Step},
         message::Message,
         task_thread::{Answer, Change, Effect},
         text,
-        texts::Language,
         tool::Tool,
     },
     error::{ThreadError, with_causes},
@@ -72,7 +72,7 @@ impl Run<'_> {
         if !is_granted && !is_at_work {
             return Ok(Effect::Finish(Finished { outcome, detail, answer: None }));
         }
-        let text = stop.said(language(effective));
+        let text = stop.said(community::language(&effective.config));
         if is_granted {
             self.tell_staff(effective, &stop).await;
         }
@@ -82,7 +82,7 @@ impl Run<'_> {
     /// Adds to an answer that it is not whole, what was not read for it, and what is to be told of budgets, once in a window.
     pub(super) async fn with_notices(&mut self, mut answer: Answer) -> Result<Answer, ThreadError> {
         let effective = self.config().await?;
-        let language = language(&effective);
+        let language = community::language(&effective.config);
         let mut lines = Vec::new();
         if self.thread.is_answer_cut() {
             lines.push(language.word("answer-cut"));
@@ -121,7 +121,7 @@ impl Run<'_> {
         reached: &Reached,
         mut answer: Answer,
     ) -> Result<Answer, ThreadError> {
-        let language = language(effective);
+        let language = community::language(&effective.config);
         let Some(text) = answer::with_footnote(&answer.text, &reached.said(language)) else {
             return Ok(answer);
         };
@@ -237,7 +237,7 @@ impl Run<'_> {
             reached.span.began.0,
             reached.stage.as_word()
         );
-        let text = reached.said(language(effective));
+        let text = reached.said(community::language(&effective.config));
         let told = self.holder.tools.tell_budget(self.channel(), trigger, &name, staff, &text);
         if let Err(error) = told.await {
             tracing::warn!(
@@ -247,9 +247,4 @@ impl Run<'_> {
             );
         }
     }
-}
-
-/// Returns the language in which a community is told of its budgets.
-fn language(effective: &Effective) -> Language {
-    Language::of(Some(&effective.config.answers.language), None)
 }
