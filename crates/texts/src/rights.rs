@@ -43,6 +43,20 @@ const RIGHTS: &[(&str, &str)] = &[
     ("CONNECT", "right-connect"),
     ("SPEAK", "right-speak"),
     ("ADMINISTRATOR", "right-administrator"),
+    ("PRIORITY_SPEAKER", "right-priority-speaker"),
+    ("STREAM", "right-stream"),
+    ("SEND_TTS_MESSAGES", "right-send-tts-messages"),
+    ("VIEW_GUILD_INSIGHTS", "right-view-guild-insights"),
+    ("USE_VAD", "right-use-vad"),
+    ("REQUEST_TO_SPEAK", "right-request-to-speak"),
+    ("USE_EMBEDDED_ACTIVITIES", "right-use-embedded-activities"),
+    ("VIEW_CREATOR_MONETIZATION_ANALYTICS", "right-view-creator-monetization-analytics"),
+    ("USE_SOUNDBOARD", "right-use-soundboard"),
+    ("USE_EXTERNAL_SOUNDS", "right-use-external-sounds"),
+    ("SEND_VOICE_MESSAGES", "right-send-voice-messages"),
+    ("USE_EXTERNAL_APPS", "right-use-external-apps"),
+    // As the tool-service calls those that Discord has invented since.
+    ("UNKNOWN", "right-unknown"),
 ];
 
 /// Says a right as people read it; one that has no words here is called as Discord's API does.

@@ -546,6 +546,171 @@ answer-end-not-done = Was jetzt enden sollte ({ $tool }), ließ sich nicht beend
 answer-as-approved = { $person }, wie freigegeben:
 answer-approved-not-done = { $person }, was freigegeben war ({ $tool }), ist nicht geschehen.
 
+## Was vorgeschlagen wird
+
+# Eine Erwähnung, und ein Zeitpunkt, wie Discord ihn zeigt.
+proposal-asked = { $asker } hat darum gebeten. Wer es selbst tun darf, kann es hier freigeben, bis { $until }.
+proposal-approve = Freigeben
+proposal-reject = Ablehnen
+proposal-asker = Darum gebeten hat { $asker }.
+proposal-approved = Freigegeben von { $by }.
+proposal-rejected = Abgelehnt von { $by }.
+proposal-expired = Niemand hat es rechtzeitig freigegeben.
+proposal-revoked = Die Zugangsdaten, mit denen darum gebeten wurde, sind widerrufen.
+proposal-withdrawn = Die Nachricht, die darum gebeten hat, ist gelöscht.
+proposal-waits = Das wartet noch.
+
+# Was es täte, als Überschrift.
+act-ban = Ein Mitglied bannen
+act-ban-many = Mehrere Leute bannen
+act-unban = Einen Bann aufheben
+act-kick = Ein Mitglied vom Server entfernen
+act-lift-timeout = Das Timeout eines Mitglieds aufheben
+act-timeout = Einem Mitglied ein Timeout geben
+act-warn = Ein Mitglied verwarnen
+act-give-role = Einem Mitglied eine Rolle geben
+act-take-role = Einem Mitglied eine Rolle nehmen
+act-create-role = Eine Rolle erstellen
+act-change-role = Eine Rolle ändern
+act-delete-role = Eine Rolle löschen
+act-move-role = Eine Rolle verschieben
+act-reset-permissions = Wieder den Rollen überlassen, was in einem Kanal eingestellt war
+act-server-permissions = Ändern, was eine Rolle auf dem ganzen Server darf
+act-channel-permissions = Ändern, wer in einem Kanal was darf
+act-create-channel = Einen Kanal erstellen
+act-change-channel = Einen Kanal ändern
+act-move-channel = Einen Kanal verschieben
+act-delete-channel = Einen Kanal löschen
+act-send-message = Eine Nachricht senden
+act-edit-message = Eine Nachricht von mir ändern
+act-delete-message = Eine Nachricht löschen
+act-unpin = Eine Nachricht lösen
+act-pin = Eine Nachricht anpinnen
+act-react = Auf eine Nachricht reagieren
+act-take-all-reactions = Alle Reaktionen auf eine Nachricht wegnehmen
+act-take-emoji-reactions = Alle Reaktionen mit einem Emoji wegnehmen
+act-take-reaction = Eine Reaktion wegnehmen
+act-send-dm = Eine Direktnachricht senden
+act-create-invite = Eine Einladung erstellen
+act-create-thread = Einen Thread beginnen
+act-cancel-plan = Etwas Geplantes zurücknehmen
+act-plan = Das später tun
+act-delete-messages = { $count } Nachrichten löschen
+
+# Seine Teile, jeder vor dem, was er ist; hinter manchen steht, was weiter unten kommt.
+part-with-a-frame = mit einem Rahmen
+part-with-a-poll = mit einer Umfrage
+part-with-a-file = mit einer Datei
+part-with-a-sticker = mit einem Sticker
+part-with-a-value = mit einem Wert
+part-member = Mitglied
+part-written-by = geschrieben von
+part-it-answers = beantwortet
+part-planned-by = geplant von
+part-asked-for-in = verlangt in
+part-channel = Kanal
+part-in-the-category = in der Kategorie
+part-right-above = direkt über
+part-right-below = direkt unter
+part-role = Rolle
+part-message = Nachricht
+part-which = welche
+part-in-reply-to = als Antwort auf
+part-for = für
+part-valid-for = gültig für
+part-slow-mode = Slow-Modus
+part-open-for = offen für
+part-permissions = Rechte
+part-allowed = erlaubt
+part-denied = verweigert
+part-left-to-the-roles = den Rollen überlassen
+part-colour = Farbe
+part-until = bis
+part-at = um
+part-who-came = gekommen
+part-shown-apart-from-others = getrennt von anderen angezeigt
+part-may-be-notified-by-everybody = darf von allen benachrichtigt werden
+part-only-for-adults = nur für Erwachsene
+part-put-away = archiviert
+part-locked = geschlossen
+part-several-answers-may-be-chosen = mehrere Antworten können gewählt werden
+part-out-of-its-category = aus seiner Kategorie heraus
+part-only-for-as-long-as-they-stay-online = nur, solange sie online bleiben
+part-another-one-than-there-is = eine andere als die, die es gibt
+part-can-be-used = kann benutzt werden
+part-text = Text
+part-heading = Überschrift
+part-small-text = kleiner Text
+part-put-away-without-messages-for = archiviert ohne Nachrichten für
+part-told-by = gesagt durch
+part-to-be-seen-by = zu sehen für
+part-kind = Art
+part-with-what-they-wrote-in-the-last = mit dem, was sie zuletzt geschrieben haben, in
+part-in = in
+part-none-good = immer
+part-none-for-ever = immer
+part-none-off = aus
+part-none-any-number-of-times = beliebig oft
+part-is-channel = eine Nachricht im Kanal
+part-is-dm = eine Direktnachricht
+part-is-none = nichts: es wird nur aufgeschrieben
+part-is-public = alle, die den Kanal sehen
+part-is-private = die, die hinzugefügt werden
+part-is-text = Text
+part-is-voice = Sprache
+part-is-category = Kategorie
+part-is-announcement = Ankündigungen
+part-is-stage = Stage
+part-is-forum = Forum
+part-reason = Grund
+part-name = Name
+part-id = Id
+part-topic = Thema
+part-position = Position
+part-emoji = Emoji
+part-tags = Tags
+part-question = Frage
+part-answers = Antworten
+part-value = Wert
+part-no-rights = keine
+part-yes = ja
+part-no = nein
+part-members = { $count ->
+    [one] { $count } Mitglied
+   *[other] { $count } Mitglieder
+}
+part-notified = { $count ->
+    [one] { $count } Person wird benachrichtigt
+   *[other] { $count } Leute werden benachrichtigt
+}
+person-role = Rolle { $role }
+person-no-role = keine Rolle
+person-joined = seit { $at }
+person-calls-themselves = nennt sich „{ $name }“
+span-and = { " und " }
+span-days = { $count ->
+    [one] { $count } Tag
+   *[other] { $count } Tage
+}
+span-hours = { $count ->
+    [one] { $count } Stunde
+   *[other] { $count } Stunden
+}
+span-minutes = { $count ->
+    [one] { $count } Minute
+   *[other] { $count } Minuten
+}
+span-seconds = { $count ->
+    [one] { $count } Sekunde
+   *[other] { $count } Sekunden
+}
+
+## Verwarnungen, die gegeben werden
+
+warned-here = { $person }, du bist verwarnt
+warned-on-server = Du bist verwarnt auf dem Server { $server }
+
+
 ## Was ausgegeben werden darf
 
 # Stellen: wessen Budget es ist (member, channel, server, installation), und für wie lange (day, month).
@@ -650,3 +815,16 @@ right-move-members = Mitglieder verschieben
 right-connect = Verbinden
 right-speak = Sprechen
 right-administrator = Administrator
+right-priority-speaker = Prioritätssprecher
+right-stream = Video
+right-send-tts-messages = Text-zu-Sprache-Nachrichten senden
+right-view-guild-insights = Server-Einblicke anzeigen
+right-use-vad = Sprachaktivierung verwenden
+right-request-to-speak = Redeanfrage
+right-use-embedded-activities = Aktivitäten verwenden
+right-view-creator-monetization-analytics = Monetarisierungsanalysen anzeigen
+right-use-soundboard = Soundboard verwenden
+right-use-external-sounds = Externe Sounds verwenden
+right-send-voice-messages = Sprachnachrichten senden
+right-use-external-apps = Externe Apps verwenden
+right-unknown = ein neueres Recht

@@ -546,6 +546,171 @@ answer-end-not-done = What was to end now ({ $tool }) could not be ended.
 answer-as-approved = { $person }, as approved:
 answer-approved-not-done = { $person }, what was approved ({ $tool }) was not done.
 
+## What is proposed
+
+# Places: a mention, and a moment as Discord shows it.
+proposal-asked = { $asker } asked for this. Whoever may do it themselves can approve it here, until { $until }.
+proposal-approve = Approve
+proposal-reject = Reject
+proposal-asker = Asked for by { $asker }.
+proposal-approved = Approved by { $by }.
+proposal-rejected = Rejected by { $by }.
+proposal-expired = Nobody approved this in time.
+proposal-revoked = The credential by which this was asked for was revoked.
+proposal-withdrawn = The message that asked for this was deleted.
+proposal-waits = This still waits.
+
+# What it would do, as a heading.
+act-ban = Ban a member
+act-ban-many = Ban several people
+act-unban = Lift a ban
+act-kick = Remove a member from the server
+act-lift-timeout = Lift a member's timeout
+act-timeout = Time a member out
+act-warn = Warn a member
+act-give-role = Give a member a role
+act-take-role = Take a role from a member
+act-create-role = Create a role
+act-change-role = Change a role
+act-delete-role = Delete a role
+act-move-role = Move a role
+act-reset-permissions = Leave to the roles what was set in a channel
+act-server-permissions = Change what a role may do on the whole server
+act-channel-permissions = Change who may do what in a channel
+act-create-channel = Create a channel
+act-change-channel = Change a channel
+act-move-channel = Move a channel
+act-delete-channel = Delete a channel
+act-send-message = Send a message
+act-edit-message = Change a message of mine
+act-delete-message = Delete a message
+act-unpin = Unpin a message
+act-pin = Pin a message
+act-react = React to a message
+act-take-all-reactions = Take all reactions to a message away
+act-take-emoji-reactions = Take everybody's reactions with one emoji away
+act-take-reaction = Take a reaction away
+act-send-dm = Send a direct message
+act-create-invite = Create an invite
+act-create-thread = Begin a thread
+act-cancel-plan = Take a plan back
+act-plan = Do this later
+act-delete-messages = Delete { $count } messages
+
+# Its parts, each before what it is; behind some of them stand those below.
+part-with-a-frame = with a frame
+part-with-a-poll = with a poll
+part-with-a-file = with a file
+part-with-a-sticker = with a sticker
+part-with-a-value = with a value
+part-member = member
+part-written-by = written by
+part-it-answers = it answers
+part-planned-by = planned by
+part-asked-for-in = asked for in
+part-channel = channel
+part-in-the-category = in the category
+part-right-above = right above
+part-right-below = right below
+part-role = role
+part-message = message
+part-which = which
+part-in-reply-to = in reply to
+part-for = for
+part-valid-for = valid for
+part-slow-mode = slow mode
+part-open-for = open for
+part-permissions = permissions
+part-allowed = allowed
+part-denied = denied
+part-left-to-the-roles = left to the roles
+part-colour = colour
+part-until = until
+part-at = at
+part-who-came = who came
+part-shown-apart-from-others = shown apart from others
+part-may-be-notified-by-everybody = may be notified by everybody
+part-only-for-adults = only for adults
+part-put-away = put away
+part-locked = locked
+part-several-answers-may-be-chosen = several answers may be chosen
+part-out-of-its-category = out of its category
+part-only-for-as-long-as-they-stay-online = only for as long as they stay online
+part-another-one-than-there-is = another one than there is
+part-can-be-used = can be used
+part-text = text
+part-heading = heading
+part-small-text = small text
+part-put-away-without-messages-for = put away without messages for
+part-told-by = told by
+part-to-be-seen-by = to be seen by
+part-kind = kind
+part-with-what-they-wrote-in-the-last = with what they wrote in the last
+part-in = in
+part-none-good = good
+part-none-for-ever = for ever
+part-none-off = off
+part-none-any-number-of-times = any number of times
+part-is-channel = a message in the channel
+part-is-dm = a direct message
+part-is-none = nothing: it is only written down
+part-is-public = everybody who sees the channel
+part-is-private = those who are added
+part-is-text = text
+part-is-voice = voice
+part-is-category = category
+part-is-announcement = announcement
+part-is-stage = stage
+part-is-forum = forum
+part-reason = reason
+part-name = name
+part-id = id
+part-topic = topic
+part-position = position
+part-emoji = emoji
+part-tags = tags
+part-question = question
+part-answers = answers
+part-value = value
+part-no-rights = none
+part-yes = yes
+part-no = no
+part-members = { $count ->
+    [one] { $count } member
+   *[other] { $count } members
+}
+part-notified = { $count ->
+    [one] { $count } person is notified
+   *[other] { $count } people are notified
+}
+person-role = role { $role }
+person-no-role = no role
+person-joined = joined { $at }
+person-calls-themselves = calls themselves “{ $name }”
+span-and = { " and " }
+span-days = { $count ->
+    [one] { $count } day
+   *[other] { $count } days
+}
+span-hours = { $count ->
+    [one] { $count } hour
+   *[other] { $count } hours
+}
+span-minutes = { $count ->
+    [one] { $count } minute
+   *[other] { $count } minutes
+}
+span-seconds = { $count ->
+    [one] { $count } second
+   *[other] { $count } seconds
+}
+
+## Warnings that are given
+
+warned-here = { $person }, you are warned
+warned-on-server = You are warned on the server { $server }
+
+
 ## What may be spent
 
 # Places: whose budget it is (member, channel, server, installation), and over what time (day, month).
@@ -650,3 +815,16 @@ right-move-members = Move members
 right-connect = Connect
 right-speak = Speak
 right-administrator = Administrator
+right-priority-speaker = Priority speaker
+right-stream = Video
+right-send-tts-messages = Send text-to-speech messages
+right-view-guild-insights = View server insights
+right-use-vad = Use voice activity
+right-request-to-speak = Request to speak
+right-use-embedded-activities = Use activities
+right-view-creator-monetization-analytics = View creator monetization analytics
+right-use-soundboard = Use soundboard
+right-use-external-sounds = Use external sounds
+right-send-voice-messages = Send voice messages
+right-use-external-apps = Use external apps
+right-unknown = a newer permission

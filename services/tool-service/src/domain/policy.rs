@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use twilight_model::id::{Id, marker::RoleMarker};
 
 use ery_community_config::{Config, ToolRule, ToolRules};
+use ery_texts::Language;
 
 use super::guild::Member;
 
@@ -22,6 +23,8 @@ pub(crate) struct Policy {
     pub(crate) destructive_per_hour: u32,
     /// How many acts that matter are done in an hour for one person.
     pub(crate) acts_per_person_per_hour: u32,
+    /// In which people there are spoken to.
+    pub(crate) language: Language,
 }
 
 impl Default for Policy {
@@ -40,6 +43,7 @@ impl Policy {
             event_managers: config.access.event_manager.clone(),
             destructive_per_hour: config.tools.destructive_per_hour,
             acts_per_person_per_hour: config.tools.acts_per_person_per_hour,
+            language: Language::of(Some(&config.answers.language), None),
         }
     }
 

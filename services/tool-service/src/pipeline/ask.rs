@@ -304,15 +304,6 @@ impl Ask {
         }
     }
 
-    /// Names the asker so that Discord shows who it is.
-    pub(super) fn asker_mention(&self) -> String {
-        match &self.principal {
-            Some(Principal::Person(user)) => format!("<@{user}>"),
-            Some(Principal::Rule { .. }) => "A rule of this server".into(),
-            Some(Principal::Expiry { .. }) | None => "Nobody".into(),
-        }
-    }
-
     fn asker(&self) -> String {
         match &self.principal {
             Some(Principal::Person(user)) => user.to_string(),

@@ -9,6 +9,7 @@ use twilight_model::{
 };
 
 use ery_clock::UnixMillis;
+use ery_texts::{Language, right};
 
 use crate::{
     adapters::discord::wire::moment,
@@ -40,8 +41,13 @@ pub(super) fn tool(name: &str) -> String {
 /// # Errors
 ///
 /// With what there is room for, if that is not all: what cannot be seen cannot be approved.
-pub(super) fn act(spec: &Spec, act: &Value, state: Option<&GuildState>) -> Result<String, String> {
-    let mut page = Page { state, channel: None, lines: Vec::new() };
+pub(super) fn act(
+    language: Language,
+    spec: &Spec,
+    act: &Value,
+    state: Option<&GuildState>,
+) -> Result<String, String> {
+    let mut page = Page { language, state, channel: None, lines: Vec::new() };
     page.act(spec.name, act, "> ");
     let text = page.lines.join("\n");
     let shown = text::shortened(&text, MAX_ACT);
@@ -50,6 +56,7 @@ pub(super) fn act(spec: &Spec, act: &Value, state: Option<&GuildState>) -> Resul
 
 /// What is written of an act so far.
 struct Page<'a> {
+    language: Language,
     state: Option<&'a GuildState>,
     /// The channel in which its messages stand.
     channel: Option<String>,
@@ -59,7 +66,7 @@ struct Page<'a> {
 impl Page<'_> {
     fn act(&mut self, tool: &str, act: &Value, indent: &str) {
         self.channel = None;
-        self.lines.push(format!("{indent}**{}**", words::heading(tool, act)));
+        self.lines.push(format!("{indent}**{}**", words::heading(self.language, tool, act)));
         self.fields(tool, act, indent);
         if tool == SCHEDULE_ACTION {
             let planned = act["tool"].as_str().unwrap_or_default();
@@ -78,20 +85,20 @@ impl Page<'_> {
     }
 
     fn field(&mut self, tool: &str, field: &str, value: &Value, indent: &str) {
-        let (label, shown) = words::shown(tool, field);
+        let (label, shown) = words::shown(self.language, tool, field);
         let said = match (shown, value) {
             (_, Value::Null) | (Shown::Never, _) | (Shown::Flag, Value::Bool(false)) => return,
             (_, Value::Array(items)) if items.is_empty() => return,
             (Shown::Inside, value) => return self.fields(tool, value, indent),
             (Shown::Below, Value::Array(items)) => {
                 for item in items {
-                    self.below(tool, label, item, indent);
+                    self.below(tool, &label, item, indent);
                 }
                 return;
             }
-            (Shown::Below, item) => return self.below(tool, label, item, indent),
-            (Shown::People { one }, Value::Array(items)) => {
-                let count = text::counted(items.len(), one, label);
+            (Shown::Below, item) => return self.below(tool, &label, item, indent),
+            (Shown::People(key), Value::Array(items)) => {
+                let count = self.language.say(key, &[("count", items.len().into())]);
                 self.lines.push(format!("{indent}{count}:"));
                 let people = items.iter().map(|item| format!("{indent}• {}", self.each(item)));
                 let people: Vec<_> = people.collect();
@@ -101,8 +108,8 @@ impl Page<'_> {
             (Shown::Span { unit, none }, value) => {
                 match value.as_u64().and_then(|count| u32::try_from(count * unit).ok()) {
                     Some(0) if none.is_empty() => return,
-                    Some(0) => none.to_owned(),
-                    Some(seconds) => text::time_span(seconds),
+                    Some(0) => self.language.word(none),
+                    Some(seconds) => span(self.language, seconds),
                     None => quoted(&plain(value)),
                 }
             }
@@ -110,8 +117,8 @@ impl Page<'_> {
                 let bits = value.as_str().and_then(|bits| bits.parse().ok());
                 match bits.map(Permissions::from_bits_retain) {
                     Some(bits) if bits.is_empty() && tool == "manage_permissions" => return,
-                    Some(bits) if bits.is_empty() => "none".to_owned(),
-                    Some(bits) => permissions::listed(bits),
+                    Some(bits) if bits.is_empty() => self.language.word("part-no-rights"),
+                    Some(bits) => rights(self.language, bits),
                     None => quoted(&plain(value)),
                 }
             }
@@ -149,14 +156,15 @@ impl Page<'_> {
                 .or_else(|| moment(&plain))
                 .map(|at| format!("<t:{}:f>", at.as_secs())),
             Shown::YesNo | Shown::Flag => {
-                value.as_bool().map(|it| if it { "yes" } else { "no" }.to_owned())
+                let key = |it: bool| if it { "part-yes" } else { "part-no" };
+                value.as_bool().map(|it| self.language.word(key(it)))
             }
             Shown::Count { none } => {
-                Some(if plain == "0" { none.to_owned() } else { plain.clone() })
+                Some(if plain == "0" { self.language.word(none) } else { plain.clone() })
             }
             Shown::Word(words) => {
                 let known = words.iter().find(|(word, _)| *word == plain);
-                known.map(|(_, said)| (*said).to_owned())
+                known.map(|(_, key)| self.language.word(key))
             }
             _ => None,
         };
@@ -173,9 +181,37 @@ impl Page<'_> {
 
     fn person(&self, user: Id<UserMarker>) -> String {
         match self.state.and_then(|state| state.member(user).zip(Some(state))) {
-            Some((member, state)) => person(member, state),
-            None => format!("<@{user}> (id {user})"),
+            Some((member, state)) => self.member(member, state),
+            None => stranger(user),
         }
+    }
+
+    fn member(&self, member: &Member, state: &GuildState) -> String {
+        let highest = member
+            .roles
+            .iter()
+            .filter_map(|role| state.guild.roles.get(role))
+            .max_by(|one, other| one.rank(other));
+        let role = match highest {
+            Some(role) => {
+                let name = text::name(&role.name);
+                self.language.say("person-role", &[("role", (&name).into())])
+            }
+            None => self.language.word("person-no-role"),
+        };
+        let (id, name) = (member.user.to_string(), text::name(&member.username));
+        let joined = self.joined(member);
+        let known = format!("<@{id}> (@{name}, id {id}, {role}{joined}");
+        // What they chose themselves comes last: before it stands what nobody can put on.
+        let chosen: String = text::name(member.name()).replace(['“', '”', '„'], "");
+        let chosen = self.language.say("person-calls-themselves", &[("name", (&chosen).into())]);
+        format!("{known}; {chosen})")
+    }
+
+    fn joined(&self, member: &Member) -> String {
+        let Some(at) = member.joined_at.as_deref().and_then(moment) else { return String::new() };
+        let at = format!("<t:{}:D>", at.as_secs());
+        format!(", {}", self.language.say("person-joined", &[("at", (&at).into())]))
     }
 
     /// Describes one of several, in few words so that many can be seen.
@@ -184,9 +220,9 @@ impl Page<'_> {
         let Some(user) = id else { return quoted(&plain(item)) };
         match self.state.and_then(|state| state.member(user)) {
             Some(member) => {
-                format!("<@{user}> (@{}{})", text::name(&member.username), joined(member))
+                format!("<@{user}> (@{}{})", text::name(&member.username), self.joined(member))
             }
-            None => format!("<@{user}> (id {user})"),
+            None => stranger(user),
         }
     }
 }
@@ -213,26 +249,32 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn person(member: &Member, state: &GuildState) -> String {
-    let highest = member
-        .roles
-        .iter()
-        .filter_map(|role| state.guild.roles.get(role))
-        .max_by(|one, other| one.rank(other))
-        .map_or_else(|| "no role".to_owned(), |role| format!("role {}", text::name(&role.name)));
-    // What they chose themselves comes last: before it stands what nobody can put on.
-    let chosen: String = text::name(member.name()).replace(['“', '”'], "");
-    format!(
-        "<@{0}> (@{1}, id {0}, {highest}{2}; calls themselves “{chosen}”)",
-        member.user,
-        text::name(&member.username),
-        joined(member),
-    )
+/// Describes somebody who is not known to be a member.
+fn stranger(user: Id<UserMarker>) -> String {
+    format!("<@{user}> (id {user})")
 }
 
-fn joined(member: &Member) -> String {
-    let joined = member.joined_at.as_deref().and_then(moment);
-    joined.map(|at| format!(", joined <t:{}:D>", at.as_secs())).unwrap_or_default()
+/// Says a span of time in its two largest units: `1 hour and 30 minutes`.
+fn span(language: Language, seconds: u32) -> String {
+    let units =
+        [(86_400, "span-days"), (3_600, "span-hours"), (60, "span-minutes"), (1, "span-seconds")];
+    let mut left = seconds;
+    let mut parts = Vec::new();
+    for (length, key) in units {
+        let count = usize::try_from(left / length).unwrap_or(usize::MAX);
+        left %= length;
+        if count > 0 {
+            parts.push(language.say(key, &[("count", count.into())]));
+        }
+    }
+    parts.truncate(2);
+    parts.join(&language.word("span-and"))
+}
+
+/// Lists rights as people read them in Discord's settings.
+fn rights(language: Language, bits: Permissions) -> String {
+    let names = permissions::constants(bits).into_iter().map(|of| right(language, of));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// Quotes what somebody may have written, so that it is seen as it is.
@@ -453,7 +495,7 @@ mod tests {
         for (tool, stored) in acts() {
             let entry = tools::find(tool).unwrap();
             assert!(entry.tool.tier_of(&stored).is_some(), "{tool} has no such act: {stored}");
-            let shown = act(entry.spec, &stored, None).unwrap();
+            let shown = act(Language::English, entry.spec, &stored, None).unwrap();
             for sign in ["_", "{", "}", "[", "\"", "true", "false"] {
                 assert!(!shown.contains(sign), "{sign} in {tool}:\n{shown}");
             }
@@ -467,10 +509,33 @@ mod tests {
     }
 
     #[test]
+    fn every_act_is_shown_in_every_language() {
+        for (tool, stored) in acts() {
+            let spec = tools::find(tool).unwrap().spec;
+            let english = act(Language::English, spec, &stored, None).unwrap();
+            let german = act(Language::German, spec, &stored, None).unwrap();
+            assert_eq!(german.lines().count(), english.lines().count());
+            for (english, german) in english.lines().zip(german.lines()) {
+                assert!(!german.contains("act-") && !german.contains("part-"), "{german}");
+                // A person is called the same.
+                let is_person = english.contains("• ");
+                assert!(is_person || german != english, "{tool} is not said in German: {german}");
+            }
+        }
+        let ban = json!({"action": "ban", "member": "7", "duration_seconds": 5_400, "reason": "x"});
+        let shown = act(Language::German, tools::find("ban_member").unwrap().spec, &ban, None);
+        assert_eq!(
+            shown.unwrap(),
+            "> **Ein Mitglied bannen**\n> Mitglied: <@7> (id 7)\n> für: 1 Stunde und 30 Minuten\n\
+             > Grund: `x`"
+        );
+    }
+
+    #[test]
     fn what_an_act_does_can_be_told_from_what_is_shown() {
         let told = |tool: &str, nth: usize| {
             let stored = acts().into_iter().filter(|(of, _)| *of == tool).nth(nth).unwrap().1;
-            act(tools::find(tool).unwrap().spec, &stored, None).unwrap()
+            act(Language::English, tools::find(tool).unwrap().spec, &stored, None).unwrap()
         };
         for (tool, nth, wanted) in [
             (
@@ -518,10 +583,12 @@ mod tests {
             "action": "plan", "tool": "manage_roles",
             "act": {"action": "create", "look": {"permissions": "8", "name": "x`y"}},
         });
-        let shown = act(spec, &nested, None).unwrap();
+        let shown = act(Language::English, spec, &nested, None).unwrap();
         assert!(shown.contains("permissions: Administrator"), "{shown}");
         assert!(shown.contains("name: `xˋy`"), "{shown}");
-        assert!(act(spec, &json!({"content": "x".repeat(1_800)}), None).is_err());
+        assert!(
+            act(Language::English, spec, &json!({"content": "x".repeat(1_800)}), None).is_err()
+        );
     }
 
     #[test]
@@ -543,8 +610,26 @@ mod tests {
             "id",
         ];
         for field in hidden {
-            let shown = act(tools::find("kick_member").unwrap().spec, &json!({field: "all"}), None);
+            let shown = act(
+                Language::English,
+                tools::find("kick_member").unwrap().spec,
+                &json!({field: "all"}),
+                None,
+            );
             assert!(shown.unwrap().contains("`all`"), "{field}");
+        }
+    }
+
+    #[test]
+    fn rights_and_spans_are_called_as_elsewhere() {
+        for language in Language::ALL {
+            for one in Permissions::all().iter() {
+                let constant = permissions::constants(one)[0];
+                assert_ne!(rights(language, one), constant, "{language:?} has no words for it");
+            }
+        }
+        for seconds in [1, 60, 90, 3_600, 90_061, 172_800] {
+            assert_eq!(span(Language::English, seconds), text::time_span(seconds));
         }
     }
 

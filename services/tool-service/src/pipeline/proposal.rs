@@ -18,6 +18,7 @@ use ery_proto::{
     },
     tool::v1::{CallToolResponse, ClickApprovalRequest, ClickApprovalResponse},
 };
+use ery_texts::Language;
 
 use super::{
     Granted, Judged, Pipeline, Plan, ask,
@@ -94,7 +95,9 @@ impl Pipeline {
             let verdict = Verdict::needs_approval(reason, plan.act.clone());
             return self.refuse(ask, verdict.of(plan.tier, plan.is_ordered)).await;
         };
-        let Ok(about) = describe::act(plan.entry.spec, &plan.act, plan.state.as_ref()) else {
+        let language = self.language(ChannelKey::new(Some(guild), ask.here)).await?;
+        let described = describe::act(language, plan.entry.spec, &plan.act, plan.state.as_ref());
+        let Ok(about) = described else {
             let verdict = Verdict::denied(&Reason::TooLongToShow, Some(plan.act.clone()));
             return self.refuse(ask, verdict.of(plan.tier, plan.is_ordered)).await;
         };
@@ -144,27 +147,30 @@ impl Pipeline {
         let shared = &*self.shared;
         let entry = answer_tool()?;
         let plan = self.bare_plan(ask, entry).await?;
+        let language = self.language(ChannelKey { home: ask.home, channel: ask.here }).await?;
         let about = match (about, ask.guild()) {
             (Some(about), _) => about,
             (None, Some(guild)) => {
-                self.about(guild, ask.here, &execution.tool, &execution.arguments).await?
+                let Execution { tool, arguments, .. } = execution;
+                self.about(language, guild, ask.here, (tool, arguments)).await?
             }
             (None, None) => describe::tool(&execution.tool),
         };
-        let asker = ask.asker_mention();
+        let asker = format!("<@{}>", ask.asker_id());
         let expires_at = UnixMillis(execution.opened_at_ms) + shared.settings.approval_time;
-        let content = format!(
-            "{asker} asked for this. Whoever may do it themselves can approve it here, until \
-             <t:{}:f>.\n{about}",
-            expires_at.as_secs(),
-        );
+        let until = format!("<t:{}:f>", expires_at.as_secs());
+        let values = [("asker", (&asker).into()), ("until", (&until).into())];
+        let content = format!("{}\n{about}", language.say("proposal-asked", &values));
         let button = |style: u8, label: &str, end: char| {
             json!({
                 "type": 2, "style": style, "label": label,
                 "custom_id": format!("{BUTTON}{}.{end}", execution.approval_id),
             })
         };
-        let buttons = [button(3, "Approve", 'y'), button(4, "Reject", 'n')];
+        let buttons = [
+            button(3, &language.word("proposal-approve"), 'y'),
+            button(4, &language.word("proposal-reject"), 'n'),
+        ];
         let reply_to = ask.trigger();
         let mut act = json!({
             "channel": ask.here.to_string(),
@@ -362,28 +368,36 @@ impl Pipeline {
         approval: &Approval,
     ) -> Result<String, CallError> {
         let here = Id::new_checked(approval.channel_id).unwrap_or(guild.cast());
-        let about = self.about(guild, here, &approval.tool, &approval.arguments).await?;
-        let by = approval.decided_by;
-        let end = match approval.decision() {
-            ApprovalDecision::Approved => format!("Approved by <@{by}>."),
-            ApprovalDecision::Rejected => format!("Rejected by <@{by}>."),
-            ApprovalDecision::Expired => "Nobody approved this in time.".into(),
-            ApprovalDecision::Void if approval.asking_message_id == 0 => {
-                "The credential by which this was asked for was revoked.".into()
-            }
-            ApprovalDecision::Void => "The message that asked for this was deleted.".into(),
-            ApprovalDecision::Unspecified => "This still waits.".into(),
+        let language = self.language(ChannelKey::new(Some(guild), here)).await?;
+        let stored = (approval.tool.as_str(), approval.arguments.as_str());
+        let about = self.about(language, guild, here, stored).await?;
+        let (asker, by) =
+            (format!("<@{}>", approval.asker_id), format!("<@{}>", approval.decided_by));
+        let values = [("asker", (&asker).into()), ("by", (&by).into())];
+        let key = match approval.decision() {
+            ApprovalDecision::Approved => "proposal-approved",
+            ApprovalDecision::Rejected => "proposal-rejected",
+            ApprovalDecision::Expired => "proposal-expired",
+            ApprovalDecision::Void if approval.asking_message_id == 0 => "proposal-revoked",
+            ApprovalDecision::Void => "proposal-withdrawn",
+            ApprovalDecision::Unspecified => "proposal-waits",
         };
-        Ok(format!("Asked for by <@{}>. {end}\n{about}", approval.asker_id))
+        let whose = language.say("proposal-asker", &values);
+        Ok(format!("{whose} {}\n{about}", language.say(key, &values)))
+    }
+
+    /// Returns the language in which people in a channel are spoken to.
+    async fn language(&self, here: ChannelKey) -> Result<Language, CallError> {
+        Ok(self.shared.policy(here).await?.language)
     }
 
     /// Describes an act as it is stored.
     async fn about(
         &self,
+        language: Language,
         guild: Id<GuildMarker>,
         here: Id<ChannelMarker>,
-        tool: &str,
-        arguments: &str,
+        (tool, arguments): (&str, &str),
     ) -> Result<String, CallError> {
         let guilds = &self.shared.guilds;
         let act = serde_json::from_str::<Value>(arguments).ok();
@@ -395,7 +409,7 @@ impl Pipeline {
         let subjects = needs.iter().flat_map(|needs| &needs.subjects);
         let users: Vec<_> = subjects.map(|subject| subject.user).collect();
         let state = guilds.state(guild, &users).await?;
-        let about = describe::act(entry.spec, &act, Some(&state));
+        let about = describe::act(language, entry.spec, &act, Some(&state));
         Ok(about.unwrap_or_else(|shortened| shortened))
     }
 

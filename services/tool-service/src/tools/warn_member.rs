@@ -160,11 +160,13 @@ async fn by_dm(act: &Act, run: &Run<'_>) -> Done {
 }
 
 async fn message(act: &Act, channel: Id<ChannelMarker>, run: &Run<'_>) -> Request {
-    let of = match (act.notice, run.state) {
-        (Notice::Dm, Some(state)) => {
-            format!("You are warned on the server {}", crate::domain::text::name(&state.guild.name))
-        }
-        _ => format!("<@{}>, you are warned", act.member),
+    let language = run.policy.language;
+    let of = if let (Notice::Dm, Some(state)) = (act.notice, run.state) {
+        let server = crate::domain::text::name(&state.guild.name);
+        language.say("warned-on-server", &[("server", (&server).into())])
+    } else {
+        let person = format!("<@{}>", act.member);
+        language.say("warned-here", &[("person", (&person).into())])
     };
     let content = match &act.reason {
         Some(reason) => format!("{of}: {reason}"),

@@ -104,6 +104,27 @@ async fn a_proposal_shows_whom_it_is_about_and_not_the_models_words() {
 }
 
 #[tokio::test]
+async fn a_proposal_is_in_the_language_that_is_set_there_to_its_end() {
+    let it = Harness::start().await;
+    it.config.set(it.guild(), Subject::SERVER, "answers.language", json!("de"));
+    proposed(&it).await;
+    let message = shown(&it).await;
+    let text = message["content"].as_str().unwrap();
+    assert!(text.contains("hat darum gebeten"), "{text}");
+    assert!(text.contains("\n> **Einem Mitglied ein Timeout geben**\n"), "{text}");
+    let buttons = message["components"][0]["components"].as_array().unwrap().clone();
+    assert_eq!(buttons.len(), 2);
+    assert_eq!(
+        (&buttons[0]["label"], &buttons[1]["label"]),
+        (&json!("Freigeben"), &json!("Ablehnen"))
+    );
+    let answer = press(&it, "theo", ".n").await;
+    let content = answer["data"]["content"].as_str().unwrap();
+    assert!(content.starts_with("Darum gebeten hat <@"), "{content}");
+    assert!(content.contains("Abgelehnt von <@"), "{content}");
+}
+
+#[tokio::test]
 async fn a_refusal_is_told_by_the_caller_who_knows_the_persons_language() {
     let it = Harness::start().await;
     proposed(&it).await;

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use ery_texts::Language;
+
 /// How a part of an act is shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Shown {
@@ -12,16 +14,14 @@ pub(super) enum Shown {
     /// Its own parts are shown below its name; of several those of each.
     Below,
     Person,
-    /// Each on a line, and what one alone is called.
-    People {
-        one: &'static str,
-    },
+    /// Each on a line, below how many they are, by this text.
+    People(&'static str),
     Channel,
     Role,
     Message,
     /// Where each can be read, if they are few.
     Messages,
-    /// A number of units, each of so many seconds, and what none is called; nothing where that is empty.
+    /// A number of units, each of so many seconds, and the text for none; nothing where that is empty.
     Span {
         unit: u64,
         none: &'static str,
@@ -32,71 +32,81 @@ pub(super) enum Shown {
     YesNo,
     /// As before, and not shown where it is not so.
     Flag,
+    /// The text for none.
     Count {
         none: &'static str,
     },
-    /// One of a few words of ours, and what each is called.
+    /// One of a few words of ours, and the text of each.
     Word(&'static [(&'static str, &'static str)]),
     /// What somebody wrote.
     Text,
 }
 
 /// Names what is to be done.
-pub(super) fn heading(tool: &str, act: &Value) -> String {
+pub(super) fn heading(language: Language, tool: &str, act: &Value) -> String {
     let of = |field: &str| act[field].as_str().unwrap_or_default();
     let deleted = act["messages"].as_array().map_or(0, Vec::len);
-    let heading = match (tool, of("action")) {
-        ("ban_member", "ban") => "Ban a member",
-        ("ban_member", "ban_many") => "Ban several people",
-        ("ban_member", "unban") => "Lift a ban",
-        ("kick_member", _) => "Remove a member from the server",
-        ("timeout_member", _) if act["duration_seconds"] == 0 => "Lift a member's timeout",
-        ("timeout_member", _) => "Time a member out",
-        ("warn_member", _) => "Warn a member",
-        ("manage_roles", "give") => "Give a member a role",
-        ("manage_roles", "take") => "Take a role from a member",
-        ("manage_roles", "create") => "Create a role",
-        ("manage_roles", "change") => "Change a role",
-        ("manage_roles", "delete") => "Delete a role",
-        ("manage_roles", "move") => "Move a role",
-        ("manage_permissions", _) if of("on") == "reset" => {
-            "Leave to the roles what was set in a channel"
+    let key = match (tool, of("action")) {
+        ("ban_member", "ban") => "act-ban",
+        ("ban_member", "ban_many") => "act-ban-many",
+        ("ban_member", "unban") => "act-unban",
+        ("kick_member", _) => "act-kick",
+        ("timeout_member", _) if act["duration_seconds"] == 0 => "act-lift-timeout",
+        ("timeout_member", _) => "act-timeout",
+        ("warn_member", _) => "act-warn",
+        ("manage_roles", "give") => "act-give-role",
+        ("manage_roles", "take") => "act-take-role",
+        ("manage_roles", "create") => "act-create-role",
+        ("manage_roles", "change") => "act-change-role",
+        ("manage_roles", "delete") => "act-delete-role",
+        ("manage_roles", "move") => "act-move-role",
+        ("manage_permissions", _) if of("on") == "reset" => "act-reset-permissions",
+        ("manage_permissions", _) if of("on") == "server" => "act-server-permissions",
+        ("manage_permissions", _) => "act-channel-permissions",
+        ("manage_channels", "create") => "act-create-channel",
+        ("manage_channels", "modify") => "act-change-channel",
+        ("manage_channels", "move") => "act-move-channel",
+        ("manage_channels", "delete") => "act-delete-channel",
+        ("send_message", _) => "act-send-message",
+        ("edit_message", _) => "act-edit-message",
+        ("delete_message", _) if deleted > 1 => {
+            return language.say("act-delete-messages", &[("count", deleted.into())]);
         }
-        ("manage_permissions", _) if of("on") == "server" => {
-            "Change what a role may do on the whole server"
-        }
-        ("manage_permissions", _) => "Change who may do what in a channel",
-        ("manage_channels", "create") => "Create a channel",
-        ("manage_channels", "modify") => "Change a channel",
-        ("manage_channels", "move") => "Move a channel",
-        ("manage_channels", "delete") => "Delete a channel",
-        ("send_message", _) => "Send a message",
-        ("edit_message", _) => "Change a message of mine",
-        ("delete_message", _) if deleted > 1 => return format!("Delete {deleted} messages"),
-        ("delete_message", _) => "Delete a message",
-        ("pin_message", "unpin") => "Unpin a message",
-        ("pin_message", _) => "Pin a message",
-        ("add_reaction", _) => "React to a message",
+        ("delete_message", _) => "act-delete-message",
+        ("pin_message", "unpin") => "act-unpin",
+        ("pin_message", _) => "act-pin",
+        ("add_reaction", _) => "act-react",
         ("remove_reaction", _) => match act["which"]["of"].as_str() {
-            Some("all") => "Take all reactions to a message away",
-            Some("emoji") => "Take everybody's reactions with one emoji away",
-            _ => "Take a reaction away",
+            Some("all") => "act-take-all-reactions",
+            Some("emoji") => "act-take-emoji-reactions",
+            _ => "act-take-reaction",
         },
-        ("send_dm", _) => "Send a direct message",
-        ("create_invite", _) => "Create an invite",
-        ("create_thread", _) => "Begin a thread",
-        ("schedule_action", "cancel") => "Take a plan back",
-        ("schedule_action", _) => "Do this later",
+        ("send_dm", _) => "act-send-dm",
+        ("create_invite", _) => "act-create-invite",
+        ("create_thread", _) => "act-create-thread",
+        ("schedule_action", "cancel") => "act-cancel-plan",
+        ("schedule_action", _) => "act-plan",
         (tool, _) => return tool.replace('_', " "),
     };
-    heading.to_owned()
+    language.word(key)
 }
 
 const SECONDS: Shown = Shown::Span { unit: 1, none: "" };
 
 /// Returns what a part of an act is called, and how it is shown.
-pub(super) fn shown<'a>(tool: &str, field: &'a str) -> (&'a str, Shown) {
-    match (tool, field) {
+pub(super) fn shown(language: Language, tool: &str, field: &str) -> (String, Shown) {
+    match known(tool, field) {
+        Some(("", shown)) => (String::new(), shown),
+        Some((key, shown)) => (language.word(key), shown),
+        // What nobody has found words for is seen all the same.
+        None => (field.to_owned(), Shown::Text),
+    }
+}
+
+/// Returns the text of a part, and how it is shown; nothing of it is said where the text is empty.
+#[expect(clippy::too_many_lines, reason = "a list")]
+fn known(tool: &str, field: &str) -> Option<(&'static str, Shown)> {
+    Some(match (tool, field) {
         // Each by its tool: what another one calls so may matter.
         ("manage_roles" | "manage_channels" | "pin_message", "action")
         | ("ban_member", "action" | "of_ban")
@@ -114,87 +124,100 @@ pub(super) fn shown<'a>(tool: &str, field: &'a str) -> (&'a str, Shown) {
         (_, "look" | "beside" | "begins" | "which" | "to") | ("manage_permissions", "of") => {
             ("", Shown::Inside)
         }
-        (_, "embeds") => ("with a frame", Shown::Below),
-        (_, "poll") => ("with a poll", Shown::Below),
-        (_, "files") => ("with a file", Shown::Below),
-        (_, "stickers") => ("with a sticker", Shown::Below),
-        (_, "fields") => ("with a value", Shown::Below),
-        (_, "member") => ("member", Shown::Person),
-        ("delete_message" | "edit_message", "author") => ("written by", Shown::Person),
-        (_, "written_for") => ("it answers", Shown::Person),
-        (_, "planner") => ("planned by", Shown::Person),
-        (_, "members") => ("members", Shown::People { one: "member" }),
-        (_, "mention_users") => {
-            ("people are notified", Shown::People { one: "person is notified" })
+        (_, "embeds") => ("part-with-a-frame", Shown::Below),
+        (_, "poll") => ("part-with-a-poll", Shown::Below),
+        (_, "files") => ("part-with-a-file", Shown::Below),
+        (_, "stickers") => ("part-with-a-sticker", Shown::Below),
+        (_, "fields") => ("part-with-a-value", Shown::Below),
+        (_, "member") => ("part-member", Shown::Person),
+        ("delete_message" | "edit_message", "author") => ("part-written-by", Shown::Person),
+        (_, "written_for") => ("part-it-answers", Shown::Person),
+        (_, "planner") => ("part-planned-by", Shown::Person),
+        (_, "members") => ("", Shown::People("part-members")),
+        (_, "mention_users") => ("", Shown::People("part-notified")),
+        ("warn_member", "channel") => ("part-asked-for-in", Shown::Channel),
+        (_, "channel") => ("part-channel", Shown::Channel),
+        (_, "category") => ("part-in-the-category", Shown::Channel),
+        (_, "above_channel") => ("part-right-above", Shown::Channel),
+        (_, "below_channel") => ("part-right-below", Shown::Channel),
+        (_, "role") => ("part-role", Shown::Role),
+        (_, "above_role") => ("part-right-above", Shown::Role),
+        (_, "below_role") => ("part-right-below", Shown::Role),
+        (_, "message") => ("part-message", Shown::Message),
+        (_, "messages") => ("part-which", Shown::Messages),
+        (_, "reply_to") => ("part-in-reply-to", Shown::Message),
+        ("ban_member", "duration_seconds") => {
+            ("part-for", Shown::Span { unit: 1, none: "part-none-good" })
         }
-        ("warn_member", "channel") => ("asked for in", Shown::Channel),
-        (_, "channel") => ("channel", Shown::Channel),
-        (_, "category") => ("in the category", Shown::Channel),
-        (_, "above_channel") => ("right above", Shown::Channel),
-        (_, "below_channel") => ("right below", Shown::Channel),
-        (_, "role") => ("role", Shown::Role),
-        (_, "above_role") => ("right above", Shown::Role),
-        (_, "below_role") => ("right below", Shown::Role),
-        (_, "message") => ("message", Shown::Message),
-        (_, "messages") => ("which", Shown::Messages),
-        (_, "reply_to") => ("in reply to", Shown::Message),
-        ("ban_member", "duration_seconds") => ("for", Shown::Span { unit: 1, none: "good" }),
-        (_, "duration_seconds") => ("for", SECONDS),
-        (_, "delete_message_seconds") => ("with what they wrote in the last", SECONDS),
-        (_, "in_seconds") => ("in", SECONDS),
-        (_, "max_age_seconds") => ("valid for", Shown::Span { unit: 1, none: "for ever" }),
-        (_, "rate_limit_per_user") => ("slow mode", Shown::Span { unit: 1, none: "off" }),
+        (_, "duration_seconds") => ("part-for", SECONDS),
+        (_, "delete_message_seconds") => ("part-with-what-they-wrote-in-the-last", SECONDS),
+        (_, "in_seconds") => ("part-in", SECONDS),
+        (_, "max_age_seconds") => {
+            ("part-valid-for", Shown::Span { unit: 1, none: "part-none-for-ever" })
+        }
+        (_, "rate_limit_per_user") => {
+            ("part-slow-mode", Shown::Span { unit: 1, none: "part-none-off" })
+        }
         (_, "auto_archive_minutes") => {
-            ("put away without messages for", Shown::Span { unit: 60, none: "" })
+            ("part-put-away-without-messages-for", Shown::Span { unit: 60, none: "" })
         }
-        (_, "hours") => ("open for", Shown::Span { unit: 3_600, none: "" }),
-        (_, "permissions") => ("permissions", Shown::Bits),
-        (_, "allow") => ("allowed", Shown::Bits),
-        (_, "deny") => ("denied", Shown::Bits),
-        (_, "clear") => ("left to the roles", Shown::Bits),
-        (_, "color") => ("colour", Shown::Colour),
-        (_, "lift_at_ms" | "until") => ("until", Shown::Moment),
-        (_, "due_at_ms") => ("at", Shown::Moment),
-        (_, "joined_at") => ("who came", Shown::Moment),
-        (_, "hoist") => ("shown apart from others", Shown::YesNo),
-        (_, "mentionable") => ("may be notified by everybody", Shown::YesNo),
-        (_, "nsfw") => ("only for adults", Shown::YesNo),
-        (_, "archived") => ("put away", Shown::YesNo),
-        (_, "locked") => ("locked", Shown::YesNo),
-        (_, "several") => ("several answers may be chosen", Shown::Flag),
-        (_, "out_of_category") => ("out of its category", Shown::Flag),
-        (_, "temporary") => ("only for as long as they stay online", Shown::Flag),
-        (_, "unique") => ("another one than there is", Shown::Flag),
-        (_, "max_uses") => ("can be used", Shown::Count { none: "any number of times" }),
+        (_, "hours") => ("part-open-for", Shown::Span { unit: 3_600, none: "" }),
+        (_, "permissions") => ("part-permissions", Shown::Bits),
+        (_, "allow") => ("part-allowed", Shown::Bits),
+        (_, "deny") => ("part-denied", Shown::Bits),
+        (_, "clear") => ("part-left-to-the-roles", Shown::Bits),
+        (_, "color") => ("part-colour", Shown::Colour),
+        (_, "lift_at_ms" | "until") => ("part-until", Shown::Moment),
+        (_, "due_at_ms") => ("part-at", Shown::Moment),
+        (_, "joined_at") => ("part-who-came", Shown::Moment),
+        (_, "hoist") => ("part-shown-apart-from-others", Shown::YesNo),
+        (_, "mentionable") => ("part-may-be-notified-by-everybody", Shown::YesNo),
+        (_, "nsfw") => ("part-only-for-adults", Shown::YesNo),
+        (_, "archived") => ("part-put-away", Shown::YesNo),
+        (_, "locked") => ("part-locked", Shown::YesNo),
+        (_, "several") => ("part-several-answers-may-be-chosen", Shown::Flag),
+        (_, "out_of_category") => ("part-out-of-its-category", Shown::Flag),
+        (_, "temporary") => ("part-only-for-as-long-as-they-stay-online", Shown::Flag),
+        (_, "unique") => ("part-another-one-than-there-is", Shown::Flag),
+        (_, "max_uses") => {
+            ("part-can-be-used", Shown::Count { none: "part-none-any-number-of-times" })
+        }
         (_, "notice") => (
-            "told by",
+            "part-told-by",
             Shown::Word(&[
-                ("channel", "a message in the channel"),
-                ("dm", "a direct message"),
-                ("none", "nothing: it is only written down"),
+                ("channel", "part-is-channel"),
+                ("dm", "part-is-dm"),
+                ("none", "part-is-none"),
             ]),
         ),
         (_, "visibility") => (
-            "to be seen by",
-            Shown::Word(&[
-                ("public", "everybody who sees the channel"),
-                ("private", "those who are added"),
-            ]),
+            "part-to-be-seen-by",
+            Shown::Word(&[("public", "part-is-public"), ("private", "part-is-private")]),
         ),
         (_, "kind") => (
-            "kind",
+            "part-kind",
             Shown::Word(&[
-                ("text", "text"),
-                ("voice", "voice"),
-                ("category", "category"),
-                ("announcement", "announcement"),
-                ("stage", "stage"),
-                ("forum", "forum"),
+                ("text", "part-is-text"),
+                ("voice", "part-is-voice"),
+                ("category", "part-is-category"),
+                ("announcement", "part-is-announcement"),
+                ("stage", "part-is-stage"),
+                ("forum", "part-is-forum"),
             ]),
         ),
-        (_, "content" | "text" | "description") => ("text", Shown::Text),
-        (_, "title") => ("heading", Shown::Text),
-        (_, "footer") => ("small text", Shown::Text),
-        (_, field) => (field, Shown::Text),
-    }
+        (_, "reason") => ("part-reason", Shown::Text),
+        (_, "name") => ("part-name", Shown::Text),
+        (_, "id") => ("part-id", Shown::Text),
+        (_, "topic") => ("part-topic", Shown::Text),
+        (_, "position") => ("part-position", Shown::Text),
+        (_, "emoji") => ("part-emoji", Shown::Text),
+        (_, "tags") => ("part-tags", Shown::Text),
+        (_, "question") => ("part-question", Shown::Text),
+        (_, "answers") => ("part-answers", Shown::Text),
+        (_, "value") => ("part-value", Shown::Text),
+        (_, "content" | "text" | "description") => ("part-text", Shown::Text),
+        (_, "title") => ("part-heading", Shown::Text),
+        (_, "footer") => ("part-small-text", Shown::Text),
+        (_, _) => return None,
+    })
 }
