@@ -29,7 +29,7 @@ use ery_settings::Sources;
 pub(crate) use self::connection::Endpoint;
 use self::view::{ExecutionView, StepView, ThreadView};
 use crate::{
-    cli::{Ctl, CtlCommand, Executions, Store, Threads},
+    cli::{Ctl, CtlCommand, Executions, Keys, Mcp, Store, Threads},
     failure::Failure,
     settings::Settings,
 };
@@ -109,8 +109,22 @@ pub(crate) async fn run(arguments: &Ctl, sources: &Sources) -> Result<(), Failur
         }
         CtlCommand::Executions(Executions::Export { guild }) => export(&stores, *guild).await,
         CtlCommand::Dead(command) => dead::run(command, &stores, &output).await,
-        CtlCommand::Mcp(command) => mcp::run(command, &stores, &output).await,
-        CtlCommand::Keys(command) => keys::run(command, &settings, &stores, &output).await,
+        CtlCommand::Mcp(command) => {
+            mcp::run(command, &stores, &output).await?;
+            match command {
+                Mcp::Create { guild, .. } => {
+                    config::told_of_server(*guild, &settings, &output).await
+                }
+                Mcp::List { .. } | Mcp::Revoke { .. } => Ok(()),
+            }
+        }
+        CtlCommand::Keys(command) => {
+            keys::run(command, &settings, &stores, &output).await?;
+            match command {
+                Keys::Set { guild, .. } => config::told_of_server(*guild, &settings, &output).await,
+                Keys::List { .. } | Keys::Remove { .. } => Ok(()),
+            }
+        }
         CtlCommand::Schedule(command) => schedule::run(command, &stores, &output).await,
         CtlCommand::Usage(command) => usage::run(command, &stores, &output).await,
         CtlCommand::Backup(command) => backup::run(command, &peers, &output).await,

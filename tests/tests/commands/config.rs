@@ -26,8 +26,12 @@ impl Stand {
 
     /// Runs `ery ctl config` as a person does, who reads tables, and returns all that it says.
     async fn ended(&self, arguments: &[&str], code: i32) -> String {
+        self.ctl_ended(&[&["config"], arguments].concat(), code).await
+    }
+
+    async fn ctl_ended(&self, arguments: &[&str], code: i32) -> String {
         let data = self.folder.path().display().to_string();
-        let begin = ["ctl", "--data-dir", &data, "config"];
+        let begin = ["ctl", "--data-dir", &data];
         let arguments: Vec<&str> = begin.iter().chain(arguments).copied().collect();
         let mut ctl = Ery::start("ctl", &arguments, &[]).unwrap();
         let status = ctl.end(Duration::from_secs(20)).await.unwrap();
@@ -299,13 +303,16 @@ async fn an_operator_names_roles_and_channels_that_the_server_has() {
     // A server that Discord does not tell of is set all the same, and where its id stands is said.
     let unseen = ["config", "set", "access.moderator", "77", "--guild", "4194304001"];
     assert_eq!(stand.ctl(&unseen).await[0]["is_checked"], false);
+    let guild_there = "4194304001";
+    let here = ["--guild", guild_there, "--user", &bob, "--channel", &bob];
     for asked in [
-        ["get", "paused", "--guild", "4194304001"].as_slice(),
-        &["set", "paused", "true", "--guild", "4194304001"],
-        &["set", "access.moderator", "78", "--guild", "4194304001"],
-        &["history", "--guild", "4194304001"],
+        ["config", "get", "paused", "--guild", guild_there].as_slice(),
+        &["config", "set", "paused", "true", "--guild", guild_there],
+        &["config", "set", "access.moderator", "78", "--guild", guild_there],
+        &["config", "history", "--guild", guild_there],
+        &[["mcp", "create"].as_slice(), &here].concat(),
     ] {
-        let said = stand.ended(asked, 0).await;
+        let said = stand.ctl_ended(asked, 0).await;
         let hints = said.matches("Ery is in no server with the id 4194304001").count();
         assert_eq!((hints, said.matches("Copy Server ID").count()), (1, 1), "{said}");
     }

@@ -225,7 +225,11 @@ async fn get(
 }
 
 /// Says to people if Ery is in no such server.
-async fn told_of_server(home: u64, settings: &Settings, output: &Output) -> Result<(), Failure> {
+pub(super) async fn told_of_server(
+    home: u64,
+    settings: &Settings,
+    output: &Output,
+) -> Result<(), Failure> {
     if output.json {
         return Ok(());
     }
