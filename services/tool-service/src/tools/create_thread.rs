@@ -15,6 +15,7 @@ use super::{
     audit::{self, Made},
     reason,
     sending::SUPPRESS_EMBEDS,
+    stickers::{self, Sticker},
     threads,
 };
 use crate::{
@@ -73,6 +74,10 @@ pub(crate) struct Parameters {
     #[schemars(length(max = 5), inner(length(min = 1, max = 20)))]
     #[serde(default)]
     tags: Vec<String>,
+    /// Stickers of this server for the first message of a post in a forum: their ids or exact names.
+    #[schemars(length(max = 3), inner(length(min = 1, max = 100)))]
+    #[serde(default)]
+    stickers: Vec<String>,
     /// After how many minutes without a message it is put away: 60, 1440, 4320 or 10080.
     #[schemars(range(min = 60, max = 10_080))]
     #[serde(default)]
@@ -113,6 +118,8 @@ enum Begins {
         /// By their names; what they are is looked up when it is allowed.
         tags: Vec<String>,
         suppress_embeds: bool,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        stickers: Vec<Sticker>,
     },
 }
 
@@ -170,7 +177,7 @@ impl Tool for CreateThread {
             (Some(ChannelKind::Holder), _) => {
                 return Err(Problem::unclear("A category holds no threads; name a channel."));
             }
-            (Some(ChannelKind::Forum), None) => post(&parameters, scene)?,
+            (Some(ChannelKind::Forum), None) => post(&parameters, scene).await?,
             (Some(ChannelKind::Voice), _) => {
                 return Err(Problem::unclear(
                     "A voice channel holds no threads; name another one.",
@@ -181,9 +188,12 @@ impl Tool for CreateThread {
             {
                 return Err(Problem::unclear("An announcement channel has no private threads."));
             }
-            _ if parameters.content.is_some() || !parameters.tags.is_empty() => {
+            _ if parameters.content.is_some()
+                || !parameters.tags.is_empty()
+                || !parameters.stickers.is_empty() =>
+            {
                 return Err(Problem::unclear(
-                    "Content and tags are for posts in forums; say it in the thread.",
+                    "Content, tags and stickers are for posts in forums; say it in the thread.",
                 ));
             }
             (_, Some(message)) => Begins::Message { message },
@@ -283,13 +293,13 @@ impl Tool for CreateThread {
 }
 
 /// Reads what a post in a forum is to be.
-fn post(parameters: &Parameters, scene: &Scene<'_>) -> Result<Begins, Problem> {
+async fn post(parameters: &Parameters, scene: &Scene<'_>) -> Result<Begins, Problem> {
     if parameters.visibility == Some(Visibility::Private) {
         return Err(Problem::unclear("Posts in a forum are as public as the forum."));
     }
     let filtered = scene.filter.filtered(parameters.content.as_deref().unwrap_or_default());
     let length = filtered.content.chars().count();
-    if filtered.content.trim().is_empty() {
+    if filtered.content.trim().is_empty() && parameters.stickers.is_empty() {
         return Err(Problem::unclear("A post in a forum needs content: its first message."));
     }
     if length > MAX_CONTENT {
@@ -305,7 +315,9 @@ fn post(parameters: &Parameters, scene: &Scene<'_>) -> Result<Begins, Problem> {
         .collect();
     tags.sort_unstable();
     tags.dedup();
-    Ok(Begins::Post { content: filtered.content, tags, suppress_embeds: filtered.without_previews })
+    let stickers = stickers::resolved(&parameters.stickers, scene).await?;
+    let (content, suppress_embeds) = (filtered.content, filtered.without_previews);
+    Ok(Begins::Post { content, tags, suppress_embeds, stickers })
 }
 
 /// Returns whether a post is to have a tag that only those set who manage threads.
@@ -351,13 +363,16 @@ fn body(act: &Act, run: &Run<'_>) -> Value {
                 (Visibility::Public, true) => 10,
             });
         }
-        Begins::Post { content, suppress_embeds, .. } => {
+        Begins::Post { content, suppress_embeds, stickers, .. } => {
             body["message"] = json!({
                 "content": content,
                 "allowed_mentions": { "parse": [], "replied_user": false },
             });
             if *suppress_embeds {
                 body["message"]["flags"] = json!(SUPPRESS_EMBEDS);
+            }
+            if !stickers.is_empty() {
+                body["message"]["sticker_ids"] = stickers::ids(stickers);
             }
         }
     }

@@ -9,7 +9,13 @@ use twilight_model::{
     },
 };
 
-use super::{Done, Run, embeds::Embed, files::TextFile, polls::Poll, stickers::Sticker};
+use super::{
+    Done, Run,
+    embeds::Embed,
+    files::TextFile,
+    polls::Poll,
+    stickers::{self, Sticker},
+};
 use crate::{
     adapters::discord::{
         Method, Request, RestError,
@@ -133,7 +139,7 @@ impl Outgoing<'_> {
             body["poll"] = poll.as_discord_has_it();
         }
         if !self.stickers.is_empty() {
-            body["sticker_ids"] = self.stickers.iter().map(|sticker| json!(sticker.id)).collect();
+            body["sticker_ids"] = stickers::ids(self.stickers);
         }
         // Without the right to read the history Discord refuses replies; the answer matters more.
         if let Some(reply_to) = reply_to {

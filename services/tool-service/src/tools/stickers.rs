@@ -1,6 +1,7 @@
 //! Stickers beside a message: those of the server itself, which are all that a bot can send.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use twilight_model::id::{Id, marker::StickerMarker};
 
 use ery_enclosures::RawSticker;
@@ -19,7 +20,7 @@ const MAX_NAMED: usize = 10;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sticker {
-    pub(super) id: Id<StickerMarker>,
+    id: Id<StickerMarker>,
     name: String,
 }
 
@@ -28,6 +29,11 @@ impl Sticker {
     pub(super) fn is(&self, shown: &RawSticker) -> bool {
         shown.id == Some(self.id)
     }
+}
+
+/// Returns what Discord is told of them.
+pub(super) fn ids(stickers: &[Sticker]) -> Value {
+    stickers.iter().map(|sticker| json!(sticker.id)).collect()
 }
 
 /// Finds the stickers of this server that are named, by one look at them.

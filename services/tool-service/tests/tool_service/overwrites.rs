@@ -54,6 +54,27 @@ async fn a_channel_is_locked_and_unlocked_and_other_bits_stay() {
 }
 
 #[tokio::test]
+async fn the_id_stands_in_the_body_too_for_others_who_speak_discords_api() {
+    let it = Harness::start().await;
+    let bob = it.user("bob").to_string();
+    for on in ["everyone", "bob"] {
+        let on = if on == "bob" { json!({"member": "bob"}) } else { json!({"role": "everyone"}) };
+        let mut arguments = json!({"channel": "events", "deny": ["SEND_MESSAGES"]});
+        arguments.as_object_mut().unwrap().extend(on.as_object().unwrap().clone());
+        expect(&run(&it, "mara", arguments).await, CallOutcome::Done);
+    }
+    let writes = it.requests("PUT", "/permissions/").await;
+    let ids: Vec<_> = writes.iter().map(|write| &write["body"]["id"]).collect();
+    for of in [it.user("Ery").to_string(), it.guild().to_string(), bob] {
+        assert!(ids.contains(&&json!(of)), "{of}: {ids:?}");
+    }
+    for write in &writes {
+        let path = write["path"].as_str().unwrap();
+        assert!(path.ends_with(write["body"]["id"].as_str().unwrap()), "{write}");
+    }
+}
+
+#[tokio::test]
 async fn here_is_where_it_was_said() {
     let it = Harness::start().await;
     let lock = json!({"channel": "here", "role": "@everyone", "deny": ["SEND_MESSAGES"]});

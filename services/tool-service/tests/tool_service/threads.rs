@@ -123,6 +123,30 @@ async fn a_forum_takes_posts_with_content_and_tags() {
 }
 
 #[tokio::test]
+async fn a_post_in_a_forum_shows_stickers_of_the_server() {
+    let it = Harness::start().await;
+    let forum = forum(&it, 0).await;
+    let sticker = json!({"guild_id": it.guild().to_string(), "name": "Wave"});
+    let wave = it.control("/stickers", sticker).await["id"].clone();
+    for content in [json!("Hi."), Value::Null] {
+        let post =
+            json!({"name": "Hi", "channel": forum, "content": content, "stickers": ["wave"]});
+        let thread = begun(&it, "bob", post).await;
+        let id = thread["id"].as_str().unwrap();
+        let first = it.rest(&format!("channels/{id}/messages/{id}")).await;
+        assert_eq!(first["sticker_items"][0]["id"], wave, "{first}");
+    }
+    for (arguments, told) in [
+        (json!({"name": "n", "channel": forum, "stickers": ["nope"]}), "no sticker “nope”"),
+        (json!({"name": "n", "stickers": ["wave"]}), "for posts in forums"),
+    ] {
+        let response = it.run(&it.call("bob", "general", "create_thread", arguments)).await;
+        expect(&response, CallOutcome::Failed);
+        assert!(response.reason.contains(told), "{told}: {}", response.reason);
+    }
+}
+
+#[tokio::test]
 async fn a_forum_that_wants_tags_says_so() {
     let it = Harness::start().await;
     let forum = forum(&it, 1 << 4).await;
