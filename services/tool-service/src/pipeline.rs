@@ -571,21 +571,23 @@ impl Pipeline {
                         let times = (opened_at, send_by);
                         self.repeat(ask, &plan, &act, times, is_waited_for).await?
                     }
-                    (_, plan) if class != RetryClass::Safe => {
-                        metrics::recovered("looked_up");
+                    (_, None)
+                        if class == RetryClass::Safe
+                            && entry.tool.tier_of(&act) == Some(Tier::Read) =>
+                    {
+                        Done::failed(0, "The rights for that have changed meanwhile.")
+                    }
+                    (_, plan) => {
                         let plan = match plan {
                             Some(plan) => plan,
                             None => self.bare_plan(ask, entry).await?,
                         };
-                        let send_by = now + shared.settings.send_by;
-                        self.act(ask, &plan, &act, (opened_at, send_by), How::LookUp).await?
-                    }
-                    (_, _) if entry.tool.tier_of(&act) == Some(Tier::Read) => {
-                        Done::failed(0, "The rights for that have changed meanwhile.")
-                    }
-                    (_, _) => {
-                        metrics::recovered("in_doubt");
-                        Done::in_doubt(0)
+                        let times = (opened_at, now + shared.settings.send_by);
+                        let done = self.act(ask, &plan, &act, times, How::LookUp).await?;
+                        let is_found =
+                            class != RetryClass::Safe || done.settled != Settled::InDoubt;
+                        metrics::recovered(if is_found { "looked_up" } else { "in_doubt" });
+                        done
                     }
                 }
             }

@@ -333,8 +333,11 @@ impl Tool for ManageChannels {
     }
 
     async fn look_up(&self, act: &Act, run: &Run<'_>) -> Done {
-        let (Some(guild), Act::Create { look, .. }) = (run.guild(), act) else {
-            return Done::in_doubt(0);
+        let Some(guild) = run.guild() else { return Done::in_doubt(0) };
+        let look = match act {
+            Act::Create { look, .. } => look,
+            Act::Delete { channel, .. } => return look_for_deleted(*channel, run).await,
+            Act::List {} | Act::Modify { .. } | Act::Move { .. } => return Done::in_doubt(0),
         };
         let list = format!("guilds/{guild}/channels");
         match audit::made_before(guild, CHANNEL_CREATE, &look.sought(&list), run).await {
@@ -485,6 +488,19 @@ async fn delete(channel: Id<ChannelMarker>, run: &Run<'_>) -> Done {
         }
         Err(error) => return Done::of_write(&error),
     };
+    deleted(channel, status, run)
+}
+
+/// Finds out what became of a deletion that cannot be judged anew: what it is about may be gone.
+async fn look_for_deleted(channel: Id<ChannelMarker>, run: &Run<'_>) -> Done {
+    match is_there(channel, run).await {
+        Ok(false) => deleted(channel, 404, run),
+        Ok(true) => Done::failed(0, "It was not deleted: the channel is still there."),
+        Err(error) => Done::in_doubt(error.status()),
+    }
+}
+
+fn deleted(channel: Id<ChannelMarker>, status: u16, run: &Run<'_>) -> Done {
     if let Some(guild) = run.guild() {
         run.guilds.saw_channel_go(guild, channel);
     }

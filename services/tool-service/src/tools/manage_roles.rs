@@ -275,8 +275,13 @@ impl Tool for ManageRoles {
     }
 
     async fn look_up(&self, act: &Act, run: &Run<'_>) -> Done {
-        let (Some(guild), Act::Create { look, .. }) = (run.guild(), act) else {
-            return Done::in_doubt(0);
+        let Some(guild) = run.guild() else { return Done::in_doubt(0) };
+        let look = match act {
+            Act::Create { look, .. } => look,
+            Act::Delete { role, .. } => return look_for_deleted(guild, *role, run).await,
+            Act::Give { .. } | Act::Take { .. } | Act::Change { .. } | Act::Move { .. } => {
+                return Done::in_doubt(0);
+            }
         };
         let list = format!("guilds/{guild}/roles");
         match audit::made_before(guild, ROLE_CREATE, &look.sought(&list), run).await {
@@ -452,6 +457,25 @@ async fn delete(guild: Id<GuildMarker>, role: Id<RoleMarker>, run: &Run<'_>) -> 
         },
         Err(error) => return Done::of_write(&error),
     };
+    deleted(guild, role, status, &name, run)
+}
+
+/// Finds out what became of a deletion that cannot be judged anew: what it is about may be gone.
+async fn look_for_deleted(guild: Id<GuildMarker>, role: Id<RoleMarker>, run: &Run<'_>) -> Done {
+    match exists(guild, role, run).await {
+        Ok(false) => deleted(guild, role, 404, &name_of(role, run), run),
+        Ok(true) => Done::failed(0, "It was not deleted: the role is still there."),
+        Err(error) => Done::in_doubt(error.status()),
+    }
+}
+
+fn deleted(
+    guild: Id<GuildMarker>,
+    role: Id<RoleMarker>,
+    status: u16,
+    name: &str,
+    run: &Run<'_>,
+) -> Done {
     run.guilds.saw_role_go(guild, role);
     let mut fields = Map::new();
     fields.insert("role".into(), json!(role.to_string()));

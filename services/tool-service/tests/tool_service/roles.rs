@@ -271,6 +271,34 @@ async fn lost_answers_about_a_member_or_a_deletion_are_asked_for_again() {
     assert!(role_named(&it, "Muted").await.is_none());
 }
 
+#[tokio::test]
+async fn a_deletion_found_open_is_looked_for_where_it_cannot_be_judged_anew() {
+    let it = Harness::start().await;
+    let (guild, theo) = (it.guild(), it.user("theo"));
+    it.rest_post(&format!("guilds/{guild}/roles"), json!({"name": "Helper"})).await;
+    for (role, is_made, outcome) in
+        [("Helper", true, CallOutcome::Done), ("Muted", false, CallOutcome::Failed)]
+    {
+        let arguments = json!({"action": "delete", "role": role});
+        let call = it.ordered("theo", "manage_roles", arguments).await;
+        it.store.with(|state| state.lose_ends = u32::MAX);
+        if !is_made {
+            let delete = "DELETE /guilds/{guild_id}/roles/{role_id}";
+            it.fault(delete, "error", json!({"status": 503, "count": 100})).await;
+        }
+        assert_eq!(it.try_run(&call).await.unwrap_err().code(), tonic::Code::Unavailable);
+        it.store.with(|state| state.lose_ends = 0);
+        let before = it.requests("DELETE", "/roles/").await.len();
+        if !is_made {
+            it.control_patch(&format!("/members/{guild}/{theo}"), json!({"roles": []})).await;
+        }
+        it.clock.advance(Duration::from_mins(1));
+        expect(&it.run(&call).await, outcome);
+        assert_eq!(it.requests("DELETE", "/roles/").await.len(), before);
+        assert_eq!(role_named(&it, role).await.is_none(), is_made);
+    }
+}
+
 /// The roles of the server from the highest to the lowest, as Discord has them.
 async fn in_order(it: &Harness) -> Vec<String> {
     let roles = it.rest(&format!("guilds/{}/roles", it.guild())).await;
