@@ -236,7 +236,12 @@ pub(crate) async fn settle_lost(
             ));
         }
         Standing::Moving { to, .. } => return refused(format!("it is on its way to `{to}`")),
-        Standing::Gone { to } => return refused(format!("it was given to `{to}`")),
+        Standing::Gone { to } => {
+            return refused(format!(
+                "it was given to `{to}`, which alone knows where it went from there: settle it with \
+                 `--to {to}`"
+            ));
+        }
     }
     if is_there(store, lost).await {
         return refused(format!("`{lost}` runs, and is asked by itself"));

@@ -26,6 +26,9 @@ const PAUSE: u32 = 3;
 /// After what time executions are looked through from the first one: some were still needed.
 const ANEW: Duration = Duration::from_hours(24);
 
+/// For how long it is remembered that a channel was deleted: no message of it comes later than that.
+const CHANNELS_REMEMBERED: Duration = Duration::from_hours(24 * 90);
+
 /// How long after the start the first sweep begins.
 const FIRST: Duration = Duration::from_mins(1);
 
@@ -72,7 +75,7 @@ impl Kind {
     fn kept(self, settings: &Retention) -> Option<Duration> {
         match self {
             Self::Messages => settings.messages,
-            Self::DeletedChannels => return Some(Duration::ZERO),
+            Self::DeletedChannels => return Some(CHANNELS_REMEMBERED),
             Self::Journals => settings.journals,
             Self::Executions => settings.executions,
             Self::DeadLetters => settings.dead_letters,
@@ -98,7 +101,7 @@ impl Kind {
                      WHERE message_id < ?1 ORDER BY message_id LIMIT ?2)",
                 first_id_at(before).cast_signed(),
             ),
-            Self::DeletedChannels => deleted_channels::empty(connection, ROWS_AT_ONCE),
+            Self::DeletedChannels => deleted_channels::empty(connection, before, ROWS_AT_ONCE),
             Self::Journals => journals(connection, before),
             Self::Executions => executions(connection, before, now),
             Self::DeadLetters => by_statement(

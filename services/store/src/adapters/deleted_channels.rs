@@ -74,7 +74,12 @@ pub(crate) fn deleted_at(
 }
 
 /// Empties messages of channels that were deleted, `limit` at most, and returns how many there were.
-pub(crate) fn empty(connection: &Connection, limit: u32) -> Result<u32, StoreError> {
+/// Once they are, a channel that was deleted before a moment is forgotten.
+pub(crate) fn empty(
+    connection: &Connection,
+    before: UnixMillis,
+    limit: u32,
+) -> Result<u32, StoreError> {
     let messages = connection
         .prepare_cached(
             "SELECT m.message_id, m.guild_id, m.channel_id, d.deleted_at_ms
@@ -91,6 +96,11 @@ pub(crate) fn empty(connection: &Connection, limit: u32) -> Result<u32, StoreErr
         connection
             .prepare_cached("UPDATE deleted_channels SET is_emptied = 1 WHERE is_emptied = 0")?
             .execute([])?;
+        connection
+            .prepare_cached(
+                "DELETE FROM deleted_channels WHERE is_emptied = 1 AND deleted_at_ms < ?1",
+            )?
+            .execute([before.0])?;
     }
     Ok(count)
 }

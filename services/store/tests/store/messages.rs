@@ -191,6 +191,21 @@ async fn what_was_said_in_a_deleted_channel_goes_with_it() {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), swept).await.expect("the rest is emptied");
+    // Long behind the deletion nothing comes of it any more, and it is forgotten itself.
+    let remembered = || {
+        let connection =
+            ery_group_commit::open_read_only(&shard_file(store.folder.path()), None).unwrap();
+        select(&connection, "SELECT count(*) FROM deleted_channels WHERE is_emptied = 1", [])
+    };
+    let until = async |expected| {
+        while remembered() != [expected] {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let patience = Duration::from_secs(30);
+    tokio::time::timeout(patience, until("1")).await.expect("it is known to be empty");
+    store.clock.advance(Duration::from_hours(24 * 91));
+    tokio::time::timeout(patience, until("0")).await.expect("it is forgotten");
     running.stop().await;
     assert_eq!(search(&store, "soup"), [900]);
     assert!(ids(&mut store, list(0, 50, 0)).await.is_empty());
