@@ -35,6 +35,7 @@ mod open_channel;
 mod parse;
 mod privacy;
 mod provider_keys;
+mod read_context;
 mod record_attempt;
 mod record_dead_event;
 mod render;
@@ -106,6 +107,7 @@ macro_rules! rpcs {
 rpcs! {
     open_channel: OpenChannelRequest => OpenChannelResponse;
     begin_thread: BeginThreadRequest => BeginThreadResponse;
+    read_context: ReadContextRequest => ReadContextResponse;
     append_steps: AppendStepsRequest => AppendStepsResponse;
     record_attempt: RecordAttemptRequest => RecordAttemptResponse;
     finish_thread: FinishThreadRequest => FinishThreadResponse;

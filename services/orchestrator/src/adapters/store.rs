@@ -123,7 +123,6 @@ pub(crate) struct Beginning<'a> {
     /// Every author, where several share the turn; else empty.
     pub(crate) askers: &'a [Id<UserMarker>],
     pub(crate) started_at: UnixMillis,
-    pub(crate) context: ContextWanted,
 }
 
 /// How much of a channel a thread wants to read.
@@ -136,16 +135,24 @@ pub(crate) struct ContextWanted {
     pub(crate) wants_summary: bool,
 }
 
-/// What a thread begins with.
+/// What a thread reads of its channel.
 #[derive(Debug)]
-pub(crate) struct Begun {
-    /// Oldest first, the triggers among them.
-    pub(crate) context: Vec<Message>,
+pub(crate) struct Context {
+    /// Oldest first; the triggers may stand among them.
+    pub(crate) newest: Vec<Message>,
     /// What the triggers reply to beyond it, and what that replies to; oldest first.
     pub(crate) replied_to: Vec<Message>,
     pub(crate) summary: Option<Summary>,
-    pub(crate) changes: Vec<Change>,
+    /// Whether ingestion had reached the newest trigger.
     pub(crate) is_current: bool,
+    /// Those of the triggers that were deleted or edited since they were sent.
+    pub(crate) changes: Vec<Change>,
+}
+
+/// How a thread that was begun stands.
+#[derive(Debug, Default)]
+pub(crate) struct Begun {
+    pub(crate) changes: Vec<Change>,
     /// None where a store of an older version answers.
     pub(crate) spending: Option<Spending>,
 }
@@ -257,12 +264,7 @@ impl Store {
             principal: Some(convert::person(beginning.principal)),
             askers: beginning.askers.iter().map(|asker| asker.get()).collect(),
             started_at_ms: beginning.started_at.0,
-            context: Some(proto::ContextQuery {
-                max_messages: beginning.context.messages,
-                since_ms: beginning.context.since.0,
-                wait_ms: u32::try_from(beginning.context.wait.as_millis()).unwrap_or(u32::MAX),
-                wants_summary: beginning.context.wants_summary,
-            }),
+            context: None,
         };
         let answer = self
             .retries
@@ -273,13 +275,85 @@ impl Store {
             })
             .await?;
         Ok(Begun {
-            context: answer.context.into_iter().filter_map(convert::message_from).collect(),
-            replied_to: answer.replied_to.into_iter().filter_map(convert::message_from).collect(),
-            summary: answer.summary.and_then(summaries::summary_from),
             changes: convert::changes_from(answer.changes),
-            is_current: answer.is_current,
             spending: answer.spending.map(usage::spending_from),
         })
+    }
+
+    /// Reads what a thread that answers `triggers` is told of its channel.
+    pub(crate) async fn read_context(
+        &self,
+        channel: ery_ids::ChannelKey,
+        triggers: &[TurnMessage],
+        wanted: ContextWanted,
+    ) -> Result<Context, CallError> {
+        let client = self.client(channel.home);
+        let answered = |trigger: &TurnMessage| proto::AnsweredMessage {
+            message_id: trigger.message.id.get(),
+            reply_to_id: trigger.message.reply_to.map_or(0, Id::get),
+            edited_at_ms: trigger.message.edited_at.map_or(0, |at| at.0),
+        };
+        let request = proto::ReadContextRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+            answered: triggers.iter().map(answered).collect(),
+            query: Some(proto::ContextQuery {
+                max_messages: wanted.messages,
+                since_ms: wanted.since.0,
+                wait_ms: u32::try_from(wanted.wait.as_millis()).unwrap_or(u32::MAX),
+                wants_summary: wanted.wants_summary,
+            }),
+        };
+        let answer = self
+            .retries
+            .call("ReadContext", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.read_context(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await;
+        let answer = match answer {
+            // A store of an older version.
+            Err(error) if usage::is_unimplemented(&error) => proto::ReadContextResponse {
+                context: self.newest_messages(channel, wanted).await?,
+                ..proto::ReadContextResponse::default()
+            },
+            answer => answer?,
+        };
+        Ok(Context {
+            newest: answer.context.into_iter().filter_map(convert::message_from).collect(),
+            replied_to: answer.replied_to.into_iter().filter_map(convert::message_from).collect(),
+            summary: answer.summary.and_then(summaries::summary_from),
+            is_current: answer.is_current,
+            changes: convert::changes_from(answer.changes),
+        })
+    }
+
+    async fn newest_messages(
+        &self,
+        channel: ery_ids::ChannelKey,
+        wanted: ContextWanted,
+    ) -> Result<Vec<ery_proto::common::v1::Message>, CallError> {
+        if wanted.messages == 0 {
+            return Ok(Vec::new());
+        }
+        let client = self.client(channel.home);
+        let request = proto::ListMessagesRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+            before: 0,
+            limit: wanted.messages,
+            since_ms: wanted.since.0,
+        };
+        let answer = self
+            .retries
+            .call("ListMessages", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request));
+                async move { client.list_messages(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        Ok(answer.messages)
     }
 
     /// Journals steps, and tells which triggers have changed.

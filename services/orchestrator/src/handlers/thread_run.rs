@@ -37,7 +37,7 @@ use crate::{
         convert,
         costs::Costs,
         keys::GuildKeys,
-        store::{Beginning, ContextWanted, Ingested, IngestedChange, Opened},
+        store::{Appended, Beginning, Begun, ContextWanted, Ingested, IngestedChange, Opened},
         tools::{Called, Caller, Resolved, Stands},
         usage::Models,
     },
@@ -83,6 +83,7 @@ const PAUSED: &str = "Ery was paused here while the thread ran";
 pub(crate) const PROMPT_TOKENS: u64 = 1_500;
 
 /// A task thread that runs.
+#[expect(clippy::struct_excessive_bools, reason = "each is another matter")]
 pub(crate) struct Run<'a> {
     pub(crate) holder: &'a Holder,
     pub(crate) fence: &'a Fence,
@@ -109,6 +110,8 @@ pub(crate) struct Run<'a> {
     /// The guild's own keys, as they were when budgets were looked at last.
     keys: Arc<GuildKeys>,
     desk: Option<Desk>,
+    /// Whether the store knows it.
+    is_begun: bool,
     /// How many messages of the channel the model did not read for lack of room.
     messages_left_out: usize,
     marker: String,
@@ -162,6 +165,7 @@ impl<'a> Run<'a> {
             started_at: holder.now(),
             people,
             is_first: thread.is_fresh(),
+            is_begun: false,
             thread,
             steps,
             is_awaited: true,
@@ -194,7 +198,7 @@ impl<'a> Run<'a> {
         outcome: Outcome,
         detail: String,
     ) -> Result<Ended, ThreadError> {
-        self.begin(ContextWanted::default()).await?;
+        self.begin().await?;
         let effect = match text {
             Some(text) => self.thread.close(text, outcome, detail, self.holder.now()),
             None => Effect::Finish(Finished { outcome, detail, answer: None }),
@@ -232,7 +236,15 @@ impl<'a> Run<'a> {
             {
                 effect = pause;
             }
-            // A model turn is asked while its step is journaled; nothing is relied upon before.
+            // A model turn is asked while its thread is begun and its step journaled; nothing is
+            // relied upon before.
+            if !self.is_begun && !is_harmless && effect != Effect::AskModel {
+                let changes = self.begin().await?;
+                if let Some(instead) = self.thread.changed(&changes, self.holder.now()) {
+                    effect = instead;
+                    continue;
+                }
+            }
             if self.thread.has_journal() && effect != Effect::AskModel {
                 let changes = self.append().await?;
                 if let Some(instead) = self.thread.changed(&changes, self.holder.now()) {
@@ -249,7 +261,7 @@ impl<'a> Run<'a> {
             }
             let begun = Instant::now();
             let (stage, next) = match effect {
-                Effect::Load => (Stage::Begin, self.load().await?),
+                Effect::Load => (Stage::Begin, Box::pin(self.load()).await?),
                 // It is large, and beside a model an allocation is nothing.
                 Effect::AskModel => (Stage::Model, Box::pin(self.ask(ear)).await?),
                 Effect::CallTool(call) => (Stage::Tool, self.call(call).await?),
@@ -269,7 +281,7 @@ impl<'a> Run<'a> {
         Ended { finished, usage: self.thread.usage(), step: Some(step), askers: self.askers() }
     }
 
-    /// Begins the thread, reads its context and its orders.
+    /// Reads the thread's context and its orders.
     #[tracing::instrument(name = "orchestrator.context.load", skip_all)]
     async fn load(&mut self) -> Result<Effect, ThreadError> {
         // By what was told when the channel was opened: whoever is past it costs next to nothing.
@@ -297,7 +309,10 @@ impl<'a> Run<'a> {
         Ok(self.thread.step(loaded, self.holder.now()))
     }
 
-    /// Lays out what the model needs; the thread is begun by it, or found begun.
+    /// Lays out what the model needs.
+    ///
+    /// A thread is begun by it, or found begun, if its orders are to be read; else it is begun beside the
+    /// model's first turn.
     async fn lay_out(&mut self) -> Result<Vec<Change>, ThreadError> {
         let effective = self.config().await?;
         let limits = &effective.config.context;
@@ -316,10 +331,23 @@ impl<'a> Run<'a> {
             let tools = holder.tools.list_tools(channel, &askers).await;
             tools.map_err(ThreadError::from)
         };
-        let (begun, tools) = tokio::try_join!(self.begin(wanted), tools)?;
-        let history = context::before(self.turn, begun.context);
+        let context = async {
+            let context = holder.store.read_context(channel, &self.turn.messages, wanted).await;
+            context.map_err(ThreadError::from)
+        };
+        let is_begun_later = self.is_begun || self.thread.is_fresh() && !self.may_order();
+        let begun = async {
+            if is_begun_later {
+                return Ok(Begun::default());
+            }
+            let begun = holder.store.begin_thread(self.fence, &self.beginning()).await;
+            begun.map_err(ThreadError::from)
+        };
+        let (context, begun, tools) = tokio::try_join!(context, begun, tools)?;
+        let changes = if is_begun_later { context.changes } else { self.stands(begun) };
+        let history = context::before(self.turn, context.newest);
         let mut history = self.with_older(history, messages, since).await;
-        history.extend(begun.replied_to);
+        history.extend(context.replied_to);
         if messages > 0 {
             let replied_to = self.unknown_reply(&history).await;
             history.extend(replied_to);
@@ -329,10 +357,10 @@ impl<'a> Run<'a> {
         let tools = CONVERSATION.offered(tools);
         let specs = tools.iter().map(convert::tool).collect();
         let instructions = community::instructions(&effective.config.answers);
-        let (summary, is_current) = (begun.summary, begun.is_current);
+        let (summary, is_current) = (context.summary, context.is_current);
         self.desk =
             Some(Desk { history, summary, is_withheld, tools, specs, instructions, is_current });
-        Ok(begun.changes)
+        Ok(changes)
     }
 
     /// Returns what holds here for whoever asks.
@@ -347,23 +375,37 @@ impl<'a> Run<'a> {
         Ok(is_paused.then(|| self.thread.pause(PAUSED)))
     }
 
-    async fn begin(
-        &mut self,
-        context: ContextWanted,
-    ) -> Result<crate::adapters::store::Begun, ThreadError> {
-        let beginning = Beginning {
+    /// Begins the thread in the store; a repeat tells how it stands.
+    async fn begin(&mut self) -> Result<Vec<Change>, ThreadError> {
+        let begun = self.holder.store.begin_thread(self.fence, &self.beginning()).await?;
+        Ok(self.stands(begun))
+    }
+
+    fn beginning(&self) -> Beginning<'a> {
+        Beginning {
             id: self.id,
             triggers: &self.turn.messages,
             principal: self.turn.principal,
             askers: if self.turn.is_shared() { &self.turn.askers } else { &[] },
             started_at: self.started_at,
-            context,
-        };
-        let mut begun = self.holder.store.begin_thread(self.fence, &beginning).await?;
-        if let Some(spending) = begun.spending.take() {
+        }
+    }
+
+    /// Takes note that the store knows the thread.
+    fn stands(&mut self, begun: Begun) -> Vec<Change> {
+        self.is_begun = true;
+        if let Some(spending) = begun.spending {
             self.spending.learn(spending);
         }
-        Ok(begun)
+        begun.changes
+    }
+
+    /// Returns whether orders are read of whoever asks.
+    fn may_order(&self) -> bool {
+        let rights = self.people.rights(self.turn.principal);
+        !self.turn.is_shared()
+            && self.channel().guild().is_some()
+            && rights.is_some_and(crate::domain::people::Rights::can_moderate)
     }
 
     /// Fills up from Discord what the store does not hold of the channel yet; once for each channel.
@@ -520,10 +562,7 @@ impl<'a> Run<'a> {
     /// Reads which acts a person with a right to moderate orders, from their own words alone, before
     /// anybody else's are looked at.
     async fn read_orders(&mut self) -> Result<Option<OrdersRead>, ThreadError> {
-        let channel = self.channel();
-        let rights = self.people.rights(self.turn.principal);
-        let may_order = rights.is_some_and(crate::domain::people::Rights::can_moderate);
-        if self.turn.is_shared() || channel.guild().is_none() || !may_order {
+        if !self.may_order() {
             return Ok(None);
         }
         let tools = ORDERS.offered(self.desk.iter().flat_map(|desk| &desk.tools).cloned());
@@ -622,7 +661,7 @@ impl<'a> Run<'a> {
         next
     }
 
-    /// Asks the model, while the step that says so is journaled.
+    /// Asks the model, while the thread is begun and the step that says so is journaled.
     async fn ask_model(
         &mut self,
         ear: &Ear<'_>,
@@ -648,7 +687,16 @@ impl<'a> Run<'a> {
         let steps = self.thread.take_journal();
         let journaled = self.thread.step_count();
         let left = self.thread.deadline().since(holder.now());
-        let mut appended = pin!(holder.store.append_steps(self.fence, self.id, &steps));
+        let (is_begun, beginning) = (self.is_begun, self.beginning());
+        let (fence, id) = (self.fence, self.id);
+        let mut appended = pin!(async {
+            let begun = if is_begun {
+                None
+            } else {
+                Some(Box::pin(holder.store.begin_thread(fence, &beginning)).await?)
+            };
+            Ok::<_, CallError>((begun, holder.store.append_steps(fence, id, &steps).await?))
+        });
         let mut answered = pin!(holder.ai.run_model_turn(&request, &keys, &costs, writing));
         let mut time_up = pin!(sleep(left));
         let mut looks = interval_at(Instant::now() + CONFIG_LOOKED_AT, CONFIG_LOOKED_AT);
@@ -658,8 +706,7 @@ impl<'a> Run<'a> {
             let instead = tokio::select! {
                 brought = &mut appended, if !is_appended => {
                     is_appended = true;
-                    let changes = self.learn(brought?, &steps);
-                    self.steps.store(journaled, Ordering::Relaxed);
+                    let changes = self.journaled(brought?, &steps, journaled);
                     self.thread.changed(&changes, holder.now())
                 }
                 turn = &mut answered, if answer.is_none() => {
@@ -687,9 +734,7 @@ impl<'a> Run<'a> {
                 });
                 // The step is on its way: it must stand before the next one is written.
                 if !is_appended {
-                    let brought = appended.await?;
-                    self.learn(brought, &steps);
-                    self.steps.store(journaled, Ordering::Relaxed);
+                    self.journaled(appended.await?, &steps, journaled);
                 }
                 return Ok(instead);
             }
@@ -718,6 +763,21 @@ impl<'a> Run<'a> {
             None => Input::TimeUp,
         };
         Ok(self.thread.step(input, holder.now()))
+    }
+
+    /// Takes note that steps stand in the journal, `count` in all.
+    fn journaled(
+        &mut self,
+        (begun, appended): (Option<Begun>, Appended),
+        steps: &[Step],
+        count: u32,
+    ) -> Vec<Change> {
+        if let Some(begun) = begun {
+            // What has changed, the journaling tells again.
+            self.stands(begun);
+        }
+        self.steps.store(count, Ordering::Relaxed);
+        self.learn(appended, steps)
     }
 
     /// Packs the request, and notes in the journal that it is asked; returns its size, too.
@@ -863,8 +923,7 @@ impl<'a> Run<'a> {
     async fn append(&mut self) -> Result<Vec<Change>, ThreadError> {
         let steps = self.thread.take_journal();
         let brought = self.holder.store.append_steps(self.fence, self.id, &steps).await?;
-        self.steps.store(self.thread.step_count(), Ordering::Relaxed);
-        Ok(self.learn(brought, &steps))
+        Ok(self.journaled((None, brought), &steps, self.thread.step_count()))
     }
 
     /// Returns whether a tool's result may hold what somebody else wrote.

@@ -5,6 +5,7 @@ use std::{
 
 use serde_json::json;
 use tokio::sync::Semaphore;
+use tonic::Status;
 
 use ery_proto::{
     common::v1::{Enclosure, Message, enclosure::Kind},
@@ -340,6 +341,63 @@ async fn a_forward_is_read_as_data_and_is_nobodys_order() {
     let call = &stand.tools.done()[0];
     assert_eq!(call.tool, "timeout_member");
     assert!(call.is_tainted && call.orders.is_empty(), "{call:?}");
+}
+
+#[tokio::test]
+async fn a_model_is_asked_while_its_thread_is_begun_and_nothing_is_done_before() {
+    let stand = Stand::new().await;
+    stand.store.held.hold("BeginThread");
+    let answered = gate();
+    stand.ai.replies([Reply::Behind(Arc::clone(&answered))]);
+    let _process = stand.start();
+    stand.write(Written::by(ANN, "ery, hello")).await;
+    until("the model is asked", || stand.ai.requests().len() == 1).await;
+    answered.add_permits(1);
+    // Its answer is there, and nothing is known of the thread yet.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(stand.store.threads().is_empty());
+    assert_eq!((stand.store.calls("AppendSteps"), stand.tools.answers().len()), (0, 0));
+    stand.store.held.release("BeginThread");
+    until("it is finished", || stand.store.finished() == 1).await;
+    assert_eq!(stand.tools.said(), ["echo: ery, hello"]);
+    assert_eq!(stand.ai.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn where_orders_are_read_first_the_thread_is_begun_before() {
+    let stand = Stand::new().await;
+    stand.store.held.hold("BeginThread");
+    let _process = stand.start();
+    stand.write(Written::by(MODERATORS, "ery, timeout @ben")).await;
+    until("the context is read", || stand.store.calls("ReadContext") == 1).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(stand.ai.order_requests().is_empty() && stand.ai.requests().is_empty());
+    stand.store.held.release("BeginThread");
+    until("it is finished", || stand.store.finished() == 1).await;
+    assert_eq!(stand.ai.order_requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_thread_that_may_not_begin_says_nothing_of_what_its_model_said() {
+    let stand = Stand::new().await;
+    stand.store.faults.add("BeginThread", Status::aborted("a newer holder"), 1);
+    let _process = stand.start();
+    stand.write(Written::by(ANN, "ery, hello")).await;
+    until("it is finished", || stand.store.finished() == 1).await;
+    // By whoever holds the channel next.
+    assert_eq!(stand.tools.said(), ["echo: ery, hello"]);
+    assert_eq!(stand.store.calls("OpenChannel"), 2);
+}
+
+#[tokio::test]
+async fn a_store_of_an_older_version_is_asked_in_the_older_way() {
+    let stand = Stand::new().await;
+    stand.store.faults.add("ReadContext", Status::unimplemented("unknown"), 9);
+    let _process = stand.start();
+    stand.write(Written::by(ANN, "ery, hello")).await;
+    until("it is finished", || stand.store.finished() == 1).await;
+    assert_eq!(stand.tools.said(), ["echo: ery, hello"]);
+    assert_eq!(stand.store.calls("ListMessages"), 1);
 }
 
 #[tokio::test]

@@ -266,11 +266,12 @@ fn apply_known(
     Ok(())
 }
 
-/// Returns whether ingestion has written a message, or its deletion.
+/// Returns whether ingestion has written a message, or its deletion; where there is none, all is there.
 pub(crate) fn is_ingested(
     connection: &Connection,
-    message: Id<MessageMarker>,
+    message: Option<Id<MessageMarker>>,
 ) -> Result<bool, StoreError> {
+    let Some(message) = message else { return Ok(true) };
     let is_ingested = connection
         .prepare_cached("SELECT is_ingested FROM messages WHERE message_id = ?1")?
         .query_row([id(message)], |row| row.get(0))

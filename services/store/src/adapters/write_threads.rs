@@ -9,16 +9,15 @@ use ery_ids::{ChannelKey, Epoch, Fence, OwnerToken, Principal, TaskThreadId, Tri
 use crate::{
     adapters::{
         columns::{PrincipalColumns, id, json_list},
-        contexts,
+        contexts::{self, Context, ContextQuery},
         dead_letters::{self, DeadTask, NewLetter},
-        scheduled_actions, summaries, usage,
+        scheduled_actions, usage,
         write_channels::{check_fence, finished_by, key, running, set_state},
         write_messages,
     },
     domain::{
-        Attempt, ChannelState, Execution, Message, MessageChange, Outcome, Step, Trigger,
-        TriggerChange, Usage,
-        summary::Summary,
+        Attempt, ChannelState, Execution, MessageChange, Outcome, Step, Trigger, TriggerChange,
+        Usage,
         thread::{LastAttempt, may_follow},
         usage::{InWindows, Spending},
     },
@@ -41,22 +40,10 @@ pub(crate) struct Begin {
     pub(crate) ledger: Arc<Ledger>,
 }
 
-/// Which messages a thread is told of.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct ContextQuery {
-    pub(crate) max_messages: u32,
-    pub(crate) since: UnixMillis,
-    /// Whether the channel's summary is told, too.
-    pub(crate) wants_summary: bool,
-}
-
 /// What a thread begins with.
 #[derive(Debug)]
 pub(crate) struct Begun {
-    pub(crate) context: Vec<Message>,
-    /// What the triggers reply to beyond it.
-    pub(crate) replied_to: Vec<Message>,
-    pub(crate) summary: Option<Summary>,
+    pub(crate) context: Context,
     pub(crate) changes: Vec<TriggerChange>,
     pub(crate) is_current: bool,
 }
@@ -96,21 +83,11 @@ pub(crate) fn begin(connection: &Connection, begin: &Begin) -> Result<Begun, Sto
         }
     }
     let newest = newest_message(triggers);
-    let is_current = match newest {
-        Some(newest) if !begin.is_current => write_messages::is_ingested(connection, newest)?,
-        _ => true,
-    };
-    let ContextQuery { max_messages, since, wants_summary } = begin.context;
-    let (mut context, mut replied_to) = (Vec::new(), Vec::new());
-    if max_messages > 0 {
-        context = contexts::newest(connection, &fence.channel, None, since, max_messages)?;
-        let replies = triggers.iter().filter_map(|trigger| trigger.message.as_ref()?.reply_to);
-        replied_to = contexts::replied_to(connection, &fence.channel, replies, &context)?;
-    }
-    let summary =
-        if wants_summary { summaries::of_channel(connection, &fence.channel)? } else { None };
+    let is_current = begin.is_current || write_messages::is_ingested(connection, newest)?;
+    let replies = triggers.iter().filter_map(|trigger| trigger.message.as_ref()?.reply_to);
+    let context = contexts::read(connection, &fence.channel, begin.context, replies)?;
     let changes = changes(connection, *thread)?;
-    Ok(Begun { context, replied_to, summary, changes, is_current })
+    Ok(Begun { context, changes, is_current })
 }
 
 /// Returns the newest message among triggers.

@@ -1,44 +1,37 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use ery_clock::UnixMillis;
 use ery_proto::store::v1::{BeginThreadRequest, BeginThreadResponse};
 
 use super::{
     parse::{self, Invalid},
-    render,
+    read_context, render,
 };
 use crate::{
     adapters::{
-        read,
-        shard::OpenShard,
+        contexts::ContextQuery,
         usage,
-        write_threads::{self, Begin, Begun, ContextQuery, newest_message},
+        write_threads::{self, Begin, Begun, newest_message},
     },
     error::StoreError,
     ledger::Ledger,
     service::Inner,
 };
 
-/// How long a thread is kept waiting for ingestion at most, whatever is asked for.
-const MAX_WAIT_MS: u32 = 250;
-
 #[tracing::instrument(name = "store.task_thread.begin", level = "debug", skip_all)]
 pub(super) async fn handle(
     store: &Inner,
     request: BeginThreadRequest,
 ) -> Result<BeginThreadResponse, StoreError> {
-    let context = request.context.unwrap_or_default();
-    let wait = Duration::from_millis(context.wait_ms.min(MAX_WAIT_MS).into());
+    let (wanted, wait) = read_context::query(store, request.context.unwrap_or_default());
     let mut begin = parse(request, Arc::clone(&store.ledger))?;
-    begin.context = ContextQuery {
-        max_messages: context.max_messages.min(store.settings.max_messages),
-        since: UnixMillis(context.since_ms),
-        wants_summary: context.wants_summary,
-    };
-    let shard = store.shards.of(begin.fence.channel.home).await?;
-    begin.is_current = wait_for_ingestion(&shard, &begin, wait).await;
+    begin.context = wanted;
+    let channel = begin.fence.channel;
+    let shard = store.shards.of(channel.home).await?;
+    let newest = newest_message(&begin.triggers);
+    begin.is_current = read_context::wait_for_ingestion(&shard, channel, newest, wait).await;
     let now = store.clock.now();
-    let (Begun { context, replied_to, summary, changes, is_current }, spending) = shard
+    let (Begun { context, changes, is_current }, spending) = shard
         .write(move |connection| {
             let answer = write_threads::begin(connection, &begin)?;
             let spenders = usage::spenders(connection, begin.thread)?;
@@ -47,12 +40,12 @@ pub(super) async fn handle(
         })
         .await?;
     Ok(BeginThreadResponse {
-        context: render::messages(context),
+        context: render::messages(context.newest),
         changes: render::changes(changes),
         is_current,
         spending: Some(render::spending(&spending)),
-        summary: summary.map(render::summary),
-        replied_to: render::messages(replied_to),
+        summary: context.summary.map(render::summary),
+        replied_to: render::messages(context.replied_to),
     })
 }
 
@@ -80,19 +73,4 @@ fn parse(request: BeginThreadRequest, ledger: Arc<Ledger>) -> Result<Begin, Inva
         is_current: false,
         ledger,
     })
-}
-
-/// Waits until ingestion has reached the newest trigger, so that the context is whole.
-async fn wait_for_ingestion(shard: &OpenShard, begin: &Begin, wait: Duration) -> bool {
-    let Some(newest) = newest_message(&begin.triggers) else { return true };
-    if wait.is_zero() {
-        return false;
-    }
-    let is_in_file = async {
-        shard.read(read::is_ingested(shard.readers(), newest)).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "could not ask whether a message was ingested; waiting for it");
-            false
-        })
-    };
-    shard.arrivals().wait(begin.fence.channel, newest, wait, is_in_file).await
 }

@@ -1,4 +1,4 @@
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use ery_clock::{ManualClock, UnixMillis};
 use ery_group_commit::FileKey;
@@ -10,7 +10,8 @@ use ery_proto::{
         AppendStepsRequest, AppendStepsResponse, BeginExecutionRequest, BeginThreadRequest,
         BeginThreadResponse, ContextQuery, Decision, EndExecutionRequest, Execution,
         ExecutionState, FinishThreadRequest, IngestEvent, IngestMessagesRequest,
-        OpenChannelRequest, OpenChannelResponse, Step, StepKind, ThreadOutcome, Trigger,
+        OpenChannelRequest, OpenChannelResponse, ReadContextRequest, ReadContextResponse, Step,
+        StepKind, ThreadOutcome, Trigger,
         ingest_event::{Change, ChannelDeletion, Deletion, Edit},
         store_service_client::StoreServiceClient,
     },
@@ -122,6 +123,13 @@ impl Store {
         Ok(self.client.begin_thread(request).await?.into_inner())
     }
 
+    pub(crate) async fn read_context(
+        &mut self,
+        request: ReadContextRequest,
+    ) -> ReadContextResponse {
+        self.client.read_context(request).await.unwrap().into_inner()
+    }
+
     pub(crate) async fn append(
         &mut self,
         fence: &Fence,
@@ -164,6 +172,10 @@ pub(crate) fn rows(file: &Path) -> Vec<String> {
     rows_under(file, None)
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "there is nothing to be told by, and it is not async"
+)]
 pub(crate) fn rows_under(file: &Path, key: Option<&FileKey>) -> Vec<String> {
     const TABLES: [&str; 15] = [
         "users",
@@ -183,7 +195,16 @@ pub(crate) fn rows_under(file: &Path, key: Option<&FileKey>) -> Vec<String> {
         "handled_events",
     ];
 
-    let connection = ery_group_commit::open_read_only(file, key).unwrap();
+    // One that is just being made has a journal yet.
+    let connection = (0..250)
+        .find_map(|_| {
+            let opened = ery_group_commit::open_read_only(file, key).ok();
+            if opened.is_none() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened
+        })
+        .expect("the file can be opened");
     let tables = TABLES.iter();
     tables
         .flat_map(|table| {

@@ -4,9 +4,9 @@ use ery_ids::TaskThreadId;
 use ery_proto::{
     common::v1::{Message, Usage},
     store::v1::{
-        AnswersToBots, ChannelState, ContextQuery, Exchange, ExecutionState, GetThreadRequest,
-        LastAnswer, ListDeadLettersRequest, ListThreadsRequest, OpenChannelRequest, ThreadOutcome,
-        Trigger, TriggerChange,
+        AnsweredMessage, AnswersToBots, ChannelState, ContextQuery, Exchange, ExecutionState,
+        GetThreadRequest, LastAnswer, ListDeadLettersRequest, ListThreadsRequest,
+        OpenChannelRequest, ReadContextRequest, ThreadOutcome, Trigger, TriggerChange,
     },
 };
 use tonic::Code;
@@ -15,6 +15,20 @@ use crate::support::{
     AUTHOR, CHANNEL, GUILD, NOW, Store, begin, begin_execution, created, deleted, edited,
     end_execution, execution, fence, finish, message, person, step, trigger,
 };
+
+fn reading(answered: &[Message], query: ContextQuery) -> ReadContextRequest {
+    let answered = answered.iter().map(|message| AnsweredMessage {
+        message_id: message.message_id,
+        reply_to_id: message.reply_to,
+        edited_at_ms: message.edited_at_ms,
+    });
+    ReadContextRequest {
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        answered: answered.collect(),
+        query: Some(query),
+    }
+}
 
 #[tokio::test]
 async fn an_unfinished_thread_is_handed_over_with_all_that_it_did() {
@@ -235,6 +249,8 @@ async fn every_answer_names_triggers_that_changed() {
     ];
     let begun = store.begin(begin(&holder, thread, &triggers)).await.unwrap();
     assert_eq!(begun.changes, expected);
+    let read = store.read_context(reading(&triggers, ContextQuery::default())).await;
+    assert_eq!(read.changes, expected);
     let appended = store.append(&holder, thread, vec![step(0)]).await.unwrap();
     assert_eq!(appended.changes, expected);
     let opened = begin_execution(&holder, &execution(thread, 0));
@@ -317,8 +333,13 @@ async fn context_is_the_newest_messages_oldest_first() {
     request.context =
         Some(ContextQuery { max_messages: 4, since_ms: NOW + 9, ..ContextQuery::default() });
     assert_eq!(ids(&store.begin(request.clone()).await.unwrap().context), [9, 11]);
+    let wanted = request.context.unwrap();
+    let read = store.read_context(reading(&[message(11, "now")], wanted)).await;
+    assert_eq!(ids(&read.context), [9, 11]);
     request.context = None;
     assert!(store.begin(request).await.unwrap().context.is_empty());
+    let none = ContextQuery::default();
+    assert!(store.read_context(reading(&[message(11, "now")], none)).await.context.is_empty());
 }
 
 #[tokio::test]
@@ -346,6 +367,8 @@ async fn what_a_trigger_replies_to_is_told_beyond_the_context() {
     let ids = |messages: &[Message]| messages.iter().map(|it| it.message_id).collect::<Vec<_>>();
     assert_eq!(ids(&begun.context), [18, 19, 20, 40, 41, 42]);
     assert_eq!(ids(&begun.replied_to), [3, 5, 7]);
+    let read = store.read_context(reading(&triggers, request.context.unwrap())).await;
+    assert_eq!((read.context, read.replied_to), (begun.context, begun.replied_to));
     request.context = None;
     assert!(store.begin(request).await.unwrap().replied_to.is_empty());
 }
@@ -383,6 +406,30 @@ async fn a_thread_waits_until_ingestion_has_reached_its_trigger() {
     let (begun, ()) = tokio::join!(begins, ingests);
     assert!(begun.is_current);
     assert_eq!(begun.context.len(), 2);
+}
+
+#[tokio::test]
+async fn a_context_is_read_once_ingestion_has_reached_what_is_answered() {
+    let mut store = Store::new().await;
+    let wanted = ContextQuery { max_messages: 9, wait_ms: 250, ..ContextQuery::default() };
+    // Where nothing was ever written there is nothing to wait for.
+    let read = store.read_context(reading(&[message(2, "b")], wanted)).await;
+    assert_eq!((read.context.len(), read.is_current), (0, false));
+    store.open_channel(&fence(5, "holder")).await;
+    let mut reader = store.client.clone();
+    let request = reading(&[message(2, "b")], wanted);
+    let reads = async { reader.read_context(request).await.unwrap().into_inner() };
+    let ingests = async {
+        let both = vec![created("mc.1", message(1, "a")), created("mc.2", message(2, "b"))];
+        store.ingest(both).await;
+    };
+    let (read, ()) = tokio::join!(reads, ingests);
+    assert_eq!((read.context.len(), read.is_current), (2, true));
+    for wait_ms in [0, 60_000] {
+        let late = ContextQuery { wait_ms, ..wanted };
+        let read = store.read_context(reading(&[message(3, "c")], late)).await;
+        assert_eq!((read.context.len(), read.is_current), (2, false));
+    }
 }
 
 #[tokio::test]

@@ -409,6 +409,13 @@ impl StoreService for FakeStore {
         refused()
     }
 
+    async fn read_context(
+        &self,
+        _: Request<ReadContextRequest>,
+    ) -> Result<Response<ReadContextResponse>, Status> {
+        refused()
+    }
+
     async fn append_steps(
         &self,
         _: Request<AppendStepsRequest>,

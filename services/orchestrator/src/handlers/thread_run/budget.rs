@@ -65,8 +65,8 @@ impl Run<'_> {
             return Ok(Effect::Finish(Finished { outcome, detail, answer: None }));
         }
         // Whoever goes on with it after a kill finds it begun, and may tell what it was to tell.
-        if self.desk.is_none() {
-            self.begin(crate::adapters::store::ContextWanted::default()).await?;
+        if !self.is_begun {
+            self.begin().await?;
         }
         let is_granted = !is_told && self.claim(std::slice::from_ref(&stop)).await?[0];
         if !is_granted && !is_at_work {

@@ -242,6 +242,12 @@ impl State {
         self.threads[thread].triggers.iter().filter_map(change).collect()
     }
 
+    fn changes_of(&self, answered: &[AnsweredMessage]) -> Vec<TriggerChange> {
+        let change =
+            |it: &AnsweredMessage| self.change(&format!("m.{}", it.message_id), it.edited_at_ms);
+        answered.iter().filter_map(change).collect()
+    }
+
     fn append(&mut self, thread: usize, steps: &[Step]) -> Result<(), Status> {
         let journal = &mut self.threads[thread].steps;
         for step in steps {
@@ -303,6 +309,7 @@ impl StoreService for FakeStore {
         request: Request<BeginThreadRequest>,
     ) -> Answer<BeginThreadResponse> {
         let request = request.into_inner();
+        self.held.pass("BeginThread").await;
         let mut state = self.called("BeginThread")?;
         let fence = fence_of(request.fence)?;
         state.check(&fence)?;
@@ -334,23 +341,32 @@ impl StoreService for FakeStore {
             });
             state.threads.len() - 1
         };
-        let wanted = request.context.unwrap_or_default();
+        let changes = state.changes(index);
+        Ok(Response::new(BeginThreadResponse { changes, ..BeginThreadResponse::default() }))
+    }
+
+    async fn read_context(
+        &self,
+        request: Request<ReadContextRequest>,
+    ) -> Answer<ReadContextResponse> {
+        let request = request.into_inner();
+        let state = self.called("ReadContext")?;
+        let wanted = request.query.unwrap_or_default();
         let is_wanted = |kept: &&Kept| {
             !kept.is_deleted
-                && kept.message.channel_id == fence.channel_id
+                && kept.message.channel_id == request.channel_id
                 && kept.message.created_at_ms >= wanted.since_ms
         };
         let context = state.messages.values().filter(is_wanted);
         let mut context: Vec<_> = context.map(|kept| kept.message.clone()).collect();
         let surplus = context.len().saturating_sub(wanted.max_messages as usize);
         context.drain(..surplus);
-        let changes = state.changes(index);
-        Ok(Response::new(BeginThreadResponse {
+        Ok(Response::new(ReadContextResponse {
             context,
-            changes,
             is_current: true,
+            changes: state.changes_of(&request.answered),
             summary: state.summary.clone().filter(|_| wanted.wants_summary),
-            ..BeginThreadResponse::default()
+            ..ReadContextResponse::default()
         }))
     }
 
@@ -503,6 +519,7 @@ impl StoreService for FakeStore {
     }
 
     async fn list_messages(&self, _: Request<ListMessagesRequest>) -> Answer<ListMessagesResponse> {
+        drop(self.called("ListMessages")?);
         Ok(Response::new(ListMessagesResponse::default()))
     }
 
