@@ -233,6 +233,24 @@ impl Tool for DeleteMessage {
         };
         Done::ok(204, summary, fields(act, deleted))
     }
+
+    async fn look_up(&self, act: &Act, run: &Run<'_>) -> Done {
+        let count = act.messages.len();
+        match standing(act, run).await {
+            Ok(Some(there)) if there.is_empty() && count == 1 => {
+                Done::ok(404, "The message was deleted.", fields(act, 1))
+            }
+            Ok(Some(there)) if there.is_empty() => {
+                let summary = format!("Of those {count} messages none is there any more.");
+                Done::ok(404, summary, fields(act, 0))
+            }
+            Ok(Some(there)) if there.len() == count => {
+                Done::failed(0, "It did not get to Discord: nothing was deleted.")
+            }
+            Ok(_) => Done::in_doubt(0),
+            Err(error) => Done::in_doubt(error.status()),
+        }
+    }
 }
 
 /// Deletes messages, as many at once as Discord does; returns how many, and fails only where not one
