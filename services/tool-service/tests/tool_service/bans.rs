@@ -126,6 +126,30 @@ async fn a_repeat_does_not_say_that_a_ban_without_a_reason_is_older() {
     assert_eq!(content(&repeated)["summary"], format!("<@{target}> is banned."));
 }
 
+#[tokio::test]
+async fn a_repeat_for_several_does_not_say_that_bans_without_a_reason_are_older() {
+    let it = Harness::start().await;
+    for name in ["bob", "nils"] {
+        let path = format!("guilds/{}/bans/{}", it.guild(), it.user(name));
+        it.rest_put(&path, json!({})).await;
+    }
+    let arguments = json!({"members": named(&it, &["bob", "nils"])});
+    let first = it.run(&it.ordered("theo", "ban_member", arguments.clone()).await).await;
+    assert_eq!(content(&first)["banned"], json!([]));
+    // As where reasons are not kept: they may be what the first attempt put.
+    let call = it.ordered("theo", "ban_member", arguments).await;
+    it.store.with(|state| state.lose_ends = u32::MAX);
+    assert_eq!(it.try_run(&call).await.unwrap_err().code(), tonic::Code::Unavailable);
+    it.store.with(|state| state.lose_ends = 0);
+    it.clock.advance(Duration::from_mins(1));
+
+    let repeated = content(&it.run(&call).await);
+
+    let summary = repeated["summary"].as_str().unwrap();
+    assert!(summary.starts_with("2 people are banned: <@"), "{summary}");
+    assert!(repeated["banned_before"].is_null(), "{repeated}");
+}
+
 /// The call that ends the only ban with an end, once that has come.
 fn end_of_the_ban(it: &Harness) -> CallToolRequest {
     let end = it.store.with(|state| state.planned.values().next().unwrap().clone());

@@ -82,6 +82,8 @@ pub(super) async fn ban(
         }
         match put(guild, *member, delete_message_seconds, Replaces::MayEnd, run).await {
             Ok(Put::Own(_)) => outcome.banned.push(*member),
+            // Where reasons are not kept, it may be an earlier attempt's own.
+            Ok(Put::Older) if was_in_doubt => outcome.banned.push(*member),
             Ok(Put::Older) => outcome.before.push(*member),
             Err(NotPut::Asked(error)) if error.is_in_doubt() => outcome.unknown.push(*member),
             Err(NotPut::Lifted(error)) => {
