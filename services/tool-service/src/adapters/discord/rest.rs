@@ -253,7 +253,8 @@ impl Discord {
             };
             let left = self.left(request, queue_until);
             if limit >= left {
-                self.long_waits.learn(request, limit);
+                let is_of_bucket = bucket(&headers, Some(limit)).is_some();
+                self.long_waits.learn(request, limit, is_of_bucket);
                 return Err(RestError::RateLimited { retry_after: limit });
             }
             metrics::rate_limited();

@@ -26,7 +26,8 @@ const MAX_LONG_WAITS: usize = 10_000;
 /// How often the count of invalid requests is read anew while it is high.
 const INVALID_REFRESH: Duration = Duration::from_secs(5);
 
-/// What Discord limits by the minute: a channel's new names and topics.
+/// What Discord limits by the minute: a channel's new names and topics. And what is limited by whoever
+/// names no bucket, as proxies before Discord do: nothing else would hold the next request up.
 ///
 /// None of it is waited for, and nothing else of the channel is held up by it.
 #[derive(Debug, Default)]
@@ -39,8 +40,8 @@ impl LongWaits {
         (!left.is_zero()).then_some(left)
     }
 
-    pub(super) fn learn(&self, request: &Request, wait: Duration) {
-        if wait < LONG_WAIT {
+    pub(super) fn learn(&self, request: &Request, wait: Duration, is_of_bucket: bool) {
+        if wait < LONG_WAIT && is_of_bucket {
             return;
         }
         let now = Instant::now();
@@ -176,5 +177,32 @@ impl Fallback {
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ery_clock::UnixMillis;
+
+    use super::*;
+    use crate::adapters::discord::Method;
+
+    const SHORT: Duration = Duration::from_secs(12);
+    const LONG: Duration = Duration::from_mins(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn what_no_bucket_holds_up_is_remembered_and_so_is_what_is_too_long_for_one() {
+        let waits = LongWaits::default();
+        let request = |path: &str| Request::new(Method::Post, path, path, 1, UnixMillis(0));
+        let (of_bucket, of_none, long) = (request("one"), request("two"), request("three"));
+        waits.learn(&of_bucket, SHORT, true);
+        waits.learn(&of_none, SHORT, false);
+        waits.learn(&long, LONG, true);
+        assert_eq!(waits.find(&of_bucket), None, "the bucket waits by itself");
+        assert_eq!(waits.find(&of_none), Some(SHORT));
+        assert_eq!(waits.find(&long), Some(LONG));
+        tokio::time::advance(SHORT).await;
+        assert_eq!(waits.find(&of_none), None);
+        assert!(waits.find(&long).is_some());
     }
 }
