@@ -178,6 +178,7 @@ fn holder(
         parents: Parents::default(),
         histories: Histories::default(),
         read_backs: ReadBacks::default(),
+        judging: Arc::default(),
         quotas: Quotas::default(),
         installation: Installation::default(),
         summaries,

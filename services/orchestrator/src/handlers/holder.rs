@@ -56,6 +56,7 @@ pub(crate) struct Holder {
     pub(crate) parents: Parents,
     pub(crate) histories: Histories,
     pub(crate) read_backs: ReadBacks,
+    pub(crate) judging: Arc<Judging>,
     pub(crate) quotas: Quotas,
     pub(crate) installation: Installation,
     pub(crate) summaries: Summaries,
@@ -267,6 +268,48 @@ impl ReadBacks {
     }
 }
 
+/// The channels for which a wake-up is being judged, and may take them.
+#[derive(Debug, Default)]
+pub(crate) struct Judging {
+    channels: Mutex<HashMap<ChannelKey, usize>>,
+}
+
+impl Judging {
+    /// Takes note of one more, until what is returned is dropped.
+    pub(crate) fn begin(self: &Arc<Self>, channel: ChannelKey) -> Judged {
+        *self.lock().entry(channel).or_insert(0) += 1;
+        Judged { judging: Arc::clone(self), channel }
+    }
+
+    /// Returns whether any is being judged.
+    pub(crate) fn is_any(&self, channel: ChannelKey) -> bool {
+        self.lock().contains_key(&channel)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ChannelKey, usize>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A wake-up that is being judged.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    judging: Arc<Judging>,
+    channel: ChannelKey,
+}
+
+impl Drop for Judged {
+    fn drop(&mut self) {
+        let mut channels = self.judging.lock();
+        if let Some(count) = channels.get_mut(&self.channel) {
+            *count -= 1;
+            if *count == 0 {
+                channels.remove(&self.channel);
+            }
+        }
+    }
+}
+
 /// The channels whose history was read from Discord by this process, which is done once.
 #[derive(Debug, Default)]
 pub(crate) struct Histories {
@@ -301,6 +344,18 @@ mod tests {
         assert_eq!(roles.get(home).as_deref(), Some(&[Id::new(31)][..]));
         tokio::time::advance(ROLES_KNOWN).await;
         assert_eq!(roles.get(home), None);
+    }
+
+    #[test]
+    fn a_channel_is_judged_as_long_as_anything_of_it_is() {
+        let judging = Arc::new(Judging::default());
+        let [here, there] = [1, 2].map(|id| ChannelKey::from_raw(1, id).unwrap());
+        let (first, second) = (judging.begin(here), judging.begin(here));
+        assert!(judging.is_any(here) && !judging.is_any(there));
+        drop(first);
+        assert!(judging.is_any(here));
+        drop(second);
+        assert!(!judging.is_any(here) && judging.lock().is_empty());
     }
 
     #[tokio::test]

@@ -16,7 +16,10 @@ use crate::{
         message::Message,
     },
     error::{CallError, with_causes},
-    handlers::{holder::Holder, holding, traced, turned_away},
+    handlers::{
+        holder::{Holder, Judged},
+        holding, traced, turned_away,
+    },
 };
 
 /// What a task of the queue is, read once.
@@ -57,9 +60,11 @@ pub(crate) async fn run(holder: Arc<Holder>, tasks: &Tasks) {
             let Some(delivery) = delivery else { break };
             pauses = Pauses::new();
             let holder = Arc::clone(&holder);
+            // In the order of their coming: whoever comes later sees those before.
+            let judged = holder.judging.begin(delivery.task.channel);
             tasks.spawn_work("channel", async move {
                 // What a holder does in one go is large.
-                Box::pin(wake(&holder, delivery)).await;
+                Box::pin(wake(&holder, delivery, judged)).await;
                 drop(slot);
             });
         }
@@ -94,11 +99,10 @@ async fn subscribe(holder: &Holder, pauses: &mut Pauses) -> Option<Wakeups> {
 }
 
 /// Asks the gate, and takes the channel where it does not say no.
-async fn wake(holder: &Holder, delivery: Delivery) {
+async fn wake(holder: &Holder, delivery: Delivery, judged: Judged) {
     let span = traced::wake(&delivery.task);
-    let Some((lease, known)) = judge_and_take(holder, delivery).instrument(span).await else {
-        return;
-    };
+    let taken = judge_and_take(holder, delivery, judged).instrument(span).await;
+    let Some((lease, known)) = taken else { return };
     // Beside the wake-up's trace: whatever waits there has its own.
     holding::hold(holder, lease, known).await;
 }
@@ -106,6 +110,7 @@ async fn wake(holder: &Holder, delivery: Delivery) {
 async fn judge_and_take(
     holder: &Holder,
     delivery: Delivery,
+    judged: Judged,
 ) -> Option<(BoxLease, (TriggerId, Read))> {
     let channel = delivery.task.channel;
     let read = match read(holder, &delivery.task).await {
@@ -122,12 +127,19 @@ async fn judge_and_take(
         }
     };
     // Whether an exchange is open, its holder knows. Where surely nobody holds it, there is none.
-    if matches!(read, Read::Message(_, Call::OnlyInExchange)) && is_quiet(holder, channel).await {
-        turn_away(holder, delivery, Reason::NotAddressed).await;
-        return None;
+    let mut judged = Some(judged);
+    if matches!(read, Read::Message(_, Call::OnlyInExchange)) {
+        // It takes nothing that another one could wait for.
+        judged = None;
+        if is_quiet(holder, channel).await {
+            turn_away(holder, delivery, Reason::NotAddressed).await;
+            return None;
+        }
     }
     let trigger = delivery.task.trigger.clone();
-    match holder.queue.take(delivery).await {
+    let taken = holder.queue.take(delivery).await;
+    drop(judged);
+    match taken {
         Ok(Some(lease)) => Some((lease, (trigger, read))),
         // Its holder finds the message.
         Ok(None) => None,
@@ -142,11 +154,18 @@ async fn judge_and_take(
 /// by side, and an addressed message may just be taking the channel.
 async fn is_quiet(holder: &Holder, channel: ChannelKey) -> bool {
     const TAKEN_WITHIN: Duration = Duration::from_millis(100);
+    /// How often that time is waited at the most, while another one of the channel is judged here.
+    const WAITS: u32 = 20;
 
-    if holder.queue.hint(channel).await != Hint::Quiet {
-        return false;
+    for _ in 0..WAITS {
+        if holder.queue.hint(channel).await != Hint::Quiet {
+            return false;
+        }
+        sleep(TAKEN_WITHIN).await;
+        if !holder.judging.is_any(channel) {
+            break;
+        }
     }
-    sleep(TAKEN_WITHIN).await;
     holder.queue.hint(channel).await == Hint::Quiet
 }
 
