@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 /// Every prompt as it is built in. A file's first line is its version.
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 4] = [
     (CONVERSATION, include_str!("../../prompts/conversation.txt")),
     (ORDERS, include_str!("../../prompts/orders.txt")),
     (SUMMARY, include_str!("../../prompts/summary.txt")),
+    (SCHEDULED, include_str!("../../prompts/scheduled.txt")),
 ];
 
 /// What a conversation in a channel begins with.
@@ -17,6 +18,9 @@ pub(crate) const ORDERS: &str = "orders";
 
 /// How a channel's summary is made.
 pub(crate) const SUMMARY: &str = "summary";
+
+/// What the answer to a planned prompt begins with.
+pub(crate) const SCHEDULED: &str = "scheduled";
 
 /// The longest prompt; callers that pack a context leave room for it.
 const LONGEST: usize = 4_500;
@@ -53,7 +57,7 @@ impl Prompts {
         Self(prompts.into())
     }
 
-    pub(crate) fn names() -> [&'static str; 3] {
+    pub(crate) fn names() -> [&'static str; BUILT_IN.len()] {
         BUILT_IN.map(|(name, _)| name)
     }
 
@@ -112,6 +116,11 @@ mod tests {
         let summary = prompts.get(SUMMARY).unwrap();
         assert_eq!(summary.version, "summary-1");
         assert!(!summary.fill("Ery", false).contains('{'));
+        let scheduled = prompts.get(SCHEDULED).unwrap();
+        assert_eq!(scheduled.version, "scheduled-1");
+        let filled = scheduled.fill("Ery", false);
+        assert!(filled.starts_with("You are Ery") && !filled.contains('{'));
+        assert!(filled.contains("`planned`"), "as the field `rights` says it");
         assert_eq!(prompts.get("other"), None);
     }
 
