@@ -226,6 +226,7 @@ schedule-heading = { $count ->
 # Ein Eintrag der Liste: Name des Werkzeugs, Zeitpunkt, Kanal und Kennung.
 schedule-item = { $tool } am { $due } in { $channel }, Kennung { $id }
 schedule-by = geplant von { $person }
+schedule-prompt = eine Antwort von mir
 schedule-ends = das Ende von etwas, das auf Zeit geschah
 schedule-cancel-button = { $number } absagen
 schedule-cancelled = { $tool } ist nicht mehr geplant.
@@ -274,6 +275,7 @@ why-for = Er lief für { $person }, { $count ->
     [one] wegen einer Nachricht.
    *[other] wegen { $count } Nachrichten.
 }
+why-planned = Er lief für { $person }, wegen etwas Geplantem.
 why-context = { $count ->
     [one] Gelesen hatte ich eine Nachricht des Kanals.
    *[other] Gelesen hatte ich { $count } Nachrichten des Kanals.
@@ -507,6 +509,11 @@ greeting-status = Wie es steht
 
 ## Antworten
 
+answer-planned = Das hatte { $person } geplant.
+answer-prompt-not-answered = { $person }, was ich jetzt nach deinem Plan beantworten sollte, ist unbeantwortet geblieben.
+answer-prompt-off = Hier ist eingestellt, dass ich niemandem antworte.
+answer-prompt-ignored = Du hast eingestellt, dass ich dir hier nicht antworte.
+answer-prompt-paused = Ich wurde hier angehalten, während ich daran arbeitete.
 answer-cut = Meine Antwort wurde länger, als sie sein darf, und endet hier.
 
 answer-messages-left-out = { $messages ->

@@ -226,6 +226,7 @@ schedule-heading = { $count ->
 # An item of the list: the tool's name, the moment, its channel, and its id.
 schedule-item = { $tool } at { $due } in { $channel }, id { $id }
 schedule-by = planned by { $person }
+schedule-prompt = an answer of mine
 schedule-ends = the end of what was done for a while
 schedule-cancel-button = Cancel { $number }
 schedule-cancelled = { $tool } is not planned any more.
@@ -274,6 +275,7 @@ why-for = It ran for { $person }, { $count ->
     [one] because of one message.
    *[other] because of { $count } messages.
 }
+why-planned = It ran for { $person }, because of what they had planned.
 why-context = { $count ->
     [one] I had read one message of the channel.
    *[other] I had read { $count } messages of the channel.
@@ -507,6 +509,11 @@ greeting-status = How things stand
 
 ## Answers
 
+answer-planned = { $person } had planned this.
+answer-prompt-not-answered = { $person }, what you had planned for me to answer now was not answered.
+answer-prompt-off = It is set that I answer nobody here.
+answer-prompt-ignored = You have set that I do not answer you here.
+answer-prompt-paused = I was paused here while I worked on it.
 answer-cut = My answer became longer than it may be, and ends here.
 
 answer-messages-left-out = { $messages ->

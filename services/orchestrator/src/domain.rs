@@ -13,6 +13,7 @@ pub(crate) mod gate;
 pub(crate) mod journal;
 pub(crate) mod message;
 pub(crate) mod people;
+pub(crate) mod planned;
 pub(crate) mod progress;
 pub(crate) mod replay;
 pub(crate) mod shares;

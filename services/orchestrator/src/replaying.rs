@@ -30,7 +30,6 @@ use crate::{
         message::Message,
         people::{People, Person, Rights},
         replay::{Comparison, End, Gaps, Replay, Script, Side, not_recorded},
-        strategy::CONVERSATION,
         task_thread::{Effect, Input, Limits, TaskThread},
         text,
         tool::{CallOutcome, Tool},
@@ -62,7 +61,7 @@ pub struct Beside<'a> {
 /// Why a thread cannot be replayed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    #[error("it answers no message: only threads that messages began are replayed")]
+    #[error("it answers neither a message nor a planned prompt: no other thread is replayed")]
     NoMessages,
     #[error("a message that it answers is kept no more")]
     MessagesGone,
@@ -132,7 +131,8 @@ pub async fn replay(
     let mut gaps = Gaps {
         messages_missing: facts.context.messages.len().saturating_sub(history.len()),
         messages_edited: edited(&turn, &history, &facts.context, started_at),
-        are_rights_unknown: facts.context.rights.is_empty(),
+        are_rights_unknown: facts.context.rights.is_empty()
+            && !(turn.is_planned() && facts.context.messages.is_empty()),
         is_summary_missing: facts.context.summary.is_some(),
         ..Gaps::default()
     };
@@ -240,7 +240,7 @@ impl Rerun<'_> {
     ) -> Result<crate::domain::journal::ModelTurn, ReplayError> {
         let bot = bot(self.turn, &self.history);
         let packed = context::pack(Material {
-            strategy: &CONVERSATION,
+            strategy: self.turn.strategy(),
             prompt_tokens: PROMPT_TOKENS + text::tokens(&self.instructions),
             tools: &self.tools,
             history: &self.history,
@@ -260,7 +260,7 @@ impl Rerun<'_> {
         let request = ModelRequest::new(Asking {
             thread: self.id,
             channel: self.turn.messages[0].message.channel,
-            prompt: CONVERSATION.prompt,
+            prompt: self.turn.strategy().prompt,
             instructions: self.instructions.clone(),
             parts: packed.parts,
             tools: self.tools.iter().map(convert::tool).collect(),

@@ -17,6 +17,7 @@ use crate::{
         discord,
         journal::{self, Entry, Kind, ModelTurn, Outcome, Step, Stop, ToolCall, Usage},
         message::{Attachment, Mention, Message},
+        planned,
         task_thread::{Change, Executed, Past, Ruling},
         tool::{CallOutcome, Tier, Tool},
     },
@@ -264,6 +265,21 @@ pub(crate) fn past_from(
         }
     }
     past
+}
+
+/// Returns the words of the planned prompt that a thread may answer, as its executions say; none where it
+/// was not allowed yet, or answers none.
+pub(crate) fn allowed_prompt(
+    thread: TaskThreadId,
+    executions: &[store::Execution],
+) -> Option<String> {
+    let key = tools::due_key(thread).to_string();
+    let allowed = executions.iter().find(|execution| {
+        execution.key == key
+            && execution.tool == planned::TOOL
+            && execution.state() == store::ExecutionState::Done
+    });
+    planned::words(&allowed?.arguments)
 }
 
 fn ruling_from(approval: &store::Approval) -> Option<Ruling> {
@@ -636,6 +652,29 @@ mod tests {
         assert_eq!(executed[&(2, 0)].content, r#"{"ok":true}"#);
         assert_eq!(executed[&(2, 3)].content, r#"{"outcome":"failed","reason":"why"}"#);
         assert_eq!(executed[&(2, 0)].tier, Tier::Read);
+    }
+
+    #[test]
+    fn only_a_prompt_that_was_allowed_is_answered() {
+        let thread = TaskThreadId::random();
+        let execution = |key: String, tool: &str, state: store::ExecutionState| store::Execution {
+            key,
+            tool: tool.to_owned(),
+            arguments: r#"{"action":"answer","prompt":"Hm?"}"#.to_owned(),
+            state: state.into(),
+            ..store::Execution::default()
+        };
+        let own = tools::due_key(thread).to_string();
+        let done = store::ExecutionState::Done;
+        let words = |execution| allowed_prompt(thread, &[execution]);
+        assert_eq!(words(execution(own.clone(), planned::TOOL, done)).as_deref(), Some("Hm?"));
+        for state in [store::ExecutionState::Open, store::ExecutionState::Denied] {
+            assert_eq!(words(execution(own.clone(), planned::TOOL, state)), None);
+        }
+        assert_eq!(words(execution(own, "send_message", done)), None);
+        // What a model calls itself has another key.
+        let other = ExecutionKey::Thread { thread, step: 2, call: 0 }.to_string();
+        assert_eq!(words(execution(other, planned::TOOL, done)), None);
     }
 
     #[test]

@@ -192,6 +192,10 @@ fn thread_from(thread: proto::Thread) -> ThreadFacts {
         person: convert::person_of(thread.principal.as_ref()),
         askers: thread.askers.into_iter().filter_map(Id::new_checked).collect(),
         triggers: thread.triggers.len(),
+        is_planned: thread
+            .triggers
+            .iter()
+            .any(|trigger| matches!(trigger.id.parse(), Ok(TriggerId::ScheduledAction { .. }))),
         calls: thread.executions.into_iter().map(call_from).collect(),
         id: thread.thread_id,
     }

@@ -10,7 +10,7 @@ use twilight_model::id::{
 use ery_channel_queue::Task;
 use ery_clock::UnixMillis;
 use ery_event_bus::Event;
-use ery_ids::{Epoch, EventId, Fence, Home, TaskThreadId, TriggerId};
+use ery_ids::{ChannelKey, Epoch, EventId, Fence, Home, TaskThreadId, TriggerId};
 use ery_proto::store::v1 as proto;
 use ery_rpc::{Peers, Transport, within};
 
@@ -22,6 +22,7 @@ use crate::{
         discord::{ChannelEnd, Edit},
         journal::{Outcome, ReadStepError, Step, Usage},
         message::Message,
+        planned::Prompt,
         summary::Summary,
         task_thread::{Change, Past},
         text,
@@ -104,7 +105,8 @@ pub(crate) struct OpenChannel {
 #[derive(Debug)]
 pub(crate) struct Unfinished {
     pub(crate) id: TaskThreadId,
-    /// None where it has no message, or no person as its principal.
+    /// None where it has neither a message nor a planned prompt that may be answered, or no person as
+    /// its principal.
     pub(crate) turn: Option<Turn>,
     pub(crate) triggers: Vec<TriggerId>,
     pub(crate) journal: Result<Vec<Step>, ReadStepError>,
@@ -194,7 +196,7 @@ pub(crate) struct Gap {
 #[derive(Clone, Debug)]
 pub(crate) struct Ingested {
     pub(crate) event: EventId,
-    pub(crate) channel: ery_ids::ChannelKey,
+    pub(crate) channel: ChannelKey,
     pub(crate) change: IngestedChange,
 }
 
@@ -254,7 +256,8 @@ impl Store {
         let client = self.client(fence.channel.home);
         let trigger = |by: &TurnMessage| proto::Trigger {
             id: by.trigger.to_string(),
-            message: Some(convert::message(&by.message, "")),
+            // A planned prompt is none.
+            message: by.trigger.message().map(|_| convert::message(&by.message, "")),
             received_at_ms: by.received_at.0,
         };
         let request = proto::BeginThreadRequest {
@@ -283,7 +286,7 @@ impl Store {
     /// Reads what a thread that answers `triggers` is told of its channel.
     pub(crate) async fn read_context(
         &self,
-        channel: ery_ids::ChannelKey,
+        channel: ChannelKey,
         triggers: &[TurnMessage],
         wanted: ContextWanted,
     ) -> Result<Context, CallError> {
@@ -296,7 +299,12 @@ impl Store {
         let request = proto::ReadContextRequest {
             guild_id: channel.guild_raw(),
             channel_id: channel.channel.get(),
-            answered: triggers.iter().map(answered).collect(),
+            // A planned prompt is no message.
+            answered: triggers
+                .iter()
+                .filter(|trigger| trigger.trigger.message().is_some())
+                .map(answered)
+                .collect(),
             query: Some(proto::ContextQuery {
                 max_messages: wanted.messages,
                 since_ms: wanted.since.0,
@@ -795,9 +803,24 @@ pub(crate) fn unfinished_from(thread: proto::Thread) -> Result<Unfinished, CallE
     let is_withdrawn = is_whole && messages.is_empty() && !triggers.is_empty();
     let principal = convert::person_of(thread.principal.as_ref());
     let turn = Turn::of(messages).filter(|_| is_whole).zip(principal);
+    let turn = turn.map(|(turn, principal)| Turn { principal, ..turn });
+    let channel = ChannelKey::from_raw(thread.guild_id, thread.channel_id);
+    let is_plan = |trigger: &&TriggerId| matches!(trigger, TriggerId::ScheduledAction { .. });
+    let prompt = match (triggers.iter().find(is_plan), principal, channel) {
+        (Some(trigger), Some(planner), Some(channel)) => {
+            convert::allowed_prompt(id, &thread.executions).map(|words| Prompt {
+                channel,
+                trigger: trigger.clone(),
+                planner,
+                words,
+                begun_at: UnixMillis(thread.started_at_ms),
+            })
+        }
+        _ => None,
+    };
     Ok(Unfinished {
         id,
-        turn: turn.map(|(turn, principal)| Turn { principal, woken_by, ..turn }),
+        turn: turn.or_else(|| prompt.map(Prompt::turn)).map(|turn| Turn { woken_by, ..turn }),
         triggers,
         journal: convert::steps_from(thread.steps),
         past: convert::past_from(id, thread.executions, &thread.approvals),
@@ -832,5 +855,47 @@ fn ingest_event(ingested: &Ingested) -> proto::IngestEvent {
         guild_id: ingested.channel.guild_raw(),
         channel_id: ingested.channel.channel.get(),
         change: Some(change),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{adapters::tools, domain::fixtures::ANN};
+
+    /// A thread that a plan began, and then a click.
+    fn planned(state: proto::ExecutionState) -> proto::Thread {
+        let id = TaskThreadId::random();
+        let trigger = |id: &str| proto::Trigger { id: id.into(), ..proto::Trigger::default() };
+        proto::Thread {
+            thread_id: id.to_string(),
+            guild_id: 10,
+            channel_id: 20,
+            triggers: vec![trigger("sa.abc.1700000000000"), trigger("ap.xyz")],
+            principal: Some(convert::person(ANN)),
+            started_at_ms: 1_700_000_000_500,
+            executions: vec![proto::Execution {
+                key: tools::due_key(id).to_string(),
+                tool: "schedule_action".into(),
+                arguments: r#"{"action":"answer","prompt":"Hm?"}"#.into(),
+                state: state.into(),
+                ..proto::Execution::default()
+            }],
+            ..proto::Thread::default()
+        }
+    }
+
+    #[test]
+    fn a_planned_prompt_goes_on_with_its_clicks_once_it_was_allowed() {
+        let turn = unfinished_from(planned(proto::ExecutionState::Done)).unwrap().turn.unwrap();
+        assert!(turn.is_planned());
+        assert_eq!((turn.principal, &*turn.messages[0].message.content), (ANN, "Hm?"));
+        assert_eq!(turn.woken_by, [TriggerId::Approval("xyz".into())]);
+        let ids: Vec<_> = turn.triggers().iter().map(ToString::to_string).collect();
+        assert_eq!(ids, ["sa.abc.1700000000000", "ap.xyz"]);
+        for state in [proto::ExecutionState::Open, proto::ExecutionState::Denied] {
+            let unfinished = unfinished_from(planned(state)).unwrap();
+            assert_eq!((unfinished.turn, unfinished.is_withdrawn), (None, false));
+        }
     }
 }

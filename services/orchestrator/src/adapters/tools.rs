@@ -27,6 +27,7 @@ use crate::{
         journal::Order,
         message::Message,
         people::{Person, Rights},
+        planned,
         task_thread::{Answer, Change},
         tool::{CallOutcome, Tier, Tool},
     },
@@ -289,8 +290,8 @@ impl Tools {
     ) -> Result<Called, CallError> {
         let key = ExecutionKey::Thread { thread: caller.thread, step: 0, call: saying.call() };
         let mut arguments = json!({ "content": answer.text });
-        if saying.replies() {
-            arguments["reply_to"] = json!(answer.reply_to.to_string());
+        if let Some(message) = answer.reply_to.filter(|_| saying.replies()) {
+            arguments["reply_to"] = json!(message.to_string());
         }
         let request = proto::CallToolRequest {
             is_answer: true,
@@ -339,11 +340,13 @@ impl Tools {
         trigger: &TriggerId,
         action: &ScheduledAction,
     ) -> Result<Called, CallError> {
-        let key = ExecutionKey::Thread { thread, step: 1, call: 0 }.to_string();
+        let key = due_key(thread).to_string();
         let request = proto::CallToolRequest {
             tool: action.tool.clone(),
             offered: vec![action.tool.clone()],
             scheduled_action_id: action.scheduled_action_id.clone(),
+            // Whose words a prompt is nobody knows.
+            is_tainted: action.tool == planned::TOOL,
             ..bare_request(fence, thread, key, trigger, action.principal.clone())
         };
         self.send(fence.channel.home, request).await
@@ -612,6 +615,11 @@ impl Tools {
             .map_err(|_| Status::deadline_exceeded("typing took too long"))??;
         Ok(())
     }
+}
+
+/// Returns the key under which what is due is done, or a prompt allowed: no model turn has its step.
+pub(crate) fn due_key(thread: TaskThreadId) -> ExecutionKey {
+    ExecutionKey::Thread { thread, step: 1, call: 0 }
 }
 
 fn bare_request(

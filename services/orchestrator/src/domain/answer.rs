@@ -11,6 +11,7 @@ use ery_ids::ChannelKey;
 
 use crate::domain::{
     commands::reply::quoted,
+    gate::Reason,
     texts::{Language, refusals::Refusal},
     tool::CallOutcome,
 };
@@ -46,6 +47,8 @@ pub(crate) enum Sentence {
     OutOfTime,
     /// The thread failed for good by an error of its own.
     Failed,
+    /// Ery was paused while she worked on what somebody had planned.
+    Paused,
 }
 
 impl Sentence {
@@ -58,6 +61,7 @@ impl Sentence {
             Self::OutOfTokens => "answer-out-of-tokens",
             Self::OutOfTime => "answer-out-of-time",
             Self::Failed => "answer-failed",
+            Self::Paused => "answer-prompt-paused",
         })
     }
 }
@@ -133,7 +137,7 @@ pub(crate) struct Done<'a> {
 
 impl Done<'_> {
     /// Says the rest of a sentence about it: what was done, or why it was not.
-    fn said(&self, language: Language) -> String {
+    pub(crate) fn said(&self, language: Language) -> String {
         match (self.outcome, language) {
             (CallOutcome::Done, _) => self.summary.to_owned(),
             // As the tool-service says it: it names channels and people besides.
@@ -175,6 +179,21 @@ pub(crate) fn of_due(
         (None, _) => "answer-end-not-done",
     };
     Some(done.says(language, key, planned_by))
+}
+
+/// Returns what is told of a planned prompt that is not answered: `why` is a sentence or two.
+pub(crate) fn of_prompt(language: Language, planned_by: Id<UserMarker>, why: &str) -> String {
+    let person = format!("<@{planned_by}>");
+    let said = language.say("answer-prompt-not-answered", &[("person", (&person).into())]);
+    format!("{said} {why}").trim_end().to_owned()
+}
+
+/// Says why nothing that was planned is answered.
+pub(crate) fn not_engaged(language: Language, reason: Reason) -> String {
+    language.word(match reason {
+        Reason::Ignored => "answer-prompt-ignored",
+        _ => "answer-prompt-off",
+    })
 }
 
 /// Returns what is told of an act that an MCP client asked for and somebody approved.
@@ -322,6 +341,20 @@ mod tests {
         let said = of_approved(Language::English, ann, &failed).unwrap();
         assert_eq!(said, "<@7>, what was approved (`kick_member`) was not done. Discord says no.");
         assert_eq!(of_approved(Language::English, None, &failed), None);
+    }
+
+    #[test]
+    fn of_a_prompt_without_an_answer_its_planner_hears_why() {
+        let language = Language::English;
+        let told = of_prompt(language, Id::new(7), &not_engaged(language, Reason::Off));
+        assert_eq!(
+            told,
+            "<@7>, what you had planned for me to answer now was not answered. It is set that I \
+             answer nobody here."
+        );
+        let said = not_engaged(language, Reason::Ignored);
+        assert_ne!(said, not_engaged(language, Reason::Listening));
+        assert_ne!(said, not_engaged(Language::German, Reason::Ignored));
     }
 
     #[test]

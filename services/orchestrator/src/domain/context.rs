@@ -144,11 +144,12 @@ pub(crate) fn before(turn: &Turn, context: Vec<Message>) -> Vec<Message> {
     before
 }
 
-/// Returns whether any of it was written by somebody else than the principal: a summary always was, and
-/// what a message shows beside its text may have been, whoever shows it.
+/// Returns whether any of it was written by somebody else than the principal: a summary always was, a
+/// planned prompt may have been, and what a message shows beside its text may have been, whoever shows it.
 pub(crate) fn taints(turn: &Turn, history: &[Message], summary: Option<&Summary>) -> bool {
     let asked = turn.messages.iter().map(|asked| &asked.message);
     turn.is_shared()
+        || turn.is_planned()
         || summary.is_some()
         || history.iter().any(|message| message.author != turn.principal)
         || asked.chain(history).any(|message| !message.enclosures.is_empty())
@@ -176,8 +177,7 @@ impl Sizes {
 /// Packs a request.
 pub(crate) fn pack(material: Material<'_>) -> Packed {
     let Material { prompt_tokens, tools, history, thread, is_shared, max_tokens, .. } = material;
-    let triggers: Vec<_> =
-        thread.messages().map(|message| material.member(message, true)).collect();
+    let triggers: Vec<_> = thread.messages().map(|message| material.trigger(message)).collect();
     let history: Vec<_> = history.iter().filter(|message| !thread.is_deleted(message.id)).collect();
     let attachments = Attachments::of(material.shown, thread.messages(), &history, max_tokens);
     let replied_to = replied_to(thread, &history);
@@ -524,6 +524,16 @@ pub(crate) fn rights(message: &Message, people: &People, bot: Id<UserMarker>) ->
 impl Material<'_> {
     fn member(&self, message: &Message, is_to_be_answered: bool) -> MemberMessage {
         member(message, rights(message, self.people, self.bot), is_to_be_answered)
+    }
+
+    /// Returns what is to be answered.
+    fn trigger(&self, message: &Message) -> MemberMessage {
+        if !self.thread.is_planned() {
+            return self.member(message, true);
+        }
+        let planner = self.people.get(message.author).map(|person| person.name.clone());
+        let message = Message { author_name: planner.unwrap_or_default(), ..message.clone() };
+        member(&message, Rights::Planned, true)
     }
 }
 

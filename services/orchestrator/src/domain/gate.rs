@@ -142,6 +142,17 @@ pub(crate) fn first(
     First::Perhaps(if is_addressed { Call::Addressed } else { unaddressed })
 }
 
+/// Judges a prompt whose time has come, by what holds for whoever had it planned. Whether Ery is paused
+/// the tool-service says, as of every planned act.
+pub(crate) fn of_planned(rules: &GateRules) -> Result<(), Reason> {
+    match rules.engage {
+        Engage::Off => Err(Reason::Off),
+        Engage::Listen => Err(Reason::Listening),
+        Engage::Addressed | Engage::EveryMessage if rules.ignores_author => Err(Reason::Ignored),
+        Engage::Addressed | Engage::EveryMessage => Ok(()),
+    }
+}
+
 /// Returns whether a message speaks to Ery.
 pub(crate) fn is_addressed(
     message: &Message,
@@ -295,6 +306,20 @@ mod tests {
             let rules = GateRules { engage, ..rules() };
             assert_eq!(first(&called, BOT, &[], &rules), of_called, "{engage:?}");
             assert_eq!(first(&other, BOT, &[], &rules), of_other, "{engage:?}");
+        }
+    }
+
+    #[test]
+    fn a_planned_prompt_is_answered_where_its_planner_would_be() {
+        for (engage, ignores_author, judged) in [
+            (Engage::Off, false, Err(Reason::Off)),
+            (Engage::Listen, false, Err(Reason::Listening)),
+            (Engage::Addressed, false, Ok(())),
+            (Engage::EveryMessage, false, Ok(())),
+            (Engage::Addressed, true, Err(Reason::Ignored)),
+        ] {
+            let rules = GateRules { ignores_author, engage, ..rules() };
+            assert_eq!(of_planned(&rules), judged, "{engage:?}");
         }
     }
 

@@ -16,6 +16,8 @@ pub(crate) enum Rights {
     Ery,
     /// No member of the guild.
     Stranger,
+    /// Nobody's, whoever had it planned: of a prompt whose time has come.
+    Planned,
 }
 
 impl Rights {
@@ -28,6 +30,7 @@ impl Rights {
             "owner" => Self::Owner,
             "bot" => Self::Bot,
             "ery" => Self::Ery,
+            "planned" => Self::Planned,
             _ => Self::Stranger,
         }
     }
@@ -42,6 +45,7 @@ impl Rights {
             Self::Bot => "bot",
             Self::Ery => "ery",
             Self::Stranger => "stranger",
+            Self::Planned => "planned",
         }
     }
 
@@ -49,7 +53,7 @@ impl Rights {
     pub(crate) fn can_moderate(self) -> bool {
         match self {
             Self::Moderator | Self::Administrator | Self::Owner => true,
-            Self::Member | Self::Bot | Self::Ery | Self::Stranger => false,
+            Self::Member | Self::Bot | Self::Ery | Self::Stranger | Self::Planned => false,
         }
     }
 }
@@ -119,6 +123,7 @@ mod tests {
             Rights::Bot,
             Rights::Ery,
             Rights::Stranger,
+            Rights::Planned,
         ] {
             assert_eq!(Rights::from_word(rights.as_word()), rights);
         }

@@ -4,8 +4,8 @@
 //! These are all kinds there are. What else the platform does asks no model, and has no strategy: a
 //! planned act and the end of a sanction carry out what is stored, a click goes on with the thread
 //! that waits for it, and a call by an MCP client is its client's. A new kind (a verdict on a message
-//! by a classifier without tools, a prompt at a time) is one more constant here, and a prompt of its
-//! name in the ai-service.
+//! by a classifier without tools) is one more constant here, and a prompt of its name in the
+//! ai-service.
 
 use crate::domain::tool::Tool;
 
@@ -25,6 +25,8 @@ pub(crate) enum Offers {
     All,
     /// Those whose acts a person can order.
     Orderable,
+    /// Those that look something up, or do what nobody has to order.
+    Harmless,
     Nothing,
 }
 
@@ -59,12 +61,19 @@ pub(crate) const ORDERS: Strategy =
 pub(crate) const SUMMARY: Strategy =
     Strategy { prompt: "summary", offers: Offers::Nothing, cuts: &[Cut::OldestMessages] };
 
+/// A prompt whose time has come is answered, by what a message would be answered by. Whoever had it
+/// planned is perhaps not there, and a model that was deceived may have planned it: so it looks things
+/// up, does nothing that would have to be ordered, and plans nothing more.
+pub(crate) const SCHEDULED: Strategy =
+    Strategy { prompt: "scheduled", offers: Offers::Harmless, cuts: CONVERSATION.cuts };
+
 impl Strategy {
     /// Returns those of the tools that are offered.
     pub(crate) fn offered(&self, tools: impl IntoIterator<Item = Tool>) -> Vec<Tool> {
         let is_offered = |tool: &Tool| match self.offers {
             Offers::All => true,
             Offers::Orderable => tool.tier.can_be_ordered(),
+            Offers::Harmless => !tool.tier.can_be_ordered(),
             Offers::Nothing => false,
         };
         tools.into_iter().filter(is_offered).collect()
@@ -77,7 +86,7 @@ mod tests {
     use crate::domain::tool::Tier;
 
     #[test]
-    fn only_a_conversation_is_offered_everything_and_a_summary_nothing() {
+    fn each_kind_of_work_is_offered_what_it_may_do_and_no_more() {
         let tool = |tier| Tool {
             name: "t".into(),
             description: String::new(),
@@ -87,5 +96,7 @@ mod tests {
         let all = || [Tier::Read, Tier::Harmless, Tier::Reversible, Tier::Destructive].map(tool);
         let offered = |strategy: &Strategy| strategy.offered(all()).len();
         assert_eq!((offered(&CONVERSATION), offered(&ORDERS), offered(&SUMMARY)), (4, 2, 0));
+        let tiers: Vec<_> = SCHEDULED.offered(all()).iter().map(|tool| tool.tier).collect();
+        assert_eq!(tiers, [Tier::Read, Tier::Harmless], "also where the planner may do it all");
     }
 }

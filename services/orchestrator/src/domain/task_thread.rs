@@ -109,7 +109,8 @@ pub(crate) struct PlannedCall {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) text: String,
-    pub(crate) reply_to: Id<MessageMarker>,
+    /// None where no message is answered: a planned prompt.
+    pub(crate) reply_to: Option<Id<MessageMarker>>,
     /// Every message that it answers.
     pub(crate) covers: Vec<Id<MessageMarker>>,
 }
@@ -513,10 +514,22 @@ impl TaskThread {
     }
 
     /// Ends the thread because Ery is paused; one that waits for clicks goes on waiting, so that its
-    /// buttons still mean what they say once she goes on.
-    pub(crate) fn pause(&mut self, detail: &str) -> Effect {
+    /// buttons still mean what they say once she goes on. Whoever had it planned hears of it.
+    pub(crate) fn pause(&mut self, detail: &str, now: UnixMillis) -> Effect {
         if self.phase == Phase::Calling && !self.waiting.is_empty() {
             return self.suspend();
+        }
+        if self.is_planned() {
+            return match self.phase.clone() {
+                // It is what is said already.
+                Phase::Answering(said) if said.closing.outcome == Outcome::Cancelled => {
+                    self.answer(said, now)
+                }
+                _ => {
+                    let detail = detail.to_owned();
+                    self.close_with(Sentence::Paused, Outcome::Cancelled, detail, now)
+                }
+            };
         }
         let (outcome, detail) = (Outcome::Cancelled, detail.to_owned());
         self.finish(Finished { outcome, detail, answer: None })
@@ -555,6 +568,11 @@ impl TaskThread {
     /// Returns the trigger on which calls are made: the last that still stands.
     pub(crate) fn trigger(&self) -> Option<&TriggerId> {
         self.messages.iter().rev().find(|live| !live.is_deleted).map(|live| &live.trigger)
+    }
+
+    /// Returns whether it answers a planned prompt, and no message.
+    pub(crate) fn is_planned(&self) -> bool {
+        self.messages.iter().any(|live| live.trigger.message().is_none())
     }
 
     /// Returns whether `message` was deleted since it was sent.
@@ -601,6 +619,11 @@ impl TaskThread {
         let Phase::Answering(answering) = &self.phase else { return false };
         answering.closing.outcome == Outcome::Done
             && self.steps.last().is_some_and(|step| step.turn.stop == Stop::Length)
+    }
+
+    /// Returns whether what is answered are the model's own words.
+    pub(crate) fn answers_itself(&self) -> bool {
+        matches!(&self.phase, Phase::Answering(it) if it.closing.outcome == Outcome::Done)
     }
 
     pub(crate) fn usage(&self) -> Usage {
@@ -859,8 +882,18 @@ impl TaskThread {
             self.note(Entry::Closing(answering.closing.clone()), now);
             answering.is_noted = true;
         }
-        let raw = answering.closing.text.clone();
+        let (raw, outcome) = (answering.closing.text.clone(), answering.closing.outcome);
         self.phase = Phase::Answering(answering);
+        let channel = self.messages[0].message.channel;
+        if self.is_planned() {
+            let planner = self.messages[0].message.author;
+            let raw = match outcome {
+                Outcome::Done => raw,
+                _ => answer::of_prompt(self.language, planner, &raw),
+            };
+            let text = answer::compose(self.language, &raw, channel, &[]);
+            return Effect::Answer(Answer { text, reply_to: None, covers: Vec::new() });
+        }
         let mut covers: Vec<_> = self.messages().map(|message| message.id).collect();
         let Some(reply_to) = covers.pop() else {
             return self.finish(Finished {
@@ -869,10 +902,9 @@ impl TaskThread {
                 answer: None,
             });
         };
-        let channel = self.messages[0].message.channel;
         let text = answer::compose(self.language, &raw, channel, &covers);
         covers.push(reply_to);
-        Effect::Answer(Answer { text, reply_to, covers })
+        Effect::Answer(Answer { text, reply_to: Some(reply_to), covers })
     }
 
     fn finish(&mut self, finished: Finished) -> Effect {

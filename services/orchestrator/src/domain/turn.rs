@@ -10,9 +10,10 @@ use crate::domain::{
     gate::{self, Call, GateRules, Reason},
     message::Message,
     people::People,
+    strategy::{CONVERSATION, SCHEDULED, Strategy},
 };
 
-/// A message that is to be answered.
+/// A message that is to be answered; or a planned prompt in the form of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TurnMessage {
     pub(crate) trigger: TriggerId,
@@ -55,6 +56,16 @@ impl Turn {
     /// Returns whether several people share it: only read and harmless tools are offered then.
     pub(crate) fn is_shared(&self) -> bool {
         self.askers.len() > 1
+    }
+
+    /// Returns whether it answers a planned prompt, and no message.
+    pub(crate) fn is_planned(&self) -> bool {
+        self.messages.iter().any(|message| message.trigger.message().is_none())
+    }
+
+    /// Returns how it is answered.
+    pub(crate) fn strategy(&self) -> &'static Strategy {
+        if self.is_planned() { &SCHEDULED } else { &CONVERSATION }
     }
 }
 

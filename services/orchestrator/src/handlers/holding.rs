@@ -17,12 +17,16 @@ use tokio::time::{Instant, sleep};
 #[cfg(feature = "mutants")]
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
-use twilight_model::id::{Id, marker::UserMarker};
+use twilight_model::id::{
+    Id,
+    marker::{MessageMarker, UserMarker},
+};
 
 use ery_channel_queue::{BoxLease, QueueError, Released, Task, Waiting};
 use ery_clock::UnixMillis;
 use ery_community_config::Effective;
 use ery_ids::{ChannelKey, Epoch, Fence, TaskThreadId, TriggerId};
+use ery_proto::store::v1::ScheduledAction;
 
 use crate::{
     adapters::{
@@ -40,9 +44,11 @@ use crate::{
         journal::{Finished, Outcome, Usage},
         message::Message,
         people::{People, Person, Rights},
+        planned::{self, Prompt},
         progress::{Progress, ProgressKind},
         task_thread::{Change, TaskThread},
         texts::{Language, refusals::Refusal},
+        tool::CallOutcome,
         turn::{self, Situation, Turn, TurnMessage},
     },
     error::{CallError, ThreadError, with_causes},
@@ -735,18 +741,16 @@ impl<'a> Holding<'a> {
             return self.bury_bare(lease, id, std::slice::from_ref(trigger), NO_GUILD.into()).await;
         };
         let triggers = std::slice::from_ref(trigger);
-        let ended = |outcome, detail: String, answer| Ended {
-            finished: Finished { outcome, detail, answer },
-            usage: Usage::default(),
-            step: None,
-            askers: Vec::new(),
-        };
         let Some(due) = holder.store.due_action(guild, action).await? else {
             let cancelled = ended(Outcome::Cancelled, "it is not planned any more".into(), None);
             return self.finish(lease, id, triggers, cancelled).await;
         };
         holder.metrics.thread_begun();
-        holder.store.begin_bare_thread(&fence, id, trigger, &due, holder.now()).await?;
+        let begun_at = holder.now();
+        holder.store.begin_bare_thread(&fence, id, trigger, &due, begun_at).await?;
+        if due.tool == planned::TOOL {
+            return Box::pin(self.answer_planned(lease, id, trigger, due, begun_at)).await;
+        }
         let done = holder.tools.fire(&fence, id, trigger, &due).await?;
         holder.metrics.tool_called(done.outcome);
         let planned_by = convert::person_of(due.principal.as_ref());
@@ -772,6 +776,67 @@ impl<'a> Holding<'a> {
         self.finish(lease, id, triggers, ended(Outcome::Done, detail, answer)).await
     }
 
+    /// Answers a planned prompt whose time has come, if whoever planned it may have that here and now;
+    /// else they are told why it is not answered.
+    async fn answer_planned(
+        &mut self,
+        lease: &mut BoxLease,
+        id: TaskThreadId,
+        trigger: &TriggerId,
+        due: ScheduledAction,
+        begun_at: UnixMillis,
+    ) -> Result<(), ThreadError> {
+        let (holder, fence) = (self.holder, self.fence.clone());
+        let triggers = std::slice::from_ref(trigger);
+        let principal = convert::person_of(due.principal.as_ref());
+        let Some((planner, words)) = principal.zip(planned::words(&due.arguments)) else {
+            // It is nobody's any more, or what it said is forgotten.
+            let cancelled = ended(Outcome::Cancelled, "what was planned is gone".into(), None);
+            return self.finish(lease, id, triggers, cancelled).await;
+        };
+        let told: Vec<_> = triggers.iter().map(ToString::to_string).collect();
+        self.progress(id, ProgressKind::Begun, json!({"triggers": told, "resumed": false}));
+        let people = self.describe([planner, self.bot]).await?;
+        self.learn(people);
+        let effective = holder.config(fence.channel, Some(planner)).await?;
+        let language = community::language(&effective.config);
+        let why = if let Err(reason) = self.judge_planned(&effective, planner) {
+            Some((reason.as_word(), answer::not_engaged(language, reason)))
+        } else {
+            let called = holder.tools.fire(&fence, id, trigger, &due).await?;
+            holder.metrics.tool_called(called.outcome);
+            let content: Value = serde_json::from_str(&called.content).unwrap_or_default();
+            let done = answer::Done {
+                tool: &due.tool,
+                outcome: called.outcome,
+                summary: "",
+                refusal: Refusal { sentence: &called.reason, ..Refusal::in_content(&content) },
+            };
+            let is_refused = called.outcome != CallOutcome::Done;
+            is_refused.then(|| (called.outcome.as_word(), done.said(language)))
+        };
+        if let Some((word, why)) = why {
+            let text = answer::of_prompt(language, planner, &why);
+            let told = holder.tools.tell(&fence, id, trigger, due.principal.clone(), &text).await?;
+            let detail = format!("planned: prompt {word}");
+            return self
+                .finish(lease, id, triggers, ended(Outcome::Done, detail, told.message))
+                .await;
+        }
+        let channel = fence.channel;
+        let trigger = trigger.clone();
+        let turn = Prompt { channel, trigger, planner, words, begun_at }.turn();
+        let limits = (&self.config.config.limits).into();
+        let thread = TaskThread::new(&turn, limits, language, holder.now());
+        self.run(lease, id, &turn, thread, Work::Answer(&[])).await
+    }
+
+    /// Judges by what is set here for whoever planned a prompt.
+    fn judge_planned(&self, effective: &Effective, planner: Id<UserMarker>) -> Result<(), Reason> {
+        let roles = self.people.get(planner).map_or(&[][..], |person| &person.roles);
+        gate::of_planned(&GateRules::of(&effective.config, roles))
+    }
+
     /// Goes on with a thread that an earlier holder left, where its journal ends.
     async fn resume(
         &mut self,
@@ -781,7 +846,8 @@ impl<'a> Holding<'a> {
         let Unfinished { id, turn, triggers, journal, past, changes, is_withdrawn, .. } =
             unfinished;
         match &triggers[..] {
-            [trigger @ TriggerId::ScheduledAction { action, .. }] => {
+            // A prompt that may be answered is gone on with as a message.
+            [trigger @ TriggerId::ScheduledAction { action, .. }] if turn.is_none() => {
                 return self.fire_or_bury(lease, id, trigger, action).await;
             }
             // No message began it: an MCP client asked.
@@ -864,7 +930,7 @@ impl<'a> Holding<'a> {
             thread,
             &steps,
         );
-        run.is_awaited = matches!(work, Work::Answer(_));
+        run.is_awaited = matches!(work, Work::Answer(_)) && !turn.is_planned();
         let work = async {
             match work {
                 Work::Answer(changes) => run.finish(changes).await,
@@ -1115,6 +1181,16 @@ impl<'a> Holding<'a> {
         let channel: ChannelKey = self.fence.channel;
         let at: UnixMillis = self.holder.now();
         self.holder.broadcaster.progress(&Progress { thread, channel, kind, at, detail });
+    }
+}
+
+/// Returns the end of a thread without a model.
+fn ended(outcome: Outcome, detail: String, answer: Option<Id<MessageMarker>>) -> Ended {
+    Ended {
+        finished: Finished { outcome, detail, answer },
+        usage: Usage::default(),
+        step: None,
+        askers: Vec::new(),
     }
 }
 

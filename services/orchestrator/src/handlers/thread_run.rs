@@ -52,7 +52,7 @@ use crate::{
         message::Message,
         people::People,
         progress::{Progress, ProgressKind},
-        strategy::{CONVERSATION, ORDERS},
+        strategy::{ORDERS, Strategy},
         summary::Summary,
         task_thread::{Answer, Change, Effect, Input, PlannedCall, TaskThread, ToolReturn},
         text,
@@ -278,7 +278,9 @@ impl<'a> Run<'a> {
 
     fn ended(&mut self, finished: Finished) -> Ended {
         let step = self.thread.last_step(finished.clone(), self.holder.now());
-        Ended { finished, usage: self.thread.usage(), step: Some(step), askers: self.askers() }
+        // Whoever had it planned did not ask just now: no exchange with them begins by it.
+        let askers = if self.turn.is_planned() { Vec::new() } else { self.askers() };
+        Ended { finished, usage: self.thread.usage(), step: Some(step), askers }
     }
 
     /// Reads the thread's context and its orders.
@@ -297,7 +299,7 @@ impl<'a> Run<'a> {
             self.desk.as_ref().map_or_else(ContextLoaded::default, |desk| ContextLoaded {
                 messages: desk.history.iter().map(|message| message.id).collect(),
                 summary: desk.summary.as_ref().map(Summary::record),
-                rights: self.rights_of(desk.history.iter().chain(self.thread.messages())),
+                rights: self.rights_of(desk.history.iter().chain(self.written())),
                 edited: self.thread.edits(),
                 // What a picture or a file says is nobody's order, whoever shows it.
                 is_tainted: context::taints(self.turn, &desk.history, desk.summary.as_ref())
@@ -311,8 +313,8 @@ impl<'a> Run<'a> {
 
     /// Lays out what the model needs.
     ///
-    /// A thread is begun by it, or found begun, if its orders are to be read; else it is begun beside the
-    /// model's first turn.
+    /// A thread is begun by it, or found begun, if its orders are to be read, or it answers a prompt; else it
+    /// is begun beside the model's first turn.
     async fn lay_out(&mut self) -> Result<Vec<Change>, ThreadError> {
         let effective = self.config().await?;
         let limits = &effective.config.context;
@@ -335,7 +337,9 @@ impl<'a> Run<'a> {
             let context = holder.store.read_context(channel, &self.turn.messages, wanted).await;
             context.map_err(ThreadError::from)
         };
-        let is_begun_later = self.is_begun || self.thread.is_fresh() && !self.may_order();
+        // What was spent for whoever planned a prompt is told when it is begun: nobody asked before.
+        let is_at_once = self.may_order() || self.turn.is_planned();
+        let is_begun_later = self.is_begun || self.thread.is_fresh() && !is_at_once;
         let begun = async {
             if is_begun_later {
                 return Ok(Begun::default());
@@ -354,7 +358,7 @@ impl<'a> Run<'a> {
         }
         let history = context::before(self.turn, history);
         self.describe(&history).await?;
-        let tools = CONVERSATION.offered(tools);
+        let tools = self.strategy().offered(tools);
         let specs = tools.iter().map(convert::tool).collect();
         let instructions = community::instructions(&effective.config.answers);
         let (summary, is_current) = (context.summary, context.is_current);
@@ -372,7 +376,7 @@ impl<'a> Run<'a> {
     /// Ends the thread if Ery is paused here.
     async fn pause_if_set(&mut self) -> Result<Option<Effect>, ThreadError> {
         let is_paused = self.config().await?.config.paused;
-        Ok(is_paused.then(|| self.thread.pause(PAUSED)))
+        Ok(is_paused.then(|| self.thread.pause(PAUSED, self.holder.now())))
     }
 
     /// Begins the thread in the store; a repeat tells how it stands.
@@ -404,6 +408,7 @@ impl<'a> Run<'a> {
     fn may_order(&self) -> bool {
         let rights = self.people.rights(self.turn.principal);
         !self.turn.is_shared()
+            && !self.turn.is_planned()
             && self.channel().guild().is_some()
             && rights.is_some_and(crate::domain::people::Rights::can_moderate)
     }
@@ -789,7 +794,7 @@ impl<'a> Run<'a> {
             |desk| (&desk.history[..], &desk.tools[..], desk.specs.clone(), &*desk.instructions),
         );
         let packed = context::pack(Material {
-            strategy: &CONVERSATION,
+            strategy: self.strategy(),
             prompt_tokens: PROMPT_TOKENS + text::tokens(instructions),
             tools,
             history,
@@ -820,7 +825,7 @@ impl<'a> Run<'a> {
         let request = ModelRequest::new(Asking {
             thread: self.id,
             channel,
-            prompt: CONVERSATION.prompt,
+            prompt: self.strategy().prompt,
             instructions: instructions.to_owned(),
             parts: packed.parts,
             tools: specs,
@@ -839,7 +844,7 @@ impl<'a> Run<'a> {
         );
         let asked = ModelAsked {
             request_hash: request.hash(),
-            prompt_version: CONVERSATION.prompt.to_owned(),
+            prompt_version: self.strategy().prompt.to_owned(),
             offered,
             tokens,
         };
@@ -884,7 +889,10 @@ impl<'a> Run<'a> {
     async fn answer(&mut self, answer: Answer) -> Result<Effect, ThreadError> {
         let answer = self.with_notices(answer).await?;
         let (principal, askers) = (self.principal(), self.askers());
-        let trigger = TriggerId::Message(answer.reply_to);
+        let trigger = match answer.reply_to {
+            Some(message) => TriggerId::Message(message),
+            None => self.turn.messages[0].trigger.clone(),
+        };
         self.growth.is_said();
         let caller = self.caller(principal, &askers, &trigger);
         let sent = self.say(&caller, &answer).await?;
@@ -935,6 +943,15 @@ impl<'a> Run<'a> {
 
     fn channel(&self) -> ChannelKey {
         self.fence.channel
+    }
+
+    fn strategy(&self) -> &'static Strategy {
+        self.turn.strategy()
+    }
+
+    /// Returns those that it answers which somebody wrote.
+    fn written(&self) -> impl Iterator<Item = &Message> {
+        self.thread.messages().filter(|_| !self.turn.is_planned())
     }
 
     /// Returns on whose authority tools are called: the last author whose message still stands.

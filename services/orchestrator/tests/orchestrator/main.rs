@@ -10,6 +10,7 @@ mod growing;
 mod ingestion;
 mod interactions;
 mod keys;
+mod planned;
 mod read_back;
 mod spending;
 mod summaries;

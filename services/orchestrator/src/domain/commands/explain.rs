@@ -43,6 +43,8 @@ pub(crate) struct ThreadFacts {
     pub(crate) person: Option<Id<UserMarker>>,
     pub(crate) askers: Vec<Id<UserMarker>>,
     pub(crate) triggers: usize,
+    /// Whether something planned began it, and no message.
+    pub(crate) is_planned: bool,
     /// None while it runs.
     pub(crate) outcome: Option<Outcome>,
     pub(crate) entries: Vec<Entry>,
@@ -132,7 +134,11 @@ impl ThreadFacts {
         if let Some(person) = self.person {
             let person = format!("<@{person}>");
             let values = [("person", (&person).into()), ("count", self.triggers.into())];
-            lines.push(language.say("why-for", &values));
+            lines.push(if self.is_planned {
+                language.say("why-planned", &values[..1])
+            } else {
+                language.say("why-for", &values)
+            });
         }
         for entry in &self.entries {
             match entry {
@@ -317,6 +323,7 @@ mod tests {
                 person: Some(Id::new(ASKER)),
                 askers: Vec::new(),
                 triggers: 1,
+                is_planned: false,
                 outcome,
                 entries: vec![
                     Entry::ContextLoaded(ContextLoaded {
@@ -354,6 +361,15 @@ mod tests {
         }
         let english = explained(calls, Some(Outcome::Done)).told(Language::English);
         assert!(english.contains("answered"), "{english}");
+    }
+
+    #[test]
+    fn of_what_was_planned_no_message_is_told() {
+        let mut planned = explained(Vec::new(), Some(Outcome::Done));
+        planned.thread.as_mut().unwrap().is_planned = true;
+        let told = planned.told(Language::English);
+        assert!(told.contains("because of what they had planned"), "{told}");
+        assert!(!told.contains("because of one message"), "{told}");
     }
 
     #[test]

@@ -104,7 +104,7 @@ fn a_plain_question_is_one_model_turn_and_one_answer() {
     assert_eq!(kinds(&thread.take_journal()), [(2, Kind::ModelAnswered)]);
     let answer = answered(&effect);
     assert!(answer.text.starts_with("hello\n-# answers "), "{}", answer.text);
-    assert_eq!(answer.reply_to, Id::new(6));
+    assert_eq!(answer.reply_to, Some(Id::new(6)));
     assert_eq!(answer.covers, [Id::new(5), Id::new(6)]);
 
     let effect = thread.step(sent(), T0);
@@ -362,7 +362,7 @@ fn a_deleted_trigger_leaves_the_turn_and_a_running_model_turn_begins_anew() {
     let effect = thread.step(Input::ModelAnswered(says("hello")), T0);
     assert_eq!(
         answered(&effect),
-        &Answer { text: "hello".into(), reply_to: Id::new(5), covers: vec![Id::new(5)] }
+        &Answer { text: "hello".into(), reply_to: Some(Id::new(5)), covers: vec![Id::new(5)] }
     );
 }
 
@@ -793,7 +793,7 @@ fn a_pause_ends_a_thread_unless_something_that_it_proposed_can_be_clicked_still(
     };
     let mut thread = resume(entries(2), &[]);
     thread.start(T0);
-    let ended = thread.pause("paused");
+    let ended = thread.pause("paused", T0);
     assert!(matches!(&ended, Effect::Finish(end) if end.outcome == Outcome::Cancelled));
 
     let past = Past { executed: [((2, 0), proposed())].into(), ..Past::default() };
@@ -801,7 +801,7 @@ fn a_pause_ends_a_thread_unless_something_that_it_proposed_can_be_clicked_still(
         TaskThread::resume(&turn(), LIMITS, Language::English, T0, steps(entries(2)), &past)
             .unwrap();
     assert!(matches!(thread.start(T0), Effect::CallTool(call) if call.call == 1));
-    assert!(is_suspended(&thread.pause("paused")));
+    assert!(is_suspended(&thread.pause("paused", T0)));
 
     // Nothing waits any more.
     let past = Past {
@@ -813,7 +813,7 @@ fn a_pause_ends_a_thread_unless_something_that_it_proposed_can_be_clicked_still(
         TaskThread::resume(&turn(), LIMITS, Language::English, T0, steps(entries(1)), &past)
             .unwrap();
     assert_eq!(thread.start(T0), Effect::AskModel);
-    let ended = thread.pause("paused");
+    let ended = thread.pause("paused", T0);
     assert!(matches!(&ended, Effect::Finish(end) if end.outcome == Outcome::Cancelled));
 }
 

@@ -1,22 +1,17 @@
 //! What MCP clients leave to a channel's holder: acts that were approved, and calls left open.
 
 use serde_json::Value;
-use twilight_model::id::{Id, marker::MessageMarker};
+use twilight_model::id::Id;
 
 use ery_channel_queue::BoxLease;
 use ery_ids::{TaskThreadId, TriggerId};
 use ery_proto::store::v1::{Approval, ApprovalDecision};
 
-use super::{Holding, NO_GUILD};
+use super::{Holding, NO_GUILD, ended};
 use crate::{
     adapters::convert,
-    domain::{
-        answer, community,
-        journal::{Finished, Outcome, Usage},
-        texts::refusals::Refusal,
-    },
+    domain::{answer, community, journal::Outcome, texts::refusals::Refusal},
     error::{ThreadError, with_causes},
-    handlers::thread_run::Ended,
 };
 
 impl Holding<'_> {
@@ -105,14 +100,5 @@ impl Holding<'_> {
             }
             Err(error) => Err(error),
         }
-    }
-}
-
-fn ended(outcome: Outcome, detail: String, answer: Option<Id<MessageMarker>>) -> Ended {
-    Ended {
-        finished: Finished { outcome, detail, answer },
-        usage: Usage::default(),
-        step: None,
-        askers: Vec::new(),
     }
 }

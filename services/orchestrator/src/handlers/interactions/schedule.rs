@@ -12,14 +12,13 @@ use crate::{
             pages::{List, Paged},
             reply::{Button, Choice, Message, quoted, shortened},
         },
+        planned::{self, TOOL},
         texts::{Language, refusals::Refusal},
         tool::CallOutcome,
     },
     error::CallError,
     handlers::holder::Holder,
 };
-
-const TOOL: &str = "schedule_action";
 
 /// How much is shown of what is to be said.
 const EXCERPT: usize = 80;
@@ -68,7 +67,10 @@ pub(super) async fn cancel(
         return Ok(Message::of(super::not_done(it.language, &called)));
     }
     let act: Value = serde_json::from_str(&called.arguments).unwrap_or_default();
-    let tool = quoted(act["tool"].as_str().unwrap_or(TOOL), 64);
+    let tool = match act["tool"].as_str() {
+        Some(TOOL) => it.language.word("schedule-prompt"),
+        tool => quoted(tool.unwrap_or(TOOL), 64),
+    };
     Ok(Message::of(it.language.say("schedule-cancelled", &[("tool", (&tool).into())])))
 }
 
@@ -83,7 +85,10 @@ pub(super) async fn choices(
     let choices = plans.into_iter().map(|plan| {
         let due = moment(plan.due_at.as_secs());
         let detail = detail(&plan.arguments);
-        let tool = plan.tool.replace('_', " ");
+        let tool = match planned::words(&plan.arguments) {
+            Some(_) => it.language.word("schedule-prompt"),
+            None => plan.tool.replace('_', " "),
+        };
         let values =
             [("tool", (&tool).into()), ("due", (&due).into()), ("detail", (&detail).into())];
         Choice { name: it.language.say("schedule-choice", &values), value: plan.id }
@@ -95,7 +100,12 @@ pub(super) async fn choices(
 }
 
 fn item(plan: &Plan, language: Language) -> String {
-    let (tool, id) = (quoted(&plan.tool, 64), quoted(&plan.id, 64));
+    let prompt = planned::words(&plan.arguments);
+    let tool = match &prompt {
+        Some(_) => language.word("schedule-prompt"),
+        None => quoted(&plan.tool, 64),
+    };
+    let id = quoted(&plan.id, 64);
     let due = format!("<t:{0}:f> (<t:{0}:R>)", plan.due_at.as_secs());
     let channel = format!("<#{}>", plan.channel);
     let values = [
@@ -114,10 +124,14 @@ fn item(plan: &Plan, language: Language) -> String {
     };
     line.push_str(", ");
     line.push_str(&by);
-    let detail = detail(&plan.arguments);
+    // A prompt is shown whole: nothing else tells what will be answered.
+    let (detail, most) = match prompt {
+        Some(words) => (words, planned::LONGEST),
+        None => (detail(&plan.arguments), EXCERPT),
+    };
     if !detail.is_empty() {
         line.push_str(": ");
-        line.push_str(&quoted(&detail, EXCERPT));
+        line.push_str(&quoted(&detail, most));
     }
     line
 }
@@ -125,7 +139,7 @@ fn item(plan: &Plan, language: Language) -> String {
 /// Returns what of a call's arguments tells it apart from others: what is to be said, or about whom.
 fn detail(arguments: &str) -> String {
     let arguments: Value = serde_json::from_str(arguments).unwrap_or_default();
-    let first = ["content", "reason", "member", "user", "name"]
+    let first = ["content", "prompt", "reason", "member", "user", "name"]
         .into_iter()
         .find_map(|field| arguments[field].as_str().filter(|text| !text.is_empty()));
     let words: Vec<&str> = first.unwrap_or_default().split_whitespace().collect();
@@ -148,7 +162,27 @@ mod tests {
     fn a_plan_is_told_apart_by_what_is_said_or_about_whom() {
         assert_eq!(detail(r#"{"content":"water\n the plants","channel":"1"}"#), "water the plants");
         assert_eq!(detail(r#"{"member":"5"}"#), "5");
+        assert_eq!(
+            detail(r#"{"action":"answer","prompt":"what did we miss?"}"#),
+            "what did we miss?"
+        );
         assert_eq!(detail("{"), "");
         assert_eq!(moment(1_893_456_000), "2030-01-01 00:00 UTC");
+    }
+
+    #[test]
+    fn of_a_planned_prompt_all_words_are_shown() {
+        let words = "what happened? ".repeat(60);
+        let plan = Plan {
+            id: "abc".into(),
+            tool: TOOL.into(),
+            arguments: json!({ "action": "answer", "prompt": words.trim() }).to_string(),
+            due_at: ery_clock::UnixMillis(0),
+            channel: twilight_model::id::Id::new(5),
+            planned_by: Some(twilight_model::id::Id::new(7)),
+        };
+        let shown = item(&plan, Language::English);
+        assert!(shown.starts_with("an answer of mine at <t:0:f>"), "{shown}");
+        assert!(shown.ends_with(&format!("planned by <@7>: `{}`", words.trim())), "{shown}");
     }
 }

@@ -56,10 +56,11 @@ impl Run<'_> {
     ) -> Result<Effect, ThreadError> {
         let holder = self.holder;
         let (outcome, detail) = (Outcome::OutOfBudget, stop.detail());
-        let is_at_work = !self.thread.steps().is_empty();
-        if !is_at_work {
+        if self.thread.steps().is_empty() {
             holder.metrics.stopped_by_budget(stop.scope);
         }
+        // What was planned is waited for, too.
+        let is_at_work = !self.thread.steps().is_empty() || self.turn.is_planned();
         let is_told = self.is_told(&stop);
         if is_told && !is_at_work {
             return Ok(Effect::Finish(Finished { outcome, detail, answer: None }));
@@ -84,6 +85,10 @@ impl Run<'_> {
         let effective = self.config().await?;
         let language = community::language(&effective.config);
         let mut lines = Vec::new();
+        if self.turn.is_planned() && self.thread.answers_itself() {
+            let planner = format!("<@{}>", self.principal());
+            lines.push(language.say("answer-planned", &[("person", (&planner).into())]));
+        }
         if self.thread.is_answer_cut() {
             lines.push(language.word("answer-cut"));
         }

@@ -69,7 +69,7 @@ pub(super) struct Asker {
     is_tainted: bool,
     model: String,
     prompt_version: String,
-    reply_to: Id<MessageMarker>,
+    reply_to: Option<Id<MessageMarker>>,
     covers: Vec<Id<MessageMarker>>,
 }
 
@@ -188,7 +188,7 @@ impl Run<'_> {
             is_tainted: self.thread.is_tainted(),
             model: self.thread.model(),
             prompt_version: self.thread.prompt_version().to_owned(),
-            reply_to: *covers.last()?,
+            reply_to: covers.last().copied(),
             covers,
         })
     }
@@ -251,7 +251,8 @@ impl Run<'_> {
         // It goes on after a click: what the model said before stands until then.
         let text = self.thread.steps().last().map_or("", |step| step.turn.text.trim());
         let text = if text.is_empty() { "…" } else { text }.to_owned();
-        let answer = Answer { text, reply_to: last.message.id, covers: vec![last.message.id] };
+        let answer =
+            Answer { text, reply_to: Some(last.message.id), covers: vec![last.message.id] };
         let (principal, askers) = (self.principal(), self.askers());
         let caller = self.caller(principal, &askers, &last.trigger);
         let shown = tools.answer(&caller, &answer, Saying::Growing).await?;

@@ -45,6 +45,7 @@ struct State {
     kept_summaries: Vec<KeepSummaryRequest>,
     /// Whatever channel asks.
     summary: Option<ChannelSummary>,
+    planned: Vec<ScheduledAction>,
 }
 
 #[derive(Default)]
@@ -136,6 +137,22 @@ impl FakeStore {
     /// Says what whoever wants it is told of what was said before.
     pub(crate) fn sum_up(&self, summary: ChannelSummary) {
         self.state().summary = Some(summary);
+    }
+
+    /// Has something be planned.
+    pub(crate) fn plan(&self, action: ScheduledAction) {
+        self.state().planned.push(action);
+    }
+
+    pub(crate) fn planned(&self, id: &str) -> Option<ScheduledAction> {
+        self.state().planned.iter().find(|action| action.scheduled_action_id == id).cloned()
+    }
+
+    /// Takes the words out of all that is planned, as when somebody is forgotten.
+    pub(crate) fn empty_plans(&self) {
+        for action in &mut self.state().planned {
+            action.arguments.clear();
+        }
     }
 
     /// Says what was spent, whoever asks.
@@ -654,10 +671,11 @@ impl StoreService for FakeStore {
 
     async fn get_scheduled_action(
         &self,
-        _: Request<GetScheduledActionRequest>,
+        request: Request<GetScheduledActionRequest>,
     ) -> Answer<GetScheduledActionResponse> {
         drop(self.called("GetScheduledAction")?);
-        Ok(Response::new(GetScheduledActionResponse { action: None }))
+        let action = self.planned(&request.into_inner().scheduled_action_id);
+        Ok(Response::new(GetScheduledActionResponse { action }))
     }
 
     async fn list_scheduled_actions(

@@ -49,6 +49,8 @@ pub(crate) struct FakeTools {
     pub(crate) too_late: AtomicUsize,
     pub(crate) registered: Mutex<Vec<RegisterCommandsRequest>>,
     pub(crate) plans: Mutex<Vec<PlannedCall>>,
+    /// Why nothing that is due may be done.
+    pub(crate) refuses_due: Mutex<Option<&'static str>>,
     /// Where the staff is told of something; 0 for nowhere.
     pub(crate) staff_channel: AtomicU64,
     pub(crate) faults: Faults,
@@ -76,6 +78,7 @@ impl FakeTools {
             too_late: AtomicUsize::new(0),
             registered: Mutex::default(),
             plans: Mutex::default(),
+            refuses_due: Mutex::default(),
             staff_channel: AtomicU64::new(0),
             faults: Faults::default(),
             held: Held::default(),
@@ -297,13 +300,22 @@ impl ToolService for FakeTools {
                 ..CallToolResponse::default()
             }));
         }
+        let is_due = !request.scheduled_action_id.is_empty();
+        if let Some(reason) = self.refuses_due.lock().unwrap().filter(|_| is_due) {
+            return Ok(Response::new(CallToolResponse {
+                outcome: CallOutcome::Denied.into(),
+                reason: reason.into(),
+                ..CallToolResponse::default()
+            }));
+        }
+        let planned = self.store.planned(&request.scheduled_action_id);
         let fence = request.fence.clone().unwrap_or_default();
         let tier = if request.tool == "get_member_info" { "read" } else { "harmless" };
         let execution = Execution {
             key: request.key.clone(),
             thread_id: request.thread_id.clone(),
             tool: request.tool.clone(),
-            arguments: act_of(&request),
+            arguments: planned.map_or_else(|| act_of(&request), |planned| planned.arguments),
             tier: tier.into(),
             state: ExecutionState::Open.into(),
             ..Execution::default()
