@@ -602,6 +602,7 @@ act-create-invite = Eine Einladung erstellen
 act-create-thread = Einen Thread beginnen
 act-cancel-plan = Etwas Geplantes zurücknehmen
 act-plan = Das später tun
+act-answer = Dies hier beantworten: nachsehen, und sonst nichts tun
 act-delete-messages = { $count } Nachrichten löschen
 
 # Seine Teile, jeder vor dem, was er ist; hinter manchen steht, was weiter unten kommt.
@@ -670,6 +671,7 @@ part-is-announcement = Ankündigungen
 part-is-stage = Stage
 part-is-forum = Forum
 part-reason = Grund
+part-prompt = Auftrag
 part-name = Name
 part-id = Id
 part-topic = Thema

@@ -602,6 +602,7 @@ act-create-invite = Create an invite
 act-create-thread = Begin a thread
 act-cancel-plan = Take a plan back
 act-plan = Do this later
+act-answer = Answer this here, looking things up and doing nothing else
 act-delete-messages = Delete { $count } messages
 
 # Its parts, each before what it is; behind some of them stand those below.
@@ -670,6 +671,7 @@ part-is-announcement = announcement
 part-is-stage = stage
 part-is-forum = forum
 part-reason = reason
+part-prompt = prompt
 part-name = name
 part-id = id
 part-topic = topic

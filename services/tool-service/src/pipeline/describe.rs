@@ -68,8 +68,10 @@ impl Page<'_> {
         self.channel = None;
         self.lines.push(format!("{indent}**{}**", words::heading(self.language, tool, act)));
         self.fields(tool, act, indent);
-        if tool == SCHEDULE_ACTION {
-            let planned = act["tool"].as_str().unwrap_or_default();
+        // What holds another's act names its tool; a prompt holds none.
+        if tool == SCHEDULE_ACTION
+            && let Some(planned) = act["tool"].as_str()
+        {
             self.act(planned, &act["act"], &format!("{indent}\u{2003}"));
         }
     }
@@ -486,6 +488,13 @@ mod tests {
                     "planner": "8",
                 }),
             ),
+            (
+                "schedule_action",
+                json!({
+                    "action": "plan", "tool": "schedule_action", "in_seconds": 600,
+                    "act": {"action": "answer", "prompt": "What did\nwe `miss`?"},
+                }),
+            ),
         ]
     }
 
@@ -568,6 +577,16 @@ mod tests {
             ("create_invite", 0, &["for ever", "any number"]),
             ("create_thread", 0, &["1 day"]),
             ("schedule_action", 0, &["in: 10 minutes", "**Ban a member**", "for: 1 hour"]),
+            (
+                "schedule_action",
+                2,
+                &[
+                    "**Do this later**",
+                    "in: 10 minutes",
+                    "**Answer this here, looking things up and doing nothing else**",
+                    "prompt: `What did we ˋmissˋ?`",
+                ],
+            ),
         ] {
             let shown = told(tool, nth);
             for words in wanted {

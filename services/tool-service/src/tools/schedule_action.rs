@@ -18,7 +18,7 @@ use ery_proto::{
     store::v1::{ScheduledAction, ScheduledActionState},
 };
 
-use super::{Authority, Done, Entry, Later, Run, Tool};
+use super::{ANSWER_TOOL, Authority, Done, Entry, Later, Run, Tool};
 use crate::{
     adapters::discord::wire::moment,
     domain::{
@@ -27,8 +27,8 @@ use crate::{
         guild::{Guild, GuildState},
         permissions,
         policy::Policy,
-        sight,
-        tool::{Needs, Owned, RetryClass, Spec, Tier},
+        sight, text,
+        tool::{Needs, Owned, RetryClass, Spec, Tier, Writes},
     },
     resolve::{Problem, Scene},
 };
@@ -48,21 +48,30 @@ pub(crate) const MOST_LISTED: u32 = 500;
 /// How many are listed at once.
 const LISTED: usize = 25;
 
+/// How long a prompt may be: it is always shown whole to whoever would approve it.
+const LONGEST_PROMPT: usize = 1_000;
+
 pub(crate) struct ScheduleAction;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {
-    /// `plan` has a tool called later, `list` shows what waits, `cancel` takes one back.
+    /// `plan` has a tool called or a prompt answered later, `list` shows what waits, `cancel` takes
+    /// one back.
     #[serde(default)]
     action: Action,
-    /// To plan: the name of the tool that is to be called.
+    /// To plan: the name of the tool that is to be called; or give `prompt`.
     #[schemars(length(min = 1, max = 64))]
     #[serde(default)]
     tool: Option<String>,
     /// To plan: the arguments of that tool, as it takes them.
     #[serde(default)]
     arguments: Option<Map<String, Value>>,
+    /// To plan, in the place of a tool: what you are to answer in this channel then, such as “What
+    /// happened since yesterday evening?”. You can look things up for it, and do nothing else.
+    #[schemars(length(min = 1, max = 1000))]
+    #[serde(default)]
+    prompt: Option<String>,
     /// To plan: in how many seconds; or give `at`.
     #[schemars(range(min = 1, max = 31_622_400))]
     #[serde(default)]
@@ -99,6 +108,9 @@ pub(crate) enum Act {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         due_at_ms: Option<i64>,
     },
+    /// A prompt that is to be answered. Only a plan holds it, whose time it is then: no call asks for
+    /// it, and a thread answers.
+    Answer { prompt: String },
     /// What may be told in this channel.
     List { here: Id<ChannelMarker> },
     Cancel {
@@ -113,9 +125,10 @@ pub(crate) enum Act {
 
 static SPEC: Spec = Spec {
     name: NAME,
-    description: "Has another tool called at a later time, lists what is planned, or cancels it. \
-                  Whoever asked must be allowed to do it then, too. To remind somebody, plan a \
-                  send_message.",
+    description: "Has another tool called, or a prompt answered by you, at a later time; lists what \
+                  is planned, or cancels it. Whoever asked must be allowed to do it then, too. To \
+                  remind somebody, plan a send_message; to tell then what you can only know then, \
+                  plan a prompt.",
     tier: Tier::Destructive,
     retry: RetryClass::Safe,
     works_in_dm: false,
@@ -158,6 +171,13 @@ impl Tool for ScheduleAction {
             Act::Plan { tool, act, .. } | Act::Cancel { tool, act, .. } => {
                 super::find(tool).and_then(|entry| entry.tool.needs_of(act, guild, here))
             }
+            // Its answer is a message.
+            Act::Answer { .. } => {
+                let needed = Permissions::VIEW_CHANNEL | Permissions::SEND_MESSAGES;
+                let writes = Some(Writes::Message(here));
+                let needs = Needs::in_channel(here, needed);
+                return Needs { tells: Some(here), writes, ..needs };
+            }
             Act::List { .. } => None,
         };
         let needs = inner.unwrap_or_else(|| Needs::in_channel(here, Permissions::VIEW_CHANNEL));
@@ -175,13 +195,15 @@ impl Tool for ScheduleAction {
                 }),
                 ..needs
             },
-            Act::Plan { .. } | Act::List { .. } => needs,
+            Act::Plan { .. } | Act::Answer { .. } | Act::List { .. } => needs,
         }
     }
 
     fn tier(&self, act: &Act) -> Tier {
         match act {
             Act::List { .. } => Tier::Read,
+            // As a message here.
+            Act::Answer { .. } => Tier::Harmless,
             // What cannot be read any more is not known to be harmless.
             Act::Plan { tool, act, .. } => tier_of(tool, act).unwrap_or(Tier::Destructive),
             Act::Cancel { tool, act, .. } => {
@@ -196,7 +218,10 @@ impl Tool for ScheduleAction {
 
     fn inner(&self, act: &Act) -> Option<&'static str> {
         match act {
+            Act::Plan { tool, act, .. } if tool == NAME => super::find(tool)?.tool.inner_of(act),
             Act::Plan { tool, .. } => super::find(tool).map(|entry| entry.spec.name),
+            // Who may have nothing said for them has no answer planned either.
+            Act::Answer { .. } => Some(ANSWER_TOOL),
             Act::List { .. } | Act::Cancel { .. } => None,
         }
     }
@@ -214,6 +239,8 @@ impl Tool for ScheduleAction {
     async fn perform(&self, act: &Act, run: &Run<'_>) -> Done {
         match act {
             Act::Plan { tool, act, due_at_ms, .. } => planned(tool, act, *due_at_ms, run).await,
+            // The thread that was begun for it goes on from here.
+            Act::Answer { .. } => Done::ok(0, "It may be answered now.", Map::new()),
             Act::List { here } => list(*here, run).await,
             Act::Cancel { id, .. } => cancel(id, run).await,
         }
@@ -224,9 +251,31 @@ fn tier_of(tool: &str, act: &Value) -> Option<Tier> {
     super::find(tool)?.tool.tier_of(act)
 }
 
-async fn plan(parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
-    let Parameters { tool, arguments, in_seconds, at, .. } = parameters;
-    let name = tool.ok_or_else(|| Problem::unclear("Say which tool is to be called."))?;
+/// Puts what is to happen later into its exact form: another tool's act, or a prompt.
+async fn planned_act(
+    tool: Option<String>,
+    arguments: Option<Map<String, Value>>,
+    prompt: Option<String>,
+    scene: &Scene<'_>,
+) -> Result<(&'static str, Value), Problem> {
+    let name = match (tool, prompt) {
+        (Some(name), None) => name,
+        (None, Some(prompt)) if arguments.is_none() => {
+            let act = Act::Answer { prompt: words_of(&prompt)? };
+            let act = serde_json::to_value(act).expect("words are always JSON");
+            return Ok((NAME, act));
+        }
+        (None, None) => {
+            return Err(Problem::unclear(
+                "Say which tool is to be called, or by `prompt` what is to be answered.",
+            ));
+        }
+        (Some(_) | None, Some(_)) => {
+            return Err(Problem::unclear(
+                "Plan either a tool with its arguments or a prompt, not both at once.",
+            ));
+        }
+    };
     let entry: &'static Entry = super::find(&name)
         .filter(|entry| entry.spec.name != NAME)
         .ok_or_else(|| Problem::unclear("There is no such tool that could be planned."))?;
@@ -236,6 +285,28 @@ async fn plan(parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem>
     if entry.tool.tier_of(&act).is_none_or(|tier| tier == Tier::Read) {
         return Err(Problem::unclear("What only reads cannot be planned: nobody would see it."));
     }
+    Ok((entry.spec.name, act))
+}
+
+/// Returns the words of a prompt as everybody sees them: nothing hidden is asked later.
+fn words_of(prompt: &str) -> Result<String, Problem> {
+    let visible = text::visible(prompt);
+    let words = visible.trim();
+    if words.is_empty() {
+        return Err(Problem::unclear("The prompt is empty."));
+    }
+    let length = words.chars().count();
+    if length > LONGEST_PROMPT {
+        return Err(Problem::unclear(format!(
+            "The prompt has {length} characters; {LONGEST_PROMPT} are taken. Shorten it."
+        )));
+    }
+    Ok(words.to_owned())
+}
+
+async fn plan(parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem> {
+    let Parameters { tool, arguments, prompt, in_seconds, at, .. } = parameters;
+    let (tool, act) = planned_act(tool, arguments, prompt, scene).await?;
     let due_at_ms = match (in_seconds, at) {
         (Some(_), None) => None,
         (None, Some(at)) => {
@@ -252,7 +323,7 @@ async fn plan(parameters: Parameters, scene: &Scene<'_>) -> Result<Act, Problem>
             return Err(Problem::unclear("Say when: either `in_seconds` or `at`."));
         }
     };
-    Ok(Act::Plan { tool: entry.spec.name.to_owned(), act, in_seconds, due_at_ms })
+    Ok(Act::Plan { tool: tool.to_owned(), act, in_seconds, due_at_ms })
 }
 
 async fn planned(tool: &str, act: &Value, due_at_ms: Option<i64>, run: &Run<'_>) -> Done {
@@ -284,7 +355,8 @@ async fn planned(tool: &str, act: &Value, due_at_ms: Option<i64>, run: &Run<'_>)
     let mut fields = Map::new();
     fields.insert("id".into(), json!(id));
     fields.insert("due_at_ms".into(), json!(due.0));
-    let summary = format!("`{tool}` is planned for <t:{}:f> (id `{id}`).", due.as_secs());
+    let what = called(tool);
+    let summary = format!("{what} is planned for <t:{}:f> (id `{id}`).", due.as_secs());
     let later =
         Later { at: due, tool: entry.spec.name, act: act.clone(), authority: Authority::Asker };
     Done { then: Some(later), ..Done::ok(0, summary, fields) }
@@ -316,13 +388,19 @@ async fn list(here: Id<ChannelMarker>, run: &Run<'_>) -> Done {
         })
         .take(LISTED)
         .map(|action| {
-            json!({
+            let act = serde_json::from_str::<Value>(&action.arguments).unwrap_or_default();
+            let mut shown = json!({
                 "id": action.scheduled_action_id,
-                "tool": action.tool,
-                "arguments": serde_json::from_str::<Value>(&action.arguments).unwrap_or_default(),
                 "due_at": format!("<t:{}:f>", UnixMillis(action.due_at_ms).as_secs()),
                 "planned_by": person(action).map(|person| person.to_string()),
-            })
+            });
+            if action.tool == NAME {
+                shown["prompt"] = act["prompt"].clone();
+            } else {
+                shown["tool"] = json!(action.tool);
+                shown["arguments"] = act;
+            }
+            shown
         })
         .collect();
     let summary = format!("{} planned acts are shown.", shown.len());
@@ -340,11 +418,16 @@ async fn cancel(id: &str, run: &Run<'_>) -> Done {
         Ok(Some(action)) if action.state() == ScheduledActionState::Cancelled => {
             let mut fields = Map::new();
             fields.insert("id".into(), json!(id));
-            Done::ok(0, format!("`{}` is not planned any more.", action.tool), fields)
+            Done::ok(0, format!("{} is not planned any more.", called(&action.tool)), fields)
         }
         Ok(_) => Done::failed(0, "Nothing of that id waits any more."),
         Err(error) => unread(&error),
     }
+}
+
+/// Returns what is planned in a word or two.
+fn called(tool: &str) -> String {
+    if tool == NAME { "An answer".to_owned() } else { format!("`{tool}`") }
 }
 
 fn unread(error: &crate::error::StoreError) -> Done {

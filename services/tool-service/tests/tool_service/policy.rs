@@ -98,11 +98,12 @@ fn rules_can_be_set_for_every_tool_that_there_is() {
 
 #[tokio::test]
 async fn a_rule_is_not_evaded_by_planning() {
-    let plan = |it: &Harness| {
-        let planned = json!({
-            "tool": "send_message", "arguments": {"content": "hello"}, "in_seconds": 60,
-        });
-        let mut call = it.call("bob", "general", "schedule_action", planned);
+    let message = json!({
+        "tool": "send_message", "arguments": {"content": "hello"}, "in_seconds": 60,
+    });
+    let prompt = json!({"prompt": "What happened?", "in_seconds": 60});
+    let plan = |it: &Harness, planned: &serde_json::Value| {
+        let mut call = it.call("bob", "general", "schedule_action", planned.clone());
         call.offered.push("schedule_action".into());
         call
     };
@@ -113,8 +114,12 @@ async fn a_rule_is_not_evaded_by_planning() {
             settings.policy = [("send_message".into(), rule)].into();
         })
         .await;
-        expect(&it.run(&plan(&it)).await, outcome);
+        for planned in [&message, &prompt] {
+            expect(&it.run(&plan(&it, planned)).await, outcome);
+        }
         assert!(it.store.with(|state| state.planned.is_empty()));
+        let shown = it.said("general");
+        assert_eq!(shown.iter().any(|it| it.contains("What happened?")), !shown.is_empty());
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use ery_clock::Clock;
-use ery_community_config::Subject;
+use ery_community_config::{Changed, Subject};
+use ery_event_bus::Topic;
 use ery_proto::tool::v1::{CallOutcome, CallToolRequest, ListPlansRequest};
 
 use crate::support::{Harness, content, expect};
@@ -228,4 +229,177 @@ async fn a_members_plan_is_theirs_to_take_back_and_the_moderators() {
         let cancel = schedule(&it, who, json!({"action": "cancel", "id": id}));
         expect(&it.run(&cancel).await, outcome);
     }
+}
+
+const MISSED: &str = "What did we miss since yesterday evening?";
+
+fn prompt(words: &str) -> Value {
+    json!({"prompt": words, "in_seconds": 60})
+}
+
+/// Plans a prompt, and returns its id once it is due.
+async fn due_prompt(it: &Harness, who: &str) -> String {
+    let planned = it.run(&schedule(it, who, prompt(MISSED))).await;
+    expect(&planned, CallOutcome::Done);
+    it.clock.advance(Duration::from_mins(1));
+    content(&planned)["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_prompt_is_planned_by_its_words_and_may_be_answered_when_it_is_due() {
+    let it = Harness::start().await;
+    let planned = it.run(&schedule(&it, "bob", prompt(MISSED))).await;
+    expect(&planned, CallOutcome::Done);
+    assert!(content(&planned)["summary"].as_str().unwrap().starts_with("An answer is planned"));
+    let id = content(&planned)["id"].as_str().unwrap().to_owned();
+    let action = it.store.with(|state| state.planned[&id].clone());
+    let stored: Value = serde_json::from_str(&action.arguments).unwrap();
+    assert_eq!(stored, json!({"action": "answer", "prompt": MISSED}));
+
+    expect(&it.run(&due(&it, "bob", "schedule_action", &id)).await, CallOutcome::Denied);
+    it.clock.advance(Duration::from_mins(1));
+    let go = due(&it, "bob", "schedule_action", &id);
+    for _ in 0..2 {
+        let allowed = it.run(&go).await;
+        expect(&allowed, CallOutcome::Done);
+        assert_eq!(serde_json::from_str::<Value>(&allowed.arguments).unwrap(), stored);
+    }
+    let written = it.store.execution(&go.key);
+    assert!(written.arguments.contains(MISSED), "the audit has the words");
+    assert_eq!(written.tier, "harmless");
+    assert!(it.said("general").is_empty(), "whoever answers is the thread");
+}
+
+/// Sets what somebody may do in #general, and tells of it as Discord does.
+async fn may_in_general(it: &Harness, of: &str, body: Value) {
+    it.overwrite("general", of, body).await;
+    let channel = it.channel_now(&it.channel("general").to_string()).await;
+    it.event("channel_update", &channel);
+}
+
+/// Sets something for the server, and tells of it as the store does.
+fn set(it: &Harness, path: &str, value: Value) {
+    let home = it.guild();
+    let version = it.config.set(home, Subject::SERVER, path, value);
+    it.bus.broadcast_json(Topic::ConfigChanged, &Changed { home, version });
+}
+
+/// What is told takes a moment to be heard; then it is decided by that.
+async fn until_told(
+    it: &Harness,
+    call: &impl Fn() -> CallToolRequest,
+    outcome: CallOutcome,
+    told: &str,
+) {
+    for _ in 0..200 {
+        let response = it.run(&call()).await;
+        if response.outcome() == outcome && response.reason.contains(told) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never came to {outcome:?} {told}");
+}
+
+#[tokio::test]
+async fn a_due_prompt_is_judged_anew_for_whoever_planned_it() {
+    let it = Harness::start().await;
+    let id = due_prompt(&it, "bob").await;
+    let go = || due(&it, "bob", "schedule_action", &id);
+    expect(&it.run(&due(&it, "theo", "schedule_action", &id)).await, CallOutcome::Denied);
+    expect(&it.run(&due(&it, "bob", "send_message", &id)).await, CallOutcome::Denied);
+
+    for (path, forbidden, allowed, told) in [
+        ("paused", json!(true), json!(false), "paused"),
+        ("tools.policy.send_message", json!("off"), json!("allow"), "switched off"),
+        ("tools.policy.schedule_action", json!("off"), json!("allow"), "switched off"),
+    ] {
+        set(&it, path, forbidden);
+        until_told(&it, &go, CallOutcome::Denied, told).await;
+        set(&it, path, allowed);
+        until_told(&it, &go, CallOutcome::Done, "").await;
+    }
+
+    let bob = it.user("bob").to_string();
+    for (bits, told) in [(1 << 11, "SEND_MESSAGES"), (1 << 10, "VIEW_CHANNEL")] {
+        let denied = json!({"type": 1, "allow": "0", "deny": bits.to_string()});
+        may_in_general(&it, &bob, denied).await;
+        until_told(&it, &go, CallOutcome::Denied, told).await;
+    }
+    may_in_general(&it, &bob, json!({"type": 1, "allow": "0", "deny": "0"})).await;
+    until_told(&it, &go, CallOutcome::Done, "").await;
+
+    let kick = it.ordered("theo", "kick_member", json!({"member": bob})).await;
+    expect(&it.run(&kick).await, CallOutcome::Done);
+    let gone = it.run(&go()).await;
+    expect(&gone, CallOutcome::Denied);
+    assert!(gone.reason.contains("not a member"), "{}", gone.reason);
+}
+
+#[tokio::test]
+async fn only_words_that_everybody_can_see_whole_are_a_prompt() {
+    let it = Harness::start().await;
+    let two = json!({"prompt": "x", "tool": "send_message", "arguments": {"content": "x"},
+        "in_seconds": 60});
+    for (arguments, told) in [
+        (two, "not both"),
+        (json!({"prompt": "x", "arguments": {}, "in_seconds": 60}), "not both"),
+        (json!({"prompt": " \u{200b} ", "in_seconds": 60}), "empty"),
+        (json!({"prompt": "x".repeat(1_001), "in_seconds": 60}), ""),
+        (json!({"prompt": "x"}), "Say when"),
+        // Nothing but the plan's own time has it answered.
+        (json!({"action": "answer", "prompt": "x"}), ""),
+        (
+            json!({"tool": "schedule_action", "arguments": {"prompt": "x", "in_seconds": 60},
+                "in_seconds": 60}),
+            "no such tool",
+        ),
+    ] {
+        let response = it.run(&schedule(&it, "theo", arguments.clone())).await;
+        expect(&response, CallOutcome::Failed);
+        assert!(response.reason.contains(told), "{arguments}: {}", response.reason);
+    }
+    let hidden = prompt("what was \u{202e}said\u{e0041}\u{e0042}?");
+    expect(&it.run(&schedule(&it, "bob", hidden)).await, CallOutcome::Done);
+    let stored = it.store.with(|state| state.planned.values().next().unwrap().arguments.clone());
+    assert!(stored.contains("what was said?"), "{stored}");
+}
+
+#[tokio::test]
+async fn a_planned_prompt_is_listed_with_its_words_and_taken_back() {
+    let it = Harness::start().await;
+    let planned = it.run(&schedule(&it, "bob", prompt(MISSED))).await;
+    let listed = it.run(&schedule(&it, "bob", json!({"action": "list"}))).await;
+    let item = &content(&listed)["planned"][0];
+    assert_eq!((&item["prompt"], item.get("tool")), (&json!(MISSED), None));
+    let (guild_id, channel_id) = (it.guild(), it.channel("general"));
+    let seen = ListPlansRequest { guild_id, channel_id, user_id: it.user("bob") };
+    let plans = it.client().list_plans(seen).await.unwrap().into_inner().plans;
+    assert!(plans[0].arguments.contains(MISSED), "{}", plans[0].arguments);
+
+    let id = content(&planned)["id"].as_str().unwrap().to_owned();
+    let cancel = json!({"action": "cancel", "id": id});
+    expect(&it.run(&schedule(&it, "alice", cancel.clone())).await, CallOutcome::Denied);
+    let cancelled = it.run(&schedule(&it, "bob", cancel)).await;
+    expect(&cancelled, CallOutcome::Done);
+    assert!(cancelled.content.contains("An answer is not planned"), "{}", cancelled.content);
+    it.clock.advance(Duration::from_mins(1));
+    expect(&it.run(&due(&it, "bob", "schedule_action", &id)).await, CallOutcome::Denied);
+}
+
+#[tokio::test]
+async fn whoever_may_say_nothing_here_plans_no_prompt() {
+    let it = Harness::start().await;
+    let everyone = it.guild().to_string();
+    let muted = json!({"type": 0, "allow": "0", "deny": (1 << 11).to_string()});
+    it.overwrite("general", &everyone, muted).await;
+    let silent = it.run(&schedule(&it, "bob", prompt(MISSED))).await;
+    expect(&silent, CallOutcome::Denied);
+    assert!(silent.reason.contains("SEND_MESSAGES"), "{}", silent.reason);
+    let mut without = schedule(&it, "bob", prompt(MISSED));
+    without.offered.retain(|tool| tool != "send_message");
+    let refused = it.run(&without).await;
+    expect(&refused, CallOutcome::Denied);
+    assert!(refused.reason.contains("not offered"), "{}", refused.reason);
+    assert!(it.store.with(|state| state.planned.is_empty()));
 }

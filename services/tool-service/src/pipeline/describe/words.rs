@@ -85,6 +85,7 @@ pub(super) fn heading(language: Language, tool: &str, act: &Value) -> String {
         ("create_invite", _) => "act-create-invite",
         ("create_thread", _) => "act-create-thread",
         ("schedule_action", "cancel") => "act-cancel-plan",
+        ("schedule_action", "answer") => "act-answer",
         ("schedule_action", _) => "act-plan",
         (tool, _) => return tool.replace('_', " "),
     };
@@ -206,6 +207,7 @@ fn known(tool: &str, field: &str) -> Option<(&'static str, Shown)> {
             ]),
         ),
         (_, "reason") => ("part-reason", Shown::Text),
+        (_, "prompt") => ("part-prompt", Shown::Text),
         (_, "name") => ("part-name", Shown::Text),
         (_, "id") => ("part-id", Shown::Text),
         (_, "topic") => ("part-topic", Shown::Text),
