@@ -15,6 +15,9 @@ use ery_rpc::{Transport, within};
 use super::{Output, Row, TIMEOUT, answered, client, view::moment};
 use crate::{cli::Schedule, failure::Failure};
 
+/// The tool whose own plans are prompts.
+const PROMPTS: &str = "schedule_action";
+
 pub(super) async fn run(
     command: &Schedule,
     stores: &[Transport],
@@ -77,6 +80,8 @@ struct ActionView {
     channel_id: String,
     tool: String,
     arguments: Value,
+    /// What is to be answered, where a prompt is planned.
+    prompt: Option<String>,
     planned_by: String,
     state: &'static str,
     created_at_ms: i64,
@@ -88,12 +93,15 @@ struct ActionView {
 impl From<&ScheduledAction> for ActionView {
     fn from(action: &ScheduledAction) -> Self {
         let kind = action.principal.as_ref().and_then(|principal| principal.kind.as_ref());
+        let arguments: Value = serde_json::from_str(&action.arguments).unwrap_or_default();
+        let prompt = arguments["prompt"].as_str().filter(|_| action.tool == PROMPTS);
         Self {
             id: action.scheduled_action_id.clone(),
             guild_id: action.guild_id.to_string(),
             channel_id: action.channel_id.to_string(),
             tool: action.tool.clone(),
-            arguments: serde_json::from_str(&action.arguments).unwrap_or_default(),
+            prompt: prompt.map(str::to_owned),
+            arguments,
             planned_by: match kind {
                 Some(Kind::Person(person)) => format!("person {person}"),
                 Some(Kind::Rule(rule)) => format!("rule {} v{}", rule.id, rule.version),
@@ -116,7 +124,7 @@ impl From<&ScheduledAction> for ActionView {
 
 impl Row for ActionView {
     const HEADERS: &'static [&'static str] =
-        &["ID", "CHANNEL", "TOOL", "DUE", "STATE", "PLANNED BY"];
+        &["ID", "CHANNEL", "TOOL", "DUE", "STATE", "PLANNED BY", "PROMPT"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -126,6 +134,7 @@ impl Row for ActionView {
             moment(self.due_at_ms),
             self.state.to_owned(),
             self.planned_by.clone(),
+            self.prompt.clone().unwrap_or_default(),
         ]
     }
 }
