@@ -6,8 +6,8 @@ mod react;
 mod say;
 mod search;
 
+pub(super) use self::catch_up::read_catch_up;
 use self::{
-    catch_up::read_catch_up,
     member::read_info,
     react::read_react,
     say::{read_say, read_send},
@@ -32,7 +32,7 @@ pub(super) fn read(at: Clause<'_>) -> Option<Read<'_>> {
         .or_else(|| read_say(at).or_else(|| read_not_covered(at)).map(one))
 }
 
-type One<'a> = (Request, Clause<'a>);
+pub(super) type One<'a> = (Request, Clause<'a>);
 
 fn problem(found: Problem, at: Clause<'_>) -> One<'_> {
     (Request::Problem(found), at.after(usize::MAX))

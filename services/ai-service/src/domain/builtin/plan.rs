@@ -184,7 +184,13 @@ fn call_of(
             "send_message"
         }
         Request::Remind { whom, when, text } => {
-            remind(&mut arguments, message, (*whom, *when, text));
+            remind(&mut arguments, message, (*whom, text));
+            set_when(&mut arguments, *when);
+            "schedule_action"
+        }
+        Request::TellThen { when, words } => {
+            set(&mut arguments, "prompt", words.clone().into());
+            set_when(&mut arguments, *when);
             "schedule_action"
         }
         _ => return Err(Problem::NotUnderstood(String::new())),
@@ -196,7 +202,7 @@ fn call_of(
 fn remind(
     arguments: &mut Map<String, Value>,
     message: &MemberMessage,
-    (whom, when, text): (Remembered, When, &str),
+    (whom, text): (Remembered, &str),
 ) {
     let member = match whom {
         Remembered::Asker => Some(message.author),
@@ -209,6 +215,10 @@ fn remind(
     let notified: Vec<String> = member.iter().map(ToString::to_string).collect();
     set(arguments, "tool", "send_message".into());
     set(arguments, "arguments", json!({ "content": content, "mention_users": notified }));
+}
+
+/// Writes when something is due that is planned.
+fn set_when(arguments: &mut Map<String, Value>, when: When) {
     match when {
         When::In(seconds) => set(arguments, "in_seconds", seconds.into()),
         When::At(at) => {

@@ -1,4 +1,5 @@
-//! Reminders: `remind me in 20 minutes to …`, `remind us tomorrow at 9 to …`.
+//! What is planned: `remind me in 20 minutes to …`, `remind us tomorrow at 9 to …`, and what is looked up
+//! and told at a time: `tomorrow at 9 tell us what we missed`.
 
 use time::{Date, Duration, OffsetDateTime, Time, Weekday};
 
@@ -7,6 +8,7 @@ use ery_clock::UnixMillis;
 use super::{
     clause::{Clause, is_one_of},
     duration::{self, Span},
+    lookups,
     request::{Problem, Remembered, Request, When},
     tokens::Kind,
 };
@@ -37,7 +39,7 @@ pub(super) fn read(mut at: Clause<'_>, now: UnixMillis) -> Option<Request> {
         at.take_any("for me");
         Remembered::Asker
     } else {
-        return None;
+        return told(at, when, now);
     };
     at.take_pauses();
     if when.is_none()
@@ -58,6 +60,23 @@ pub(super) fn read(mut at: Clause<'_>, now: UnixMillis) -> Option<Request> {
     let asked = if opening.is_request { text.trim_end_matches('?') } else { &text };
     let text = asked.trim().trim_end_matches([',', '-', ':', ';']).trim();
     Some(Request::Remind { whom, when, text: text.chars().take(LONGEST).collect() })
+}
+
+/// Reads what is to be told at a time, as far as it is understood already what that is: a catch-up.
+fn told(mut at: Clause<'_>, mut when: Option<When>, now: UnixMillis) -> Option<Request> {
+    if !at.take("tell") || whom(&mut at)? != Remembered::Everybody {
+        return None;
+    }
+    at.take_pauses();
+    if when.is_none()
+        && let Some((read, after)) = read_when(at, now)
+    {
+        (when, at) = (Some(read), after);
+        at.take_pauses();
+    }
+    let when = when?;
+    let (_, after) = lookups::read_catch_up(at)?;
+    after.is_idle().then(|| Request::TellThen { when, words: at.text().trim().to_owned() })
 }
 
 /// Reads the moment that stands at the end, and what stands before it.
@@ -287,6 +306,37 @@ mod tests {
             ("remind me the day after tomorrow to pay", "2026-12-01T09:00:00Z", "pay"),
         ] {
             assert_eq!(said(text), (when.to_owned(), what.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_told_at_a_time_is_planned_as_it_was_asked() {
+        for (text, when, what) in [
+            ("tomorrow at 9 tell us what we missed", "2026-11-30T09:00:00Z", "what we missed"),
+            ("Ery, tell us tomorrow at 9 what happened", "2026-11-30T09:00:00Z", "what happened"),
+            (
+                "please tell everyone at 18:30 what happened overnight",
+                "2026-11-29T18:30:00Z",
+                "what happened overnight",
+            ),
+        ] {
+            let Some(Request::TellThen { when: When::At(at), words }) = read_at(text) else {
+                panic!("{text}: {:?}", read_at(text));
+            };
+            assert_eq!(at.format(&Rfc3339).unwrap(), when, "{text}");
+            assert_eq!(words, what, "{text}");
+        }
+        assert!(matches!(
+            read_at("in 2 hours tell us what we missed"),
+            Some(Request::TellThen { when: When::In(7_200), .. })
+        ));
+        for text in [
+            "tell us what we missed",
+            "tomorrow at 9 tell us the truth",
+            "tell us tomorrow at 9 what bob had for lunch",
+            "don't tell us tomorrow at 9 what we missed",
+        ] {
+            assert_eq!(read_at(text), None, "{text}");
         }
     }
 

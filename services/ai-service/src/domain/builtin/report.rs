@@ -97,14 +97,29 @@ fn said(item: &Item<'_>, result: &ToolResult, request: &TurnRequest) -> String {
         Request::Remind { whom, .. } => {
             reminded(*whom, &content).unwrap_or_else(|| outcome(result, &wish))
         }
+        Request::TellThen { .. } => told_then(&content).unwrap_or_else(|| outcome(result, &wish)),
         _ => outcome(result, &wish),
     }
 }
 
+/// Returns when something is due that is planned, in seconds, and its id.
+fn planned(content: &Value) -> Option<(i64, &str)> {
+    let due = content.get("due_at_ms")?.as_i64()?.div_euclid(1_000);
+    Some((due, content.get("id")?.as_str()?))
+}
+
+/// Says for when an answer is planned.
+fn told_then(content: &Value) -> Option<String> {
+    let (due, id) = planned(content)?;
+    Some(format!(
+        "I'll look that up and tell everybody here on <t:{due}:f> (<t:{due}:R>). To take it back: \
+         `/schedule cancel`, id `{id}`."
+    ))
+}
+
 /// Says for when a reminder is planned.
 fn reminded(whom: Remembered, content: &Value) -> Option<String> {
-    let due = content.get("due_at_ms")?.as_i64()?.div_euclid(1_000);
-    let id = content.get("id")?.as_str()?;
+    let (due, id) = planned(content)?;
     let whom = match whom {
         Remembered::Asker => "you".to_owned(),
         Remembered::Everybody => "everybody here".to_owned(),
@@ -175,6 +190,7 @@ fn wish(request: &Request) -> String {
         Request::Send { .. } => "the message".into(),
         Request::Poll { .. } => "the poll".into(),
         Request::Remind { .. } => "the reminder".into(),
+        Request::TellThen { .. } => "to hear that later".into(),
         Request::Say { .. } | Request::Talk(_) | Request::Problem(_) => "that".into(),
     }
 }
@@ -241,7 +257,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("send_message", "“send a message saying …”, “poll: pizza or pasta?”"),
     (
         "schedule_action",
-        "“remind me in 20 minutes to …”, “remind us tomorrow at 9 to …” (times of day are UTC)",
+        "“remind me in 20 minutes to …”, “remind us tomorrow at 9 to …”, “tomorrow at 9 tell us what \
+         we missed” (times of day are UTC)",
     ),
 ];
 

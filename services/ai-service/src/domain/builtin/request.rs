@@ -110,6 +110,12 @@ pub(super) enum Request {
         /// May be empty.
         text: String,
     },
+    /// Has something be looked up at a time, and told to all who read the channel.
+    TellThen {
+        when: When,
+        /// What: a request for then.
+        words: String,
+    },
     Say {
         text: String,
     },
@@ -140,7 +146,8 @@ impl Request {
             | Self::React { .. }
             | Self::Send { .. }
             | Self::Poll { .. }
-            | Self::Remind { .. } => true,
+            | Self::Remind { .. }
+            | Self::TellThen { .. } => true,
             Self::Say { .. } | Self::Talk(_) | Self::Problem(_) => false,
         }
     }
@@ -174,6 +181,7 @@ impl Request {
             | Self::Send { .. }
             | Self::Poll { .. }
             | Self::Remind { .. }
+            | Self::TellThen { .. }
             | Self::Say { .. }
             | Self::Talk(_)
             | Self::Problem(_) => false,
@@ -242,7 +250,7 @@ pub(super) enum Remembered {
     Member(Id<UserMarker>),
 }
 
-/// When a reminder is due.
+/// When something that is planned is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
     /// In so many seconds.

@@ -10,7 +10,7 @@ use super::{
 /// How many messages are read to sum them up.
 const CATCH_UP_LIMIT: u32 = 100;
 
-const OPENINGS: &str = "what did i miss|what have i missed|what i missed|what did we miss|\
+const OPENINGS: &str = "what did i miss|what have i missed|what i missed|what did we miss|what we missed|\
      what've i missed|whatd i miss|what'd i miss|what have we missed|did i miss anything|\
      did i miss something|have i missed anything|anything new|anything interesting|\
      catch me up on|catch me up|catch up|fill me in on|fill me in|bring me up to speed|\
@@ -23,14 +23,14 @@ const OPENINGS: &str = "what did i miss|what have i missed|what i missed|what di
 
 /// What may stand behind an opening and changes nothing.
 const IDLE: &str = "while i was away|while i was gone|while i was asleep|when i was away|\
-     since i left|since i was gone|since then|so far|today|here|lately|recently|yesterday|for me|\
+     since i left|since i was gone|since then|so far|overnight|last night|today|here|lately|recently|yesterday|for me|\
      for us|please|this chat|the chat|chat|this channel|the channel|this conversation|\
      the conversation|conversation|the discussion|discussion|everything|it|this|that|all|on|of|\
      the messages|messages|recent|and|me|earlier|in here|important|interesting|what happened|\
      what was said|what i missed|what was going on|what people said|new|what did i miss|\
      what have i missed|from|the|there|to speed|up";
 
-pub(super) fn read_catch_up(mut at: Clause<'_>) -> Option<One<'_>> {
+pub(in super::super) fn read_catch_up(mut at: Clause<'_>) -> Option<One<'_>> {
     if !at.take_any(OPENINGS) {
         return None;
     }
