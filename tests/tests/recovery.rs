@@ -1,6 +1,8 @@
 //! What was missed or given up comes back: gaps after a refused resume, and dead letters.
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+#[path = "recovery/prompts.rs"]
+mod prompts;
 #[path = "recovery/proposals.rs"]
 mod proposals;
 
