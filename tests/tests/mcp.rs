@@ -348,6 +348,17 @@ async fn nobody_else_is_let_in() {
         |token| post(&it, Some(token), ping.clone()).header("mcp-session-id", &session);
     let foreign = in_session(token(&alices)).send().await.unwrap();
     assert_eq!(foreign.status(), StatusCode::NOT_FOUND, "another's session is none");
+    // Who has ended a session is told so in the way that the SDKs take for it.
+    let own = post(&it, Some(token(&alices)), initialize().to_string()).send().await.unwrap();
+    let own = own.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+    let ended = reqwest::Client::new()
+        .delete(&it.mcp)
+        .bearer_auth(token(&alices))
+        .header("mcp-session-id", &own)
+        .header(header::ACCEPT, "application/json, text/event-stream");
+    assert_eq!(ended.send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    let late = post(&it, Some(token(&alices)), ping.clone()).header("mcp-session-id", &own);
+    assert_eq!(late.send().await.unwrap().status(), StatusCode::NOT_FOUND);
     // Nobody opens sessions or asks without bound.
     let mut statuses = Vec::new();
     for _ in 0..30 {

@@ -12,7 +12,7 @@ use axum::{
     response::Response,
 };
 use http::{
-    HeaderMap, StatusCode,
+    HeaderMap, Method, StatusCode,
     header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use rmcp::transport::streamable_http_server::{
@@ -174,7 +174,13 @@ pub(crate) async fn handle(State(front): State<Arc<Front>>, request: Request) ->
         return later(StatusCode::TOO_MANY_REQUESTS, front.settings.session_idle);
     }
     front.metrics.request("admitted");
-    client.server.handle(request).await.map(Body::new)
+    let ends_session = request.method() == Method::DELETE;
+    let mut response = client.server.handle(request).await.map(Body::new);
+    // It has ended, and clients take 200 and 204 alone for that.
+    if ends_session && response.status() == StatusCode::ACCEPTED {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
+    response
 }
 
 /// Reads the token of a request.
