@@ -89,7 +89,7 @@ impl Service {
         let ingestion = Ingestion { holder: Arc::clone(&holder) };
         let reader = Arc::new(Reader::new(Arc::clone(&holder), Arc::clone(&ports.bus)));
         let read_back = ReadBack::new(Arc::clone(&reader));
-        let interactions = Interactions { holder: Arc::clone(&holder) };
+        let interactions = Interactions::new(Arc::clone(&holder));
         let mut handlers: Vec<(Arc<dyn EventHandler>, Bounds)> = vec![
             (Arc::new(ingestion), bounds),
             (Arc::new(DeletedChannels { holder: Arc::clone(&holder) }), bounds),

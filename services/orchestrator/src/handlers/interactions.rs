@@ -15,7 +15,11 @@ mod usage;
 mod warn;
 mod why;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -49,6 +53,9 @@ const HANDLER: &str = "orchestrator-interactions";
 
 const KINDS: [&str; 1] = ["interaction_create"];
 
+/// How many interactions are remembered.
+const REMEMBERED: usize = 500;
+
 /// How long an interaction's token is good for, by Discord's clock, which may differ from ours.
 const TOKEN_LIFE: Duration = Duration::from_mins(15);
 
@@ -60,7 +67,51 @@ const CHOICES_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// Carries out what people ask for by commands, buttons and forms.
 pub(crate) struct Interactions {
-    pub(crate) holder: Arc<Holder>,
+    holder: Arc<Holder>,
+    /// Those that were taken last, by this process: one that comes again at once costs nothing.
+    taken: LastTaken,
+}
+
+#[derive(Default)]
+struct LastTaken(Mutex<VecDeque<u64>>);
+
+impl LastTaken {
+    /// Takes an interaction, unless it was taken before; it is given back unless it is kept.
+    fn take(&self, interaction: u64) -> Option<Taken<'_>> {
+        let mut taken = self.lock();
+        if taken.contains(&interaction) {
+            return None;
+        }
+        if taken.len() >= REMEMBERED {
+            taken.pop_front();
+        }
+        taken.push_back(interaction);
+        Some(Taken { of: self, interaction, is_kept: false })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Taken<'a> {
+    of: &'a LastTaken,
+    interaction: u64,
+    is_kept: bool,
+}
+
+impl Taken<'_> {
+    fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.of.lock().retain(|it| *it != self.interaction);
+        }
+    }
 }
 
 #[async_trait]
@@ -81,7 +132,11 @@ impl EventHandler for Interactions {
     async fn handle(&self, _: Home, events: &[Event]) -> Result<(), CallError> {
         for event in events {
             match Interaction::read(&event.payload) {
-                Ok(interaction) => self.respond(&interaction).await?,
+                Ok(interaction) => {
+                    let Some(taken) = self.taken.take(interaction.id) else { continue };
+                    self.respond(&interaction).await?;
+                    taken.keep();
+                }
                 Err(error) => {
                     let Holder { store, metrics, .. } = &*self.holder;
                     events::refuse(store, metrics, HANDLER, event, &error).await?;
@@ -93,6 +148,10 @@ impl EventHandler for Interactions {
 }
 
 impl Interactions {
+    pub(crate) fn new(holder: Arc<Holder>) -> Self {
+        Self { holder, taken: LastTaken::default() }
+    }
+
     /// Answers an interaction. A repeat does nothing that the first time did.
     ///
     /// # Errors
@@ -336,5 +395,20 @@ mod tests {
 
     fn lacks_nothing() -> String {
         json!({ "code": "asker_lacks_permission" }).to_string()
+    }
+
+    #[test]
+    fn an_interaction_is_taken_once_unless_it_is_given_back() {
+        let last = LastTaken::default();
+        let taken = last.take(1).unwrap();
+        assert!(last.take(1).is_none(), "while it is answered");
+        drop(taken);
+        last.take(1).unwrap().keep();
+        assert!(last.take(1).is_none());
+        for id in 2..=REMEMBERED as u64 + 1 {
+            last.take(id).unwrap().keep();
+        }
+        last.take(1).unwrap().keep();
+        assert_eq!(last.lock().len(), REMEMBERED);
     }
 }

@@ -245,6 +245,34 @@ impl Tool for ScheduleAction {
             Act::Cancel { id, .. } => cancel(id, run).await,
         }
     }
+
+    async fn look_up(&self, act: &Act, run: &Run<'_>) -> Done {
+        match act {
+            Act::Cancel { id, .. } => look_for_cancelled(id, run).await,
+            Act::Plan { .. } | Act::Answer { .. } | Act::List { .. } => Done::in_doubt(0),
+        }
+    }
+}
+
+/// Finds out what became of a cancellation that cannot be judged anew, since nothing waits any more.
+async fn look_for_cancelled(id: &str, run: &Run<'_>) -> Done {
+    let Some(guild) = run.guild() else { return Done::in_doubt(0) };
+    match run.executions.scheduled_action(guild, id).await {
+        Ok(Some(action)) if action.state() == ScheduledActionState::Cancelled => {
+            cancelled(id, &action)
+        }
+        Ok(_) => Done::failed(0, "It was not cancelled."),
+        Err(error) => {
+            tracing::warn!(error = %error, "what is planned cannot be read");
+            Done::in_doubt(0)
+        }
+    }
+}
+
+fn cancelled(id: &str, action: &ScheduledAction) -> Done {
+    let mut fields = Map::new();
+    fields.insert("id".into(), json!(id));
+    Done::ok(0, format!("{} is not planned any more.", called(&action.tool)), fields)
 }
 
 fn tier_of(tool: &str, act: &Value) -> Option<Tier> {
@@ -416,9 +444,7 @@ async fn cancel(id: &str, run: &Run<'_>) -> Done {
     let by = run.people.first().map_or(0, |person| person.get());
     match run.executions.cancel(guild, id, by).await {
         Ok(Some(action)) if action.state() == ScheduledActionState::Cancelled => {
-            let mut fields = Map::new();
-            fields.insert("id".into(), json!(id));
-            Done::ok(0, format!("{} is not planned any more.", called(&action.tool)), fields)
+            cancelled(id, &action)
         }
         Ok(_) => Done::failed(0, "Nothing of that id waits any more."),
         Err(error) => unread(&error),

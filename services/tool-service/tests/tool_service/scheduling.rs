@@ -191,6 +191,20 @@ async fn what_is_cancelled_is_not_done() {
 }
 
 #[tokio::test]
+async fn a_cancellation_that_nobody_recorded_is_looked_for() {
+    let it = Harness::start().await;
+    let planned = it.run(&schedule(&it, "bob", reminder("never"))).await;
+    let id = content(&planned)["id"].as_str().unwrap().to_owned();
+    let call = schedule(&it, "bob", json!({"action": "cancel", "id": id}));
+    it.store.with(|state| state.lose_ends = u32::MAX);
+    assert_eq!(it.try_run(&call).await.unwrap_err().code(), tonic::Code::Unavailable);
+    it.store.with(|state| state.lose_ends = 0);
+    it.clock.advance(Duration::from_mins(1));
+    // It cannot be judged anew: nothing of that id waits.
+    expect(&it.run(&call).await, CallOutcome::Done);
+}
+
+#[tokio::test]
 async fn one_person_cannot_plan_without_end() {
     let it = Harness::start().await;
     for _ in 0..50 {
