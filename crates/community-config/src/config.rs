@@ -193,6 +193,12 @@ pub struct Moderation {
     #[schemars(with = "ChannelId", extend("x-layers" = ["server"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reports_channel: Option<Id<ChannelMarker>>,
+    /// Whether the model looks at what is reported, and says what it makes of it below the report: a
+    /// view for moderators, by which nothing is done. The message and a few before it are sent to the
+    /// model's provider for that, and it costs tokens, within the budgets. What is off for the
+    /// installation stays off.
+    #[schemars(extend("x-layers" = ["global", "server", "channel"], "x-combine" = "off_stays"))]
+    pub verdicts_on_reports: bool,
 }
 
 /// Which roles may do what with Ery, beside those who may by Discord's own rights. It is never about

@@ -38,6 +38,7 @@ about-limits-time = Wie lange an einem Auftrag in einem Zug gearbeitet werden da
 about-limits-tokens = Wie viele Token, gelesene und geschriebene, ein Auftrag kosten darf.
 about-limits-tool_calls = Wie viele Werkzeuge ein Auftrag aufrufen darf.
 about-moderation-reports_channel = Wohin Meldungen von Mitgliedern gehen; ohne ihn in den Kanal, in den Discord selbst für das Team schreibt.
+about-moderation-verdicts_on_reports = Ob das Modell ansieht, was gemeldet wird, und unter der Meldung sagt, was es davon hält: eine Ansicht für das Team, nach der nichts geschieht. Die Nachricht und ein paar davor gehen dafür an den Anbieter des Modells, und es kostet Token, im Rahmen der Budgets. Was für die Installation aus ist, bleibt aus.
 about-paused = Ery antwortet nicht und tut nichts von sich aus; Befehle gehen noch. Wo es für die Installation oder den Server eingeschaltet ist, schaltet kein Kanal es aus.
 about-tools-acts_per_person_per_hour = Wie viele Eingriffe der Moderation, auch umkehrbare, Ery in einer Stunde für eine Person vornimmt.
 about-tools-destructive_per_hour = Wie viele zerstörende Eingriffe Ery auf dem Server in einer Stunde vornimmt, für alle zusammen: einer gegen mehrere zählt für jeden. Was darüber ist, wird abgelehnt. Befehle und das Ende von Sanktionen werden nicht aufgehalten.

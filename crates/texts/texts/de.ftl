@@ -360,6 +360,24 @@ report-reason = Warum: { $reason }
 report-excerpt = Sie ist von { $author }: { $excerpt }
 report-no-excerpt = Ihren Text habe ich nicht.
 report-place-gone = Den Kanal, der für Meldungen eingestellt ist, gibt es nicht mehr, also kommen sie hierher: `/ery einstellungen setzen` mit `moderation.reports_channel` stellt einen anderen ein.
+report-verdict-none = Die Ansicht eines Modells, keine Entscheidung: Daran ist nichts falsch, zu { $confidence } % sicher.
+report-verdict = Die Ansicht eines Modells, keine Entscheidung: { $category ->
+    [spam] Spam
+    [scam] Betrug
+    [harassment] Belästigung
+    [hate] Hass
+    [threat] eine Drohung
+    [sexual] sexuelle Inhalte
+    [self_harm] jemand könnte sich etwas antun
+    [personal_data] Persönliches von anderen
+    [illegal] etwas Verbotenes
+   *[other] aus einem anderen Grund falsch
+}, { $severity ->
+    [low] nicht schwer
+    [medium] mittelschwer
+   *[high] schwer
+}, zu { $confidence } % sicher.
+report-verdict-reason = Es sagt: { $reason }
 
 ## Wie Ery eingestellt ist
 

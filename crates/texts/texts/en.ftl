@@ -360,6 +360,24 @@ report-reason = Why: { $reason }
 report-excerpt = It is by { $author }: { $excerpt }
 report-no-excerpt = I do not have its text.
 report-place-gone = The channel that is set for reports is not there any more, so they come here: `/ery config set` with `moderation.reports_channel` sets another one.
+report-verdict-none = A model's view, not a decision: nothing is wrong with it, { $confidence } % sure.
+report-verdict = A model's view, not a decision: { $category ->
+    [spam] spam
+    [scam] a scam
+    [harassment] harassment
+    [hate] hate
+    [threat] a threat
+    [sexual] sexual content
+    [self_harm] somebody may hurt themselves
+    [personal_data] personal data of others
+    [illegal] something illegal
+   *[other] wrong for another reason
+}, { $severity ->
+    [low] of low severity
+    [medium] of medium severity
+   *[high] of high severity
+}, { $confidence } % sure.
+report-verdict-reason = It says: { $reason }
 
 ## What Ery is set to
 

@@ -77,7 +77,7 @@ impl AiRpc {
         keys: Option<&GuildKeys>,
     ) -> Result<Arc<Chain>, CallError> {
         let usual = match request.prompt.as_str() {
-            prompts::SUMMARY => self.summarizers.as_ref(),
+            prompts::SUMMARY | prompts::VERDICT => self.summarizers.as_ref(),
             _ => Some(&self.chain),
         };
         // It is never the built-in one.

@@ -24,6 +24,7 @@ pub(crate) mod text;
 pub(crate) mod texts;
 pub(crate) mod tool;
 pub(crate) mod turn;
+pub(crate) mod verdict;
 
 #[cfg(test)]
 pub(crate) mod fixtures;

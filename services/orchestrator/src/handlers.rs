@@ -19,4 +19,5 @@ pub(crate) mod thread_run;
 pub(crate) mod traced;
 pub(crate) mod turned_away;
 pub(crate) mod unreadable;
+pub(crate) mod verdicts;
 pub(crate) mod wakeups;

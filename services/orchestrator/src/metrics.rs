@@ -43,6 +43,7 @@ pub(crate) struct Metrics {
     spent_micros: Gauge<u64>,
     budget_used: Gauge<u64>,
     summaries: Counter<u64>,
+    verdicts: Counter<u64>,
 }
 
 /// The parts of a thread's time.
@@ -140,6 +141,32 @@ impl SummaryEnd {
     }
 }
 
+/// What came of a verdict that was wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum VerdictEnd {
+    Given,
+    /// What the model wrote is none.
+    Malformed,
+    /// No model answered.
+    Failed,
+    /// The message was edited or deleted meanwhile.
+    Void,
+    /// No model may be asked: none is there, a budget is nearly used up, or Ery is paused.
+    NotAsked,
+}
+
+impl VerdictEnd {
+    fn as_word(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::Malformed => "malformed",
+            Self::Failed => "failed",
+            Self::Void => "void",
+            Self::NotAsked => "not_asked",
+        }
+    }
+}
+
 /// What waits in one channel, as long as it is held.
 pub(crate) struct Backlog {
     gauge: UpDownCounter<i64>,
@@ -163,6 +190,7 @@ impl Drop for Backlog {
 }
 
 impl Metrics {
+    #[expect(clippy::too_many_lines, reason = "a list")]
     pub(crate) fn new() -> Self {
         let meter = global::meter("ery_orchestrator");
         let counter = |name, help| meter.u64_counter(name).with_description(help).build();
@@ -255,6 +283,10 @@ impl Metrics {
                 "ery_orchestrator_summaries",
                 "Summaries of channels that a model was asked for, by what came of them",
             ),
+            verdicts: counter(
+                "ery_orchestrator_verdicts",
+                "Verdicts on messages that were wanted of a model, by what came of them",
+            ),
             interactions: counter(
                 "ery_orchestrator_interactions",
                 "Commands, presses and forms of people, by how they ended",
@@ -272,6 +304,10 @@ impl Metrics {
 
     pub(crate) fn summary_made(&self, end: SummaryEnd) {
         self.summaries.add(1, &[KeyValue::new("outcome", end.as_word())]);
+    }
+
+    pub(crate) fn verdict_ended(&self, end: VerdictEnd) {
+        self.verdicts.add(1, &[KeyValue::new("outcome", end.as_word())]);
     }
 
     pub(crate) fn installation_spent(&self, spent: InWindows) {

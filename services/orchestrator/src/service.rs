@@ -25,7 +25,9 @@ use crate::{
         registration,
         spending::{self, Installation},
         summaries::{self, Summaries},
-        unreadable, wakeups,
+        unreadable,
+        verdicts::{self, Verdicts},
+        wakeups,
     },
     metrics::Metrics,
     ports::Ports,
@@ -76,7 +78,9 @@ impl Service {
         // Broadcasts and hints go on until the last channel is given back.
         let ended = CancellationToken::new();
         let (summaries, asks) = Summaries::new();
-        let holder = holder(&settings, &ports, broadcaster, metrics.clone(), &tasks, summaries);
+        let (verdicts, reports) = Verdicts::new();
+        let beside = (summaries, verdicts);
+        let holder = holder(&settings, &ports, broadcaster, metrics.clone(), &tasks, beside);
         let holder = Arc::new(holder);
 
         let (bus, until) = (Arc::clone(&ports.bus), ended.clone());
@@ -121,6 +125,7 @@ impl Service {
         };
         tasks.spawn("spending", spending::run(Arc::clone(&holder)));
         tasks.spawn("summaries", summaries::run(Arc::clone(&holder), asks, tasks.clone()));
+        tasks.spawn("verdicts", verdicts::run(Arc::clone(&holder), reports, tasks.clone()));
         tasks.spawn("event handlers", consumers.run(tasks.clone(), replicas));
         tasks.spawn("unreadable tasks", unreadable::run(Arc::clone(&holder)));
         tracing::info!(replica.id = %ports.replica, task_threads = settings.task_threads,
@@ -141,7 +146,7 @@ fn holder(
     broadcaster: Broadcaster,
     metrics: Metrics,
     tasks: &Tasks,
-    summaries: Summaries,
+    (summaries, verdicts): (Summaries, Verdicts),
 ) -> Holder {
     let retries = Retries { patience: settings.patience, draining: tasks.draining() };
     let stored_config =
@@ -182,6 +187,7 @@ fn holder(
         quotas: Quotas::default(),
         installation: Installation::default(),
         summaries,
+        verdicts,
         keys: Arc::default(),
         metrics,
         draining: tasks.draining(),

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 /// Every prompt as it is built in. A file's first line is its version.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 5] = [
     (CONVERSATION, include_str!("../../prompts/conversation.txt")),
     (ORDERS, include_str!("../../prompts/orders.txt")),
     (SUMMARY, include_str!("../../prompts/summary.txt")),
     (SCHEDULED, include_str!("../../prompts/scheduled.txt")),
+    (VERDICT, include_str!("../../prompts/verdict.txt")),
 ];
 
 /// What a conversation in a channel begins with.
@@ -21,6 +22,9 @@ pub(crate) const SUMMARY: &str = "summary";
 
 /// What the answer to a planned prompt begins with.
 pub(crate) const SCHEDULED: &str = "scheduled";
+
+/// How one message is judged.
+pub(crate) const VERDICT: &str = "verdict";
 
 /// The longest prompt; callers that pack a context leave room for it.
 const LONGEST: usize = 4_500;
@@ -121,6 +125,9 @@ mod tests {
         let filled = scheduled.fill("Ery", false);
         assert!(filled.starts_with("You are Ery") && !filled.contains('{'));
         assert!(filled.contains("`planned`"), "as the field `rights` says it");
+        let verdict = prompts.get(VERDICT).unwrap();
+        assert_eq!(verdict.version, "verdict-1");
+        assert!(verdict.fill("Ery", false).contains(r#"{"category": "…""#));
         assert_eq!(prompts.get("other"), None);
     }
 

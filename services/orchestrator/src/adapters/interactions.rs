@@ -8,7 +8,7 @@ use twilight_model::{
     guild::Permissions,
     id::{
         Id,
-        marker::{ChannelMarker, GuildMarker, UserMarker},
+        marker::{ChannelMarker, GuildMarker, MessageMarker, UserMarker},
     },
 };
 
@@ -349,6 +349,25 @@ impl Tools {
         let by = ByRule { cause: "report", rule: "reports-go-to-staff" };
         let trigger = format!("in.{}", it.id);
         self.tell_channel(it.channel, &trigger, name, by, staff, Said::plain(content)).await
+    }
+
+    /// Puts something else in the place of what the staff was told, once under the same name.
+    pub(crate) async fn change_told(
+        &self,
+        channel: ChannelKey,
+        trigger: &str,
+        name: &str,
+        told: (Id<ChannelMarker>, Id<MessageMarker>),
+        content: &str,
+    ) -> Result<Called, CallError> {
+        const TOOL: &str = "edit_message";
+
+        let by = ByRule { cause: "verdict", rule: "reports-go-to-staff" };
+        let (staff, message) = told;
+        let arguments = json!({
+            "content": content, "channel": staff.to_string(), "message": message.to_string(),
+        });
+        self.send(channel.home, Self::of_rule(channel, trigger, (name, by), TOOL, &arguments)).await
     }
 
     async fn tell_channel(

@@ -121,6 +121,31 @@ impl Store {
         Ok(found.filter(|found| found.id == message))
     }
 
+    /// Returns the last messages of a channel before one, oldest first.
+    pub(crate) async fn messages_before(
+        &self,
+        channel: ChannelKey,
+        message: Id<MessageMarker>,
+        limit: u32,
+    ) -> Result<Vec<Message>, CallError> {
+        let client = self.client(channel.home);
+        let request = proto::ListMessagesRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+            before: message.get(),
+            limit,
+            since_ms: 0,
+        };
+        let answer = self
+            .asked("ListMessages", || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request));
+                async move { client.list_messages(request).await.map(tonic::Response::into_inner) }
+                    .boxed()
+            })
+            .await?;
+        Ok(answer.messages.into_iter().filter_map(convert::message_from).collect())
+    }
+
     /// Returns moderation acts of a guild, the newest first: all, or those about one person.
     pub(crate) async fn cases(
         &self,

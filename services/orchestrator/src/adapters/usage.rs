@@ -110,7 +110,8 @@ impl Models {
         !models.is_empty() && models.iter().all(|model| model.provider == BUILTIN)
     }
 
-    /// Returns whether one of those that are asked can sum a channel up: the built-in commands cannot.
+    /// Returns whether one of those that are asked can sum a channel up, or judge a message: the built-in
+    /// commands cannot.
     pub(crate) fn can_sum_up(&self, is_cheaper: bool) -> bool {
         self.asked(is_cheaper).iter().any(|model| model.provider != BUILTIN)
     }
@@ -256,17 +257,41 @@ impl Store {
         }
     }
 
-    /// Tells what was spent in the open windows in a channel and its home, and for a person.
+    /// Counts what work has spent that has no journal, once under its id.
+    pub(crate) async fn count_spent(
+        &self,
+        channel: ChannelKey,
+        count: &str,
+        bill: &Bill,
+    ) -> Result<(), CallError> {
+        let client = Client::new(self.peers.of(channel.home));
+        let request = proto::CountSpentRequest {
+            guild_id: channel.guild_raw(),
+            channel_id: channel.channel.get(),
+            count_id: count.to_owned(),
+            spent: bill.spent.iter().map(spent).collect(),
+            lost_turns: bill.lost_turns,
+        };
+        self.retries
+            .call("CountSpent", self.timeout, || {
+                let (mut client, request) = (client.clone(), within(self.timeout, request.clone()));
+                async move { client.count_spent(request).await.map(|_| ()) }.boxed()
+            })
+            .await
+    }
+
+    /// Tells what was spent in the open windows in a channel and its home, and for a person if one is
+    /// named.
     pub(crate) async fn spending(
         &self,
         channel: ChannelKey,
-        user: Id<UserMarker>,
+        user: Option<Id<UserMarker>>,
     ) -> Result<Spending, CallError> {
         let client = Client::new(self.peers.of(channel.home));
         let request = proto::GetSpendingRequest {
             guild_id: channel.guild_raw(),
             channel_id: channel.channel.get(),
-            user_ids: vec![user.get()],
+            user_ids: user.map(Id::get).into_iter().collect(),
         };
         let answer = self
             .retries

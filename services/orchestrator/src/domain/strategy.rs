@@ -3,9 +3,8 @@
 //!
 //! These are all kinds there are. What else the platform does asks no model, and has no strategy: a
 //! planned act and the end of a sanction carry out what is stored, a click goes on with the thread
-//! that waits for it, and a call by an MCP client is its client's. A new kind (a verdict on a message
-//! by a classifier without tools) is one more constant here, and a prompt of its name in the
-//! ai-service.
+//! that waits for it, and a call by an MCP client is its client's. A new kind is one more constant here,
+//! and a prompt of its name in the ai-service.
 
 use crate::domain::tool::Tool;
 
@@ -67,6 +66,11 @@ pub(crate) const SUMMARY: Strategy =
 pub(crate) const SCHEDULED: Strategy =
     Strategy { prompt: "scheduled", offers: Offers::Harmless, cuts: CONVERSATION.cuts };
 
+/// One message is judged, with a few before it. Whoever wrote them can have nothing done by it: it has no
+/// tools, and code reads fixed words of what it writes.
+pub(crate) const VERDICT: Strategy =
+    Strategy { prompt: "verdict", offers: Offers::Nothing, cuts: &[Cut::OldestMessages] };
+
 impl Strategy {
     /// Returns those of the tools that are offered.
     pub(crate) fn offered(&self, tools: impl IntoIterator<Item = Tool>) -> Vec<Tool> {
@@ -96,6 +100,7 @@ mod tests {
         let all = || [Tier::Read, Tier::Harmless, Tier::Reversible, Tier::Destructive].map(tool);
         let offered = |strategy: &Strategy| strategy.offered(all()).len();
         assert_eq!((offered(&CONVERSATION), offered(&ORDERS), offered(&SUMMARY)), (4, 2, 0));
+        assert_eq!(offered(&VERDICT), 0);
         let tiers: Vec<_> = SCHEDULED.offered(all()).iter().map(|tool| tool.tier).collect();
         assert_eq!(tiers, [Tier::Read, Tier::Harmless], "also where the planner may do it all");
     }

@@ -22,7 +22,7 @@ use crate::{
     error::{CallError, with_causes},
     handlers::{
         changes::Watched, keys::KeyCache, parents::Parents, quotas::Quotas, spending::Installation,
-        summaries::Summaries,
+        summaries::Summaries, verdicts::Verdicts,
     },
     metrics::Metrics,
     settings::Settings,
@@ -60,6 +60,7 @@ pub(crate) struct Holder {
     pub(crate) quotas: Quotas,
     pub(crate) installation: Installation,
     pub(crate) summaries: Summaries,
+    pub(crate) verdicts: Verdicts,
     pub(crate) keys: Arc<KeyCache>,
     pub(crate) metrics: Metrics,
     pub(crate) draining: CancellationToken,

@@ -19,10 +19,10 @@ use crate::support::{
     until,
 };
 
-const MEMBER: u64 = 5;
+pub(crate) const MEMBER: u64 = 5;
 
 /// Lets somebody do something to which Discord wants an answer; returns the interaction's id.
-async fn interact(stand: &Stand, kind: u8, data: Value) -> u64 {
+pub(crate) async fn interact(stand: &Stand, kind: u8, data: Value) -> u64 {
     let id = stand.next_id();
     dispatch(stand, id, "s.1", kind, data).await;
     id
@@ -92,7 +92,7 @@ async fn first(stand: &Stand, id: u64) -> Value {
 }
 
 /// Returns what came of an interaction, once it is said.
-async fn end(stand: &Stand, id: u64) -> String {
+pub(crate) async fn end(stand: &Stand, id: u64) -> String {
     let token = format!("token-{id}");
     eventually("an answer", || {
         let edited = stand.tools.edited.lock().unwrap();
@@ -334,7 +334,7 @@ async fn a_report_goes_to_the_staff_once_and_where_there_is_none_that_is_said() 
     assert!(!done[0].is_command && done[0].key == format!("e/rp.42.{MEMBER}/report/0"));
 }
 
-fn report_of(message: u64) -> Value {
+pub(crate) fn report_of(message: u64) -> Value {
     json!({ "custom_id": format!("ery.report.{message}"), "components": [
         { "type": 18, "component": { "type": 4, "custom_id": "reason", "value": "spam" } },
     ]})

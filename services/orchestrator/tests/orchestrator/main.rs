@@ -16,3 +16,4 @@ mod spending;
 mod summaries;
 mod support;
 mod takeover;
+mod verdicts;

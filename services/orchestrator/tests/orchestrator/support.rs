@@ -3,6 +3,7 @@ pub(crate) mod keys;
 pub(crate) mod stand;
 pub(crate) mod store;
 pub(crate) mod tools;
+pub(crate) mod usage;
 
 use std::{collections::VecDeque, sync::Mutex, time::Duration};
 

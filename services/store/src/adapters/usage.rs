@@ -77,6 +77,30 @@ pub(crate) fn count(
     Ok(())
 }
 
+/// What work without a journal has spent, as it is counted.
+const COUNTED: &str = "count-spent";
+
+/// Counts what work has spent that no journal tells of, once under its id.
+pub(crate) fn count_once(
+    connection: &Connection,
+    channel: &ChannelKey,
+    count: &str,
+    bill: &Bill,
+    at: UnixMillis,
+) -> Result<(), StoreError> {
+    let is_first = connection
+        .prepare_cached(
+            "INSERT INTO handled_events (handler, event_id, handled_at_ms) VALUES (?1, ?2, ?3)
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![COUNTED, count, at.0])?
+        == 1;
+    if is_first && !bill.is_empty() {
+        self::count(connection, channel, bill, at)?;
+    }
+    Ok(())
+}
+
 /// A row, whoever it was spent for.
 #[derive(Clone, Copy)]
 struct Row<'a> {

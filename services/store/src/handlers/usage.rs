@@ -7,9 +7,10 @@ use tonic::{Request, Response, Status};
 use ery_clock::UnixMillis;
 use ery_ids::{ChannelKey, StoreShard};
 use ery_proto::store::v1::{
-    ClaimNoticesRequest, ClaimNoticesResponse, GetSpendingRequest, GetSpendingResponse,
-    GetTotalsRequest, GetTotalsResponse, ListUsageRequest, ListUsageResponse,
-    Notice as ProtoNotice, ShardSpending, UsageOf, UsageSum, usage_service_server,
+    ClaimNoticesRequest, ClaimNoticesResponse, CountSpentRequest, CountSpentResponse,
+    GetSpendingRequest, GetSpendingResponse, GetTotalsRequest, GetTotalsResponse, ListUsageRequest,
+    ListUsageResponse, Notice as ProtoNotice, ShardSpending, UsageOf, UsageSum,
+    usage_service_server,
 };
 
 use super::{
@@ -21,7 +22,7 @@ use crate::{
         read::Scope,
         usage::{self, Listed, Notice, Wanted},
     },
-    domain::usage::{Counts, InWindows, Spending, Sum, Windows},
+    domain::usage::{Bill, Counts, InWindows, Spending, Sum, Windows},
     error::StoreError,
     service::Inner,
 };
@@ -69,6 +70,13 @@ impl usage_service_server::UsageService for UsageHandlers {
         request: Request<ClaimNoticesRequest>,
     ) -> Result<Response<ClaimNoticesResponse>, Status> {
         Ok(Response::new(claim(&self.store, request.into_inner()).await?))
+    }
+
+    async fn count_spent(
+        &self,
+        request: Request<CountSpentRequest>,
+    ) -> Result<Response<CountSpentResponse>, Status> {
+        Ok(Response::new(count(&self.store, request.into_inner()).await?))
     }
 }
 
@@ -146,6 +154,30 @@ async fn spending(
         None => Spending { windows: Windows::at(now), ..Spending::default() },
     };
     Ok(GetSpendingResponse { spending: Some(render::spending(&spending)) })
+}
+
+async fn count(
+    store: &Inner,
+    request: CountSpentRequest,
+) -> Result<CountSpentResponse, StoreError> {
+    let guild = parse::optional_id("guild_id", request.guild_id)?;
+    let channel = ChannelKey::new(guild, parse::id("channel_id", request.channel_id)?);
+    let id = parse::name("count_id", request.count_id)?;
+    parse::bounded("spent", &request.spent)?;
+    let spent = request.spent.into_iter().map(parse::spent).collect::<Result<_, _>>()?;
+    let bill = Bill { spent, spenders: Vec::new(), lost_turns: request.lost_turns };
+    let now = store.clock.now();
+    let shard = store.shards.of(channel.home).await?;
+    let (spending, in_file) = shard
+        .write(move |connection| {
+            usage::count_once(connection, &channel, &id, &bill, now)?;
+            let spending = usage::spending(connection, &channel, &[], now)?;
+            let in_file = usage::of_file(connection, spending.windows)?;
+            Ok((spending, in_file))
+        })
+        .await?;
+    store.totals.note(store.shards.shard_of(channel.home), spending.windows, in_file);
+    Ok(CountSpentResponse { spending: Some(render::spending(&spending)) })
 }
 
 async fn list(store: &Inner, request: ListUsageRequest) -> Result<ListUsageResponse, StoreError> {

@@ -7,9 +7,9 @@ use ery_ids::TaskThreadId;
 use ery_proto::{
     common::v1::{Spent, Usage},
     store::v1::{
-        ClaimNoticesRequest, DeletionState, GetTotalsRequest, ListUsageRequest, ListUsageResponse,
-        Notice, SpentInWindows, SpentSum, Step, StepKind, ThreadOutcome, UsageSum,
-        usage_service_client::UsageServiceClient,
+        ClaimNoticesRequest, CountSpentRequest, DeletionState, GetTotalsRequest, ListUsageRequest,
+        ListUsageResponse, Notice, SpentInWindows, SpentSum, Step, StepKind, ThreadOutcome,
+        UsageSum, usage_service_client::UsageServiceClient,
     },
 };
 use ery_rpc::Transport;
@@ -158,6 +158,37 @@ async fn what_a_guild_pays_itself_counts_there_and_not_for_the_installation() {
     }
     let counted = total(&store).await;
     assert_eq!((counted.cost_micros, counted.on_guild_key_micros), (35, 30));
+}
+
+#[tokio::test]
+async fn what_has_no_journal_is_counted_once_and_for_nobody_by_name() {
+    let mut store = Store::new().await;
+    let request = |id: &str, cost| CountSpentRequest {
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        count_id: id.into(),
+        spent: vec![spent(100, 20, cost)],
+        lost_turns: 1,
+    };
+    for _ in 0..3 {
+        let told = usage(&store).count_spent(request("one", 30)).await.unwrap().into_inner();
+        let spending = told.spending.unwrap();
+        assert_eq!((spending.home, spending.channel), (Some(both(120, 30)), Some(both(120, 30))));
+        // Also a repeat that comes after a restart.
+        store = store.reopen().await;
+    }
+    usage(&store).count_spent(request("two", 5)).await.unwrap();
+    let counted = listed(&store, 0).await;
+    let total = counted.total.unwrap();
+    assert_eq!((total.turns, total.lost_turns, total.cost_micros), (2, 2, 35));
+    assert_eq!(counted.by_member[0].id, 0);
+    let totals = usage(&store).get_totals(GetTotalsRequest {}).await.unwrap().into_inner();
+    assert_eq!(totals.spent, Some(both(240, 35)));
+    for (id, channel_id) in [("", CHANNEL), ("three", 0)] {
+        let odd = CountSpentRequest { channel_id, ..request(id, 1) };
+        let refused = usage(&store).count_spent(odd).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+    }
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use crate::{
         tool::CallOutcome,
     },
     error::CallError,
-    handlers::{holder::Holder, quotas::Limit},
+    handlers::{holder::Holder, quotas::Limit, verdicts::Reported},
 };
 
 /// How much of a reason and of a message the staff is shown.
@@ -128,7 +128,18 @@ pub(super) async fn report(
     }
     // Named by who reports what: one person is heard once about one message.
     let name = format!("rp.{message}.{}", it.user);
-    let called = holder.tools.tell_staff(it, &name, staff.channel, &lines.join("\n")).await?;
+    let content = lines.join("\n");
+    let called = holder.tools.tell_staff(it, &name, staff.channel, &content).await?;
+    if called.outcome == CallOutcome::Done
+        && let (Some(report), Some(bot)) = (called.message, Id::new_checked(it.application))
+    {
+        // Beside what whoever reports it waits for.
+        let (channel, trigger) = (it.channel, format!("in.{}", it.id));
+        let told = (staff.channel, report);
+        let language = of_staff;
+        let view = Reported { name, channel, message, trigger, told, content, bot, language };
+        holder.verdicts.ask(view);
+    }
     Ok(Message::of(match called.outcome {
         CallOutcome::Done => language.word("report-sent"),
         CallOutcome::InDoubt => language.word("report-perhaps-sent"),

@@ -26,7 +26,7 @@ pub(super) async fn usage(
 ) -> Result<Message, CallError> {
     let language = it.language;
     let budgets = holder.budgets(effective);
-    let spending = holder.store.spending(it.channel, it.user).await?;
+    let spending = holder.store.spending(it.channel, Some(it.user)).await?;
     let of_you = spending.member(it.user);
     let mut lines = Vec::new();
     for window in Window::ALL {

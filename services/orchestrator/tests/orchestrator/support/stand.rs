@@ -28,13 +28,16 @@ use ery_proto::{
     store::v1::{
         config_service_server::ConfigServiceServer,
         provider_key_service_server::ProviderKeyServiceServer,
-        store_service_server::StoreServiceServer,
+        store_service_server::StoreServiceServer, usage_service_server::UsageServiceServer,
     },
     tool::v1::tool_service_server::ToolServiceServer,
 };
 use ery_rpc::Peers;
 
-use super::{BOT, CHANNEL, GUILD, ai::FakeAi, keys::KeptKeys, store::FakeStore, tools::FakeTools};
+use super::{
+    BOT, CHANNEL, GUILD, ai::FakeAi, keys::KeptKeys, store::FakeStore, tools::FakeTools,
+    usage::FakeUsage,
+};
 
 /// How long a channel stays held after its holder was killed.
 const LEASE: Duration = Duration::from_millis(300);
@@ -50,6 +53,7 @@ pub(crate) struct Stand {
     pub(crate) store: Arc<FakeStore>,
     pub(crate) config: KeptConfig,
     pub(crate) keys: KeptKeys,
+    pub(crate) usage: Arc<FakeUsage>,
     pub(crate) ai: Arc<FakeAi>,
     pub(crate) tools: Arc<FakeTools>,
     pub(crate) settings: Settings,
@@ -144,6 +148,7 @@ impl Stand {
             bus: Arc::new(bus),
             membership: Arc::new(embedded.membership()),
             tools: Arc::new(FakeTools::new(&store)),
+            usage: Arc::new(FakeUsage::new(&store)),
             store,
             config: KeptConfig::default(),
             keys: KeptKeys::default(),
@@ -183,7 +188,8 @@ impl Stand {
             store: routes(
                 Routes::new(StoreServiceServer::from_arc(Arc::clone(&self.store)))
                     .add_service(ConfigServiceServer::new(self.config.clone()))
-                    .add_service(ProviderKeyServiceServer::new(self.keys.clone())),
+                    .add_service(ProviderKeyServiceServer::new(self.keys.clone()))
+                    .add_service(UsageServiceServer::from_arc(Arc::clone(&self.usage))),
             ),
             ai: routes(Routes::new(AiServiceServer::from_arc(Arc::clone(&self.ai)))),
             tools: routes(Routes::new(ToolServiceServer::from_arc(Arc::clone(&self.tools)))),

@@ -160,6 +160,10 @@ impl FakeStore {
         self.state().spending = Some(spending);
     }
 
+    pub(crate) fn spending(&self) -> Option<Spending> {
+        self.state().spending.clone()
+    }
+
     pub(crate) fn delete(&self, message: u64) {
         self.state().messages.get_mut(&message).unwrap().is_deleted = true;
     }
@@ -535,9 +539,21 @@ impl StoreService for FakeStore {
         Err(Status::unimplemented("asked by the tool-service only"))
     }
 
-    async fn list_messages(&self, _: Request<ListMessagesRequest>) -> Answer<ListMessagesResponse> {
-        drop(self.called("ListMessages")?);
-        Ok(Response::new(ListMessagesResponse::default()))
+    async fn list_messages(
+        &self,
+        request: Request<ListMessagesRequest>,
+    ) -> Answer<ListMessagesResponse> {
+        let request = request.into_inner();
+        let state = self.called("ListMessages")?;
+        let is_wanted = |kept: &&Kept| {
+            !kept.is_deleted
+                && kept.message.channel_id == request.channel_id
+                && (request.before == 0 || kept.message.message_id < request.before)
+        };
+        let kept = state.messages.values().filter(is_wanted);
+        let mut messages: Vec<_> = kept.map(|kept| kept.message.clone()).collect();
+        messages.drain(..messages.len().saturating_sub(request.limit as usize));
+        Ok(Response::new(ListMessagesResponse { messages }))
     }
 
     async fn get_thread(&self, _: Request<GetThreadRequest>) -> Answer<GetThreadResponse> {

@@ -296,6 +296,7 @@ impl ToolService for FakeTools {
             return Ok(Response::new(CallToolResponse {
                 outcome: CallOutcome::Done.into(),
                 content: r#"{"ok":true}"#.into(),
+                message_id: self.message_of(&request.key),
                 arguments: request.arguments,
                 ..CallToolResponse::default()
             }));
