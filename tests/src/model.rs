@@ -4,7 +4,8 @@ use axum::{Json, Router, extract::State, response::IntoResponse, routing::post};
 use serde_json::{Value, json};
 
 /// A model that makes the same tool calls for each message, and then says that it is done. Where it is
-/// to sum a channel up, it numbers what it writes: `Summary number 1.`
+/// to sum a channel up, it numbers what it writes: `Summary number 1.`; where it is to judge a message, it
+/// takes it for a scam.
 #[derive(Clone, Debug)]
 pub struct ScriptedModel {
     calls: Vec<(&'static str, Value)>,
@@ -55,10 +56,20 @@ async fn complete(
         let number = requests.iter().filter(|request| sums_up(request)).count();
         format!("Summary number {number}.")
     });
+    let judges = |request: &Value| {
+        let system = request["messages"][0]["content"].as_str().unwrap_or_default();
+        system.contains("You judge one message")
+    };
+    let verdict = requests.last().is_some_and(judges).then(|| {
+        let verdict = json!({
+            "category": "scam", "severity": "high", "confidence": 90, "reason": "It sells coins.",
+        });
+        verdict.to_string()
+    });
     drop(requests);
     let is_answered = last.is_some_and(|last| last["role"] == "tool") || model.calls.is_empty();
-    let (delta, reason) = if let Some(summary) = summary {
-        (json!({ "role": "assistant", "content": summary }), "stop")
+    let (delta, reason) = if let Some(text) = summary.or(verdict) {
+        (json!({ "role": "assistant", "content": text }), "stop")
     } else if is_answered {
         (json!({ "role": "assistant", "content": "Done. @everyone" }), "stop")
     } else {

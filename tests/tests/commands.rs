@@ -500,6 +500,56 @@ async fn a_report_goes_to_the_staff_where_the_channel_that_is_set_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_report_has_a_models_view_below_it_where_that_is_set() {
+    let model = ScriptedModel::start_with(Vec::new()).await.unwrap();
+    let stand = Stand::start(&[
+        ("ERY_AI__PROVIDER", "openai"),
+        ("ERY_AI__BASE_URL", model.base_url()),
+        ("ERY_AI__MODEL", "scripted"),
+    ])
+    .await;
+    let general = stand.channel("general");
+    let report = async |text: &str| {
+        let bad = stand.sim.say(general, stand.member("bob"), text).await.unwrap();
+        let menu = json!({
+            "type": "command", "command": "Report message", "target_id": bad.to_string(),
+        });
+        let opened = stand.begin("alice", &menu).await;
+        let sent = json!({
+            "type": "modal", "interaction_id": opened["id"], "fields": { "reason": "spam" },
+        });
+        assert!(stand.told("alice", &sent).await.starts_with("Thank you."));
+    };
+    let reports = async || {
+        let told = stand.sim.messages(stand.channel("staff")).await.unwrap();
+        let own = told.into_iter().filter(|it| it["author"]["bot"] == true);
+        own.map(|it| it["content"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    report("buy my gold").await;
+    let key = "moderation.verdicts_on_reports";
+    stand.ctl(&["config", "set", key, "true", "--guild", &stand.guild.id]).await;
+    report("buy my coins").await;
+    let viewed = eventually("a view", Duration::from_secs(20), async || {
+        let told = reports().await;
+        Ok(told.iter().any(|it| it.contains("A model's view")).then_some(told))
+    });
+    let told = viewed.await.unwrap();
+    let with_view: Vec<_> = told.iter().filter(|it| it.contains("A model's view")).collect();
+    let [view] = with_view[..] else { panic!("{told:?}") };
+    assert!(view.contains("buy my coins") && view.contains("`spam`"), "{view}");
+    assert!(view.contains("not a decision: a scam") && view.contains("It sells coins."), "{view}");
+
+    let [asked] = &model.requests()[..] else { panic!("{:?}", model.requests()) };
+    assert!(asked["messages"].to_string().contains("buy my coins") && asked["tools"].is_null());
+    let executions = stand.ctl(&["executions", "list", "--limit", "50"]).await;
+    let keys: Vec<_> = executions.as_array().unwrap().iter().map(|it| &it["key"]).collect();
+    let is_view = |key: &&&Value| key.as_str().unwrap().ends_with("/verdict/0");
+    assert_eq!(keys.iter().filter(is_view).count(), 1, "{keys:?}");
+    let usage = stand.ctl(&["usage"]).await;
+    assert!(usage.to_string().contains("scripted"), "{usage}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_report_is_shown_to_the_staff_alone_and_once() {
     let stand = Stand::start(&[]).await;
     let general = stand.channel("general");
