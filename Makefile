@@ -41,10 +41,10 @@ test: tools ## Run the whole suite; installs the servers, the browser and the cl
 
 .PHONY: bench
 bench: tools ## Measure the main job, the simulator and the store, as ratios to ceilings of the same run; STORE_MESSAGES=
-	cargo build --profile quick --workspace --bins --example speed
-	target/quick/examples/speed
-	target/quick/ery-bench
-	target/quick/ery-store-bench --messages $(or $(STORE_MESSAGES),10000000)
+	cargo build --profile dist --workspace --bins --example speed
+	target/dist/examples/speed
+	target/dist/ery-bench
+	target/dist/ery-store-bench --messages $(or $(STORE_MESSAGES),10000000)
 
 .PHONY: chaos
 chaos: tools ## Let everything fail under load, and judge what people saw; DURATION= SEED= MODE=
