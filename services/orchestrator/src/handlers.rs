@@ -13,6 +13,7 @@ pub(crate) mod parents;
 pub(crate) mod quotas;
 pub(crate) mod read_back;
 pub(crate) mod registration;
+pub(crate) mod side_turns;
 pub(crate) mod spending;
 pub(crate) mod summaries;
 pub(crate) mod thread_run;

@@ -12,34 +12,28 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
-use ery_ids::{ChannelKey, TaskThreadId};
+use ery_ids::ChannelKey;
 use ery_lifecycle::Tasks;
 
 use crate::{
     adapters::{
-        ai::{Asking, Bot, ModelError, ModelRequest},
-        costs::Costs,
-        keys::GuildKeys,
+        ai::Bot,
         summaries::{SummaryMade, SummaryMaterial, SummaryWanted},
     },
-    domain::{
-        budgets::{Judged, Spending},
-        journal::Bill,
-        strategy::SUMMARY,
-        summary,
-    },
+    domain::{budgets::Spending, journal::Bill, strategy::SUMMARY, summary},
     error::{CallError, with_causes},
-    handlers::{holder::Holder, thread_run::PROMPT_TOKENS},
+    handlers::{
+        holder::Holder,
+        side_turns::{self, Payer, Question},
+        thread_run::PROMPT_TOKENS,
+    },
     metrics::SummaryEnd,
 };
 
 /// How many channels may wait for their summaries; what comes beyond is asked for by the next thread.
 const WAITING: usize = 256;
-
-/// How many summaries this process makes at once.
-const AT_ONCE: usize = 4;
 
 /// How long a claim holds beyond the time that its maker takes at the most.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -90,38 +84,31 @@ impl Summaries {
     }
 }
 
-/// Makes what is asked for, a few at a time, until the process drains. One under way is made to its end.
+/// Makes what is asked for, until the process drains.
 pub(crate) async fn run(
     holder: Arc<Holder>,
-    mut asks: mpsc::Receiver<Asked>,
+    asks: mpsc::Receiver<Asked>,
     tasks: Tasks,
 ) -> Result<(), Infallible> {
-    let slots = Arc::new(Semaphore::new(AT_ONCE));
-    loop {
-        let next = async {
-            let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
-            Some((asks.recv().await?, slot))
-        };
-        let next = tokio::select! {
-            biased;
-            () = holder.draining.cancelled() => None,
-            next = next => next,
-        };
-        let Some((asked, slot)) = next else { return Ok(()) };
-        let holder = Arc::clone(&holder);
-        tasks.spawn_work("summary", async move {
+    side_turns::work(
+        holder,
+        asks,
+        tasks,
+        "summary",
+        |holder: Arc<Holder>, asked: Asked| async move {
             let channel = asked.channel;
             let made = make(&holder, asked).await;
             holder.summaries.lock().remove(&channel);
-            drop(slot);
             match made {
                 Ok(None) => {}
                 Ok(Some(end)) => holder.metrics.summary_made(end),
                 Err(error) => tracing::debug!(error = with_causes(&error),
-                    channel.id = %channel.channel, "a channel's summary is left to its next thread"),
+                channel.id = %channel.channel, "a channel's summary is left to its next thread"),
             }
-        });
-    }
+        },
+    )
+    .await;
+    Ok(())
 }
 
 /// Makes a channel's summary, if one is due and may be paid for; none: no model was asked.
@@ -132,29 +119,14 @@ pub(crate) async fn run(
 )]
 async fn make(holder: &Holder, asked: Asked) -> Result<Option<SummaryEnd>, CallError> {
     let Asked { channel, bot, spending } = asked;
-    let keys = holder.keys(channel).await?;
-    let models = holder.installation.models().on(&keys);
-    let is_cheaper = holder.has_cheaper(&keys);
+    let payer = Payer::of(holder, channel).await?;
     let effective = holder.config(channel, None).await?;
     let limits = &effective.config.context;
     let is_wanted = limits.summaries && limits.messages > 0 && !effective.config.paused;
-    if !is_wanted || !models.can_sum_up(is_cheaper) {
-        return Ok(None);
-    }
-    let judged = Judged {
-        budgets: &holder.budgets(&effective),
-        has_cheaper: is_cheaper,
-        spending: &spending,
-        total: holder.installation.total(),
-        pays_itself: !keys.is_empty(),
-        now: holder.now(),
-    };
-    // What is nearly used up is kept for those who ask.
-    if judged.is_any_reached_here() {
+    if !is_wanted || !payer.has_model(holder) || !payer.may_pay(holder, &effective, &spending) {
         return Ok(None);
     }
     let settings = &holder.settings;
-    let model_within = settings.model_timeout + settings.patience;
     let wanted = SummaryWanted {
         channel,
         claim: uuid::Uuid::new_v4().simple().to_string(),
@@ -163,11 +135,10 @@ async fn make(holder: &Holder, asked: Asked) -> Result<Option<SummaryEnd>, CallE
         least: summary::LEAST_MESSAGES,
         most: summary::MOST_MESSAGES,
         rest: settings.summary_rest,
-        lasts: model_within + settings.patience + settings.store_timeout * 2 + MARGIN,
+        lasts: side_turns::within(holder) + settings.patience + settings.store_timeout * 2 + MARGIN,
     };
     let Some(material) = holder.store.claim_summary(&wanted).await? else { return Ok(None) };
-    let asking = (keys, is_cheaper);
-    let (made, bill) = write(holder, channel, bot, &material, asking, model_within).await;
+    let (made, bill) = write(holder, channel, bot, &material, &payer).await;
     let kept = holder.store.keep_summary(channel, &wanted.claim, &made, &bill).await?;
     holder.installation.spent(&bill);
     Ok(Some(match (kept, made.text.is_empty()) {
@@ -183,58 +154,26 @@ async fn write(
     channel: ChannelKey,
     bot: Bot,
     material: &SummaryMaterial,
-    (keys, is_cheaper): (Arc<GuildKeys>, bool),
-    within: Duration,
+    payer: &Payer,
 ) -> (SummaryMade, Bill) {
     let SummaryMaterial { earlier, messages } = material;
     let most = holder.settings.context_tokens;
     let packed = summary::to_sum_up(earlier.as_ref(), messages, bot.id, PROMPT_TOKENS, most);
     let Some(packed) = packed else { return (SummaryMade::default(), Bill::default()) };
-    let request = ModelRequest::new(Asking {
-        // It belongs to none.
-        thread: TaskThreadId::random(),
+    let question = Question {
         channel,
-        prompt: SUMMARY.prompt,
-        instructions: String::new(),
-        parts: packed.parts,
-        tools: Vec::new(),
-        max_output_tokens: summary::MOST_OUTPUT_TOKENS,
-        marker: uuid::Uuid::new_v4().simple().to_string(),
         bot,
-        now: holder.now(),
-        is_cheaper,
-    });
-    let costs = Costs::default();
-    let models = holder.installation.models().on(&keys);
-    costs.expect(models.bound(is_cheaper, packed.tokens, summary::MOST_OUTPUT_TOKENS.into()));
-    let asked = holder.ai.run_model_turn(&request, &keys, &costs, None);
-    let answered = tokio::time::timeout(within, asked).await;
-    let (mut spent, lost_turns) = costs.take();
-    let made = match answered {
-        Ok(Ok(turn)) => {
-            spent.extend(turn.spent.iter().cloned());
-            SummaryMade {
-                text: summary::written(&turn).unwrap_or_default(),
-                messages: packed.messages,
-                model: turn.model,
-                prompt_version: turn.prompt_version,
-            }
-        }
-        Ok(Err(ModelError::Failed { detail, spent: in_vain, .. })) => {
-            spent.extend(in_vain);
-            tracing::warn!(detail, channel.id = %channel.channel, "no model summed a channel up");
-            SummaryMade::default()
-        }
-        Ok(Err(ModelError::Call(error))) => {
-            tracing::warn!(error = with_causes(&error), channel.id = %channel.channel,
-                "no model could be asked to sum a channel up");
-            SummaryMade::default()
-        }
-        Err(_) => {
-            tracing::warn!(channel.id = %channel.channel,
-                "a model did not sum a channel up in time");
-            SummaryMade::default()
-        }
+        prompt: SUMMARY.prompt,
+        parts: packed.parts,
+        tokens: packed.tokens,
+        max_output_tokens: summary::MOST_OUTPUT_TOKENS,
     };
-    (made, Bill { spent, spenders: Vec::new(), lost_turns })
+    let (turn, bill) = side_turns::ask(holder, payer, question).await;
+    let made = turn.map_or_else(SummaryMade::default, |turn| SummaryMade {
+        text: summary::written(&turn).unwrap_or_default(),
+        messages: packed.messages,
+        model: turn.model,
+        prompt_version: turn.prompt_version,
+    });
+    (made, bill)
 }

@@ -10,22 +10,18 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use twilight_model::id::{
     Id,
     marker::{ChannelMarker, MessageMarker, UserMarker},
 };
 
-use ery_ids::{ChannelKey, TaskThreadId};
+use ery_ids::ChannelKey;
 use ery_lifecycle::Tasks;
 
 use crate::{
-    adapters::{
-        ai::{Asking, Bot, ModelError, ModelRequest},
-        costs::Costs,
-    },
+    adapters::ai::Bot,
     domain::{
-        budgets::Judged,
         commands::reply::quoted,
         journal::Bill,
         message::Message,
@@ -36,15 +32,16 @@ use crate::{
         verdict::{self, Category, Verdict},
     },
     error::{CallError, with_causes},
-    handlers::{holder::Holder, thread_run::PROMPT_TOKENS},
+    handlers::{
+        holder::Holder,
+        side_turns::{self, Payer, Question},
+        thread_run::PROMPT_TOKENS,
+    },
     metrics::VerdictEnd,
 };
 
 /// How many reports may wait for a verdict; what comes beyond has none.
 const WAITING: usize = 64;
-
-/// How many verdicts this process has made at once.
-const AT_ONCE: usize = 4;
 
 /// Of how many reports it is remembered that a verdict was asked for; past it all are forgotten.
 const REMEMBERED: usize = 1_000;
@@ -100,36 +97,28 @@ impl Verdicts {
     }
 }
 
-/// Adds views to reports, a few at a time, until the process drains. One under way is made to its end.
+/// Adds views to reports, until the process drains.
 pub(crate) async fn run(
     holder: Arc<Holder>,
-    mut asks: mpsc::Receiver<Reported>,
+    asks: mpsc::Receiver<Reported>,
     tasks: Tasks,
 ) -> Result<(), Infallible> {
-    let slots = Arc::new(Semaphore::new(AT_ONCE));
-    loop {
-        let next = async {
-            let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
-            Some((asks.recv().await?, slot))
-        };
-        let next = tokio::select! {
-            biased;
-            () = holder.draining.cancelled() => None,
-            next = next => next,
-        };
-        let Some((reported, slot)) = next else { return Ok(()) };
-        let holder = Arc::clone(&holder);
-        tasks.spawn_work("verdict", async move {
-            let viewed = add_view(&holder, &reported).await;
-            drop(slot);
-            match viewed {
+    side_turns::work(
+        holder,
+        asks,
+        tasks,
+        "verdict",
+        |holder: Arc<Holder>, reported: Reported| async move {
+            match add_view(&holder, &reported).await {
                 Ok(None) => {}
                 Ok(Some(end)) => holder.metrics.verdict_ended(end),
                 Err(error) => tracing::warn!(error = with_causes(&error),
                     channel.id = %reported.channel.channel, "a report is left without a verdict"),
             }
-        });
-    }
+        },
+    )
+    .await;
+    Ok(())
 }
 
 /// Adds the model's view to a report, where that is set; none: it is not.
@@ -204,73 +193,32 @@ pub(crate) async fn judge(
 ) -> Result<Result<Verdict, VerdictEnd>, CallError> {
     let channel = message.channel;
     holder.installation.known(holder.settings.store_timeout).await;
-    let keys = holder.keys(channel).await?;
-    let models = holder.installation.models().on(&keys);
-    let is_cheaper = holder.has_cheaper(&keys);
+    let payer = Payer::of(holder, channel).await?;
     let effective = holder.config(channel, None).await?;
-    if effective.config.paused || !models.can_sum_up(is_cheaper) {
+    if effective.config.paused || !payer.has_model(holder) {
         return Ok(Err(VerdictEnd::NotAsked));
     }
     let spending = holder.store.spending(channel, None).await?;
-    let judged = Judged {
-        budgets: &holder.budgets(&effective),
-        has_cheaper: is_cheaper,
-        spending: &spending,
-        total: holder.installation.total(),
-        pays_itself: !keys.is_empty(),
-        now: holder.now(),
-    };
-    // What is nearly used up is kept for those who ask.
-    if judged.is_any_reached_here() {
+    if !payer.may_pay(holder, &effective, &spending) {
         return Ok(Err(VerdictEnd::NotAsked));
     }
     let before = holder.store.messages_before(channel, message.id, verdict::MOST_BEFORE).await?;
     let most = holder.settings.context_tokens;
     let packed = verdict::to_judge(message, &before, bot, PROMPT_TOKENS, most);
-    let bot = Bot::named(bot, &People::default());
-    let request = ModelRequest::new(Asking {
-        // It belongs to none.
-        thread: TaskThreadId::random(),
+    let question = Question {
         channel,
+        bot: Bot::named(bot, &People::default()),
         prompt: strategy::VERDICT.prompt,
-        instructions: String::new(),
         parts: packed.parts,
-        tools: Vec::new(),
+        tokens: packed.tokens,
         max_output_tokens: verdict::MOST_OUTPUT_TOKENS,
-        marker: uuid::Uuid::new_v4().simple().to_string(),
-        bot,
-        now: holder.now(),
-        is_cheaper,
-    });
-    let costs = Costs::default();
-    costs.expect(models.bound(is_cheaper, packed.tokens, verdict::MOST_OUTPUT_TOKENS.into()));
-    let within = holder.settings.model_timeout + holder.settings.patience;
-    let asked = holder.ai.run_model_turn(&request, &keys, &costs, None);
-    let answered = tokio::time::timeout(within, asked).await;
-    let (mut spent, lost_turns) = costs.take();
-    let verdict = match answered {
-        Ok(Ok(turn)) => {
-            spent.extend(turn.spent.iter().cloned());
-            verdict::written(&turn).ok_or(VerdictEnd::Malformed)
-        }
-        Ok(Err(ModelError::Failed { detail, spent: in_vain, .. })) => {
-            spent.extend(in_vain);
-            tracing::warn!(detail, channel.id = %channel.channel, "no model judged a message");
-            Err(VerdictEnd::Failed)
-        }
-        Ok(Err(ModelError::Call(error))) => {
-            tracing::warn!(error = with_causes(&error), channel.id = %channel.channel,
-                "no model could be asked to judge a message");
-            Err(VerdictEnd::Failed)
-        }
-        Err(_) => {
-            tracing::warn!(channel.id = %channel.channel, "a model did not judge a message in time");
-            Err(VerdictEnd::Failed)
-        }
     };
-    let bill = Bill { spent, spenders: Vec::new(), lost_turns };
+    let (turn, bill) = side_turns::ask(holder, &payer, question).await;
     count(holder, channel, &bill).await;
-    Ok(verdict)
+    Ok(match turn {
+        Some(turn) => verdict::written(&turn).ok_or(VerdictEnd::Malformed),
+        None => Err(VerdictEnd::Failed),
+    })
 }
 
 /// Counts what a verdict has cost; the verdict stands whether that works or not.
