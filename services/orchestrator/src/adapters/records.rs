@@ -102,23 +102,9 @@ impl Store {
         channel: ChannelKey,
         message: Id<MessageMarker>,
     ) -> Result<Option<Message>, CallError> {
-        let client = self.client(channel.home);
-        let request = proto::ListMessagesRequest {
-            guild_id: channel.guild_raw(),
-            channel_id: channel.channel.get(),
-            before: message.get().saturating_add(1),
-            limit: 1,
-            since_ms: 0,
-        };
-        let answer = self
-            .asked("ListMessages", || {
-                let (mut client, request) = (client.clone(), within(self.timeout, request));
-                async move { client.list_messages(request).await.map(tonic::Response::into_inner) }
-                    .boxed()
-            })
-            .await?;
-        let found = answer.messages.into_iter().next_back().and_then(convert::message_from);
-        Ok(found.filter(|found| found.id == message))
+        let behind = message.get().saturating_add(1);
+        let found = self.listed(channel, behind, 1, UnixMillis(0)).await?;
+        Ok(found.into_iter().next_back().filter(|found| found.id == message))
     }
 
     /// Returns the last messages of a channel before one, oldest first.
@@ -128,13 +114,24 @@ impl Store {
         message: Id<MessageMarker>,
         limit: u32,
     ) -> Result<Vec<Message>, CallError> {
+        self.listed(channel, message.get(), limit, UnixMillis(0)).await
+    }
+
+    /// Returns the last messages of a channel before an id (0: of all) since a moment, oldest first.
+    pub(super) async fn listed(
+        &self,
+        channel: ChannelKey,
+        before: u64,
+        limit: u32,
+        since: UnixMillis,
+    ) -> Result<Vec<Message>, CallError> {
         let client = self.client(channel.home);
         let request = proto::ListMessagesRequest {
             guild_id: channel.guild_raw(),
             channel_id: channel.channel.get(),
-            before: message.get(),
+            before,
             limit,
-            since_ms: 0,
+            since_ms: since.0,
         };
         let answer = self
             .asked("ListMessages", || {

@@ -138,7 +138,7 @@ pub(crate) struct ContextWanted {
 }
 
 /// What a thread reads of its channel.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Context {
     /// Oldest first; the triggers may stand among them.
     pub(crate) newest: Vec<Message>,
@@ -322,10 +322,9 @@ impl Store {
             .await;
         let answer = match answer {
             // A store of an older version.
-            Err(error) if usage::is_unimplemented(&error) => proto::ReadContextResponse {
-                context: self.newest_messages(channel, wanted).await?,
-                ..proto::ReadContextResponse::default()
-            },
+            Err(error) if usage::is_unimplemented(&error) => {
+                return self.older_context(channel, wanted).await;
+            }
             answer => answer?,
         };
         Ok(Context {
@@ -337,31 +336,16 @@ impl Store {
         })
     }
 
-    async fn newest_messages(
+    async fn older_context(
         &self,
         channel: ery_ids::ChannelKey,
         wanted: ContextWanted,
-    ) -> Result<Vec<ery_proto::common::v1::Message>, CallError> {
-        if wanted.messages == 0 {
-            return Ok(Vec::new());
+    ) -> Result<Context, CallError> {
+        let mut context = Context::default();
+        if wanted.messages > 0 {
+            context.newest = self.listed(channel, 0, wanted.messages, wanted.since).await?;
         }
-        let client = self.client(channel.home);
-        let request = proto::ListMessagesRequest {
-            guild_id: channel.guild_raw(),
-            channel_id: channel.channel.get(),
-            before: 0,
-            limit: wanted.messages,
-            since_ms: wanted.since.0,
-        };
-        let answer = self
-            .retries
-            .call("ListMessages", self.timeout, || {
-                let (mut client, request) = (client.clone(), within(self.timeout, request));
-                async move { client.list_messages(request).await.map(tonic::Response::into_inner) }
-                    .boxed()
-            })
-            .await?;
-        Ok(answer.messages)
+        Ok(context)
     }
 
     /// Journals steps, and tells which triggers have changed.

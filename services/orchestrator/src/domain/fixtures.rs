@@ -25,25 +25,10 @@ pub(crate) fn message_in_dm(id: u64, author: Id<UserMarker>, content: &str) -> M
 
 fn in_channel(channel: ChannelKey, id: u64, author: Id<UserMarker>, content: &str) -> Message {
     let id: Id<MessageMarker> = Id::new(id);
+    let created_at = UnixMillis(i64::try_from(id.get()).unwrap() * 1_000);
     Message {
-        channel,
-        id,
-        author,
-        author_roles: Vec::new(),
         author_name: format!("name-{author}"),
-        is_automated: false,
         is_own: author == BOT,
-        content: content.to_owned(),
-        created_at: UnixMillis(i64::try_from(id.get()).unwrap() * 1_000),
-        edited_at: None,
-        reply_to: None,
-        reply_to_author: None,
-        mentions: Vec::new(),
-        mentioned_roles: Vec::new(),
-        attachments: Vec::new(),
-        enclosures: Vec::new(),
-        forward_of: None,
-        kind: 0,
-        nonce: String::new(),
+        ..Message::of_words(channel, id, author, content.to_owned(), created_at)
     }
 }

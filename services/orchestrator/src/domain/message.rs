@@ -39,6 +39,39 @@ pub(crate) struct Message {
     pub(crate) nonce: String,
 }
 
+impl Message {
+    /// Makes one that says something in words, and is nothing more.
+    pub(crate) fn of_words(
+        channel: ChannelKey,
+        id: Id<MessageMarker>,
+        author: Id<UserMarker>,
+        words: String,
+        created_at: UnixMillis,
+    ) -> Self {
+        Self {
+            channel,
+            id,
+            author,
+            author_name: String::new(),
+            author_roles: Vec::new(),
+            is_automated: false,
+            is_own: false,
+            content: words,
+            created_at,
+            edited_at: None,
+            reply_to: None,
+            reply_to_author: None,
+            mentions: Vec::new(),
+            mentioned_roles: Vec::new(),
+            attachments: Vec::new(),
+            enclosures: Vec::new(),
+            forward_of: None,
+            kind: 0,
+            nonce: String::new(),
+        }
+    }
+}
+
 /// A person named by a mention.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mention {

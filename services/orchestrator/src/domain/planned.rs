@@ -59,27 +59,7 @@ impl Prompt {
         };
         // No message has the id: it stands behind all that was said before.
         let id: Id<MessageMarker> = Id::new(discord::first_id_at(self.begun_at).max(1));
-        let message = Message {
-            channel: self.channel,
-            id,
-            author: self.planner,
-            author_name: String::new(),
-            author_roles: Vec::new(),
-            is_automated: false,
-            is_own: false,
-            content: self.words,
-            created_at: due,
-            edited_at: None,
-            reply_to: None,
-            reply_to_author: None,
-            mentions: Vec::new(),
-            mentioned_roles: Vec::new(),
-            attachments: Vec::new(),
-            enclosures: Vec::new(),
-            forward_of: None,
-            kind: 0,
-            nonce: String::new(),
-        };
+        let message = Message::of_words(self.channel, id, self.planner, self.words, due);
         Turn {
             principal: self.planner,
             askers: vec![self.planner],
