@@ -238,7 +238,8 @@ impl<'a> Run<'a> {
             }
             // A model turn is asked while its thread is begun and its step journaled; nothing is
             // relied upon before.
-            if !self.is_begun && !is_harmless && effect != Effect::AskModel {
+            let is_to_be_known = !is_harmless || self.thread.has_journal();
+            if !self.is_begun && is_to_be_known && effect != Effect::AskModel {
                 let changes = self.begin().await?;
                 if let Some(instead) = self.thread.changed(&changes, self.holder.now()) {
                     effect = instead;
