@@ -281,7 +281,9 @@ async fn whose_budget_is_used_up_has_no_prompt_answered_and_hears_of_it() {
 async fn messages_that_wait_beside_a_prompt_have_threads_of_their_own() {
     let stand = Stand::new().await;
     due(&stand, ANN, WORDS).await;
-    stand.write(Written::by(BEN, "ery, hello")).await;
+    // A minute later, by its id: however slow the machine is, it stands behind the prompt.
+    let later = stand.next_id() + ((60 * 1_000) << 22);
+    stand.publish(&Written::by(BEN, "ery, hello"), later).await;
     let _process = stand.start();
     until("both are finished", || stand.store.finished() == 2).await;
     let prompts: Vec<_> = stand.ai.requests().iter().map(|it| it.prompt.clone()).collect();
