@@ -20,7 +20,7 @@ use std::{
 };
 
 use futures::StreamExt;
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use twilight_model::id::{
     Id,
@@ -33,13 +33,14 @@ use ery_ids::{ForgottenPerson, Home};
 use crate::{
     adapters::discord::{
         Discord, Method, Request, RestError,
-        wire::{RawChannel, RawGuild, RawMember, RawThreads, RawUser},
+        wire::{RawChannel, RawGuild, RawMember, RawThreads},
     },
     domain::{
         guild::{Channel, Guild, GuildState, Member, Role},
         text,
     },
     error::StateError,
+    identity::Identity,
     metrics,
     settings::Settings,
 };
@@ -72,7 +73,7 @@ pub(crate) struct Guilds {
     uses: AtomicU64,
     capacity: usize,
     most_members: usize,
-    bot: OnceCell<Id<UserMarker>>,
+    identity: Identity,
     is_following: watch::Sender<bool>,
     strangers: Strangers,
 }
@@ -80,13 +81,13 @@ pub(crate) struct Guilds {
 impl Guilds {
     pub(crate) fn new(settings: &Settings, discord: Arc<Discord>) -> Self {
         Self {
+            identity: Identity::new(Arc::clone(&discord)),
             discord,
             slots: Mutex::default(),
             strangers: Strangers::default(),
             uses: AtomicU64::new(0),
             capacity: settings.guilds,
             most_members: settings.members_per_guild,
-            bot: OnceCell::new(),
             is_following: watch::Sender::new(false),
         }
     }
@@ -140,15 +141,14 @@ impl Guilds {
         }
     }
 
-    /// Returns Ery's own user, asked for once.
+    /// Returns Ery's own user.
     pub(crate) async fn bot(&self) -> Result<Id<UserMarker>, StateError> {
-        let bot = self.bot.get_or_try_init(|| async {
-            let request =
-                Request::new(Method::Get, "users/@me", "users/@me", 0, self.discord.send_by());
-            let user: RawUser = self.discord.repeatedly(&request).await?.json()?;
-            Ok::<_, RestError>(user.id)
-        });
-        Ok(*bot.await?)
+        Ok(self.identity.bot().await?)
+    }
+
+    /// Returns who Ery is to Discord.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Returns a guild with these members and the bot's own.
@@ -381,6 +381,10 @@ impl Guilds {
 
     /// Applies what an event tells.
     pub(crate) fn see(&self, event: &Event) {
+        if self.identity.session_is_of(event.bot) {
+            tracing::warn!("the session is another bot's than it was; asking anew who this one is");
+            self.forget_all();
+        }
         let changes = match change::read(event) {
             Ok(changes) => changes,
             Err(error) => {
@@ -400,7 +404,7 @@ impl Guilds {
         let Some((guild, changes)) = changes else { return };
         for change in changes {
             match change.only_about() {
-                Some(user) if self.bot.get() != Some(&user) => {
+                Some(user) if self.identity.known_bot() != Some(user) => {
                     self.discord.forget_denials_about(guild.get(), user.get());
                 }
                 _ => self.discord.forget_denials(Some(guild.get())),

@@ -5,6 +5,7 @@ mod domain;
 mod error;
 mod guilds;
 mod handlers;
+mod identity;
 mod metrics;
 mod patience;
 mod pipeline;

@@ -1,9 +1,9 @@
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
-use twilight_model::id::{Id, marker::ApplicationMarker};
+use twilight_model::id::Id;
 
 use ery_clock::Clock;
 use ery_community_config::{ConfigCache, Place, StoredConfig};
@@ -46,8 +46,6 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: ConfigCache,
     pub(crate) filter: Filter,
-    /// Ery's application, whose commands are registered.
-    pub(crate) application: OnceCell<Id<ApplicationMarker>>,
     pub(crate) patience: Patience,
     /// Calls that go on when their caller is gone: what is begun is closed.
     pub(crate) work: TaskTracker,
@@ -86,7 +84,6 @@ impl Service {
             discord,
             clock: ports.clock,
             bus: ports.bus,
-            application: OnceCell::new(),
             work: TaskTracker::new(),
             settings,
         };

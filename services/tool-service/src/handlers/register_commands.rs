@@ -1,4 +1,3 @@
-use serde::Deserialize;
 use serde_json::Value;
 use twilight_model::id::{
     Id,
@@ -14,11 +13,6 @@ use crate::{
     service::Shared,
 };
 
-#[derive(Deserialize)]
-struct RawApplication {
-    id: Id<ApplicationMarker>,
-}
-
 /// Makes Discord's list of commands equal to the one given; writes nothing where it is so already.
 ///
 /// Invariant: one request replaces them all, so that a command is never there by half, and one that
@@ -29,16 +23,35 @@ pub(super) async fn handle(
 ) -> Result<RegisterCommandsResponse, CallError> {
     let wanted: Vec<Value> = serde_json::from_str(&request.commands)
         .map_err(|_| CallError::Invalid("the commands are no JSON list".into()))?;
-    let guild = Id::<GuildMarker>::new_checked(request.guild_id);
-    let application = application(shared).await?;
+    let identity = shared.guilds.identity();
+    let application = identity.application().await?;
+    match register(shared, application, request.guild_id, &wanted).await {
+        // It may not be ours any more.
+        Err(error @ RestError::Refused { status: 403 | 404, .. }) => {
+            match identity.application_anew().await? {
+                ours if ours == application => Err(error.into()),
+                ours => Ok(register(shared, ours, request.guild_id, &wanted).await?),
+            }
+        }
+        registered => Ok(registered?),
+    }
+}
+
+async fn register(
+    shared: &Shared,
+    application: Id<ApplicationMarker>,
+    guild_id: u64,
+    wanted: &[Value],
+) -> Result<RegisterCommandsResponse, RestError> {
+    let guild = Id::<GuildMarker>::new_checked(guild_id);
     let (route, wanted) = match guild {
         Some(guild) => {
             let route = format!("applications/{application}/guilds/{guild}/commands");
-            (route, commands::of_guild(&wanted))
+            (route, commands::of_guild(wanted))
         }
-        None => (format!("applications/{application}/commands"), wanted),
+        None => (format!("applications/{application}/commands"), wanted.to_vec()),
     };
-    let (home, send_by) = (request.guild_id, || shared.discord.send_by());
+    let (home, send_by) = (guild_id, || shared.discord.send_by());
     let path = format!("{route}?with_localizations=true");
     let read = Request::new(Method::Get, route.clone(), path, home, send_by()).in_background();
     let registered: Vec<Value> = shared.discord.repeatedly(&read).await?.json()?;
@@ -70,18 +83,6 @@ pub(super) async fn handle(
         }
         written => written?,
     }
-    tracing::info!(guild.id = request.guild_id, commands = wanted.len(), "commands registered");
+    tracing::info!(guild.id = guild_id, commands = wanted.len(), "commands registered");
     Ok(response(true))
-}
-
-/// Returns Ery's application, asked for once.
-async fn application(shared: &Shared) -> Result<Id<ApplicationMarker>, CallError> {
-    let application = shared.application.get_or_try_init(|| async {
-        let route = "applications/@me";
-        let send_by = shared.discord.send_by();
-        let request = Request::new(Method::Get, route, route, 0, send_by).in_background();
-        let application: RawApplication = shared.discord.repeatedly(&request).await?.json()?;
-        Ok::<_, RestError>(application.id)
-    });
-    Ok(*application.await?)
 }

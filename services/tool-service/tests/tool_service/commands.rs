@@ -99,6 +99,18 @@ async fn what_is_no_persons_own_is_no_command() {
 }
 
 #[tokio::test]
+async fn commands_are_registered_with_a_discord_that_began_anew() {
+    let mut it = Harness::start().await;
+    let commands = json!([{ "type": 1, "name": "one", "description": "d" }]).to_string();
+    let request = RegisterCommandsRequest { guild_id: 0, commands };
+    for _ in 0..2 {
+        let registered = it.client().register_commands(request.clone()).await.unwrap();
+        assert!(registered.into_inner().is_changed);
+        it.begin_discord_anew().await;
+    }
+}
+
+#[tokio::test]
 async fn commands_are_written_where_they_differ_and_all_at_once() {
     let it = Harness::start().await;
     let one = json!({

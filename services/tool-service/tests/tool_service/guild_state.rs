@@ -67,6 +67,37 @@ async fn a_cold_guild_is_read_once_however_many_ask() {
 }
 
 #[tokio::test]
+async fn a_session_of_another_bot_lets_ery_ask_who_she_is() {
+    let mut it = Harness::start().await;
+    let says = |it: &Harness| it.call("bob", "general", "send_message", json!({"content": "x"}));
+    expect(&it.run(&says(&it)).await, CallOutcome::Done);
+    it.begin_discord_anew().await;
+    // Who she was there is nobody here, as events do not tell yet.
+    expect(&it.run(&says(&it)).await, CallOutcome::Denied);
+    it.event("guild_create", &guild_create(&it).await);
+    eventually(&it, "Ery", "ery").await;
+    expect(&it.run(&says(&it)).await, CallOutcome::Done);
+}
+
+#[tokio::test]
+async fn events_of_a_bot_that_is_not_ours_let_ery_ask_once() {
+    let it = Harness::start().await;
+    assert_eq!(rights(&it, "theo").await, "moderator");
+    let theo = json!({
+        "guild_id": it.guild().to_string(),
+        "user": { "id": it.user("theo").to_string(), "username": "theo" },
+    });
+    it.event_of(it.user("zoe"), "guild_member_remove", &theo);
+    // All that was known is forgotten with it, and what Discord says is true.
+    while it.requests("GET", "/users/@me").await.len() < 2 {
+        assert_eq!(rights(&it, "theo").await, "moderator");
+    }
+    it.event_of(it.user("zoe"), "guild_member_remove", &theo);
+    eventually(&it, "theo", "stranger").await;
+    assert_eq!(it.requests("GET", "/users/@me").await.len(), 2);
+}
+
+#[tokio::test]
 async fn guild_create_tells_all_and_later_events_change_it() {
     let it = Harness::start().await;
     let payload = guild_create(&it).await;

@@ -1,6 +1,7 @@
 //! The service with a store in memory, a bus that tests speak on, and the simulated Discord.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -184,6 +185,16 @@ pub(crate) struct Harness {
     thread: TaskThreadId,
 }
 
+async fn discord_at(address: SocketAddr, clock: &Arc<ManualClock>) -> SimDiscord {
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let options = Options {
+        rate_limits: false,
+        clock: Arc::clone(clock) as Arc<dyn Clock>,
+        ..Options::default()
+    };
+    SimDiscord::start(listener, options).await.unwrap()
+}
+
 impl Harness {
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
@@ -197,13 +208,7 @@ impl Harness {
         // The second test of a process finds it installed, which is as good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let options = Options {
-            rate_limits: false,
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            ..Options::default()
-        };
-        let sim = SimDiscord::start(listener, options).await.unwrap();
+        let sim = discord_at("127.0.0.1:0".parse().unwrap(), &clock).await;
         let store = FakeStore::default();
         let config = KeptConfig::default();
         let routes = Routes::new(StoreServiceServer::new(store.clone()))
@@ -243,6 +248,16 @@ impl Harness {
         };
         harness.until("events are followed", || harness.service.readiness().is_ready()).await;
         harness
+    }
+
+    /// Stops the simulated Discord and starts one at the same place, which knows nothing of the other:
+    /// the same token, and other ids.
+    pub(crate) async fn begin_discord_anew(&mut self) {
+        self.clock.advance(Duration::from_mins(1));
+        let meanwhile = discord_at("127.0.0.1:0".parse().unwrap(), &self.clock).await;
+        let address = self.sim.addr();
+        std::mem::replace(&mut self.sim, meanwhile).stop().await;
+        self.sim = discord_at(address, &self.clock).await;
     }
 
     pub(crate) async fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
@@ -373,13 +388,18 @@ impl Harness {
 
     /// Publishes an event of the first guild.
     pub(crate) fn event(&self, kind: &str, payload: &Value) {
+        self.event_of(self.user("Ery"), kind, payload);
+    }
+
+    /// Publishes an event of the first guild, from a session of this bot.
+    pub(crate) fn event_of(&self, bot: u64, kind: &str, payload: &Value) {
         let number = self.events.fetch_add(1, Ordering::SeqCst);
         self.bus.tell(&Followed::Event(Event {
             id: EventId::dispatch("s", number),
             kind: kind.into(),
             home: Home::Guild(Id::new(self.guild())),
             channel: None,
-            bot: Id::new(self.user("Ery")),
+            bot: Id::new(bot),
             received_at: self.clock.now(),
             traceparent: None,
             payload: payload.to_string().into(),
