@@ -4,13 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use ery_tests::{Ery, free_port};
+use ery_tests::{Ery, free_port, ready};
 use regex::Regex;
 
 fn root() -> PathBuf {
@@ -147,4 +147,29 @@ async fn a_probe_tells_a_ready_process_from_one_that_is_not_there() {
     // Where the port is left open there is nobody to ask.
     let (is_ready, output) = said(&["probe"], &[]).await;
     assert!(!is_ready && output.contains("ERY_ADMIN__LISTEN"), "{output}");
+}
+
+/// Of a counter that is first seen at one, Prometheus cannot tell that it rose: the first time would
+/// wake nobody.
+#[tokio::test]
+async fn counters_that_alerts_watch_are_there_before_anything_happened() {
+    let rules =
+        fs::read_to_string(root().join("deploy/kubernetes/components/monitoring/rule.yaml"))
+            .unwrap();
+    let rising = Regex::new(r"increase\((ery_\w+)").unwrap();
+    let watched: BTreeSet<&str> =
+        rising.captures_iter(&rules).map(|found| found.get(1).unwrap().as_str()).collect();
+    assert!(watched.len() > 5, "the alerts were not found: {watched:?}");
+
+    let variables = [("ERY_TELEMETRY__LOG_FORMAT", "json")];
+    let mut playground = Ery::start_playground(None, &variables).unwrap();
+    ready(&mut playground).await.unwrap();
+    let metrics = playground.metrics().await.unwrap();
+    for counter in watched {
+        let is_zero = |line: &str| {
+            line.strip_prefix(counter)
+                .is_some_and(|rest| rest.starts_with('{') && rest.ends_with(" 0"))
+        };
+        assert!(metrics.lines().any(is_zero), "{counter} is not there:\n{metrics}");
+    }
 }

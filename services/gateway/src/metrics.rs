@@ -41,7 +41,7 @@ impl DispatchOutcome {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let meter = global::meter("ery_gateway");
-        Self {
+        let metrics = Self {
             dispatches: meter
                 .u64_counter("ery_gateway_dispatches")
                 .with_description("Dispatches received from Discord, by what became of them.")
@@ -82,6 +82,18 @@ impl Metrics {
                 .u64_counter("ery_gateway_stalls")
                 .with_description("Shards closed because the bus took nothing for too long.")
                 .build(),
+        };
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    /// Shows what alerts and dashboards look for before it happens: of a counter that is first seen at
+    /// one, Prometheus cannot tell that it rose.
+    fn begin_at_zero(&self) {
+        self.publish_retries.add(0, &[]);
+        self.stalls.add(0, &[]);
+        for outcome in ["saved", "failed"] {
+            self.resume_saves.add(0, &[KeyValue::new("outcome", outcome)]);
         }
     }
 

@@ -201,7 +201,7 @@ impl Metrics {
             ];
             timed(&meter, name, help, bounds)
         };
-        Self {
+        let metrics = Self {
             threads_begun: counter("ery_orchestrator_threads_begun", "Task threads that began"),
             threads_resumed: counter(
                 "ery_orchestrator_threads_resumed",
@@ -295,7 +295,41 @@ impl Metrics {
                 "ery_orchestrator_broadcasts_dropped",
                 "Broadcasts that were dropped because the bus did not keep up",
             ),
+        };
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    /// Shows what alerts and dashboards look for before it happens: of a counter that is first seen at
+    /// one, Prometheus cannot tell that it rose.
+    fn begin_at_zero(&self) {
+        for counter in [
+            &self.threads_begun,
+            &self.threads_resumed,
+            &self.attempts_failed,
+            &self.tasks_unreadable,
+            &self.messages_read_back,
+            &self.read_back_waits,
+            &self.broadcasts_dropped,
+        ] {
+            counter.add(0, &[]);
         }
+        for left in [Left::Fenced, Left::LeaseLost, Left::Unavailable, Left::Draining] {
+            self.threads_abandoned.add(0, &[KeyValue::new("reason", left.as_word())]);
+        }
+        for scope in [Scope::Member, Scope::Channel, Scope::Server, Scope::Installation] {
+            self.budget_stops.add(0, &[KeyValue::new("scope", scope.as_word())]);
+        }
+        for outcome in [Outcome::Done, Outcome::OutOfBudget, Outcome::Failed, Outcome::TooBusy] {
+            self.threads_finished.add(0, &[KeyValue::new("outcome", outcome.as_word())]);
+        }
+    }
+
+    /// Shows a handler before it is done with anything.
+    pub(crate) fn handler_begins(&self, handler: &'static str) {
+        let handler = [KeyValue::new("handler", handler)];
+        self.events_ingested.add(0, &handler);
+        self.events_refused.add(0, &handler);
     }
 
     pub(crate) fn stopped_by_budget(&self, scope: Scope) {

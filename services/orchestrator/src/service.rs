@@ -116,6 +116,9 @@ impl Service {
             let greeting = Greeting { holder: Arc::clone(&holder) };
             handlers.push((Arc::new(greeting), WHOLE_GUILDS));
         }
+        for (handler, _) in &handlers {
+            metrics.handler_begins(handler.name());
+        }
         let consumers = Consumers {
             handlers,
             bus: Arc::clone(&ports.bus),

@@ -27,7 +27,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let meter = opentelemetry::global::meter("ery-store");
-        Self {
+        let metrics = Self {
             // The exporter appends `_total`, and the unit of the duration.
             commits: meter
                 .u64_counter("ery_store_commits")
@@ -90,7 +90,24 @@ impl Metrics {
                 .u64_counter("ery_store_rows_swept")
                 .with_description("Rows that went, or whose text went, because of their age")
                 .build(),
+        };
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    /// Shows what alerts and dashboards look for before it happens: of a counter that is first seen at
+    /// one, Prometheus cannot tell that it rose.
+    fn begin_at_zero(&self) {
+        for counter in [
+            &self.refused_by_epoch,
+            &self.backups_failed,
+            &self.tasks_published,
+            &self.publishes_failed,
+        ] {
+            counter.add(0, &[]);
         }
+        self.read_only_shards.add(0, &[]);
+        self.quarantined_shards.add(0, &[]);
     }
 
     pub(crate) fn committed(&self, group: Group) {

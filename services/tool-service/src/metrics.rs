@@ -67,6 +67,23 @@ fn counter(meter: &Meter, name: &'static str, description: &'static str) -> Coun
     meter.u64_counter(name).with_description(description).build()
 }
 
+/// Shows what alerts and dashboards look for before it happens: of a counter that is first seen at
+/// one, Prometheus cannot tell that it rose.
+pub(crate) fn begin_at_zero() {
+    for counter in [&METRICS.rate_limited, &METRICS.guild_loads, &METRICS.member_loads] {
+        counter.add(0, &[]);
+    }
+    for how in ["repeated", "looked_up", "in_doubt"] {
+        METRICS.recovered.add(0, &[KeyValue::new("how", how)]);
+    }
+    for status in [401, 403, 429] {
+        METRICS.invalid_requests.add(0, &[KeyValue::new("status", i64::from(status))]);
+    }
+    for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+        METRICS.requests.add(0, &request_labels(method, 0, "unauthorized"));
+    }
+}
+
 pub(crate) fn call(tool: &'static str, outcome: &'static str, seconds: f64) {
     let labels = [KeyValue::new("tool", tool), KeyValue::new("outcome", outcome)];
     METRICS.calls.add(1, &labels);
@@ -84,20 +101,21 @@ pub(crate) fn denied(reason: &'static str) {
 }
 
 pub(crate) fn request(method: &'static str, status: u16, outcome: &'static str) {
+    METRICS.requests.add(1, &request_labels(method, status, outcome));
+}
+
+fn request_labels(method: &'static str, status: u16, outcome: &'static str) -> [KeyValue; 3] {
     let class = match status {
         200..=299 => "2xx",
         400..=499 => "4xx",
         500..=599 => "5xx",
         _ => "none",
     };
-    METRICS.requests.add(
-        1,
-        &[
-            KeyValue::new("method", method),
-            KeyValue::new("status", class),
-            KeyValue::new("outcome", outcome),
-        ],
-    );
+    [
+        KeyValue::new("method", method),
+        KeyValue::new("status", class),
+        KeyValue::new("outcome", outcome),
+    ]
 }
 
 pub(crate) fn rate_limited() {

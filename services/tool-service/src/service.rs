@@ -22,6 +22,7 @@ use crate::{
     error::{CallError, NewServiceError, StoreError},
     guilds::Guilds,
     handlers::Handlers,
+    metrics,
     patience::{Patience, Question},
     pipeline::Pipeline,
 };
@@ -60,6 +61,7 @@ impl Service {
     /// If a setting is out of its bounds, or Discord's address or token cannot be used.
     pub fn new(settings: Settings, ports: Ports) -> Result<Self, NewServiceError> {
         settings.validate()?;
+        metrics::begin_at_zero();
         let api = ApiUrl::parse(&ports.discord.api_url)?;
         let discord = Arc::new(Discord::new(
             &settings,
