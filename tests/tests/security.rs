@@ -416,6 +416,13 @@ async fn each_service_does_its_work_as_its_own_user_and_is_refused_what_is_not_i
         ("store", vec!["DEL", "ery:lease:{1.2}"]),
         ("gateway", vec!["HGETALL", "ery:lease:{1.2}"]),
         ("orchestrator", vec!["SET", "ery:claim:{shard-0-1}", "x"]),
+        // Names of keys tell which channels there are, and who is at work there.
+        ("ai-service", vec!["SCAN", "0"]),
+        ("ai-service", vec!["RANDOMKEY"]),
+        // What others run.
+        ("ai-service", vec!["SCRIPT", "FLUSH"]),
+        ("ai-service", vec!["SCRIPT", "KILL"]),
+        ("ai-service", vec!["FUNCTION", "FLUSH"]),
         ("orchestrator", vec!["FLUSHALL"]),
         ("orchestrator", vec!["CONFIG", "GET", "*"]),
         ("orchestrator", vec!["SET", "another", "x"]),
