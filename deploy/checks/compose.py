@@ -88,4 +88,5 @@ def check(report) -> dict:
     text = (report.root / "docker-compose.yml").read_text()
     used = set(re.findall(r"\$\{([A-Z_]+)", text))
     report.check(offered <= used, f".env.example offers {sorted(offered - used)}, which nothing reads")
+    report.check(used <= offered, f".env.example does not tell of {sorted(used - offered)}")
     return stack
