@@ -39,6 +39,9 @@ pub struct ClusterMembership {
     nats: Option<Arc<NatsLink>>,
     redis: Arc<RedisLink>,
     ttl: Duration,
+    /// Until when what a process begins with is asked for again. A Redis that went away right after it
+    /// was reached is waited for as long as one that was not there yet.
+    patient_until: Instant,
     watched: Arc<std::sync::Mutex<HashMap<ServiceName, List>>>,
     /// One first look at a time.
     opening: tokio::sync::Mutex<()>,
@@ -65,8 +68,28 @@ impl ClusterMembership {
             nats,
             redis,
             ttl: settings.member_ttl,
+            patient_until: Instant::now() + settings.connect_timeout,
             watched: Arc::default(),
             opening: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Asks until Redis answers, or refuses, or has had its time since this process connected.
+    async fn patiently<T, F>(&self, ask: impl Fn() -> F + Send + Sync) -> Result<T, MembershipError>
+    where
+        F: Future<Output = Result<T, RedisError>> + Send,
+    {
+        loop {
+            let error = match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let is_away = matches!(error, RedisError::Unavailable(_) | RedisError::NoAnswer(_));
+            if !is_away || Instant::now() >= self.patient_until {
+                return Err(unavailable(error));
+            }
+            tracing::info!(%error, "waiting for Redis");
+            tokio::time::sleep(jittered(RETRY)).await;
         }
     }
 
@@ -90,7 +113,7 @@ impl Membership for ClusterMembership {
             ttl: self.ttl,
         };
         let joined_at = Instant::now();
-        member.join().await.map_err(unavailable)?;
+        self.patiently(|| member.join()).await?;
         member.tell().await;
         let member = Arc::new(member);
         let renewal = Owned::spawn(Arc::clone(&member).stay(joined_at));
@@ -105,10 +128,13 @@ impl Membership for ClusterMembership {
         if let Some(list) = self.subscribed(service) {
             return Ok(list);
         }
-        let (nats, redis) = (self.nats.clone(), Arc::clone(&self.redis));
-        let mut watched =
-            Watched::open(nats, redis, service, self.ttl).await.map_err(unavailable)?;
-        let first = watched.look().await.map_err(unavailable)?;
+        let open = || async {
+            let (nats, redis) = (self.nats.clone(), Arc::clone(&self.redis));
+            let mut watched = Watched::open(nats, redis, service, self.ttl).await?;
+            let first = watched.look().await?;
+            Ok::<_, RedisError>((watched, first))
+        };
+        let (mut watched, first) = self.patiently(open).await?;
         let (list, follower) = watch::channel(first);
         let list = Arc::new(list);
         let all = Arc::clone(&self.watched);

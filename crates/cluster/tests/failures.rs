@@ -28,7 +28,7 @@ use ery_clock::UnixMillis;
 use ery_cluster::{Cluster, NatsSettings, RedisSettings, Streams};
 use ery_event_bus::{Event, Followed};
 use ery_ids::{ChannelKey, Epoch, EventId, Fence, Home, ReplicaId, ServiceName, TriggerId};
-use ery_membership::Replica;
+use ery_membership::{MembershipError, Replica};
 use ery_test_servers::{NatsServer, RedisServer};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -358,6 +358,41 @@ async fn a_replica_of_which_redis_lost_when_it_expires_does_not_stay() {
     let known: Vec<_> = list.borrow().iter().map(|replica| replica.id.0.clone()).collect();
     assert_eq!(known, ["alive"]);
     registration.leave().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_goes_away_while_a_process_starts_is_waited_for_as_long_as_at_first() {
+    let mut servers = Servers::start().await;
+    let patient = RedisSettings {
+        connect_timeout: 2 * PATIENCE,
+        timeout: Duration::from_millis(200),
+        ..short_redis(&servers)
+    };
+    let hasty = RedisSettings { connect_timeout: Duration::from_secs(1), ..patient.clone() };
+    let nats = short_nats(&servers);
+    let patient = servers.connect(&nats, &patient).await.membership();
+    let hasty = servers.connect(&nats, &hasty).await.membership();
+    servers.redis.stop().await.unwrap();
+    let replica = |id: &str| Replica {
+        id: ReplicaId(id.to_owned()),
+        service: ServiceName::ToolService,
+        address: format!("{id}:1"),
+    };
+    let given_up = hasty.join(replica("hasty"));
+    assert!(soon("the hasty one gives up", given_up).await.is_err());
+
+    let begin = async {
+        let list = patient.watch(ServiceName::ToolService).await?;
+        let registration = patient.join(replica("patient")).await?;
+        Ok::<_, MembershipError>((list, registration))
+    };
+    tokio::pin!(begin);
+    let while_away = timeout(Duration::from_secs(1), &mut begin).await;
+    assert!(while_away.is_err(), "nobody answers yet");
+    servers.redis.restart().await.unwrap();
+    let (mut list, _registration) = soon("Redis is back", begin).await.unwrap();
+    let listed = |list: &Arc<[Replica]>| list.iter().any(|known| known.id.0 == "patient");
+    soon("it is listed", list.wait_for(listed)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
