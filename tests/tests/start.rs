@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use ery_tests::{Ery, free_port};
+use ery_test_servers::{NatsServer, RedisServer};
+use ery_tests::{Ery, free_port, ready};
 
 const SETTINGS: i32 = 78;
 const UNAVAILABLE: i32 = 69;
@@ -107,6 +108,31 @@ async fn a_cluster_service_without_a_credential_says_how_to_give_it() {
     let (code, line) = ended(&["store"], &[]).await;
     assert_eq!(code, SETTINGS, "{line}");
     assert!(line.contains("ERY_CLUSTER__CREDENTIAL"), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_that_are_stopped_while_nats_and_redis_are_away_end_well() {
+    let (mut nats, mut redis) =
+        (NatsServer::start().await.unwrap(), RedisServer::start().await.unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().display().to_string();
+    let (nats_url, redis_url) = (nats.url(), redis.url());
+    let variables = [
+        ("ERY_NATS__URL", nats_url.as_str()),
+        ("ERY_REDIS__URL", &redis_url),
+        ("ERY_CLUSTER__CREDENTIAL", "between-services"),
+        ("ERY_DATA_DIR", &data),
+    ];
+    let mut services =
+        ["store", "ai-service"].map(|service| Ery::start(service, &[service], &variables).unwrap());
+    for service in &mut services {
+        ready(service).await.unwrap();
+    }
+    nats.stop().await.unwrap();
+    redis.stop().await.unwrap();
+    for service in &mut services {
+        service.stop(Duration::from_mins(1)).await.unwrap();
+    }
 }
 
 #[tokio::test]
