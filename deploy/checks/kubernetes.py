@@ -60,6 +60,19 @@ def check(report, stack) -> None:
                 wide = allowed & {">", "ery.>", "$JS.API.>", "$JS.>", "$KV.>", "_INBOX.>", "*.>"}
                 report.check(not wide, f"{path} lets {user} {direction} {sorted(wide)}")
         report.check(needed <= everybody, f"{path} lets nobody publish {sorted(needed - everybody)}")
+    # The playground's differ from the base's in their passwords alone, so that it tries what others run.
+    for name, secret in (
+        ("users.acl", r"(?<=>)REDIS_PASSWORD_[A-Z_]+"),
+        ("nats-auth.conf", r"(?<=\")(NATS_PASSWORD_[A-Z_]+|JETSTREAM_KEY_VALUE)(?=\")"),
+    ):
+        base = (report.root / "deploy/kubernetes/base" / name).read_text()
+        playground = (report.root / "deploy/kubernetes/overlays/playground" / name).read_text()
+        same = _rules(playground) == _rules(re.sub(secret, "playground", base))
+        report.check(same, f"the playground's {name} says other things than the base's")
+
+
+def _rules(text) -> list[str]:
+    return [line for line in text.splitlines() if not line.lstrip().startswith("#")]
 
 
 def _enum(report) -> str:
