@@ -169,6 +169,19 @@ impl Trial {
         Ok(began.elapsed())
     }
 
+    /// The main job in the world of a simulated Discord that was restarted: another bot behind the same
+    /// token, and nobody of before.
+    async fn in_another_world(&self) -> anyhow::Result<Duration> {
+        eventually("a session with the other Discord", HEALING, async || {
+            let Ok(gateway) = self.sim.get("/sim/v1/gateway").await else { return Ok(None) };
+            let is_there = gateway["sessions"][0]["connected"] == true;
+            Ok((is_there && self.sim.world().await?.bots[0]["id"] != self.bot.as_str())
+                .then_some(()))
+        })
+        .await?;
+        Self::begin(self.sim.clone(), 0).await?.main_job().await
+    }
+
     /// A client of MCP reads something, by a credential made with the store's own `ery ctl`.
     async fn mcp(&self, stack: &Stack, port: u16) -> anyhow::Result<()> {
         let world = self.sim.world().await?;
@@ -304,6 +317,11 @@ async fn whole(arguments: &Arguments, stack: &Stack) -> anyhow::Result<()> {
     println!(
         "{said} messages, {answers} answers: nothing lost, nothing doubled, nothing out of order"
     );
+
+    // With it goes all that its judge could read; hence last.
+    stack.compose(&["restart", "sim-discord"]).await?;
+    let anew = trial.in_another_world().await?;
+    println!("the main job in a Discord begun anew: done after {:.2} s", anew.as_secs_f64());
     Ok(())
 }
 
