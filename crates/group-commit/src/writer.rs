@@ -7,6 +7,7 @@ use std::{
 
 use rusqlite::Connection;
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, oneshot, watch},
     time::Instant,
 };
@@ -31,20 +32,18 @@ pub enum WriteError<E> {
     Closed,
 }
 
-type Run = Box<dyn FnOnce(&Connection) -> Result<Settle, rusqlite::Error> + Send>;
+/// A request that shares a transaction.
+trait Job: Send {
+    /// Runs it in a savepoint. An error is SQLite's, and undoes the whole transaction.
+    fn run(&mut self, connection: &Connection) -> Result<(), rusqlite::Error>;
 
-/// Answers the caller: `Ok` after the commit, else with what undid it.
-type Settle = Box<dyn FnOnce(Result<(), Arc<rusqlite::Error>>) + Send>;
-
-struct Grouped {
-    run: Run,
-    fail: Box<dyn FnOnce(Arc<rusqlite::Error>) + Send>,
+    /// Answers its caller: `Ok` after the commit, else with what undid it.
+    fn settle(self: Box<Self>, committed: Result<(), Arc<rusqlite::Error>>);
 }
 
 enum Request {
-    /// Shares a transaction.
-    Grouped(Grouped),
-    /// Runs outside any, and answers by itself.
+    Grouped(Box<dyn Job>),
+    /// Runs outside any transaction, and answers by itself.
     Alone(Box<dyn FnOnce(&Connection) + Send>),
 }
 
@@ -98,8 +97,10 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (requests, queue) = mpsc::channel(QUEUE_CAPACITY);
         let (ending, ended) = watch::channel(());
+        // Whoever starts a writer is whom it answers.
+        let runtime = Handle::try_current().ok();
         thread::Builder::new().name(name.to_owned()).spawn(move || {
-            work(&connection, queue, &complete, &committed);
+            work(&connection, queue, &complete, &committed, runtime.as_ref());
             drop(connection);
             drop(ending);
         })?;
@@ -120,46 +121,9 @@ impl Writer {
         E: From<rusqlite::Error> + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
-        let (answer, answered) = oneshot::channel::<Result<T, WriteError<E>>>();
-        let answer = Arc::new(std::sync::Mutex::new(Some(answer)));
-        let failing = Arc::clone(&answer);
-        let in_savepoint: Run = Box::new(move |connection| {
-            run(connection, "SAVEPOINT request")?;
-            // A panic is a bug of one request; the others of its group must not pay for it.
-            let result = catch_unwind(AssertUnwindSafe(|| request(connection)));
-            if !matches!(result, Ok(Ok(_)))
-                && let Err(error) = run(connection, "ROLLBACK TO request")
-            {
-                // SQLite has undone the whole transaction, as it does when the disk is full. Why, the
-                // request itself was told.
-                if let (Ok(Err(refusal)), Some(answer)) = (result, take(&answer)) {
-                    drop(answer.send(Err(WriteError::Refused(refusal))));
-                }
-                return Err(error);
-            }
-            run(connection, "RELEASE request")?;
-            Ok(Box::new(move |committed| {
-                let outcome = match (result, committed) {
-                    (Ok(Ok(value)), Ok(())) => Ok(value),
-                    (Ok(Ok(_)), Err(error)) => Err(WriteError::Database(error)),
-                    (Ok(Err(refusal)), _) => Err(WriteError::Refused(refusal)),
-                    (Err(_), _) => Err(WriteError::Closed),
-                };
-                if let Some(answer) = take(&answer) {
-                    // The caller may have gone; the write stands all the same.
-                    drop(answer.send(outcome));
-                }
-            }))
-        });
-        let fail = Box::new(move |error| {
-            if let Some(answer) = take(&failing) {
-                drop(answer.send(Err(WriteError::Database(error))));
-            }
-        });
-        self.requests
-            .send(Request::Grouped(Grouped { run: in_savepoint, fail }))
-            .await
-            .map_err(|_| WriteError::Closed)?;
+        let (answer, answered) = oneshot::channel();
+        let job = Box::new(Grouped { request: Some(request), result: None, answer });
+        self.requests.send(Request::Grouped(job)).await.map_err(|_| WriteError::Closed)?;
         answered.await.map_err(|_| WriteError::Closed)?
     }
 
@@ -206,8 +170,71 @@ impl Writer {
     }
 }
 
-fn take<T>(slot: &std::sync::Mutex<Option<T>>) -> Option<T> {
-    slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+struct Grouped<T, E, F> {
+    /// Until it has run.
+    request: Option<F>,
+    /// Once it has; an error of the thread's is a panic of the request's.
+    result: Option<thread::Result<Result<T, E>>>,
+    answer: oneshot::Sender<Result<T, WriteError<E>>>,
+}
+
+impl<T, E, F> Job for Grouped<T, E, F>
+where
+    T: Send,
+    E: From<rusqlite::Error> + Send,
+    F: FnOnce(&Connection) -> Result<T, E> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
+        let Some(request) = self.request.take() else { return Ok(()) };
+        run(connection, "SAVEPOINT request")?;
+        // A panic is a bug of one request; the others of its group must not pay for it.
+        let result = catch_unwind(AssertUnwindSafe(|| request(connection)));
+        if !matches!(self.result.insert(result), Ok(Ok(_))) {
+            // Where this fails SQLite has undone the whole transaction, as it does when the disk is
+            // full. Why, the request itself was told.
+            run(connection, "ROLLBACK TO request")?;
+        }
+        run(connection, "RELEASE request")
+    }
+
+    fn settle(self: Box<Self>, committed: Result<(), Arc<rusqlite::Error>>) {
+        let outcome = match (self.result, committed) {
+            (Some(Ok(Ok(value))), Ok(())) => Ok(value),
+            (Some(Ok(Err(refusal))), _) => Err(WriteError::Refused(refusal)),
+            (Some(Ok(Ok(_))) | None, Err(error)) => Err(WriteError::Database(error)),
+            (Some(Err(_)), _) | (None, Ok(())) => Err(WriteError::Closed),
+        };
+        // The caller may have gone; the write stands all the same.
+        drop(self.answer.send(outcome));
+    }
+}
+
+/// The callers of a group, who wait for their answers.
+struct Settling {
+    jobs: Vec<Box<dyn Job>>,
+    failed: Option<Arc<rusqlite::Error>>,
+}
+
+impl Settling {
+    /// Answers all, from a task of the callers' runtime where there is one: to wake a task from another
+    /// thread takes a lock, and often a system call, for each of them.
+    fn settle(self, runtime: Option<&Handle>) {
+        match runtime {
+            Some(runtime) if self.jobs.len() > 1 => {
+                // It is over at once, and what it holds is answered even where it never runs.
+                drop(runtime.spawn(async move { drop(self) }));
+            }
+            _ => drop(self),
+        }
+    }
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        for job in self.jobs.drain(..) {
+            job.settle(self.failed.as_ref().map_or(Ok(()), |error| Err(Arc::clone(error))));
+        }
+    }
 }
 
 /// Runs a statement of transactions, which are so many that each is prepared once only.
@@ -220,53 +247,42 @@ fn work(
     mut queue: mpsc::Receiver<Request>,
     complete: &impl Fn(&Connection) -> Result<(), rusqlite::Error>,
     committed: &impl Fn(Group),
+    runtime: Option<&Handle>,
 ) {
     let mut received = Vec::with_capacity(GROUP_LIMIT);
-    let mut group = Vec::with_capacity(GROUP_LIMIT);
+    let mut jobs = Vec::new();
     while queue.blocking_recv_many(&mut received, GROUP_LIMIT) > 0 {
         for request in received.drain(..) {
             match request {
-                Request::Grouped(request) => group.push(request),
+                Request::Grouped(job) => jobs.push(job),
                 Request::Alone(run) => {
-                    commit(connection, &mut group, complete, committed);
+                    let group = std::mem::take(&mut jobs);
+                    commit(connection, group, complete, committed).settle(runtime);
                     run(connection);
                 }
             }
         }
-        commit(connection, &mut group, complete, committed);
+        let group = std::mem::take(&mut jobs);
+        commit(connection, group, complete, committed).settle(runtime);
     }
 }
 
 /// Runs a group as one transaction. An error of SQLite itself undoes the whole group.
 fn commit(
     connection: &Connection,
-    group: &mut Vec<Grouped>,
+    mut jobs: Vec<Box<dyn Job>>,
     complete: &impl Fn(&Connection) -> Result<(), rusqlite::Error>,
     committed: &impl Fn(Group),
-) {
-    if group.is_empty() {
-        return;
+) -> Settling {
+    if jobs.is_empty() {
+        return Settling { jobs, failed: None };
     }
-    let (begun, requests) = (Instant::now(), group.len());
-    let mut settles = Vec::with_capacity(group.len());
-    let mut failed = run(connection, "BEGIN IMMEDIATE").err().map(Arc::new);
-    for request in group.drain(..) {
-        if let Some(error) = &failed {
-            (request.fail)(Arc::clone(error));
-            continue;
-        }
-        match (request.run)(connection) {
-            Ok(settle) => settles.push(settle),
-            Err(error) => {
-                let error = Arc::new(error);
-                (request.fail)(Arc::clone(&error));
-                failed = Some(error);
-            }
-        }
-    }
-    if failed.is_none() {
-        failed = complete(connection).and_then(|()| run(connection, "COMMIT")).err().map(Arc::new);
-    }
+    let (begun, requests) = (Instant::now(), jobs.len());
+    let done = run(connection, "BEGIN IMMEDIATE")
+        .and_then(|()| jobs.iter_mut().try_for_each(|job| job.run(connection)))
+        .and_then(|()| complete(connection))
+        .and_then(|()| run(connection, "COMMIT"));
+    let failed = done.err().map(Arc::new);
     if let Some(error) = &failed {
         tracing::error!(%error, "could not commit a group of writes; none of them stands");
         if !connection.is_autocommit()
@@ -277,9 +293,7 @@ fn commit(
     } else {
         committed(Group { requests, took: begun.elapsed() });
     }
-    for settle in settles {
-        settle(failed.as_ref().map_or(Ok(()), |error| Err(Arc::clone(error))));
-    }
+    Settling { jobs, failed }
 }
 
 #[cfg(test)]
@@ -443,6 +457,29 @@ mod tests {
         let undone = insert(&writer, 9, false).await.unwrap_err();
         assert!(matches!(undone, WriteError::Database(_)), "{undone}");
         assert_eq!(all(&writer).await, [1, 1001]);
+    }
+
+    #[test]
+    fn a_group_is_answered_even_where_the_runtime_of_its_writer_is_gone() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let own = runtime();
+        let writer = own.block_on(async { numbers(&folder) });
+        drop(own);
+        runtime().block_on(async {
+            let (both_wait, held) = std::sync::mpsc::channel::<()>();
+            let holds = writer.alone(move |_| -> Result<(), TestError> {
+                held.recv().unwrap();
+                Ok(())
+            });
+            let let_go = async { both_wait.send(()).unwrap() };
+            let (held, first, second, ()) =
+                tokio::join!(holds, insert(&writer, 1, false), insert(&writer, 2, false), let_go);
+            held.unwrap();
+            first.unwrap();
+            second.unwrap();
+            assert_eq!(all(&writer).await, [1, 2]);
+        });
     }
 
     #[tokio::test]
