@@ -25,8 +25,9 @@ use crate::{
     metrics::Metrics,
 };
 
-/// How much of a file its writer keeps in memory.
-const WRITER_CACHE_KIB: u32 = 1_024;
+/// How much of a file its writer keeps in memory. With less, new messages of many channels find hardly a
+/// page of their index there, and an encrypted one is costly to read again.
+const WRITER_CACHE_KIB: u32 = 2_048;
 
 /// How much of a file each of its readers keeps in memory.
 const READER_CACHE_KIB: u32 = 256;

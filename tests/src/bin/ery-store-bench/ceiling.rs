@@ -69,6 +69,11 @@ fn write(connection: &Connection, event: &str, message: &Message) -> anyhow::Res
         .execute(params!["bench", event, message.created_at_ms])?;
     connection
         .prepare_cached(
+            "SELECT deleted_at_ms FROM deleted_channels WHERE guild_id = ?1 AND channel_id = ?2",
+        )?
+        .exists([id(message.guild_id)?, id(message.channel_id)?])?;
+    connection
+        .prepare_cached(
             "SELECT guild_id, channel_id, edited_at_ms, whole_at_ms, is_ingested, deleted_at_ms,
                  gate_reason <> '', nonce <> ''
              FROM messages WHERE message_id = ?1",
