@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -10,11 +10,12 @@ use futures::{
     future::{self, BoxFuture},
     stream::FuturesUnordered,
 };
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 use tracing::{Instrument, Span};
 
 use ery_channel_queue::{ChannelQueue, QueueError, Task};
 use ery_event_bus::{BusError, Event, EventBus};
+use ery_ids::ChannelKey;
 
 use crate::{
     domain::{Backoff, Ticket},
@@ -41,14 +42,28 @@ impl Outgoing {
     }
 }
 
+/// A dispatch whose publishes have ended, and the channel of its task.
+type Settling = (Option<ChannelKey>, Outgoing);
+
+/// A task's turn among those of its channel.
+struct Turn {
+    /// Tells whether the task before it stands; none where none is under way.
+    before: Option<oneshot::Receiver<bool>>,
+    stands: oneshot::Sender<bool>,
+}
+
 /// Publishes a shard's dispatches: begun in their order, awaited in any, repeated until they stand.
 ///
-/// Order: publishes are begun one after the other from one task, and each is polled once when it
-/// is begun. An adapter hands a publish on at its first poll (to a queue, or to a connection), so
+/// Order of tasks: a channel's next one is begun once the one before stands, since an adapter may try
+/// long on a connection that is lost, and what is begun meanwhile would overtake it. So members are
+/// answered in the order in which they wrote, whatever happens to the queue.
+///
+/// Order of events: publishes are begun one after the other from one task, and each is polled once when
+/// it is begun. An adapter hands a publish on at its first poll (to a queue, or to a connection), so
 /// what is begun first stands first, without one round trip for each. When a publish fails,
 /// nothing new is begun: what is under way settles, then the failed ones are begun again, first
 /// one alone to see whether the bus is back, then all in their order, then what came meanwhile.
-/// So only dispatches that were under way together with a failed one can stand before it; their
+/// So only events that were under way together with a failed one can stand before it; their
 /// readers judge by ids, not by places.
 pub(crate) struct Publisher {
     bus: Arc<dyn EventBus>,
@@ -56,7 +71,9 @@ pub(crate) struct Publisher {
     metrics: Metrics,
     window: usize,
     timeout: Duration,
-    under_way: FuturesUnordered<BoxFuture<'static, Outgoing>>,
+    under_way: FuturesUnordered<BoxFuture<'static, Settling>>,
+    /// The last task of each channel that has some under way, and whether it came to stand.
+    last: HashMap<ChannelKey, (Ticket, oneshot::Receiver<bool>)>,
     /// What failed, and what came since, by order of receipt. Empty while all goes well.
     held: BTreeMap<Ticket, Outgoing>,
     backoff: Backoff,
@@ -82,6 +99,7 @@ impl Publisher {
             window,
             timeout,
             under_way: FuturesUnordered::new(),
+            last: HashMap::new(),
             held: BTreeMap::new(),
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
             retry_at: now,
@@ -128,10 +146,11 @@ impl Publisher {
             if self.under_way.is_empty() && !self.held.is_empty() {
                 self.begin_held().await;
             }
-            let Some(outgoing) = self.under_way.next().await else {
+            let Some((channel, outgoing)) = self.under_way.next().await else {
                 return future::pending().await;
             };
             if outgoing.is_published() {
+                self.leave(channel, outgoing.ticket);
                 if std::mem::take(&mut self.is_probing) {
                     self.backoff.succeeded();
                 }
@@ -150,6 +169,8 @@ impl Publisher {
 
     /// Begins what failed again, in order: one alone while it is not known that the bus is back.
     async fn begin_held(&mut self) {
+        // Nothing is under way that a task could be behind.
+        self.last.clear();
         if self.backoff.failures() > 0 {
             tokio::time::sleep_until(self.retry_at).await;
             if let Some((_, first)) = self.held.pop_first() {
@@ -165,18 +186,37 @@ impl Publisher {
 
     fn begin(&mut self, outgoing: Outgoing) {
         let span = outgoing.span.clone();
+        let channel = outgoing.task.as_ref().map(|task| task.channel);
+        let turn = channel.map(|channel| self.turn(channel, outgoing.ticket));
         let publish = publish(
             Arc::clone(&self.bus),
             Arc::clone(&self.queue),
             self.metrics.clone(),
             self.timeout,
             outgoing,
+            turn,
         );
-        let mut publish = publish.instrument(span).boxed();
+        let publish = publish.instrument(span);
+        let mut publish = publish.map(move |outgoing| (channel, outgoing)).boxed();
         // The first poll hands it on; the set polls it again for its waker.
         match publish.poll_unpin(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(outgoing) => self.under_way.push(future::ready(outgoing).boxed()),
+            Poll::Ready(settling) => self.under_way.push(future::ready(settling).boxed()),
             Poll::Pending => self.under_way.push(publish),
+        }
+    }
+
+    /// Takes a turn behind the last task of a channel.
+    fn turn(&mut self, channel: ChannelKey, ticket: Ticket) -> Turn {
+        let (stands, last) = oneshot::channel();
+        let before = self.last.insert(channel, (ticket, last)).map(|(_, before)| before);
+        Turn { before, stands }
+    }
+
+    /// Forgets a task that stands, if none is behind it.
+    fn leave(&mut self, channel: Option<ChannelKey>, ticket: Ticket) {
+        let Some(channel) = channel else { return };
+        if self.last.get(&channel).is_some_and(|(last, _)| *last == ticket) {
+            self.last.remove(&channel);
         }
     }
 }
@@ -188,6 +228,7 @@ async fn publish(
     metrics: Metrics,
     timeout: Duration,
     mut outgoing: Outgoing,
+    turn: Option<Turn>,
 ) -> Outgoing {
     let event = async {
         let Some(event) = outgoing.event.clone() else { return Settled::Yes };
@@ -197,11 +238,25 @@ async fn publish(
         }
     };
     let task = async {
-        let Some(task) = outgoing.task.clone() else { return Settled::Yes };
-        match tokio::time::timeout(timeout, queue.publish(task)).await {
-            Ok(result) => settle_task(result),
-            Err(_) => Settled::NotYet,
-        }
+        let (Some(task), Some(Turn { before, stands })) = (outgoing.task.clone(), turn) else {
+            return Settled::Yes;
+        };
+        let may_follow = match before {
+            Some(before) => before.await.unwrap_or(false),
+            None => true,
+        };
+        // Behind one that failed, it fails too: they are begun again in their order.
+        let settled = if may_follow {
+            match tokio::time::timeout(timeout, queue.publish(task)).await {
+                Ok(result) => settle_task(result),
+                Err(_) => Settled::NotYet,
+            }
+        } else {
+            Settled::NotYet
+        };
+        // Where nobody is behind it, nobody is told.
+        stands.send(settled == Settled::Yes).ok();
+        settled
     };
     let (event, task) = future::join(event, task).await;
     if event == Settled::Yes {
