@@ -50,7 +50,7 @@ impl Identity {
 
     /// Returns Ery's own user if it was asked for.
     pub(crate) fn known_bot(&self) -> Option<Id<UserMarker>> {
-        self.known().bot.get().copied()
+        self.locked().bot.get().copied()
     }
 
     /// Returns Ery's application, whose commands are registered.
