@@ -654,6 +654,7 @@ impl Pipeline {
             bot: shared.guilds.bot().await?,
             max_result_bytes: shared.settings.max_result_bytes,
             is_repeat: matches!(how, How::Repeat),
+            is_made_again: ask.is_waited_for(),
         };
         Ok(match how {
             How::Perform | How::Repeat => plan.entry.tool.perform_json(act, &run).await,

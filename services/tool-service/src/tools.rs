@@ -160,6 +160,8 @@ pub(crate) struct Run<'a> {
     pub(crate) max_result_bytes: usize,
     /// Whether an earlier attempt may have got through.
     pub(crate) is_repeat: bool,
+    /// Whether it is made again where Discord gives no clear answer.
+    pub(crate) is_made_again: bool,
 }
 
 impl Run<'_> {

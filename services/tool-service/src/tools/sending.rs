@@ -18,10 +18,10 @@ use super::{
 };
 use crate::{
     adapters::discord::{
-        Method, Request, RestError,
+        Answer, Method, Request, RestError,
         wire::{RawMessage, Readable, snowflake_at},
     },
-    domain::{execution::NONCE_LIFE, flow},
+    domain::{execution::NONCE_LIFE, flow, output::MAX_CONTENT},
 };
 
 /// Discord's flag for a message without previews of its links.
@@ -61,31 +61,41 @@ impl Outgoing<'_> {
     /// Sends it; whatever is not certain is looked for.
     pub(super) async fn send(&self, run: &Run<'_>) -> Result<Sent, Done> {
         let replies_to = self.reply_to.filter(|_| self.may_reply(run));
-        let answer = match run.discord.repeatedly(&self.request(run, replies_to)).await {
-            Ok(answer) => answer,
-            // Not everybody who speaks Discord's API can reply to whatever it is: what is said
-            // matters more. Under its nonce it stands once, whichever comes through.
-            Err(error @ RestError::ServerError { .. }) if replies_to.is_some() => {
-                match self.find(run).await {
-                    Ok(Found::Message(message)) => {
-                        return Ok(Sent { message: *message, status: 200 });
-                    }
-                    Ok(Found::Nothing) => {
-                        match run.discord.repeatedly(&self.request(run, None)).await {
-                            Ok(answer) => answer,
-                            Err(_) => return self.settle(run, &error).await,
-                        }
-                    }
-                    Ok(Found::Unclear) | Err(_) => return self.settle(run, &error).await,
-                }
+        let request = self.request(run, self.content, replies_to);
+        match run.discord.repeatedly(&request).await {
+            Ok(answer) => self.stands(run, &answer).await,
+            // A fault that passes costs no reference: what is made again is tried with it again, once.
+            Err(error @ RestError::ServerError { .. })
+                if replies_to.is_some() && (run.is_repeat || !run.is_made_again) =>
+            {
+                self.send_unattached(run, &error).await
             }
-            Err(error) if error.is_in_doubt() => return self.settle(run, &error).await,
+            Err(error) if error.is_in_doubt() => self.settle(run, &error).await,
             // Under its nonce the first one stood, and was deleted since.
             Err(RestError::Refused { code: UNKNOWN_MESSAGE, status }) => {
-                return Err(Done::ok(status, "It was sent, and deleted since.", Map::new()));
+                Err(Done::ok(status, "It was sent, and deleted since.", Map::new()))
             }
-            Err(error) => return Err(Done::of_write(&error)),
-        };
+            Err(error) => Err(Done::of_write(&error)),
+        }
+    }
+
+    /// Sends it without its reference: not everybody who speaks Discord's API can reply to whatever it is,
+    /// and what is said matters more. Under its nonce it stands once, whichever comes through.
+    async fn send_unattached(&self, run: &Run<'_>, error: &RestError) -> Result<Sent, Done> {
+        match self.find(run).await {
+            Ok(Found::Message(message)) => Ok(Sent { message: *message, status: 200 }),
+            Ok(Found::Nothing) => {
+                let request = self.request(run, &self.unattached(run), None);
+                match run.discord.repeatedly(&request).await {
+                    Ok(answer) => self.stands(run, &answer).await,
+                    Err(_) => self.settle(run, error).await,
+                }
+            }
+            Ok(Found::Unclear) | Err(_) => self.settle(run, error).await,
+        }
+    }
+
+    async fn stands(&self, run: &Run<'_>, answer: &Answer) -> Result<Sent, Done> {
         match answer.json::<RawMessage>() {
             Ok(message) => Ok(Sent { message, status: answer.status }),
             Err(error) => self.settle(run, &error).await,
@@ -121,9 +131,27 @@ impl Outgoing<'_> {
         }
     }
 
-    fn request(&self, run: &Run<'_>, reply_to: Option<Id<MessageMarker>>) -> Request {
+    /// Returns the text that stands without the reference: a link tells what it replies to, where there is
+    /// room for one.
+    fn unattached(&self, run: &Run<'_>) -> String {
+        let Some(reply_to) = self.reply_to else { return self.content.to_owned() };
+        let place = run.guild().map_or_else(|| "@me".to_owned(), |guild| guild.to_string());
+        let channel = self.channel;
+        let with_link = format!(
+            "{}\n-# ↪ https://discord.com/channels/{place}/{channel}/{reply_to}",
+            self.content
+        );
+        if with_link.chars().count() > MAX_CONTENT { self.content.to_owned() } else { with_link }
+    }
+
+    fn request(
+        &self,
+        run: &Run<'_>,
+        content: &str,
+        reply_to: Option<Id<MessageMarker>>,
+    ) -> Request {
         let mut body = json!({
-            "content": self.content,
+            "content": content,
             "nonce": run.nonce,
             "enforce_nonce": true,
             "allowed_mentions": {
@@ -200,8 +228,8 @@ impl Outgoing<'_> {
             && match &message.nonce {
                 Some(nonce) => nonce == run.nonce,
                 None => {
-                    message.content == self.content
-                        // It may stand without the reference, where that was not taken.
+                    // It may stand without the reference, where that was not taken.
+                    (message.content == self.content || message.content == self.unattached(run))
                         && (message.reply_to().is_none() || message.reply_to() == self.reply_to)
                         && message.embeds.len() == self.embeds.len()
                         && self.embeds.iter().zip(&message.embeds).all(|(own, of)| own.is(of))
@@ -210,7 +238,11 @@ impl Outgoing<'_> {
                             (own, of) => own.is_none() && of.is_none(),
                         }
                         && message.sticker_items.len() == self.stickers.len()
-                        && self.stickers.iter().zip(&message.sticker_items).all(|(own, of)| own.is(of))
+                        && self
+                            .stickers
+                            .iter()
+                            .zip(&message.sticker_items)
+                            .all(|(own, of)| own.is(of))
                         && message.attachments.len() == self.files.len()
                         && self.files.iter().zip(&message.attachments).all(|(own, of)| own.is(of))
                 }

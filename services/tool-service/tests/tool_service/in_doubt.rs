@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 use tonic::Code;
 
-use ery_proto::{store::v1::ExecutionState, tool::v1::CallOutcome};
+use ery_proto::{
+    store::v1::ExecutionState,
+    tool::v1::{CallOutcome, CallToolRequest},
+};
 
 use crate::support::{Harness, content, expect};
 
@@ -30,6 +33,47 @@ async fn a_lost_answer_is_asked_for_again_under_the_same_nonce() {
     let nonces: Vec<_> = it.requests("POST", "/messages").await;
     let first: Vec<_> = nonces.iter().take(2).map(|send| send["body"]["nonce"].clone()).collect();
     assert_eq!(first[0], first[1]);
+}
+
+/// How often a send is tried in one call.
+const TRIES: u32 = 5;
+
+#[tokio::test]
+async fn a_fault_that_passes_costs_an_answer_no_reference() {
+    let it = Harness::start().await;
+    let question = it.says("bob", "general", "a question").await;
+    let answer = json!({"content": "Yes", "reply_to": question});
+    let call = it.call("bob", "general", "send_message", answer);
+    let call = CallToolRequest { is_answer: true, ..call };
+    it.fault(SEND, "error", json!({"status": 500, "count": TRIES})).await;
+    assert_eq!(it.try_run(&call).await.unwrap_err().code(), Code::Unavailable);
+    expect(&it.run(&call).await, CallOutcome::Done);
+    let sends = it.requests("POST", "/messages").await;
+    assert!(sends.iter().all(|it| it["body"]["message_reference"]["message_id"] == question));
+    assert_eq!(it.said("general").iter().filter(|said| *said == "Yes").count(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_reply_says_by_a_link_what_it_answers() {
+    let it = Harness::start().await;
+    let question = it.says("bob", "general", "a question").await;
+    let link =
+        format!("https://discord.com/channels/{}/{}/{question}", it.guild(), it.channel("general"));
+    let reply = json!({"content": "Yes", "reply_to": question});
+    // What is made again is tried with its reference twice, and anything else once.
+    for (is_answer, tries) in [(true, 2 * TRIES), (false, TRIES)] {
+        let before = it.said("general").len();
+        let call = it.call("bob", "general", "send_message", reply.clone());
+        let call = CallToolRequest { is_answer, ..call };
+        it.fault(SEND, "error", json!({"status": 500, "count": tries})).await;
+        if is_answer {
+            assert_eq!(it.try_run(&call).await.unwrap_err().code(), Code::Unavailable);
+        }
+        expect(&it.run(&call).await, CallOutcome::Done);
+        assert_eq!(it.said("general")[before..], [format!("Yes\n-# ↪ {link}")]);
+        let last = it.requests("POST", "/messages").await.pop().unwrap();
+        assert_eq!(last["body"]["message_reference"], serde_json::Value::Null);
+    }
 }
 
 #[tokio::test]
