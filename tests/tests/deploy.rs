@@ -5,13 +5,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    env,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use ery_tests::{Ery, free_port, ready};
+use ery_tests::{Ery, eventually, free_port, ready};
 use regex::Regex;
+use tokio::process::Command;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -171,5 +174,55 @@ async fn counters_that_alerts_watch_are_there_before_anything_happened() {
                 .is_some_and(|rest| rest.starts_with('{') && rest.ends_with(" 0"))
         };
         assert!(metrics.lines().any(is_zero), "{counter} is not there:\n{metrics}");
+    }
+}
+
+/// Waits until a process wrote so many lines into a file.
+async fn lines_in(file: &Path, count: usize) -> Vec<String> {
+    eventually("a server that runs", Duration::from_secs(20), async || {
+        let lines: Vec<_> =
+            fs::read_to_string(file).unwrap_or_default().lines().map(str::to_owned).collect();
+        Ok((lines.len() >= count).then_some(lines))
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn two_servers_never_run_on_the_same_files() {
+    for server in ["nats", "redis"] {
+        let manifest = root().join(format!("deploy/kubernetes/base/{server}.yaml"));
+        let manifest = fs::read_to_string(manifest).unwrap();
+        let command = Regex::new(r"(?s)- >-\n( +trap .*?)\n +ports:").unwrap();
+        let command = command.captures(&manifest).unwrap()[1].replace('\n', " ");
+
+        // In place of the server, something that says that it runs.
+        let folder = tempfile::tempdir().unwrap();
+        let runs = folder.path().join("runs");
+        let stub = folder.path().join(format!("{server}-server"));
+        let script = format!("#!/bin/sh\necho $$ >>{}\nexec sleep 60\n", runs.display());
+        fs::write(&stub, script).unwrap();
+        fs::set_permissions(&stub, Permissions::from_mode(0o755)).unwrap();
+        let command = command.replace("/data/", &format!("{}/", folder.path().display()));
+        let path = format!("{}:{}", folder.path().display(), env::var("PATH").unwrap());
+        let start = || {
+            let mut process = Command::new("sh");
+            process.args(["-c", &command]).env("PATH", &path).kill_on_drop(true).spawn().unwrap()
+        };
+
+        let mut older = start();
+        lines_in(&runs, 1).await;
+        let (mut told_to_go, waiting) = (start(), start());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(lines_in(&runs, 1).await.len(), 1, "{server}: two run at once");
+
+        let id = told_to_go.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        let ended = tokio::time::timeout(Duration::from_secs(20), told_to_go.wait()).await;
+        assert_eq!(ended.unwrap().unwrap().code(), Some(143), "{server}");
+
+        older.kill().await.unwrap();
+        let runs = lines_in(&runs, 2).await;
+        assert_eq!(runs.last(), waiting.id().map(|id| id.to_string()).as_ref(), "{server}");
     }
 }
