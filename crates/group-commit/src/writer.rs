@@ -77,7 +77,7 @@ impl Writer {
     ///
     /// If the system has no thread to give.
     pub fn start(connection: Connection, name: &str) -> std::io::Result<Self> {
-        Self::start_observed(connection, name, |_| Ok(()), |_| ())
+        Self::start_observed(connection, name, |_| Ok(()), |_, _| ())
     }
 
     /// Starts a writer as [`Writer::start`] does, with what is done around each transaction, on the
@@ -93,7 +93,7 @@ impl Writer {
         connection: Connection,
         name: &str,
         complete: impl Fn(&Connection) -> Result<(), rusqlite::Error> + Send + 'static,
-        committed: impl Fn(Group) + Send + 'static,
+        committed: impl Fn(&Connection, Group) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (requests, queue) = mpsc::channel(QUEUE_CAPACITY);
         let (ending, ended) = watch::channel(());
@@ -246,7 +246,7 @@ fn work(
     connection: &Connection,
     mut queue: mpsc::Receiver<Request>,
     complete: &impl Fn(&Connection) -> Result<(), rusqlite::Error>,
-    committed: &impl Fn(Group),
+    committed: &impl Fn(&Connection, Group),
     runtime: Option<&Handle>,
 ) {
     let mut received = Vec::with_capacity(GROUP_LIMIT);
@@ -272,7 +272,7 @@ fn commit(
     connection: &Connection,
     mut jobs: Vec<Box<dyn Job>>,
     complete: &impl Fn(&Connection) -> Result<(), rusqlite::Error>,
-    committed: &impl Fn(Group),
+    committed: &impl Fn(&Connection, Group),
 ) -> Settling {
     if jobs.is_empty() {
         return Settling { jobs, failed: None };
@@ -291,7 +291,7 @@ fn commit(
             tracing::error!(%error, "could not roll a failed group of writes back");
         }
     } else {
-        committed(Group { requests, took: begun.elapsed() });
+        committed(connection, Group { requests, took: begun.elapsed() });
     }
     Settling { jobs, failed }
 }
@@ -431,7 +431,7 @@ mod tests {
             .execute_batch("CREATE TABLE numbers (number INTEGER PRIMARY KEY) STRICT")
             .unwrap();
         let (told, mut groups) = mpsc::unbounded_channel();
-        let committed = move |group: Group| told.send(group.requests).unwrap();
+        let committed = move |_: &Connection, group: Group| told.send(group.requests).unwrap();
         let writer = Writer::start_observed(connection, "numbers", |_| Ok(()), committed).unwrap();
         insert(&writer, 1, false).await.unwrap();
         assert!(insert(&writer, 2, true).await.is_err());
@@ -452,7 +452,7 @@ mod tests {
             let failing = "INSERT INTO numbers SELECT number FROM numbers WHERE number = 9";
             connection.execute(failing, []).map(|_| ())
         };
-        let writer = Writer::start_observed(connection, "numbers", complete, |_| ()).unwrap();
+        let writer = Writer::start_observed(connection, "numbers", complete, |_, _| ()).unwrap();
         insert(&writer, 1, false).await.unwrap();
         let undone = insert(&writer, 9, false).await.unwrap_err();
         assert!(matches!(undone, WriteError::Database(_)), "{undone}");

@@ -4,6 +4,7 @@ mod acts;
 pub(crate) mod approvals;
 pub(crate) mod arrivals;
 pub(crate) mod backup_target;
+pub(crate) mod caches;
 pub(crate) mod cases;
 pub(crate) mod columns;
 pub(crate) mod condition;

@@ -18,8 +18,8 @@ use ery_rpc::Peers;
 
 use crate::{
     adapters::{
-        backup_target::Target, folder::Folder, global::Global, quick_readers::Caches,
-        shard::Opening, shards::Shards, write_messages,
+        backup_target::Target, caches::Caches, folder::Folder, global::Global, shard::Opening,
+        shards::Shards, write_messages,
     },
     agenda::Agenda,
     backups::{self, Backups},
@@ -134,7 +134,8 @@ impl Service {
             readers: settings.readers_per_shard,
             busy_timeout: settings.busy_timeout,
             metrics: metrics.clone(),
-            caches: Caches::default(),
+            reader_caches: Caches::of_readers(),
+            writer_caches: Caches::of_writers(),
         };
         let shards = Shards::new(folder, ownership, opening, &settings);
         let agenda = Agenda::default();
@@ -214,6 +215,9 @@ impl Service {
                 () = draining.cancelled() => break,
                 _ = ticks.tick() => {
                     self.inner.shards.close_unused(idle_close).await;
+                    for shard in self.inner.shards.all_open().await {
+                        shard.share_memory().await;
+                    }
                     self.trim().await;
                 }
             }

@@ -3,10 +3,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -19,31 +16,13 @@ use tokio::{
 use ery_group_commit::{FileKey, open_read_only};
 
 use crate::{
+    adapters::caches::{Caches, Share},
     blocking::blocking,
     error::{BackupError, StoreError},
 };
 
-/// How much of their files all of them keep in memory together, while more than the least of each.
-const CACHES_KIB: usize = 32 << 10;
-
-/// How much of a file one of them keeps: with the upper levels of its trees at hand, a read decrypts
-/// hardly more than the rows that it is for.
-const CACHE_KIB: std::ops::RangeInclusive<usize> = 256..=4_096;
-
 /// How many statements of each stay prepared.
 const STATEMENTS: usize = 16;
-
-/// How many readers of all files are open, which share the memory for caches.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Caches(Arc<AtomicUsize>);
-
-impl Caches {
-    /// Returns how much one reader may keep now.
-    fn share_kib(&self) -> usize {
-        let open = self.0.load(Ordering::Relaxed).max(1);
-        (CACHES_KIB / open).clamp(*CACHE_KIB.start(), *CACHE_KIB.end())
-    }
-}
 
 /// The quick readers of one file, opened as they are needed.
 #[derive(Debug)]
@@ -66,15 +45,8 @@ struct Inner {
 #[derive(Debug)]
 struct Reader {
     connection: Connection,
-    cache_kib: usize,
+    cache: Share,
     used_at: Instant,
-    caches: Caches,
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.caches.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl QuickReaders {
@@ -145,15 +117,11 @@ fn of_a_read(error: StoreError) -> StoreError {
 impl Inner {
     fn take(&self) -> Result<Reader, StoreError> {
         let unused = self.unused().pop();
-        let mut reader = match unused {
+        let reader = match unused {
             Some(reader) => reader,
             None => self.open()?,
         };
-        let share = self.caches.share_kib();
-        if reader.cache_kib != share {
-            reader.connection.pragma_update(None, "cache_size", format!("-{share}"))?;
-            reader.cache_kib = share;
-        }
+        reader.cache.apply(&reader.connection)?;
         Ok(reader)
     }
 
@@ -161,9 +129,7 @@ impl Inner {
         let connection =
             open_read_only(&self.path, self.key.as_ref()).map_err(BackupError::Open)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        self.caches.0.fetch_add(1, Ordering::Relaxed);
-        let caches = self.caches.clone();
-        Ok(Reader { connection, cache_kib: 0, used_at: Instant::now(), caches })
+        Ok(Reader { connection, cache: self.caches.join(), used_at: Instant::now() })
     }
 
     fn unused(&self) -> std::sync::MutexGuard<'_, Vec<Reader>> {

@@ -15,19 +15,16 @@ use ery_ids::StoreShard;
 use crate::{
     adapters::{
         arrivals::Arrivals,
+        caches::{Caches, Share},
         condition::Condition,
         migrations::{self, connect_options},
-        quick_readers::{Caches, QuickReaders},
+        quick_readers::QuickReaders,
         write_messages,
     },
     blocking::blocking,
     error::{FileError, StoreError},
     metrics::Metrics,
 };
-
-/// How much of a file its writer keeps in memory. With less, new messages of many channels find hardly a
-/// page of their index there, and an encrypted one is costly to read again.
-const WRITER_CACHE_KIB: u32 = 2_048;
 
 /// How much of a file each of its readers keeps in memory.
 const READER_CACHE_KIB: u32 = 256;
@@ -42,13 +39,17 @@ pub(crate) struct Opening {
     pub(crate) readers: u32,
     pub(crate) busy_timeout: Duration,
     pub(crate) metrics: Metrics,
-    pub(crate) caches: Caches,
+    /// Of the quick readers of all shards.
+    pub(crate) reader_caches: Caches,
+    /// Of the writers of all shards.
+    pub(crate) writer_caches: Caches,
 }
 
 /// One shard file, open: its one writer, and those that read beside it.
 #[derive(Debug)]
 pub(crate) struct OpenShard {
     writer: Writer,
+    writer_cache: Arc<Share>,
     readers: SqlitePool,
     quick: QuickReaders,
     arrivals: Arrivals,
@@ -106,8 +107,16 @@ impl OpenShard {
         sqlx::Connection::close(migrating)
             .await
             .map_err(|source| FileError::Connect { path: path.to_owned(), source })?;
-        let metrics = opening.metrics.clone();
-        let committed = move |group| metrics.committed(group);
+        let (metrics, writer_cache) =
+            (opening.metrics.clone(), Arc::new(opening.writer_caches.join()));
+        writer_cache
+            .apply(&connection)
+            .map_err(|source| FileError::Prepare { path: path.to_owned(), source })?;
+        let cache = Arc::clone(&writer_cache);
+        let committed = move |connection: &Connection, group| {
+            metrics.committed(group);
+            resize(&cache, connection);
+        };
         let index = write_messages::index_new;
         let writer = Writer::start_observed(connection, &shard.to_string(), index, committed)
             .map_err(|source| FileError::Thread { path: path.to_owned(), source })?;
@@ -128,11 +137,22 @@ impl OpenShard {
             key,
             opening.readers,
             opening.busy_timeout,
-            opening.caches.clone(),
+            opening.reader_caches.clone(),
         );
         let place = Place::take(opening.metrics.clone(), permit);
         let (arrivals, retired) = (Arrivals::default(), watch::Sender::new(false));
-        Ok(Self { writer, readers, quick, arrivals, condition, gate, retired, shard, place })
+        Ok(Self {
+            writer,
+            writer_cache,
+            readers,
+            quick,
+            arrivals,
+            condition,
+            gate,
+            retired,
+            shard,
+            place,
+        })
     }
 
     /// Runs `request` in a savepoint of its own, and answers once it is durable.
@@ -209,6 +229,18 @@ impl OpenShard {
         self.read(self.quick.read(read)).await
     }
 
+    /// Has the writer keep no more of the file than its share, though nothing may be written there.
+    pub(crate) async fn share_memory(&self) {
+        if self.writer_cache.has_changed() {
+            let cache = Arc::clone(&self.writer_cache);
+            let resized = self.alone(move |connection| {
+                resize(&cache, connection);
+                Ok(())
+            });
+            resized.await.ok();
+        }
+    }
+
     /// Closes connections for quick reads that nobody has used for a while.
     pub(crate) fn close_unused_readers(&self) {
         self.quick.close_unused(READER_IDLE);
@@ -242,13 +274,18 @@ pub(crate) async fn open_for_writing(
 }
 
 fn connect(path: PathBuf, key: Option<&FileKey>) -> Result<Connection, FileError> {
-    let connection = match ery_group_commit::open(&path, key) {
-        Ok(connection) => connection,
-        Err(error) if error.is_about_key() => return Err(FileError::Key(error)),
-        Err(source) => return Err(FileError::Writer { path, source }),
-    };
-    match connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB)) {
-        Ok(()) => Ok(connection),
-        Err(source) => Err(FileError::Prepare { path, source }),
+    ery_group_commit::open(&path, key).map_err(|error| {
+        if error.is_about_key() {
+            FileError::Key(error)
+        } else {
+            FileError::Writer { path, source: error }
+        }
+    })
+}
+
+/// Has a writer keep no more of its file than its share.
+fn resize(cache: &Share, connection: &Connection) {
+    if let Err(error) = cache.apply(connection) {
+        tracing::debug!(%error, "a writer's cache keeps its size");
     }
 }
