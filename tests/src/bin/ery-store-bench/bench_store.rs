@@ -128,6 +128,11 @@ impl BenchStore {
         self.next_message.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Takes note that these many messages were said.
+    pub(crate) fn said(&self, count: u64) {
+        self.next_message.fetch_max(count, Ordering::Relaxed);
+    }
+
     /// Returns the file of a shard, which the store keeps.
     pub(crate) fn shard_file(&self, shard: usize) -> PathBuf {
         self.folder.path().join(format!("data/store/shard-{shard:04}.db"))

@@ -13,32 +13,52 @@ use crate::{bench_store::BenchStore, messages};
 /// A shard that no row of the bench writes to by calls: its file has the store's tables.
 const SHARD: usize = 0;
 
-/// Returns how many writes a second the statements alone allow, `group` in each transaction.
-pub(crate) fn rate(store: &BenchStore, group: usize, time: Duration) -> anyhow::Result<f64> {
+/// How many writes share a transaction while the file is filled.
+const FILLING: u64 = 500;
+
+/// Returns how many writes a second the statements alone allow, `group` in each transaction, in a file that
+/// holds `filled` messages before.
+pub(crate) fn rate(
+    store: &BenchStore,
+    group: usize,
+    filled: u64,
+    time: Duration,
+) -> anyhow::Result<f64> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("ceiling.db");
     let theirs = ery_group_commit::open_read_only(&store.shard_file(SHARD), store.key())?;
     let connection = ery_group_commit::open(&path, store.key())?;
     copy_tables(&theirs, &connection)?;
-    let guild = messages::guild(SHARD);
-    let (mut written, begun) = (0_u64, Instant::now());
+    let mut written = 0;
+    while written < filled {
+        let until = filled.min(written + FILLING);
+        transaction(&connection, written..until)?;
+        written = until;
+    }
+    let (group, begun) = (u64::try_from(group)?, Instant::now());
     while begun.elapsed() < time {
-        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        for _ in 0..group {
-            let event = messages::event(guild, written);
-            let Some(Change::Created(message)) = event.change else {
-                anyhow::bail!("the bench writes new messages");
-            };
-            write(&connection, &event.event_id, &message)?;
-            written += 1;
-        }
-        index(&connection)?;
-        connection.prepare_cached("COMMIT")?.execute([])?;
+        transaction(&connection, written..written + group)?;
+        written += group;
     }
     #[expect(clippy::cast_precision_loss, reason = "some thousands")]
-    let rate = written as f64 / begun.elapsed().as_secs_f64();
+    let rate = (written - filled) as f64 / begun.elapsed().as_secs_f64();
     same_rows(&theirs, &connection)?;
     Ok(rate)
+}
+
+/// Writes these messages of the shard's guild in one transaction.
+fn transaction(connection: &Connection, indexes: std::ops::Range<u64>) -> anyhow::Result<()> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    for message in indexes {
+        let event = messages::event(messages::guild(SHARD), message);
+        let Some(Change::Created(message)) = event.change else {
+            anyhow::bail!("the bench writes new messages");
+        };
+        write(connection, &event.event_id, &message)?;
+    }
+    index(connection)?;
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    Ok(())
 }
 
 /// Makes the tables, indexes and triggers of a shard file, which are not written down here again.

@@ -45,6 +45,9 @@ struct Arguments {
     /// Writes to this many shards only; may be given several times.
     #[arg(long, default_values_t = SHARDS)]
     shards: Vec<usize>,
+    /// How many messages the first shard holds before writes are measured; the ceiling's file holds as many.
+    #[arg(long, default_value_t = 0)]
+    filled: u64,
 }
 
 #[tokio::main]
@@ -53,7 +56,7 @@ async fn main() -> anyhow::Result<()> {
     let time = Duration::from_secs(arguments.seconds);
     if !arguments.reads_only {
         for is_encrypted in [false, true] {
-            writes(is_encrypted, &arguments.shards, &arguments.clients, time).await?;
+            writes(is_encrypted, &arguments, time).await?;
         }
     }
     if !arguments.writes_only {
@@ -63,25 +66,22 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// Acknowledged writes a second: one message in each call.
-async fn writes(
-    is_encrypted: bool,
-    shards: &[usize],
-    clients: &[usize],
-    time: Duration,
-) -> anyhow::Result<()> {
+async fn writes(is_encrypted: bool, arguments: &Arguments, time: Duration) -> anyhow::Result<()> {
+    let Arguments { shards, clients, filled, .. } = arguments;
     let kind = if is_encrypted { "encrypted" } else { "in the clear" };
     println!("store {kind}, one message in each call, acknowledged once it is durable:");
     for &shards in shards {
         for &clients in clients {
-            // Its files have not grown yet, as that of the ceiling has not: what a write costs depends on
-            // how much of them the cache holds.
+            // Its files have grown as far as that of the ceiling has: what a write costs depends on how much
+            // of them the cache holds.
             let store = BenchStore::start(is_encrypted).await?;
+            load::fill(&store, *filled).await?;
             let before = store.cost().await?;
             let rate = load::writes(&store, shards, clients, time).await?;
             let cost = store.cost().await?.since(&before);
             let empty = load::empty_calls(&store, clients, time).await?;
             let group = cost.median_group();
-            let statements = ceiling::rate(&store, group, time)?;
+            let statements = ceiling::rate(&store, group, *filled, time)?;
             let bound = statements.min(empty);
             println!(
                 "  {shards:>2} shards, {clients:>3} clients: {rate:>6.0}/s, {:.0} % of the lower of \
