@@ -5,7 +5,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env,
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -190,10 +189,10 @@ async fn lines_in(file: &Path, count: usize) -> Vec<String> {
 
 #[tokio::test]
 async fn two_servers_never_run_on_the_same_files() {
+    let command = Regex::new(r"(?s)- >-\n( +trap .*?)\n +ports:").unwrap();
     for server in ["nats", "redis"] {
         let manifest = root().join(format!("deploy/kubernetes/base/{server}.yaml"));
         let manifest = fs::read_to_string(manifest).unwrap();
-        let command = Regex::new(r"(?s)- >-\n( +trap .*?)\n +ports:").unwrap();
         let command = command.captures(&manifest).unwrap()[1].replace('\n', " ");
 
         // In place of the server, something that says that it runs.
@@ -203,11 +202,12 @@ async fn two_servers_never_run_on_the_same_files() {
         let script = format!("#!/bin/sh\necho $$ >>{}\nexec sleep 60\n", runs.display());
         fs::write(&stub, script).unwrap();
         fs::set_permissions(&stub, Permissions::from_mode(0o755)).unwrap();
-        let command = command.replace("/data/", &format!("{}/", folder.path().display()));
-        let path = format!("{}:{}", folder.path().display(), env::var("PATH").unwrap());
+        let here = folder.path().display();
+        let command = command.replace("/data/", &format!("{here}/"));
+        let command = format!("PATH={here}:$PATH; {command}");
         let start = || {
             let mut process = Command::new("sh");
-            process.args(["-c", &command]).env("PATH", &path).kill_on_drop(true).spawn().unwrap()
+            process.args(["-c", &command]).kill_on_drop(true).spawn().unwrap()
         };
 
         let mut older = start();

@@ -654,10 +654,12 @@ impl Pipeline {
             bot: shared.guilds.bot().await?,
             max_result_bytes: shared.settings.max_result_bytes,
             is_repeat: matches!(how, How::Repeat),
-            is_made_again: ask.is_waited_for(),
+            is_made_again: matches!(how, How::Propose) || ask.is_waited_for(),
         };
         Ok(match how {
-            How::Perform | How::Repeat => plan.entry.tool.perform_json(act, &run).await,
+            How::Perform | How::Propose | How::Repeat => {
+                plan.entry.tool.perform_json(act, &run).await
+            }
             How::LookUp => plan.entry.tool.look_up_json(act, &run).await,
         })
     }
@@ -804,6 +806,8 @@ fn held_back(decision: Decision, call: &Call<'_>, policy: &Policy, is_command: b
 #[derive(Clone, Copy)]
 enum How {
     Perform,
+    /// What shows a proposal.
+    Propose,
     /// An earlier attempt may have got through.
     Repeat,
     LookUp,

@@ -131,7 +131,7 @@ impl Pipeline {
             let (plan, act) = self.showing(ask, &execution, Some(about)).await?;
             let send_by = UnixMillis(execution.send_by_ms);
             let opened_at = UnixMillis(execution.opened_at_ms);
-            self.act(ask, &plan, &act, (opened_at, send_by), super::How::Perform).await?
+            self.act(ask, &plan, &act, (opened_at, send_by), super::How::Propose).await?
         };
         self.close(ask, execution, done, changes).await
     }
