@@ -213,13 +213,17 @@ async fn two_servers_never_run_on_the_same_files() {
         let mut older = start();
         lines_in(&runs, 1).await;
         let (mut told_to_go, waiting) = (start(), start());
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        assert_eq!(lines_in(&runs, 1).await.len(), 1, "{server}: two run at once");
-
+        for process in [&told_to_go, &waiting] {
+            // Opened last before it waits.
+            let lock = PathBuf::from(format!("/proc/{}/fd/9", process.id().unwrap()));
+            let has_lock = async || Ok(lock.exists().then_some(()));
+            eventually("one that waits", Duration::from_secs(20), has_lock).await.unwrap();
+        }
         let id = told_to_go.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
         let ended = tokio::time::timeout(Duration::from_secs(20), told_to_go.wait()).await;
         assert_eq!(ended.unwrap().unwrap().code(), Some(143), "{server}");
+        assert_eq!(lines_in(&runs, 1).await.len(), 1, "{server}: two run at once");
 
         older.kill().await.unwrap();
         let runs = lines_in(&runs, 2).await;

@@ -237,6 +237,7 @@ impl OpenShard {
                 resize(&cache, connection);
                 Ok(())
             });
+            // A writer that has ended keeps nothing; anything else is noted.
             resized.await.ok();
         }
     }

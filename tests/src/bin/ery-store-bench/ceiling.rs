@@ -8,13 +8,10 @@ use tokio::time::Instant;
 
 use ery_proto::{common::v1::Message, store::v1::ingest_event::Change};
 
-use crate::{bench_store::BenchStore, messages};
+use crate::{bench_store::BenchStore, load, messages};
 
-/// A shard that no row of the bench writes to by calls: its file has the store's tables.
+/// The first shard: its file has the store's tables, and the first message that was written by a call.
 const SHARD: usize = 0;
-
-/// How many writes share a transaction while the file is filled.
-const FILLING: u64 = 500;
 
 /// Returns how many writes a second the statements alone allow, `group` in each transaction, in a file that
 /// holds `filled` messages before.
@@ -31,7 +28,7 @@ pub(crate) fn rate(
     copy_tables(&theirs, &connection)?;
     let mut written = 0;
     while written < filled {
-        let until = filled.min(written + FILLING);
+        let until = filled.min(written + load::BATCH);
         transaction(&connection, written..until)?;
         written = until;
     }

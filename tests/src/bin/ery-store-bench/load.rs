@@ -19,7 +19,7 @@ use crate::{
 const HANDLER: &str = "bench";
 
 /// How many messages one call carries while a shard is filled.
-const BATCH: u64 = 500;
+pub(crate) const BATCH: u64 = 500;
 /// How many batches are under way at once.
 const FILLING: u64 = 4;
 
