@@ -2,7 +2,7 @@
 
 use twilight_model::id::{
     Id,
-    marker::{ChannelMarker, EmojiMarker, MessageMarker, RoleMarker, UserMarker},
+    marker::{ChannelMarker, EmojiMarker, GuildMarker, MessageMarker, RoleMarker, UserMarker},
 };
 
 /// The longest name that is looked for; Discord's own bound is 32, for channels 100.
@@ -101,6 +101,16 @@ pub(crate) fn message(text: &str) -> Option<(Option<Id<ChannelMarker>>, Id<Messa
     let channel = id(parts.next()?).and_then(Id::new_checked)?;
     let message = id(parts.next()?).and_then(Id::new_checked)?;
     parts.next().is_none().then_some((Some(channel), message))
+}
+
+/// Returns where a message can be read, for those who may; without a guild it is a direct message.
+pub(crate) fn link_to(
+    guild: Option<Id<GuildMarker>>,
+    channel: Id<ChannelMarker>,
+    message: Id<MessageMarker>,
+) -> String {
+    let place = guild.map_or_else(|| "@me".to_owned(), |guild| guild.to_string());
+    format!("https://discord.com/channels/{place}/{channel}/{message}")
 }
 
 /// Reads an emoji: the character itself, or `name:id` with or without Discord's brackets.

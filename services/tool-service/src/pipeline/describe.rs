@@ -15,7 +15,7 @@ use crate::{
     adapters::discord::wire::moment,
     domain::{
         guild::{GuildState, Member},
-        permissions, text,
+        permissions, reference, text,
         tool::Spec,
     },
 };
@@ -176,9 +176,8 @@ impl Page<'_> {
     /// Returns where a message can be read, for those who may.
     fn link(&self, message: u64) -> Option<String> {
         let (state, channel) = (self.state?, self.channel.as_ref()?);
-        let guild = state.guild.id;
-        let channel: u64 = channel.parse().ok()?;
-        Some(format!("https://discord.com/channels/{guild}/{channel}/{message}"))
+        let channel = channel.parse().ok().and_then(Id::new_checked)?;
+        Some(reference::link_to(Some(state.guild.id), channel, Id::new_checked(message)?))
     }
 
     fn person(&self, user: Id<UserMarker>) -> String {

@@ -21,7 +21,7 @@ use crate::{
         Answer, Method, Request, RestError,
         wire::{RawMessage, Readable, snowflake_at},
     },
-    domain::{execution::NONCE_LIFE, flow, output::MAX_CONTENT},
+    domain::{execution::NONCE_LIFE, flow, output::MAX_CONTENT, reference},
 };
 
 /// Discord's flag for a message without previews of its links.
@@ -135,12 +135,8 @@ impl Outgoing<'_> {
     /// room for one.
     fn unattached(&self, run: &Run<'_>) -> String {
         let Some(reply_to) = self.reply_to else { return self.content.to_owned() };
-        let place = run.guild().map_or_else(|| "@me".to_owned(), |guild| guild.to_string());
-        let channel = self.channel;
-        let with_link = format!(
-            "{}\n-# ↪ https://discord.com/channels/{place}/{channel}/{reply_to}",
-            self.content
-        );
+        let link = reference::link_to(run.guild(), self.channel, reply_to);
+        let with_link = format!("{}\n-# ↪ {link}", self.content);
         if with_link.chars().count() > MAX_CONTENT { self.content.to_owned() } else { with_link }
     }
 
